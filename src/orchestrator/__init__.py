@@ -1,0 +1,1 @@
+"""Checked, durable pipelines of AI and tool steps."""

@@ -1,0 +1,117 @@
+"""The plan: what a checked pipeline will do. Immutable, complete, and all that the runtime needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.expressions.types import Type
+
+if TYPE_CHECKING:
+    from orchestrator.expressions import Template, Value
+    from orchestrator.language.spec import InputSpec
+    from orchestrator.tools.contract import Action, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and when a failed attempt is made again. Times in seconds.
+
+    The delay before attempt n+1 is `min(max_delay, delay * backoff ** (n - 1))`, plus or minus `jitter` of itself
+    (0.1: up to 10 per cent). `on` limits it to errors with one of these codes or type names; empty: all retryable.
+    """
+
+    max_attempts: int = 1
+    delay: float = 1.0
+    backoff: float = 2.0
+    max_delay: float = 60.0
+    jitter: float = 0.1
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OnFailure:
+    """What follows when the last attempt of a step has failed.
+
+    `fail` ends the run, `continue` goes on with null, `value` goes on with `value`, `jump` goes on at step `target`.
+    """
+
+    kind: Literal["fail", "continue", "value", "jump"] = "fail"
+    value: Value | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The work of a step that calls one action of one tool. `parameters` evaluates to the keyword arguments."""
+
+    tool: Tool
+    action: Action
+    parameters: Value
+
+
+Work = ToolCall
+"""What a step does. Loops, groups, sub-pipelines and questions join this union."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step.
+
+    `dependencies` holds the ids of all steps that must have ended before this one starts: the declared ones, those
+    that its expressions read, and those whose jump could skip it. `skips` maps each of this step's jumps
+    (`on_success`, `on_false`, `on_failure`) to the ids of the steps that it skips.
+    `condition` and `timeout` are absent where the file has none. `line` is the step's line in the file.
+    """
+
+    id: str
+    work: Work
+    name: str = ""
+    description: str = ""
+    dependencies: tuple[str, ...] = ()
+    condition: Template | None = None
+    retry: Retry = Retry()
+    timeout: float | None = None
+    on_failure: OnFailure = OnFailure()
+    on_success: str | None = None
+    on_false: str | None = None
+    skips: Mapping[Literal["on_success", "on_false", "on_failure"], tuple[str, ...]] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """One declared output: its value's template and its type."""
+
+    name: str
+    value: Value
+    type: Type
+    description: str = ""
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked pipeline. `directory` is where relative paths start, `digest` identifies what the plan does."""
+
+    id: str
+    source_name: str
+    source_text: str
+    directory: Path
+    digest: str
+    steps: tuple[StepPlan, ...]
+    name: str = ""
+    description: str = ""
+    version: str = ""
+    inputs: Mapping[str, InputSpec] = field(default_factory=dict)
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    outputs: Mapping[str, OutputPlan] = field(default_factory=dict)
+    max_parallel: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON data, for the journal and for people: no functions, templates as their text."""
+        raise NotImplementedError

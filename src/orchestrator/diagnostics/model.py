@@ -1,0 +1,87 @@
+"""What a diagnostic is: one problem of a pipeline file, with its place and the way to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between two characters of a file. Line and column count from 1; a column counts code points."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """From `start` up to, not including, `end`."""
+
+    start: Position
+    end: Position
+
+    @classmethod
+    def at(cls, line: int, column: int, end_line: int | None = None, end_column: int | None = None) -> Span:
+        """Build a span from plain numbers; without an end it covers one character."""
+        return cls(Position(line, column), Position(end_line or line, end_column or column + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of one file, kept for excerpts. `name` is the path as the user wrote it, or `<text>`."""
+
+    name: str
+    text: str
+    lines: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, name: str, text: str) -> Source:
+        """Split the text into lines the way the YAML reader counts them."""
+        from orchestrator.diagnostics.lines import split_lines
+
+        return cls(name, text, split_lines(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A second place that explains the first: "first defined here"."""
+
+    message: str
+    source: Source
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A replacement that a program may apply: put `replacement` where `span` is."""
+
+    span: Span
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem.
+
+    `message` stands alone (it names the culprit in backticks and ends without a full stop), `label` is the short text
+    beside the caret, `help` a concrete way to mend it, `notes` further facts, `fix` a safe replacement.
+    """
+
+    code: str
+    message: str
+    source: Source
+    span: Span
+    severity: Severity = "error"
+    label: str = ""
+    help: str | None = None
+    notes: tuple[str, ...] = ()
+    related: tuple[Related, ...] = ()
+    fix: Fix | None = None
+
+    @property
+    def sort_key(self) -> tuple[str, Span, str]:
+        """The file's order."""
+        return (self.source.name, self.span, self.code)

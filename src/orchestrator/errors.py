@@ -1,0 +1,249 @@
+"""Every exception that Orchestrator raises on purpose.
+
+    OrchestratorError                 .code .message .help
+    ├── CompilationError              .diagnostics
+    ├── InputError                    .problems
+    ├── ConfigurationError
+    │   └── MissingExtra              .extra
+    ├── StepError                     what a tool raises; .retryable
+    │   ├── PermissionDenied          .flag
+    │   ├── StepTimeout               .seconds
+    │   └── EvaluationError           .expression
+    ├── RunError                      .run_id
+    │   ├── RunNotFound
+    │   ├── RunFailed                 .result .step .attempt
+    │   ├── RunCancelled              .result
+    │   ├── RunPaused
+    │   ├── RunOwned                  .owner
+    │   └── RunNotResumable
+    └── StoreError                    .url
+        ├── StoreUnavailable
+        └── LeaseLost
+
+Cancellation is not in this tree: it is `asyncio.CancelledError`, which `except Exception` does not catch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.diagnostics import Diagnostic
+
+
+class OrchestratorError(Exception):
+    """The root: `except OrchestratorError` catches everything that is ours.
+
+    `code` is stable (`orchestrator explain CODE`), `message` says what happened and where, `help` how to go on.
+    """
+
+    default_code = "ORC999"
+
+    def __init__(self, message: str, *, code: str | None = None, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.help = help
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}]" + (f"\n  help: {self.help}" if self.help else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON data: `code`, `type`, `message`, `help`."""
+        return {"code": self.code, "type": type(self).__name__, "message": self.message, "help": self.help}
+
+
+class CompilationError(OrchestratorError):
+    """A pipeline is wrong; `diagnostics` holds every problem that was found, in the file's order."""
+
+    default_code = "ORC200"
+
+    def __init__(self, message: str, *, diagnostics: Sequence[Diagnostic] = (), help: str | None = None) -> None:
+        super().__init__(message, help=help)
+        self.diagnostics = tuple(diagnostics)
+        if self.diagnostics:
+            self.code = self.diagnostics[0].code
+
+    def __str__(self) -> str:
+        if not self.diagnostics:
+            return super().__str__()
+        from orchestrator.diagnostics import render_text
+
+        return f"{self.message}\n\n{render_text(self.diagnostics)}"
+
+
+class InputError(OrchestratorError):
+    """The inputs given to a run do not fit the pipeline's declared inputs; `problems` has one line for each."""
+
+    default_code = "ORC603"
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), code: str | None = None, help: str | None = None):
+        super().__init__(message, code=code, help=help)
+        self.problems = tuple(problems)
+
+
+class ConfigurationError(OrchestratorError):
+    """`orchestrator.toml`, an option or a tool definition is wrong."""
+
+    default_code = "ORC902"
+
+
+class MissingExtra(ConfigurationError):
+    """An optional part is not installed; `help` is the command that installs it."""
+
+    default_code = "ORC901"
+
+    def __init__(self, message: str, *, extra: str) -> None:
+        super().__init__(message, help=f'install it with: pip install "orchestrator[{extra}]"')
+        self.extra = extra
+
+
+class StepError(OrchestratorError):
+    """One attempt of a step failed. Tools raise it to give a code and a help line of their own.
+
+    `retryable=False` says that another attempt with the same parameters cannot succeed, so none is made.
+    `retry_after` is the least number of seconds to wait before the next attempt.
+    """
+
+    default_code = "ORC701"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        help: str | None = None,
+        retryable: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, help=help)
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class PermissionDenied(StepError):
+    """A tool was refused something that is not allowed; `flag` is the option that would allow it."""
+
+    default_code = "ORC703"
+
+    def __init__(self, message: str, *, flag: str, help: str | None = None) -> None:
+        super().__init__(message, help=help or f"allow it with {flag}", retryable=False)
+        self.flag = flag
+
+
+class StepTimeout(StepError):
+    """An attempt ran longer than its `timeout`, `seconds`, and was stopped."""
+
+    default_code = "ORC702"
+
+    def __init__(self, message: str, *, seconds: float, help: str | None = None) -> None:
+        super().__init__(message, help=help)
+        self.seconds = seconds
+
+
+class EvaluationError(StepError):
+    """An expression could not be evaluated; `expression` is its text and `start`, `end` the offsets of the culprit."""
+
+    default_code = "ORC704"
+
+    def __init__(
+        self, message: str, *, expression: str = "", start: int = 0, end: int = 0, help: str | None = None
+    ) -> None:
+        super().__init__(message, help=help, retryable=False)
+        self.expression = expression
+        self.start = start
+        self.end = end
+
+
+class RunError(OrchestratorError):
+    """Something about one run; `run_id` names it."""
+
+    default_code = "ORC804"
+
+    def __init__(
+        self, message: str, *, run_id: str | None = None, code: str | None = None, help: str | None = None
+    ) -> None:
+        super().__init__(message, code=code, help=help)
+        self.run_id = run_id
+
+
+class RunNotFound(RunError):
+    """No run has this id (or more than one starts with this prefix)."""
+
+    default_code = "ORC801"
+
+
+class RunFailed(RunError):
+    """A run ended as failed. `result` holds everything that it did achieve; `step` and `attempt` name the failure."""
+
+    default_code = "ORC805"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        run_id: str | None = None,
+        result: Any = None,
+        step: str | None = None,
+        attempt: int | None = None,
+        code: str | None = None,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message, run_id=run_id, code=code, help=help)
+        self.result = result
+        self.step = step
+        self.attempt = attempt
+
+
+class RunCancelled(RunError):
+    """A run was cancelled. `result` holds what it achieved before."""
+
+    default_code = "ORC806"
+
+    def __init__(self, message: str, *, run_id: str | None = None, result: Any = None, help: str | None = None) -> None:
+        super().__init__(message, run_id=run_id, help=help)
+        self.result = result
+
+
+class RunPaused(RunError):
+    """A run is paused, so there is no result yet."""
+
+    default_code = "ORC807"
+
+
+class RunOwned(RunError):
+    """Another live process owns the run; `owner` names it (host, process id)."""
+
+    default_code = "ORC803"
+
+    def __init__(self, message: str, *, run_id: str | None = None, owner: str = "", help: str | None = None) -> None:
+        super().__init__(message, run_id=run_id, help=help)
+        self.owner = owner
+
+
+class RunNotResumable(RunError):
+    """The run has ended in a way, or has changed so, that it cannot go on."""
+
+    default_code = "ORC804"
+
+
+class StoreError(OrchestratorError):
+    """The store (the database of runs) cannot do what was asked; `url` names it, without a password."""
+
+    default_code = "ORC811"
+
+    def __init__(self, message: str, *, url: str = "", code: str | None = None, help: str | None = None) -> None:
+        super().__init__(message, code=code, help=help)
+        self.url = url
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be opened, is locked by another program, is not ours, or its disk is full."""
+
+
+class LeaseLost(StoreError):
+    """Another process took the run over while this one was away; nothing that this one wrote since is recorded."""
+
+    default_code = "ORC815"

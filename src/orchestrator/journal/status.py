@@ -1,0 +1,65 @@
+"""Where a run stands: a fold over its events, the same for its owner, another process, the CLI and a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.journal.events import RunState, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveStep:
+    """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported."""
+
+    path: str
+    state: StepState
+    attempt: int
+    started_at: float
+    elapsed: float
+    fraction: float | None = None
+    message: str = ""
+    waiting_on: str = ""
+    waiting_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """Where a run stands.
+
+    `progress` is from 0 to 1: steps that have ended, plus the reported fractions of running ones, over all steps.
+    `counts` has every step state. `active` lists the steps that run or wait now. `failures` lists the paths of the
+    failed steps that the run went on after. `error` is the failure that ended the run: `{code, type, message, help,
+    step, attempt}`. `last_seq` is the newest event that this status knows of. `waiting_on` says in words what a
+    paused or waiting run needs.
+    """
+
+    run_id: str
+    pipeline: str
+    state: RunState
+    progress: float
+    counts: Mapping[StepState, int]
+    active: tuple[ActiveStep, ...] = ()
+    total: int = 0
+    created_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    elapsed: float = 0.0
+    error: Mapping[str, Any] | None = None
+    failures: tuple[str, ...] = ()
+    waiting_on: tuple[str, ...] = ()
+    owner: str | None = None
+    last_seq: int = 0
+    name: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def running(self) -> tuple[ActiveStep, ...]:
+        """The active steps whose work is being done at this moment."""
+        return tuple(step for step in self.active if step.state == "running")
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen unless somebody resumes the run."""
+        return self.state in ("succeeded", "failed", "cancelled")

@@ -1,0 +1,99 @@
+"""What a tool is: named actions with typed parameters and a typed result, and the context that a call is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from orchestrator.expressions.types import Type
+
+if TYPE_CHECKING:
+    from orchestrator.tools.permissions import Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One named parameter of an action. With `required` false, `default` is used when it is not given."""
+
+    name: str
+    type: Type
+    description: str = ""
+    required: bool = True
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call is not permitted: the parameter at fault, what is wrong, and the option that would allow it."""
+
+    parameter: str | None
+    message: str
+    flag: str
+
+
+class ToolContext(Protocol):
+    """What a running action may use. A tool function receives it as a parameter annotated with `ToolContext`."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def step(self) -> str:
+        """The step's path, such as `fetch` or `translate[2].draft`."""
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of one step of one run; give it to services that deduplicate."""
+    @property
+    def directory(self) -> Path:
+        """The working directory: relative paths in parameters start here."""
+    @property
+    def permissions(self) -> Permissions: ...
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """Report how far the work is, from 0 to 1 (None: not known). Cheap; safe to call from any thread."""
+    def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
+        """Record a line in the run's journal. Safe to call from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a tool does.
+
+    `function` is called with the parameters as keywords (and `context=` where `takes_context`). With `mode` "thread"
+    it is a plain function, run in a worker thread; with "async" a coroutine function. `primary` names the field of
+    the result that `{{ step }}` stands for; None: the whole result. `accepts_extra`: unknown parameters are passed on.
+    `refusal` decides, from the parameters that are known (others are absent), whether the call is permitted; it is
+    asked at compile time with the constant parameters, and again before each attempt with all of them.
+    `requires` are the extras that must be installed.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    mode: Literal["thread", "async"]
+    parameters: Mapping[str, Parameter]
+    returns: Type
+    description: str = ""
+    primary: str | None = None
+    takes_context: bool = False
+    accepts_extra: bool = False
+    requires: tuple[str, ...] = ()
+    refusal: Callable[[Mapping[str, Any], Permissions], Refusal | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A named group of actions. A tool with one action needs no `action:` in a step."""
+
+    name: str
+    actions: Mapping[str, Action]
+    description: str = ""
+    version: str = "1"
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def only_action(self) -> Action | None:
+        """The action that a step without `action:` means, if there is exactly one."""
+        return next(iter(self.actions.values())) if len(self.actions) == 1 else None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.expressions.types import Type
+from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Template, Templated, Value
+from orchestrator.expressions.types import Type, to_json_schema
 
 if TYPE_CHECKING:
-    from orchestrator.expressions import Template, Value
     from orchestrator.language.spec import InputSpec
     from orchestrator.tools.contract import Action, Tool
 
@@ -114,4 +116,72 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON data, for the journal and for people: no functions, templates as their text."""
-        raise NotImplementedError
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "version": self.version,
+            "digest": self.digest,
+            "inputs": {name: spec.model_dump(mode="json", exclude_none=True) for name, spec in self.inputs.items()},
+            "variables": {name: source_of(value) for name, value in self.variables.items()},
+            "steps": [_step_dict(step) for step in self.steps],
+            "outputs": {
+                output.name: {"value": source_of(output.value), "type": to_json_schema(output.type)}
+                for output in self.outputs.values()
+            },
+            "max_parallel": self.max_parallel,
+            "metadata": dict(self.metadata),
+        }
+
+    def with_digest(self) -> Plan:
+        """Return the plan with its digest: the SHA-256 of what it does, whatever its names and descriptions."""
+        content = self.to_dict()
+        for inert in ("name", "description", "version", "digest", "metadata"):
+            del content[inert]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+        return replace(self, digest=hashlib.sha256(text.encode()).hexdigest())
+
+
+def source_of(value: Value) -> Any:
+    """The value as it stood in the file: JSON data in which templates are text."""
+    match value:
+        case Constant():
+            return value.value
+        case Templated() | Rendered():
+            return value.template.text
+        case ListValue():
+            return [source_of(item) for item in value.items]
+        case MappingValue():
+            return {key: source_of(item) for key, item in value.entries.items()}
+
+
+def _step_dict(step: StepPlan) -> dict[str, Any]:
+    call = step.work
+    entry: dict[str, Any] = {
+        "id": step.id,
+        "tool": call.tool.name,
+        "tool_version": call.tool.version,
+        "action": call.action.name,
+        "parameters": source_of(call.parameters),
+        "dependencies": list(step.dependencies),
+    }
+    optional = {
+        "name": step.name if step.name != step.id else None,
+        "condition": step.condition.text if step.condition else None,
+        "timeout": step.timeout,
+        "on_success": step.on_success,
+        "on_false": step.on_false,
+        "skips": {kind: list(ids) for kind, ids in step.skips.items()} or None,
+        "metadata": dict(step.metadata) or None,
+    }
+    if step.retry != Retry():
+        optional["retry"] = asdict(step.retry)
+    if step.on_failure.kind != "fail":
+        failure = step.on_failure
+        optional["on_failure"] = {
+            "kind": failure.kind,
+            "target": failure.target,
+            "value": source_of(failure.value) if failure.value is not None else None,
+        }
+    entry.update({key: value for key, value in optional.items() if value is not None})
+    return entry

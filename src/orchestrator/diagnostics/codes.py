@@ -70,6 +70,7 @@ _TABLE = (
     Code("ORC503", "step that never runs", "The condition is always false, or a jump always skips it.", "warning"),
     Code("ORC504", "unused variable", "No expression reads this variable.", "warning"),
     Code("ORC505", "output of the wrong type", "The output's value cannot have its declared type."),
+    Code("ORC506", "output that refers to nothing", "The output is a constant; most often braces were forgotten.", "warning"),
     # --- 6xx: inputs of a run
     Code("ORC601", "missing input", "The pipeline requires an input that was not given."),
     Code("ORC602", "unknown input", "The pipeline has no input of this name."),

@@ -1,0 +1,96 @@
+"""Turns the YAML values of a pipeline into `Value`s, and remembers where each template in them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.expressions import (
+    Constant,
+    ListValue,
+    MappingValue,
+    Reference,
+    Template,
+    Templated,
+    Value,
+    parse_expression,
+    parse_template,
+)
+from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.findings import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTemplate:
+    """A template and the scalar of the file that holds it."""
+
+    template: Template
+    scalar: Scalar
+
+    def references(self) -> Iterator[tuple[Reference, Scalar]]:
+        """Each read of a free name, with the scalar in which it stands."""
+        for reference in self.template.references:
+            yield reference, self.scalar
+
+
+class TemplateReader:
+    """Parses the templates of one file; the same text is parsed once."""
+
+    def __init__(self, findings: Findings, hyphenated: frozenset[str]) -> None:
+        self._findings = findings
+        self._hyphenated = hyphenated
+        self._parsed: dict[str, Template] = {}
+
+    def value(self, node: Node, places: list[PlacedTemplate]) -> Value:
+        """Build the value of `node`; every template in it that can be evaluated is appended to `places`."""
+        if isinstance(node, Scalar):
+            text = node.value
+            if not isinstance(text, str) or "{" not in text:
+                return Constant(text)
+            template = self._parsed.get(text)
+            if template is None:
+                template = self._parsed[text] = parse_template(text, hyphenated=self._hyphenated)
+            return self._placed(template, node, places)
+        if isinstance(node, Sequence):
+            items = [self.value(item, places) for item in node.items]
+            if all(isinstance(item, Constant) for item in items):
+                return Constant([item.value for item in items if isinstance(item, Constant)])
+            return ListValue(tuple(items))
+        entries = {str(entry.key.value): self.value(entry.value, places) for entry in node.entries}
+        if all(isinstance(value, Constant) for value in entries.values()):
+            return Constant({key: value.value for key, value in entries.items() if isinstance(value, Constant)})
+        return MappingValue(entries)
+
+    def condition(self, node: Node, places: list[PlacedTemplate]) -> Template | None:
+        """Build a condition: an expression, bare or between `{{` and `}}`."""
+        if not isinstance(node, Scalar):
+            return None
+        text = node.value if isinstance(node.value, str) else str(node.value).lower()
+        template = parse_expression(text, hyphenated=self._hyphenated)
+        self._placed(template, node, places)
+        return template
+
+    def _placed(self, template: Template, node: Scalar, places: list[PlacedTemplate]) -> Value:
+        if template.problems:
+            self._findings.add_problems(node, template.problems)
+            if any(problem.severity == "error" for problem in template.problems):
+                return Templated(template)
+        elif template.is_constant:
+            return Constant(node.value)
+        places.append(PlacedTemplate(template, node))
+        return Templated(template)
+
+
+def child(node: Node | None, *path: str | int) -> Node | None:
+    """The node at `path` below `node`, or None where there is none."""
+    for part in path:
+        if isinstance(node, Mapping) and isinstance(part, str):
+            node = node.get(part)
+        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+            node = node.items[part]
+        else:
+            return None
+    return node

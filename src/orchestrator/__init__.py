@@ -1,1 +1,130 @@
-"""Checked, durable pipelines of AI and tool steps."""
+"""Checked, durable pipelines of AI and tool steps, written in YAML.
+
+    import orchestrator as orc
+
+    pipeline = orc.compile("report.yaml")
+    result = pipeline.run(topic="solar cells")
+
+Everything is loaded when it is first used, so the import itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.api import (
+        Orchestrator,
+        Pipeline,
+        Report,
+        Result,
+        Run,
+        StepResult,
+        check,
+        compile,  # noqa: A004 - `orc.compile` is the right word; nobody imports it by `*`
+        default,
+        get_run,
+        list_runs,
+        resume,
+    )
+    from orchestrator.diagnostics import Diagnostic
+    from orchestrator.errors import (
+        CompilationError,
+        ConfigurationError,
+        EvaluationError,
+        InputError,
+        LeaseLost,
+        MissingExtra,
+        OrchestratorError,
+        PermissionDenied,
+        RunCancelled,
+        RunError,
+        RunFailed,
+        RunNotFound,
+        RunNotResumable,
+        RunOwned,
+        RunPaused,
+        StepError,
+        StepTimeout,
+        StoreError,
+        StoreUnavailable,
+    )
+    from orchestrator.journal import Event, RunStatus
+    from orchestrator.tools import Permissions, Registry, Tool, ToolContext, tool
+
+_HOMES = {
+    "orchestrator.api": (
+        *("Orchestrator", "Pipeline", "Report", "Result", "Run", "StepResult"),
+        *("check", "compile", "default", "get_run", "list_runs", "resume"),
+    ),
+    "orchestrator.diagnostics": ("Diagnostic",),
+    "orchestrator.errors": (
+        *("CompilationError", "ConfigurationError", "EvaluationError", "InputError", "LeaseLost", "MissingExtra"),
+        *("OrchestratorError", "PermissionDenied", "RunCancelled", "RunError", "RunFailed", "RunNotFound"),
+        *("RunNotResumable", "RunOwned", "RunPaused", "StepError", "StepTimeout", "StoreError", "StoreUnavailable"),
+    ),
+    "orchestrator.journal": ("Event", "RunStatus"),
+    "orchestrator.tools": ("Permissions", "Registry", "Tool", "ToolContext", "tool"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CompilationError",
+    "ConfigurationError",
+    "Diagnostic",
+    "EvaluationError",
+    "Event",
+    "InputError",
+    "LeaseLost",
+    "MissingExtra",
+    "Orchestrator",
+    "OrchestratorError",
+    "PermissionDenied",
+    "Permissions",
+    "Pipeline",
+    "Registry",
+    "Report",
+    "Result",
+    "Run",
+    "RunCancelled",
+    "RunError",
+    "RunFailed",
+    "RunNotFound",
+    "RunNotResumable",
+    "RunOwned",
+    "RunPaused",
+    "RunStatus",
+    "StepError",
+    "StepResult",
+    "StepTimeout",
+    "StoreError",
+    "StoreUnavailable",
+    "Tool",
+    "ToolContext",
+    "__version__",
+    "check",
+    "compile",
+    "default",
+    "get_run",
+    "list_runs",
+    "resume",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

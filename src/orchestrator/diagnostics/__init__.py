@@ -1,0 +1,26 @@
+"""Diagnostics: what is wrong with a pipeline, where, and how to mend it, for people and for programs."""
+
+from orchestrator.diagnostics.codes import CODES, Code
+from orchestrator.diagnostics.formats import sort, to_github, to_json, to_sarif
+from orchestrator.diagnostics.model import Diagnostic, Fix, Position, Related, Severity, Source, Span
+from orchestrator.diagnostics.render import render_text, summary
+from orchestrator.diagnostics.suggest import suggest
+
+__all__ = [
+    "CODES",
+    "Code",
+    "Diagnostic",
+    "Fix",
+    "Position",
+    "Related",
+    "Severity",
+    "Source",
+    "Span",
+    "render_text",
+    "sort",
+    "suggest",
+    "summary",
+    "to_github",
+    "to_json",
+    "to_sarif",
+]

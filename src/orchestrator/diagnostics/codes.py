@@ -21,7 +21,11 @@ _TABLE = (
     Code("ORC100", "file that cannot be read", "The path does not exist, is a directory, or is not UTF-8 text."),
     Code("ORC101", "YAML syntax error", "The text is not valid YAML at this place."),
     Code("ORC102", "tab in indentation", "YAML indents with spaces only."),
-    Code("ORC103", "unquoted template", "A value that begins with `{{` or `{%` must be quoted, or YAML reads `{` as a mapping."),
+    Code(
+        "ORC103",
+        "unquoted template",
+        "A value that begins with `{{` or `{%` must be quoted, or YAML reads `{` as a mapping.",
+    ),
     Code("ORC104", "duplicate key", "A mapping has the same key twice; only one of them could count."),
     Code("ORC105", "file over its budget", "The file is too large, too deep, or expands too much through aliases."),
     Code("ORC106", "unknown alias", "An alias (`*name`) has no anchor (`&name`) before it."),
@@ -35,10 +39,18 @@ _TABLE = (
     Code("ORC205", "value not allowed", "The value is not one of those allowed here, or out of bounds."),
     Code("ORC206", "bad duration", "A duration is a number of seconds or a text such as `30s`, `5m`, `1h30m`."),
     Code("ORC207", "two spellings of one thing", "Two keys at one place mean the same."),
-    Code("ORC208", "default that violates its own spec", "The default of an input does not satisfy the input's own type or limits."),
+    Code(
+        "ORC208",
+        "default that violates its own spec",
+        "The default of an input does not satisfy the input's own type or limits.",
+    ),
     Code("ORC209", "bad name", "An id or name has characters that are not allowed, or is a reserved word."),
     Code("ORC210", "step without work", "A step has neither `tool` nor `action`."),
-    Code("ORC211", "name used twice", "An input, a variable and a step share one name, so a reference to it would be ambiguous."),
+    Code(
+        "ORC211",
+        "name used twice",
+        "An input, a variable and a step share one name, so a reference to it would be ambiguous.",
+    ),
     # --- 3xx: names and expressions
     Code("ORC301", "undefined name", "An expression reads a name that is no input, variable, step or function."),
     Code("ORC302", "unknown step", "A step is named that does not exist."),
@@ -54,7 +66,11 @@ _TABLE = (
     Code("ORC314", "unknown test", "No test (`is ...`) has this name."),
     Code("ORC315", "unknown function or method", "Only a fixed set of functions and methods can be called."),
     Code("ORC316", "types that do not fit", "An operation is applied to types that it can never work on."),
-    Code("ORC317", "unsupported template feature", "A feature of Jinja2 that is left out on purpose; the help names the replacement."),
+    Code(
+        "ORC317",
+        "unsupported template feature",
+        "A feature of Jinja2 that is left out on purpose; the help names the replacement.",
+    ),
     # --- 4xx: tools
     Code("ORC401", "unknown tool", "No tool has this name."),
     Code("ORC402", "unknown action", "The tool has no action of this name."),
@@ -66,11 +82,18 @@ _TABLE = (
     Code("ORC408", "action not named", "The tool has several actions, and the step names none of them."),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
-    Code("ORC502", "unguarded read of a step that may be skipped", "If the step is skipped its value is null.", "warning"),
+    Code(
+        "ORC502", "unguarded read of a step that may be skipped", "If the step is skipped its value is null.", "warning"
+    ),
     Code("ORC503", "step that never runs", "The condition is always false, or a jump always skips it.", "warning"),
     Code("ORC504", "unused variable", "No expression reads this variable.", "warning"),
     Code("ORC505", "output of the wrong type", "The output's value cannot have its declared type."),
-    Code("ORC506", "output that refers to nothing", "The output is a constant; most often braces were forgotten.", "warning"),
+    Code(
+        "ORC506",
+        "output that refers to nothing",
+        "The output is a constant; most often braces were forgotten.",
+        "warning",
+    ),
     # --- 6xx: inputs of a run
     Code("ORC601", "missing input", "The pipeline requires an input that was not given."),
     Code("ORC602", "unknown input", "The pipeline has no input of this name."),

@@ -1,0 +1,154 @@
+"""Diagnostics for programs: JSON of our own, GitHub workflow commands, and SARIF 2.1.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator.diagnostics.codes import CODES
+from orchestrator.diagnostics.model import Diagnostic, Fix, Span
+
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return diagnostics in the file's order, without exact repetitions."""
+    unique: dict[tuple[str, Span, str, str], Diagnostic] = {}
+    for diagnostic in diagnostics:
+        unique.setdefault((diagnostic.source.name, diagnostic.span, diagnostic.code, diagnostic.message), diagnostic)
+    return sorted(unique.values(), key=lambda diagnostic: diagnostic.sort_key)
+
+
+def to_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+    """Return diagnostics as JSON data. `ok` is true when none is an error. Lines and columns count from 1."""
+    diagnostics = list(diagnostics)
+    return {
+        "diagnostics": [_entry(diagnostic) for diagnostic in diagnostics],
+        "ok": all(diagnostic.severity != "error" for diagnostic in diagnostics),
+    }
+
+
+def to_github(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return one GitHub workflow command a line, which a workflow's log turns into annotations of the file."""
+    return "\n".join(_workflow_command(diagnostic) for diagnostic in diagnostics)
+
+
+def to_sarif(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+    """Return diagnostics as a SARIF 2.1.0 log, which code scanning services read. Columns are code points."""
+    entries = list(CODES.values())
+    index = {entry.code: number for number, entry in enumerate(entries)}
+    rules = [
+        {
+            "id": entry.code,
+            "name": "".join(word.capitalize() for word in entry.title.split()),
+            "shortDescription": {"text": entry.title},
+            "fullDescription": {"text": entry.explanation},
+            "defaultConfiguration": {"level": entry.severity},
+        }
+        for entry in entries
+    ]
+    results = [_sarif_result(diagnostic, index) for diagnostic in diagnostics]
+    driver = {"name": "orchestrator", "rules": rules}
+    return {
+        "$schema": _SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+
+
+def _entry(diagnostic: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "file": diagnostic.source.name,
+        **_place(diagnostic.span),
+        "related": [
+            {"message": related.message, "file": related.source.name, **_place(related.span)}
+            for related in diagnostic.related
+        ],
+        "notes": list(diagnostic.notes),
+        "fix": _fix(diagnostic.fix),
+    }
+
+
+def _fix(fix: Fix | None) -> dict[str, Any] | None:
+    return None if fix is None else {**_place(fix.span), "replacement": fix.replacement}
+
+
+def _place(span: Span) -> dict[str, int]:
+    return {
+        "line": span.start.line,
+        "column": span.start.column,
+        "end_line": span.end.line,
+        "end_column": span.end.column,
+    }
+
+
+def _workflow_command(diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
+    properties: dict[str, object] = {
+        "file": diagnostic.source.name,
+        "line": span.start.line,
+        "endLine": span.end.line,
+        "col": span.start.column,
+        "endColumn": span.end.column,
+        "title": f"{diagnostic.code} {CODES[diagnostic.code].title}" if diagnostic.code in CODES else diagnostic.code,
+    }
+    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+    listed = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
+    return f"::{diagnostic.severity} {listed}::{_escape(text)}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _sarif_result(diagnostic: Diagnostic, index: dict[str, int]) -> dict[str, Any]:
+    text = diagnostic.message + (f"\nhelp: {diagnostic.help}" if diagnostic.help else "")
+    result: dict[str, Any] = {
+        "ruleId": diagnostic.code,
+        "level": diagnostic.severity,
+        "message": {"text": text},
+        "locations": [_location(diagnostic.source.name, diagnostic.span)],
+    }
+    if diagnostic.code in index:
+        result["ruleIndex"] = index[diagnostic.code]
+    if diagnostic.related:
+        result["relatedLocations"] = [
+            {"id": number, **_location(related.source.name, related.span), "message": {"text": related.message}}
+            for number, related in enumerate(diagnostic.related)
+        ]
+    if diagnostic.fix:
+        replacement = {
+            "deletedRegion": _region(diagnostic.fix.span),
+            "insertedContent": {"text": diagnostic.fix.replacement},
+        }
+        change = {"artifactLocation": {"uri": _uri(diagnostic.source.name)}, "replacements": [replacement]}
+        result["fixes"] = [{"description": {"text": diagnostic.help or "replace"}, "artifactChanges": [change]}]
+    return result
+
+
+def _location(name: str, span: Span) -> dict[str, Any]:
+    return {"physicalLocation": {"artifactLocation": {"uri": _uri(name)}, "region": _region(span)}}
+
+
+def _region(span: Span) -> dict[str, int]:
+    return {
+        "startLine": span.start.line,
+        "startColumn": span.start.column,
+        "endLine": span.end.line,
+        "endColumn": span.end.column,
+    }
+
+
+def _uri(name: str) -> str:
+    path = PurePath(name)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())

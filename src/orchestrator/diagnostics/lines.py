@@ -1,0 +1,44 @@
+"""Lines and their width on a terminal, as the YAML reader and people's eyes count them."""
+
+from __future__ import annotations
+
+import re
+
+# What YAML 1.1 readers (libyaml among them) count as the end of a line.
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+TAB_WIDTH = 4
+
+# C0 and C1 controls act on a terminal, and bidirectional controls reorder what is read; a lone surrogate cannot be
+# written at all.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def split_lines(text: str) -> tuple[str, ...]:
+    """Split a text into its lines, without their ends. An empty text has one empty line."""
+    return tuple(LINE_BREAK.split(text))
+
+
+def display_width(text: str) -> int:
+    """Return the number of terminal cells that a text takes: two for CJK and emoji, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth, wcwidth
+
+    width: int = wcswidth(text)
+    return width if width >= 0 else sum(max(wcwidth(character), 0) for character in text)
+
+
+def visible(text: str) -> str:
+    """Replace what must not reach a terminal raw: tabs by spaces, control characters by their pictures."""
+    return _HIDDEN.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    character = match[0]
+    if character == "\t":
+        return " " * TAB_WIDTH
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"

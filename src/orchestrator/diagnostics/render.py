@@ -1,0 +1,170 @@
+"""Diagnostics as text for people: message, place, the lines in question with a caret below the culprit, and help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from orchestrator.diagnostics.lines import display_width, visible
+from orchestrator.diagnostics.model import Diagnostic, Source, Span
+
+_WIDEST = 140  # cells of source text in an excerpt; a longer line is cut around the culprit
+_BEFORE = 60  # characters kept before the culprit in a line that is cut
+
+_RESET = "\x1b[0m"
+_STYLES = {
+    "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
+    "gutter": "\x1b[1;34m",
+    "bold": "\x1b[1m",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """One underlined piece of one line."""
+
+    line: int
+    start: int
+    end: int
+    label: str
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Paint:
+    """Wraps text in colour codes, or leaves it alone."""
+
+    color: bool
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{_STYLES[style]}{text}{_RESET}" if self.color and text else text
+
+
+def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
+    """Render diagnostics for reading, one block each and a summary line at the end.
+
+    Returns an empty text for no diagnostics. `color` adds ANSI codes; nothing else of the terminal is assumed. Control
+    characters of the source are shown as pictures and never passed on.
+    """
+    diagnostics = list(diagnostics)
+    if not diagnostics:
+        return ""
+    paint = _Paint(color)
+    blocks = ["\n".join(_block(diagnostic, paint)) for diagnostic in diagnostics]
+    return "\n\n".join([*blocks, summary(diagnostics)])
+
+
+def summary(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return "2 errors, 1 warning", leaving out what there is none of."""
+    counts = {"error": 0, "warning": 0}
+    for diagnostic in diagnostics:
+        counts[diagnostic.severity] += 1
+    return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if count)
+
+
+def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:
+    title = f"{diagnostic.severity}[{diagnostic.code}]"
+    yield paint(diagnostic.severity, title) + paint("bold", f": {_clean(diagnostic.message)}")
+    main = diagnostic.source
+    here = [r for r in diagnostic.related if r.source.name == main.name and r.source.text == main.text]
+    elsewhere = [r for r in diagnostic.related if r not in here]
+    marks = _marks(main, diagnostic.span, diagnostic.label, primary=True)
+    for related in here:
+        marks += _marks(main, related.span, related.message, primary=False)
+    last_line = max([mark.line for mark in marks] + [r.span.end.line for r in elsewhere])
+    gutter = len(str(last_line))
+    style = diagnostic.severity
+    yield from _excerpt(main, diagnostic.span, marks, gutter, style, paint, arrow="-->")
+    for related in elsewhere:
+        other = _marks(related.source, related.span, related.message, primary=False)
+        yield from _excerpt(related.source, related.span, other, gutter, style, paint, arrow=":::")
+    rule = paint("gutter", " " * gutter + " |")
+    bullet = paint("gutter", " " * gutter + " =")
+    if diagnostic.notes or diagnostic.help:
+        yield rule
+    for note in diagnostic.notes:
+        yield f"{bullet} {paint('bold', 'note')}: {_clean(note, gutter + 9)}"
+    if diagnostic.help:
+        yield f"{bullet} {paint('bold', 'help')}: {_clean(diagnostic.help, gutter + 9)}"
+
+
+def _excerpt(
+    source: Source, span: Span, marks: list[_Mark], gutter: int, style: str, paint: _Paint, *, arrow: str
+) -> Iterator[str]:
+    margin = " " * gutter
+    yield f"{margin}{paint('gutter', arrow)} {visible(source.name)}:{span.start.line}:{span.start.column}"
+    lines = source.lines or Source.of(source.name, source.text).lines
+    if not source.text.strip():
+        return
+    yield paint("gutter", f"{margin} |")
+    numbers = sorted({mark.line for mark in marks})
+    shown = 0
+    for number in numbers:
+        text = lines[number - 1] if number <= len(lines) else ""
+        if shown and number == shown + 2 and shown < len(lines):
+            between = visible(lines[shown])
+            if len(between) <= _WIDEST:
+                yield _row(paint("gutter", f"{shown + 1:>{gutter}} |"), between)
+            else:
+                yield paint("gutter", "...")
+        elif shown and number > shown + 2:
+            yield paint("gutter", "...")
+        shown = number
+        on_line = sorted((m for m in marks if m.line == number), key=lambda m: (m.start, not m.primary))
+        text, offset = _window(text, on_line)
+        yield _row(paint("gutter", f"{number:>{gutter}} |"), visible(text))
+        for mark in reversed(on_line):
+            start, end = max(mark.start - offset, 0), max(mark.end - offset, 0)
+            before = display_width(visible(text[:start]))
+            width = max(display_width(visible(text[:end])) - before, 1)
+            line = ("^" if mark.primary else "-") * width
+            if mark.label:
+                line += f" {_clean(mark.label)}"
+            yield f"{paint('gutter', margin + ' |')} {' ' * before}{paint(style if mark.primary else 'gutter', line)}"
+
+
+def _marks(source: Source, span: Span, label: str, *, primary: bool) -> list[_Mark]:
+    """Split a span into underlined pieces: itself on one line, else its first and its last line."""
+    first, last = span.start.line, span.end.line
+    lines = source.lines or Source.of(source.name, source.text).lines
+    if last > first and span.end.column == 1:
+        last -= 1
+        end = _length(lines, last) + 1
+    else:
+        end = span.end.column
+    if last == first:
+        return [_Mark(first, span.start.column - 1, max(end - 1, span.start.column), label, primary)]
+    tail = lines[last - 1] if last <= len(lines) else ""
+    indent = len(tail) - len(tail.lstrip())
+    return [
+        _Mark(first, span.start.column - 1, max(_length(lines, first), span.start.column), "", primary),
+        _Mark(last, min(indent, end - 1), end - 1, label, primary),
+    ]
+
+
+def _length(lines: tuple[str, ...], number: int) -> int:
+    return len(lines[number - 1].rstrip()) if number <= len(lines) else 0
+
+
+def _window(text: str, marks: list[_Mark]) -> tuple[str, int]:
+    """Cut a long line around the marks. Returns the piece, and how many characters it lacks on its left."""
+    if len(text) <= _WIDEST:
+        return text, 0
+    focus = next((mark for mark in marks if mark.primary), marks[0])
+    start = max(focus.start - _BEFORE, 0)
+    piece = text[start : start + _WIDEST]
+    if start:
+        piece = "…" + piece[1:]
+    if start + _WIDEST < len(text):
+        piece = piece[:-1] + "…"
+    return piece, start
+
+
+def _row(gutter: str, text: str) -> str:
+    return f"{gutter} {text}".rstrip() if text.strip() else gutter
+
+
+def _clean(text: str, indent: int = 0) -> str:
+    """Make a text safe for a terminal; its further lines are indented to stand below its first."""
+    return ("\n" + " " * indent).join(visible(line) for line in text.split("\n"))

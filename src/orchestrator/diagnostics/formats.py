@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from orchestrator.diagnostics.codes import CODES
-from orchestrator.diagnostics.model import Diagnostic, Fix, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.diagnostics.model import Diagnostic, Fix, Span
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

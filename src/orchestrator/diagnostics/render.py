@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.diagnostics.lines import display_width, visible
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _WIDEST = 140  # cells of source text in an excerpt; a longer line is cut around the culprit
 _BEFORE = 60  # characters kept before the culprit in a line that is cut

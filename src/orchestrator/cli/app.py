@@ -1,0 +1,107 @@
+"""The command's tree, and the one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Final
+
+import typer
+
+COMMANDS: Final = {
+    "check": "check",
+    "run": "run",
+    "runs": "runs",
+    "status": "runs",
+    "events": "runs",
+    "show": "show",
+    "pause": "control",
+    "resume": "run",
+    "cancel": "control",
+    "graph": "check",
+    "explain": "explain",
+    "tools": "explain",
+    "schema": "check",
+    "init": "init",
+    "doctor": "doctor",
+}
+"""Each command and the module that holds the function of its name, in the order of `--help`."""
+
+
+def build(*, only: str | None = None) -> typer.Typer:
+    """Return the application with all commands, or with one: importing and inspecting the others takes time."""
+    app = typer.Typer(
+        name="orchestrator",
+        help="Check, run, watch and control pipelines of AI and tool steps, written in YAML.",
+        epilog="Start with `orchestrator init`, and see `orchestrator COMMAND --help`.",
+        no_args_is_help=True,
+        add_completion=only is None,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+    @app.callback()
+    def common(
+        version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True, callback=_version),
+    ) -> None:
+        pass
+
+    for name, module in COMMANDS.items():
+        if only in (None, name):
+            app.command(name)(getattr(import_module(f"orchestrator.cli.{module}"), name))
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"orchestrator {version('orchestrator')}")
+        raise typer.Exit
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code; no error leaves as a traceback."""
+    from orchestrator.cli.output import FAILED, INTERRUPTED, exit_code, report, say
+    from orchestrator.errors import OrchestratorError
+
+    words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    only = words[0] if words and words[0] in COMMANDS else None
+    try:
+        build(only=only)(args=words, prog_name="orchestrator")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else FAILED if stop.code else 0
+    except OrchestratorError as error:
+        report(error)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        say("interrupted", "yellow")
+        return INTERRUPTED
+    except Exception as error:  # the last line of defence: whatever it is, no traceback
+        return _report_unexpected(error, words)
+    return 0
+
+
+def _report_unexpected(error: Exception, words: list[str]) -> int:
+    """Write the details of a mistake of ours to a file, and say so in a few words."""
+    import tempfile
+    import traceback
+
+    from orchestrator.cli.output import FAILED, say
+
+    if os.environ.get("ORCHESTRATOR_DEBUG"):
+        traceback.print_exception(error)
+        return FAILED
+    descriptor, name = tempfile.mkstemp(prefix="orchestrator-error-", suffix=".log")
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as out:
+        out.write(f"command: {words[:1]}\npython: {sys.version}\n\n")
+        traceback.print_exception(error, file=out)
+    say("error[ORC999]: a mistake of ours stopped this command; nothing that was recorded is lost", "red")
+    say(f"  details are in {name}; please report them")
+    say("  help: ORCHESTRATOR_DEBUG=1 shows them here")
+    return FAILED

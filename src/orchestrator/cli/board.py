@@ -1,0 +1,169 @@
+"""What a run's steps are doing, gathered from its events: what the live table and the plain lines show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.output import printable, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.journal.events import Event
+
+ACTIVE = ("running", "waiting")
+ENDED = ("succeeded", "failed", "skipped", "cancelled")
+
+MARKS = {
+    "pending": ("·", "dim"),
+    "ready": ("·", "dim"),
+    "running": ("▸", "cyan"),
+    "waiting": ("…", "yellow"),
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "dim"),
+    "cancelled": ("✗", "yellow"),
+}
+
+
+@dataclass(slots=True)
+class Row:
+    """One step. Times in seconds since the epoch."""
+
+    path: str
+    state: str = "pending"
+    attempt: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    fraction: float | None = None
+    message: str = ""
+
+    def elapsed(self, now: float) -> float | None:
+        """Seconds from the first start to the end, or to `now`."""
+        return None if self.started_at is None else max(0.0, (self.ended_at or now) - self.started_at)
+
+
+@dataclass(slots=True)
+class Board:
+    """The rows of a run in the plan's order (steps not known from a plan join at the end), and the run's own state."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    total: int = 0
+    state: str = "running"
+    seq: int = 0
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> Board:
+        """Start with the steps of a plan, all pending."""
+        rows = {path: Row(path) for path in paths}
+        return cls(rows, total=len(rows))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many steps are in each state."""
+        counts = Counter(row.state for row in self.rows.values())
+        counts["pending"] += max(0, self.total - len(self.rows))
+        return counts
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1: ended steps and the reported fractions of running ones."""
+        done = sum(1.0 if row.state in ENDED else row.fraction or 0.0 for row in self.rows.values())
+        return done / self.total if self.total else 1.0
+
+    def active(self) -> Iterator[Row]:
+        """The rows that run or wait now."""
+        return (row for row in self.rows.values() if row.state in ACTIVE)
+
+    def apply(self, event: Event) -> None:
+        """Take one event in; they come in order of `seq`."""
+        self.seq = event.seq
+        if event.path:
+            self._apply_to_step(event)
+        elif event.type == "run.created":
+            self.total = max(self.total, int(event.data.get("steps") or 0))
+        elif event.type == "run.started":
+            self.state = "running"
+            if event.data.get("resumed"):
+                for row in self.rows.values():
+                    if row.state not in ("succeeded", "skipped"):
+                        row.state, row.fraction, row.message = "pending", None, ""
+        elif event.type == "run.resumed":
+            self.state = "running"
+        elif event.type in ("run.paused", "run.succeeded", "run.failed", "run.cancelled"):
+            self.state = event.type.removeprefix("run.")
+
+    def _apply_to_step(self, event: Event) -> None:
+        row = self.rows.get(event.path)
+        if row is None:
+            row = self.rows[event.path] = Row(event.path)
+            self.total = max(self.total, len(self.rows))
+        kind = event.type.removeprefix("step.")
+        if event.attempt:
+            row.attempt = event.attempt
+        if kind == "started":
+            if row.state in ("pending", "ready"):
+                row.started_at = event.at
+            row.state, row.ended_at, row.message, row.fraction = "running", None, "", None
+        elif kind == "ready":
+            row.state = "ready"
+        elif kind == "waiting":
+            row.state, row.message = "waiting", waiting_text(event)
+        elif kind == "progress":
+            row.fraction, row.message = event.data.get("fraction"), str(event.data.get("message") or row.message)
+        elif kind in ENDED:
+            row.state, row.ended_at, row.message = kind, event.at, ended_text(event)
+
+
+def error_text(error: Any) -> str:
+    """Return the first line of a recorded error."""
+    if not isinstance(error, dict):
+        return str(error or "")
+    return str(error.get("message") or "").split("\n", 1)[0]
+
+
+def waiting_text(event: Event) -> str:
+    """Say what a waiting step waits for."""
+    reason = str(event.data.get("reason") or "")
+    until = event.data.get("until")
+    after = f" in {seconds(max(0.0, until - event.at))}" if isinstance(until, int | float) else ""
+    cause = error_text(event.data.get("error"))
+    return f"{reason}{after}" + (f": {cause}" if cause else "")
+
+
+def ended_text(event: Event) -> str:
+    """Say how a step ended, beyond its state."""
+    kind = event.type.removeprefix("step.")
+    if kind == "failed":
+        handled = {"continue": " (the run goes on)", "value": " (its fallback value is used)"}
+        handled["jump"] = f" (the run goes on at `{event.data.get('target')}`)"
+        return error_text(event.data.get("error")) + handled.get(str(event.data.get("handled")), "")
+    if kind == "skipped":
+        by = event.data.get("by")
+        return f"jump from `{by}`" if event.data.get("reason") == "jump" and by else "condition is false"
+    return str(event.data.get("reason") or "")
+
+
+def line_for(event: Event, row: Row | None) -> tuple[str, str] | None:
+    """Return the line and its style that tell of an event without a live table, or None if it is of no interest."""
+    kind = event.type.removeprefix("step.")
+    if not event.path:
+        if event.type == "run.warning":
+            return f"! {printable(str(event.data.get('message', '')))}", "yellow"
+        return None
+    if kind in ENDED and row is not None:
+        mark, style = MARKS[kind]
+        took = seconds(row.elapsed(event.at)) if kind in ("succeeded", "failed") else ""
+        attempts = f" after {event.attempt} attempts" if event.attempt > 1 else ""
+        detail = ended_text(event)
+        text = f"{mark} {event.path} {kind}" + (f" in {took}" if took else "") + attempts
+        return printable(text + (f": {detail}" if detail else "")), style
+    if kind == "waiting":
+        return printable(f"… {event.path} waits, {waiting_text(event)}"), "yellow"
+    if kind == "warning":
+        return printable(f"! {event.path}: {event.data.get('message', '')}"), "yellow"
+    if kind == "log" and event.data.get("level") != "debug":
+        return printable(f"  {event.path}: {event.data.get('message', '')}"), ""
+    return None

@@ -1,0 +1,103 @@
+"""`check`, `graph` and `schema`: look at pipeline files without running them."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options
+
+
+class ReportFormat(enum.StrEnum):
+    """How `check` prints what it found."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+class GraphFormat(enum.StrEnum):
+    """How `graph` draws."""
+
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipeline files.")],
+    format: Annotated[ReportFormat, typer.Option("--format", help="How to print what was found.")] = ReportFormat.TEXT,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as problems.")] = False,
+    tools: options.ToolsOption = None,
+    allow_path: options.AllowPathOption = None,
+    allow_run: options.AllowRunOption = False,
+    allow_host: options.AllowHostOption = None,
+) -> None:
+    """Say all that is wrong with pipelines, and run nothing.
+
+    Exit code: 0 no errors, 1 errors found.
+    """
+    import sys
+
+    from orchestrator import diagnostics as found
+    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, say, use_colour
+
+    problems: list[found.Diagnostic] = []
+    with options.open_orchestrator(
+        tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
+    ) as orchestrator:
+        for file in files:
+            problems.extend(orchestrator.check(file).diagnostics)
+    ok = not any(problem.severity == "error" or strict for problem in problems)
+    if json or format is ReportFormat.JSON:
+        emit_json({**found.to_json(problems), "ok": ok})
+    elif format is ReportFormat.SARIF:
+        emit_json(found.to_sarif(problems))
+    elif format is ReportFormat.GITHUB:
+        if problems:
+            emit(found.to_github(problems).rstrip("\n"))
+    elif problems:
+        emit(found.render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
+    if format is ReportFormat.TEXT and not json and ok:
+        say(f"{'1 file is' if len(files) == 1 else f'{len(files)} files are'} fine", "green")
+    raise typer.Exit(DONE if ok else FAILED)
+
+
+def graph(
+    file: options.FileArgument,
+    format: Annotated[GraphFormat, typer.Option("--format", help="How to draw.")] = GraphFormat.MERMAID,
+    json: Annotated[bool, typer.Option("--json", help="Print the steps and what they wait for as JSON.")] = False,
+    tools: options.ToolsOption = None,
+    allow_path: options.AllowPathOption = None,
+    allow_run: options.AllowRunOption = False,
+    allow_host: options.AllowHostOption = None,
+) -> None:
+    """Draw the steps of a pipeline and what they wait for."""
+    from orchestrator.cli.output import emit, emit_json
+
+    with options.open_orchestrator(
+        tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
+    ) as orchestrator:
+        pipeline = orchestrator.compile(file)
+        if json:
+            steps = [
+                {"id": step.id, "name": step.name, "dependencies": list(step.dependencies)} for step in pipeline.steps
+            ]
+            emit_json({"pipeline": pipeline.id, "steps": steps})
+        else:
+            emit(pipeline.graph(format.value).rstrip("\n"))
+
+
+def schema(
+    json: Annotated[bool, typer.Option("--json", help="The schema is JSON in any case.")] = False,
+) -> None:
+    """Print the JSON Schema of pipeline files, for editors.
+
+    It lets an editor complete and explain the keys. Save it, and write as a file's first line: # yaml-language-server: $schema=pipeline.schema.json
+    """
+    from orchestrator.cli.output import emit_json
+    from orchestrator.language.schema import json_schema
+
+    emit_json(json_schema())

@@ -1,0 +1,71 @@
+"""`pause` and `cancel`: take control of a run, whichever process executes it."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from orchestrator.api import Run
+    from orchestrator.journal.status import RunStatus
+
+PATIENCE: Final = 3.0
+"""Seconds to wait for the run's owner to act before saying that it still has to."""
+
+
+def pause(
+    run: options.RunArgument,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Start no new steps of a run; running ones end first."""
+    from orchestrator.cli.output import emit_json, say
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        handle = orchestrator.get_run(run)
+        handle.pause()
+        status = _settled(handle)
+        if json:
+            emit_json(status.to_dict())
+        if status.state == "paused":
+            say(f"run {handle.id} is paused", "yellow")
+            say(f"  go on with: {options.command_for('resume', handle.id, store)}")
+        elif status.ended:
+            say(f"run {handle.id} had {status.state} already")
+        else:
+            names = ", ".join(step.path for step in status.active[:5])
+            say(f"run {handle.id} pauses when its running steps have ended: {names}", "yellow")
+            say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
+
+
+def cancel(
+    run: options.RunArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")] = "",
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Stop a run and its running steps; it can be resumed."""
+    from orchestrator.cli.output import emit_json, say
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        handle = orchestrator.get_run(run)
+        handle.cancel(reason=reason)
+        status = _settled(handle)
+        if json:
+            emit_json(status.to_dict())
+        if status.state == "cancelled":
+            say(f"run {handle.id} is cancelled", "yellow")
+            say(f"  go on with: {options.command_for('resume', handle.id, store)}")
+        elif status.ended:
+            say(f"run {handle.id} had {status.state} already")
+        else:
+            say(f"run {handle.id} was told to stop, and is still {status.state}", "yellow")
+            say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
+
+
+def _settled(run: "Run") -> "RunStatus":
+    try:
+        return run.wait(timeout=PATIENCE)
+    except TimeoutError:
+        return run.status()

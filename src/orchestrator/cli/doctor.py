@@ -1,0 +1,199 @@
+"""`doctor`: whether this machine and directory are ready to run pipelines, and the command that mends what is not."""
+
+import enum
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from orchestrator.cli import options
+
+DEFAULT_STORE: Final = Path(".orchestrator", "runs.db")
+OLDEST_PYTHON: Final = (3, 11)
+OLDEST_SQLITE: Final = (3, 35)
+EXTRAS: Final = {
+    "data": ("polars", "the `data` tool reads and transforms tables"),
+    "postgres": ("psycopg", "runs can be stored in PostgreSQL"),
+}
+
+
+class Verdict(enum.StrEnum):
+    """How one check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was checked, how it is, and, where it is not well, the way to mend it."""
+
+    verdict: Verdict
+    subject: str
+    message: str
+    mend: str = ""
+
+
+def doctor(
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+    tools: options.ToolsOption = None,
+) -> None:
+    """Check that this machine and directory are ready.
+
+    Looks at Python, the store, extras, configuration, permissions, tools and the editor's schema.
+
+    Exit code: 0 all is well (warnings allowed), 1 something fails.
+    """
+    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint
+
+    findings = list(examine(store, tools))
+    ok = not any(finding.verdict is Verdict.FAIL for finding in findings)
+    if json:
+        emit_json({"ok": ok, "findings": [asdict(finding) for finding in findings]})
+    else:
+        styles = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+        for finding in findings:
+            verdict = paint(f"{finding.verdict:<4}", styles[finding.verdict], stream=sys.stdout)
+            emit(f"{verdict}  {finding.subject}: {finding.message}")
+            if finding.mend:
+                emit(f"      mend: {finding.mend}")
+    raise typer.Exit(DONE if ok else FAILED)
+
+
+def examine(store: str | None, tools: list[str] | None) -> Iterator[Finding]:
+    """Make every check; one that fails does not stop the others."""
+    yield _python()
+    yield _sqlite()
+    yield _yaml()
+    yield from _store(store)
+    for extra, (module, use) in EXTRAS.items():
+        yield _extra(extra, module, use)
+    yield from _configuration()
+    yield _tools(tools)
+    yield _editor()
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        return Finding(Verdict.FAIL, "Python", f"{version} is too old", "install Python 3.11 or newer")
+    return Finding(Verdict.OK, "Python", version)
+
+
+def _sqlite() -> Finding:
+    import sqlite3
+
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        return Finding(
+            Verdict.FAIL,
+            "SQLite",
+            f"{sqlite3.sqlite_version} is too old",
+            "use a Python built with SQLite 3.35 or newer",
+        )
+    return Finding(Verdict.OK, "SQLite", sqlite3.sqlite_version)
+
+
+def _yaml() -> Finding:
+    import yaml
+
+    if not yaml.__with_libyaml__:
+        return Finding(
+            Verdict.WARN,
+            "YAML reader",
+            "the compiled reader is missing, so large files are read ten times more slowly",
+            "pip install --force-reinstall pyyaml",
+        )
+    return Finding(Verdict.OK, "YAML reader", "compiled")
+
+
+def _store(url: str | None) -> Iterator[Finding]:
+    from orchestrator.errors import OrchestratorError
+
+    path = _sqlite_path(url)
+    if path is not None and not path.exists():
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            yield Finding(Verdict.OK, "store", f"{path} will be made by the first run")
+        else:
+            mend = f"make {parent} writable, or name another place with --store or ORCHESTRATOR_STORE"
+            yield Finding(Verdict.FAIL, "store", f"{path} cannot be made: {parent} is not writable", mend)
+        return
+    try:
+        with options.open_orchestrator(store=url) as orchestrator:
+            newest = orchestrator.list_runs(limit=1)
+    except OrchestratorError as error:
+        mend = error.help or "name another place with --store or ORCHESTRATOR_STORE"
+        yield Finding(Verdict.FAIL, "store", error.message, mend)
+        return
+    where = str(path) if path is not None else (url or "").split("@")[-1]
+    if path is not None and not (os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)):
+        yield Finding(Verdict.FAIL, "store", f"{path} can be read but not written", f"chmod u+w {path.parent} {path}")
+        return
+    newest_words = f"; the newest run is {newest[0].run_id}, {newest[0].state}" if newest else "; it has no runs yet"
+    yield Finding(Verdict.OK, "store", f"{where} can be read and written{newest_words}")
+
+
+def _sqlite_path(url: str | None) -> Path | None:
+    if url is None:
+        return DEFAULT_STORE
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
+
+
+def _extra(extra: str, module: str, use: str) -> Finding:
+    if find_spec(module) is None:
+        return Finding(
+            Verdict.WARN, f"extra {extra}", f"not installed; with it, {use}", f'pip install "orchestrator[{extra}]"'
+        )
+    return Finding(Verdict.OK, f"extra {extra}", "installed")
+
+
+def _configuration() -> Iterator[Finding]:
+    from orchestrator.errors import OrchestratorError
+    from orchestrator.tools.permissions import Permissions
+
+    file = Path("orchestrator.toml")
+    try:
+        permissions = Permissions.load(Path.cwd())
+    except OrchestratorError as error:
+        yield Finding(Verdict.FAIL, str(file), error.message, error.help or f"mend {file}")
+        return
+    yield Finding(Verdict.OK, str(file), "valid" if file.exists() else "not there, and not needed")
+    allowed = [f"files below {', '.join(str(path) for path in (Path.cwd(), *permissions.allow_paths))}"]
+    run = permissions.allow_run
+    if run:
+        allowed.append("running programs" if run is True else f"running {', '.join(run)}")
+    if permissions.allow_hosts:
+        allowed.append(f"the private hosts {', '.join(permissions.allow_hosts)}")
+    yield Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}")
+
+
+def _tools(tools: list[str] | None) -> Finding:
+    from orchestrator.errors import OrchestratorError
+
+    try:
+        with options.open_orchestrator(tools=tools) as orchestrator:
+            names = orchestrator.registry.names()
+    except OrchestratorError as error:
+        return Finding(Verdict.FAIL, "tools", error.message, error.help or "mend the module, or leave --tools out")
+    return Finding(Verdict.OK, "tools", ", ".join(sorted(names)))
+
+
+def _editor() -> Finding:
+    schema = Path("pipeline.schema.json")
+    if not schema.exists():
+        return Finding(
+            Verdict.WARN,
+            "editor",
+            "without a schema your editor cannot complete and explain the keys of pipelines",
+            f"orchestrator schema > {schema}, and put "
+            f"`# yaml-language-server: $schema={schema}` into the first line of a pipeline",
+        )
+    return Finding(Verdict.OK, "editor", f"{schema} is there")

@@ -1,0 +1,139 @@
+"""What `run` and `resume` share: show a run that this process executes to its end, and print what it achieved."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from orchestrator.cli.board import Board
+from orchestrator.cli.live import follow, view_of
+from orchestrator.cli.options import command_for
+from orchestrator.cli.output import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    PAUSED,
+    emit_json,
+    emit_yaml,
+    exit_code,
+    report,
+    say,
+    seconds,
+)
+from orchestrator.errors import CompilationError, OrchestratorError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.api import Result, Run
+    from orchestrator.cli.interrupts import Interrupts
+    from orchestrator.journal.status import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How the person wants to see a run: `store` is what `--store` said, for the commands we suggest."""
+
+    json: bool = False
+    quiet: bool = False
+    store: str | None = None
+
+
+@contextmanager
+def reported(showing: Showing) -> Iterator[None]:
+    """Turn an error of a run that could not start or go on into words, with `--json` also data, and an exit code."""
+    try:
+        yield
+    except OrchestratorError as error:
+        if showing.json:
+            emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error)))
+        report(error)
+        raise typer.Exit(exit_code(error)) from error
+
+
+def error_object(error: OrchestratorError) -> dict[str, Any]:
+    """Return an error as JSON data; that of a wrong pipeline has all its diagnostics."""
+    data = error.to_dict()
+    if isinstance(error, CompilationError):
+        from orchestrator.diagnostics import to_json
+
+        data["diagnostics"] = to_json(error.diagnostics)["diagnostics"]
+    return data
+
+
+def run_object(run_id: str | None, state: str | None, outputs: Any, error: Any) -> dict[str, Any]:
+    """Return the one object that `run --json` prints."""
+    return {"run_id": run_id, "state": state, "outputs": outputs, "error": error}
+
+
+def show_to_the_end(
+    run: Run,
+    showing: Showing,
+    interrupts: Interrupts,
+    *,
+    title: str,
+    paths: Iterable[str],
+    since: int = 0,
+) -> int:
+    """Follow a run that this process executes, print its outputs, and return the exit code."""
+    board = Board.of(paths)
+    with view_of(board, title, quiet=showing.quiet) as view:
+        status = follow(run, board, view, since=since, between=lambda: interrupts.cancel(run))
+    result = None if status.state in ("paused", "interrupted") else result_of(run)
+    if showing.json:
+        outputs = dict(result.outputs) if result else {}
+        emit_json(run_object(run.id, status.state, outputs, result.error if result else status.error))
+    elif result and result.outputs:
+        emit_yaml(result.outputs)
+    tell_end(status, showing, interrupted=interrupts.count > 0)
+    return end_code(status, interrupted=interrupts.count > 0)
+
+
+def result_of(run: Run) -> Result:
+    """Return the result of a run that has ended, however it ended."""
+    try:
+        return run.result()
+    except RunError as error:
+        result: Result | None = getattr(error, "result", None)
+        if result is None:
+            raise
+        return result
+
+
+def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) -> None:
+    """Say on stderr how a run ended, and the command that goes on."""
+    run_id, took = status.run_id, seconds(status.elapsed)
+    resume = command_for("resume", run_id, showing.store)
+    if status.state == "succeeded":
+        continued = f", {len(status.failures)} steps failed and were gone on after" if status.failures else ""
+        say(f"run {run_id} succeeded in {took}{continued}", "green")
+        return
+    if status.state == "failed":
+        error = dict(status.error or {})
+        where = f" in step `{error['step']}`" if error.get("step") else ""
+        attempt = error.get("attempt") or 0
+        where += f", attempt {attempt}" if attempt > 1 else ""
+        say(f"run {run_id} failed{where}", "red")
+        say(f"error[{error.get('code', 'ORC805')}]: {error.get('message', '')}")
+        if error.get("help"):
+            say(f"  help: {error['help']}")
+        say(f"  go on after mending it: {resume}")
+    elif status.state == "cancelled":
+        say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else ""), "yellow")
+        say(f"  go on with: {resume}")
+    elif status.state == "paused":
+        say(f"run {run_id} is paused", "yellow")
+        say(f"  go on with: {resume}")
+    else:
+        say(f"run {run_id} was interrupted", "yellow")
+        say(f"  go on with: {resume}")
+
+
+def end_code(status: RunStatus, *, interrupted: bool = False) -> int:
+    """Return the exit code for how a run stands."""
+    if interrupted and status.state != "succeeded":
+        return INTERRUPTED
+    return {"succeeded": DONE, "paused": PAUSED, "running": PAUSED}.get(status.state, FAILED)

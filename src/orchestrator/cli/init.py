@@ -1,0 +1,94 @@
+"""`init`: a commented pipeline to start from."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from orchestrator.cli import options
+
+STARTER: Final = """\
+# A pipeline: steps that call tools, in the order that their data asks for.
+#
+#   orchestrator check {file}      says everything that is wrong, without running anything
+#   orchestrator run {file}        runs it
+#   orchestrator run {file} -i title="My words" -i minimum=4
+#   orchestrator tools             lists the tools, and `orchestrator tools text` shows one of them
+#
+# The command `orchestrator schema > pipeline.schema.json` makes this line give completion in your editor:
+# yaml-language-server: $schema=pipeline.schema.json
+
+id: {id}
+description: Counts the words of a text and writes them to a file.
+
+# What a run is given. A plain value is a default, and its type is the input's type.
+inputs:
+  title: A first pipeline
+  minimum:
+    type: integer
+    description: How many words a long text has at least.
+    default: 3
+    minimum: 1
+
+steps:
+  # `action` names what to do, `parameters` what it gets. {{{{ ... }}}} reads an input or another step.
+  - id: words
+    tool: text
+    action: split
+    parameters:
+      text: "{{{{ title }}}}"
+      separator: " "
+
+  # This step reads `words`, so it waits for it: no order has to be written down.
+  - id: summary
+    tool: text
+    action: template
+    parameters:
+      template: "{{{{ title | upper }}}}: {{{{ words | length }}}} words"
+
+  # A step with a condition is skipped when that is false; it then reads as null.
+  - id: saved
+    tool: filesystem
+    action: write
+    condition: words | length >= minimum
+    parameters:
+      path: summary.txt
+      content: "{{{{ summary }}}}"
+    retry: 2        # attempts in all
+    timeout: 10s
+
+outputs:
+  summary: "{{{{ summary }}}}"
+  count: "{{{{ words | length }}}}"
+  file: "{{{{ saved.path | default('not written') }}}}"
+"""
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("pipeline.yaml"),
+    json: options.JsonOption = False,
+) -> None:
+    """Write a commented pipeline to start from. An existing file is never overwritten."""
+    import re
+
+    from orchestrator.cli.output import USAGE, emit, emit_json, say
+
+    target = file / "pipeline.yaml" if file.is_dir() else file
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", target.stem).strip("-") or "pipeline"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as out:
+            out.write(STARTER.format(file=target, id=name))
+    except FileExistsError:
+        say(f"error: `{target}` exists already, and is left as it is")
+        say("  help: name another file, as in: orchestrator init first.yaml")
+        raise typer.Exit(USAGE) from None
+    except OSError as error:
+        say(f"error: `{target}` cannot be written: {(error.strerror or str(error)).lower()}")
+        say("  help: name a file in a directory where you may write")
+        raise typer.Exit(USAGE) from None
+    if json:
+        emit_json({"file": str(target)})
+    else:
+        emit(str(target))
+    say(f"written; run it with: orchestrator run {target}", "green")

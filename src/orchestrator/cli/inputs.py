@@ -1,0 +1,91 @@
+"""Inputs from the command line: `-i name=value` and `--inputs FILE`, read by the types that the pipeline declares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.api import Pipeline
+
+
+def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) -> dict[str, Any]:
+    """Return the inputs of one run; `-i` wins over the file.
+
+    Raises:
+        InputError: A pair without `=`, a text that is not of the declared type, or an unreadable file.
+    """
+    values = read_file(source) if source else {}
+    problems = []
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name:
+            problems.append(f"`-i {pair}` has no `=`; write it as `-i name=value`")
+            continue
+        spec = pipeline.inputs.get(name)
+        if spec is None:
+            values[name] = text  # named as unknown, with all other problems, when the inputs are bound
+            continue
+        try:
+            values[name] = spec.parse_text(text)
+        except ValueError as error:
+            problems.append(f"`{name}`: {error}")
+    if problems:
+        raise InputError("the inputs cannot be read: " + "; ".join(problems), problems=problems)
+    return values
+
+
+def read_file(source: str) -> dict[str, Any]:
+    """Read a mapping of inputs from a JSON or YAML file, or from stdin when `source` is `-`.
+
+    Raises:
+        InputError: The file cannot be read, or does not hold a mapping.
+    """
+    name = "stdin" if source == "-" else f"`{source}`"
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"the inputs file {name} cannot be read: {(error.strerror or str(error)).lower()}",
+            help="give `--inputs` a JSON or YAML file, or `-` for stdin",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the inputs file {name} is not UTF-8 text", help="save it as UTF-8") from error
+    values = parse(text, name)
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{name} must hold a mapping from input names to values", help='for example {"topic": "solar cells"}'
+        )
+    return {str(key): value for key, value in values.items()}
+
+
+def parse(text: str, name: str) -> Any:
+    """Parse JSON, or else YAML by the rules of pipeline files (`no` is a text there, as in YAML 1.2)."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    from orchestrator.diagnostics import Source
+    from orchestrator.language.nodes import plain
+    from orchestrator.language.reader import read_nodes
+
+    root, problems = read_nodes(Source.of(name.strip("`"), text))
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        first = errors[0]
+        where = f"line {first.span.start.line}, column {first.span.start.column}"
+        raise InputError(f"{name} is neither JSON nor YAML: {first.message} ({where})", help=first.help)
+    return plain(root) if root is not None else None
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Return inputs as the text of a JSON file."""
+    return json.dumps(dict(values))

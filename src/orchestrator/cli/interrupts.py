@@ -1,0 +1,81 @@
+"""Ctrl-C while a run is executed here: the first cancels the run in good order, the second stops at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.output import INTERRUPTED, is_terminal, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.api import Run
+
+
+@dataclass(slots=True)
+class Interrupts:
+    """How often the person (Ctrl-C) or the system (SIGTERM) asked to stop."""
+
+    count: int = 0
+    told: bool = False
+
+    def cancel(self, run: Run) -> None:
+        """Cancel the run if it was asked for and not yet done.
+
+        Called between two looks at the journal and never from the signal itself, which may come while this thread
+        holds a lock that cancelling needs.
+        """
+        if self.count and not self.told:
+            self.told = True
+            say(f"cancelling {run.id}; press Ctrl-C again to stop at once", "yellow")
+            run.cancel(reason="interrupted")
+
+
+@contextmanager
+def counted_interrupts() -> Iterator[Interrupts]:
+    """Count the signals that ask to stop, instead of raising KeyboardInterrupt; the second ends the process."""
+    interrupts = Interrupts()
+
+    def stop(signum: int, frame: Any) -> None:
+        interrupts.count += 1
+        if interrupts.count > 1:
+            if is_terminal(sys.stderr):
+                os.write(2, b"\033[?25h\n")  # the live table hides the cursor
+            kill_children()
+            os._exit(INTERRUPTED)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def kill_children() -> None:
+    """Kill the process groups of this process's children, which do not hear the terminal's Ctrl-C.
+
+    Only where the kernel lists them (Linux); elsewhere the commands of tools end when their pipes close.
+    """
+    try:
+        tasks = os.listdir("/proc/self/task")  # noqa: PTH208 - a signal handler: as little as possible
+    except OSError:
+        return
+    for task in tasks:
+        try:
+            with open(f"/proc/self/task/{task}/children") as listed:  # noqa: PTH123 - as above
+                children = [int(pid) for pid in listed.read().split()]
+        except OSError:
+            continue
+        for pid in children:
+            try:
+                group = os.getpgid(pid)
+                if group != os.getpgrp():
+                    os.killpg(group, signal.SIGKILL)
+            except OSError:
+                continue

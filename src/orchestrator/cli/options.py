@@ -1,0 +1,85 @@
+"""The options that several commands share, and the `Orchestrator` that they describe."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.api import Orchestrator
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id, a unique beginning of it, or `last` for the newest.")
+]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline's YAML file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="ORCHESTRATOR_STORE",
+        metavar="URL",
+        help="The database of runs. Default: sqlite:///.orchestrator/runs.db",
+    ),
+]
+ToolsOption = Annotated[
+    list[str] | None,
+    typer.Option("--tools", metavar="MODULE", help="A module, or a .py file, with your own tools. Repeatable."),
+]
+AllowPathOption = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-path", metavar="PATH", help="Let tools use files below this path too. Repeatable."),
+]
+AllowRunOption = Annotated[bool, typer.Option("--allow-run", help="Let the terminal and python tools run programs.")]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="HOST", help="Let the http tool reach this private host. Repeatable."),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--input", metavar="NAME=VALUE", help="One input, read by its declared type. Repeatable."),
+]
+InputsOption = Annotated[
+    str | None,
+    typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with inputs; `-` reads it from stdin."),
+]
+MaxParallelOption = Annotated[
+    int | None, typer.Option("--max-parallel", min=1, metavar="N", help="Run at most N steps at once.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def open_orchestrator(
+    *,
+    store: str | None = None,
+    tools: list[str] | None = None,
+    allow_path: list[Path] | None = None,
+    allow_run: bool = False,
+    allow_host: list[str] | None = None,
+    max_parallel: int | None = None,
+) -> "Orchestrator":
+    """Return the configuration that the options describe, on top of `orchestrator.toml`."""
+    from dataclasses import replace
+
+    from orchestrator.api import Orchestrator
+    from orchestrator.tools.permissions import Permissions
+
+    permissions = Permissions.load(Path.cwd())
+    if allow_path:
+        permissions = replace(permissions, allow_paths=(*permissions.allow_paths, *(p.resolve() for p in allow_path)))
+    if allow_run:
+        permissions = replace(permissions, allow_run=True)
+    if allow_host:
+        permissions = replace(permissions, allow_hosts=(*permissions.allow_hosts, *allow_host))
+    return Orchestrator(store=store, tools=tuple(tools or ()), permissions=permissions, max_parallel=max_parallel)
+
+
+def command_for(verb: str, run_id: str, store: str | None) -> str:
+    """Return the command to give next about this run, such as `orchestrator resume <id>`.
+
+    It names the store when that came from the command line: one from the environment will be found again.
+    """
+    named = store and store != os.environ.get("ORCHESTRATOR_STORE")
+    return f"orchestrator {verb} {run_id}" + (f" --store {shlex.quote(store)}" if named and store else "")

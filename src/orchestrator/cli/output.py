@@ -1,0 +1,155 @@
+"""Where output goes: stdout carries data only, words for people go to stderr, and colour only to a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.errors import OrchestratorError
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+PAUSED: Final = 3
+INTERRUPTED: Final = 130
+
+_STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
+
+# Errors in what the user asked for, as against failures of doing it.
+_USAGE_CODES: Final = ("ORC1", "ORC2", "ORC3", "ORC4", "ORC5", "ORC6", "ORC801", "ORC9")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads this stream on a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def use_colour(stream: TextIO) -> bool:
+    """Whether to colour: a terminal, and `NO_COLOR` (https://no-color.org) not set to anything."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
+    """Wrap `text` in the style's escape codes where the stream, stderr unless told, shows colour."""
+    if not style or not use_colour(stream or sys.stderr):
+        return text
+    return f"\033[{_STYLES[style]}m{text}\033[0m"
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Replace control characters, so that what a tool or a file says cannot steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else " " if c in "\n\t\r" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def emit(text: str, *, end: str = "\n") -> bool:
+    """Write data to stdout. Return False when its reader has gone away (`| head`), which is no error."""
+    try:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is buffered would raise again at exit: send it nowhere.
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted, not a path's text
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return False
+    return True
+
+
+def emit_json(value: Any, *, indent: int | None = 2) -> bool:
+    """Write one JSON value to stdout, on one line when `indent` is None."""
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    return emit(json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str))
+
+
+def emit_yaml(value: Mapping[str, Any]) -> bool:
+    """Write a mapping to stdout as YAML, with texts of several lines as blocks: easy to read, and still data."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Its own class, so that the representer below stays here."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    dumped = yaml.dump(dict(value), Dumper=Dumper, allow_unicode=True, sort_keys=False, width=110)
+    return emit(dumped, end="")
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Tell people something, on stderr."""
+    try:
+        print(paint(text, style), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - as in `emit`
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+
+
+def report(error: OrchestratorError) -> None:
+    """Print one of our errors on stderr: code, message, problems and how to go on."""
+    from orchestrator.errors import CompilationError
+
+    if isinstance(error, CompilationError) and error.diagnostics:
+        from orchestrator.diagnostics import render_text
+
+        say(render_text(error.diagnostics, color=use_colour(sys.stderr)).rstrip("\n"))
+        return
+    say(f"{paint(f'error[{error.code}]', 'red')}: {printable(error.message, keep=chr(10))}")
+    for problem in getattr(error, "problems", ()):
+        if problem not in error.message:
+            say(f"  - {printable(problem)}")
+    if error.help:
+        say(f"  {paint('help', 'cyan')}: {printable(error.help, keep=chr(10))}")
+
+
+def exit_code(error: OrchestratorError) -> int:
+    """Return the exit code for an error: 2 for what was asked wrongly, 1 for what failed."""
+    if error.code == "ORC999":
+        return FAILED
+    return USAGE if error.code.startswith(_USAGE_CODES) else FAILED
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out rows in columns by display width; the last column is not padded."""
+    from wcwidth import wcswidth
+
+    def width(cell: str) -> int:
+        return max(wcswidth(cell), 0) if not cell.isascii() else len(cell)
+
+    cells = [list(headers), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(headers))]
+    lines = []
+    for row in cells:
+        padded = [cell + " " * (widths[column] - width(cell)) for column, cell in enumerate(row)]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration for people: `0.42 s`, `12.3 s`, `3 m 05 s`, `2 h 07 m`."""
+    if value is None:
+        return ""
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} m"
+
+
+def moment(at: float | None) -> str:
+    """Write a time for people: local, to the second."""
+    from datetime import datetime
+
+    return "" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,175 @@
+"""`runs`, `status` and `events`: where runs stand and what has happened in them."""
+
+import enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from orchestrator.journal.events import Event
+    from orchestrator.journal.status import RunStatus
+
+
+class StateFilter(enum.StrEnum):
+    """The states that a run can be in."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+def runs(
+    state: Annotated[StateFilter | None, typer.Option("--state", help="Only runs in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most N runs, the newest first.")] = 50,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """List runs, the newest first."""
+    from orchestrator.cli.output import emit, emit_json, moment, say, seconds, table
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        found = orchestrator.list_runs(state=state.value if state else None, limit=limit)
+        if json:
+            emit_json([status.to_dict() for status in found])
+        elif not found:
+            say("no runs yet" if state is None else f"no runs are {state.value}")
+        else:
+            rows = [
+                (s.run_id, s.name or s.pipeline, s.state, f"{s.progress:.0%}", moment(s.created_at), seconds(s.elapsed))
+                for s in found
+            ]
+            emit(table(("RUN", "PIPELINE", "STATE", "DONE", "CREATED", "ELAPSED"), rows))
+
+
+def status(
+    run: options.RunArgument,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay until the run ends or is paused.")] = False,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Say where a run stands.
+
+    With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused.
+    """
+    from orchestrator.cli.execution import end_code
+    from orchestrator.cli.output import emit, emit_json
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        handle = orchestrator.get_run(run)
+        now = handle.status()
+        if watch:
+            from orchestrator.cli.board import Board
+            from orchestrator.cli.live import follow, view_of
+
+            board = Board(total=now.total)
+            with view_of(board, now.name or now.pipeline, quiet=json) as view:
+                now = follow(handle, board, view, since=0 if not now.ended else now.last_seq - 1)
+        if json:
+            emit_json(now.to_dict())
+        else:
+            emit(describe(now, store))
+    raise typer.Exit(end_code(now) if watch else 0)
+
+
+def describe(status: "RunStatus", store: str | None) -> str:
+    """Write a status for people."""
+    from orchestrator.cli.output import moment, printable, seconds, table
+
+    title = status.pipeline + (f" ({status.name})" if status.name and status.name != status.pipeline else "")
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
+    pairs = [
+        ("run", status.run_id),
+        ("pipeline", title),
+        ("state", status.state),
+        ("progress", f"{status.progress:.0%} ({counts or 'no steps'})"),
+        ("started", moment(status.started_at or status.created_at)),
+        ("elapsed", seconds(status.elapsed)),
+    ]
+    if status.owner and status.state == "running":
+        pairs.append(("owner", status.owner))
+    lines = [f"{name:<9} {printable(value)}" for name, value in pairs]
+    if status.waiting_on:
+        lines.append(f"waits for {printable('; '.join(status.waiting_on))}")
+    if status.failures:
+        lines.append(f"gone on after failures in {printable(', '.join(status.failures))}")
+    if status.active:
+        rows = [
+            (
+                step.path,
+                step.state + (f" (attempt {step.attempt})" if step.attempt > 1 else ""),
+                seconds(step.elapsed),
+                "" if step.fraction is None else f"{step.fraction:.0%}",
+                step.message or step.waiting_on,
+            )
+            for step in status.active
+        ]
+        lines += ["", table(("STEP", "STATE", "ELAPSED", "DONE", "MESSAGE"), rows)]
+    if status.error:
+        where = f" in step `{status.error['step']}`" if status.error.get("step") else ""
+        message = printable(str(status.error.get("message", "")))
+        lines += ["", f"error[{status.error.get('code', 'ORC805')}]{where}: {message}"]
+    if status.state in ("failed", "cancelled", "paused", "interrupted"):
+        lines += [f"go on with: {options.command_for('resume', status.run_id, store)}"]
+    return "\n".join(lines)
+
+
+def events(
+    run: options.RunArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events until the run ends.")] = False,
+    after: Annotated[int, typer.Option("--after", min=0, metavar="N", help="Only events after number N.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Print what happened in a run, in order, without gaps."""
+    from orchestrator.cli.output import emit, emit_json
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        for event in orchestrator.get_run(run).events(after=after, follow=follow):
+            printed = emit_json(event.to_dict(), indent=None) if json else emit(describe_event(event))
+            if not printed:
+                break
+
+
+def describe_event(event: "Event") -> str:
+    """Write an event on one line for people."""
+    from json import dumps
+
+    from orchestrator.cli.output import moment, printable
+
+    attempt = f" #{event.attempt}" if event.attempt > 1 else ""
+    words = [f"{event.seq:>5}", moment(event.at), f"{event.type:<14}"]
+    if event.path:
+        words.append(printable(event.path) + attempt)
+    for name in _SHOWN.get(event.type, ()):
+        value = event.data.get(name)
+        if value not in (None, "", {}, []):
+            text = value if isinstance(value, str) else dumps(value, ensure_ascii=False, default=str)
+            words.append(f"{name}={printable(text[:200] + ('…' if len(text) > 200 else ''))}")
+    return "  ".join(words).rstrip()
+
+
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "run.created": ("pipeline", "source", "inputs", "steps"),
+    "run.started": ("owner", "resumed"),
+    "run.paused": ("by",),
+    "run.resumed": ("by",),
+    "run.succeeded": ("outputs",),
+    "run.failed": ("step", "error"),
+    "run.cancelled": ("reason", "by"),
+    "run.warning": ("code", "message"),
+    "step.started": ("tool", "action"),
+    "step.progress": ("fraction", "message"),
+    "step.log": ("level", "message"),
+    "step.warning": ("code", "message"),
+    "step.waiting": ("reason", "until", "error"),
+    "step.succeeded": ("duration", "output"),
+    "step.failed": ("handled", "error"),
+    "step.skipped": ("reason", "by"),
+    "step.cancelled": ("reason",),
+}
+"""What a line tells of each event; `--json` has everything."""

@@ -1,0 +1,118 @@
+"""`show`: what a run achieved, step by step."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from orchestrator.api import Result, StepResult
+
+
+def show(
+    run: options.RunArgument,
+    step: Annotated[str | None, typer.Option("--step", metavar="PATH", help="Only this step, with its output.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Show a run's outputs, steps, timings and errors."""
+    from orchestrator.cli.output import emit, emit_json
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        result = orchestrator.get_run(run).snapshot()
+        if step is not None:
+            _show_step(result, step, json=json)
+        elif json:
+            emit_json(result.to_dict())
+        elif markdown:
+            emit(result.to_markdown().rstrip("\n"))
+        else:
+            emit(describe(result))
+
+
+def describe(result: "Result") -> str:
+    """Write a result for people: outputs first, then the steps."""
+    from orchestrator.cli.output import printable, seconds, table
+
+    lines = [f"run {result.run_id}: {result.state}"]
+    if result.outputs:
+        lines += ["", "outputs"]
+        for name, value in result.outputs.items():
+            lines += _indented(name, value)
+    if result.steps:
+        rows = [
+            (
+                path,
+                step.state,
+                str(step.attempts) if step.attempts else "",
+                seconds(step.duration) if step.ended_at and step.attempts else "",
+                brief(step),
+            )
+            for path, step in result.steps.items()
+        ]
+        lines += ["", table(("STEP", "STATE", "ATTEMPTS", "TOOK", "RESULT"), rows)]
+    if result.error:
+        where = f" in step `{result.error['step']}`" if result.error.get("step") else ""
+        lines += [
+            "",
+            f"error[{result.error.get('code')}]{where}: {printable(str(result.error.get('message')), keep=chr(10))}",
+        ]
+        if result.error.get("help"):
+            lines.append(f"  help: {printable(str(result.error['help']))}")
+    return "\n".join(lines)
+
+
+def brief(step: "StepResult", width: int = 60) -> str:
+    """Return the first words of what a step made of its work: its output, error or reason."""
+    from json import dumps
+
+    if step.error:
+        text = str(step.error.get("message", ""))
+    elif step.state == "succeeded":
+        text = step.output if isinstance(step.output, str) else dumps(step.output, ensure_ascii=False, default=str)
+    else:
+        text = step.reason
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _indented(name: str, value: Any) -> list[str]:
+    """Return the lines of one output: short ones beside the name, long texts below it."""
+    from json import dumps
+
+    from orchestrator.cli.output import printable
+
+    text = value if isinstance(value, str) else dumps(value, ensure_ascii=False, default=str)
+    if "\n" not in text.rstrip("\n"):
+        return [f"  {name}: {printable(text.rstrip())}"]
+    return [f"  {name}:", *(f"    {printable(line)}".rstrip() for line in text.rstrip("\n").split("\n"))]
+
+
+def _show_step(result: "Result", path: str, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from orchestrator.cli.output import USAGE, emit, emit_json, say, seconds
+    from orchestrator.diagnostics import suggest
+
+    step = result.steps.get(path)
+    if step is None:
+        near = suggest(path, list(result.steps))
+        say(f"error[ORC302]: run {result.run_id} has no step `{path}`")
+        if near:
+            say(f"  help: did you mean `{near}`?")
+        raise typer.Exit(USAGE)
+    if json:
+        emit_json(asdict(step))
+        return
+    lines = [f"step {path}: {step.state}" + (f" in {seconds(step.duration)}" if step.ended_at else "")]
+    if step.attempts > 1:
+        lines.append(f"attempts: {step.attempts}")
+    if step.reason:
+        lines.append(f"reason: {step.reason}")
+    if step.error:
+        lines.append(f"error[{step.error.get('code')}]: {step.error.get('message')}")
+    if step.output is not None:
+        lines += _indented("output", step.output)
+    emit("\n".join(lines))

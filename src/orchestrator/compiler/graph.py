@@ -1,0 +1,357 @@
+"""Pictures of a plan: Mermaid text, and a self-contained SVG laid out in layers.
+
+The layout is the layered one of Sugiyama, Tagawa and Toda (1981): a step's layer is the length of the longest path
+to it, steps within a layer are ordered by the mean position of their neighbours (the barycentre), in sweeps down and
+up, and an edge over several layers keeps a lane of its own between the boxes that it passes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from orchestrator.compiler.plan import Plan, StepPlan
+
+EdgeKind = Literal["data", "on_success", "on_false", "on_failure"]
+
+_LABELS: Final = {"data": "", "on_success": "on success", "on_false": "if false", "on_failure": "on failure"}
+
+BOX_HEIGHT: Final = 46.0
+GAP_X: Final = 28.0
+GAP_Y: Final = 44.0
+LANE: Final = 10.0
+MARGIN: Final = 20.0
+CHARACTER: Final = 7.4
+WIDEST: Final = 34
+SWEEPS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One step must end before another, or jumps to it."""
+
+    source: str
+    target: str
+    kind: EdgeKind = "data"
+
+
+def edges(plan: Plan) -> list[Edge]:
+    """Return the plan's edges: dependencies without those that longer paths imply, and jumps with their kind."""
+    known = {step.id for step in plan.steps}
+    jumps = [jump for step in plan.steps for jump in _jumps(step) if jump.target in known]
+    jumping = {(jump.source, jump.target) for jump in jumps}
+    skipped = {(step.id, target) for step in plan.steps for targets in step.skips.values() for target in targets}
+    found = [
+        Edge(dependency, step.id)
+        for step in plan.steps
+        for dependency in dict.fromkeys(step.dependencies)
+        # A jump's target and the steps that it skips wait for the jumping step: the jump itself says so.
+        if dependency in known
+        and (dependency, step.id) not in jumping
+        and ((dependency, step.id) not in skipped or dependency in _read(step))
+    ]
+    return [*found, *jumps]
+
+
+def _jumps(step: StepPlan) -> Iterable[Edge]:
+    if step.on_success:
+        yield Edge(step.id, step.on_success, "on_success")
+    if step.on_false:
+        yield Edge(step.id, step.on_false, "on_false")
+    if step.on_failure.kind == "jump" and step.on_failure.target:
+        yield Edge(step.id, step.on_failure.target, "on_failure")
+
+
+def _read(step: StepPlan) -> set[str]:
+    """The names that a step's own expressions read."""
+    names = {reference.name for template in step.work.parameters.templates() for reference in template.references}
+    if step.condition is not None:
+        names.update(reference.name for reference in step.condition.references)
+    return names
+
+
+def to_mermaid(plan: Plan) -> str:
+    """Return the plan as a Mermaid flowchart.
+
+    Boxes are steps; a condition makes a rounded box; dotted arrows are jumps.
+    """
+    keys = {step.id: f"s{position}" for position, step in enumerate(plan.steps)}
+    lines = ["flowchart TD"]
+    for step in plan.steps:
+        label = f'"{_mermaid(step.id)}<br/><small>{_mermaid(_what(step))}</small>"'
+        box = f"([{label}])" if step.condition is not None else f"[{label}]"
+        lines.append(f"    {keys[step.id]}{box}")
+    for edge in edges(plan):
+        source, target = keys[edge.source], keys[edge.target]
+        arrow = f'-. "{_LABELS[edge.kind]}" .->' if edge.kind != "data" else "-->"
+        lines.append(f"    {source} {arrow} {target}")
+    return "\n".join(lines) + "\n"
+
+
+def _mermaid(text: str) -> str:
+    """Escape text for a quoted Mermaid label, where `#` begins an entity."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return (
+        escape(plain.replace("#", "#35;"), quote=False)
+        .replace("&", "#amp;")
+        .replace('"', "#quot;")
+        .replace("`", "#96;")
+    )
+
+
+def _what(step: StepPlan) -> str:
+    """What a step does, in a few words."""
+    tool, action = step.work.tool.name, step.work.action.name
+    return tool if tool == action else f"{tool} {action}"
+
+
+def to_svg(plan: Plan) -> str:
+    """Return the plan as an SVG picture that needs no other file, readable on light and on dark pages."""
+    steps = {step.id: step for step in plan.steps}
+    drawn = edges(plan)
+    layout = lay_out({step.id: _width(step) for step in plan.steps}, [(edge.source, edge.target) for edge in drawn])
+    title = escape(plan.name or plan.id)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" '
+        f'width="{layout.width:.0f}" height="{layout.height:.0f}" role="img" aria-label="{title}">',
+        f"<title>{title}</title>",
+        _STYLE,
+        _MARKERS,
+    ]
+    for edge in drawn:
+        kind = "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
+        points = layout.lines[(edge.source, edge.target)]
+        parts.append(f'<path class="edge {kind}" d="{_curve(points)}" marker-end="url(#{kind})"/>')
+        if _LABELS[edge.kind]:
+            (x0, y0), (x1, y1) = points[0], points[1]
+            x, y = (x0 + x1) / 2, (y0 + y1) / 2
+            parts.append(f'<text class="label {kind}" x="{x + 5:.1f}" y="{y + 3:.1f}">{_LABELS[edge.kind]}</text>')
+    for step_id, (x, y) in layout.boxes.items():
+        parts.append(_box(steps[step_id], x, y))
+    return "\n".join([*parts, "</svg>\n"])
+
+
+_STYLE: Final = """<style>
+svg { --box: #f6f8fa; --line: #8c959f; --text: #1f2328; --soft: #59636e; --accent: #0969da; --bad: #cf222e;
+  --page: #fff; font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; background: var(--page) }
+@media (prefers-color-scheme: dark) { svg { --box: #21262d; --line: #6e7681; --text: #e6edf3; --soft: #9198a1;
+  --accent: #58a6ff; --bad: #ff7b72; --page: #0d1117 } }
+.box { fill: var(--box); stroke: var(--line) } .box.conditional { stroke: var(--accent); stroke-dasharray: 5 3 }
+.id { fill: var(--text); font-size: 13px; font-weight: 600 } .what { fill: var(--soft); font-size: 11px }
+.edge { fill: none; stroke: var(--line); stroke-width: 1.3 } .edge.jump { stroke: var(--accent); stroke-dasharray: 4 3 }
+.edge.failure { stroke: var(--bad); stroke-dasharray: 4 3 }
+.label { font-size: 10px; fill: var(--accent); stroke: var(--page); stroke-width: 3px; paint-order: stroke }
+.label.failure { fill: var(--bad) }
+.tip { fill: var(--line) } .tip.jump { fill: var(--accent) } .tip.failure { fill: var(--bad) }
+</style>"""
+
+_MARKERS: Final = (
+    "<defs>"
+    + "".join(
+        f'<marker id="{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path class="tip {kind}" d="M0 0.5 8 4 0 7.5z"/></marker>'
+        for kind in ("data", "jump", "failure")
+    )
+    + "</defs>"
+)
+
+
+def _box(step: StepPlan, x: float, y: float) -> str:
+    width = _width(step)
+    kind = "box conditional" if step.condition is not None else "box"
+    hint = f"{step.name or step.id}: {_what(step)}"
+    if step.condition is not None:
+        hint += f"\nonly if {step.condition.text}"
+    if step.description:
+        hint += f"\n{step.description}"
+    return (
+        f"<g><title>{escape(_printable(hint, keep=chr(10)))}</title>"
+        f'<rect class="{kind}" x="{x - width / 2:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX_HEIGHT:.0f}"'
+        ' rx="8"/>'
+        f'<text class="id" x="{x:.1f}" y="{y + 20:.1f}" text-anchor="middle">{escape(_cut(step.id))}</text>'
+        f'<text class="what" x="{x:.1f}" y="{y + 36:.1f}" text-anchor="middle">{escape(_cut(_what(step)))}</text></g>'
+    )
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """Drop characters that XML does not allow and pictures cannot show."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)
+
+
+def _cut(text: str) -> str:
+    text = _printable(text)
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+
+
+def _width(step: StepPlan) -> float:
+    return max(90.0, 26 + CHARACTER * max(len(_cut(step.id)) * 1.08, len(_cut(_what(step))) * 0.85))
+
+
+def _curve(points: Sequence[tuple[float, float]]) -> str:
+    """Draw a line through the points, vertical at each of them."""
+    (x, y), path = points[0], []
+    path.append(f"M{x:.1f} {y:.1f}")
+    for next_x, next_y in points[1:]:
+        middle = (y + next_y) / 2
+        path.append(f"C{x:.1f} {middle:.1f} {next_x:.1f} {middle:.1f} {next_x:.1f} {next_y:.1f}")
+        x, y = next_x, next_y
+    return "".join(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything is: the top centre of each box, and the points of each edge from top to bottom."""
+
+    boxes: Mapping[str, tuple[float, float]]
+    lines: Mapping[tuple[str, str], Sequence[tuple[float, float]]]
+    width: float
+    height: float
+
+
+Node = str | tuple[str, str, int]
+"""A box, or the place where an edge (source, target) crosses a layer."""
+
+
+def lay_out(widths: Mapping[str, float], pairs: Sequence[tuple[str, str]]) -> Layout:
+    """Place boxes of the given widths so that every pair points downwards.
+
+    `pairs` must have no cycle. The work is linear in boxes and crossed layers per sweep, with a fixed number of sweeps.
+    """
+    layer_of = layers(list(widths), pairs)
+    rows, chains = _with_crossings(list(widths), pairs, layer_of)
+    neighbours = _neighbours(chains)
+    _order(rows, *neighbours)
+    width_of = {node: widths[node] if isinstance(node, str) else LANE for row in rows for node in row}
+    x_of = _place(rows, width_of, *neighbours)
+    left = min((x_of[node] - width_of[node] / 2 for row in rows for node in row), default=0.0)
+    x_of = {node: x - left + MARGIN for node, x in x_of.items()}
+    right = max((x_of[node] + width_of[node] / 2 for row in rows for node in row), default=MARGIN)
+    top_of = [MARGIN + number * (BOX_HEIGHT + GAP_Y) for number in range(len(rows))]
+    lines = {}
+    for (source, target), chain in chains.items():
+        points = [(x_of[source], top_of[layer_of[source]] + BOX_HEIGHT)]
+        for offset, node in enumerate(chain[1:-1], start=1):
+            top = top_of[layer_of[source] + offset]
+            points += [(x_of[node], top), (x_of[node], top + BOX_HEIGHT)]
+        points.append((x_of[target], top_of[layer_of[target]]))
+        lines[source, target] = points
+    boxes = {box: (x_of[box], top_of[layer_of[box]]) for box in widths}
+    height = len(rows) * (BOX_HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN if rows else 2 * MARGIN
+    return Layout(boxes, lines, right + MARGIN, height)
+
+
+def layers(boxes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """Return for each box the number of edges on the longest path that leads to it."""
+    followers: dict[str, list[str]] = defaultdict(list)
+    waiting = dict.fromkeys(boxes, 0)
+    for source, target in pairs:
+        followers[source].append(target)
+        waiting[target] += 1
+    depth = dict.fromkeys(boxes, 0)
+    ready = [box for box in boxes if not waiting[box]]
+    for box in ready:
+        for follower in followers[box]:
+            depth[follower] = max(depth[follower], depth[box] + 1)
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                ready.append(follower)
+    return depth
+
+
+def _with_crossings(
+    boxes: Sequence[str], pairs: Sequence[tuple[str, str]], layer_of: Mapping[str, int]
+) -> tuple[list[list[Node]], dict[tuple[str, str], list[Node]]]:
+    """Return the rows of nodes, and for each edge the nodes that it runs through, one in each layer."""
+    rows: list[list[Node]] = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
+    for box in boxes:
+        rows[layer_of[box]].append(box)
+    chains: dict[tuple[str, str], list[Node]] = {}
+    for source, target in dict.fromkeys(pairs):
+        crossings: list[Node] = [(source, target, layer) for layer in range(layer_of[source] + 1, layer_of[target])]
+        for node, layer in zip(crossings, range(layer_of[source] + 1, layer_of[target]), strict=True):
+            rows[layer].append(node)
+        chains[source, target] = [source, *crossings, target]
+    return rows, chains
+
+
+def _neighbours(chains: Mapping[tuple[str, str], list[Node]]) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
+    above: dict[Node, list[Node]] = defaultdict(list)
+    below: dict[Node, list[Node]] = defaultdict(list)
+    for chain in chains.values():
+        for upper, lower in pairwise(chain):
+            below[upper].append(lower)
+            above[lower].append(upper)
+    return above, below
+
+
+def _order(rows: list[list[Node]], above: Mapping[Node, list[Node]], below: Mapping[Node, list[Node]]) -> None:
+    """Order each row by the mean position of its neighbours in the row before, sweeping down and up."""
+    position = {node: float(number) for row in rows for number, node in enumerate(row)}
+
+    def sort_row(row: list[Node], neighbours: Mapping[Node, list[Node]]) -> None:
+        def centre(node: Node) -> float:
+            near = neighbours.get(node)
+            return sum(position[other] for other in near) / len(near) if near else position[node]
+
+        row.sort(key=centre)
+        position.update((node, float(number)) for number, node in enumerate(row))
+
+    for _ in range(SWEEPS):
+        for row in rows[1:]:
+            sort_row(row, above)
+        for row in reversed(rows[:-1]):
+            sort_row(row, below)
+
+
+def _place(
+    rows: list[list[Node]],
+    width_of: Mapping[Node, float],
+    above: Mapping[Node, list[Node]],
+    below: Mapping[Node, list[Node]],
+) -> dict[Node, float]:
+    """Give every node an x: near its neighbours, with the row's order and gaps kept."""
+    x_of: dict[Node, float] = {}
+    for row in rows:
+        x = 0.0
+        for node in row:
+            x_of[node] = x + width_of[node] / 2
+            x += width_of[node] + GAP_X
+        for node in row:
+            x_of[node] -= (x - GAP_X) / 2
+    for sweep in range(SWEEPS):
+        downwards = sweep % 2 == 0
+        for row in rows if downwards else reversed(rows):
+            neighbours = above if downwards else below
+            wanted = []
+            for node in row:
+                near = neighbours.get(node)
+                wanted.append(sum(x_of[other] for other in near) / len(near) if near else x_of[node])
+            x_of.update(zip(row, _spread(wanted, [width_of[node] for node in row]), strict=True))
+    return x_of
+
+
+def _spread(wanted: Sequence[float], widths: Sequence[float]) -> list[float]:
+    """Return the places nearest to the wanted ones (least squares) that keep order and gaps.
+
+    Pool adjacent violators (Ayer et al., 1955): neighbours that would overlap move as one block to their mean.
+    """
+    offsets, x = [], 0.0
+    for position, width in enumerate(widths):
+        if position:
+            x += (widths[position - 1] + width) / 2 + GAP_X
+        offsets.append(x)
+    blocks: list[tuple[float, int]] = []
+    for want, offset in zip(wanted, offsets, strict=True):
+        total, count = want - offset, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            previous_total, previous_count = blocks.pop()
+            total, count = total + previous_total, count + previous_count
+        blocks.append((total, count))
+    starts = [total / count for total, count in blocks for _ in range(count)]
+    return [start + offset for start, offset in zip(starts, offsets, strict=True)]

@@ -1,0 +1,29 @@
+"""Tools: the work that steps can do, their contract, where they come from, and what they are permitted."""
+
+from orchestrator.tools.calling import call, check_value
+from orchestrator.tools.contract import Action, Parameter, Refusal, Tool, ToolContext
+from orchestrator.tools.definition import to_tool, tool
+from orchestrator.tools.extras import missing_extra
+from orchestrator.tools.loading import builtin_registry, entry_point_tools, load_tools, to_tools
+from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.registry import Registry, Unresolved
+
+__all__ = [
+    "Action",
+    "Parameter",
+    "Permissions",
+    "Refusal",
+    "Registry",
+    "Tool",
+    "ToolContext",
+    "Unresolved",
+    "builtin_registry",
+    "call",
+    "check_value",
+    "entry_point_tools",
+    "load_tools",
+    "missing_extra",
+    "to_tool",
+    "to_tools",
+    "tool",
+]

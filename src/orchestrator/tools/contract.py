@@ -2,58 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from orchestrator.expressions.types import Type
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from orchestrator.expressions.types import Type
     from orchestrator.tools.permissions import Permissions
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One named parameter of an action. With `required` false, `default` is used when it is not given."""
+    """One named parameter of an action. With `required` false, `default` is used when it is not given.
+
+    `convert` turns the JSON value into what the function asks for (a `Path`, a model, a date); it raises ValueError
+    for a value that it cannot take.
+    """
 
     name: str
     type: Type
     description: str = ""
     required: bool = True
     default: Any = None
+    convert: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is not permitted: the parameter at fault, what is wrong, and the option that would allow it."""
+    """Why a call is not permitted: the parameter at fault, what is wrong, and the option that would allow it.
+
+    `flag` is empty where no option allows it.
+    """
 
     parameter: str | None
     message: str
     flag: str
+
+    @property
+    def help(self) -> str:
+        """How to go on."""
+        if not self.flag:
+            return "use another place; no option allows this one"
+        return f"allow it with `{self.flag}`, or under `[allow]` in orchestrator.toml"
 
 
 class ToolContext(Protocol):
     """What a running action may use. A tool function receives it as a parameter annotated with `ToolContext`."""
 
     @property
-    def run_id(self) -> str: ...
+    def run_id(self) -> str:
+        """The run's id."""
+
     @property
     def step(self) -> str:
         """The step's path, such as `fetch` or `translate[2].draft`."""
+
     @property
     def attempt(self) -> int:
         """From 1."""
+
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of one step of one run; give it to services that deduplicate."""
+
     @property
     def directory(self) -> Path:
         """The working directory: relative paths in parameters start here."""
+
     @property
-    def permissions(self) -> Permissions: ...
+    def permissions(self) -> Permissions:
+        """What this call may touch."""
+
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Report how far the work is, from 0 to 1 (None: not known). Cheap; safe to call from any thread."""
+
     def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
         """Record a line in the run's journal. Safe to call from any thread."""
 
@@ -67,7 +91,7 @@ class Action:
     the result that `{{ step }}` stands for; None: the whole result. `accepts_extra`: unknown parameters are passed on.
     `refusal` decides, from the parameters that are known (others are absent), whether the call is permitted; it is
     asked at compile time with the constant parameters, and again before each attempt with all of them.
-    `requires` are the extras that must be installed.
+    `requires` are the extras (or other distributions) that must be installed. `example` is a step in YAML.
     """
 
     name: str
@@ -81,6 +105,8 @@ class Action:
     accepts_extra: bool = False
     requires: tuple[str, ...] = ()
     refusal: Callable[[Mapping[str, Any], Permissions], Refusal | None] | None = None
+    example: str = ""
+    prepared: Any = field(default=None, init=False, repr=False, compare=False)  # what `call` works out on first use
 
 
 @dataclass(frozen=True, slots=True)

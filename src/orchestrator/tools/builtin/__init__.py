@@ -1,0 +1,1 @@
+"""The tools that come with Orchestrator, one module each; imported when a pipeline first names them."""

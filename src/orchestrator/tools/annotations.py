@@ -1,0 +1,194 @@
+"""From a Python annotation to the type of a JSON value, and to the conversion that the function expects.
+
+The common annotations are read here; for the rest (dates, sets, models, constraints) Pydantic is asked, and loaded,
+only when one occurs, because it costs more than all built-in tools together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
+
+from orchestrator.expressions.schema import from_json_schema
+from orchestrator.expressions.types import (
+    ANY,
+    ARRAY,
+    BOOLEAN,
+    INTEGER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Type,
+    array_of,
+    union_of,
+)
+
+Direction = Literal["in", "out"]
+"""Whether the annotation is of a parameter or of a result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an annotation says: the JSON type, how to convert a value to it, and a description."""
+
+    type: Type
+    convert: Callable[[Any], Any] | None = None
+    description: str = ""
+
+
+_PLAIN: Mapping[Any, Type] = {
+    Any: ANY,
+    object: ANY,
+    None: NULL,
+    type(None): NULL,
+    bool: BOOLEAN,
+    int: INTEGER,
+    float: NUMBER,
+    str: STRING,
+    list: ARRAY,
+    dict: OBJECT,
+    Mapping: OBJECT,
+    Sequence: ARRAY,
+    typing.Dict: OBJECT,  # noqa: UP006 - users write it
+    typing.List: ARRAY,  # noqa: UP006
+}
+
+
+def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any, ...] = ()) -> Described:
+    """Read one annotation.
+
+    Raises:
+        TypeError: The annotation describes no JSON data; the message says why.
+    """
+    try:
+        plain = _PLAIN.get(annotation)
+    except TypeError:  # an unhashable annotation, such as Annotated with a list in it
+        plain = None
+    if plain is not None:
+        return Described(plain)
+    if annotation in within:
+        return Described(OBJECT)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotated(annotation, arguments[0], arguments[1:], direction, within)
+    if origin is Literal:
+        return Described(_literal(arguments))
+    if origin is Union or origin is types.UnionType:
+        return _union(annotation, arguments, direction, within)
+    if origin in (list, Sequence):
+        items = describe_annotation(arguments[0], direction, within)
+        return _asked(annotation, direction) if items.convert else Described(array_of(items.type))
+    if origin in (dict, Mapping) and arguments[0] is str:
+        values = describe_annotation(arguments[1], direction, within)
+        return _asked(annotation, direction) if values.convert else Described(OBJECT)
+    if isinstance(annotation, type):
+        if issubclass(annotation, PurePath):
+            return Described(STRING, Path if direction == "in" else None)
+        if is_typeddict(annotation):
+            return _typed_dict(annotation, direction, within)
+        if dataclasses.is_dataclass(annotation) and direction == "out":
+            return _dataclass(annotation, within)
+    return _asked(annotation, direction)
+
+
+def _annotated(
+    whole: Any, annotation: Any, metadata: tuple[Any, ...], direction: Direction, within: tuple[Any, ...]
+) -> Described:
+    description, constrained = "", False
+    for item in metadata:
+        if isinstance(item, str):
+            description = item
+        elif type(item).__name__ == "FieldInfo":
+            description = item.description or description
+            constrained = constrained or bool(item.metadata)
+        else:
+            constrained = True
+    described = _asked(whole, direction) if constrained else describe_annotation(annotation, direction, within)
+    return dataclasses.replace(described, description=description or described.description)
+
+
+def _literal(values: tuple[Any, ...]) -> Type:
+    kinds = {type(value) for value in values}
+    kind = _PLAIN[kinds.pop()].kind if len(kinds) == 1 and kinds <= {str, int, bool} else "any"
+    return Type(kind, enum=values)
+
+
+def _union(annotation: Any, arguments: tuple[Any, ...], direction: Direction, within: tuple[Any, ...]) -> Described:
+    members = [describe_annotation(argument, direction, within) for argument in arguments]
+    converting = [member.convert for member in members if member.convert is not None]
+    if not converting:
+        return Described(union_of(member.type for member in members))
+    if len(members) == 2 and NULL in (members[0].type, members[1].type):
+        return Described(union_of(member.type for member in members), _unless_null(converting[0]))
+    return _asked(annotation, direction)
+
+
+def _unless_null(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def converted(value: Any) -> Any:
+        return None if value is None else convert(value)
+
+    return converted
+
+
+def _typed_dict(annotation: type, direction: Direction, within: tuple[Any, ...]) -> Described:
+    hints = typing.get_type_hints(annotation, include_extras=True)
+    fields = {name: describe_annotation(_bare(hint), direction, (*within, annotation)) for name, hint in hints.items()}
+    if any(field.convert for field in fields.values()):
+        return _asked(annotation, direction)
+    properties = {name: field.type for name, field in fields.items()}
+    required = frozenset(annotation.__required_keys__)  # type: ignore[attr-defined] # every TypedDict has it
+    return Described(Type("object", properties=properties, required=required, closed=True))
+
+
+def _bare(hint: Any) -> Any:
+    """The annotation inside `Required[...]` or `NotRequired[...]`."""
+    return get_args(hint)[0] if get_origin(hint) in (typing.Required, typing.NotRequired) else hint
+
+
+def _dataclass(annotation: type, within: tuple[Any, ...]) -> Described:
+    hints = typing.get_type_hints(annotation, include_extras=True)
+    properties = {
+        field.name: describe_annotation(hints[field.name], "out", (*within, annotation)).type
+        for field in dataclasses.fields(annotation)
+    }
+    return Described(Type("object", properties=properties, required=frozenset(properties), closed=True))
+
+
+def _asked(annotation: Any, direction: Direction) -> Described:
+    """Ask Pydantic for the schema and the conversion."""
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
+    from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        schema = adapter.json_schema(mode="validation" if direction == "in" else "serialization")
+    except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError) as error:
+        raise TypeError(f"`{annotation_name(annotation)}` describes no JSON data") from error
+
+    def convert(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            raise ValueError("; ".join(_in_words(problem) for problem in error.errors())) from error
+
+    description = schema.get("description", "") if "$ref" not in schema else ""
+    return Described(from_json_schema(schema), convert if direction == "in" else None, description)
+
+
+def _in_words(problem: Any) -> str:
+    """One finding as a clause without a subject: "must be greater than 0"."""
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"]).lstrip(".")
+    said = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    said = said[:1].lower() + said[1:]
+    return f"`{where}` {said}" if where else said
+
+
+def annotation_name(annotation: Any) -> str:
+    """The annotation as a person would write it."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -1,0 +1,187 @@
+"""One call of one action: check the parameters, ask for permission, run it, and hand back JSON data."""
+
+from __future__ import annotations
+
+import asyncio
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import ConfigurationError, OrchestratorError, PermissionDenied, StepError
+from orchestrator.expressions.fitting import explain_mismatch
+from orchestrator.tools.extras import missing_extra
+from orchestrator.tools.results import NotJson, to_json
+from orchestrator.tools.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.expressions.types import Type
+    from orchestrator.tools.contract import Action, Parameter, ToolContext
+
+
+async def call(action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
+    """Call an action with JSON values and return its result as JSON data.
+
+    Raises:
+        StepError: ORC708 a parameter is missing, unknown or of the wrong type; ORC705 the result is no JSON data;
+            ORC701 the tool raised an exception of its own (the `__cause__`); any other that the tool raised itself.
+        PermissionDenied: The call is not permitted.
+        MissingExtra: The action needs something that is not installed.
+    """
+    prepared: _Prepared = action.prepared or _prepare(action)
+    values = _bound(action, prepared, parameters)
+    if action.refusal is not None:
+        refusal = action.refusal({**prepared.defaults, **parameters}, context.permissions)
+        if refusal is not None:
+            raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+    if prepared.convert:
+        _convert(action, prepared, values)
+    if action.takes_context:
+        values["context"] = context
+    if action.mode == "thread":
+        return await run_in_thread(partial(_run, action, values))
+    try:
+        result = await action.function(**values)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise StepError(f"`{action.name}` cancelled itself", help="let it raise an ordinary error instead") from None
+    except (Exception, SystemExit) as error:
+        raise _as_step_error(action, error) from error
+    return _checked_result(action, result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is worked out once for each action: `quick` maps a parameter to the exact Python types that surely fit."""
+
+    quick: Mapping[str, frozenset[type]]
+    defaults: Mapping[str, Any]
+    required: frozenset[str]
+    mutable: bool
+    convert: tuple[Parameter, ...]
+
+
+_QUICK: Mapping[str, frozenset[type]] = {
+    "string": frozenset({str}),
+    "boolean": frozenset({bool}),
+    "integer": frozenset({int}),
+    "number": frozenset({int, float}),
+    "null": frozenset({type(None)}),
+    "any": frozenset({str, bool, int, float, type(None), list, dict}),
+}
+
+
+def _quick_types(type: Type) -> frozenset[type]:
+    if type.enum:
+        return frozenset()
+    if type.kind == "array" and (type.items is None or type.items.kind == "any"):
+        return frozenset({list})
+    if type.kind == "object" and not type.properties and not type.closed:
+        return frozenset({dict})
+    if type.kind == "union":
+        return frozenset().union(*map(_quick_types, type.options))
+    return _QUICK.get(type.kind, frozenset())
+
+
+def _prepare(action: Action) -> _Prepared:
+    error = missing_extra(action)
+    if error is not None:
+        raise error
+    parameters = action.parameters.values()
+    defaults = {parameter.name: parameter.default for parameter in parameters if not parameter.required}
+    prepared = _Prepared(
+        quick={parameter.name: _quick_types(parameter.type) for parameter in parameters},
+        defaults=defaults,
+        required=frozenset(parameter.name for parameter in parameters if parameter.required),
+        mutable=any(isinstance(default, list | dict) for default in defaults.values()),
+        convert=tuple(parameter for parameter in parameters if parameter.convert is not None),
+    )
+    object.__setattr__(action, "prepared", prepared)
+    return prepared
+
+
+def _bound(action: Action, prepared: _Prepared, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    values = deepcopy(dict(prepared.defaults)) if prepared.mutable else dict(prepared.defaults)
+    quick = prepared.quick
+    for name, value in parameters.items():
+        fitting = quick.get(name)
+        if fitting is None:
+            if not action.accepts_extra:
+                takes = ", ".join(f"`{known}`" for known in action.parameters) or "none"
+                raise _invalid(f"`{action.name}` takes no parameter `{name}`", f"its parameters are {takes}")
+        elif type(value) not in fitting:
+            wanted = action.parameters[name].type
+            problem = explain_mismatch(value, wanted)
+            if problem is not None:
+                raise _invalid(_about(name, action, problem), None)
+            if wanted.kind == "integer":
+                value = int(value)  # 2.0 fits, and the function is promised an int
+        values[name] = value
+    if not prepared.required <= parameters.keys():
+        missing = ", ".join(f"`{name}`" for name in action.parameters if name in prepared.required - parameters.keys())
+        raise _invalid(f"`{action.name}` needs {missing}, which the step does not give", f"add {missing}")
+    return values
+
+
+def _convert(action: Action, prepared: _Prepared, values: dict[str, Any]) -> None:
+    for parameter in prepared.convert:
+        value = values[parameter.name]
+        if parameter.convert is None or (value is None and not parameter.required and parameter.default is None):
+            continue
+        try:
+            values[parameter.name] = parameter.convert(value)
+        except ValueError as error:
+            raise _invalid(_about(parameter.name, action, str(error)), None) from error
+
+
+def _about(name: str, action: Action, problem: str) -> str:
+    """The problem as a sentence about one parameter."""
+    subject = f"`{name}` of `{action.name}`"
+    if problem.startswith("`"):
+        return f"in {subject}, {problem}"
+    return f"{subject} {problem.removeprefix('the value ')}"
+
+
+def _invalid(message: str, help: str | None) -> StepError:
+    return StepError(message, code="ORC708", help=help, retryable=False)
+
+
+def _run(action: Action, values: dict[str, Any]) -> Any:
+    """In the worker thread: the result is converted there too, so that a large one does not hold up the others."""
+    try:
+        result = action.function(**values)
+    except BaseException as error:  # a thread has nobody else who could handle SystemExit or a panic of a library
+        raise _as_step_error(action, error) from error
+    return _checked_result(action, result)
+
+
+def _checked_result(action: Action, result: Any) -> Any:
+    try:
+        return to_json(result)
+    except NotJson as error:
+        raise StepError(f"`{action.name}`: {error}", code="ORC705", retryable=False) from None
+    except Exception as error:  # a property or a dump method of the user's own class
+        raise _as_step_error(action, error) from error
+
+
+def _as_step_error(action: Action, error: BaseException) -> OrchestratorError:
+    if isinstance(error, StepError | ConfigurationError):
+        return error
+    said = str(error) or "without a message"
+    return StepError(f"`{action.name}` raised {type(error).__name__}: {said}")
+
+
+def check_value(parameter: Parameter, value: Any) -> str | None:
+    """Say what is wrong with a value for a parameter, as a call would; None where nothing is."""
+    problem = explain_mismatch(value, parameter.type)
+    if problem is None and parameter.convert is not None:
+        convert: Callable[[Any], Any] = parameter.convert
+        try:
+            convert(value)
+        except ValueError as error:
+            return str(error)
+    return problem

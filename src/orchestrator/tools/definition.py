@@ -1,0 +1,307 @@
+"""The `@tool` decorator, and how functions, classes and modules become tools."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, TypeVar, overload
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.expressions.types import ANY, Type
+from orchestrator.tools.annotations import annotation_name, describe_annotation
+from orchestrator.tools.contract import Action, Parameter, Refusal, Tool, ToolContext
+from orchestrator.tools.docstrings import Docstring, parse_docstring
+from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.results import to_json
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+RefusalCheck = Callable[[Mapping[str, Any], Permissions], Refusal | None]
+
+_MARK = "__orchestrator_tool__"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    name: str | None = None
+    primary: str | None = None
+    requires: tuple[str, ...] = ()
+    refusal: RefusalCheck | None = None
+    version: str = "1"
+
+
+@overload
+def tool(function: T, /) -> T: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    primary: str | None = None,
+    requires: Iterable[str] = (),
+    refusal: RefusalCheck | None = None,
+    version: str = "1",
+) -> Callable[[T], T]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    primary: str | None = None,
+    requires: Iterable[str] = (),
+    refusal: RefusalCheck | None = None,
+    version: str = "1",
+) -> Any:
+    """Make a typed function or class a tool. It stays callable in Python as before.
+
+    A function is a tool with one action; a class one whose actions are its public methods, on an instance made
+    without arguments. Parameters and the result's type come from the signature, descriptions from the docstring.
+
+    Args:
+        function: The function or class, when the decorator is written without parentheses.
+        name: The tool's (or action's) name; default that of the function, or of the class in `snake_case`.
+        primary: The field of the result that `{{ step }}` stands for; default the whole result.
+        requires: Extras of Orchestrator, or other distributions, that must be installed.
+        refusal: Decides from the known parameters and the permissions whether a call is permitted.
+        version: Changes when the same parameters give another result.
+
+    Example:
+        >>> @tool
+        ... def shout(text: str, times: int = 1) -> str:
+        ...     return text.upper() + "!" * times
+        >>> shout("hello")
+        'HELLO!'
+    """
+
+    def mark(target: T) -> T:
+        options = _Options(
+            name, primary, (requires,) if isinstance(requires, str) else tuple(requires), refusal, version
+        )
+        try:
+            setattr(target, _MARK, options)
+        except (AttributeError, TypeError) as error:
+            raise _wrong(
+                repr(target), "it is neither a function nor a class", "decorate a function or class"
+            ) from error
+        return target
+
+    return mark if function is None else mark(function)
+
+
+def is_marked(obj: Any) -> bool:
+    """Whether `@tool` was put on this very object (not on a base class of it)."""
+    return _MARK in getattr(obj, "__dict__", {})
+
+
+def to_tool(obj: Any, *, name: str | None = None) -> Tool:
+    """Return the tool that a function, class, instance, module or `Tool` stands for.
+
+    Raises:
+        ConfigurationError: It cannot be a tool as it is written; the message names the place and the remedy.
+    """
+    if isinstance(obj, Tool):
+        return obj
+    if isinstance(obj, FunctionType | MethodType):
+        action = to_action(obj)
+        return Tool(name or action.name, {action.name: action}, action.description, _options(obj).version)
+    if isinstance(obj, ModuleType):
+        return _from_module(obj, name)
+    if isinstance(obj, type):
+        try:
+            instance = obj()
+        except TypeError as error:
+            raise _wrong(
+                _place(obj),
+                f"it cannot be made without arguments: {error}",
+                "give an instance of it instead of the class",
+            ) from error
+        return _from_instance(instance, name)
+    if callable(obj) and not _public_methods(obj):
+        raise _wrong(repr(obj), "it is callable but has no signature of its own", "wrap it in a typed function")
+    return _from_instance(obj, name)
+
+
+def to_action(function: Callable[..., Any]) -> Action:
+    """Return the action that a typed function stands for."""
+    options, place = _options(function), _place(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise _wrong(place, "it yields values one by one", "return a list instead")
+    documentation = parse_docstring(inspect.getdoc(function) or "")
+    hints = _hints(function, place)
+    parameters: dict[str, Parameter] = {}
+    context_name, accepts_extra = None, False
+    for given in inspect.signature(function).parameters.values():
+        annotation = hints.get(given.name, inspect.Parameter.empty)
+        if _is_context(annotation):
+            context_name = given.name
+        elif given.kind is inspect.Parameter.VAR_KEYWORD:
+            accepts_extra = True
+        elif given.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            raise _wrong(place, f"`{given.name}` can only be given by position", "make it an ordinary named parameter")
+        else:
+            parameters[given.name] = _parameter(given, annotation, documentation, place)
+    returns = _returns(hints.get("return", inspect.Parameter.empty), place)
+    _check_primary(options.primary, returns, place)
+    name = _checked_name(options.name or function.__name__.rstrip("_"), place)
+    return Action(
+        name=name,
+        function=_with_context(function, context_name) if context_name and context_name != "context" else function,
+        mode="async" if inspect.iscoroutinefunction(function) else "thread",
+        parameters=parameters,
+        returns=returns,
+        description=documentation.description,
+        primary=options.primary,
+        takes_context=context_name is not None,
+        accepts_extra=accepts_extra,
+        requires=options.requires,
+        refusal=options.refusal,
+        example=documentation.example,
+    )
+
+
+def _parameter(given: inspect.Parameter, annotation: Any, documentation: Docstring, place: str) -> Parameter:
+    if annotation is inspect.Parameter.empty:
+        raise _wrong(
+            place, f"the parameter `{given.name}` has no type", f"annotate it, for example `{given.name}: str`"
+        )
+    try:
+        described = describe_annotation(annotation, "in")
+    except TypeError as error:
+        raise _wrong(
+            place, f"the type of the parameter `{given.name}` cannot come from YAML: {error}", _TYPES_HELP
+        ) from error
+    required = given.default is inspect.Parameter.empty
+    default = None
+    if not required:
+        try:
+            default = to_json(_field_default(given.default), "the default")
+        except ValueError as error:
+            raise _wrong(place, f"the default of `{given.name}` is not JSON data: {error}", _TYPES_HELP) from error
+    description = described.description or documentation.parameters.get(given.name, "")
+    return Parameter(given.name, described.type, description, required, default, described.convert)
+
+
+def _returns(annotation: Any, place: str) -> Type:
+    if annotation is inspect.Parameter.empty:
+        return ANY
+    try:
+        return describe_annotation(annotation, "out").type
+    except TypeError as error:
+        raise _wrong(place, f"its result cannot become JSON data: {error}", _TYPES_HELP) from error
+
+
+def _field_default(default: Any) -> Any:
+    """The default inside `= Field(default=..., description=...)`."""
+    return default.get_default(call_default_factory=True) if type(default).__name__ == "FieldInfo" else default
+
+
+def _check_primary(primary: str | None, returns: Type, place: str) -> None:
+    if primary is not None and returns.closed and primary not in returns.properties:
+        fields = ", ".join(f"`{field}`" for field in returns.properties)
+        raise _wrong(place, f"its result has no field `{primary}` to be the primary one", f"the fields are {fields}")
+
+
+def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
+    target = function.__func__ if isinstance(function, MethodType) else function
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except NameError as error:
+        raise _wrong(
+            place,
+            f"its annotation `{error.name}` cannot be found",
+            f"import `{error.name}` at the top of the module, outside of `if TYPE_CHECKING`, and not inside a function",
+        ) from error
+    except TypeError as error:
+        raise _wrong(place, f"its annotations cannot be read: {error}", "mend the annotation") from error
+
+
+def _is_context(annotation: Any) -> bool:
+    return annotation is ToolContext or ToolContext in typing.get_args(annotation)
+
+
+def _with_context(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The function with its context parameter under the name that calls use."""
+
+    @wraps(function)
+    def renamed(*, context: ToolContext, **parameters: Any) -> Any:
+        return function(**{name: context}, **parameters)
+
+    return renamed
+
+
+def _from_instance(instance: Any, name: str | None) -> Tool:
+    kind = type(instance)
+    options, place = _options(kind), _place(kind)
+    methods = _public_methods(instance)
+    if not methods:
+        raise _wrong(place, "it has no public methods", "give it a typed method for each action")
+    actions = {action.name: action for action in map(to_action, methods)}
+    tool_name = _checked_name(name or options.name or _snake(kind.__name__), place)
+    description = parse_docstring(inspect.cleandoc(kind.__doc__ or "")).description
+    return Tool(tool_name, actions, description, options.version)
+
+
+def _public_methods(instance: Any) -> list[Callable[..., Any]]:
+    kind = type(instance)
+    names = [name for name in dir(kind) if not name.startswith("_")]
+    found = [getattr(instance, name) for name in names if not isinstance(inspect.getattr_static(kind, name), property)]
+    methods = [item for item in found if isinstance(item, FunctionType | MethodType)]
+    return sorted(methods, key=lambda method: method.__code__.co_firstlineno)
+
+
+def _from_module(module: ModuleType, name: str | None) -> Tool:
+    own = [
+        item
+        for key, item in vars(module).items()
+        if isinstance(item, FunctionType) and item.__module__ == module.__name__ and not key.startswith("_")
+    ]
+    functions = [item for item in own if is_marked(item)] or own
+    if not functions:
+        raise _wrong(module.__name__, "the module has no public functions", "write a typed function for each action")
+    actions = {action.name: action for action in map(to_action, functions)}
+    tool_name = _checked_name(name or module.__name__.rpartition(".")[2], module.__name__)
+    description = parse_docstring(inspect.cleandoc(module.__doc__ or "")).description
+    versions = {_options(function).version for function in functions}
+    return replace(Tool(tool_name, actions, description), version="+".join(sorted(versions)))
+
+
+def _options(obj: Any) -> _Options:
+    marked = vars(obj).get(_MARK) if isinstance(obj, type) else getattr(obj, _MARK, None)
+    return marked if isinstance(marked, _Options) else _Options()
+
+
+def _checked_name(name: str, place: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise _wrong(
+            place, f"`{name}` is not a name for a tool", "use letters, digits, `_` and `-`; give it with `name=`"
+        )
+    return name
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _place(obj: Any) -> str:
+    """Where something is defined: "`notify` (tools.py, line 12)"."""
+    label = f"`{getattr(obj, '__qualname__', annotation_name(obj))}`"
+    try:
+        file = inspect.getsourcefile(obj)
+        line = obj.__code__.co_firstlineno if hasattr(obj, "__code__") else inspect.getsourcelines(obj)[1]
+    except (OSError, TypeError):
+        return label
+    return f"{label} ({file}, line {line})"
+
+
+_TYPES_HELP = "use str, int, float, bool, list, dict, Literal, Path, a TypedDict, a dataclass or a model of these"
+
+
+def _wrong(place: str, problem: str, help: str) -> ConfigurationError:
+    error = ConfigurationError(f"{place} cannot be a tool: {problem}", help=help)
+    error.code = "ORC904"
+    return error

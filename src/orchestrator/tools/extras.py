@@ -1,0 +1,36 @@
+"""The optional parts that tools need, and whether they are installed."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from orchestrator.tools.contract import Action
+
+_MODULES = {"data": ("polars",), "postgres": ("psycopg",)}
+
+
+def missing_extra(action: Action) -> MissingExtra | None:
+    """Return the error to raise for the first requirement of an action that is not installed, if there is one."""
+    for requirement in action.requires:
+        if not _installed(requirement):
+            message = f"`{action.name}` needs `{requirement}`, which is not installed"
+            error = MissingExtra(message, extra=requirement)
+            if requirement not in _MODULES:
+                error.help = f"install it with: pip install {requirement}"
+            return error
+    return None
+
+
+def _installed(requirement: str) -> bool:
+    if requirement in _MODULES:
+        return all(find_spec(module) is not None for module in _MODULES[requirement])
+    try:
+        distribution(requirement)
+    except PackageNotFoundError:
+        return requirement.isidentifier() and find_spec(requirement) is not None
+    return True

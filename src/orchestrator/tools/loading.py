@@ -1,0 +1,145 @@
+"""Where tools come from: the built-in ones, the user's modules and files, and installed plugins."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from functools import partial
+from hashlib import sha256
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.tools.contract import Tool
+from orchestrator.tools.definition import is_marked, to_tool
+from orchestrator.tools.registry import Registry
+
+GROUP = "orchestrator.tools"
+
+_BUILTIN = ("data", "filesystem", "http", "json", "log", "python", "report", "sleep", "terminal", "text")
+
+
+def builtin_registry() -> Registry:
+    """Return the tools that come with Orchestrator; each is made when it is first asked for."""
+    return Registry(loaders={name: partial(_builtin, name) for name in _BUILTIN})
+
+
+def _builtin(name: str) -> Tool:
+    return to_tool(import_module(f"orchestrator.tools.builtin.{name}_tool"), name=name)
+
+
+def to_tools(source: Any) -> tuple[Tool, ...]:
+    """Return the tools of an object: of a module, each that `@tool` marks, or else its functions as one tool.
+
+    A text names what `load_tools` loads.
+    """
+    if isinstance(source, str):
+        return load_tools(source)
+    if isinstance(source, ModuleType):
+        marked = [item for item in vars(source).values() if _offered(item, source)]
+        if marked:
+            return tuple(to_tool(item) for item in marked)
+    return (to_tool(source),)
+
+
+def _offered(item: Any, module: ModuleType) -> bool:
+    if isinstance(item, Tool):
+        return True
+    return isinstance(item, FunctionType | type) and is_marked(item) and item.__module__ == module.__name__
+
+
+def load_tools(source: str) -> tuple[Tool, ...]:
+    """Load tools from `module`, `module:attribute` or the path of a Python file (which may have `:attribute` too).
+
+    Raises:
+        ConfigurationError: ORC903 it cannot be imported; ORC904 something in it cannot be a tool.
+    """
+    name, _, attribute = source.rpartition(":") if ":" in source[2:] else (source, "", "")
+    module = _load_file(source, name) if name.endswith(".py") else _load_module(source, name)
+    if not attribute:
+        return to_tools(module)
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            names = ", ".join(f"`{key}`" for key in vars(module) if not key.startswith("_"))
+            raise _failed(source, f"there is no `{attribute}` in it", f"it has {names}") from None
+    return to_tools(found)
+
+
+def _load_module(source: str, name: str) -> ModuleType:
+    here = str(Path.cwd())
+    added = here not in sys.path and "" not in sys.path  # a console script does not search the working directory
+    if added:
+        sys.path.append(here)
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if name == missing or name.startswith(f"{missing}."):
+            raise _failed(
+                source, f"there is no module `{missing}`", "check the name, or give a path to a .py file"
+            ) from error
+        raise _failed(source, f"it imports `{missing}`, which is not installed", f"install `{missing}`") from error
+    except (Exception, SystemExit) as error:
+        raise _broken(source, error) from error
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+def _load_file(source: str, name: str) -> ModuleType:
+    path = Path(name).absolute()
+    if not path.is_file():
+        raise _failed(source, "there is no such file", "check the path")
+    module_name = f"orchestrator_tools_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    loader = SourceFileLoader(module_name, str(path))
+    module = module_from_spec(ModuleSpec(module_name, loader, origin=str(path)))
+    sys.modules[module_name] = module  # before it runs: its dataclasses and annotations look themselves up here
+    try:
+        loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module_name]
+        raise _broken(source, error) from error
+    return module
+
+
+def entry_point_tools() -> Registry:
+    """Return the tools of installed plugins: the entry points of the group `orchestrator.tools`.
+
+    The entry point's name is the tool's. A plugin is imported when its tool is first asked for; one that is broken is
+    reported as a warning, and its tool refuses every step.
+    """
+    return Registry(loaders={point.name: partial(_plugin, point) for point in entry_points(group=GROUP)})
+
+
+def _plugin(point: EntryPoint) -> Tool:
+    try:
+        tool = to_tool(point.load())
+        return Tool(point.name, tool.actions, tool.description, tool.version, tool.extras)
+    except (Exception, SystemExit) as error:
+        owner = point.dist.name if point.dist else point.value
+        warnings.warn(f"the plugin `{owner}` cannot give its tool `{point.name}`: {_said(error)}", stacklevel=2)
+        return Tool(point.name, {}, f"unavailable: the plugin `{owner}` is broken")
+
+
+def _broken(source: str, error: BaseException) -> ConfigurationError:
+    return _failed(source, f"importing it raised {_said(error)}", "run it with Python to see where")
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _failed(source: str, problem: str, help: str) -> ConfigurationError:
+    error = ConfigurationError(f"the tools of `{source}` cannot be loaded: {problem}", help=help)
+    error.code = "ORC903"
+    return error

@@ -1,0 +1,104 @@
+"""The tools that a pipeline may call, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.tools.contract import Action, Tool
+
+Loader = Callable[[], Tool]
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why a step's `tool` and `action` name no action: the code, which key is at fault, and the names there are."""
+
+    code: str
+    key: str
+    message: str
+    candidates: tuple[str, ...]
+
+
+class Registry:
+    """An immutable set of tools.
+
+    Args:
+        tools: The tools; two of one name are refused.
+        loaders: Tools that are made when they are first asked for, so that a registry of many costs nothing.
+    """
+
+    def __init__(self, tools: Iterable[Tool] = (), *, loaders: Mapping[str, Loader] | None = None) -> None:
+        self._loaders = dict(loaders or {})
+        self._tools: dict[str, Tool] = {}
+        for tool in tools:
+            if tool.name in self._tools or tool.name in self._loaders:
+                raise ConfigurationError(
+                    f"there are two tools of the name `{tool.name}`", help="rename one with `@tool(name=...)`"
+                )
+            self._tools[tool.name] = tool
+
+    def get(self, name: str) -> Tool | None:
+        """Return the tool of this name."""
+        tool = self._tools.get(name)
+        if tool is None and name in self._loaders:
+            tool = self._tools[name] = self._loaders[name]()
+        return tool
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self._tools.keys() | self._loaders.keys()))
+
+    def __iter__(self) -> Iterator[Tool]:
+        for name in self.names():
+            tool = self.get(name)
+            if tool is not None:
+                yield tool
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools or name in self._loaders
+
+    def resolve(self, tool: str | None, action: str | None = None) -> tuple[Tool, Action] | Unresolved:
+        """Find what a step means by `tool` and `action`.
+
+        Both: that action of that tool. `tool` alone: its only action. `action` alone: `tool.action`, or the only action
+        of the tool of that name.
+        """
+        key = "tool"
+        if tool is None:
+            key = "action"
+            if action is None:
+                return Unresolved("ORC210", key, "the step names no tool", self.names())
+            tool, _, rest = action.partition(".")
+            action = rest or None
+        found = self.get(tool)
+        if found is None:
+            return Unresolved("ORC401", key, f"there is no tool `{tool}`", self.names())
+        if action is None:
+            if found.only_action is None:
+                message = f"the tool `{tool}` has several actions, and the step names none"
+                return Unresolved("ORC408", key, message, tuple(found.actions))
+            return found, found.only_action
+        chosen = found.actions.get(action)
+        if chosen is None:
+            message = f"the tool `{tool}` has no action `{action}`"
+            return Unresolved("ORC402", "action", message, tuple(found.actions))
+        return found, chosen
+
+    def with_tools(self, *objects: Any) -> Registry:
+        """Return a registry with more tools: functions, classes, instances, modules, or names of modules.
+
+        One that has the name of a tool of this registry takes its place.
+        """
+        from orchestrator.tools.loading import to_tools
+
+        added = Registry(tool for item in objects for tool in to_tools(item))
+        kept = {name: loader for name, loader in self._loaders.items() if name not in added}
+        merged = Registry(loaders=kept)
+        merged._tools = {**self._tools, **added._tools}
+        return merged

@@ -95,7 +95,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of pipeline files, for editors.
 
-    It lets an editor complete and explain the keys. Save it, and write as a file's first line: # yaml-language-server: $schema=pipeline.schema.json
+    It lets an editor complete and explain the keys. Save it, and write as a file's first line:
+     # yaml-language-server: $schema=pipeline.schema.json
     """
     from orchestrator.cli.output import emit_json
     from orchestrator.language.schema import json_schema

@@ -169,7 +169,7 @@ def _configuration() -> Iterator[Finding]:
     allowed = [f"files below {', '.join(str(path) for path in (Path.cwd(), *permissions.allow_paths))}"]
     run = permissions.allow_run
     if run:
-        allowed.append("running programs" if run is True else f"running {', '.join(run)}")
+        allowed.append(f"running {', '.join(run)}" if isinstance(run, tuple) else "running programs")
     if permissions.allow_hosts:
         allowed.append(f"the private hosts {', '.join(permissions.allow_hosts)}")
     yield Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}")

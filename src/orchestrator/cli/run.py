@@ -150,12 +150,15 @@ def _arguments(
 ) -> list[str]:
     """Return the command line that runs the same pipeline with the same options, without its inputs."""
     words = ["run", str(file)]
-    single = {"--store": store, "--max-parallel": max_parallel}
-    repeated = {"--tools": tools, "--allow-path": allow_path, "--allow-host": allow_host}
-    for option, value in single.items():
-        words += [option, str(value)] if value is not None else []
-    for option, values in repeated.items():
-        for value in values or ():
+    given: dict[str, list[object]] = {
+        "--store": [] if store is None else [store],
+        "--max-parallel": [] if max_parallel is None else [max_parallel],
+        "--tools": [*(tools or ())],
+        "--allow-path": [*(allow_path or ())],
+        "--allow-host": [*(allow_host or ())],
+    }
+    for option, values in given.items():
+        for value in values:
             words += [option, str(value)]
     return [*words, "--allow-run"] if allow_run else words
 

@@ -139,7 +139,8 @@ def to_svg(plan: Plan) -> str:
 
 _STYLE: Final = """<style>
 svg { --box: #f6f8fa; --line: #8c959f; --text: #1f2328; --soft: #59636e; --accent: #0969da; --bad: #cf222e;
-  --page: #fff; font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; background: var(--page) }
+  --page: #fff; background: var(--page);
+  font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif }
 @media (prefers-color-scheme: dark) { svg { --box: #21262d; --line: #6e7681; --text: #e6edf3; --soft: #9198a1;
   --accent: #58a6ff; --bad: #ff7b72; --page: #0d1117 } }
 .box { fill: var(--box); stroke: var(--line) } .box.conditional { stroke: var(--accent); stroke-dasharray: 5 3 }

@@ -112,6 +112,7 @@ _TABLE = (
     Code("ORC710", "bad input to a tool", "The data given to the tool cannot be processed as asked."),
     # --- 8xx: runs and the store
     Code("ORC801", "run not found", "No run has this id, or more than one begins with this prefix."),
+    Code("ORC802", "run id taken", "There is already a run with this id."),
     Code("ORC803", "run owned by another process", "Another live process is executing this run."),
     Code("ORC804", "run not resumable", "The run has ended for good, or cannot go on as it is."),
     Code("ORC805", "run failed", "A step failed and its policy was to end the run."),

@@ -1,0 +1,55 @@
+"""Events, the store that keeps them, and the fold from events to where a run stands.
+
+The store and the journal are loaded when first used: the database toolkit takes longer to import than all the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
+from orchestrator.journal.fold import RunFold, fold, fold_all, status_of
+from orchestrator.journal.owner import Owner
+from orchestrator.journal.records import LEASE_SECONDS, Command, CommandKind, Lease, NewRun, RunRecord
+from orchestrator.journal.status import ActiveStep, RunStatus
+from orchestrator.journal.steps import StepRecord, settled, step_records
+
+if TYPE_CHECKING:
+    from orchestrator.journal.store import Store
+    from orchestrator.journal.writer import Journal, RunJournal
+
+__all__ = [
+    "ENDS",
+    "LEASE_SECONDS",
+    "ActiveStep",
+    "Command",
+    "CommandKind",
+    "Event",
+    "EventType",
+    "Journal",
+    "Lease",
+    "NewRun",
+    "Owner",
+    "RunFold",
+    "RunJournal",
+    "RunRecord",
+    "RunState",
+    "RunStatus",
+    "StepRecord",
+    "StepState",
+    "Store",
+    "fold",
+    "fold_all",
+    "settled",
+    "status_of",
+    "step_records",
+]
+
+_LATE = {"Store": "store", "Journal": "writer", "RunJournal": "writer"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,31 @@
-"""The events of a run: everything that is ever recorded about it, in order."""
+"""The events of a run: everything that is ever recorded about it, in order.
+
+The data of each type, as JSON; keys in brackets may be absent. Times are seconds since the epoch, durations seconds.
+
+    run.created     {pipeline, name, source_name, source, directory, digest, plan, inputs, options, now, steps}
+                    `steps` is the number of steps in the plan, `now` the one time that the whole run reads as now
+    run.started     {owner, resumed}  once per owner; `resumed` is true when an earlier owner had begun
+    run.paused      {[by]}
+    run.resumed     {[by]}  the same owner goes on after a pause
+    run.succeeded   {outputs}
+    run.failed      {error, [step]}  error: {code, type, message, help, step, attempt}
+    run.cancelled   {[reason], [by]}
+    run.warning     {message, [code]}
+    step.ready      {}  only when the step must wait for a free place
+    step.started    {[tool], [action]}  once per attempt
+    step.progress   {[fraction], [message]}  fraction from 0 to 1
+    step.log        {level, message}
+    step.warning    {message, [code]}
+    step.waiting    {reason: "retry" | "human" | "rate limit", [until], [error]}
+    step.succeeded  {output, duration}
+    step.failed     {error, duration, handled: "fail" | "continue" | "value" | "jump", [value], [target]}
+                    the last attempt failed; `handled` other than "fail" means that the run goes on
+    step.skipped    {reason: "condition" | "jump", [by]}
+    step.cancelled  {[reason]}
+
+In the store, a value of the first level that is longer than `blobs.LIMIT` characters of JSON is replaced by
+`{"$blob": sha256, "size": characters}`; `Store.events(..., resolve=True)` and `Store.resolve` put it back.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +34,31 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 EventType = Literal[
-    "run.created",  # {pipeline, name, source, digest, plan, inputs, now, options, steps: number of steps in the plan}
-    "run.started",  # {owner, resumed: bool}; once per owner
-    "run.paused",  # {by}
-    "run.resumed",  # {by}; the same owner goes on after a pause
-    "run.succeeded",  # {outputs}
-    "run.failed",  # {error, step}
-    "run.cancelled",  # {reason, by}
-    "run.warning",  # {message, code}
-    "step.ready",  # {}; only when it must wait for a free place
-    "step.started",  # {tool, action}
-    "step.progress",  # {fraction, message}
-    "step.log",  # {level, message}
-    "step.warning",  # {message, code}
-    "step.waiting",  # {reason: "retry" | "human" | "rate limit", until, error}
-    "step.succeeded",  # {output, duration}
-    "step.failed",  # {error, duration, handled: "fail" | "continue" | "value" | "jump", value, target}
-    "step.skipped",  # {reason: "condition" | "jump", by}
-    "step.cancelled",  # {reason}
+    "run.created",
+    "run.started",
+    "run.paused",
+    "run.resumed",
+    "run.succeeded",
+    "run.failed",
+    "run.cancelled",
+    "run.warning",
+    "step.ready",
+    "step.started",
+    "step.progress",
+    "step.log",
+    "step.warning",
+    "step.waiting",
+    "step.succeeded",
+    "step.failed",
+    "step.skipped",
+    "step.cancelled",
 ]
 
 RunState = Literal["running", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 StepState = Literal["pending", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
+
+ENDS: frozenset[EventType] = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
+"""The events after which nothing more happens unless somebody resumes the run."""
 
 
 @dataclass(frozen=True, slots=True)

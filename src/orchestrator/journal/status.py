@@ -1,4 +1,4 @@
-"""Where a run stands: a fold over its events, the same for its owner, another process, the CLI and a server."""
+"""Where a run and its steps stand, as data; `fold` makes it from the events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from orchestrator.journal.events import RunState, StepState
 
 @dataclass(frozen=True, slots=True)
 class ActiveStep:
-    """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported."""
+    """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported.
+
+    `started_at` is when this attempt, or this waiting, began; `elapsed` counts from there.
+    """
 
     path: str
     state: StepState
@@ -23,16 +26,32 @@ class ActiveStep:
     waiting_on: str = ""
     waiting_until: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the step as JSON data."""
+        return {
+            "path": self.path,
+            "state": self.state,
+            "attempt": self.attempt,
+            "started_at": self.started_at,
+            "elapsed": self.elapsed,
+            "fraction": self.fraction,
+            "message": self.message,
+            "waiting_on": self.waiting_on,
+            "waiting_until": self.waiting_until,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
     """Where a run stands.
 
     `progress` is from 0 to 1: steps that have ended, plus the reported fractions of running ones, over all steps.
-    `counts` has every step state. `active` lists the steps that run or wait now. `failures` lists the paths of the
-    failed steps that the run went on after. `error` is the failure that ended the run: `{code, type, message, help,
-    step, attempt}`. `last_seq` is the newest event that this status knows of. `waiting_on` says in words what a
-    paused or waiting run needs.
+    `counts` has every step state. `active` lists the steps that run or wait now (of an interrupted run: those that
+    did when its owner died). `failures` lists the paths of the failed steps that the run went on after. `error` is
+    the failure that ended the run: `{code, type, message, help, step, attempt}`. `last_seq` is the newest event that
+    this status knows of. `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the run
+    was being worked on, without pauses and without the time from a crash or an end to the resumption. `owner` is
+    who holds the run now.
     """
 
     run_id: str
@@ -63,3 +82,28 @@ class RunStatus:
     def ended(self) -> bool:
         """Whether nothing more will happen unless somebody resumes the run."""
         return self.state in ("succeeded", "failed", "cancelled")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the status as JSON data."""
+        active = [step.to_dict() for step in self.active]
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.pipeline,
+            "name": self.name,
+            "state": self.state,
+            "progress": self.progress,
+            "total": self.total,
+            "counts": dict(self.counts),
+            "active": active,
+            "running": [step for step in active if step["state"] == "running"],
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "elapsed": self.elapsed,
+            "error": dict(self.error) if self.error is not None else None,
+            "failures": list(self.failures),
+            "waiting_on": list(self.waiting_on),
+            "owner": self.owner,
+            "last_seq": self.last_seq,
+            "metadata": dict(self.metadata),
+        }

@@ -1,0 +1,99 @@
+"""Large values apart from the events: content-addressed, once, compressed where that helps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LIMIT = 16 * 1024
+"""A value longer than this many characters of JSON is stored as a blob."""
+
+ALWAYS_FROM = 256
+"""The source and the plan are blobs from this size on, since many runs share them."""
+
+_SHARED = frozenset({"source", "plan"})
+_INLINE = frozenset({"error"})  # part of a run's status, which is read without blobs
+_REFERENCE = frozenset({"$blob", "size"})
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One stored value: `hash` is the SHA-256 of its JSON, `size` that JSON's length in characters."""
+
+    hash: str
+    encoding: str  # "json" | "zlib"
+    size: int
+    content: bytes
+
+    @classmethod
+    def of(cls, text: str) -> Blob:
+        """Make the blob of a value's JSON."""
+        plain = text.encode()
+        packed = zlib.compress(plain, 1)
+        digest = hashlib.sha256(plain).hexdigest()
+        if len(packed) < len(plain):
+            return cls(digest, "zlib", len(text), packed)
+        return cls(digest, "json", len(text), plain)
+
+    @property
+    def reference(self) -> str:
+        """The JSON that stands for the value in an event."""
+        return f'{{"$blob":"{self.hash}","size":{self.size}}}'
+
+
+def encode(value: Any) -> str:
+    """Return JSON that every store can hold: UTF-8, with characters that UTF-8 cannot express escaped."""
+    text = _encode(value)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _encode_ascii(value)
+    return text
+
+
+def encode_parts(data: Mapping[str, Any]) -> str | dict[str, str]:
+    """Return the JSON of an event's data, or, if some value belongs into a blob, the JSON of each value."""
+    text = encode(data)
+    if len(text) <= ALWAYS_FROM and "$blob" not in text:
+        return text
+    if len(text) <= LIMIT and "$blob" not in text and _SHARED.isdisjoint(data):
+        return text
+    return {key: encode(value) for key, value in data.items()}
+
+
+def split(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
+    """Return the JSON of an event's data with references in place of large values, and the blobs."""
+    blobs: list[Blob] = []
+    fields: list[str] = []
+    for key, text in parts.items():
+        limit = ALWAYS_FROM if key in _SHARED else LIMIT
+        value = text
+        # A value that only looks like a reference is stored as a blob itself, so that it comes back as it was.
+        if (len(text) > limit and key not in _INLINE) or text.startswith('{"$blob":'):
+            blob = Blob.of(text)
+            blobs.append(blob)
+            value = blob.reference
+        fields.append(f"{_encode(key)}:{value}")
+    return "{" + ",".join(fields) + "}", blobs
+
+
+def decode(encoding: str, content: bytes) -> Any:
+    """Return the value of a stored blob."""
+    return json.loads(zlib.decompress(content) if encoding == "zlib" else content)
+
+
+def reference(value: Any) -> str | None:
+    """Return the hash if `value` is a reference to a blob."""
+    if isinstance(value, Mapping) and value.keys() == _REFERENCE:
+        digest = value["$blob"]
+        return digest if isinstance(digest, str) else None
+    return None

@@ -1,0 +1,15 @@
+"""What Alembic executes for each of its commands."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from orchestrator.journal.schema import VERSION_TABLE, metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    render_as_batch=True,  # SQLite cannot alter most things in place
+)
+context.run_migrations()

@@ -1,0 +1,104 @@
+"""What the store keeps of a run besides its events: how it was made, who owns it, what it was told to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestrator.journal.owner import Owner
+
+CommandKind = Literal["pause", "resume", "cancel", "answer"]
+
+LEASE_SECONDS = 10.0
+"""How long an owner may be silent before another process may take its run."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """Everything that a run is made of, fixed when it is created.
+
+    `plan` is the plan as JSON data, `inputs` are bound and without secrets, `now` is the one time that the whole run
+    reads as now (seconds since the epoch), `total` is the number of steps, `metadata` the pipeline's own.
+    """
+
+    run_id: str
+    pipeline: str
+    name: str
+    source_name: str
+    source_text: str
+    directory: str
+    digest: str
+    plan: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    options: Mapping[str, Any]
+    now: float
+    total: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the data of the event `run.created`."""
+        return {
+            "pipeline": self.pipeline,
+            "name": self.name,
+            "source_name": self.source_name,
+            "source": self.source_text,
+            "directory": self.directory,
+            "digest": self.digest,
+            "plan": self.plan,
+            "inputs": self.inputs,
+            "options": self.options,
+            "now": self.now,
+            "steps": self.total,
+            "metadata": self.metadata,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord(NewRun):
+    """What a run was made of, as the store has it; `created_at` in seconds since the epoch."""
+
+    created_at: float = 0.0
+
+    @classmethod
+    def of(cls, run_id: str, created_at: float, data: Mapping[str, Any]) -> RunRecord:
+        """Build the record from the data of the event `run.created`."""
+        return cls(
+            run_id=run_id,
+            pipeline=data["pipeline"],
+            name=data["name"],
+            source_name=data["source_name"],
+            source_text=data["source"],
+            directory=data["directory"],
+            digest=data["digest"],
+            plan=data["plan"],
+            inputs=data["inputs"],
+            options=data["options"],
+            now=data["now"],
+            total=data["steps"],
+            metadata=data.get("metadata", {}),
+            created_at=created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to record events of a run. `fence` grows with every owner: an older one is refused. `ttl` in seconds.
+
+    `key` is the store's own number for the run.
+    """
+
+    run_id: str
+    owner: Owner
+    fence: int
+    ttl: float = LEASE_SECONDS
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that a run is told to do, from any process. `by` names who said so."""
+
+    kind: CommandKind
+    data: Mapping[str, Any] = field(default_factory=dict)
+    by: str = ""

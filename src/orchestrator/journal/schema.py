@@ -1,0 +1,98 @@
+"""The tables of the store. Changing them means a new revision in `migrations/versions` and its name in `REVISIONS`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+REVISIONS = ("0001",)
+"""Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
+
+VERSION_TABLE = "orchestrator_version"
+"""Where the revision stands; also what tells a store of runs from somebody else's database."""
+
+APPLICATION_ID = 0x4F524331
+"""SQLite's mark of the application that a file belongs to (`ORC1`)."""
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_Key = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+_Id = Text().with_variant(Text(collation="C"), "postgresql")  # prefixes are ranges only in code point order
+
+metadata = MetaData(naming_convention=_NAMES)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("key", _Key, primary_key=True),
+    Column("run_id", _Id, nullable=False, unique=True),
+    Column("pipeline", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("snapshot", Text, nullable=False),  # the fold's state after the event `snapshot_seq`
+    Column("snapshot_seq", BigInteger, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("owner", Text),
+    Column("lease_until", Double),
+    sqlite_autoincrement=True,
+)
+Index(None, runs.c.state, runs.c.key)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+    PrimaryKeyConstraint("run", "seq"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("encoding", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+blob_uses = Table(
+    "blob_uses",
+    metadata,
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
+    Column("hash", Text, ForeignKey("blobs.hash"), nullable=False),
+    PrimaryKeyConstraint("run", "hash"),
+)
+Index(None, blob_uses.c.hash)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("run", _Key, ForeignKey("runs.key", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_autoincrement=True,  # an id must not come back after its command was acknowledged
+)
+Index(None, commands.c.run)

@@ -1,0 +1,319 @@
+"""The journal of a process: one thread that commits, at once, all that its runs recorded while it last committed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import OrchestratorError, StoreError, StoreUnavailable
+from orchestrator.journal.append import Appender, Row, Snapshot
+from orchestrator.journal.blobs import encode, encode_parts
+from orchestrator.journal.events import Event, EventType
+from orchestrator.journal.fold import RunFold, fold, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.journal.records import Lease
+    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.store import Store
+
+LAZY_SECONDS = 0.05
+"""How long an event that nobody waits for may stay unwritten."""
+
+RETRY_SECONDS = 1.0
+"""How often the thread tries again by itself after the store failed."""
+
+SNAPSHOT_EVENTS = 256
+"""About how many events a reader folds at most: so often the fold's state is written down."""
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class _Waiter:
+    """Somebody who waits until the run's events up to `seq` are durable."""
+
+    __slots__ = ("error", "journal", "seq")
+
+    def __init__(self, journal: RunJournal, seq: int) -> None:
+        self.journal = journal
+        self.seq = seq
+        self.error: OrchestratorError | None = None
+
+
+class _LoopWaiter(_Waiter):
+    __slots__ = ("future", "loop")
+
+    def __init__(self, journal: RunJournal, seq: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(journal, seq)
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+
+    def settle(self) -> None:
+        """Complete the future; on its own loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _ThreadWaiter(_Waiter):
+    __slots__ = ("done",)
+
+    def __init__(self, journal: RunJournal, seq: int) -> None:
+        super().__init__(journal, seq)
+        self.done = threading.Event()
+
+
+class Journal:
+    """Records the events of all runs that this process executes. A context manager that closes it.
+
+    One for each process and store. Any number of event loops may use it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.commits = 0
+        self.error: StoreUnavailable | None = None
+        self._appender = Appender(store.database)
+        self._rows: deque[Row] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._wake: SimpleQueue[bool] = SimpleQueue()  # True: somebody waits; False: there is something
+        self._asleep = False
+        self._unwritten: list[Row] = []
+        self._journals: dict[int, RunJournal] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    def attach(self, lease: Lease) -> RunJournal:
+        """Begin to record the events of a run that this process owns, after those that the store has.
+
+        Raises:
+            LeaseLost: another process has taken the run.
+        """
+        state = self.store.load(lease)
+        journal = RunJournal(self, lease, state)
+        with self._lock:
+            if self._closing:
+                raise StoreError("the journal is closed", url=self.store.url, help="make a new one")
+            self._journals[lease.key] = journal
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="orchestrator-journal", daemon=True)
+                self._thread.start()
+        return journal
+
+    def close(self) -> None:
+        """Write what is left and end the thread.
+
+        Raises:
+            StoreUnavailable: some events could not be written.
+        """
+        with self._lock:
+            self._closing = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._wake.put(True)
+            thread.join()
+        if self._unwritten and self.error is not None:
+            raise self.error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- called by the runs
+
+    def put(self, row: Row) -> None:
+        """Queue an event."""
+        self._rows.append(row)
+        if self._asleep:
+            self._asleep = False
+            self._wake.put(False)
+
+    def request(self, waiter: _Waiter) -> None:
+        """Have everything queued so far written at once, and the waiter told."""
+        self._waiters.append(waiter)
+        self._wake.put(True)
+
+    def forget(self, journal: RunJournal) -> None:
+        """No longer record this run's events; those queued are still written."""
+        with self._lock:
+            if self._journals.get(journal.lease.key) is journal:
+                del self._journals[journal.lease.key]
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            while True:
+                urgent = self._sleep()
+                # Whoever waits queued their events first, so the rows are taken after the waiters.
+                waiters = [self._waiters.popleft() for _ in range(len(self._waiters))]
+                if waiters or self._rows or self._unwritten:
+                    self._write(waiters)
+                if urgent and self._closing and not self._waiters and not self._rows:
+                    return
+        finally:
+            self._appender.close()
+
+    def _sleep(self) -> bool:
+        """Wait until there is something to write; return whether somebody waits for it."""
+        try:
+            return self._awake(RETRY_SECONDS if self.error else LAZY_SECONDS)
+        except Empty:
+            pass
+        if self._rows or self._unwritten:
+            return False
+        # Nothing came for a while: sleep until `put` or `request` wakes the thread.
+        self._asleep = True
+        if self._rows:
+            self._asleep = False
+            return False
+        return self._awake(None)
+
+    def _awake(self, timeout: float | None) -> bool:
+        while not self._wake.get(timeout=timeout):
+            # An event that nobody waits for: gather what follows it.
+            timeout = LAZY_SECONDS
+        return True
+
+    def _write(self, waiters: list[_Waiter]) -> None:
+        rows = self._unwritten
+        rows += [self._rows.popleft() for _ in range(len(self._rows))]
+        problem: OrchestratorError | None = None
+        lost: set[Lease] = set()
+        if rows:
+            try:
+                lost = self._appender.append(rows)
+            except StoreUnavailable as error:
+                self.error = problem = error
+            else:
+                self._unwritten = []
+                self.error = None
+                self.commits += 1
+                self.store.announce()
+        for lease in lost:
+            journal = self._journals.get(lease.key)
+            if journal is not None and journal.lease == lease:
+                journal.error = self.store.lease_lost(lease)
+        self._settle(waiters, problem)
+
+    def _settle(self, waiters: list[_Waiter], problem: OrchestratorError | None) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[_LoopWaiter]] = {}
+        for waiter in waiters:
+            waiter.error = waiter.journal.error or problem
+            if waiter.error is None:
+                waiter.journal.durable = max(waiter.journal.durable, waiter.seq)
+            if isinstance(waiter, _LoopWaiter):
+                loops.setdefault(waiter.loop, []).append(waiter)
+            elif isinstance(waiter, _ThreadWaiter):
+                waiter.done.set()
+        for loop, told in loops.items():
+            try:
+                loop.call_soon_threadsafe(_settle_all, told)
+            except RuntimeError:  # the loop was closed while its run waited
+                continue
+
+
+def _settle_all(waiters: list[_LoopWaiter]) -> None:
+    for waiter in waiters:
+        waiter.settle()
+
+
+class RunJournal:
+    """Records the events of one run. Called from one thread at a time, usually that of the run's event loop."""
+
+    def __init__(self, journal: Journal, lease: Lease, state: RunFold) -> None:
+        self.lease = lease
+        self.error: StoreError | None = None
+        self.durable = state.last_seq
+        self._journal = journal
+        self._state = state
+        self._owner = str(lease.owner)
+        self._snapshot_seq = state.last_seq
+        self._snapshot_every = SNAPSHOT_EVENTS
+
+    @property
+    def run_id(self) -> str:
+        """The run whose events these are."""
+        return self.lease.run_id
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest event, durable or not."""
+        return self._state.last_seq
+
+    def record(self, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None) -> Event:
+        """Number an event, count it in the status, and queue it; it is written with the next commit or soon.
+
+        `data` is JSON data, copied at once. After the lease is lost events are dropped: `commit` says so.
+
+        Raises:
+            TypeError, ValueError: `data` is no JSON data; nothing was recorded.
+        """
+        data = data or _NOTHING
+        encoded = encode_parts(data) if data else "{}"
+        state = self._state
+        before = state.state
+        event = Event(self.lease.run_id, state.last_seq + 1, max(time.time(), state.last_at), type, path, attempt, data)
+        fold(state, event)
+        snapshot = None
+        if state.state != before or event.seq - self._snapshot_seq >= self._snapshot_every:
+            snapshot = Snapshot(state.state, event.seq, encode(state.to_dict()))
+            self._snapshot_seq = event.seq
+            # As many events as paths to write: the snapshots of a run stay linear in its events.
+            self._snapshot_every = max(SNAPSHOT_EVENTS, state.size)
+        if self.error is None:
+            self._journal.put(Row(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot))
+        return event
+
+    async def commit(self) -> None:
+        """Return when everything recorded so far is durable.
+
+        Raises:
+            LeaseLost: another process has taken the run; what was recorded since is not stored.
+            StoreUnavailable: the store cannot write. Nothing is lost: the next commit tries all of it again.
+        """
+        if self._is_durable():
+            return
+        waiter = _LoopWaiter(self, self._state.last_seq, asyncio.get_running_loop())
+        self._journal.request(waiter)
+        await waiter.future
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Do what `commit` does without an event loop, waiting `timeout` seconds at most.
+
+        Raises:
+            LeaseLost, StoreUnavailable: as `commit`.
+            TimeoutError: it took longer.
+        """
+        if self._is_durable():
+            return
+        waiter = _ThreadWaiter(self, self._state.last_seq)
+        self._journal.request(waiter)
+        if not waiter.done.wait(timeout):
+            raise TimeoutError(f"the events of run {self.run_id} were not written within {timeout} s")
+        if waiter.error is not None:
+            raise waiter.error
+
+    def status(self) -> RunStatus:
+        """Return where the run stands now, with what is recorded and not yet durable."""
+        return status_of(self._state, time.time(), owner=self._owner)
+
+    def detach(self) -> None:
+        """Record no more. What is queued is still written; the lease is kept."""
+        self._journal.forget(self)
+
+    def _is_durable(self) -> bool:
+        if self.error is not None:
+            raise self.error
+        return self.durable >= self._state.last_seq

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import asyncio
+import atexit
+import getpass
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+import anyio.to_thread
+
+from orchestrator.compiler import compile_pipeline
 from orchestrator.diagnostics import Diagnostic
-from orchestrator.journal.events import Event, RunState
-from orchestrator.journal.status import RunStatus
-from orchestrator.tools.permissions import Permissions
-from orchestrator.tools.registry import Registry
+from orchestrator.errors import (
+    CompilationError,
+    ConfigurationError,
+    RunCancelled,
+    RunError,
+    RunFailed,
+    RunNotResumable,
+    RunOwned,
+    RunPaused,
+)
+from orchestrator.journal.records import Command
+from orchestrator.journal.store import Store
+from orchestrator.runtime import Bound, Engine, Execution, Options, Portal, Result, StepResult, bind, result_of
+from orchestrator.tools import Permissions, Registry, builtin_registry, entry_point_tools, load_tools, to_tool
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
+    from orchestrator.journal import Event, RunRecord, RunState
+    from orchestrator.journal.status import RunStatus
+    from orchestrator.language.spec import InputSpec
+
+__all__ = [
+    "Orchestrator",
+    "Pipeline",
+    "Report",
+    "Result",
+    "Run",
+    "StepResult",
+    "check",
+    "compile",
+    "default",
+    "get_run",
+    "list_runs",
+    "resume",
+]
+
+T = TypeVar("T")
+Source = str | Path | Mapping[str, Any]
+
+_FOLLOW_INTERVAL = 0.5  # seconds for which a reader sleeps at most before it looks whether the run's owner still lives
+_EVENTS_AT_ONCE = 500
+_CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,81 +70,274 @@ class Report:
     @property
     def ok(self) -> bool:
         """True when no diagnostic is an error."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """How one step ended. Times in seconds since the epoch; `duration` in seconds, of the last attempt."""
-
-    path: str
-    state: str
-    output: Any = None
-    attempts: int = 0
-    started_at: float | None = None
-    ended_at: float | None = None
-    duration: float = 0.0
-    error: Mapping[str, Any] | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run achieved, however it ended."""
-
-    run_id: str
-    state: RunState
-    outputs: Mapping[str, Any]
-    steps: Mapping[str, StepResult]
-    error: Mapping[str, Any] | None = None
-    log: Sequence[Event] = field(default=(), repr=False)
-
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_markdown(self) -> str: ...
+        return all(diagnostic.severity != "error" for diagnostic in self.diagnostics)
 
 
 class Run:
     """A handle on one run, whoever executes it. Every sync method `x` has the async twin `ax`."""
 
-    id: str
+    def __init__(self, orchestrator: Orchestrator, run_id: str) -> None:
+        self.id = run_id
+        self._orchestrator = orchestrator
 
-    def status(self) -> RunStatus: ...
-    def events(self, *, after: int = 0, follow: bool = True) -> Iterator[Event]: ...
-    def wait(self, *, timeout: float | None = None) -> RunStatus: ...  # ended or paused; TimeoutError
-    def result(self, *, timeout: float | None = None) -> Result: ...  # waits; raises RunFailed, RunCancelled, RunPaused
-    def snapshot(self) -> Result: ...  # what the run has achieved so far, in any state; never waits, never raises for it
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def cancel(self, *, reason: str = "") -> None: ...
-    async def astatus(self) -> RunStatus: ...
-    def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]: ...
-    async def await_(self, *, timeout: float | None = None) -> RunStatus: ...
-    async def aresult(self, *, timeout: float | None = None) -> Result: ...
-    async def apause(self) -> None: ...
-    async def aresume(self) -> None: ...
-    async def acancel(self, *, reason: str = "") -> None: ...
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    @property
+    def _engine(self) -> Engine:
+        return self._orchestrator._engine
+
+    def status(self) -> RunStatus:
+        """Where the run stands now."""
+        return self._engine.status(self.id)
+
+    def events(self, *, after: int = 0, follow: bool = True) -> Iterator[Event]:
+        """Yield the events with a `seq` greater than `after`, in order and without gaps.
+
+        With `follow`, waits for new ones until the run has ended, or until nobody executes it any more (`interrupted`).
+        To leave and rejoin, remember the last event's `seq` and give it as `after`.
+        """
+        while True:
+            status = self.status()
+            for event in self._recorded(after, status.last_seq):
+                yield event
+                after = event.seq
+            if not follow or ((status.ended or status.state == "interrupted") and after >= status.last_seq):
+                return
+            self._engine.store.wait(self.id, after, _FOLLOW_INTERVAL)
+
+    def wait(self, *, timeout: float | None = None) -> RunStatus:
+        """Return the status as soon as the run has ended or rests: paused with nothing running, or interrupted.
+
+        Raises:
+            TimeoutError: It still runs after `timeout` seconds.
+            StoreError: This process executed the run and had to give it up because of the store.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            execution = self._engine.execution(self.id)
+            if execution is not None:
+                _wait_for(execution, left, self.id)
+            status = self.status()
+            if _rests(status):
+                return status
+            if left == 0.0:
+                raise _still_running(self.id)
+            if execution is None:
+                self._engine.store.wait(self.id, status.last_seq, min(_FOLLOW_INTERVAL, left or _FOLLOW_INTERVAL))
+
+    def result(self, *, timeout: float | None = None) -> Result:
+        """Wait for the run and return what it achieved.
+
+        Raises:
+            RunFailed: A step failed; `.result` holds what was achieved nevertheless.
+            RunCancelled: Somebody cancelled it; with `.result`, too.
+            RunPaused: It is paused.
+            RunError: It was interrupted (ORC808).
+            TimeoutError: It still runs after `timeout` seconds.
+        """
+        return _verdict(self._snapshot(self.wait(timeout=timeout)))
+
+    def snapshot(self) -> Result:
+        """Return what the run has achieved up to now, whatever its state."""
+        return self._snapshot(self.status())
+
+    def pause(self) -> None:
+        """Have nothing new started; what runs goes on to its end."""
+        self._control("pause")
+
+    def resume(self) -> None:
+        """Go on after a pause, a failure, a cancellation or a crash; here, unless its owner is alive."""
+        self._orchestrator.resume(self.id)
+
+    def cancel(self, *, reason: str = "") -> None:
+        """Stop what runs. The run ends as cancelled, and can be resumed."""
+        self._control("cancel", reason=reason)
+
+    async def astatus(self) -> RunStatus:
+        """Where the run stands now."""
+        execution = self._engine.execution(self.id)
+        return execution.status() if execution is not None else await _in_thread(self.status)
+
+    async def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
+        """As `events`."""
+        while True:
+            status = await self.astatus()
+            events = await _in_thread(lambda after=after, upto=status.last_seq: list(self._recorded(after, upto)))
+            for event in events:
+                yield event
+                after = event.seq
+            if not follow or ((status.ended or status.state == "interrupted") and after >= status.last_seq):
+                return
+            await _in_thread(lambda after=after: self._engine.store.wait(self.id, after, _FOLLOW_INTERVAL))
+
+    async def await_(self, *, timeout: float | None = None) -> RunStatus:  # noqa: ASYNC109 - the twin of `wait`
+        """As `wait`."""
+        async with asyncio.timeout(timeout):
+            while True:
+                execution = self._engine.execution(self.id)
+                if execution is not None:
+                    await asyncio.shield(asyncio.wrap_future(execution.resting))
+                status = await self.astatus()
+                if _rests(status):
+                    return status
+                if execution is None:
+                    await _in_thread(
+                        lambda seq=status.last_seq: self._engine.store.wait(self.id, seq, _FOLLOW_INTERVAL)
+                    )
+
+    async def aresult(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - the twin of `result`
+        """As `result`."""
+        status = await self.await_(timeout=timeout)
+        return _verdict(await _in_thread(lambda: self._snapshot(status)))
+
+    async def apause(self) -> None:
+        """As `pause`."""
+        await self._acontrol("pause")
+
+    async def aresume(self) -> None:
+        """As `resume`; if the run is executed here, then on the current event loop."""
+        await self._orchestrator.aresume(self.id)
+
+    async def acancel(self, *, reason: str = "") -> None:
+        """As `cancel`."""
+        await self._acontrol("cancel", reason=reason)
+
+    def _recorded(self, after: int, upto: int) -> Iterator[Event]:
+        while after < upto:
+            batch = self._engine.store.events(self.id, after=after, limit=_EVENTS_AT_ONCE, resolve=True)
+            yield from batch
+            if len(batch) < _EVENTS_AT_ONCE:
+                return
+            after = batch[-1].seq
+
+    def _snapshot(self, status: RunStatus) -> Result:
+        outputs: Mapping[str, Any] = {}
+        if status.state == "succeeded":
+            end = self._engine.store.events(self.id, after=status.last_seq - 1, limit=1, resolve=True)[0]
+            outputs = end.data["outputs"]
+        return result_of(self._engine, self.id, status.state, status.last_seq, outputs=outputs, error=status.error)
+
+    def _control(self, kind: Literal["pause", "resume", "cancel"], **data: Any) -> None:
+        command = Command(kind, data, _person())
+        execution = self._engine.execution(self.id)
+        if execution is None:
+            self._engine.control(self.id, command)
+            return
+        taken = execution.post(command)
+        if not execution.is_on_this_thread:
+            taken.result()
+
+    async def _acontrol(self, kind: Literal["pause", "resume", "cancel"], **data: Any) -> None:
+        command = Command(kind, data, _person())
+        execution = self._engine.execution(self.id)
+        if execution is None:
+            await _in_thread(lambda: self._engine.control(self.id, command))
+        else:
+            await asyncio.wrap_future(execution.post(command))
 
 
 class Pipeline:
     """A compiled pipeline: immutable, reusable, safe to share between threads."""
 
-    id: str
-    name: str
-    description: str
-    diagnostics: tuple[Diagnostic, ...]  # the warnings
+    def __init__(
+        self, orchestrator: Orchestrator, plan: Plan, diagnostics: tuple[Diagnostic, ...], options: Options
+    ) -> None:
+        self._orchestrator = orchestrator
+        self._plan = plan
+        self._options = options
+        self.id = plan.id
+        self.name = plan.name
+        self.description = plan.description
+        self.diagnostics = diagnostics
+        """The warnings."""
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.id!r})"
 
     @property
-    def inputs(self) -> Mapping[str, Any]: ...  # name -> language.spec.InputSpec
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """The declared inputs by name."""
+        return self._plan.inputs
+
     @property
-    def outputs(self) -> Mapping[str, Any]: ...  # name -> compiler.plan.OutputPlan
+    def outputs(self) -> Mapping[str, OutputPlan]:
+        """The declared outputs by name."""
+        return self._plan.outputs
+
     @property
-    def steps(self) -> Sequence[Any]: ...  # compiler.plan.StepPlan, in the file's order
-    def graph(self, format: str = "mermaid") -> str: ...  # "mermaid" | "svg"
-    def with_options(self, *, max_parallel: int | None = None, timeout: float | None = None) -> Pipeline: ...
-    def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result: ...
-    def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run: ...
-    async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result: ...
-    async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run: ...
+    def steps(self) -> Sequence[StepPlan]:
+        """The steps in the file's order."""
+        return self._plan.steps
+
+    def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
+        """Draw the steps and what they wait for."""
+        from orchestrator.compiler.graph import to_mermaid, to_svg
+
+        if format not in ("mermaid", "svg"):
+            raise ConfigurationError(f"`{format}` is no format of a graph", help="use `mermaid` or `svg`")
+        return to_svg(self._plan) if format == "svg" else to_mermaid(self._plan)
+
+    def with_options(self, *, max_parallel: int | None = None, timeout: float | None = None) -> Pipeline:
+        """Return the pipeline with other options for its runs.
+
+        Args:
+            max_parallel: how many steps run at once, at most.
+            timeout: seconds after which a run fails.
+        """
+        options = replace(
+            self._options,
+            max_parallel=_positive("max_parallel", max_parallel) or self._options.max_parallel,
+            timeout=_positive("timeout", timeout) or self._options.timeout,
+        )
+        return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
+
+    def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
+        """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
+
+        Raises:
+            InputError: The inputs do not fit; nothing was started.
+            RunFailed, RunCancelled, RunPaused: As `Run.result`.
+        """
+        run = self.start(inputs, **kwargs)
+        try:
+            return run.result()
+        except KeyboardInterrupt:
+            run.cancel(reason="interrupted from the keyboard")
+            run.wait()
+            raise
+
+    def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
+        """Start a run in the background of this process, and return at once."""
+        bound = self._bind(inputs, kwargs)
+        orchestrator = self._orchestrator
+        execution = orchestrator._portal.call(orchestrator._engine.start(self._plan, bound, self._options))
+        return Run(orchestrator, execution.run_id)
+
+    async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
+        """As `run`, on the current event loop. Cancelling the caller cancels the run."""
+        run = await self.astart(inputs, **kwargs)
+        try:
+            return await run.aresult()
+        except asyncio.CancelledError:
+            execution = run._engine.execution(run.id)
+            if execution is not None:
+                await asyncio.wrap_future(
+                    execution.post(Command("cancel", {"reason": "its caller was cancelled"}, _person()))
+                )
+                await asyncio.shield(asyncio.wrap_future(execution.resting))
+            raise
+
+    async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
+        """As `start`, on the current event loop, which must go on until the run has ended."""
+        bound = self._bind(inputs, kwargs)
+        engine = self._orchestrator._engine
+        execution = await engine.start(self._plan, bound, self._options)
+        return Run(self._orchestrator, execution.run_id)
+
+    def _bind(self, inputs: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Bound:
+        return bind(self._plan.inputs, {**(inputs or {}), **kwargs}, permissions=self._orchestrator.permissions)
 
 
 class Orchestrator:
@@ -105,6 +345,10 @@ class Orchestrator:
 
     `store`: a URL, default `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
     modules, or names of modules. `permissions`: default from `orchestrator.toml` in `directory`, else deny.
+    `directory`: where relative paths start, default the current one. `max_parallel`: how many steps of a run are
+    executed at once, whatever the pipeline says.
+
+    Close it, or use it as a context manager: runs that it still executes are then stopped, and can be resumed.
     """
 
     def __init__(
@@ -115,18 +359,255 @@ class Orchestrator:
         permissions: Permissions | None = None,
         directory: str | Path | None = None,
         max_parallel: int | None = None,
-    ) -> None: ...
-    def compile(self, source: str | Path | Mapping[str, Any]) -> Pipeline: ...
-    def check(self, source: str | Path | Mapping[str, Any]) -> Report: ...
-    def get_run(self, run_id: str) -> Run: ...  # a unique prefix or "last"
-    def list_runs(self, *, state: RunState | None = None, limit: int = 50) -> list[RunStatus]: ...
-    def resume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run: ...
+    ) -> None:
+        self.directory = Path(directory or Path.cwd()).absolute()
+        self.permissions = permissions or Permissions.load(self.directory)
+        self.registry = _registry(tools)
+        self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
+        self._options = Options(max_parallel=_positive("max_parallel", max_parallel))
+        self._portal = Portal()
+        self._lock = threading.Lock()
+        self._opened: tuple[Store, Engine] | None = None
+        self._closed = False
+        _open_orchestrators.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     @property
-    def registry(self) -> Registry: ...  # the tools that steps can use, from orchestrator.tools
-    def __enter__(self) -> Orchestrator: ...
-    def __exit__(self, *exc: object) -> None: ...
-    def close(self) -> None: ...
+    def _engine(self) -> Engine:
+        with self._lock:
+            if self._closed:
+                raise ConfigurationError("this orchestrator is closed", help="make a new `Orchestrator`")
+            if self._opened is None:
+                store = Store.open(self.store_url)
+                self._opened = (store, Engine(store, permissions=self.permissions))
+            return self._opened[1]
+
+    def compile(self, source: Source) -> Pipeline:
+        """Check a pipeline (a path, YAML text or a mapping) and make it ready to run.
+
+        Raises:
+            CompilationError: It is wrong; `.diagnostics` has every mistake.
+        """
+        compilation = self._compile(source)
+        return Pipeline(self, _plan_of(compilation), compilation.diagnostics, self._options)
+
+    def check(self, source: Source) -> Report:
+        """Check a pipeline. Never raises for a wrong one."""
+        return Report(self._compile(source).diagnostics)
+
+    def get_run(self, run_id: str) -> Run:
+        """Return a handle on a run, by its id, a unique beginning of it, or `last`.
+
+        Raises:
+            RunNotFound: There is none, or several.
+        """
+        return Run(self, self._engine.store.find(run_id))
+
+    def list_runs(self, *, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
+        """Return the newest runs first."""
+        return self._engine.store.list(state=state, limit=limit)
+
+    def resume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+        """Go on with a run that was paused, has failed, was cancelled or was interrupted; `inputs` are its secrets.
+
+        What had succeeded is not run again. If its owner is alive and the run is paused, the owner goes on with it;
+        otherwise this process executes it from now on.
+
+        Raises:
+            RunOwned: Another process executes it at this moment.
+            RunNotResumable: It has succeeded, or its tools have changed.
+            InputError: A secret is needed again.
+        """
+        engine = self._engine
+        run = Run(self, engine.store.find(run_id))
+        if engine.execution(run.id) is not None:
+            run._control("resume")
+            return run
+        try:
+            self._portal.call(engine.resume(run.id, self._recompile, inputs or {}, self._options))
+        except RunOwned:
+            if engine.store.status(run.id).state != "paused":
+                raise
+            engine.control(run.id, Command("resume", {}, _person()))
+        return run
+
+    async def aresume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+        """As `resume`, on the current event loop."""
+        engine = self._engine
+        run = Run(self, await _in_thread(lambda: engine.store.find(run_id)))
+        if engine.execution(run.id) is not None:
+            await run._acontrol("resume")
+            return run
+        try:
+            await engine.resume(run.id, self._recompile, inputs or {}, self._options)
+        except RunOwned:
+            if (await run.astatus()).state != "paused":
+                raise
+            await _in_thread(lambda: engine.control(run.id, Command("resume", {}, _person())))
+        return run
+
+    def close(self) -> None:
+        """Stop what is still executed here, so that it can be resumed, and close the store."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            opened = self._opened
+        _open_orchestrators.discard(self)
+        if opened is not None:
+            opened[1].close(timeout=_CLOSE_SECONDS)
+        self._portal.close()
+        if opened is not None:
+            opened[0].close()
+
+    def _compile(self, source: Source, *, directory: Path | None = None, name: str | None = None) -> Any:
+        return compile_pipeline(
+            source,
+            registry=self.registry,
+            permissions=self.permissions,
+            directory=directory or self.directory,
+            name=name,
+        )
+
+    def _recompile(self, record: RunRecord) -> Plan:
+        compilation = self._compile(record.source_text, directory=Path(record.directory), name=record.source_name)
+        try:
+            return _plan_of(compilation)
+        except CompilationError as error:
+            raise RunNotResumable(
+                f"run `{record.run_id}` cannot go on: its pipeline does not compile here: {error.message}",
+                run_id=record.run_id,
+                help="give the same tools and permissions as when it was started",
+            ) from error
 
 
-# The module-level functions of `import orchestrator as orc` (compile, check, get_run, list_runs, resume) use
-# `default()`, an Orchestrator with no arguments, made on first use.
+_open_orchestrators: weakref.WeakSet[Orchestrator] = weakref.WeakSet()
+_default: Orchestrator | None = None
+_default_lock = threading.Lock()
+
+
+@atexit.register
+def _close_all() -> None:
+    for orchestrator in list(_open_orchestrators):
+        orchestrator.close()
+
+
+def default() -> Orchestrator:
+    """The orchestrator of the module-level functions: no arguments, made on first use."""
+    global _default
+    with _default_lock:
+        if _default is None or _default._closed:
+            _default = Orchestrator()
+        return _default
+
+
+def compile(source: Source) -> Pipeline:
+    """As `Orchestrator.compile`, with the default orchestrator."""
+    return default().compile(source)
+
+
+def check(source: Source) -> Report:
+    """As `Orchestrator.check`, with the default orchestrator."""
+    return default().check(source)
+
+
+def get_run(run_id: str) -> Run:
+    """As `Orchestrator.get_run`, with the default orchestrator."""
+    return default().get_run(run_id)
+
+
+def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
+    """As `Orchestrator.list_runs`, with the default orchestrator."""
+    return default().list_runs(state=state, limit=limit)
+
+
+def resume(run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+    """As `Orchestrator.resume`, with the default orchestrator."""
+    return default().resume(run_id, inputs=inputs)
+
+
+def _registry(tools: Sequence[Any]) -> Registry:
+    given = []
+    for tool in tools:
+        given += load_tools(tool) if isinstance(tool, str) else [to_tool(tool)]
+    return builtin_registry().with_tools([*entry_point_tools(), *given])
+
+
+def _plan_of(compilation: Any) -> Plan:
+    if compilation.plan is not None:
+        return compilation.plan  # type: ignore[no-any-return] # Compilation is imported by nobody else
+    errors = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error"]
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    name = compilation.document.source.name
+    raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)
+
+
+def _verdict(result: Result) -> Result:
+    """Return the result of a run that succeeded; raise what any other means."""
+    run_id, error = result.run_id, result.error or {}
+    again = f"orchestrator resume {run_id}"
+    match result.state:
+        case "succeeded":
+            return result
+        case "failed":
+            step, attempt = error.get("step"), error.get("attempt")
+            where = f"step `{step}` failed at attempt {attempt}: " if step else ""
+            hint = f"{error['help']}; then" if error.get("help") else "when the cause is mended,"
+            raise RunFailed(
+                f"run `{run_id}` failed: {where}{error.get('message', '')} [{error.get('code', '')}]",
+                run_id=run_id,
+                result=result,
+                step=step,
+                attempt=attempt,
+                help=f"{hint} go on with: {again}",
+            )
+        case "cancelled":
+            message, help = f"run `{run_id}` was cancelled", f"go on with: {again}"
+            raise RunCancelled(message, run_id=run_id, result=result, help=help)
+        case "paused":
+            raise RunPaused(f"run `{run_id}` is paused", run_id=run_id, help=f"go on with: {again}")
+        case _:
+            raise RunError(
+                f"run `{run_id}` was interrupted: the process that executed it has ended",
+                run_id=run_id,
+                code="ORC808",
+                help=f"go on with: {again}",
+            )
+
+
+def _rests(status: RunStatus) -> bool:
+    return status.ended or status.state == "interrupted" or (status.state == "paused" and not status.running)
+
+
+def _wait_for(execution: Execution, timeout: float | None, run_id: str) -> None:
+    try:
+        execution.resting.result(timeout)
+    except TimeoutError:
+        raise _still_running(run_id) from None
+
+
+def _still_running(run_id: str) -> TimeoutError:
+    return TimeoutError(f"run `{run_id}` has not ended yet")
+
+
+def _positive(name: str, value: Any) -> Any:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+        raise ConfigurationError(f"`{name}` must be a number greater than 0, not {value!r}")
+    return value
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user number without a name, as in many containers
+        return "somebody"
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Run something that blocks; a reader that leaves does not wait for it."""
+    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

@@ -118,6 +118,7 @@ _TABLE = (
     Code("ORC805", "run failed", "A step failed and its policy was to end the run."),
     Code("ORC806", "run cancelled", "Somebody cancelled the run."),
     Code("ORC807", "run paused", "The run is paused, so it has no result yet."),
+    Code("ORC808", "run interrupted", "The process that executed the run ended before the run did; resume goes on."),
     Code("ORC811", "store unavailable", "The database of runs cannot be opened or used."),
     Code("ORC812", "store locked", "Another program holds the database for too long."),
     Code("ORC813", "foreign database", "The file is no database of runs."),

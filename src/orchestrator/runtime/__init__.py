@@ -1,0 +1,12 @@
+"""Running a plan: the scheduler, attempts, control, resume. Everything that it learns goes to the journal."""
+
+from __future__ import annotations
+
+from orchestrator.runtime.engine import Engine, Options
+from orchestrator.runtime.execution import Execution
+from orchestrator.runtime.inputs import Bound, bind
+from orchestrator.runtime.portal import Portal
+from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.result import Result, StepResult, result_of
+
+__all__ = ["Bound", "Engine", "Execution", "Options", "Portal", "Redactor", "Result", "StepResult", "bind", "result_of"]

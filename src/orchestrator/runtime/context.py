@@ -1,0 +1,147 @@
+"""What a running action may use: who it is, where it works, and a way to say how far it is."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from pathlib import Path
+
+    from orchestrator.journal import EventType
+    from orchestrator.tools import Permissions
+
+PROGRESS_INTERVAL = 0.05
+"""Seconds: reports of progress that come faster than this are joined, the newest counts."""
+
+
+class Reporter(Protocol):
+    """Takes what a step reports, on the event loop of its run."""
+
+    def report(self, path: str, attempt: int, type: EventType, data: dict[str, Any]) -> None:
+        """Record one event of a step."""
+
+
+class StepContext:
+    """The context of one attempt. Once the attempt has ended, whatever is still reported is ignored."""
+
+    __slots__ = (
+        "_attempt",
+        "_directory",
+        "_latest",
+        "_loop",
+        "_permissions",
+        "_reported_at",
+        "_reporter",
+        "_run_id",
+        "_step",
+        "_thread",
+        "_timer",
+        "ended",
+    )
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        *,
+        run_id: str,
+        step: str,
+        attempt: int,
+        directory: Path,
+        permissions: Permissions,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._reporter = reporter
+        self._run_id = run_id
+        self._step = step
+        self._attempt = attempt
+        self._directory = directory
+        self._permissions = permissions
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._latest: dict[str, Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reported_at = -math.inf
+        self.ended = False
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._run_id
+
+    @property
+    def step(self) -> str:
+        """The step's path."""
+        return self._step
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+        return self._attempt
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this step of this run."""
+        return f"{self._run_id}:{self._step}"
+
+    @property
+    def directory(self) -> Path:
+        """Where relative paths start."""
+        return self._directory
+
+    @property
+    def permissions(self) -> Permissions:
+        """What the tool may do."""
+        return self._permissions
+
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """Report how far the work is, from 0 to 1 (None: not known)."""
+        if fraction is not None:
+            fraction = None if math.isnan(fraction) else min(1.0, max(0.0, float(fraction)))
+        self._on_loop(self._progress, {"fraction": fraction, "message": str(message)})
+
+    def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
+        """Record a line in the run's journal."""
+        self._on_loop(self._log, {"level": level, "message": str(message)})
+
+    def end(self) -> None:
+        """Ignore whatever is reported from now on."""
+        self.ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_loop(self, function: Any, data: dict[str, Any]) -> None:
+        if self.ended:
+            return
+        if threading.get_ident() == self._thread:
+            function(data)
+            return
+        try:
+            self._loop.call_soon_threadsafe(function, data)
+        except RuntimeError:  # the loop has been closed: the run is over, and this thread was abandoned
+            self.ended = True
+
+    def _log(self, data: dict[str, Any]) -> None:
+        if not self.ended:
+            self._reporter.report(self._step, self._attempt, "step.log", data)
+
+    def _progress(self, data: dict[str, Any]) -> None:
+        if self.ended:
+            return
+        self._latest = data
+        wait = self._reported_at + PROGRESS_INTERVAL - self._loop.time()
+        if wait <= 0:
+            self._report_progress()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(wait, self._report_progress)
+
+    def _report_progress(self) -> None:
+        self._timer = None
+        if self.ended or self._latest is None:
+            return
+        data, self._latest = self._latest, None
+        self._reported_at = self._loop.time()
+        self._reporter.report(self._step, self._attempt, "step.progress", data)

@@ -1,0 +1,263 @@
+"""One run while this process owns it: from the lease to the last event, under the control of commands."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from orchestrator.compiler.plan import Plan
+from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
+from orchestrator.expressions import validate
+from orchestrator.journal.steps import StepRecord
+from orchestrator.runtime.failures import error_data
+from orchestrator.runtime.inputs import Bound
+from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.scheduler import Ending, Scheduler
+from orchestrator.runtime.scope import RunScope
+from orchestrator.tools import Permissions
+
+if TYPE_CHECKING:
+    import random
+
+    from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
+
+DEFAULT_MAX_PARALLEL = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What is to be executed. `settled` is what earlier owners achieved; `timeout` in seconds, of the whole run."""
+
+    plan: Plan
+    inputs: Bound
+    redactor: Redactor
+    now: float
+    permissions: Permissions
+    max_parallel: int = DEFAULT_MAX_PARALLEL
+    timeout: float | None = None
+    resumed: bool = False
+    settled: Mapping[str, StepRecord] = field(default_factory=dict)
+
+
+class Execution:
+    """Executes a run on the event loop where `run` is awaited. The other methods may be called from any thread."""
+
+    def __init__(
+        self, assignment: Assignment, store: Store, lease: Lease, journal: RunJournal, chance: random.Random
+    ) -> None:
+        self.run_id = lease.run_id
+        self.lease = lease
+        self.journal = journal
+        self._assignment = assignment
+        self._store = store
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._scheduler: Scheduler | None = None
+        self._early: list[Callable[[Scheduler], None]] = []
+        self._lost: StoreError | None = None
+        self._lock = threading.Lock()
+        self._resting: Future[None] = Future()
+        self.done = False
+        """Whether this process has left the run."""
+        self.end: Event | None = None
+        """The run's last event, once the run has ended and that is durable."""
+
+    @property
+    def resting(self) -> Future[None]:
+        """Completes when the run has ended here, or is paused and nothing runs any more.
+
+        It carries the error if the run had to be given up because of the store.
+        """
+        with self._lock:
+            return self._resting
+
+    @property
+    def is_on_this_thread(self) -> bool:
+        """Whether the caller runs on the thread of the event loop, which must not be blocked."""
+        return threading.get_ident() == self._thread
+
+    def status(self) -> RunStatus:
+        """Where the run stands."""
+        return self.journal.status()
+
+    async def run(self) -> None:
+        """Execute the run until it ends, or can go on only elsewhere.
+
+        Raises:
+            StoreError: The journal cannot be written, or another process took the run over. What was recorded is safe.
+        """
+        failure: BaseException | None = None
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            await self._leave(failure)
+
+    def post(self, command: Command) -> Future[None]:
+        """Carry out a command; the result completes when it has taken effect."""
+        taken: Future[None] = Future()
+        self._call(self._command, command, taken)
+        return taken
+
+    def interrupt(self, reason: str) -> None:
+        """Stop, and leave the run so that it can be resumed."""
+        self._call(self._act, lambda scheduler: scheduler.interrupt(reason))
+
+    def lose(self, error: StoreError) -> None:
+        """Stop at once: the run is not ours any more."""
+        self._lost = error
+        self.interrupt(error.message)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # its loop has been closed, and the run was left before that
+            for argument in arguments:
+                if isinstance(argument, Future):
+                    argument.set_result(None)
+
+    # --- on the event loop
+
+    async def _run(self) -> None:
+        assignment, journal = self._assignment, self.journal
+        journal.record("run.started", data={"owner": str(self.lease.owner), "resumed": assignment.resumed})
+        now = datetime.fromtimestamp(assignment.now, UTC)
+        try:
+            scope = RunScope(assignment.plan, self.run_id, now, assignment.inputs.values)
+        except StepError as error:
+            await self._finish(Ending("failed", error=error_data(error)))
+            return
+        scheduler = self._scheduler = Scheduler(
+            assignment.plan,
+            self.run_id,
+            journal,
+            scope,
+            permissions=assignment.permissions,
+            max_parallel=assignment.max_parallel,
+            redactor=assignment.redactor,
+            chance=self._chance,
+            on_idle=self._rest,
+        )
+        scheduler.restore(assignment.settled)
+        timer = None
+        if assignment.timeout is not None:
+            timer = self._loop.call_later(assignment.timeout, self._time_out, assignment.timeout)
+        for act in self._early:
+            act(scheduler)
+        try:
+            ending = await scheduler.run()
+        except BaseException:
+            with suppress(StoreError):
+                await scheduler.halt("the process that executed the run is stopping")
+                await journal.commit()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if self._lost is not None:
+            raise self._lost
+        await self._finish(ending, scope)
+
+    def _time_out(self, seconds: float) -> None:
+        error = StepTimeout(f"the run took longer than {seconds:g} s", seconds=seconds)
+        self._act(lambda scheduler: scheduler.fail(error_data(error)))
+
+    async def _finish(self, ending: Ending, scope: RunScope | None = None) -> None:
+        """Record how the run ended."""
+        outputs: dict[str, Any] = {}
+        if ending.state == "succeeded" and scope is not None:
+            try:
+                outputs = self._outputs(scope)
+            except StepError as error:
+                ending = Ending("failed", error=error_data(error))
+        scrub, record = self._assignment.redactor.scrub, self.journal.record
+        end: Event | None = None
+        match ending.state:
+            case "succeeded":
+                end = record("run.succeeded", data={"outputs": scrub(outputs)})
+            case "failed":
+                error = scrub(ending.error or {})
+                end = record("run.failed", data={"error": error, "step": error.get("step")})
+            case "cancelled":
+                end = record("run.cancelled", data={"reason": scrub(ending.reason), "by": ending.by})
+        await self.journal.commit()
+        self.end = end
+
+    def _outputs(self, scope: RunScope) -> dict[str, Any]:
+        """Evaluate the declared outputs, and hold them to their types; an output may always be null."""
+        values = {}
+        for name, output in self._assignment.plan.outputs.items():
+            try:
+                value = values[name] = output.value.evaluate(scope.scope)
+            except StepError as error:
+                error.message = f"output `{name}`: {error.message}"
+                raise
+            problems = validate(value, output.type) if value is not None and output.type.kind != "any" else ()
+            if problems:
+                raise StepError(
+                    f"output `{name}`: {problems[0]}", code="ORC505", help="change its `type:` or its value"
+                )
+        return values
+
+    async def _leave(self, failure: BaseException | None) -> None:
+        """Give the run back, and tell those who wait for it."""
+        try:
+            self.journal.detach()
+            with anyio.CancelScope(shield=True), suppress(StoreError):
+                await anyio.to_thread.run_sync(self._store.release, self.lease)
+        finally:
+            self.done = True
+            with self._lock:
+                if not self._resting.done():
+                    if isinstance(failure, OrchestratorError):
+                        self._resting.set_exception(failure)
+                    else:
+                        self._resting.set_result(None)
+
+    def _rest(self) -> None:
+        with self._lock:
+            if not self._resting.done():
+                self._resting.set_result(None)
+
+    def _act(self, act: Callable[[Scheduler], None]) -> None:
+        if self._scheduler is None:
+            self._early.append(act)
+        elif not self.done:
+            act(self._scheduler)
+
+    def _command(self, command: Command, taken: Future[None]) -> None:
+        try:
+            if not self.done:
+                self._act(lambda scheduler: self._obey(scheduler, command))
+        finally:
+            taken.set_result(None)
+
+    def _obey(self, scheduler: Scheduler, command: Command) -> None:
+        by = self._assignment.redactor.text(command.by)
+        match command.kind:
+            case "pause" if not scheduler.paused:
+                self.journal.record("run.paused", data={"by": by})
+                scheduler.pause()
+            case "resume" if scheduler.paused:
+                self.journal.record("run.resumed", data={"by": by})
+                with self._lock:
+                    if self._resting.done():
+                        self._resting = Future()
+                scheduler.resume()
+            case "cancel":
+                scheduler.cancel(reason=str(command.data.get("reason") or ""), by=by)
+            case _:  # it is paused, or running, already
+                pass

@@ -1,0 +1,62 @@
+"""What the journal says about a failure: the exception as JSON data, and whether another attempt makes sense."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import OrchestratorError, StepError
+
+if TYPE_CHECKING:
+    import random
+
+    from orchestrator.compiler.plan import Retry
+
+
+def as_step_error(error: BaseException) -> OrchestratorError:
+    """Return an error of ours for whatever a tool raised."""
+    if isinstance(error, OrchestratorError):
+        return error
+    text = str(error)
+    failure = StepError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    failure.__cause__ = error
+    return failure
+
+
+def error_data(error: OrchestratorError, *, attempt: int = 0, step: str | None = None) -> dict[str, Any]:
+    """Return `{code, type, message, help, step, attempt}`."""
+    cause = error.__cause__ if error.code == StepError.default_code else None
+    return {
+        "code": error.code,
+        "type": type(cause if cause is not None else error).__name__,
+        "message": error.message,
+        "help": error.help,
+        "step": step,
+        "attempt": attempt,
+    }
+
+
+def is_retried(error: OrchestratorError, retry: Retry, attempt: int) -> bool:
+    """Whether the policy makes another attempt after attempt number `attempt` failed with `error`."""
+    if attempt >= retry.max_attempts or not getattr(error, "retryable", False):
+        return False
+    return not retry.on or not _names(error).isdisjoint(retry.on)
+
+
+def retry_delay(error: OrchestratorError, retry: Retry, attempt: int, chance: random.Random) -> float:
+    """Return the seconds to wait after attempt number `attempt`; what the error asks for is the least."""
+    try:
+        delay = min(retry.max_delay, retry.delay * retry.backoff ** (attempt - 1))
+    except OverflowError:
+        delay = retry.max_delay
+    if retry.jitter:
+        delay *= 1 + retry.jitter * chance.uniform(-1, 1)
+    return max(delay, getattr(error, "retry_after", None) or 0.0, 0.0)
+
+
+def _names(error: OrchestratorError) -> set[str]:
+    """The names that `retry.on` may use for an error: its code, its type and the type of what caused it."""
+    names = {error.code}
+    for exception in (error, error.__cause__):
+        if exception is not None:
+            names.update(kind.__name__ for kind in type(exception).__mro__[:-1])
+    return names

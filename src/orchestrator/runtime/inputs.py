@@ -1,0 +1,183 @@
+"""The inputs of a run: bound to their declarations, checked all at once, and fixed when the run is created."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.diagnostics import suggest
+from orchestrator.errors import InputError
+from orchestrator.runtime.redaction import Redactor
+
+if TYPE_CHECKING:
+    from orchestrator.language.spec import InputSpec
+    from orchestrator.tools.permissions import Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The inputs of one run: every declared name with its value, and apart from that those that are secret."""
+
+    values: Mapping[str, Any]
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def recorded(self, redactor: Redactor) -> dict[str, Any]:
+        """Return the inputs as the journal keeps them: a mark stands for each secret."""
+        return {
+            name: redactor.mark(name) if name in self.secrets else redactor.scrub(value)
+            for name, value in self.values.items()
+        }
+
+
+def bind(
+    specs: Mapping[str, InputSpec],
+    given: Mapping[str, Any],
+    *,
+    permissions: Permissions,
+    environment: Mapping[str, str] | None = None,
+) -> Bound:
+    """Fit the given values to the declared inputs.
+
+    A value that is not given comes from the environment variable that the input names, else from its default; an
+    input that is not required and has neither is null.
+
+    Raises:
+        InputError: With one problem for each thing that is wrong: ORC601 missing, ORC602 unknown, ORC603 invalid.
+    """
+    environment = os.environ if environment is None else environment
+    problems = [("ORC602", _unknown(name, specs)) for name in given if name not in specs]
+    values: dict[str, Any] = {}
+    secrets: dict[str, Any] = {}
+    for name, spec in specs.items():
+        found, value, faults = _value(name, spec, given, environment)
+        if found and not faults:
+            faults = [] if value is None and not spec.required else _faults(spec, value, permissions)
+        if found:
+            # The words of a fault quote the value, which must not be read anywhere if it is secret.
+            hide = Redactor({name: value} if spec.secret else {}, "hidden")
+            problems.extend(("ORC603", f"`{name}` {hide.text(fault)}") for fault in faults)
+        elif spec.required:
+            problems.append(("ORC601", _missing(name, spec)))
+        values[name] = value
+        if spec.secret and value is not None:
+            secrets[name] = value
+    if problems:
+        raise _input_error(problems, specs)
+    return Bound(values, secrets)
+
+
+def rebind(
+    specs: Mapping[str, InputSpec],
+    recorded: Mapping[str, Any],
+    given: Mapping[str, Any],
+    *,
+    permissions: Permissions,
+    environment: Mapping[str, str] | None = None,
+) -> Bound:
+    """Return the inputs of a run that goes on: as recorded, with the secrets given again or from the environment.
+
+    Raises:
+        InputError: ORC604 for a secret that is nowhere to be found; ORC603 for another input that is given.
+    """
+    environment = os.environ if environment is None else environment
+    problems: list[tuple[str, str]] = []
+    values: dict[str, Any] = {}
+    secrets: dict[str, Any] = {}
+    for name in given:
+        if name not in specs:
+            problems.append(("ORC602", _unknown(name, specs)))
+        elif not specs[name].secret and _plain(given[name]) != recorded.get(name):
+            problems.append(("ORC603", f"`{name}` is fixed since the run was created; only secrets are given again"))
+    for name, spec in specs.items():
+        values[name] = recorded.get(name)
+        if not spec.secret or values[name] is None:
+            continue
+        found, value, faults = _value(name, spec, given, environment)
+        if found and not faults:
+            faults = _faults(spec, value, permissions)
+        if not found or faults:
+            variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
+            problems.append(
+                ("ORC604", f"`{name}` is a secret and is needed again: give it with `-i {name}=...`{variable}")
+            )
+        values[name] = secrets[name] = value
+    if problems:
+        raise _input_error(problems, specs)
+    return Bound(values, secrets)
+
+
+def _value(
+    name: str, spec: InputSpec, given: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[bool, Any, list[str]]:
+    """Find a value: whether there is one, the value, and what is wrong with how it is written."""
+    if name in given:
+        value = _plain(given[name])
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return True, None, ["must be JSON data: text, numbers, true or false, null, lists and objects of those"]
+        return True, value, []
+    if spec.default_from_env and spec.default_from_env in environment:
+        text = environment[spec.default_from_env]
+        try:
+            return True, spec.parse_text(text), []
+        except ValueError as error:
+            return True, text, [f"(from the environment variable `{spec.default_from_env}`) {error}"]
+    if spec.has_default:
+        return True, spec.default, []
+    return False, None, []
+
+
+def _faults(spec: InputSpec, value: Any, permissions: Permissions) -> list[str]:
+    faults = list(spec.problems(value))
+    if faults or spec.type != "file" or not isinstance(value, str):
+        return faults
+    path = Path(permissions.directory, value)
+    refusal = permissions.check_read(path)
+    if refusal is not None:
+        return [f"cannot be read: {refusal.message}; allow it with {refusal.flag}"]
+    if not path.exists():
+        return [f"names a file that does not exist: `{value}`"]
+    if path.is_dir():
+        return [f"must be a file, but `{value}` is a directory"]
+    return []
+
+
+def _plain(value: Any) -> Any:
+    """Accept the Python values that stand for JSON data without doubt."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _unknown(name: str, specs: Mapping[str, InputSpec]) -> str:
+    near = suggest(name, specs)
+    if near is not None:
+        return f"`{name}` is not an input of this pipeline; did you mean `{near}`?"
+    known = ", ".join(f"`{each}`" for each in specs)
+    return f"`{name}` is not an input of this pipeline; it takes {known or 'no inputs'}"
+
+
+def _missing(name: str, spec: InputSpec) -> str:
+    about = f" ({spec.description})" if spec.description else ""
+    variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
+    return f"`{name}`{about} is required; give it with `-i {name}=...`{variable}"
+
+
+def _input_error(problems: list[tuple[str, str]], specs: Mapping[str, InputSpec]) -> InputError:
+    texts = [text for _, text in problems]
+    message = (
+        texts[0] if len(texts) == 1 else f"{len(texts)} inputs are wrong:\n" + "\n".join(f"  - {t}" for t in texts)
+    )
+    known = ", ".join(f"`{name}` ({spec.type})" for name, spec in specs.items())
+    return InputError(
+        message, problems=texts, code=problems[0][0], help=f"the inputs are {known}" if known else "it takes no inputs"
+    )

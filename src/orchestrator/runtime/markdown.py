@@ -1,0 +1,78 @@
+"""A run's result as a Markdown page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.runtime.result import Result, iso_time
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Event
+
+_LONGEST_LINE = 200
+
+
+def result_page(result: Result) -> str:
+    """Return the page: the outputs, a table of the steps, the error, and the log, one line for each event."""
+    return "\n".join(_page(result)) + "\n"
+
+
+def _page(result: Result) -> Iterator[str]:
+    yield f"# Run {result.run_id}: {result.state}"
+    if result.error is not None:
+        yield from ("", "## Error", "")
+        where = (
+            f"step `{result.error['step']}`, attempt {result.error['attempt']}: " if result.error.get("step") else ""
+        )
+        yield f"{where}{_one_line(result.error.get('message'))} [{result.error.get('code')}]"
+        if result.error.get("help"):
+            yield from ("", f"Help: {_one_line(result.error['help'])}")
+    if result.outputs:
+        yield from ("", "## Outputs")
+        for name, value in result.outputs.items():
+            yield from ("", f"### {name}", "", *_block(value))
+    yield from ("", "## Steps", "", "| Step | State | Attempts | Duration | |", "| --- | --- | ---: | ---: | --- |")
+    for step in result.steps.values():
+        about = (step.error or {}).get("message") or step.reason
+        yield f"| {_cell(step.path)} | {step.state} | {step.attempts} | {step.duration:.3f} s | {_cell(about)} |"
+    yield from ("", "## Log", "")
+    for event in result.log:
+        yield f"- {iso_time(event.at)} {_describe(event)}"
+
+
+def _describe(event: Event) -> str:
+    data = event.data
+    about: list[str] = []
+    if event.attempt > 1:
+        about.append(f"attempt {event.attempt}")
+    if isinstance(data.get("fraction"), int | float):
+        about.append(f"{data['fraction']:.0%}")
+    about += [str(data[key]) for key in ("level", "message", "reason", "by", "owner") if data.get(key)]
+    if isinstance(data.get("error"), Mapping):
+        about.append(str(data["error"].get("message", "")))
+    path = f" `{event.path}`" if event.path else ""
+    return f"**{event.type}**{path}" + (f": {_one_line(', '.join(about))}" if about else "")
+
+
+def _block(value: Any) -> list[str]:
+    """A value as it is read best: short text as text, the rest in a fenced block."""
+    if isinstance(value, str) and "\n" not in value:
+        return [value]
+    text, language = (
+        (value, "") if isinstance(value, str) else (json.dumps(value, indent=2, ensure_ascii=False), "json")
+    )
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return [f"{fence}{language}", text.rstrip("\n"), fence]
+
+
+def _cell(text: Any) -> str:
+    return _one_line(text).replace("|", "\\|")
+
+
+def _one_line(text: Any) -> str:
+    line = " ".join(str(text or "").split())
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"

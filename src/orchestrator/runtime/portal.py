@@ -1,0 +1,73 @@
+"""An event loop in a thread of its own, for callers that have none."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orchestrator.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Starts its thread on first use. `close` cancels what still runs and ends the thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine in the thread; its result comes through the future."""
+        return asyncio.run_coroutine_threadsafe(work, self._started())
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the thread and wait for its result.
+
+        Raises:
+            ConfigurationError: The caller runs in that very thread, so it would wait for itself.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise ConfigurationError(
+                "a blocking call was made inside an async tool",
+                help="use its async twin there: `await pipeline.arun(...)`",
+            )
+        return self.submit(work).result()
+
+    def close(self) -> None:
+        """End the thread, if it was started."""
+        with self._lock:
+            thread, loop, stop = self._thread, self._loop, self._stop
+            self._thread = self._loop = self._stop = None
+        if thread is not None and loop is not None and stop is not None:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                ready = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(ready,), name="orchestrator-loop", daemon=True
+                )
+                self._thread.start()
+                ready.wait()
+            assert self._loop is not None
+            return self._loop
+
+    def _serve(self, ready: threading.Event) -> None:
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            stop = self._stop = asyncio.Event()
+            ready.set()
+            await stop.wait()
+
+        asyncio.run(main())

@@ -1,0 +1,127 @@
+"""Secrets are taken out of everything before it is recorded, and put back where a resumed run reads its own record."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+_SHORTEST_ENCODED = 4  # bytes; the base64 text of fewer has too few characters that only the secret determines
+
+
+class Redactor:
+    """Replaces the values of secret inputs by marks such as `[redacted:api_key#5f2a91]`.
+
+    `secrets` maps the names of secret inputs to their values; `nonce` is the run's own random text, which keeps
+    a text that merely looks like a mark from being taken for one. A secret is found inside longer texts, and
+    also in JSON-escaped, URL-encoded and base64 form. A redactor without secrets is false and does nothing.
+    """
+
+    def __init__(self, secrets: Mapping[str, Any], nonce: str) -> None:
+        self.nonce = nonce
+        self._marks: dict[str, str] = {}
+        self._numbers: dict[float, str] = {}
+        self._originals: dict[str, Any] = {}
+        for name, value in secrets.items():
+            for index, leaf in enumerate(_leaves(value)):
+                self._learn(f"{name}[{index}]" if isinstance(value, dict | list) else name, leaf)
+        # Longest first, so that a secret that contains another is replaced as a whole.
+        self._pattern = _any_of(self._marks)
+        self._mark_pattern = _any_of(mark for mark, original in self._originals.items() if isinstance(original, str))
+
+    def __bool__(self) -> bool:
+        return bool(self._originals)
+
+    def mark(self, name: str) -> str:
+        """Return the text that stands for the secret input `name` as a whole."""
+        return f"[redacted:{name}#{self.nonce}]"
+
+    def _learn(self, name: str, leaf: str | float) -> None:
+        if isinstance(leaf, str):
+            for form, text in _forms(leaf):
+                if text and text not in self._marks:
+                    mark = self.mark(f"{name}:{form}" if form else name)
+                    self._marks[text] = mark
+                    self._originals[mark] = text
+            return
+        mark = self.mark(f"{name}:number")
+        self._numbers.setdefault(leaf, mark)
+        self._originals[mark] = leaf
+        self._learn(name, repr(leaf))
+
+    def text(self, text: str) -> str:
+        """Return `text` without secrets."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._marks[match.group()], text)
+
+    def scrub(self, value: Any) -> Any:
+        """Return JSON data without secrets; the value itself where there is nothing to hide."""
+        if not self._originals:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.scrub(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.scrub(item) for item in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._numbers.get(value) or self._marks.get(repr(value), value)
+        return value
+
+    def restore(self, value: Any) -> Any:
+        """Return recorded JSON data with the secrets put back: the inverse of `scrub`."""
+        if not self._originals:
+            return value
+        if isinstance(value, str):
+            original = self._originals.get(value)
+            if original is not None:
+                return original
+            if self._mark_pattern is None:
+                return value
+            return self._mark_pattern.sub(lambda match: str(self._originals[match.group()]), value)
+        if isinstance(value, Mapping):
+            return {self.restore(key): self.restore(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.restore(item) for item in value]
+        return value
+
+
+def _any_of(texts: Any) -> re.Pattern[str] | None:
+    alternatives = sorted(texts, key=lambda text: (-len(text), text))
+    return re.compile("|".join(re.escape(text) for text in alternatives)) if alternatives else None
+
+
+def _leaves(value: Any) -> Iterator[str | float]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
+        yield value
+
+
+def _forms(secret: str) -> Iterator[tuple[str, str]]:
+    """Yield the ways in which a secret is met in texts, each with a name; the plain one is named ""."""
+    yield "", secret
+    yield "json", json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield "ascii", json.dumps(secret)[1:-1]
+    yield "repr", repr(secret)[1:-1]
+    yield "url", quote(secret, safe="")
+    yield "path", quote(secret)
+    yield "form", quote_plus(secret)
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(raw) < _SHORTEST_ENCODED:
+        return
+    # In base64 a text looks different at each of the three places it can have in a group of three bytes.
+    for offset in range(3):
+        start = -(-offset * 8 // 6)
+        end = (offset + len(raw)) * 8 // 6
+        padded = b"\0" * offset + raw
+        yield f"base64-{offset}", base64.b64encode(padded).decode()[start:end]
+        yield f"base64url-{offset}", base64.urlsafe_b64encode(padded).decode()[start:end]

@@ -1,0 +1,88 @@
+"""Keeps the leases of this process's runs, and brings them the commands that other processes send."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import LeaseLost, StoreError
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Store
+    from orchestrator.runtime.execution import Execution
+
+POLL_INTERVAL = 0.1
+"""Seconds between two looks for commands."""
+
+
+class Watch:
+    """One thread for all runs that a process executes with one store. It sleeps while there are none."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._executions: dict[str, tuple[Execution, float]] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def add(self, execution: Execution) -> None:
+        """Watch over a run from now on."""
+        with self._changed:
+            self._executions[execution.run_id] = (execution, time.monotonic() + execution.lease.ttl / 3)
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._watch, name="orchestrator-watch", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def remove(self, execution: Execution) -> None:
+        """Stop watching over a run."""
+        with self._changed:
+            self._executions.pop(execution.run_id, None)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            with self._changed:
+                while not self._executions and not self._closed:
+                    self._changed.wait()
+                if self._changed.wait_for(lambda: self._closed, POLL_INTERVAL):
+                    return
+                watched = dict(self._executions)
+            # A store that is busy or away for a moment is asked again at the next round; if it stays away, the
+            # journal's own writes fail and end the runs with a reason.
+            with suppress(StoreError):
+                self._bring_commands(watched)
+            now = time.monotonic()
+            for execution, due in watched.values():
+                if due <= now:
+                    self._renew(execution)
+
+    def _bring_commands(self, watched: dict[str, tuple[Execution, float]]) -> None:
+        commands = self._store.commands(list(watched)) if watched else []
+        for _, run_id, command in commands:
+            watched[run_id][0].post(command)
+        if commands:
+            self._store.acknowledge([number for number, _, _ in commands])
+
+    def _renew(self, execution: Execution) -> None:
+        try:
+            self._store.renew(execution.lease)
+        except LeaseLost as error:
+            if not execution.done:
+                execution.lose(error)
+            self.remove(execution)
+            return
+        except StoreError:
+            return
+        with self._changed:
+            if execution.run_id in self._executions:
+                self._executions[execution.run_id] = (execution, time.monotonic() + execution.lease.ttl / 3)

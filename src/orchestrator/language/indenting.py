@@ -1,0 +1,177 @@
+"""Mistakes of indentation: tabs, and lines that stand at a column where no block is open."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from orchestrator.language.layout import Edit
+from orchestrator.language.mistakes import Mistake
+from orchestrator.language.quoting import indentation, line_end, line_start, next_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_WHITE = re.compile(r"[ \t]*")
+_DASHES = re.compile(r"(?:- +)*")
+_TAB_WIDTHS = (2, 4, 8, 1)
+_MOST_LINES_ABOVE = 2_000
+
+
+def tab_mistake(text: str, offset: int) -> Mistake:
+    """Explain a tab in the indentation of the line of `offset`, and repair the lines below that have one too."""
+    start = line_start(text, offset)
+    edits: list[Edit] = []
+    reported: tuple[int, int] | None = None
+    others = 0
+    columns = _open_columns(text, start)
+    place = start
+    while place < len(text):
+        end = line_end(text, place)
+        white = _WHITE.match(text, place, end)
+        indent = white[0] if white else ""
+        blank = place + len(indent) == end
+        if "\t" not in indent and not blank:
+            break
+        if "\t" in indent:
+            spaces = _spaces_for(indent, columns)
+            edits.append(Edit(place, place + len(indent), " " * spaces))
+            if not blank and text[place + len(indent)] != "#":
+                others += reported is not None
+                reported = reported or (place, place + len(indent))
+                columns = _after_line(columns, spaces, text[place + len(indent) : end])
+        place = next_line(text, place)
+    if reported is None:  # only blank lines and comments, where a tab does no harm
+        return Mistake("ORC102", "a tab in a blank line", start, start + 1, edits=tuple(edits), silent=True)
+    first = next(edit for edit in edits if edit.start == reported[0])
+    return Mistake(
+        "ORC102",
+        "this line is indented with a tab",
+        reported[0],
+        reported[1],
+        label="a tab",
+        help="indent with spaces, two for each level" + (f" (and so {others} more lines below)" if others else ""),
+        fix=first,
+        edits=tuple(edits),
+    )
+
+
+def indentation_mistake(
+    text: str, offset: int, columns: Sequence[tuple[int, bool]], opened: tuple[int, int] | None = None
+) -> Mistake:
+    """Explain a line that fits none of the open blocks, and move it to the nearest one that it could belong to.
+
+    `columns` are those of the open blocks, each with whether it is a list; `opened` is where the block began that the
+    line does not fit.
+    """
+    start = line_start(text, offset)
+    indent = indentation(text, start)
+    is_item = text.startswith(("- ", "-\n", "-\r"), start + indent)
+    fitting = [column for column, is_list in columns if is_list == is_item] or [column for column, _ in columns]
+    target = min(fitting, key=lambda column: (abs(column - indent), -column)) if fitting else indent
+    edits = shift_block(text, start, target - indent) if target != indent else ()
+    wanted = f"{target} space{'' if target == 1 else 's'}"
+    return Mistake(
+        "ORC101",
+        f"this line is indented by {indent} space{'' if indent == 1 else 's'}, and no block stands there",
+        start + indent,
+        max(_word_end(text, start + indent), start + indent + 1),
+        label=f"expected at column {target + 1}" if target != indent else "does not fit the lines above",
+        help=f"indent it by {wanted}, like the lines that it belongs to" if target != indent else "align it",
+        related=(("this block began here", *opened),) if opened and opened[0] < start else (),
+        fix=Edit(start, start + indent, " " * target) if target != indent else None,
+        edits=edits,
+    )
+
+
+def shift_block(text: str, start: int, delta: int) -> tuple[Edit, ...]:
+    """Return the edits that move the line at `start`, and those below that are indented at least as far."""
+    indent = indentation(text, start)
+    edits = []
+    place = start
+    while place < len(text):
+        end = line_end(text, place)
+        own = indentation(text, place)
+        if place + own < end:
+            if own < indent:
+                break
+            edits.append(Edit(place, place, " " * delta) if delta > 0 else Edit(place, place - delta, ""))
+        place = next_line(text, place)
+    return tuple(edits)
+
+
+def blank_block(text: str, start: int) -> tuple[Edit, ...]:
+    """Return the edits that blank the line at `start` and those below that are indented further."""
+    indent = indentation(text, start)
+    edits = []
+    place = start
+    while place < len(text):
+        end = line_end(text, place)
+        own = indentation(text, place)
+        if place + own < end:
+            if place > start and own <= indent:
+                break
+            edits.append(Edit(place, end, " " * (end - place)))
+        place = next_line(text, place)
+    return tuple(edits)
+
+
+def lines_above(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the lines above, nearest first, without blank lines and comments."""
+    place = start
+    for _ in range(_MOST_LINES_ABOVE):
+        if place == 0:
+            return
+        end = place - 1
+        if end and text[end - 1 : end + 1] == "\r\n":
+            end -= 1
+        place = line_start(text, end)
+        content = text[place:end].strip()
+        if content and not content.startswith("#"):
+            yield place, end
+
+
+def _open_columns(text: str, start: int) -> list[int]:
+    """The columns at which the next line can stand, deepest first; the first is a guess if a block must begin."""
+    columns: list[int] = []
+    lowest: int | None = None
+    for place, end in lines_above(text, start):
+        indent = indentation(text, place)
+        if "\t" in text[place : place + indent + 1] or (lowest is not None and indent >= lowest):
+            continue
+        content = text[place + indent : end]
+        if lowest is None:
+            columns = _after_line([], indent, content)
+        else:
+            columns += _line_columns(indent, content)
+        lowest = indent
+        if lowest == 0:
+            break
+    return columns or [0]
+
+
+def _line_columns(indent: int, content: str) -> list[int]:
+    dashes = _DASHES.match(content)
+    inner = indent + (dashes.end() if dashes else 0)
+    return [inner, indent] if inner != indent else [indent]
+
+
+def _after_line(columns: list[int], indent: int, content: str) -> list[int]:
+    own = _line_columns(indent, content)
+    deeper = [own[0] + 2] if content.split(" #")[0].rstrip().endswith((":", "|", ">", "-", "|-", ">-")) else []
+    return deeper + own + [column for column in columns if column < indent]
+
+
+def _spaces_for(indent: str, columns: list[int]) -> int:
+    for width in _TAB_WIDTHS:
+        spaces = len(indent.replace("\t", " " * width))
+        if spaces in columns:
+            return spaces
+    spaces = len(indent.replace("\t", "  "))
+    return min(columns, key=lambda column: (abs(column - spaces), -column))
+
+
+def _word_end(text: str, start: int) -> int:
+    end = line_end(text, start)
+    match = re.compile(r"[^\s:#]+").search(text, start, end)
+    return match.end() if match else end

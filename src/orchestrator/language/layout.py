@@ -1,0 +1,78 @@
+"""Where the characters of a text that was read lie in the file, also when mistakes in it were repaired for reading."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from orchestrator.diagnostics import Position, Span
+from orchestrator.diagnostics.lines import LINE_BREAK
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """A repair: the characters from `start` up to `end` are replaced by `replacement`."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+class Layout:
+    """Translates offsets (code points) in the text that was read into positions of the file.
+
+    `text` is what was read: the file's text with `edits` applied, which are given in the file's own offsets.
+    """
+
+    __slots__ = ("_edits", "_original", "_starts", "text")
+
+    def __init__(self, original: str, edits: tuple[Edit, ...] = ()) -> None:
+        self._original = original
+        self._edits = tuple(sorted(edits))
+        self._starts: list[int] | None = None
+        self.text = apply_edits(original, self._edits) if edits else original
+
+    def original_offset(self, offset: int) -> int:
+        """Return the offset in the file of an offset in `text`."""
+        shift = 0
+        for edit in self._edits:
+            start = edit.start + shift
+            if offset < start:
+                break
+            if offset < start + len(edit.replacement):
+                return min(edit.start + offset - start, edit.end)
+            shift += len(edit.replacement) - (edit.end - edit.start)
+        return offset - shift
+
+    def position(self, offset: int) -> Position:
+        """Return the line and column in the file of an offset in `text`."""
+        return self._position(self.original_offset(offset))
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the span of `text[start:end]`, without white space at its end."""
+        text = self.text
+        while end > start and text[end - 1] in " \t\r\n\x85\u2028\u2029":
+            end -= 1
+        first = self.original_offset(start)
+        last = self.original_offset(end - 1) + 1 if end > start and self._edits else end
+        return Span(self._position(first), self._position(max(last, first) if self._edits else end))
+
+    def exact_span(self, start: int, end: int) -> Span:
+        """Return the span of `text[start:end]` with all its white space."""
+        return Span(self.position(start), self.position(end))
+
+    def _position(self, offset: int) -> Position:
+        if self._starts is None:
+            self._starts = [0, *(match.end() for match in LINE_BREAK.finditer(self._original))]
+        line = bisect_right(self._starts, offset)
+        return Position(line, offset - self._starts[line - 1] + 1)
+
+
+def apply_edits(text: str, edits: tuple[Edit, ...]) -> str:
+    """Return the text with all edits made. They are sorted and do not overlap."""
+    pieces = []
+    done = 0
+    for edit in edits:
+        pieces += [text[done : edit.start], edit.replacement]
+        done = edit.end
+    return "".join([*pieces, text[done:]])

@@ -1,0 +1,174 @@
+"""The tree of a YAML text: scalars, sequences and mappings that know their exact place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from orchestrator.diagnostics import Position, Span
+from orchestrator.language.layout import Layout
+from orchestrator.language.positions import source_offsets
+
+
+class _Placed:
+    """A piece of the text, from offset `start` up to `end`. Its position in the file is computed when asked for."""
+
+    __slots__ = ("end", "layout", "start")
+
+    start: int
+    end: int
+    layout: Layout
+
+    @property
+    def span(self) -> Span:
+        """The place in the file."""
+        return self.layout.span(self.start, self.end)
+
+
+class Scalar(_Placed):
+    """A single value. `text` is its decoded text, `value` what that means by YAML 1.2: text, number, boolean or None.
+
+    `style` is `""` for a plain scalar, else the character that opens it: a quote, `|` or `>`.
+    """
+
+    __slots__ = ("_offsets", "style", "text", "value")
+
+    def __init__(self, value: Any, text: str, style: str, start: int, end: int, layout: Layout) -> None:
+        self.value = value
+        self.text = text
+        self.style = style
+        self.start = start
+        self.end = end
+        self.layout = layout
+        self._offsets: list[int] | None = None
+
+    def __repr__(self) -> str:
+        return f"Scalar({self.text!r})"
+
+    def position(self, offset: int) -> Position:
+        """Return the place in the file of the character at `offset` of `text`; `len(text)` is the place behind it."""
+        if not self.text:
+            return self.layout.position(self.start)
+        offset = min(max(offset, 0), len(self.text))
+        if offset == len(self.text):
+            return self.span_of(offset - 1, offset).end
+        return self.layout.position(self._source(offset))
+
+    def span_of(self, start: int, end: int) -> Span:
+        """Return the span in the file of `text[start:end]`."""
+        size = len(self.text)
+        start = min(max(start, 0), size)
+        end = min(max(end, start), size)
+        if not size:
+            return self.span
+        if start == end:
+            place = self.position(start)
+            return Span(place, place)
+        first = self._source(start)
+        if self._offsets == []:
+            return self.span
+        last = self._source(end - 1)
+        width = escape_width(self.layout.text, last, self.style)
+        first_place = self.layout.position(first)
+        last_place = self.layout.position(last)
+        return Span(first_place, Position(last_place.line, last_place.column + width))
+
+    def _source(self, offset: int) -> int:
+        if self._offsets is None:
+            raw = self.layout.text[self.start : self.end]
+            self._offsets = source_offsets(raw, self.style, self.text) or []
+        if not self._offsets:  # a scalar that is not in the file as such: a normalised short form
+            return self.start
+        return self.start + self._offsets[offset]
+
+
+class Sequence(_Placed):
+    """A list of nodes."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[Node], start: int, end: int, layout: Layout) -> None:
+        self.items = items
+        self.start = start
+        self.end = end
+        self.layout = layout
+
+    def __repr__(self) -> str:
+        return f"Sequence({self.items!r})"
+
+
+class Entry:
+    """One key of a mapping with its value."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: Scalar, value: Node) -> None:
+        self.key = key
+        self.value = value
+
+
+class Mapping(_Placed):
+    """Keys and their values, in the file's order. Keys are unique texts."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: dict[str, Entry], start: int, end: int, layout: Layout) -> None:
+        self.table = table
+        self.start = start
+        self.end = end
+        self.layout = layout
+
+    def __repr__(self) -> str:
+        return f"Mapping({{{', '.join(f'{entry.key!r}: {entry.value!r}' for entry in self.entries)}}})"
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The keys with their values."""
+        return list(self.table.values())
+
+    def get(self, key: str) -> Node | None:
+        """Return the value of a key, or None."""
+        entry = self.table.get(key)
+        return entry.value if entry else None
+
+    def key(self, key: str) -> Scalar | None:
+        """Return the key itself as it stands in the file, or None."""
+        entry = self.table.get(key)
+        return entry.key if entry else None
+
+    def replaced(self, entries: Iterable[Entry]) -> Mapping:
+        """Return a mapping at the same place with other entries."""
+        return Mapping({entry.key.text: entry for entry in entries}, self.start, self.end, self.layout)
+
+    def without(self, keys: Iterable[str]) -> Mapping:
+        """Return this mapping less some keys."""
+        dropped = set(keys)
+        table = {key: entry for key, entry in self.table.items() if key not in dropped}
+        return Mapping(table, self.start, self.end, self.layout)
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def plain(node: Node) -> Any:
+    """Return the JSON value of a node."""
+    kind = type(node)
+    if kind is Scalar:
+        return node.value  # type: ignore[union-attr]  # `type() is` is twice as fast as isinstance, unknown to mypy
+    if kind is Mapping:
+        return {key: plain(entry.value) for key, entry in node.table.items()}  # type: ignore[union-attr]  # as above
+    return [plain(item) for item in node.items]  # type: ignore[union-attr]  # as above
+
+
+def text_at(node: _Placed, text: str, value: Any = None) -> Scalar:
+    """Return a scalar that the file does not hold as such, placed where `node` stands: a normalised short form."""
+    return Scalar(text if value is None else value, text, "synthetic", node.start, node.end, node.layout)
+
+
+def escape_width(text: str, offset: int, style: str) -> int:
+    """Return how many characters of the file make up the one decoded character that begins at `offset`."""
+    if style == "'" and text.startswith("''", offset):
+        return 2
+    if style == '"' and text[offset : offset + 1] == "\\":
+        return {"x": 4, "u": 6, "U": 10}.get(text[offset + 1 : offset + 2], 2)
+    return 1

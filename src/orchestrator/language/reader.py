@@ -1,0 +1,181 @@
+"""Reads YAML text into a node tree, reporting every mistake: where one breaks the text it is repaired in a copy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import yaml
+
+from orchestrator.diagnostics import Diagnostic, Source, Span
+from orchestrator.language.layout import Edit, Layout
+from orchestrator.language.mistakes import Mistake, ReadingStopped, to_diagnostic
+from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.language.syntax import explain, explain_templates
+from orchestrator.language.tree import MAX_MISTAKES, Tree, build
+
+MAX_CHARACTERS = 8 * 1024 * 1024
+_MAX_PASSES = 60
+_MAX_REREAD = 24 * 1024 * 1024  # characters read in all passes together; a small file gets all its passes
+
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BINARY_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of a text: its root if it is a mapping, and all mistakes.
+
+    `partial` says that something was lost to a syntax error, so that what is missing may not be the user's mistake.
+    """
+
+    root: Mapping | None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    partial: bool = False
+
+
+def read_tree(source: Source) -> Reading:
+    """Read a text. Never raises for wrong content.
+
+    Budgets: 8 Mi characters, 100 levels, 500,000 values with aliases expanded. Within them a file is read in a few
+    seconds and 200 MB at most.
+    """
+    text = source.text
+    if len(text) > MAX_CHARACTERS:
+        return Reading(None, [_too_large(source)], partial=True)
+    diagnostics, text = _unreadable_characters(source)
+    if text is None:
+        return Reading(None, diagnostics, partial=True)
+    edits: list[Edit] = []
+    read = 0
+    partial = bool(diagnostics)
+    for number in range(_MAX_PASSES):
+        layout = Layout(text, tuple(edits))
+        tree = Tree()
+        error: Mistake | None = None
+        stopped = False
+        try:
+            build(layout, tree)
+        except ReadingStopped as stop:
+            error, stopped = stop.mistake, True
+        except yaml.MarkedYAMLError as found:
+            error = explain(layout.text, found, tree)
+        mistakes = explain_templates(layout.text, tree) or ([error] if error else [])
+        for mistake in mistakes:
+            if not mistake.silent and not (mistake.vague and partial):
+                diagnostics.append(to_diagnostic(mistake, source, layout))
+            partial = partial or mistake.lossy
+        if not mistakes:
+            diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+            return _finished(source, tree.root, diagnostics, partial=partial)
+        if stopped and mistakes == [error]:
+            diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+            if tree.root is not None:  # a second document; the first is whole
+                return _finished(source, tree.root, diagnostics, partial=partial)
+            return Reading(None, diagnostics, partial=True)
+        read += len(text)
+        repairs = _in_original(layout, edits, mistakes)
+        if repairs is None or number + 1 == _MAX_PASSES or read > _MAX_REREAD or len(diagnostics) >= MAX_MISTAKES:
+            diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+            return Reading(None, diagnostics, partial=True)
+        edits = repairs
+    return Reading(None, diagnostics, partial=True)
+
+
+def _in_original(layout: Layout, edits: list[Edit], mistakes: list[Mistake]) -> list[Edit] | None:
+    """Add the mistakes' repairs, given in the text that was read, to those of the file. None if they do not combine."""
+    added = []
+    for mistake in mistakes:
+        for edit in mistake.edits:
+            start = layout.original_offset(edit.start)
+            end = layout.original_offset(edit.end) if edit.end > edit.start else start
+            added.append(Edit(start, end, edit.replacement))
+    combined: list[Edit] = []
+    for edit in sorted({*edits, *added}):
+        before = combined[-1] if combined else None
+        if before and (edit.start < before.end or edit.start == before.start):
+            merged = _merged(before, edit, new=edit in added, old_is_new=before in added)
+            if merged is None:
+                return None
+            combined[-1] = merged
+        else:
+            combined.append(edit)
+    return combined if added and combined != sorted(edits) else None
+
+
+def _merged(first: Edit, second: Edit, *, new: bool, old_is_new: bool) -> Edit | None:
+    """Combine two repairs of one place: one inside the other, or two insertions."""
+    if first.start == second.start and first.start == first.end:
+        if second.end > second.start and not second.replacement.strip():  # blanking wins over an insertion before it
+            return second
+        return Edit(first.start, second.end, first.replacement + second.replacement)
+    if first.start <= second.start and second.end <= first.end and old_is_new and not new:
+        return first
+    return None
+
+
+def _finished(source: Source, root: Node | None, diagnostics: list[Diagnostic], *, partial: bool) -> Reading:
+    if isinstance(root, Mapping):
+        return Reading(root, diagnostics, partial)
+    if partial and (root is None or (isinstance(root, Scalar) and not root.text)):
+        return Reading(None, diagnostics, partial=True)
+    if root is None or (isinstance(root, Scalar) and not root.text and not root.style):
+        message, label = f"`{source.name}` is empty" if source.name[:1] != "<" else "the pipeline is empty", "nothing"
+        span = Span.at(1, 1)
+    else:
+        what = "a list" if isinstance(root, Sequence) else "a single value"
+        message, label = f"a pipeline is a mapping with `steps:`, not {what}", what
+        span = root.span
+        if span.end.line > span.start.line:
+            span = Span.at(span.start.line, span.start.column)
+    diagnostics.append(
+        Diagnostic(
+            "ORC107",
+            message,
+            source,
+            span,
+            label=label,
+            help="begin with `steps:` and a list of steps below it; `orchestrator init` writes an example",
+        )
+    )
+    return Reading(None, diagnostics, partial=True)
+
+
+def _too_large(source: Source) -> Diagnostic:
+    limit = f"{MAX_CHARACTERS // (1024 * 1024)} Mi"
+    return Diagnostic(
+        "ORC105",
+        f"the file has {len(source.text):,} characters, and at most {limit} are read",
+        source,
+        Span.at(1, 1),
+        help="put large data into a file that a step reads",
+    )
+
+
+def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None]:
+    """Report control characters, and replace them so that the rest can be read. None for a file that is not text."""
+    text = source.text
+    first = _UNREADABLE.search(text)
+    if first is None:
+        return [], text
+    sample = text[:4096]
+    share = len(_UNREADABLE.findall(sample)) / max(len(sample), 1)
+    layout = Layout(text)
+    span = layout.exact_span(first.start(), first.end())
+    if share > _BINARY_SHARE:
+        diagnostic = Diagnostic(
+            "ORC100", "this is not a text file", source, span, label="binary data", help="give a YAML file in UTF-8"
+        )
+        return [diagnostic], None
+    name = f"U+{ord(first[0]):04X}"
+    others = sum(1 for _ in _UNREADABLE.finditer(text)) - 1
+    diagnostic = Diagnostic(
+        "ORC101",
+        f"the character {name} cannot stand in YAML"
+        + (f" (and {others} more such character{'s' if others > 1 else ''})" if others else ""),
+        source,
+        span,
+        label="control character",
+        help=f'remove it, or write it as an escape in double quotes: `"\\u{ord(first[0]):04x}"`',
+    )
+    return [diagnostic], _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,49 @@
+"""What a plain scalar means: the core schema of YAML 1.2. `no`, `on`, `012` and `12:30` are what they look like."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+_NUMERIC_START = frozenset("-+.0123456789")
+
+# More digits than any number that JSON readers agree on; Python itself refuses more than 4,300.
+_MOST_DIGITS = 300
+
+
+def resolve(text: str) -> Any:
+    """Return the value of a plain scalar: None, a boolean, a number or the text itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMERIC_START or len(text) > _MOST_DIGITS:
+        return text
+    if _INTEGER.match(text):
+        return int(text)
+    if _FLOAT.match(text):
+        number = float(text)
+        return text if number in (float("inf"), float("-inf")) else number
+    if _OCTAL.match(text):
+        return int(text[2:], 8)
+    if _HEXADECIMAL.match(text):
+        return int(text[2:], 16)
+    return text
+
+
+def is_not_json(text: str) -> bool:
+    """Tell whether a plain scalar is a number to YAML for which JSON has no form: infinity or not-a-number."""
+    return text[:1] in _NUMERIC_START and _NOT_FINITE.match(text) is not None
+
+
+def is_plain_text(text: str) -> bool:
+    """Tell whether a text, written without quotes, would be read as the same text and not as another value."""
+    return resolve(text) is text if text else False

@@ -1,0 +1,360 @@
+"""Builds the node tree from YAML events, one loop without recursion, within budgets.
+
+Events and not libyaml's own composer: its recursion overflows the C stack on deep nesting, it forgets where aliases
+stand, and reading events into our nodes is no slower (measured for 7,000 lines: composing alone 17 ms, events 10 ms).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
+
+from orchestrator.language.mistakes import Mistake, ReadingStopped
+from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
+from orchestrator.language.scalars import is_not_json, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.language.layout import Layout
+
+MAX_DEPTH = 100
+MAX_NODES = 500_000
+MAX_MISTAKES = 100
+
+_PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!\S*)\s+)+")
+
+
+@dataclass(slots=True)
+class Tree:
+    """What was read so far; also of use when reading broke off."""
+
+    root: Node | None = None
+    mistakes: list[Mistake] = field(default_factory=list)
+    templates: list[tuple[int, bool]] = field(default_factory=list)
+    """Offsets at which an unquoted template was taken for a mapping, and whether that was inside brackets."""
+    last: tuple[int, int, str] | None = None
+    """Offsets of the last scalar or closing bracket, and its style (`]` for a bracket)."""
+    columns: list[tuple[int, bool]] = field(default_factory=list)
+    """Columns of the blocks that were open where reading broke off, and whether each is a list."""
+
+
+class _Frame:
+    """A collection that is being read."""
+
+    __slots__ = ("anchor", "column", "count", "end", "flow", "height", "items", "key", "merges", "start", "table")
+
+    def __init__(self, start: int, column: int, flow: bool, is_mapping: bool, anchor: str | None, count: int) -> None:
+        self.start = start
+        self.column = column
+        self.end = start
+        self.flow = flow
+        self.items: list[Node] = []
+        self.table: dict[str, Entry] | None = {} if is_mapping else None
+        self.key: Scalar | None = None
+        self.merges: list[tuple[Scalar, Node]] = []
+        self.anchor = anchor
+        self.count = count
+        self.height = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A node that aliases can repeat: how many nodes it stands for, and how deep it is."""
+
+    node: Node
+    count: int
+    height: int
+
+
+if yaml.__with_libyaml__:
+
+    def _events(text: str) -> Callable[[], Any]:
+        get: Callable[[], Any] = yaml.cyaml.CParser(text).get_event  # type: ignore[no-untyped-call]  # not in the stubs
+        return get
+
+else:  # pragma: no cover  # only where PyYAML was built without libyaml
+
+    class _Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
+        def __init__(self, text: str) -> None:
+            yaml.reader.Reader.__init__(self, text)
+            yaml.scanner.Scanner.__init__(self)
+            yaml.parser.Parser.__init__(self)
+
+    def _events(text: str) -> Callable[[], Any]:
+        return _Parser(text).get_event
+
+
+def build(layout: Layout, tree: Tree) -> None:
+    """Read the text of `layout` into `tree`.
+
+    Raises:
+        yaml.YAMLError: the text is not YAML.
+        ReadingStopped: it is over a budget, or holds a second document.
+    """
+    _Builder(layout, tree).run()
+
+
+class _Builder:
+    def __init__(self, layout: Layout, tree: Tree) -> None:
+        self.layout = layout
+        self.text = layout.text
+        self.tree = tree
+        self.stack: list[_Frame] = []
+        self.frame: _Frame | None = None
+        self.anchors: dict[str, _Anchored] = {}
+        self.closed: list[_Frame] = []
+        self.count = 0
+        self.documents = 0
+
+    def run(self) -> None:
+        """Read all events."""
+        get = _events(self.text)
+        try:
+            while (event := get()) is not None:
+                kind = type(event)
+                if kind is ScalarEvent:
+                    self.scalar(event)
+                elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                    self.open(event, kind is MappingStartEvent)
+                elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                    self.close(event)
+                elif kind is AliasEvent:
+                    self.alias(event)
+                elif kind is DocumentStartEvent:
+                    self.document(event)
+        except yaml.YAMLError:
+            frames = [*([self.frame] if self.frame else []), *self.stack, *self.closed]
+            self.tree.columns = [(frame.column, frame.table is None) for frame in frames if not frame.flow]
+            raise
+
+    def scalar(self, event: Any) -> None:
+        text = event.value
+        start, end = event.start_mark.index, event.end_mark.index
+        style = event.style or ""
+        if event.tag is not None or event.anchor is not None:
+            start = self.properties(event, start)
+        value = text if style else resolve(text)
+        node = Scalar(value, text, style, start, end, self.layout)
+        if not style and value is text and text[0] in ".+-0123456789" and is_not_json(text):
+            self.report(_not_json(node))
+        self.closed = []
+        self.tree.last = (start, end, style)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = _Anchored(node, 1, 0)
+        self.attach(node, end, 1, 0)
+
+    def open(self, event: Any, is_mapping: bool) -> None:
+        start = event.start_mark.index
+        flow = bool(event.flow_style)
+        if event.tag is not None or event.anchor is not None:
+            start = self.properties(event, start)
+        if is_mapping and flow and self.text[start : start + 2] in ("{{", "{#"):
+            self.tree.templates.append((start, self.frame is not None and self.frame.flow))
+        if self.frame is not None:
+            self.stack.append(self.frame)
+        if len(self.stack) >= MAX_DEPTH:
+            raise ReadingStopped(_too_deep(start))
+        self.frame = _Frame(start, event.start_mark.column, flow, is_mapping, event.anchor, self.count)
+
+    def close(self, event: Any) -> None:
+        frame = self.frame
+        assert frame is not None  # noqa: S101  # the parser closes only what it opened
+        end = event.end_mark.index if frame.flow else frame.end
+        if frame.flow:
+            self.tree.last = (frame.start, end, "]")
+        else:
+            self.closed.append(frame)
+        node: Node
+        if frame.table is None:
+            node = Sequence(frame.items, frame.start, end, self.layout)
+        else:
+            node = Mapping(frame.table, frame.start, end, self.layout)
+            for key, value in frame.merges:
+                self.merge(frame.table, key, value)
+        if frame.anchor is not None:
+            self.anchors[frame.anchor] = _Anchored(node, self.count - frame.count + 1, frame.height)
+        self.frame = self.stack.pop() if self.stack else None
+        self.attach(node, end, 1, frame.height + 1)
+
+    def alias(self, event: Any) -> None:
+        start, end = event.start_mark.index, event.end_mark.index
+        found = self.anchors.get(event.anchor)
+        node: Node
+        if found is None:
+            inside = any(f.anchor == event.anchor for f in [*self.stack, self.frame] if f)
+            self.report(_unknown_alias(event.anchor, start, end, list(self.anchors), inside=inside))
+            node = Scalar(None, "", "synthetic", start, end, self.layout)
+            self.attach(node, end, 1, 0)
+            return
+        if len(self.stack) + found.height >= MAX_DEPTH:
+            raise ReadingStopped(_too_deep(start))
+        self.attach(found.node, end, found.count, found.height)
+
+    def document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            start, end = event.start_mark.index, event.end_mark.index
+            raise ReadingStopped(
+                Mistake(
+                    "ORC107",
+                    "the file holds more than one YAML document",
+                    start,
+                    max(end, start + 1),
+                    label="a second document begins here",
+                    help="remove the `---`, or put the second document into a file of its own",
+                )
+            )
+
+    def attach(self, node: Node, end: int, count: int, height: int) -> None:
+        """Put a finished node into the collection that is being read."""
+        self.count += count
+        if self.count > MAX_NODES:
+            raise ReadingStopped(_too_many(node.start))
+        frame = self.frame
+        if frame is None:
+            self.tree.root = node
+            return
+        frame.end = end
+        if height > frame.height:
+            frame.height = height
+        table = frame.table
+        if table is None:
+            frame.items.append(node)
+        elif frame.key is None:
+            frame.key = self.as_key(node)
+        else:
+            key = frame.key
+            frame.key = None
+            if key.text == "<<" and not key.style:
+                frame.merges.append((key, node))
+            elif key.text in table:
+                self.report(_duplicate(key, table[key.text].key))
+            elif key.style != "unusable":
+                table[key.text] = Entry(key, node)
+
+    def as_key(self, node: Node) -> Scalar:
+        """Return the node as a key. Numbers and words are keys by their text, as in JSON."""
+        if type(node) is Scalar:
+            if node.text or node.style:
+                if node.value is not node.text:
+                    return Scalar(node.text, node.text, node.style, node.start, node.end, node.layout)
+                return node
+            what = "nothing"
+        else:
+            what = "a mapping" if type(node) is Mapping else "a list"
+        if self.text[node.start : node.start + 2] not in ("{{", "{#"):  # those are reported as templates
+            self.report(
+                Mistake(
+                    "ORC108",
+                    f"a key must be text, not {what}",
+                    node.start,
+                    max(node.end, node.start + 1),
+                    label=f"{what} as a key",
+                    help="write `name: value`, with a name before the colon",
+                )
+            )
+        return Scalar(None, "", "unusable", node.start, node.end, self.layout)
+
+    def merge(self, table: dict[str, Entry], key: Scalar, value: Node) -> None:
+        """Add the entries of `<<: *name` that the mapping does not set itself; of several the first wins."""
+        sources = value.items if isinstance(value, Sequence) else [value]
+        for source in sources:
+            if isinstance(source, Mapping):
+                for name, entry in source.table.items():
+                    table.setdefault(name, entry)
+            else:
+                self.report(
+                    Mistake(
+                        "ORC202",
+                        "`<<` merges mappings, and this is none",
+                        key.start,
+                        key.end,
+                        label="merges a mapping",
+                        help="name an anchor of a mapping: `<<: *defaults`",
+                    )
+                )
+
+    def properties(self, event: Any, start: int) -> int:
+        """Report a tag, and return the offset of the value behind the tag and the anchor."""
+        match = _PROPERTIES.match(self.text, start)
+        if event.tag is not None:
+            tag = re.search(r"!\S*", self.text[start : start + 200])
+            at = start + (tag.start() if tag else 0)
+            word = tag[0] if tag else "!"
+            self.report(
+                Mistake(
+                    "ORC108",
+                    f"the YAML tag `{word}` is not supported",
+                    at,
+                    at + len(word),
+                    label="a tag",
+                    help="remove it; a value in quotes is text, and `5` without quotes is a number",
+                )
+            )
+        return match.end() if match else start
+
+    def report(self, mistake: Mistake) -> None:
+        if len(self.tree.mistakes) < MAX_MISTAKES:
+            self.tree.mistakes.append(mistake)
+
+
+def _duplicate(key: Scalar, first: Scalar) -> Mistake:
+    return Mistake(
+        "ORC104",
+        f"the key `{key.text}` is written twice in one mapping",
+        key.start,
+        key.end,
+        label="again here",
+        help="remove one of the two, or rename it",
+        related=(("first written here", first.start, first.end),),
+    )
+
+
+def _not_json(node: Scalar) -> Mistake:
+    return Mistake(
+        "ORC205",
+        f"`{node.text}` is a number that JSON cannot hold",
+        node.start,
+        node.end,
+        label="not a JSON number",
+        help=f'write a finite number, or `"{node.text}"` if text is meant',
+    )
+
+
+def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside: bool) -> Mistake:
+    if inside:
+        message, help = f"the alias `*{name}` stands inside the very thing that `&{name}` names", "remove the alias"
+    else:
+        from orchestrator.diagnostics import suggest
+
+        near = suggest(name, known)
+        message = f"the alias `*{name}` has no anchor `&{name}` before it"
+        help = f"did you mean `*{near}`?" if near else f'quote the value if text is meant: `"*{name}"`'
+    return Mistake("ORC106", message, start, end, label="unknown alias", help=help)
+
+
+def _too_deep(start: int) -> Mistake:
+    return Mistake(
+        "ORC105",
+        f"the file nests deeper than {MAX_DEPTH} levels",
+        start,
+        start + 1,
+        label=f"level {MAX_DEPTH + 1}",
+        help="nest less, or put deep data into a file that a step reads",
+    )
+
+
+def _too_many(start: int) -> Mistake:
+    return Mistake(
+        "ORC105",
+        f"the file has more than {MAX_NODES:,} values, counting what aliases repeat",
+        start,
+        start + 1,
+        label="the limit is reached here",
+        help="put large data into a file that a step reads",
+    )

@@ -61,18 +61,10 @@ def open_orchestrator(
     max_parallel: int | None = None,
 ) -> "Orchestrator":
     """Return the configuration that the options describe, on top of `orchestrator.toml`."""
-    from dataclasses import replace
-
     from orchestrator.api import Orchestrator
     from orchestrator.tools.permissions import Permissions
 
-    permissions = Permissions.load(Path.cwd())
-    if allow_path:
-        permissions = replace(permissions, allow_paths=(*permissions.allow_paths, *(p.resolve() for p in allow_path)))
-    if allow_run:
-        permissions = replace(permissions, allow_run=True)
-    if allow_host:
-        permissions = replace(permissions, allow_hosts=(*permissions.allow_hosts, *allow_host))
+    permissions = Permissions.load(Path.cwd()).extended(paths=allow_path or (), run=allow_run, hosts=allow_host or ())
     return Orchestrator(store=store, tools=tuple(tools or ()), permissions=permissions, max_parallel=max_parallel)
 
 

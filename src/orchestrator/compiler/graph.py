@@ -8,13 +8,14 @@ up, and an edge over several layers keeps a lane of its own between the boxes th
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from orchestrator.compiler.plan import Plan, StepPlan
 
@@ -30,6 +31,12 @@ MARGIN: Final = 20.0
 CHARACTER: Final = 7.4
 WIDEST: Final = 34
 SWEEPS: Final = 8
+LARGEST_REDUCED: Final = 20_000
+MOST_CROSSINGS: Final = 40_000
+
+_MERMAID: Final = {
+    ord(c): f"#{name};" for c, name in {"#": "35", "&": "amp", "<": "lt", ">": "gt", '"': "quot"}.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +49,37 @@ class Edge:
 
 
 def edges(plan: Plan) -> list[Edge]:
-    """Return the plan's edges: dependencies without those that longer paths imply, and jumps with their kind."""
+    """Return the plan's edges: dependencies, without those that longer paths imply, and jumps with their kind."""
     known = {step.id for step in plan.steps}
     jumps = [jump for step in plan.steps for jump in _jumps(step) if jump.target in known]
     jumping = {(jump.source, jump.target) for jump in jumps}
-    skipped = {(step.id, target) for step in plan.steps for targets in step.skips.values() for target in targets}
-    found = [
-        Edge(dependency, step.id)
-        for step in plan.steps
-        for dependency in dict.fromkeys(step.dependencies)
-        # A jump's target and the steps that it skips wait for the jumping step: the jump itself says so.
-        if dependency in known
-        and (dependency, step.id) not in jumping
-        and ((dependency, step.id) not in skipped or dependency in _read(step))
-    ]
-    return [*found, *jumps]
+    pairs = [(dependency, step.id) for step in plan.steps for dependency in step.dependencies if dependency in known]
+    pairs = list(dict.fromkeys([*pairs, *jumping]))
+    kept = _without_implied([step.id for step in plan.steps], pairs) - jumping
+    return [*(Edge(*pair) for pair in pairs if pair in kept), *jumps]
+
+
+def _without_implied(boxes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the pairs that no longer path implies (the transitive reduction; Aho, Garey and Ullman, 1972).
+
+    What is above a box is a set of bits: n boxes cost n^2 bits, so that very large graphs are left as they are.
+    """
+    if len(boxes) > LARGEST_REDUCED:
+        return set(pairs)
+    depth = layers(boxes, pairs)
+    bit = {box: 1 << number for number, box in enumerate(boxes)}
+    sources: dict[str, list[str]] = defaultdict(list)
+    for source, target in pairs:
+        sources[target].append(source)
+    above = dict.fromkeys(boxes, 0)
+    kept = set()
+    for box in sorted(boxes, key=depth.__getitem__):
+        # From the deepest: whatever implies another source lies below it.
+        for source in sorted(sources[box], key=depth.__getitem__, reverse=True):
+            if not above[box] & bit[source]:
+                kept.add((source, box))
+                above[box] |= above[source] | bit[source]
+    return kept
 
 
 def _jumps(step: StepPlan) -> Iterable[Edge]:
@@ -66,14 +89,6 @@ def _jumps(step: StepPlan) -> Iterable[Edge]:
         yield Edge(step.id, step.on_false, "on_false")
     if step.on_failure.kind == "jump" and step.on_failure.target:
         yield Edge(step.id, step.on_failure.target, "on_failure")
-
-
-def _read(step: StepPlan) -> set[str]:
-    """The names that a step's own expressions read."""
-    names = {reference.name for template in step.work.parameters.templates() for reference in template.references}
-    if step.condition is not None:
-        names.update(reference.name for reference in step.condition.references)
-    return names
 
 
 def to_mermaid(plan: Plan) -> str:
@@ -96,13 +111,7 @@ def to_mermaid(plan: Plan) -> str:
 
 def _mermaid(text: str) -> str:
     """Escape text for a quoted Mermaid label, where `#` begins an entity."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return (
-        escape(plain.replace("#", "#35;"), quote=False)
-        .replace("&", "#amp;")
-        .replace('"', "#quot;")
-        .replace("`", "#96;")
-    )
+    return " ".join(_printable(text).split()).translate(_MERMAID)
 
 
 def _what(step: StepPlan) -> str:
@@ -273,9 +282,13 @@ def _with_crossings(
     for box in boxes:
         rows[layer_of[box]].append(box)
     chains: dict[tuple[str, str], list[Node]] = {}
+    spans = sum(layer_of[target] - layer_of[source] - 1 for source, target in pairs)
+    # Beyond the budget, which no readable picture reaches, long edges run straight.
+    longest = len(rows) if spans <= MOST_CROSSINGS else max(1, MOST_CROSSINGS // max(1, len(pairs)))
     for source, target in dict.fromkeys(pairs):
-        crossings: list[Node] = [(source, target, layer) for layer in range(layer_of[source] + 1, layer_of[target])]
-        for node, layer in zip(crossings, range(layer_of[source] + 1, layer_of[target]), strict=True):
+        between = range(layer_of[source] + 1, layer_of[target])
+        crossings: list[Node] = [(source, target, layer) for layer in between if len(between) < longest]
+        for node, layer in zip(crossings, between, strict=False):
             rows[layer].append(node)
         chains[source, target] = [source, *crossings, target]
     return rows, chains

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError, OrchestratorError, PermissionDenied, StepError
 from orchestrator.expressions.fitting import explain_mismatch
+from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
 from orchestrator.tools.results import NotJson, to_json
 from orchestrator.tools.threads import run_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from orchestrator.expressions.types import Type
-    from orchestrator.tools.contract import Action, Parameter, ToolContext
+    from orchestrator.tools.contract import Action, ToolContext
 
 
 async def call(action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from orchestrator.expressions.types import Type
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from orchestrator.expressions.types import Type
     from orchestrator.tools.permissions import Permissions
 
 
@@ -82,6 +83,10 @@ class ToolContext(Protocol):
         """Record a line in the run's journal. Safe to call from any thread."""
 
 
+RefusalCheck = Callable[[Mapping[str, Any], "Permissions"], Refusal | None]
+"""Decides, from the parameters that are known, whether a call is permitted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing that a tool does.
@@ -104,7 +109,7 @@ class Action:
     takes_context: bool = False
     accepts_extra: bool = False
     requires: tuple[str, ...] = ()
-    refusal: Callable[[Mapping[str, Any], Permissions], Refusal | None] | None = None
+    refusal: RefusalCheck | None = None
     example: str = ""
     prepared: Any = field(default=None, init=False, repr=False, compare=False)  # what `call` works out on first use
 

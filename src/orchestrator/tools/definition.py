@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
 from types import FunctionType, MethodType, ModuleType
@@ -14,14 +14,12 @@ from typing import Any, TypeVar, overload
 from orchestrator.errors import ConfigurationError
 from orchestrator.expressions.types import ANY, Type
 from orchestrator.tools.annotations import annotation_name, describe_annotation
-from orchestrator.tools.contract import Action, Parameter, Refusal, Tool, ToolContext
+from orchestrator.tools.contract import Action, Parameter, RefusalCheck, Tool, ToolContext
 from orchestrator.tools.docstrings import Docstring, parse_docstring
-from orchestrator.tools.permissions import Permissions
 from orchestrator.tools.results import to_json
 
 T = TypeVar("T", bound=Callable[..., Any])
 
-RefusalCheck = Callable[[Mapping[str, Any], Permissions], Refusal | None]
 
 _MARK = "__orchestrator_tool__"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

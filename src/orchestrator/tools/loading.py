@@ -7,9 +7,8 @@ import warnings
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import module_from_spec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -30,7 +29,7 @@ def builtin_registry() -> Registry:
 
 
 def _builtin(name: str) -> Tool:
-    return to_tool(import_module(f"orchestrator.tools.builtin.{name}_tool"), name=name)
+    return to_tool(import_module(f"orchestrator.tools.builtin.{name}"), name=name)
 
 
 def to_tools(source: Any) -> tuple[Tool, ...]:
@@ -101,11 +100,13 @@ def _load_file(source: str, name: str) -> ModuleType:
     module_name = f"orchestrator_tools_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
-    loader = SourceFileLoader(module_name, str(path))
-    module = module_from_spec(ModuleSpec(module_name, loader, origin=str(path)))
+    spec = spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise _failed(source, "it is no Python file", "give a module or a .py file")
+    module = module_from_spec(spec)
     sys.modules[module_name] = module  # before it runs: its dataclasses and annotations look themselves up here
     try:
-        loader.exec_module(module)
+        spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise _broken(source, error) from error

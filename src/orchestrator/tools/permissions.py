@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shlex
 import shutil
 import socket
 import tomllib
@@ -106,7 +107,7 @@ class Permissions:
         allowed = ", ".join(f"`{root}`" for root in self.roots)
         through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (really `{real}`)"
         message = f"`{text}`{through} is outside of what this run may touch: {allowed}"
-        return Refusal(parameter, message, f"--allow-path {real.parent}")
+        return Refusal(parameter, message, f"--allow-path {shlex.quote(str(real))}")
 
     def check_read(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
         """Refuse a path that leads out of the allowed directories."""
@@ -118,12 +119,18 @@ class Permissions:
         place = self.locate(path, parameter=parameter)
         if isinstance(place, Refusal):
             return place
-        home = Path(os.path.realpath(self.directory))
-        if place.path.is_relative_to(home):
-            parts = place.path.relative_to(home).parts
-            if parts and parts[0].casefold() in _OWN_NAMES:
-                return Refusal(parameter, f"`{place.text}` belongs to Orchestrator; no pipeline may change it", "")
+        if self._is_own(place.path) or self._is_own(Path(os.path.normpath(self.directory / place.text))):
+            return Refusal(parameter, f"`{place.text}` belongs to Orchestrator; no pipeline may change it", "")
         return None
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether the path is one by which a pipeline could allow itself more, or change what was recorded."""
+        for home in (self.directory, Path(os.path.realpath(self.directory))):
+            if path.is_relative_to(home):
+                parts = path.relative_to(home).parts
+                if parts and parts[0].casefold() in _OWN_NAMES:
+                    return True
+        return any(path.is_relative_to(os.path.realpath(self.directory / name)) for name in _OWN_NAMES)
 
     def check_remove(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
         """Refuse as `check_write` does, and to remove an allowed directory itself or one that holds it."""

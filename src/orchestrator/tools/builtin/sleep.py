@@ -1,0 +1,33 @@
+"""Wait."""
+
+import asyncio
+import time
+from typing import Annotated
+
+from orchestrator.errors import StepError
+from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.definition import tool
+
+_REPORT_EVERY = 1.0
+_LONGEST = 31 * 86_400.0
+
+
+@tool
+async def wait(seconds: Annotated[float, "How long to wait, in seconds."], context: ToolContext) -> float:
+    """Wait for some time, without holding a thread. The result is the number of seconds.
+
+    Example:
+        - id: cool_down
+          tool: sleep
+          parameters:
+            seconds: 2.5
+    """
+    if not 0 <= seconds <= _LONGEST:
+        message = f"`seconds` is {seconds:g}; it must be between 0 and {_LONGEST:,.0f}, which is 31 days"
+        raise StepError(message, code="ORC708", retryable=False)
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if seconds > _REPORT_EVERY:
+            context.progress(1 - left / seconds, f"{left:.0f} s left")
+        await asyncio.sleep(min(left, _REPORT_EVERY))
+    return seconds

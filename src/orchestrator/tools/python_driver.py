@@ -1,0 +1,61 @@
+"""Runs inside the python tool's own process, without Orchestrator: executes the user's code and reports its result.
+
+Standard input is a JSON object with `code`, `inputs` and the path `report` where the outcome is written as JSON.
+"""
+
+import json
+import sys
+import traceback
+from pathlib import Path
+
+FILE_NAME = "<code>"
+
+
+def main() -> None:
+    """Execute the code that standard input holds."""
+    task = json.load(sys.stdin)
+    sys.argv = [FILE_NAME]
+    report = {}
+    names = {"__name__": "__main__", "inputs": task["inputs"]}
+    try:
+        exec(compile(task["code"], FILE_NAME, "exec"), names)  # noqa: S102 - it is what this program is for
+        report = outcome(names.get("result"))
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            report = {"error": {"type": "SystemExit", "message": str(error.code), "line": line_of(error), "text": ""}}
+        else:
+            report = outcome(names.get("result"))
+    except BaseException as error:
+        report = failure(error, task["code"])
+    sys.stdout.flush()
+    Path(task["report"]).write_text(json.dumps(report), encoding="utf-8")
+
+
+def outcome(result: object) -> dict[str, object]:
+    """Check that the result is JSON data."""
+    try:
+        json.dumps(result, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        return {"not_json": f"{error}"}
+    return {"result": result}
+
+
+def failure(error: BaseException, code: str) -> dict[str, object]:
+    """Describe an exception by the line of the user's code that it came from."""
+    line = line_of(error)
+    lines = code.splitlines()
+    text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    message = (error.msg if isinstance(error, SyntaxError) else str(error)) or ""
+    return {"error": {"type": type(error).__name__, "message": message, "line": line, "text": text}}
+
+
+def line_of(error: BaseException) -> int:
+    """The last line of the user's code on the way to the error; 0 if there is none."""
+    if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
+        return error.lineno or 0
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE_NAME]
+    return (frames[-1].lineno or 0) if frames else 0
+
+
+if __name__ == "__main__":
+    main()

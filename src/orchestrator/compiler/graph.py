@@ -130,8 +130,9 @@ def to_svg(plan: Plan) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" '
         f'width="{layout.width:.0f}" height="{layout.height:.0f}" role="img" aria-label="{title}">',
         f"<title>{title}</title>",
-        _STYLE,
+        _style(),
         _MARKERS,
+        '<rect class="page" width="100%" height="100%"/>',
     ]
     for edge in drawn:
         kind = "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
@@ -146,20 +147,25 @@ def to_svg(plan: Plan) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-_STYLE: Final = """<style>
-svg { --box: #f6f8fa; --line: #8c959f; --text: #1f2328; --soft: #59636e; --accent: #0969da; --bad: #cf222e;
-  --page: #fff; background: var(--page);
-  font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif }
-@media (prefers-color-scheme: dark) { svg { --box: #21262d; --line: #6e7681; --text: #e6edf3; --soft: #9198a1;
-  --accent: #58a6ff; --bad: #ff7b72; --page: #0d1117 } }
-.box { fill: var(--box); stroke: var(--line) } .box.conditional { stroke: var(--accent); stroke-dasharray: 5 3 }
-.id { fill: var(--text); font-size: 13px; font-weight: 600 } .what { fill: var(--soft); font-size: 11px }
-.edge { fill: none; stroke: var(--line); stroke-width: 1.3 } .edge.jump { stroke: var(--accent); stroke-dasharray: 4 3 }
-.edge.failure { stroke: var(--bad); stroke-dasharray: 4 3 }
-.label { font-size: 10px; fill: var(--accent); stroke: var(--page); stroke-width: 3px; paint-order: stroke }
-.label.failure { fill: var(--bad) }
-.tip { fill: var(--line) } .tip.jump { fill: var(--accent) } .tip.failure { fill: var(--bad) }
-</style>"""
+def _style() -> str:
+    """Return the style sheet: plain rules, as many viewers know no variables, then the dark ones."""
+    light = _rules("#f6f8fa", "#8c959f", "#1f2328", "#59636e", "#0969da", "#cf222e", "#ffffff")
+    dark = _rules("#21262d", "#6e7681", "#e6edf3", "#9198a1", "#58a6ff", "#ff7b72", "#0d1117")
+    fonts = 'text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif }'
+    return f"<style>\n{fonts}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n</style>"
+
+
+def _rules(box: str, line: str, text: str, soft: str, accent: str, bad: str, page: str) -> str:
+    return f"""\
+.page {{ fill: {page} }}
+.box {{ fill: {box}; stroke: {line} }} .conditional {{ stroke: {accent}; stroke-dasharray: 5 3 }}
+.id {{ fill: {text}; font-size: 13px; font-weight: 600 }} .what {{ fill: {soft}; font-size: 11px }}
+.edge {{ fill: none; stroke: {line}; stroke-width: 1.3 }}
+.edge.jump {{ stroke: {accent}; stroke-dasharray: 4 3 }} .edge.failure {{ stroke: {bad}; stroke-dasharray: 4 3 }}
+.label {{ font-size: 10px; stroke: {page}; stroke-width: 3px; paint-order: stroke }}
+.label.jump {{ fill: {accent} }} .label.failure {{ fill: {bad} }}
+.tip.data {{ fill: {line} }} .tip.jump {{ fill: {accent} }} .tip.failure {{ fill: {bad} }}"""
+
 
 _MARKERS: Final = (
     "<defs>"

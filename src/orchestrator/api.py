@@ -10,6 +10,8 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -30,7 +32,7 @@ from orchestrator.errors import (
 from orchestrator.journal.records import Command
 from orchestrator.journal.store import Store
 from orchestrator.runtime import Bound, Engine, Execution, Options, Portal, Result, StepResult, bind, result_of
-from orchestrator.tools import Permissions, Registry, builtin_registry, entry_point_tools, load_tools, to_tool
+from orchestrator.tools import Permissions, Registry, Tool, builtin_registry, entry_point_tools, load_tools, to_tool
 
 if TYPE_CHECKING:
     from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
@@ -158,19 +160,20 @@ class Run:
     async def astatus(self) -> RunStatus:
         """Where the run stands now."""
         execution = self._engine.execution(self.id)
-        return execution.status() if execution is not None else await _in_thread(self.status)
+        if execution is not None and execution.is_on_this_thread:
+            return execution.status()
+        return await _in_thread(self.status)
 
     async def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
         """As `events`."""
         while True:
             status = await self.astatus()
-            events = await _in_thread(lambda after=after, upto=status.last_seq: list(self._recorded(after, upto)))
-            for event in events:
+            for event in await _in_thread(partial(self._batch, after, status.last_seq)):
                 yield event
                 after = event.seq
             if not follow or ((status.ended or status.state == "interrupted") and after >= status.last_seq):
                 return
-            await _in_thread(lambda after=after: self._engine.store.wait(self.id, after, _FOLLOW_INTERVAL))
+            await _in_thread(partial(self._engine.store.wait, self.id, after, _FOLLOW_INTERVAL))
 
     async def await_(self, *, timeout: float | None = None) -> RunStatus:  # noqa: ASYNC109 - the twin of `wait`
         """As `wait`."""
@@ -183,9 +186,7 @@ class Run:
                 if _rests(status):
                     return status
                 if execution is None:
-                    await _in_thread(
-                        lambda seq=status.last_seq: self._engine.store.wait(self.id, seq, _FOLLOW_INTERVAL)
-                    )
+                    await _in_thread(partial(self._engine.store.wait, self.id, status.last_seq, _FOLLOW_INTERVAL))
 
     async def aresult(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - the twin of `result`
         """As `result`."""
@@ -211,6 +212,9 @@ class Run:
             if len(batch) < _EVENTS_AT_ONCE:
                 return
             after = batch[-1].seq
+
+    def _batch(self, after: int, upto: int) -> list[Event]:
+        return list(islice(self._recorded(after, upto), _EVENTS_AT_ONCE))
 
     def _snapshot(self, status: RunStatus) -> Result:
         outputs: Mapping[str, Any] = {}
@@ -459,11 +463,13 @@ class Orchestrator:
             self._closed = True
             opened = self._opened
         _open_orchestrators.discard(self)
-        if opened is not None:
-            opened[1].close(timeout=_CLOSE_SECONDS)
-        self._portal.close()
-        if opened is not None:
-            opened[0].close()
+        try:
+            if opened is not None:
+                opened[1].close(timeout=_CLOSE_SECONDS)
+        finally:
+            self._portal.close()
+            if opened is not None:
+                opened[0].close()
 
     def _compile(self, source: Source, *, directory: Path | None = None, name: str | None = None) -> Any:
         return compile_pipeline(
@@ -532,7 +538,7 @@ def resume(run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
 
 
 def _registry(tools: Sequence[Any]) -> Registry:
-    given = []
+    given: list[Tool] = []
     for tool in tools:
         given += load_tools(tool) if isinstance(tool, str) else [to_tool(tool)]
     return builtin_registry().with_tools([*entry_point_tools(), *given])

@@ -51,7 +51,7 @@ class Engine:
         self._journal = Journal(store)
         self._watch = Watch(store)
         self._owner = Owner.current()
-        self._chance = chance or random.Random()
+        self._chance = chance or random.Random()  # noqa: S311 - the jitter of retries is no secret
         self._live: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
 
     def execution(self, run_id: str) -> Execution | None:
@@ -171,8 +171,10 @@ class Engine:
             while not execution.done and time.monotonic() < deadline:
                 with suppress(OrchestratorError, TimeoutError):
                     execution.resting.result(timeout=max(0.0, deadline - time.monotonic()))
-        self._watch.close()
-        self._journal.close()
+        try:
+            self._watch.close()
+        finally:
+            self._journal.close()
 
     def _assignment(
         self, plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, **resumed: Any
@@ -198,7 +200,7 @@ class Engine:
             raise RunNotResumable(
                 f"run `{run_id}` cannot go on: its pipeline compiles to another plan than when the run was created",
                 run_id=run_id,
-                help="its tools have changed; resume with the version of them that it was started with, or start a new run",
+                help="its tools have changed; resume with those that it was started with, or start a new run",
             )
         bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions)
         redactor = Redactor(bound.secrets, str(record.options.get("redaction", "")))

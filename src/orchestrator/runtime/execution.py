@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from orchestrator.compiler.plan import Plan
-from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
+from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError, StoreUnavailable
 from orchestrator.expressions import validate
 from orchestrator.journal.steps import StepRecord
 from orchestrator.runtime.failures import error_data
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
 
 DEFAULT_MAX_PARALLEL = 32
+_PATIENCE = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,15 @@ class Execution:
         return threading.get_ident() == self._thread
 
     def status(self) -> RunStatus:
-        """Where the run stands."""
-        return self.journal.status()
+        """Where the run stands. Counted on the run's own thread, so that no event is seen half."""
+        if self.is_on_this_thread:
+            return self.journal.status()
+        answer: Future[RunStatus] = Future()
+        self._call(lambda: answer.set_result(self.journal.status()))
+        try:
+            return answer.result(_PATIENCE)
+        except TimeoutError:  # a tool blocks the loop, or the loop was closed; the store is hardly behind
+            return self._store.status(self.run_id)
 
     async def run(self) -> None:
         """Execute the run until it ends, or can go on only elsewhere.
@@ -100,8 +108,8 @@ class Execution:
             await self._run()
         except asyncio.CancelledError:
             raise
-        except BaseException as error:
-            failure = error
+        except BaseException as caught:
+            failure = caught
             raise
         finally:
             await self._leave(failure)
@@ -189,8 +197,8 @@ class Execution:
             case "succeeded":
                 end = record("run.succeeded", data={"outputs": scrub(outputs)})
             case "failed":
-                error = scrub(ending.error or {})
-                end = record("run.failed", data={"error": error, "step": error.get("step")})
+                cause = scrub(ending.error or {})
+                end = record("run.failed", data={"error": cause, "step": cause.get("step")})
             case "cancelled":
                 end = record("run.cancelled", data={"reason": scrub(ending.reason), "by": ending.by})
         await self.journal.commit()
@@ -216,8 +224,10 @@ class Execution:
         """Give the run back, and tell those who wait for it."""
         try:
             self.journal.detach()
-            with anyio.CancelScope(shield=True), suppress(StoreError):
-                await anyio.to_thread.run_sync(self._store.release, self.lease)
+            # While the store cannot be written the journal goes on trying in its own thread, as this owner.
+            if not isinstance(failure, StoreUnavailable):
+                with anyio.CancelScope(shield=True), suppress(StoreError):
+                    await anyio.to_thread.run_sync(self._store.release, self.lease)
         finally:
             self.done = True
             with self._lock:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -54,20 +54,18 @@ class Portal:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                ready = threading.Event()
+                started: Future[asyncio.AbstractEventLoop] = Future()
                 self._thread = threading.Thread(
-                    target=self._serve, args=(ready,), name="orchestrator-loop", daemon=True
+                    target=self._serve, args=(started,), name="orchestrator-loop", daemon=True
                 )
                 self._thread.start()
-                ready.wait()
-            assert self._loop is not None
+                self._loop = started.result()
             return self._loop
 
-    def _serve(self, ready: threading.Event) -> None:
+    def _serve(self, started: Future[asyncio.AbstractEventLoop]) -> None:
         async def main() -> None:
-            self._loop = asyncio.get_running_loop()
             stop = self._stop = asyncio.Event()
-            ready.set()
+            started.set_result(asyncio.get_running_loop())
             await stop.wait()
 
         asyncio.run(main())

@@ -306,8 +306,8 @@ class Scheduler:
             self._wake.set()
 
     def _end_attempt(self, node: Node, output: Any, error: OrchestratorError | None) -> None:
-        assert node.context is not None
-        node.context.end()
+        if node.context is not None:
+            node.context.end()
         if node.timer is not None:
             node.timer.cancel()
             node.timer = None

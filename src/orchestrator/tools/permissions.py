@@ -21,7 +21,8 @@ CONFIGURATION_FILE = "orchestrator.toml"
 _OWN_NAMES = frozenset({CONFIGURATION_FILE, ".orchestrator"})
 _SETTINGS = ("paths", "run", "hosts")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_METADATA_NAMES = frozenset({"localhost", "metadata", "metadata.google.internal", "instance-data"})
+_METADATA = "169.254.169.254"
+_KNOWN_NAMES = {"localhost": "127.0.0.1", "metadata.google.internal": _METADATA, "instance-data": _METADATA}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -173,9 +174,8 @@ class Permissions:
         if any(rule.name == name and rule.port in (None, port) for rule in rules):
             return None
         literal = _literal_address(name)
-        known = [literal] if literal else [_address(text) for text in addresses]
-        if not known and (name in _METADATA_NAMES or name.endswith(".localhost")):
-            return Refusal(parameter, f"`{host}` is this machine or its network's own service", f"--allow-host {name}")
+        expected = "127.0.0.1" if name.endswith(".localhost") else _KNOWN_NAMES.get(name)
+        known = [literal] if literal else [_address(text) for text in addresses or ([expected] if expected else [])]
         for address in known:
             networks = (rule.network for rule in rules if rule.network is not None and rule.port in (None, port))
             if _is_public(address) or any(address in network for network in networks):

@@ -191,7 +191,7 @@ def copy(
             shutil.copytree(source.path, target.path, symlinks=True, dirs_exist_ok=overwrite)
         else:
             descriptor = open_location(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            with os.fdopen(descriptor, "rb") as original, _replacing(target) as file:
+            with os.fdopen(descriptor, "rb") as original, replacing(target) as file:
                 _require_file(descriptor, path)
                 shutil.copyfileobj(original, file, 1 << 20)
     return {"path": path, "destination": destination}
@@ -356,7 +356,7 @@ def read_bytes(context: ToolContext, path: str, max_bytes: int) -> bytes:
 
 def write_bytes(place: Location, data: bytes) -> None:
     """Replace a file as a whole. It survives the end of this process, not a power cut (there is no fsync)."""
-    with _replacing(place) as file:
+    with replacing(place) as file:
         file.write(data)
 
 
@@ -376,7 +376,7 @@ def _read_bytes(place: Location, max_bytes: int) -> bytes:
 
 
 @contextmanager
-def _replacing(place: Location) -> Iterator[BinaryIO]:
+def replacing(place: Location) -> Iterator[BinaryIO]:
     """Give a new file that takes the place when all is written, and leaves nothing behind when it is not."""
     with open_parent(place, create=True) as (parent, name):
         head, tail = os.path.split(name)

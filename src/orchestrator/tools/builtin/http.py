@@ -1,0 +1,349 @@
+"""Speak HTTP to public servers, and to private ones that are allowed."""
+
+import json as json_format
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from urllib.parse import urlsplit
+
+from orchestrator.errors import StepError, StepTimeout
+from orchestrator.tools.builtin.access import file_errors, permitted
+from orchestrator.tools.builtin.filesystem import replacing
+from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.definition import tool
+from orchestrator.tools.permissions import Permissions
+
+if TYPE_CHECKING:
+    import httpx2
+
+Url = Annotated[str, "The address, beginning with `http://` or `https://`."]
+Headers = Annotated[dict[str, str] | None, "Headers to send; they do not follow a redirect to another server."]
+Query = Annotated[dict[str, Any] | None, "Parameters to add to the address's query."]
+Timeout = Annotated[float, "Seconds for the whole exchange."]
+MaxBytes = Annotated[int, "The length over which a response is refused, in bytes."]
+Check = Annotated[bool, "Whether an error status (400 and above) is a failure."]
+Follow = Annotated[bool, "Whether redirects are followed."]
+
+_MAX_BYTES = 10_000_000
+_EXCERPT = 300
+_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class HttpResult(TypedDict):
+    """The response. `body` is its text, `json` the data where it is JSON (else null), `content` the data or the text.
+
+    `url` is where the last redirect led, without its query; the names of `headers` are in lower case.
+    """
+
+    status_code: int
+    headers: dict[str, str]
+    body: str
+    json: Any
+    content: Any
+    url: str
+
+
+class DownloadResult(TypedDict):
+    """The file that was written, its size in bytes, and the response's status and headers."""
+
+    path: str
+    size: int
+    status_code: int
+    headers: dict[str, str]
+
+
+def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
+    path = known.get("path")
+    if isinstance(path, str):
+        refusal = permissions.check_write(path, parameter="path")
+        if refusal is not None:
+            return refusal
+    url = known.get("url")
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None  # no address at all: the call itself says so
+    return permissions.check_host(host, port, parameter="url") if host else None
+
+
+@tool(primary="content", refusal=_refusal)
+async def request(
+    url: Url,
+    context: ToolContext,
+    method: Annotated[Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], "The method."] = "GET",
+    headers: Headers = None,
+    params: Query = None,
+    json: Annotated[Any, "Data to send as JSON."] = None,
+    data: Annotated[dict[str, Any] | str | None, "A form's fields, or a text, to send."] = None,
+    timeout: Timeout = 30,  # noqa: ASYNC109 - the name that pipelines use
+    max_bytes: MaxBytes = _MAX_BYTES,
+    check: Check = True,
+    follow_redirects: Follow = True,
+) -> HttpResult:
+    """Send a request with any method.
+
+    An error status fails the step; after 408, 425, 429 and most 5xx another attempt may be made, no sooner than the
+    server's `Retry-After` says.
+
+    Example:
+        - id: rename
+          tool: http
+          action: request
+          parameters:
+            method: PATCH
+            url: https://api.example.org/items/7
+            json: {name: "{{ title }}"}
+    """
+    exchange = _exchange(
+        context, method, url, timeout, headers=headers, params=params, json=json, data=data, follow=follow_redirects
+    )
+    async with exchange as response:
+        from orchestrator.tools.network import read_limited
+
+        body = b"".join([piece async for piece in read_limited(response, max_bytes)])
+        if check:
+            _check_status(response, body)
+        return _result(response, body)
+
+
+@tool(primary="content", refusal=_refusal)
+async def get(
+    url: Url,
+    context: ToolContext,
+    headers: Headers = None,
+    params: Query = None,
+    timeout: Timeout = 30,  # noqa: ASYNC109 - the name that pipelines use
+    max_bytes: MaxBytes = _MAX_BYTES,
+    check: Check = True,
+    follow_redirects: Follow = True,
+) -> HttpResult:
+    """Fetch an address.
+
+    Example:
+        - id: fetch
+          tool: http
+          action: get
+          parameters:
+            url: https://api.example.org/items
+            params: {page: 2}
+    """
+    return await request(
+        url,
+        context,
+        headers=headers,
+        params=params,
+        timeout=timeout,
+        max_bytes=max_bytes,
+        check=check,
+        follow_redirects=follow_redirects,
+    )
+
+
+@tool(primary="content", refusal=_refusal)
+async def post(
+    url: Url,
+    context: ToolContext,
+    json: Annotated[Any, "Data to send as JSON."] = None,
+    data: Annotated[dict[str, Any] | str | None, "A form's fields, or a text, to send."] = None,
+    headers: Headers = None,
+    params: Query = None,
+    timeout: Timeout = 30,  # noqa: ASYNC109 - the name that pipelines use
+    max_bytes: MaxBytes = _MAX_BYTES,
+    check: Check = True,
+    follow_redirects: Follow = True,
+) -> HttpResult:
+    """Send data to an address.
+
+    Example:
+        - id: publish
+          tool: http
+          action: post
+          parameters:
+            url: https://api.example.org/items
+            json: {title: "{{ title }}"}
+    """
+    return await request(
+        url,
+        context,
+        method="POST",
+        headers=headers,
+        params=params,
+        json=json,
+        data=data,
+        timeout=timeout,
+        max_bytes=max_bytes,
+        check=check,
+        follow_redirects=follow_redirects,
+    )
+
+
+@tool(primary="path", refusal=_refusal)
+async def download(
+    url: Url,
+    path: Annotated[str, "Where to write the file."],
+    context: ToolContext,
+    headers: Headers = None,
+    params: Query = None,
+    timeout: Timeout = 600,  # noqa: ASYNC109 - the name that pipelines use
+    max_bytes: MaxBytes = 1_000_000_000,
+) -> DownloadResult:
+    """Fetch an address into a file, which appears only when it is complete.
+
+    Example:
+        - id: archive
+          tool: http
+          action: download
+          parameters:
+            url: https://example.org/data.zip
+            path: downloads/data.zip
+    """
+    place = permitted(context, path, "write")
+    async with _exchange(context, "GET", url, timeout, headers=headers, params=params) as response:
+        from orchestrator.tools.network import read_limited
+
+        if response.status_code >= 400:
+            _check_status(response, b"".join([piece async for piece in read_limited(response, _MAX_BYTES)]))
+        length = response.headers.get("content-length", "")
+        total = int(length) if length.isdigit() else None
+        size = 0
+        with file_errors("write", path), replacing(place) as file:
+            async for piece in read_limited(response, max_bytes):
+                file.write(piece)
+                size += len(piece)
+                context.progress(min(size / total, 1.0) if total else None, f"{size:,} bytes")
+        return {
+            "path": path,
+            "size": size,
+            "status_code": response.status_code,
+            "headers": _headers(response),
+        }
+
+
+@asynccontextmanager
+async def _exchange(
+    context: ToolContext,
+    method: str,
+    url: str,
+    timeout: float,  # noqa: ASYNC109 - the name that pipelines use
+    *,
+    headers: dict[str, str] | None = None,
+    params: dict[str, Any] | None = None,
+    json: Any = None,
+    data: dict[str, Any] | str | None = None,
+    follow: bool = True,
+) -> "AsyncIterator[httpx2.Response]":
+    """Send a request, give its response for reading, and turn what goes wrong meanwhile into step errors."""
+    import asyncio
+
+    import httpx2
+
+    from orchestrator.tools.network import guarded_client, send, shown
+
+    if urlsplit(url).scheme.lower() not in ("http", "https"):
+        help = "begin it with `https://`"
+        raise StepError(f"{shown(url)} is no HTTP address", code="ORC708", help=help, retryable=False)
+    try:
+        async with asyncio.timeout(timeout), guarded_client(context.permissions, timeout) as client:
+            body = {"content": data} if isinstance(data, str) else {"data": data}
+            sent = client.build_request(method, url, headers=headers, params=params, json=json, **body)
+            response = await send(client, sent, follow=follow)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+    except (TimeoutError, httpx2.TimeoutException) as error:
+        raise StepTimeout(f"{shown(url)} did not answer within {timeout:g} s", seconds=timeout) from error
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+        raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False) from error
+    except httpx2.HTTPError as error:
+        reason = str(error) or "the connection was lost"
+        raise StepError(f"{shown(url)} cannot be reached: {reason}", code="ORC706") from error
+
+
+def _result(response: "httpx2.Response", body: bytes) -> HttpResult:
+    text = (
+        body.decode(response.charset_encoding or "utf-8", "replace")
+        if _known(response)
+        else body.decode(errors="replace")
+    )
+    data, is_json = _json(response, text)
+    return {
+        "status_code": response.status_code,
+        "headers": _headers(response),
+        "body": text,
+        "json": data,
+        "content": data if is_json else text,
+        "url": str(response.url.copy_with(query=None, fragment=None)),
+    }
+
+
+def _known(response: "httpx2.Response") -> bool:
+    """Whether the response names an encoding that exists."""
+    try:
+        "".encode(response.charset_encoding or "utf-8")
+    except LookupError:
+        return False
+    return True
+
+
+def _json(response: "httpx2.Response", text: str) -> tuple[Any, bool]:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.endswith(("/json", "+json")):
+        try:
+            return json_format.loads(text, parse_constant=_no_constant), True
+        except (ValueError, RecursionError):
+            pass
+    return None, False
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _headers(response: "httpx2.Response") -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"}
+
+
+def _check_status(response: "httpx2.Response", body: bytes) -> None:
+    status = response.status_code
+    if status < 400:
+        return
+    from orchestrator.tools.network import shown
+
+    said = " ".join(body.decode(errors="replace").split())
+    excerpt = f": {said if len(said) <= _EXCERPT else said[:_EXCERPT] + '…'}" if said else ""
+    raise StepError(
+        f"{shown(str(response.url))} answered {status} {response.reason_phrase}{excerpt}",
+        code="ORC706",
+        help=_STATUS_HELP.get(status, "give `check: false` to go on with whatever the server answers"),
+        retryable=status in _TRY_AGAIN,
+        retry_after=_retry_after(response) if status in _TRY_AGAIN else None,
+    )
+
+
+_STATUS_HELP = {
+    401: "check the credentials in `headers`",
+    403: "check the credentials in `headers`, and what they are allowed to do",
+    404: "check the address",
+    429: "make fewer requests, or give the step a `retry`",
+    503: "give the step a `retry`",
+}
+
+
+def _retry_after(response: "httpx2.Response") -> float | None:
+    """The seconds that the server asks to wait, from either form of the header."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return max((then - datetime.now(UTC)).total_seconds(), 0.0)

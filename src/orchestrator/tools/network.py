@@ -1,0 +1,150 @@
+"""HTTP that can only reach permitted addresses: each connection goes to an address that was checked after resolving.
+
+The check sits below the client, where the socket is opened, so that redirects, and names whose address changes between
+two look-ups, meet it too. Importing this module loads httpx2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+import httpcore2
+import httpx2
+from httpcore2 import AnyIOBackend
+
+from orchestrator.errors import PermissionDenied, StepError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Iterable
+
+    from orchestrator.tools.permissions import Permissions
+
+_MOST_REDIRECTS = 10
+_HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """The trusted certificates; loading them takes longer than a request, so once."""
+    return httpx2.create_ssl_context()
+
+
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Opens connections to permitted addresses only."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+        self._backend = AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore2
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        end = None if timeout is None else time.monotonic() + timeout
+        failure: Exception = httpcore2.ConnectError(f"the name `{host}` has no address")
+        for address in await self._permitted(host, port):
+            left = None if end is None else max(end - time.monotonic(), 0.001)
+            try:
+                return await self._backend.connect_tcp(
+                    address, port, timeout=left, local_address=local_address, socket_options=socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def _permitted(self, host: str, port: int) -> list[str]:
+        """Resolve a name; the addresses that may be reached, or PermissionDenied where none of them may."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore2.ConnectError(f"the name `{host}` cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        judged = [(address, self._permissions.check_host(host, port, [address])) for address in addresses]
+        permitted = [address for address, refusal in judged if refusal is None]
+        for _, refusal in judged:
+            if refusal is not None and not permitted:
+                raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+        return permitted
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's transport over connections that the permissions judge. Proxies of the environment are not used."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        # The base class has no argument for the network, so its one attribute is set here instead of by it.
+        self._pool = httpcore2.AsyncConnectionPool(ssl_context=_tls(), network_backend=_GuardedBackend(permissions))
+
+
+def guarded_client(permissions: Permissions, timeout: float) -> httpx2.AsyncClient:
+    """Return a client that reaches permitted addresses only."""
+    return httpx2.AsyncClient(transport=GuardedTransport(permissions), timeout=timeout, trust_env=False)
+
+
+async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: bool) -> httpx2.Response:
+    """Send a request and follow redirects; the body is still to be read.
+
+    A redirect to another origin loses every header that the pipeline gave: keys do not travel to strangers.
+    """
+    given = [name for name in request.headers if name not in _HARMLESS]
+    for _ in range(_MOST_REDIRECTS + 1):
+        response = await client.send(request, stream=True, follow_redirects=False)
+        following = response.next_request
+        if not follow or following is None:
+            return response
+        await response.aclose()
+        if following.url.scheme not in ("http", "https"):
+            raise StepError(
+                f"{shown(str(request.url))} redirects to a `{following.url.scheme}:` address",
+                code="ORC706",
+                retryable=False,
+            )
+        if _origin(following.url) != _origin(request.url):
+            for name in given:
+                if name not in ("host", "accept-encoding", "connection", "content-length", "transfer-encoding"):
+                    following.headers.pop(name, None)
+        request = following
+    raise StepError(f"{shown(str(request.url))} redirects more than {_MOST_REDIRECTS} times", code="ORC706")
+
+
+async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterator[bytes]:
+    """Give the decoded body in pieces, and refuse it when it gets longer than `max_bytes`."""
+    if "," in response.headers.get("content-encoding", ""):  # each layer may blow up a thousandfold
+        raise StepError("the response is compressed more than once", code="ORC706", retryable=False)
+    size = 0
+    async for piece in response.aiter_bytes():
+        size += len(piece)
+        if size > max_bytes:
+            raise StepError(
+                f"the response of {shown(str(response.url))} is longer than the limit of {max_bytes:,} bytes",
+                code="ORC706",
+                help="give a larger `max_bytes`, or download it to a file",
+                retryable=False,
+            )
+        yield piece
+
+
+def shown(url: str) -> str:
+    """An address for messages: without user, password, query and fragment, where keys may stand."""
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return "the address"
+    port = f":{parsed.port}" if parsed.port else ""
+    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+    return f"`{parsed.scheme}://{host}{port}{parsed.path}`"
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

@@ -75,15 +75,15 @@ def parse(text: str, name: str) -> Any:
         pass
     from orchestrator.diagnostics import Source
     from orchestrator.language.nodes import plain
-    from orchestrator.language.reader import read_nodes
+    from orchestrator.language.reader import read_tree
 
-    root, problems = read_nodes(Source.of(name.strip("`"), text))
-    errors = [problem for problem in problems if problem.severity == "error"]
+    reading = read_tree(Source.of(name.strip("`"), text))
+    errors = [problem for problem in reading.diagnostics if problem.severity == "error"]
     if errors:
         first = errors[0]
         where = f"line {first.span.start.line}, column {first.span.start.column}"
         raise InputError(f"{name} is neither JSON nor YAML: {first.message} ({where})", help=first.help)
-    return plain(root) if root is not None else None
+    return None if reading.root is None else plain(reading.root)
 
 
 def as_json(values: Mapping[str, Any]) -> str:

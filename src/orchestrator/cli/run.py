@@ -92,7 +92,6 @@ def resume(
     from orchestrator.cli.inputs import read_file
     from orchestrator.cli.interrupts import counted_interrupts
     from orchestrator.cli.output import say
-    from orchestrator.errors import RunOwned
 
     showing = Showing(json=json, quiet=quiet, store=store)
     with (
@@ -113,17 +112,14 @@ def resume(
         handle = orchestrator.get_run(run)
         before = handle.status()
         with counted_interrupts() as interrupts:
-            try:
-                handle = orchestrator.resume(handle.id, inputs=values or None)
-            except RunOwned:
-                if before.state != "paused":
-                    raise
-                handle.resume()
-                say(f"run {handle.id} goes on in the process that owns it ({before.owner})")
+            orchestrator.resume(handle.id, inputs=values or None)
+            if before.state == "paused" and before.owner:
+                say(f"run {handle.id} goes on where it was paused: {before.owner}")
                 say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
-                raise typer.Exit(0) from None
+                raise typer.Exit(0)
             title = before.name or before.pipeline
-            code = show_to_the_end(handle, showing, interrupts, title=title, paths=(), since=before.last_seq)
+            paths = list(handle.snapshot().steps)
+            code = show_to_the_end(handle, showing, interrupts, title=title, paths=paths, since=before.last_seq)
     raise typer.Exit(code)
 
 

@@ -66,7 +66,7 @@ def status(
             from orchestrator.cli.board import Board
             from orchestrator.cli.live import follow, view_of
 
-            board = Board(total=now.total)
+            board = Board.of(handle.snapshot().steps)
             with view_of(board, now.name or now.pipeline, quiet=json) as view:
                 now = follow(handle, board, view, since=0 if not now.ended else now.last_seq - 1)
         if json:

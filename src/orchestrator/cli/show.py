@@ -91,8 +91,6 @@ def _indented(name: str, value: Any) -> list[str]:
 
 
 def _show_step(result: "Result", path: str, *, json: bool) -> None:
-    from dataclasses import asdict
-
     from orchestrator.cli.output import USAGE, emit, emit_json, say, seconds
     from orchestrator.diagnostics import suggest
 
@@ -104,7 +102,7 @@ def _show_step(result: "Result", path: str, *, json: bool) -> None:
             say(f"  help: did you mean `{near}`?")
         raise typer.Exit(USAGE)
     if json:
-        emit_json(asdict(step))
+        emit_json(step.to_dict())
         return
     lines = [f"step {path}: {step.state}" + (f" in {seconds(step.duration)}" if step.ended_at else "")]
     if step.attempts > 1:

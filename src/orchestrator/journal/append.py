@@ -59,7 +59,7 @@ class Appender:
         self._use = f"INSERT INTO blob_uses VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._snapshot = f"UPDATE runs SET state={mark}, snapshot_seq={mark}, snapshot={mark} WHERE key={mark}"  # noqa: S608
 
-    def append(self, rows: Sequence[Row]) -> set[Lease]:
+    def append(self, rows: Sequence[Row]) -> list[Lease]:
         """Commit all rows whose lease still holds; return the leases that do not.
 
         After an error nothing of the batch is known to be stored; append the same rows again, and those that did
@@ -83,7 +83,7 @@ class Appender:
             self._connection.close()
             self._connection = None
 
-    def _append(self, rows: Sequence[Row]) -> set[Lease]:
+    def _append(self, rows: Sequence[Row]) -> list[Lease]:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._database.driver_connection()
@@ -91,8 +91,8 @@ class Appender:
         try:
             if self._sqlite:
                 cursor.execute("BEGIN IMMEDIATE")
-            leases = {row.lease.key: row.lease for row in rows}
-            lost = {lease for lease in leases.values() if self._holds_not(cursor, lease)}
+            leases = {(row.lease.key, row.lease.fence): row.lease for row in rows}
+            lost = [lease for lease in leases.values() if self._holds_not(cursor, lease)]
             if lost:
                 rows = [row for row in rows if row.lease not in lost]
             if self._doubtful:

@@ -60,6 +60,13 @@ def encode(value: Any) -> str:
     return text
 
 
+def storable(text: str) -> str:
+    """Return text that every store can hold, whatever a file's name was made of."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
 def encode_parts(data: Mapping[str, Any]) -> str | dict[str, str]:
     """Return the JSON of an event's data, or, if some value belongs into a blob, the JSON of each value."""
     text = encode(data)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.schema import CreateSchema
 
 from orchestrator.errors import MissingExtra, StoreUnavailable
 from orchestrator.journal.schema import APPLICATION_ID, REVISIONS, VERSION_TABLE, metadata
@@ -34,13 +35,17 @@ _GO_ON = "what was recorded before is intact"
 class Database:
     """An opened database of runs, for all threads of the process.
 
-    `url` is its address without a password. `path` is the file of an SQLite database.
+    `url` is its address without a password. `path` is the file of an SQLite database, `schema` the schema of the
+    tables on PostgreSQL.
     """
 
-    def __init__(self, engine: Engine, url: str, *, path: Path | None = None, scratch: Path | None = None) -> None:
+    def __init__(
+        self, engine: Engine, url: str, *, path: Path | None = None, scratch: Path | None = None, schema: str = ""
+    ) -> None:
         self.engine = engine
         self.url = url
         self.path = path
+        self.schema = schema
         self._scratch = scratch
         # SQLite has one writer at a time: queueing for a lock is faster than its sleeping and trying again.
         self._turn: AbstractContextManager[Any] = threading.Lock() if path else nullcontext()
@@ -328,7 +333,7 @@ def _open_postgresql(url: URL) -> Database:
             cursor.execute(f'SET search_path TO "{quoted}"')
         connection.commit()
 
-    return Database(engine, _shown(url))
+    return Database(engine, _shown(url), schema=schema)
 
 
 def _prepare(database: Database) -> None:
@@ -368,10 +373,7 @@ def _create(database: Database) -> None:
     with database.write() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
-            connection.exec_driver_sql(
-                "DO $$ BEGIN EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', "
-                "btrim(current_setting('search_path'), '\"')); END $$"
-            )
+            connection.execute(CreateSchema(database.schema, if_not_exists=True))
         if _revision(connection) is not None:
             return  # another process was first
         present = set(sa.inspect(connection).get_table_names()) & set(metadata.tables)

@@ -102,7 +102,7 @@ class Store:
                     runs.insert().returning(runs.c.key),
                     {
                         "run_id": new.run_id,
-                        "pipeline": _text(new.pipeline),
+                        "pipeline": blob_codec.storable(new.pipeline),
                         "state": state.state,
                         "created_at": created_at,
                         "snapshot": blob_codec.encode(state.to_dict()),
@@ -135,7 +135,9 @@ class Store:
             RunOwned: a live owner has it; also when that is this process.
         """
         with self.database.write() as connection:
-            query = sa.select(*_HEAD, self.database.clock().label("now")).where(runs.c.run_id == run_id)
+            query = sa.select(*_HEAD, self.database.clock().label("now")).where(
+                runs.c.run_id == blob_codec.storable(run_id)
+            )
             row = connection.execute(query.with_for_update()).first()
             if row is None:
                 raise self._not_found(connection, run_id)
@@ -196,6 +198,7 @@ class Store:
         Raises:
             RunNotFound: there is none, or more than one; the help names the candidates.
         """
+        name = blob_codec.storable(name)
         with self.database.read() as connection:
             newest = sa.select(runs.c.run_id).order_by(runs.c.key.desc())
             if name == "last":
@@ -205,7 +208,7 @@ class Store:
                 return str(run_id)
             if connection.execute(sa.select(runs.c.key).where(runs.c.run_id == name)).first():
                 return name
-            begins = sa.and_(runs.c.run_id >= _text(name), runs.c.run_id < _text(name) + "\U0010ffff")
+            begins = sa.and_(runs.c.run_id >= name, runs.c.run_id < name + "\U0010ffff")
             found = connection.execute(newest.where(begins).limit(6)).scalars().all() if name else []
             if len(found) == 1:
                 return str(found[0])
@@ -338,7 +341,7 @@ class Store:
             "run": key,
             "kind": command.kind,
             "data": blob_codec.encode(command.data),
-            "by": _text(command.by),
+            "by": blob_codec.storable(command.by),
             "at": time.time(),
         }
         with self.database.write() as connection:
@@ -405,7 +408,9 @@ class Store:
         return key
 
     def _head(self, connection: Connection, run_id: str) -> Row[Any]:
-        query = sa.select(*_HEAD, self.database.clock().label("now")).where(runs.c.run_id == _text(run_id))
+        query = sa.select(*_HEAD, self.database.clock().label("now")).where(
+            runs.c.run_id == blob_codec.storable(run_id)
+        )
         row = connection.execute(query).first()
         if row is None:
             raise self._not_found(connection, run_id)
@@ -490,8 +495,3 @@ def _holder(row: Row[Any]) -> Owner | None:
         return None
     owner = Owner.from_dict(json.loads(row.owner))
     return None if owner.is_dead() else owner
-
-
-def _text(value: str) -> str:
-    """Return text that every database can hold, whatever a file's name was made of."""
-    return value.replace("\0", "").encode("utf-8", "backslashreplace").decode()

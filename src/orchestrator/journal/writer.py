@@ -9,9 +9,9 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import OrchestratorError, StoreError, StoreUnavailable
+from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.journal.append import Appender, Row, Snapshot
-from orchestrator.journal.blobs import encode, encode_parts
+from orchestrator.journal.blobs import encode, encode_parts, storable
 from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.fold import RunFold, fold, status_of
 
@@ -80,14 +80,14 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.commits = 0
-        self.error: StoreUnavailable | None = None
+        self.error: StoreError | None = None
         self._appender = Appender(store.database)
         self._rows: deque[Row] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._wake: SimpleQueue[bool] = SimpleQueue()  # True: somebody waits; False: there is something
         self._asleep = False
         self._unwritten: list[Row] = []
-        self._journals: dict[int, RunJournal] = {}
+        self._journals: dict[tuple[int, int], RunJournal] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -103,7 +103,7 @@ class Journal:
         with self._lock:
             if self._closing:
                 raise StoreError("the journal is closed", url=self.store.url, help="make a new one")
-            self._journals[lease.key] = journal
+            self._journals[lease.key, lease.fence] = journal
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="orchestrator-journal", daemon=True)
                 self._thread.start()
@@ -147,8 +147,7 @@ class Journal:
     def forget(self, journal: RunJournal) -> None:
         """No longer record this run's events; those queued are still written."""
         with self._lock:
-            if self._journals.get(journal.lease.key) is journal:
-                del self._journals[journal.lease.key]
+            self._journals.pop((journal.lease.key, journal.lease.fence), None)
 
     # --- the thread
 
@@ -167,43 +166,46 @@ class Journal:
 
     def _sleep(self) -> bool:
         """Wait until there is something to write; return whether somebody waits for it."""
-        try:
-            return self._awake(RETRY_SECONDS if self.error else LAZY_SECONDS)
-        except Empty:
-            pass
-        if self._rows or self._unwritten:
-            return False
-        # Nothing came for a while: sleep until `put` or `request` wakes the thread.
-        self._asleep = True
-        if self._rows:
+        while True:
+            try:
+                # An event that nobody waits for does not end the wait: what follows it shares its commit.
+                while not self._wake.get(timeout=RETRY_SECONDS if self.error else LAZY_SECONDS):
+                    pass
+                return True
+            except Empty:
+                if self._rows or self._unwritten:
+                    return False
+            # Nothing came for a while: sleep until `put` or `request` wakes the thread.
+            self._asleep = True
+            if not self._rows and self._wake.get():
+                return True
             self._asleep = False
-            return False
-        return self._awake(None)
-
-    def _awake(self, timeout: float | None) -> bool:
-        while not self._wake.get(timeout=timeout):
-            # An event that nobody waits for: gather what follows it.
-            timeout = LAZY_SECONDS
-        return True
 
     def _write(self, waiters: list[_Waiter]) -> None:
         rows = self._unwritten
         rows += [self._rows.popleft() for _ in range(len(self._rows))]
         problem: OrchestratorError | None = None
-        lost: set[Lease] = set()
+        lost: list[Lease] = []
         if rows:
             try:
                 lost = self._appender.append(rows)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 self.error = problem = error
+            except Exception as error:  # whoever waits must hear of it, whatever it is
+                self.error = problem = StoreError(
+                    f"the events could not be written: {error}",
+                    url=self.store.url,
+                    code="ORC999",
+                    help="please report this; what was recorded before is intact",
+                )
             else:
                 self._unwritten = []
                 self.error = None
                 self.commits += 1
                 self.store.announce()
         for lease in lost:
-            journal = self._journals.get(lease.key)
-            if journal is not None and journal.lease == lease:
+            journal = self._journals.get((lease.key, lease.fence))
+            if journal is not None:
                 journal.error = self.store.lease_lost(lease)
         self._settle(waiters, problem)
 
@@ -264,6 +266,7 @@ class RunJournal:
         encoded = encode_parts(data) if data else "{}"
         state = self._state
         before = state.state
+        path = storable(path)
         event = Event(self.lease.run_id, state.last_seq + 1, max(time.time(), state.last_at), type, path, attempt, data)
         fold(state, event)
         snapshot = None

@@ -1,0 +1,288 @@
+"""Where a run stands, from its events alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.journal import Event, RunFold, RunStatus, fold, fold_all, status_of, step_records
+from tests.journal.support import event, story
+
+
+def at_end(events: list[Event]) -> RunStatus:
+    return status_of(fold_all(events), events[-1].at)
+
+
+def counts(status: RunStatus) -> dict[str, int]:
+    return {state: number for state, number in status.counts.items() if number}
+
+
+def test_a_new_run_is_running_with_all_steps_pending():
+    status = at_end(story(total=4))
+    assert (status.state, status.progress, counts(status)) == ("running", 0.0, {"pending": 4})
+    assert (status.pipeline, status.name, status.total) == ("p", "P", 4)
+
+
+def test_progress_counts_ended_steps_and_the_fractions_of_running_ones():
+    status = at_end(
+        story(
+            ("step.started", "a", 1),
+            ("step.succeeded", "a", 1, {"output": 1}),
+            ("step.skipped", "b", 0, {"reason": "condition"}),
+            ("step.started", "c", 1),
+            ("step.progress", "c", 1, {"fraction": 0.5, "message": "page 4 of 8"}),
+        )
+    )
+    assert status.progress == pytest.approx(2.5 / 4)
+    assert counts(status) == {"pending": 1, "running": 1, "succeeded": 1, "skipped": 1}
+    (running,) = status.running
+    assert (running.path, running.attempt, running.fraction, running.message) == ("c", 1, 0.5, "page 4 of 8")
+    assert running.elapsed == 1.0
+
+
+def test_a_step_that_waits_for_a_place_is_ready_and_not_active():
+    status = at_end(story(("step.ready", "a"), ("step.ready", "b"), ("step.started", "a", 1)))
+    assert counts(status) == {"pending": 2, "ready": 1, "running": 1}
+    assert [step.path for step in status.active] == ["a"]
+
+
+def test_a_step_between_two_attempts_is_waiting_and_says_for_what():
+    facts = [
+        ("step.started", "a", 1),
+        ("step.waiting", "a", 1, {"reason": "retry", "until": 1009.5, "error": {"message": "no"}}),
+    ]
+    status = at_end(story(*facts))
+    assert (status.active[0].state, status.active[0].waiting_until) == ("waiting", 1009.5)
+    assert status.running == ()
+    assert status.waiting_on == ("a: retry",)
+    status = at_end(story(*facts, ("step.started", "a", 2)))
+    assert (counts(status), status.active[0].attempt) == ({"pending": 3, "running": 1}, 2)
+
+
+def test_a_failure_that_the_run_goes_on_after_is_counted_and_listed():
+    status = at_end(
+        story(("step.started", "a", 1), ("step.failed", "a", 1, {"error": {"message": "no"}, "handled": "continue"}))
+    )
+    assert (status.state, status.failures, counts(status)) == ("running", ("a",), {"pending": 3, "failed": 1})
+
+
+def test_a_failed_run_carries_its_error_and_stops_its_clock():
+    error = {"code": "ORC701", "message": "no", "step": "a", "attempt": 1}
+    facts = story(
+        ("step.started", "a", 1),
+        ("step.started", "b", 1),
+        ("step.failed", "a", 1, {"error": error, "handled": "fail"}),
+        ("step.cancelled", "b", 1, {"reason": "`a` failed"}),
+        ("run.failed", "", 0, {"error": error, "step": "a"}),
+    )
+    status = status_of(fold_all(facts), facts[-1].at + 100)
+    assert (status.state, status.error, status.ended) == ("failed", error, True)
+    assert counts(status) == {"pending": 2, "failed": 1, "cancelled": 1}
+    assert status.elapsed == facts[-1].at - facts[1].at
+    assert status.active == ()
+
+
+def test_resuming_puts_back_what_was_not_settled():
+    facts = story(
+        ("step.started", "a", 1),
+        ("step.succeeded", "a", 1),
+        ("step.started", "b", 1),
+        ("step.failed", "b", 1, {"handled": "continue"}),
+        ("step.started", "c", 1),
+        ("step.failed", "c", 1, {"handled": "fail"}),
+        ("step.started", "d", 1),
+        ("step.cancelled", "d", 1),
+        ("run.failed", "", 0, {"error": {"message": "no"}, "step": "c"}),
+        ("run.started", "", 0, {"owner": "other", "resumed": True}),
+        total=6,
+    )
+    status = at_end(facts)
+    assert (status.state, status.error, status.ended_at) == ("running", None, None)
+    assert counts(status) == {"pending": 4, "succeeded": 1, "failed": 1}
+    assert status.failures == ("b",)
+
+
+def test_a_step_in_flight_at_a_crash_is_pending_after_resuming():
+    status = at_end(story(("step.started", "a", 1), ("step.ready", "b"), ("run.started", "", 0, {"resumed": True})))
+    assert counts(status) == {"pending": 4}
+
+
+def test_elapsed_leaves_out_pauses_and_the_time_between_a_crash_and_the_resumption():
+    events = [
+        event(1, "run.created", steps=1),
+        Event("r", 2, 10.0, "run.started"),
+        Event("r", 3, 13.0, "run.paused", data={"by": "ann"}),
+        Event("r", 4, 50.0, "run.resumed"),
+        Event("r", 5, 54.0, "step.started", "a", 1),
+        Event("r", 6, 90.0, "run.started", data={"resumed": True}),
+        Event("r", 7, 95.0, "run.succeeded"),
+    ]
+    assert status_of(fold_all(events), 1000.0).elapsed == 3 + 4 + 5
+    paused = status_of(fold_all(events[:3]), 40.0)
+    assert (paused.state, paused.elapsed) == ("paused", 3.0)
+    assert paused.waiting_on == ("somebody to resume it: paused by ann",)
+
+
+def test_an_interrupted_run_stands_still_at_its_last_event():
+    events = story(("step.started", "a", 1))
+    status = status_of(fold_all(events), events[-1].at + 500, interrupted=True)
+    assert (status.state, status.elapsed) == ("interrupted", 1.0)
+    assert status.active[0].elapsed == 0.0
+
+
+def test_a_type_that_this_version_does_not_know_changes_nothing():
+    events = story(("step.started", "a", 1))
+    unknown: Any = "step.dreamt"
+    status = at_end([*events, event(len(events) + 1, unknown, "a", 1)])
+    assert counts(status) == {"pending": 3, "running": 1}
+    assert status.last_seq == len(events) + 1
+
+
+def test_a_status_is_json_data_with_the_running_steps():
+    status = at_end(
+        story(("step.started", "a", 1), ("step.waiting", "a", 1, {"reason": "retry"}), ("step.started", "b", 1))
+    )
+    data = json.loads(json.dumps(status.to_dict()))
+    assert [step["path"] for step in data["active"]] == ["a", "b"]
+    assert [step["path"] for step in data["running"]] == ["b"]
+    assert data["counts"]["running"] == 1
+
+
+# --- properties
+
+PATHS = ["a", "b", "c[0].d", "c[1].d", "e"]
+_path = st.sampled_from(PATHS)
+_facts = st.one_of(
+    st.tuples(
+        st.sampled_from(["step.ready", "step.started", "step.succeeded", "step.skipped", "step.cancelled", "step.log"]),
+        _path,
+        st.integers(1, 3),
+        st.just({}),
+    ),
+    st.tuples(
+        st.just("step.progress"),
+        _path,
+        st.just(1),
+        st.fixed_dictionaries({"fraction": st.floats(0, 1), "message": st.text(max_size=3)}),
+    ),
+    st.tuples(
+        st.just("step.waiting"),
+        _path,
+        st.just(1),
+        st.fixed_dictionaries({"reason": st.just("retry"), "until": st.none()}),
+    ),
+    st.tuples(
+        st.just("step.failed"),
+        _path,
+        st.just(1),
+        st.fixed_dictionaries({"handled": st.sampled_from(["fail", "continue", "value", "jump"])}),
+    ),
+    st.tuples(
+        st.sampled_from(["run.paused", "run.resumed", "run.cancelled"]), st.just(""), st.just(0), st.just({"by": "x"})
+    ),
+    st.tuples(st.just("run.failed"), st.just(""), st.just(0), st.just({"error": {"message": "no"}})),
+    st.tuples(st.just("run.succeeded"), st.just(""), st.just(0), st.just({"outputs": {}})),
+    st.tuples(st.just("run.started"), st.just(""), st.just(0), st.fixed_dictionaries({"resumed": st.booleans()})),
+)
+stories = st.lists(_facts, max_size=40)
+
+
+def lives(facts: list[tuple[Any, ...]]) -> list[Event]:
+    """The facts as the events of one run, without those that follow a step's success or skip."""
+    settled: set[str] = set()
+    kept = []
+    for fact in facts:
+        if fact[1] in settled:
+            continue
+        if fact[0] in ("step.succeeded", "step.skipped"):
+            settled.add(fact[1])
+        kept.append(fact)
+    return story(*kept, total=len(PATHS))
+
+
+@given(stories, st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_status_from_any_snapshot_and_the_rest_equals_that_from_all_events(facts, data):
+    events = lives(facts)
+    cut = data.draw(st.integers(0, len(events)))
+    snapshot = RunFold.from_dict(json.loads(json.dumps(fold_all(events[:cut]).to_dict())))
+    whole = fold_all(events)
+    assert fold_all(events[cut:], snapshot) == whole
+    assert status_of(snapshot, 5000.0) == status_of(whole, 5000.0)
+
+
+@given(stories)
+@settings(max_examples=200, deadline=None)
+def test_counts_equal_those_of_remembering_every_step(facts):
+    events = lives(facts)
+    status = at_end(events)
+    states: dict[str, str] = dict.fromkeys(PATHS, "pending")
+    handled = set()
+    for e in events:
+        if e.type == "run.started" and e.data.get("resumed"):
+            for path, state in states.items():
+                if state not in ("succeeded", "skipped") and path not in handled:
+                    states[path] = "pending"
+        name = e.type.removeprefix("step.")
+        if name in ("ready", "waiting", "succeeded", "skipped", "cancelled", "failed", "started") and e.path:
+            states[e.path] = "running" if name == "started" else name
+            handled.discard(e.path)
+            if name == "failed" and e.data["handled"] != "fail":
+                handled.add(e.path)
+    expected = {state: list(states.values()).count(state) for state in status.counts}
+    assert status.counts == expected
+    assert sum(status.counts.values()) == status.total
+    assert 0.0 <= status.progress <= 1.0
+    assert {step.path for step in status.active} == {p for p, s in states.items() if s in ("running", "waiting")}
+    records = step_records(events)
+    assert {p: records[p].state if p in records else "pending" for p in PATHS} == states
+
+
+def test_folding_changes_the_state_in_place():
+    state = RunFold()
+    assert fold(state, story()[0]) is state
+
+
+# --- the record of each step
+
+
+def test_a_record_of_a_step_tells_its_whole_story():
+    records = step_records(
+        story(
+            ("step.started", "a", 1),
+            ("step.waiting", "a", 1, {"reason": "retry", "error": {"message": "once"}}),
+            ("step.started", "a", 2),
+            ("step.warning", "a", 2, {"message": "slow"}),
+            ("step.succeeded", "a", 2, {"output": [1], "duration": 0.25}),
+        )
+    )
+    record = records["a"]
+    assert (record.state, record.attempts, record.output, record.error) == ("succeeded", 2, [1], None)
+    assert (record.started_at, record.ended_at, record.duration) == (1003.0, 1007.0, 0.25)
+    assert record.warnings == ["slow"]
+
+
+def test_a_record_of_a_handled_failure_has_the_value_that_the_run_went_on_with():
+    error = {"message": "no"}
+    records = step_records(
+        story(("step.started", "a", 1), ("step.failed", "a", 1, {"error": error, "handled": "value", "value": 7}))
+    )
+    assert (records["a"].state, records["a"].output, records["a"].error) == ("failed", 7, error)
+    assert records["a"].duration == 1.0
+
+
+def test_records_of_unsettled_steps_begin_again_when_a_run_is_resumed():
+    records = step_records(
+        story(
+            ("step.started", "a", 1),
+            ("step.failed", "a", 1, {"error": {"message": "no"}, "handled": "fail"}),
+            ("step.skipped", "b", 0, {"reason": "condition"}),
+            ("run.started", "", 0, {"resumed": True}),
+        )
+    )
+    assert (records["a"].state, records["a"].error) == ("pending", None)
+    assert (records["b"].state, records["b"].reason) == ("skipped", "condition")

@@ -1,0 +1,196 @@
+"""How events become durable: grouped, in order, and told to whoever waits; on both kinds of database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.journal import Journal, Store
+from tests.journal.support import create
+
+
+def test_what_was_committed_is_in_the_store(store: Store, journal: Journal):
+    async def work() -> None:
+        run = journal.attach(create(store, "one"))
+        run.record("run.started", data={"owner": "me", "resumed": False})
+        event = run.record("step.succeeded", "a", 1, {"output": [1, 2], "duration": 0.5})
+        assert (event.seq, run.last_seq) == (3, 3)
+        await run.commit()
+        assert [e.seq for e in store.events("one")] == [1, 2, 3]
+        assert store.events("one")[-1] == event
+
+    asyncio.run(work())
+
+
+def test_an_event_is_a_copy_of_its_data(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one"))
+    output = [1]
+    run.record("step.succeeded", "a", 1, {"output": output})
+    output.append(2)
+    run.flush()
+    assert store.events("one", after=1)[0].data["output"] == [1]
+
+
+def test_what_is_no_json_data_is_refused_and_nothing_is_recorded(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one"))
+    with pytest.raises(TypeError):
+        run.record("step.succeeded", "a", 1, {"output": object()})
+    run.record("step.started", "b", 1)
+    run.flush()
+    assert [(event.seq, event.path) for event in store.events("one", after=1)] == [(2, "b")]
+
+
+def test_an_event_that_nobody_waits_for_is_written_soon(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one"))
+    for number in range(3):
+        run.record("step.progress", "a", 1, {"fraction": number / 3})
+        assert store.wait("one", after=1 + number, timeout=30)
+
+
+def test_commits_of_many_runs_share_a_transaction(store: Store, journal: Journal):
+    async def work() -> int:
+        runs = [journal.attach(create(store, f"run-{number}")) for number in range(50)]
+        before = journal.commits
+        for _ in range(10):
+            for run in runs:
+                run.record("step.succeeded", "a", 1, {"output": 1})
+            await asyncio.gather(*(run.commit() for run in runs))
+        return journal.commits - before
+
+    assert asyncio.run(work()) <= 100  # of 500
+    assert all(len(store.events(f"run-{number}")) == 11 for number in range(50))
+
+
+def test_a_commit_without_anything_new_costs_none(store: Store, journal: Journal):
+    async def work() -> None:
+        run = journal.attach(create(store, "one"))
+        run.record("run.started")
+        await run.commit()
+        before = journal.commits
+        await run.commit()
+        run.flush()
+        assert journal.commits == before
+
+    asyncio.run(work())
+
+
+def test_several_event_loops_share_a_journal(store: Store, journal: Journal):
+    def one_loop(number: int) -> None:
+        async def work() -> None:
+            run = journal.attach(create(store, f"run-{number}"))
+            for step in range(50):
+                run.record("step.succeeded", f"s{step}", 1, {"output": step})
+                await run.commit()
+
+        asyncio.run(work())
+
+    threads = [threading.Thread(target=one_loop, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(4):
+        assert [event.seq for event in store.events(f"run-{number}")] == list(range(1, 52))
+
+
+def test_a_cancelled_commit_leaves_the_others_alone(store: Store, journal: Journal):
+    async def work() -> None:
+        run = journal.attach(create(store, "one"))
+        run.record("step.started", "a", 1)
+        waiting = asyncio.ensure_future(run.commit())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        run.record("step.succeeded", "a", 1)
+        await run.commit()
+
+    asyncio.run(work())
+    assert len(store.events("one")) == 3
+
+
+def test_a_loop_that_ends_while_it_waits_harms_nobody(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one"))
+    loop = asyncio.new_event_loop()
+    run.record("step.started", "a", 1)
+    waiting = loop.create_task(run.commit())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    waiting.cancel()
+    loop.run_until_complete(asyncio.gather(waiting, return_exceptions=True))
+    loop.close()
+    run.record("step.succeeded", "a", 1)
+    run.flush()
+    assert len(store.events("one")) == 3
+
+
+def test_attaching_again_goes_on_with_the_number_and_the_state(store: Store, journal: Journal):
+    lease = create(store, "one")
+    run = journal.attach(lease)
+    for number in range(600):
+        run.record("step.succeeded", f"s{number}", 1, {"output": number})
+    run.flush()
+    run.detach()
+    again = journal.attach(lease)
+    assert again.record("run.paused", data={"by": "ann"}).seq == 602
+    again.flush()
+    assert store.status("one").state == "paused"
+    assert again.status().counts == store.status("one").counts
+
+
+def test_a_reader_folds_few_events_however_long_the_run(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one", total=3000))
+    for number in range(3000):
+        run.record("step.succeeded", f"s{number}", 1, {"output": number})
+    run.flush()
+    with store.database.read() as connection:
+        seq = connection.exec_driver_sql("SELECT snapshot_seq FROM runs").scalar_one()
+    assert 3001 - seq < 256
+    assert store.status("one").counts["succeeded"] == 3000
+
+
+def test_snapshots_of_a_run_with_many_failures_stay_few(store: Store, journal: Journal):
+    run = journal.attach(create(store, "one", total=5000))
+    written = 0
+    for number in range(5000):
+        before = run._snapshot_seq
+        run.record("step.failed", f"s{number}", 1, {"error": {"message": "no"}, "handled": "continue"})
+        written += len(run.status().failures) if run._snapshot_seq != before else 0
+    run.flush()
+    assert written < 5 * 5000
+    assert store.status("one").counts["failed"] == 5000
+
+
+def test_closing_writes_what_is_left(store: Store):
+    with Journal(store) as journal:
+        run = journal.attach(create(store, "one"))
+        run.record("step.started", "a", 1)
+    assert len(store.events("one")) == 2
+
+
+def test_after_the_store_failed_the_next_commit_writes_everything(store: Store, journal: Journal):
+    """The table goes away and comes back: to the writer it is any failure of the database."""
+    run = journal.attach(create(store, "one"))
+
+    def rename(old: str, new: str) -> None:
+        with store.database.write() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    async def work() -> None:
+        run.record("step.started", "a", 1)
+        await run.commit()
+        rename("events", "gone")
+        run.record("step.succeeded", "a", 1, {"output": 1})
+        with pytest.raises(StoreUnavailable):
+            await run.commit()
+        run.record("step.started", "b", 1)
+        with pytest.raises(StoreUnavailable):
+            run.flush()
+        assert journal.error is not None
+        rename("gone", "events")
+        await run.commit()
+        assert journal.error is None
+
+    asyncio.run(work())
+    assert [(event.seq, event.path) for event in store.events("one", after=1)] == [(2, "a"), (3, "a"), (4, "b")]

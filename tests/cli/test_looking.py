@@ -1,0 +1,217 @@
+"""`runs`, `status`, `events`, `show`, `check`, `graph`, `explain`, `tools`, `schema`, `init`, `doctor`."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from orchestrator.cli.app import COMMANDS
+from orchestrator.diagnostics import CODES
+from tests.cli.conftest import Finished, Project
+
+
+def test_runs_lists_the_newest_first_as_table_and_as_data(finished: Finished) -> None:
+    table = finished.project("runs").out.splitlines()
+    data = finished.project("runs", "--json").json
+    assert [status["pipeline"] for status in data] == ["broken", "greet"]
+    assert [line.split()[:3] for line in table[1:]] == [[s["run_id"], s["pipeline"], s["state"]] for s in data]
+    assert [status["pipeline"] for status in finished.project("runs", "--state", "failed", "--json").json] == ["broken"]
+
+
+def test_status_has_the_whole_status_as_data_and_the_way_on_as_text(finished: Finished) -> None:
+    data = finished.project("status", "last", "--json").json
+    assert (data["state"], data["total"], data["error"]["step"]) == ("failed", 2, "second")
+    assert data["counts"] == {**dict.fromkeys(data["counts"], 0), "succeeded": 1, "failed": 1}
+    text = finished.project("status", "last").out
+    assert f"go on with: orchestrator resume {data['run_id']}" in text
+    assert finished.project("status", "last", "--watch", "--json").code == 1
+
+
+def test_events_are_gap_free_json_lines_and_can_begin_anywhere(finished: Finished) -> None:
+    run_id = finished.succeeded.json["run_id"]
+    events = finished.project("events", run_id, "--json", "--follow").lines
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert finished.project("events", run_id, "--json", "--after", "3").lines == events[3:]
+    text = finished.project("events", run_id).out.splitlines()
+    assert len(text) == len(events)
+
+
+def test_a_prefix_names_a_run_and_an_unknown_one_is_a_usage_error(finished: Finished) -> None:
+    run_id = finished.succeeded.json["run_id"]
+    assert finished.project("status", run_id[:-1], "--json").json["run_id"] == run_id
+    done = finished.project("show", "nosuchrun", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert "error[ORC801]" in done.err
+
+
+def test_show_has_outputs_steps_and_errors_in_every_form(finished: Finished) -> None:
+    run_id = finished.succeeded.json["run_id"]
+    text = finished.project("show", run_id).out
+    assert "greeting: Hello, Ada!" in text
+    assert [line.split()[:3] for line in text.splitlines() if line.startswith("tried")] == [["tried", "succeeded", "3"]]
+    data = finished.project("show", run_id, "--json").json
+    assert data["steps"]["tried"]["attempts"] == 3
+    assert data["outputs"]["tries"] == 2
+    assert "Hello, Ada!" in finished.project("show", run_id, "--markdown").out
+    assert finished.project("show", run_id, "--step", "hello", "--json").json["output"] == "Hello, Ada!"
+    unknown = finished.project("show", run_id, "--step", "helo")
+    assert unknown.code == 2
+    assert "did you mean `hello`" in unknown.err
+    assert "not mended yet" in finished.project("show", "last").out
+
+
+def test_check_exits_with_1_when_it_finds_errors_and_prints_them_in_every_form(project: Project) -> None:
+    fine = project("check", "greet.yaml", "broken.yaml")
+    assert (fine.code, fine.out, fine.err) == (0, "", "2 files are fine\n")
+    text = project("check", "greet.yaml", "wrong.yaml", "missing.yaml")
+    assert text.code == 1
+    assert "error[ORC301]" in text.out
+    assert "wrong.yaml:8:" in text.out
+    assert "did you mean `topic`" in text.out
+    assert "error[ORC100]" in text.out
+    data = project("check", "wrong.yaml", "--format", "json")
+    assert data.code == 1
+    assert data.json["ok"] is False
+    assert data.json["diagnostics"][0]["line"] == 8
+    assert data.out == project("check", "wrong.yaml", "--json").out
+    assert project("check", "wrong.yaml", "--format", "github").out.startswith("::error ")
+    assert project("check", "wrong.yaml", "--format", "sarif").json["version"] == "2.1.0"
+    assert project("check", "greet.yaml", "--format", "json").json == {"diagnostics": [], "ok": True}
+
+
+def test_graph_draws_mermaid_svg_or_data(project: Project) -> None:
+    assert project("graph", "greet.yaml").out.startswith("flowchart TD\n")
+    assert project("graph", "greet.yaml", "--format", "svg").out.startswith("<svg ")
+    steps = {step["id"]: step["dependencies"] for step in project("graph", "greet.yaml", "--json").json["steps"]}
+    assert steps == {"hello": [], "again": ["hello"], "tried": []}
+    assert project("graph", "wrong.yaml").code == 2
+
+
+def test_explain_knows_every_code_and_suggests_near_ones(project: Project) -> None:
+    done = project("explain", "orc301")
+    assert done.code == 0
+    assert "ORC301" in done.out
+    assert CODES["ORC301"].title in done.out
+    assert project("explain", "301", "--json").json["code"] == "ORC301"
+    unknown = project("explain", "ORC3O1")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "ORC301" in unknown.err
+
+
+def test_tools_lists_built_in_and_own_tools_and_shows_one(project: Project) -> None:
+    listed = project("tools").out
+    assert "filesystem" in listed
+    assert "flaky" in listed
+    names = {tool["name"] for tool in project("tools", "--json").json}
+    assert {"filesystem", "terminal", "http", "flaky"} <= names
+    one = project("tools", "flaky")
+    assert "Fail until the file holds two lines" in one.out
+    assert "required" in one.out
+    data = project("tools", "filesystem.read", "--json").json
+    assert data["parameters"]["path"]["required"] is True
+    unknown = project("tools", "filesistem")
+    assert unknown.code == 2
+    assert "did you mean `filesystem`" in unknown.err
+
+
+def test_schema_prints_json(project: Project) -> None:
+    assert project("schema").json["$schema"].startswith("https://json-schema.org/draft/2020-12")
+
+
+def test_init_writes_a_pipeline_that_is_fine_and_runs_and_never_overwrites(project: Project) -> None:
+    done = project("init", "new/first.yaml")
+    assert (done.code, done.out) == (0, "new/first.yaml\n")
+    before = (project.directory / "new" / "first.yaml").read_text()
+    assert project("check", "new/first.yaml", "--strict").code == 0
+    run = project("run", "new/first.yaml", "--json")
+    assert run.code == 0, run.err
+    assert run.json["outputs"]["count"] == 3
+    assert (project.directory / "summary.txt").read_text() == run.json["outputs"]["summary"]
+    again = project("init", "new/first.yaml")
+    assert again.code == 2
+    assert "exists already" in again.err
+    assert (project.directory / "new" / "first.yaml").read_text() == before
+
+
+def test_doctor_says_how_things_are_and_how_to_mend_them(project: Project) -> None:
+    fine = project("doctor", "--json")
+    assert fine.code == 0, fine.out
+    assert fine.json["ok"]
+    assert not (project.directory / ".orchestrator").exists()
+    (project.directory / "orchestrator.toml").write_text("[allow]\nrnu = true\n")
+    (project.directory / "junk.db").write_bytes(b"not a database" * 100)
+    done = project("doctor", "--json", "--store", "sqlite:///junk.db")
+    assert done.code == 1
+    failures = {f["subject"]: f for f in done.json["findings"] if f["verdict"] == "fail"}
+    assert {"store", "orchestrator.toml"} <= set(failures)
+    assert all(failure["mend"] for failure in failures.values())
+
+
+def test_every_command_has_help_and_a_summary_that_fits_its_line(project: Project) -> None:
+    overview = project("--help").out
+    assert "..." not in overview.split("Commands:")[1]
+    for name in COMMANDS:
+        assert f"\n  {name} " in overview
+
+
+@pytest.mark.parametrize("words", [["--help"], ["explain", "ORC301"], ["--version"]])
+def test_nothing_heavy_is_loaded_before_it_is_needed(project: Project, words: list[str]) -> None:
+    code = (
+        "import sys\nfrom orchestrator.cli.app import run_command\n"
+        f"run_command({words!r})\n"
+        "heavy = {'sqlalchemy', 'rich', 'polars', 'httpx2', 'pydantic', 'yaml', 'anyio'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    python = project.argv("check")[0]
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(finished: Finished) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        finished.project.argv("events", "last", "--json"),
+        cwd=finished.project.directory,
+        env=finished.project.environment(),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///junk.db", "sqlite:///.", "mysql://x/y", "nonsense"])
+def test_a_store_that_cannot_be_used_is_said_without_a_traceback(project: Project, url: str) -> None:
+    (project.directory / "junk.db").write_bytes(b"not a database" * 100)
+    done = project("runs", "--json", "--store", url)
+    assert done.code in (1, 2)
+    assert done.out == ""
+    assert done.err.startswith("error[ORC")
+    assert "help: " in done.err
+
+
+def test_a_mistake_of_ours_is_a_short_report_with_its_details_in_a_file(project: Project) -> None:
+    code = (
+        "import orchestrator.cli.explain as e, sys\n"
+        "def boom(*a, **k): raise LookupError('secret detail')\n"
+        "e.page_of = boom\n"
+        "from orchestrator.cli.app import run_command\n"
+        "sys.exit(run_command(['explain', 'ORC301']))"
+    )
+    python = project.argv("check")[0]
+    env = project.environment(TMPDIR=str(project.directory))
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 1
+    assert "error[ORC999]" in done.stderr
+    assert "secret detail" not in done.stderr
+    (details,) = project.directory.glob("orchestrator-error-*.log")
+    assert "secret detail" in details.read_text()
+    shown = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, timeout=60, env={**env, "ORCHESTRATOR_DEBUG": "1"}
+    )
+    assert "Traceback" in shown.stderr
+    assert json.dumps("secret detail")[1:-1] in shown.stderr

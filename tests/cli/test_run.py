@@ -1,0 +1,180 @@
+"""`orchestrator run`: what goes where, and the exit codes."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Finished, Project
+
+
+def test_run_json_prints_one_object_and_nothing_else(finished: Finished) -> None:
+    done = finished.succeeded
+    assert done.code == 0, done.err
+    assert done.json == {
+        "run_id": done.json["run_id"],
+        "state": "succeeded",
+        "outputs": {"greeting": "Hello, Ada!", "tries": 2},
+        "error": None,
+    }
+
+
+def test_words_for_people_go_to_stderr_with_a_line_for_each_event_of_interest(finished: Finished) -> None:
+    lines = finished.succeeded.err.splitlines()
+    assert "\033" not in finished.succeeded.err
+    assert any(line.startswith("✓ hello succeeded") for line in lines)
+    assert "- again skipped: condition is false" in lines
+    assert any(line.startswith("… tried waits, retry in ") and "try number 1" in line for line in lines)
+    assert lines[-1].startswith(f"run {finished.succeeded.json['run_id']} succeeded in ")
+
+
+def test_without_json_the_outputs_are_printed_as_yaml(project: Project) -> None:
+    done = project("run", "greet.yaml", "--quiet", "-i", "who=no: body", "-i", "times=2")
+    assert (done.code, done.out) == (0, "greeting: 'Hello, no: body!'\ntries: 2\n")
+
+
+def test_a_failed_run_exits_with_1_and_names_step_cause_and_the_command_that_goes_on(finished: Finished) -> None:
+    done = finished.failed
+    assert (done.code, done.out) == (1, "")
+    assert "failed in step `second`" in done.err
+    assert "error[ORC701]" in done.err
+    assert "not mended yet" in done.err
+    assert "orchestrator resume " in done.err
+
+
+def test_a_failed_run_can_be_resumed_and_repeats_nothing_that_succeeded(project: Project) -> None:
+    failed = project("run", "broken.yaml", "--json")
+    assert failed.code == 1
+    assert failed.json["state"] == "failed"
+    assert failed.json["error"]["step"] == "second"
+    (project.directory / "mended").touch()
+    resumed = project("resume", "last", "--json")
+    assert resumed.code == 0, resumed.err
+    assert resumed.json["run_id"] == failed.json["run_id"]
+    assert resumed.json["outputs"] == {"second": "mended"}
+    events = project("events", "last", "--json").lines
+    started = [event["path"] for event in events if event["type"] == "step.started"]
+    assert started == ["first", "second", "second"]
+    again = project("resume", "last")
+    assert again.code == 1
+    assert "error[ORC804]" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["wrong.yaml"], "error[ORC301]"),
+        (["missing.yaml"], "error[ORC100]"),
+        (["greet.yaml", "-i", "times=many"], "times"),
+        (["greet.yaml", "-i", "times"], "-i name=value"),
+        (["greet.yaml", "-i", "whom=Ada"], "error[ORC602]"),
+        (["greet.yaml", "--inputs", "missing.json"], "missing.json"),
+        (["greet.yaml", "--tools", "no_such_module"], "error[ORC903]"),
+        (["greet.yaml", "--max-parallel", "0"], "--max-parallel"),
+        (["greet.yaml", "--bogus"], "--bogus"),
+    ],
+)
+def test_what_was_asked_wrongly_exits_with_2_and_starts_nothing(project: Project, words: list[str], said: str) -> None:
+    done = project("run", *words)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert said in done.err
+    assert project("runs", "--json").json == []
+
+
+def test_with_json_a_run_that_does_not_start_still_prints_one_object(project: Project) -> None:
+    done = project("run", "wrong.yaml", "--json")
+    assert done.code == 2
+    assert (done.json["run_id"], done.json["state"]) == (None, None)
+    assert [problem["code"] for problem in done.json["error"]["diagnostics"]][:1] == ["ORC301"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [("json", json.dumps({"who": "no", "times": 2})), ("yaml", "# people\nwho: no\ntimes: 2\n")],
+)
+def test_inputs_come_from_a_file_or_from_stdin(project: Project, suffix: str, text: str) -> None:
+    (project.directory / f"inputs.{suffix}").write_text(text)
+    from_file = project("run", "greet.yaml", "--json", "-q", "--inputs", f"inputs.{suffix}")
+    from_stdin = project("run", "greet.yaml", "--json", "-q", "--inputs", "-", "-i", "times=1", input=text)
+    assert from_file.json["outputs"]["greeting"] == from_stdin.json["outputs"]["greeting"] == "Hello, no!"
+
+
+def test_an_inputs_file_that_is_no_mapping_is_refused(project: Project) -> None:
+    done = project("run", "greet.yaml", "--inputs", "-", input="[1, 2]")
+    assert done.code == 2
+    assert "must hold a mapping" in done.err
+
+
+def test_a_detached_run_prints_its_id_once_it_is_recorded_and_goes_on_alone(project: Project) -> None:
+    os.mkfifo(project.directory / "fifo")
+    run_id = project.detach("gate.yaml")
+    assert project("status", run_id, "--json").json["state"] == "running"
+    (project.directory / "fifo").write_text("open")
+    done = project("status", run_id, "--watch", "--json")
+    assert (done.code, done.json["state"]) == (0, "succeeded")
+    log = project.directory / ".orchestrator" / "logs" / f"{run_id}.log"
+    assert "after: open" in log.read_text()
+
+
+def test_a_detached_run_that_cannot_start_says_why(project: Project) -> None:
+    done = project("run", "greet.yaml", "--detach", "-i", "whom=Ada")
+    assert (done.code, done.out) == (2, "")
+    assert "error[ORC602]" in done.err
+    assert list((project.directory / ".orchestrator" / "logs").iterdir()) == []
+
+
+def test_ctrl_c_cancels_in_good_order_and_says_how_to_go_on(project: Project) -> None:
+    with project.start("run", "hang.yaml", "--json", "--tools", "tools.py") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("✓ first")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    data = json.loads(out)
+    assert data["state"] == "cancelled"
+    assert f"orchestrator resume {data['run_id']}" in err
+    assert project("status", "last", "--json").json["counts"]["cancelled"] == 1
+
+
+def test_a_run_paused_by_another_process_ends_its_owner_with_3(project: Project) -> None:
+    os.mkfifo(project.directory / "fifo")
+    with project.start("run", "gate.yaml") as process:
+        run_id = ""
+        while not run_id:
+            listed = project("runs", "--json").json
+            run_id = listed[0]["run_id"] if listed else ""
+        project.until(run_id, lambda event: event["type"] == "step.progress")
+        with project.start("pause", run_id) as pausing:
+            project.until(run_id, lambda event: event["type"] == "run.paused")
+            (project.directory / "fifo").write_text("open")
+            pausing.communicate(timeout=30)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 3, err
+    assert out == ""
+    assert f"orchestrator resume {run_id}" in err
+    resumed = project("resume", run_id)
+    assert (resumed.code, resumed.out) == (0, "after: open\n")
+
+
+def test_cancel_from_another_process_ends_its_owner_with_1(project: Project) -> None:
+    run_id = project.detach("hang.yaml")
+    project.until(run_id, lambda event: event["type"] == "step.progress")
+    active = project("status", run_id)
+    assert "page 4 of 10" in active.out
+    assert "40%" in active.out
+    done = project("cancel", run_id, "--reason", "enough", "--json")
+    assert done.code == 0
+    assert done.json["state"] == "cancelled"
+    events = project("events", run_id, "--json").lines
+    assert events[-1]["type"] == "run.cancelled"
+    assert events[-1]["data"]["reason"] == "enough"
+
+
+def test_the_store_option_and_its_variable_name_the_same_store(project: Project, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/elsewhere.db"
+    run = project("run", "greet.yaml", "-q", "--json", "--store", url)
+    listed = project("runs", "--json", env={"ORCHESTRATOR_STORE": url})
+    assert [status["run_id"] for status in listed.json] == [run.json["run_id"]]
+    assert not (project.directory / ".orchestrator" / "runs.db").exists()

@@ -1,0 +1,142 @@
+"""What a person sees on a terminal: the live table, colour, and Ctrl-C."""
+
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+
+import pytest
+
+from tests.cli.conftest import Project
+
+ESCAPES = re.compile(r"\033(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9])")
+
+
+class Terminal:
+    """A process whose stderr (and stdout, if asked) is a terminal of 100 columns and 30 lines."""
+
+    def __init__(self, project: Project, *words: str, stdout: bool = False, **environment: str) -> None:
+        self.master, slave = pty.openpty()
+        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        self.process = subprocess.Popen(
+            project.argv(*words),
+            cwd=project.directory,
+            env=project.environment(**environment),
+            stdin=slave,
+            stdout=slave if stdout else subprocess.PIPE,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: ioctl(2, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self.raw = ""
+
+    def read_until(self, text: str | None) -> str:
+        """Read until the text (without escapes) has been shown, or to the end."""
+        while text is None or text not in ESCAPES.sub("", self.raw):
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # the other side is closed
+                data = b""
+            if not data:
+                assert text is None, self.raw
+                break
+            self.raw += data.decode(errors="replace")
+        return ESCAPES.sub("", self.raw)
+
+    def interrupt(self) -> None:
+        os.write(self.master, b"\x03")
+
+
+@contextmanager
+def terminal(project: Project, *words: str, stdout: bool = False, **environment: str) -> Iterator[Terminal]:
+    shown = Terminal(project, *words, stdout=stdout, **environment)
+    try:
+        yield shown
+    finally:
+        if shown.process.poll() is None:
+            os.killpg(shown.process.pid, signal.SIGKILL)
+        shown.process.communicate()
+        os.close(shown.master)
+
+
+def test_a_live_table_shows_steps_progress_and_messages_and_leaves_stdout_to_data(project: Project) -> None:
+    with terminal(project, "run", "hang.yaml") as shown:
+        text = shown.read_until("40% page 4 of 10")
+        assert "1 of 2 steps" in text
+        assert "\033[?25l" in shown.raw  # the cursor is hidden while the table moves
+        assert "\033[32m" in shown.raw
+        shown.interrupt()
+        text = shown.read_until(None)
+        out, _ = shown.process.communicate(timeout=30)
+    assert "press Ctrl-C again to stop at once" in text
+    assert "cancelled by Ctrl-C" in text
+    assert "orchestrator resume" in text
+    assert shown.raw.rindex("\033[?25h") > shown.raw.rindex("\033[?25l")
+    assert shown.process.returncode == 130
+    assert out == b""
+
+
+def test_a_second_ctrl_c_stops_at_once_and_the_run_can_be_resumed(project: Project) -> None:
+    stubborn = (
+        "import asyncio\nimport orchestrator as orc\n"
+        "@orc.tool\n"
+        "async def stubborn(context: orc.ToolContext) -> str:\n"
+        "    'Refuse to be cancelled.'\n"
+        "    while True:\n"
+        "        try:\n"
+        "            context.progress(0.5, 'at work')\n"
+        "            await asyncio.Event().wait()\n"
+        "        except asyncio.CancelledError:\n"
+        "            context.log('not yet')\n"
+    )
+    (project.directory / "tools.py").write_text(stubborn)
+    (project.directory / "stubborn.yaml").write_text("steps:\n  - id: only\n    tool: stubborn\n")
+    with terminal(project, "run", "stubborn.yaml") as shown:
+        shown.read_until("50% at work")
+        shown.interrupt()
+        shown.read_until("press Ctrl-C again")
+        shown.interrupt()
+        shown.read_until(None)
+        assert shown.process.wait(timeout=30) == 130
+    assert project("status", "last", "--json").json["state"] == "interrupted"
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])
+def test_colour_is_for_terminals_and_no_color_is_respected(project: Project, variable: str, coloured: bool) -> None:
+    with terminal(project, "check", "wrong.yaml", stdout=True, NO_COLOR=variable) as shown:
+        text = shown.read_until(None)
+        assert shown.process.wait(timeout=30) == 1
+    assert "error[ORC301]" in text
+    assert ("\033[" in shown.raw) is coloured
+
+
+def test_the_table_of_a_large_run_shows_active_steps_and_counts(project: Project) -> None:
+    steps = "".join(f"  - {{id: s{n}, tool: echo, parameters: {{value: x}}}}\n" for n in range(60))
+    wide = (
+        f"steps:\n{steps}  - id: forever\n    tool: hang\n    dependencies: [{', '.join(f's{n}' for n in range(60))}]\n"
+    )
+    (project.directory / "wide.yaml").write_text(wide)
+    with terminal(project, "run", "wide.yaml") as shown:
+        shown.read_until("40% page 4 of 10")
+        last_frame = ESCAPES.sub("", shown.raw.split("60 of 61 steps")[-1])
+        assert "s59" not in last_frame
+        assert "forever" in last_frame
+        shown.interrupt()
+        shown.read_until(None)
+
+
+def test_tools_cannot_steer_the_terminal(project: Project) -> None:
+    evil = "import orchestrator as orc\n@orc.tool\ndef evil() -> str:\n    'x'\n    raise ValueError('\\033[2Jgone')\n"
+    (project.directory / "tools.py").write_text(evil)
+    (project.directory / "evil.yaml").write_text("steps:\n  - id: only\n    tool: evil\n")
+    with terminal(project, "run", "evil.yaml") as shown:
+        text = shown.read_until(None)
+    assert "gone" in text
+    assert "\033[2J" not in shown.raw

@@ -73,6 +73,10 @@ class Scalar(_Placed):
         last_place = self.layout.position(last)
         return Span(first_place, Position(last_place.line, last_place.column + width))
 
+    def raw_offset(self, offset: int) -> int:
+        """Return the offset in the layout's text of the character at `offset` of `text`."""
+        return self._source(offset)
+
     def _source(self, offset: int) -> int:
         if self._offsets is None:
             raw = self.layout.text[self.start : self.end]

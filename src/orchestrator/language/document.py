@@ -1,0 +1,129 @@
+"""Reads a pipeline from a file, a text or a mapping: its tree, its spec, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.diagnostics import Diagnostic, Source, Span, sort
+from orchestrator.language.layout import Layout
+from orchestrator.language.nodes import Mapping
+from orchestrator.language.reader import MAX_CHARACTERS, read_tree
+from orchestrator.language.sections import Sections
+from orchestrator.language.spec import PipelineSpec
+from orchestrator.language.writer import write_yaml
+
+_SUFFIXES = (".yaml", ".yml")
+_MAX_BYTES = 4 * MAX_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A pipeline as it was read.
+
+    `root` is the tree as written, None if there is none to speak of. `spec` is always there and holds all that could
+    be used: a key with a mistake is reported once and left out, a step without id has the id "".
+    `partial` says that a syntax error lost something, so that what seems missing may not be the user's mistake.
+    """
+
+    source: Source
+    root: Mapping | None
+    spec: PipelineSpec
+    diagnostics: tuple[Diagnostic, ...]
+    partial: bool = False
+
+
+def read(source: str | Path | MappingABC[str, Any], *, name: str | None = None) -> Document:
+    """Read a pipeline. Never raises for wrong content: mistakes are in `diagnostics`.
+
+    Args:
+        source: a path; or a text, taken for a path if it names a file or ends in `.yaml` or `.yml`, and for YAML
+            otherwise; or a mapping.
+        name: the name of the source in diagnostics. Default: the path, `<text>` or `<mapping>`.
+    """
+    if isinstance(source, MappingABC):
+        try:
+            text = write_yaml(source)
+        except ValueError as error:
+            return _failed(name or "<mapping>", f"the pipeline is not JSON data: {error}", "use JSON types only")
+        return read_text(text, name=name or "<mapping>")
+    path = source if isinstance(source, Path) else _as_path(source)
+    if path is None:
+        return read_text(str(source), name=name or "<text>")
+    return _read_file(path, name or str(source))
+
+
+def read_text(text: str, *, name: str = "<text>", default_id: str | None = None) -> Document:
+    """Read a pipeline from YAML text. `default_id` is its id if it names none."""
+    source = Source.of(name, text.removeprefix("\ufeff"))
+    reading = read_tree(source)
+    if reading.root is None:
+        spec = PipelineSpec(id=default_id)
+        spec.at(Mapping({}, 0, 0, Layout(source.text)))
+        return Document(source, None, spec, tuple(sort(reading.diagnostics)), partial=True)
+    sections = Sections(source, partial=reading.partial)
+    spec = sections.pipeline(reading.root)
+    if spec.id is None and default_id:
+        node = spec.node
+        spec = spec.model_copy(update={"id": default_id})
+        spec.at(node)
+    diagnostics = tuple(sort([*reading.diagnostics, *sections.diagnostics]))
+    return Document(source, reading.root, spec, diagnostics, reading.partial)
+
+
+def _as_path(text: str) -> Path | None:
+    if "\n" in text or "\0" in text or len(text) > 4096:
+        return None
+    path = Path(text)
+    if text.lower().endswith(_SUFFIXES):
+        return path
+    try:
+        if text.strip() and path.exists():
+            return path
+    except OSError:
+        return None
+    return None if not text.strip() or ": " in text or text.rstrip().endswith(":") or text[0] in "[{-#&*!" else path
+
+
+def _read_file(path: Path, name: str) -> Document:
+    try:
+        if path.is_dir():
+            return _failed(name, f"`{name}` is a directory, not a pipeline file", "name a file in it")
+        if path.stat().st_size > _MAX_BYTES:
+            limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
+            help = "put large data into a file that a step reads"
+            return _failed(name, f"`{name}` is larger than {limit}", help, code="ORC105")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return _failed(
+            name, f"there is no file `{name}`", "check the path; relative paths start at the current directory"
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "the path is not valid"
+        return _failed(name, f"`{name}` cannot be read: {reason}", "check the path and its permissions")
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return _failed(name, f"`{name}` is encoded as UTF-16", "save it as UTF-8")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = content.decode("utf-8", errors="replace")
+        place = len(content[: error.start].decode("utf-8", errors="replace"))
+        source = Source.of(name, text if b"\0" not in content[:4096] else "")
+        span = Layout(source.text).span(place, place + 1) if source.text else Span.at(1, 1)
+        what = "is not a text file" if b"\0" in content[:4096] else "is not UTF-8 text"
+        return _failed(name, f"`{name}` {what}", "save it as UTF-8", source=source, span=span)
+    default_id = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_-") or None
+    return read_text(text, name=name, default_id=default_id)
+
+
+def _failed(
+    name: str, message: str, help: str, *, code: str = "ORC100", source: Source | None = None, span: Span | None = None
+) -> Document:
+    source = source or Source.of(name, "")
+    spec = PipelineSpec()
+    spec.at(Mapping({}, 0, 0, Layout(source.text)))
+    diagnostic = Diagnostic(code, message, source, span or Span.at(1, 1), help=help)
+    return Document(source, None, spec, (diagnostic,), partial=True)

@@ -1,0 +1,285 @@
+"""Says in plain words what the models refuse: which key, what was expected, what stands there, how to mend it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, get_args
+
+from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, suggest
+from orchestrator.language import spec, spellings
+from orchestrator.language.durations import FORMS, parse_duration
+from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.values import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel, ValidationError
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+
+_FIELD_EXPECTED = {
+    "retry": "a number of attempts or a mapping such as `{max_attempts: 3, delay: 2s}`",
+    "on_failure": "`fail`, `continue`, the id of a later step, or `{value: ...}`",
+    "condition": "an expression or true/false",
+    "dependencies": "a list of step ids",
+    "on": "a list of error codes",
+}
+
+_ALIASES: dict[str, dict[str, str]] = {
+    "PipelineSpec": spellings.PIPELINE_KEYS,
+    "StepSpec": spellings.STEP_KEYS,
+    "InputSpec": spellings.INPUT_KEYS,
+    "OutputSpec": spellings.OUTPUT_KEYS,
+    "RetrySpec": spellings.RETRY_KEYS,
+    "DefaultsSpec": spellings.DEFAULTS_KEYS,
+}
+
+# What people write for a key when they know another tool.
+_MEANT = {
+    "tasks": "steps",
+    "jobs": "steps",
+    "stages": "steps",
+    "nodes": "steps",
+    "uses": "tool",
+    "type": "tool",
+    "function": "action",
+    "method": "action",
+    "input": "parameters",
+    "inputs": "parameters",
+    "prompt": "parameters",
+    "title": "name",
+    "results": "outputs",
+    "returns": "outputs",
+    "after": "dependencies",
+    "requires": "dependencies",
+    "fallback": "on_failure",
+    "error_handling": "on_failure",
+    "env": "inputs",
+    "values": "enum",
+    "regex": "pattern",
+}
+
+
+def refused(error: ValidationError, node: Mapping, model: type[BaseModel], what: str, source: Source) -> Refusal:
+    """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`"."""
+    refusal = Refusal(source)
+    seen: set[tuple[int | str, ...]] = set()
+    for entry in error.errors(include_url=False):
+        path, key, value = _place(node, entry["loc"])
+        if path in seen:  # the members of a union each complain
+            continue
+        seen.add(path)
+        owner = _model_at(model, entry["loc"][: max(len(path) - 1, 0)])
+        refusal.add(entry, path, key, value, node, owner, what)
+    return refusal
+
+
+class Refusal:
+    """The diagnostics for what was refused, and the paths of the keys to leave out so that the rest can be used."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.diagnostics: list[Diagnostic] = []
+        self.paths: list[tuple[int | str, ...]] = []
+        self.missing: list[str] = []
+
+    def add(
+        self,
+        entry: Any,
+        path: tuple[int | str, ...],
+        key: Scalar | None,
+        value: Node | None,
+        node: Mapping,
+        owner: type[BaseModel],
+        what: str,
+    ) -> None:
+        """Add one complaint of the model."""
+        kind: str = entry["type"]
+        if kind == "missing":
+            name = str(entry["loc"][-1])
+            self.missing.append(name)
+            self.diagnostics.append(missing_key(self.source, node, name, what))
+            return
+        self.paths.append(path)
+        if kind == "extra_forbidden" and key is not None:
+            self.diagnostics.append(unknown_key(self.source, key, owner, what))
+            return
+        name = spellings.written(key) if key is not None else str(path[-1] if path else "")
+        if isinstance(path[-1] if path else None, int):
+            name = f"{name}` item {int(path[-1]) + 1} `".strip(" `") if path else name
+        span = value.span if value is not None else node.span
+        code, expected, help = _complaint(kind, entry, path, owner)
+        given = plain(value) if value is not None else entry["input"]
+        message = f"`{name}` must be {expected}, not {shown(given)}"
+        if given is None:
+            message = f"`{name}` has no value; it must be {expected}"
+            span = key.span if key is not None else span
+        elif code == "ORC206":
+            message = f"`{name}` is no duration: {_reason(given)}"
+        self.diagnostics.append(
+            Diagnostic(code, message, self.source, _one_line(span), label=f"expected {expected}", help=help)
+        )
+
+
+def _complaint(
+    kind: str, entry: Any, path: tuple[int | str, ...], owner: type[BaseModel]
+) -> tuple[str, str, str | None]:
+    """Return code, what was expected, and help."""
+    context = entry.get("ctx") or {}
+    field = str(path[-1]) if path else ""
+    if kind == "value_error":
+        return "ORC206", FORMS, f"write {FORMS}"
+    if kind == "literal_error":
+        info = owner.model_fields.get(field)
+        words = _words(info.annotation) if info else []
+        near = suggest(str(entry["input"]), words)
+        return (
+            "ORC205",
+            "one of " + ", ".join(f"`{word}`" for word in words),
+            f"did you mean `{near}`?" if near else None,
+        )
+    if kind == "greater_than_equal":
+        number = "a whole number" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
+        return "ORC205", f"{number} of at least {context.get('ge')}", None
+    if kind == "less_than_equal":
+        return "ORC205", f"a number of at most {context.get('le')}", None
+    if kind == "too_short":
+        return "ORC205", "a list with at least one item", None
+    if field in _FIELD_EXPECTED:
+        return "ORC202", _FIELD_EXPECTED[field], None
+    expected = _EXPECTED.get(kind, "another value")
+    if kind.startswith("int") and field == "max_attempts":
+        expected = "a whole number of at least 1"
+    help = None
+    if kind == "string_type" and isinstance(entry["input"], bool | int | float):
+        help = f'put it in quotes if text is meant: "{json.dumps(entry["input"])}"'
+    return "ORC202", expected, help
+
+
+def _reason(value: Any) -> str:
+    try:
+        parse_duration(value)
+    except ValueError as error:
+        return str(error)
+    return "it is not understood"
+
+
+def _words(annotation: Any) -> list[str]:
+    found: list[str] = []
+    for argument in get_args(annotation):
+        if isinstance(argument, str):
+            found.append(argument)
+        else:
+            found += _words(argument)
+    return found
+
+
+def _place(node: Mapping, path: Iterable[int | str]) -> tuple[tuple[int | str, ...], Scalar | None, Node | None]:
+    """Follow a path into the tree as far as it goes: the path gone, the last key, and the node there."""
+    gone: list[int | str] = []
+    key: Scalar | None = None
+    here: Node | None = node
+    for part in path:
+        if isinstance(here, Mapping) and str(part) in here.table:
+            entry = here.table[str(part)]
+            key, here = entry.key, entry.value
+        elif isinstance(here, Sequence) and isinstance(part, int) and part < len(here.items):
+            here = here.items[part]
+        else:
+            break
+        gone.append(part)
+    return tuple(gone), key, here
+
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "retry": spec.RetrySpec,
+    "on_failure": spec.OnFailureSpec,
+    "defaults": spec.DefaultsSpec,
+    "items": spec.InputSpec,
+}
+
+
+def _model_at(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseModel]:
+    for part in path:
+        model = _PARTS.get(str(part), model)
+    return model
+
+
+def unknown_key(source: Source, key: Scalar, model: type[BaseModel], what: str) -> Diagnostic:
+    """A key that is not part of the language here, with the nearest one that is."""
+    allowed = [name for name in model.model_fields if name not in _hidden(model)]
+    aliases = _ALIASES.get(model.__name__, {})
+    written = spellings.written(key)
+    meant = _MEANT.get(written)
+    near = suggest(written, [*allowed, *aliases]) or (meant if meant in allowed else None)
+    near = aliases.get(near, near) if near else None
+    if near:
+        help = f"did you mean `{near}`?"
+    else:
+        help = "allowed here: " + ", ".join(f"`{name}`" for name in allowed)
+    return Diagnostic(
+        "ORC201",
+        f"{what} has no key `{written}`",
+        source,
+        key.span,
+        label="unknown key",
+        help=help,
+        fix=Fix(key.span, near) if near else None,
+    )
+
+
+def _hidden(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset({"kind", "target"}) if model is spec.OnFailureSpec else frozenset()
+
+
+def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnostic:
+    """A key that must be there."""
+    entries = node.entries
+    span = entries[0].key.span if entries else _one_line(node.span)
+    examples = {"id": "add `id:` with a short name, for example `id: fetch`", "value": "add `value:` with a template"}
+    return Diagnostic(
+        "ORC203",
+        f"{what} has no `{name}`",
+        source,
+        span,
+        label=f"`{name}` is missing",
+        help=examples.get(name, f"add `{name}:`"),
+    )
+
+
+def clash(source: Source, found: spellings.Clash, what: str) -> Diagnostic:
+    """Two spellings of one thing in one place."""
+    first, second = spellings.written(found.first), spellings.written(found.second)
+    if first == second:
+        message, help = f"`{first}` is written twice in {what}", "remove one of the two"
+    else:
+        message = f"`{first}` and `{second}` mean the same in {what}"
+        help = f"keep one of the two; `{found.canonical}` is the usual spelling"
+    return Diagnostic(
+        "ORC207",
+        message,
+        source,
+        found.second.span,
+        label=f"the same as `{first}`",
+        help=help,
+        related=(Related("first written here", source, found.first.span),),
+    )
+
+
+def _one_line(span: Span) -> Span:
+    """Point to the beginning of what spans several lines."""
+    if span.end.line == span.start.line:
+        return span
+    return Span.at(span.start.line, span.start.column)

@@ -1,0 +1,226 @@
+"""Checks one value against an input's declaration, in plain words. Used for defaults and for the inputs of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.language.spec import InputSpec, InputType
+
+_WORDS: dict[str, str] = {
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "file": "the path of a file",
+}
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+LIMITS: dict[str, frozenset[str]] = {
+    "minimum": frozenset({"integer", "number"}),
+    "maximum": frozenset({"integer", "number"}),
+    "min_length": frozenset({"string", "array", "file"}),
+    "max_length": frozenset({"string", "array", "file"}),
+    "pattern": frozenset({"string", "file"}),
+    "items": frozenset({"array"}),
+    "properties": frozenset({"object"}),
+}
+"""The types of input for which each limit has a meaning."""
+
+
+def type_name(value: Any) -> str:
+    """Return the language's word for the type of a JSON value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, dict) else "array"
+
+
+def shown(value: Any) -> str:
+    """Return a short form of a value for a message: `the string "three"`, `the number 5`, `a list`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        return f'the string "{text if len(text) <= 40 else text[:37] + "..."}"'
+    return "an object" if isinstance(value, dict) else "a list"
+
+
+def inferred_type(spec: InputSpec) -> InputType | None:
+    """Return the type that an input without `type` has by its default, allowed values or limits; None: any."""
+    samples = [spec.default] if spec.default is not None else list(spec.enum or ())
+    names = {type_name(sample) for sample in samples if sample is not None}
+    if names == {"integer", "number"}:
+        return "number"
+    if len(names) == 1:
+        return names.pop()  # type: ignore[return-value]  # the words of `type_name` are those of InputType
+    given = {name for name in LIMITS if getattr(spec, name) is not None}
+    if "properties" in given:
+        return "object"
+    if "items" in given:
+        return "array"
+    if "pattern" in given:
+        return "string"
+    return "number" if given & {"minimum", "maximum"} else None
+
+
+def problems(spec: InputSpec, value: Any) -> list[str]:
+    """Return what is wrong with `value`, one plain sentence each; empty if it fits."""
+    return list(_problems(spec, value, ""))
+
+
+def _problems(spec: InputSpec, value: Any, path: str) -> Iterator[str]:
+    subject = f"`{path}`" if path else "it"
+    if value is None:
+        if spec.required and spec.type is not None:
+            yield f"{subject} must be {_WORDS[spec.type]}, not null"
+        return
+    if spec.type is not None and not _is(spec.type, value):
+        yield f"{subject} must be {_WORDS[spec.type]}, not {shown(value)}"
+        return
+    if spec.enum is not None and not any(_same(value, allowed) for allowed in spec.enum):
+        listed = ", ".join(json.dumps(allowed, ensure_ascii=False) for allowed in spec.enum)
+        yield f"{subject} must be one of {listed}, not {shown(value)}"
+    yield from _limits(spec, value, subject)
+    if spec.items is not None and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _problems(spec.items, item, f"{path}[{index}]")
+    if spec.properties is not None and isinstance(value, dict):
+        for name, part in spec.properties.items():
+            inner = f"{path}.{name}" if path else name
+            if name in value:
+                yield from _problems(part, value[name], inner)
+            elif part.required:
+                yield f"`{inner}` is missing"
+
+
+def _limits(spec: InputSpec, value: Any, subject: str) -> Iterator[str]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if spec.minimum is not None and value < spec.minimum:
+            yield f"{subject} must be at least {spec.minimum:g}, not {value}"
+        if spec.maximum is not None and value > spec.maximum:
+            yield f"{subject} must be at most {spec.maximum:g}, not {value}"
+    if isinstance(value, str | list):
+        unit = "characters" if isinstance(value, str) else "items"
+        if spec.min_length is not None and len(value) < spec.min_length:
+            yield f"{subject} must have at least {spec.min_length} {unit}, and has {len(value)}"
+        if spec.max_length is not None and len(value) > spec.max_length:
+            yield f"{subject} must have at most {spec.max_length} {unit}, and has {len(value)}"
+    if spec.pattern is not None and isinstance(value, str):
+        expression = _compiled(spec.pattern)
+        if expression is not None and not expression.search(value):
+            yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return None
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Return why a pattern is no regular expression, or None if it is one."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return str(error)
+    except (OverflowError, RecursionError):
+        return "it is too large"
+    return None
+
+
+def _is(type: InputType, value: Any) -> bool:
+    match type:
+        case "string" | "file":
+            return isinstance(value, str)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        case "boolean":
+            return isinstance(value, bool)
+        case "array":
+            return isinstance(value, list)
+        case "object":
+            return isinstance(value, dict)
+
+
+def _same(left: Any, right: Any) -> bool:
+    """JSON equality: `1` and `true` differ, `1` and `1.0` do not."""
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def filled(spec: InputSpec, value: Any) -> Any:
+    """Return the value with the defaults of missing properties put in, at every depth."""
+    if isinstance(value, dict) and spec.properties:
+        complete = dict(value)
+        for name, part in spec.properties.items():
+            if name in complete:
+                complete[name] = filled(part, complete[name])
+            elif part.has_default:
+                complete[name] = filled(part, part.default)
+        return complete
+    if isinstance(value, list) and spec.items is not None:
+        return [filled(spec.items, item) for item in value]
+    return value
+
+
+def parse_text(spec: InputSpec, text: str) -> Any:
+    """Convert a text to the declared type.
+
+    An input of any type takes JSON where the text is JSON, and the text itself otherwise.
+
+    Raises:
+        ValueError: the text cannot be such a value; the message says why in plain words.
+    """
+    if spec.type in ("string", "file"):
+        return text
+    bare = text.strip()
+    if spec.type == "boolean":
+        if bare.lower() in _TRUE | _FALSE:
+            return bare.lower() in _TRUE
+        raise ValueError(f"it must be true or false, not {shown(text)}")
+    if bare == "null" and not spec.required:
+        return None
+    try:
+        value = json.loads(bare, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        if spec.type is None:
+            return text
+        raise ValueError(_expected(spec.type, text)) from None
+    if spec.type == "integer" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if spec.type is not None and not _is(spec.type, value):
+        raise ValueError(_expected(spec.type, text))
+    return value
+
+
+def _expected(type: InputType, text: str) -> str:
+    form = {"array": ', written as JSON: `["a", "b"]`', "object": ', written as JSON: `{"key": "value"}`'}.get(type, "")
+    return f"it must be {_WORDS[type]}{form}, not {shown(text)}"
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON number")

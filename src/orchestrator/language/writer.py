@@ -1,0 +1,75 @@
+"""Writes a Python mapping as YAML text, so that a pipeline built in code has places for its diagnostics too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from orchestrator.language.scalars import is_not_json, is_plain_text
+
+_MOST_LEVELS = 100
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen when imported
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> yaml.Node:
+    style = None
+    if "\n" in text and text.strip() and text.isprintable() is False and "\t" not in text:
+        style = "|"
+    elif not is_plain_text(text) or is_not_json(text):
+        style = '"'
+    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
+
+
+def _represent_number(dumper: Any, number: float) -> yaml.Node:
+    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:float", repr(number))
+    return node
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(float, _represent_number)
+
+
+def write_yaml(mapping: Mapping[str, Any]) -> str:
+    """Return the mapping as YAML.
+
+    Raises:
+        ValueError: something in it is not JSON data; the message names its path.
+    """
+    data = _checked(mapping, "", 0)
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1)
+    return text
+
+
+def _checked(value: Any, path: str, level: int) -> Any:
+    if level > _MOST_LEVELS:
+        raise ValueError(f"`{path[:60]}...` nests deeper than {_MOST_LEVELS} levels")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"`{path}` is {value}, a number that JSON cannot hold")
+        return float(value)
+    if isinstance(value, Mapping):
+        entries = {}
+        for key, item in value.items():
+            if not isinstance(key, str | int | float):
+                raise ValueError(f"a key of `{path or 'the pipeline'}` is not text")
+            entries[str(key)] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)
+        return entries
+    if isinstance(value, list | tuple):
+        return [_checked(item, f"{path}[{index}]", level + 1) for index, item in enumerate(value)]
+    raise ValueError(
+        f"`{path}` is a Python {type(value).__name__}, and not text, a number, true/false, a list or a mapping"
+    )

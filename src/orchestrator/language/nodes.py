@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.diagnostics import Position, Span
-from orchestrator.language.layout import Layout
 from orchestrator.language.positions import source_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.language.layout import Layout
 
 
 class _Placed:

@@ -119,6 +119,8 @@ class Refusal:
         name = spellings.written(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):
             name = f"{name}` item {int(path[-1]) + 1} `".strip(" `") if path else name
+        if type(key) is Scalar and key.style == "synthetic" and len(path) > 1:  # inside a short form: `retry: 0`
+            name = str(path[-2])
         span = value.span if value is not None else node.span
         code, expected, help = _complaint(kind, entry, path, owner)
         given = plain(value) if value is not None else entry["input"]

@@ -76,7 +76,7 @@ def _with_continuation(text: str, start: int, last: int) -> int:
         following = next_line(text, last)
         if following >= len(text) or indentation(text, following) <= indent or _KEY_LINE.match(text, following):
             break
-        if LINE_BREAK.match(text, following) or text[following:].startswith("\t"):
+        if LINE_BREAK.match(text, following) or text.startswith("\t", following):
             break
         last = value_end(text, following)
     return last

@@ -43,9 +43,10 @@ def read_tree(source: Source) -> Reading:
     text = source.text
     if len(text) > MAX_CHARACTERS:
         return Reading(None, [_too_large(source)], partial=True)
-    diagnostics, text = _unreadable_characters(source)
-    if text is None:
+    diagnostics, readable = _unreadable_characters(source)
+    if readable is None:
         return Reading(None, diagnostics, partial=True)
+    text = readable
     edits: list[Edit] = []
     read = 0
     partial = bool(diagnostics)

@@ -94,7 +94,7 @@ class Sections:
 
     def _steps(self, entries: dict[str, Entry], root: Mapping) -> list[StepSpec]:
         entry = entries.get("steps")
-        section = entry.value if entry else None
+        section: Node | None = entry.value if entry else None
         if isinstance(section, Mapping):
             section, clashes = spellings.steps_of_mapping(section)
             self.diagnostics += [problems.clash(self.source, clash, "a step") for clash in clashes]
@@ -151,7 +151,7 @@ class Sections:
                         self.diagnostics.append(diagnostic)
                 for path in sorted(refusal.paths, key=lambda path: [str(part) for part in path], reverse=True):
                     node = _without(node, path)
-                data = {**plain(node), **{name: "" for name in refusal.missing}}
+                data = {**plain(node), **dict.fromkeys(refusal.missing, "")}
                 if refusal.missing:
                     return self._with_missing(model, node, data)
             else:

@@ -5,13 +5,15 @@ The models describe the canonical form. Other spellings and short forms become i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from orchestrator.language import values
 from orchestrator.language.durations import parse_duration
-from orchestrator.language.nodes import Mapping
+
+if TYPE_CHECKING:
+    from orchestrator.language.nodes import Mapping
 
 InputType = Literal["string", "integer", "number", "boolean", "array", "object", "file"]
 

@@ -1,4 +1,4 @@
-"""Explains why a text is not YAML, in words for people who do not know YAML's grammar, and repairs it for reading on."""
+"""Explains why a text is not YAML, in words for people who do not know the grammar, and repairs it for reading on."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def explain(text: str, error: Any, tree: Tree) -> Mistake:
     context: int | None = error.context_mark.index if error.context_mark else None
     start = line_start(text, at)
     before = text[start:at]
-    if not before.strip(" ") and text[at : at + 1] == "\t" or "tab character" in problem:
+    if (not before.strip(" ") and text[at : at + 1] == "\t") or "tab character" in problem:
         return tab_mistake(text, at)
     if text[at - 1 : at + 1] == "{%":
         return _template(text, at - 1, in_brackets=False)

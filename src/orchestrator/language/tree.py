@@ -74,7 +74,7 @@ class _Anchored:
 if yaml.__with_libyaml__:
 
     def _events(text: str) -> Callable[[], Any]:
-        get: Callable[[], Any] = yaml.cyaml.CParser(text).get_event  # type: ignore[no-untyped-call]  # not in the stubs
+        get: Callable[[], Any] = yaml.cyaml.CParser(text).get_event  # type: ignore[attr-defined]  # the stubs leave it out
         return get
 
 else:  # pragma: no cover  # only where PyYAML was built without libyaml

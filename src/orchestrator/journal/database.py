@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateSchema
 
 from orchestrator.errors import MissingExtra, StoreUnavailable
@@ -122,6 +123,10 @@ class Database:
             raise self.unavailable(error.orig) from error
         except sqlite3.Error as error:
             raise self.unavailable(error) from error
+        except PoolTimeoutError as error:
+            raise self._problem(
+                "ORC811", f"the store {self.url} has no connection to spare", "read it from fewer threads at once"
+            ) from error
 
     def unavailable(self, error: BaseException) -> StoreUnavailable:
         """Say what the driver's error means for a person."""
@@ -214,7 +219,7 @@ def _refuse(url: str, reason: str) -> NoReturn:
     raise StoreUnavailable(
         f"the store {url} cannot be opened: {reason}",
         url=url,
-        help="write sqlite:///path/runs.db for a file, or postgresql+psycopg://user@host/database for a server",
+        help="write sqlite:///path/runs.db for a file, or postgresql://user@host/database for a server",
     )
 
 
@@ -226,7 +231,8 @@ def _without_password(url: str) -> str:
 
 def _shown(url: URL) -> str:
     query = {key: value for key, value in url.query.items() if key != "password"}
-    return url.set(query=query).render_as_string(hide_password=True)
+    kind = url.get_backend_name() if "+" in url.drivername else url.drivername
+    return url.set(drivername=kind, query=query).render_as_string(hide_password=True)
 
 
 def _unwritable(url: str, path: Path | None) -> StoreUnavailable:
@@ -380,7 +386,10 @@ def _create(database: Database) -> None:
         if present:
             raise _foreign(database.url, f"the database has other tables named {', '.join(sorted(present))}")
         metadata.create_all(connection, checkfirst=False)
-        connection.exec_driver_sql(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.exec_driver_sql(
+            f"CREATE TABLE {VERSION_TABLE} "
+            f"(version_num VARCHAR(32) NOT NULL, CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+        )
         connection.execute(sa.text(f"INSERT INTO {VERSION_TABLE} VALUES (:revision)"), {"revision": REVISIONS[-1]})  # noqa: S608
         if database.is_sqlite:
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")

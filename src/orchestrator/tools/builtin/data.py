@@ -1,0 +1,398 @@
+"""Tables: read, write and transform rows. Rows are a list of objects, or the path of a file that holds them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, TypedDict
+
+from orchestrator.tools.builtin.access import checks_paths, file_errors, permitted
+from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
+from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.definition import tool
+from orchestrator.tools.permissions import Permissions
+
+Row = dict[str, Any]
+Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
+Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default by the file's name."]
+Names = Annotated[str | list[str], "A column, or several."]
+
+_MAX_BYTES = 500_000_000
+_EXTRA = ("data",)
+
+
+class Table(TypedDict):
+    """Rows as a list of objects, the names of the columns, and the number of rows."""
+
+    rows: list[Row]
+    columns: list[str]
+    count: int
+
+
+class WrittenTable(TypedDict):
+    """The file that was written, the number of rows, and the size in bytes."""
+
+    path: str
+    count: int
+    size: int
+
+
+def _tables_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
+    tables = known.get("tables")
+    for source in tables.values() if isinstance(tables, dict) else ():
+        refusal = permissions.check_read(source, parameter="tables") if isinstance(source, str) else None
+        if refusal is not None:
+            return refusal
+    return None
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(path="read"))
+def read(
+    path: Annotated[str, "The file."],
+    context: ToolContext,
+    format: Format = None,
+    columns: Annotated[list[str] | None, "The columns to keep; default all."] = None,
+) -> Table:
+    """Read a file of rows. In CSV a column becomes numbers or booleans where that loses nothing: `007` stays text.
+
+    Example:
+        - id: sales
+          tool: data
+          action: read
+          parameters:
+            path: sales.csv
+    """
+    rows = _load(path, context, format)
+    if columns is not None:
+        _require_columns(rows, columns)
+        rows = [{name: row.get(name) for name in columns} for row in rows]
+    return _table(rows)
+
+
+@tool(primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"))
+def write(
+    rows: Rows, path: Annotated[str, "Where to write the file."], context: ToolContext, format: Format = None
+) -> WrittenTable:
+    """Write rows to a file, replacing it as a whole.
+
+    Example:
+        - id: save
+          tool: data
+          action: write
+          parameters:
+            rows: "{{ totals }}"
+            path: output/totals.csv
+    """
+    from orchestrator.tools.tables import dump
+
+    table = _load(rows, context)
+    data = dump(table, _format(path, format))
+    place = permitted(context, path, "write")
+    with file_errors("write", path):
+        write_bytes(place, data)
+    return {"path": path, "count": len(table), "size": len(data)}
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+def filter(
+    rows: Rows,
+    where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
+    context: ToolContext,
+) -> Table:
+    """Keep the rows that meet a condition; they stay as they are, in their order.
+
+    Example:
+        - id: large
+          tool: data
+          action: filter
+          parameters:
+            rows: "{{ sales }}"
+            where: amount > 100
+    """
+    from orchestrator.tools.tables import expression, polars_errors, to_frame
+
+    table = _load(rows, context)
+    condition = expression(where, "where")
+    if table:
+        with polars_errors("filter"):
+            frame = to_frame(table).with_row_index(_INDEX).filter(condition)
+        table = [table[index] for index in frame[_INDEX]]
+    return _table(table)
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+def select(
+    rows: Rows,
+    columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new names with an SQL expression for each."],
+    context: ToolContext,
+) -> Table:
+    """Choose columns, or compute new ones.
+
+    Example:
+        - id: net
+          tool: data
+          action: select
+          parameters:
+            rows: "{{ sales }}"
+            columns: {region: region, net: amount * 0.9}
+    """
+    from orchestrator.tools.tables import expression, polars_errors, to_frame, to_rows
+
+    table = _load(rows, context)
+    if isinstance(columns, list):
+        _require_columns(table, columns)
+        return _table([{name: row.get(name) for name in columns} for row in table], columns)
+    expressions = [expression(text, f"columns.{name}").alias(name) for name, text in columns.items()]
+    with polars_errors("select"):
+        return _table(to_rows(to_frame(table).select(expressions)) if table else [], list(columns))
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+def sort(
+    rows: Rows,
+    by: Names,
+    context: ToolContext,
+    descending: Annotated[bool | list[bool], "Whether the largest come first; one for all, or one for each."] = False,
+) -> Table:
+    """Sort rows by one column or several; nulls come last, equal rows keep their order.
+
+    Example:
+        - id: top
+          tool: data
+          action: sort
+          parameters:
+            rows: "{{ totals }}"
+            by: amount
+            descending: true
+    """
+    import polars as pl
+
+    from orchestrator.tools.tables import bad_data, polars_errors, to_frame
+
+    table, names = _load(rows, context), _listed(by)
+    if isinstance(descending, list) and len(descending) != len(names):
+        raise bad_data(f"`descending` has {len(descending)} values for {len(names)} columns")
+    if table:
+        with polars_errors("sort"):
+            order = pl.arg_sort_by(names, descending=descending, nulls_last=True, maintain_order=True)
+            table = [table[index] for index in to_frame(table).select(order).to_series()]
+    return _table(table)
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+def aggregate(
+    rows: Rows,
+    values: Annotated[dict[str, str], "New columns, with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
+    context: ToolContext,
+    by: Annotated[str | list[str] | None, "The columns to group by; without them all rows are one group."] = None,
+) -> Table:
+    """Compute sums, counts, means and the like for each group, in the order in which the groups first appear.
+
+    Example:
+        - id: totals
+          tool: data
+          action: aggregate
+          parameters:
+            rows: "{{ sales }}"
+            by: region
+            values: {total: SUM(amount), orders: COUNT(*)}
+    """
+    from orchestrator.tools.tables import expression, polars_errors, to_frame, to_rows
+
+    table, names = _load(rows, context), _listed(by or [])
+    expressions = [expression(text, f"values.{name}").alias(name) for name, text in values.items()]
+    if not table and names:
+        return _table([], [*names, *values])
+    with polars_errors("aggregate"):
+        frame = to_frame(table)
+        result = frame.group_by(names, maintain_order=True).agg(expressions) if names else frame.select(expressions)
+        return _table(to_rows(result), result.columns)
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(left="read", right="read"))
+def join(
+    left: Rows,
+    right: Rows,
+    context: ToolContext,
+    on: Annotated[str | list[str] | None, "The columns that must be equal (none for `how: cross`)."] = None,
+    how: Annotated[Literal["inner", "left", "full", "semi", "anti", "cross"], "Which rows are kept."] = "inner",
+    suffix: Annotated[str, "Added to the names of the right table's columns that the left one has too."] = "_right",
+) -> Table:
+    """Join two tables on columns of the same name.
+
+    Example:
+        - id: named
+          tool: data
+          action: join
+          parameters:
+            left: "{{ orders }}"
+            right: customers.csv
+            on: customer_id
+            how: left
+    """
+    from orchestrator.tools.tables import bad_data, polars_errors, to_frame, to_rows
+
+    first, second = _load(left, context), _load(right, context)
+    if (on is None) != (how == "cross"):
+        raise bad_data("`on` names the columns to join on", "give `on`, or `how: cross` without it")
+    if not first or not second:
+        table = _join_with_nothing(first, second, how)
+        return _table(table)
+    with polars_errors("join"):
+        frame, other = to_frame(first, "left"), to_frame(second, "right")
+        result = frame.join(
+            other,
+            on=_listed(on) if on is not None else None,
+            how=how,
+            suffix=suffix,
+            coalesce=None if how in ("cross", "semi", "anti") else True,
+            maintain_order=None if how == "cross" else "left_right" if how == "full" else "left",
+        )
+        return _table(to_rows(result), result.columns)
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+def pivot(
+    rows: Rows,
+    index: Annotated[str | list[str], "The columns that name the new rows."],
+    columns: Annotated[str, "The column whose values become columns."],
+    values: Annotated[str, "The column whose values fill them."],
+    context: ToolContext,
+    aggregate: Annotated[
+        Literal["first", "last", "sum", "min", "max", "mean", "median", "len"], "What several values become."
+    ] = "sum",
+) -> Table:
+    """Turn the values of one column into columns.
+
+    Example:
+        - id: by_month
+          tool: data
+          action: pivot
+          parameters:
+            rows: "{{ sales }}"
+            index: region
+            columns: month
+            values: amount
+    """
+    from orchestrator.tools.tables import polars_errors, to_frame, to_rows
+
+    table = _load(rows, context)
+    if not table:
+        return _table([], _listed(index))
+    with polars_errors("pivot"):
+        frame = to_frame(table)
+        result = frame.pivot(columns, index=_listed(index), values=values, aggregate_function=aggregate)
+        return _table(to_rows(result), result.columns)
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+def deduplicate(
+    rows: Rows,
+    context: ToolContext,
+    by: Annotated[str | list[str] | None, "The columns that make rows the same; default all."] = None,
+    keep: Annotated[Literal["first", "last"], "Which of several same rows is kept."] = "first",
+) -> Table:
+    """Leave out rows that are there already; the others stay as they are, in their order.
+
+    Example:
+        - id: unique
+          tool: data
+          action: deduplicate
+          parameters:
+            rows: "{{ contacts }}"
+            by: email
+    """
+    table = _load(rows, context)
+    names = _listed(by) if by is not None else None
+    _require_columns(table, names or [])
+    kept: dict[str, int] = {}
+    for index, row in enumerate(table):
+        chosen = row if names is None else {name: row.get(name) for name in names}
+        key = json.dumps(chosen, sort_keys=True)
+        if keep == "last" or key not in kept:
+            kept[key] = index
+    return _table([table[index] for index in sorted(kept.values())])
+
+
+@tool(primary="rows", requires=_EXTRA, refusal=_tables_refusal)
+def sql(
+    query: Annotated[str, "A SELECT."],
+    tables: Annotated[dict[str, Any], "The tables by name: lists of objects, or paths of files."],
+    context: ToolContext,
+) -> Table:
+    """Ask SQL of tables. It reads the tables that are given, and no files of its own.
+
+    Example:
+        - id: best
+          tool: data
+          action: sql
+          parameters:
+            tables: {orders: "{{ orders }}", customers: customers.csv}
+            query: |
+              SELECT name, SUM(amount) AS total
+              FROM orders JOIN customers USING (customer_id)
+              GROUP BY name ORDER BY total DESC
+    """
+    from orchestrator.tools.tables import bad_data, to_frame, to_rows
+    from orchestrator.tools.tables import query as run_query
+
+    frames = {}
+    for name, source in tables.items():
+        if not isinstance(source, str) and not _are_rows(source):
+            raise bad_data(f"the table `{name}` is neither a list of objects nor a path")
+        frames[name] = to_frame(_load(source, context), name)
+    result = run_query(query, frames)
+    return _table(to_rows(result), result.columns)
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+_INDEX = "\x00row"
+
+
+def _load(rows: list[Row] | str, context: ToolContext, format: str | None = None) -> list[Row]:
+    """The rows themselves; a text is the path of a file."""
+    if isinstance(rows, list):
+        return rows
+    from orchestrator.tools.tables import parse
+
+    return parse(read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows)
+
+
+def _format(path: str, format: str | None) -> str:
+    from orchestrator.tools.tables import FORMATS, bad_data
+
+    found = format or FORMATS.get(PurePath(path).suffix.lower())
+    if found is None:
+        raise bad_data(
+            f"the name of `{path}` does not tell its format", f"give `format`: {', '.join(FORMATS.values())}"
+        )
+    return found
+
+
+def _table(rows: list[Row], columns: list[str] | None = None) -> Table:
+    names = columns if columns is not None else list({name: None for row in rows for name in row})
+    return {"rows": rows, "columns": names, "count": len(rows)}
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _require_columns(rows: list[Row], names: list[str]) -> None:
+    """Refuse names that no row has; where there are no rows nothing is known."""
+    from orchestrator.tools.tables import bad_data
+
+    known = {name: None for row in rows for name in row}
+    for name in names:
+        if rows and name not in known:
+            help = f"the columns are {', '.join(f'`{column}`' for column in known)}"
+            raise bad_data(f"there is no column `{name}`", help)
+
+
+def _join_with_nothing(first: list[Row], second: list[Row], how: str) -> list[Row]:
+    """Join where one table has no rows, and so no columns that a frame could have."""
+    if how in ("left", "anti"):
+        return first
+    return first or second if how == "full" else []

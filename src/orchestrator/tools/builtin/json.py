@@ -1,0 +1,150 @@
+"""Look into, join and check JSON data."""
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from orchestrator.errors import StepError
+from orchestrator.tools.definition import tool
+from orchestrator.tools.json_path import PathError, find, is_single, parse_path
+
+
+class QueryResult(TypedDict):
+    """What the path leads to: one value, or a list where the path has `[*]` or a range. `found` counts the values."""
+
+    result: Any
+    found: int
+
+
+class Violation(TypedDict):
+    """One place of the data that is not as the schema says."""
+
+    path: str
+    message: str
+
+
+class ValidateResult(TypedDict):
+    """Whether the data are as the schema says, and where they are not."""
+
+    valid: bool
+    errors: list[Violation]
+
+
+@tool(primary="result")
+def query(
+    data: Annotated[Any, "The data to look into."],
+    path: Annotated[str, "The path, such as `items[0].name`, `$.items[*].tags[-1]` or `rows[:10]`."],
+    required: Annotated[bool, "Whether it is a failure when the path leads nowhere; else the result is null."] = True,
+) -> QueryResult:
+    """Read from JSON data by a path: names, `[0]`, `[-1]`, `[2:5]`, `[*]` and `["odd name"]`; a leading `$` may stand.
+
+    Example:
+        - id: names
+          tool: json
+          action: query
+          parameters:
+            data: "{{ fetch.json }}"
+            path: items[*].name
+    """
+    try:
+        steps = parse_path(path)
+    except PathError as error:
+        help = 'use names, `[0]`, `[*]`, `[2:5]` and `["odd name"]`; for conditions, the filters `selectattr` and `map`'
+        raise StepError(f"wrong path: {error}", code="ORC710", help=help, retryable=False) from error
+    values = find(data, steps)
+    if not is_single(steps):
+        return {"result": values, "found": len(values)}
+    if not values and required:
+        raise StepError(
+            f"`{path}` leads nowhere{_nearest(data, steps)}",
+            code="ORC710",
+            help="check the path, or give `required: false` to get null",
+            retryable=False,
+        )
+    return {"result": values[0] if values else None, "found": len(values)}
+
+
+def _nearest(data: Any, steps: tuple[Any, ...]) -> str:
+    """Say what there is at the first step that leads nowhere."""
+    for count, step in enumerate(steps):
+        if find(data, steps[: count + 1]):
+            continue
+        value = find(data, steps[:count])[0]
+        if isinstance(value, dict):
+            keys = ", ".join(f"`{key}`" for key in list(value)[:8])
+            return f": there is no `{step}`; there are {keys}" if keys else f": there is no `{step}` in an empty object"
+        if isinstance(value, list):
+            return f": there is no `{step}` in a list of {len(value)}"
+        return f": `{step}` is looked for in a single value, not in an object or a list"
+    return ""
+
+
+@tool
+def merge(
+    values: Annotated[list[dict[str, Any]], "The objects; a later one wins over an earlier one."],
+    deep: Annotated[bool, "Whether objects inside are merged too, instead of replaced."] = True,
+    lists: Annotated[Literal["replace", "append"], "What becomes of two lists at one place."] = "replace",
+) -> dict[str, Any]:
+    """Merge objects into one.
+
+    Example:
+        - id: settings
+          tool: json
+          action: merge
+          parameters:
+            values: ["{{ defaults }}", "{{ overrides }}"]
+    """
+    merged: dict[str, Any] = {}
+    for value in values:
+        merged = _merged(merged, value, deep, lists)
+    return merged
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any], deep: bool, lists: str) -> dict[str, Any]:
+    result = dict(first)
+    for key, value in second.items():
+        old = result.get(key)
+        if deep and isinstance(old, dict) and isinstance(value, dict):
+            result[key] = _merged(old, value, deep, lists)
+        elif lists == "append" and isinstance(old, list) and isinstance(value, list):
+            result[key] = old + value
+        else:
+            result[key] = value
+    return result
+
+
+@tool(primary="valid")
+def validate(
+    data: Annotated[Any, "The data to check."],
+    schema: Annotated[dict[str, Any], "A JSON Schema (2020-12, or the one that its `$schema` names)."],
+    check: Annotated[bool, "Whether data that are not as the schema says are a failure."] = True,
+) -> ValidateResult:
+    """Check data against a JSON Schema. References to other addresses are not fetched.
+
+    Example:
+        - id: checked
+          tool: json
+          action: validate
+          parameters:
+            data: "{{ extract }}"
+            schema: {type: object, required: [title], properties: {title: {type: string}}}
+    """
+    import jsonschema
+    import referencing
+    from referencing.exceptions import Unresolvable
+
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+        # An empty registry, because the default one fetches references from the network.
+        validator = kind(schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
+        found = sorted(validator.iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
+    except jsonschema.SchemaError as error:
+        place = error.json_path.removeprefix("$.")
+        raise StepError(f"the schema is wrong at `{place}`: {error.message}", code="ORC710", retryable=False) from error
+    except Unresolvable as error:
+        message = f"the schema refers to `{error.ref}`, which is not in it"
+        raise StepError(message, code="ORC710", help="put it under `$defs`", retryable=False) from error
+    errors: list[Violation] = [{"path": error.json_path, "message": error.message[:500]} for error in found[:100]]
+    if check and errors:
+        said = "\n".join(f"  {error['path']}: {error['message']}" for error in errors[:10])
+        raise StepError(f"the data are not as the schema says:\n{said}", code="ORC710", retryable=False)
+    return {"valid": not errors, "errors": errors}

@@ -1,0 +1,232 @@
+"""Work on text: fill in templates, cut it up, search and replace."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+from orchestrator.errors import StepError
+from orchestrator.tools import regex_search
+from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.definition import tool
+from orchestrator.tools.isolated import run_python
+
+
+class SplitResult(TypedDict):
+    """The parts, in order."""
+
+    parts: list[str]
+    count: int
+
+
+class Match(TypedDict):
+    """One match: its text, where it starts and ends, its groups in order, and the named ones by name."""
+
+    text: str
+    start: int
+    end: int
+    groups: list[str | None]
+    named: dict[str, str | None]
+
+
+class RegexResult(TypedDict):
+    """All matches, in order."""
+
+    matches: list[Match]
+    count: int
+
+
+class ReplaceResult(TypedDict):
+    """The new text, and how many matches were replaced."""
+
+    text: str
+    count: int
+
+
+@tool
+def template(
+    template: Annotated[str, "The template, for example the content of a file."],
+    values: Annotated[dict[str, Any] | None, "The names that the template reads."] = None,
+) -> str:
+    """Fill in a template that is known only while the pipeline runs. The result is its text.
+
+    Example:
+        - id: letter
+          tool: text
+          action: template
+          parameters:
+            template: "{{ read_template }}"
+            values: {name: Ada}
+    """
+    from orchestrator.expressions import Scope, parse_template
+
+    parsed = parse_template(template)
+    for problem in parsed.problems:
+        line = template.count("\n", 0, problem.start) + 1
+        message = f"the template is wrong in line {line}: {problem.message}"
+        raise StepError(message, code="ORC710", help=problem.help, retryable=False)
+    value = parsed.evaluate(Scope(values or {}, datetime.now(UTC)))
+    if isinstance(value, str):
+        return value
+    # A template that is one expression keeps its type; here a text is asked for.
+    rendered = parse_template("{{ value }}{{ '' }}").evaluate(Scope({"value": value}, datetime.now(UTC)))
+    return str(rendered)
+
+
+_UNITS = {
+    "lines": re.compile(r"[^\n]*\n?"),
+    "paragraphs": re.compile(r".+?(?:\n[ \t]*\n\s*|\Z)", re.DOTALL),
+    "sentences": re.compile(r".+?(?:[.!?…]+[\"'”’)\]]*(?:\s+|\Z)|\n[ \t]*\n\s*|\Z)", re.DOTALL),
+    "words": re.compile(r"\S+\s*"),
+}
+
+
+@tool(primary="parts")
+def split(
+    text: Annotated[str, "The text to cut."],
+    by: Annotated[Literal["lines", "paragraphs", "sentences", "words"], "Where it may be cut."] = "paragraphs",
+    separator: Annotated[str | None, "A text to cut at, instead of `by`."] = None,
+    size: Annotated[int | None, "Join neighbours up to this many characters; longer ones are cut."] = None,
+    overlap: Annotated[int, "With `size`: characters of the previous part that each part begins with."] = 0,
+) -> SplitResult:
+    """Cut a text into parts, of a size that a model can take if `size` is given.
+
+    Example:
+        - id: chunks
+          tool: text
+          action: split
+          parameters:
+            text: "{{ book }}"
+            size: 4000
+            overlap: 200
+    """
+    if separator == "":
+        raise StepError("`separator` is empty", code="ORC708", help="give a text, or `by`", retryable=False)
+    if size is not None and not 0 <= overlap < size:
+        message = f"`overlap` must be from 0 to less than `size` ({size})"
+        raise StepError(message, code="ORC708", retryable=False)
+    if separator is not None:
+        pieces = text.split(separator)
+        units = [piece + separator for piece in pieces[:-1]] + pieces[-1:]
+    else:
+        units = [found[0] for found in _UNITS[by].finditer(text) if found[0]]
+    if size is None:
+        parts = (
+            pieces
+            if separator is not None
+            else [unit.strip() if by != "lines" else unit.rstrip("\n") for unit in units]
+        )
+    else:
+        parts = _packed(units, size, overlap)
+    return {"parts": parts, "count": len(parts)}
+
+
+def _packed(units: list[str], size: int, overlap: int) -> list[str]:
+    """Join units up to `size` characters; each part begins with the last `overlap` characters of the one before."""
+    parts: list[str] = []
+    current, fresh = "", False
+    for unit in units:
+        rest = unit
+        while rest:
+            room = size - len(current)
+            if len(rest.rstrip()) <= room:
+                current, fresh, rest = current + rest, True, ""
+            elif fresh:
+                parts.append(current.strip())
+                current, fresh = current.rstrip()[-overlap:] if overlap else "", False
+            else:
+                current, fresh, rest = current + rest[:room], True, rest[room:]
+    if fresh and current.strip():
+        parts.append(current.strip())
+    return parts
+
+
+Pattern = Annotated[str, "A regular expression, as Python's `re` has them."]
+Flags = Annotated[str, "Any of `i` (ignore case), `m` (^ and $ at lines), `s` (. matches line ends), `x` (verbose)."]
+
+
+@tool(primary="matches")
+async def regex(
+    text: Annotated[str, "The text to search."], pattern: Pattern, context: ToolContext, flags: Flags = ""
+) -> RegexResult:
+    r"""Find all matches of a regular expression.
+
+    Example:
+        - id: links
+          tool: text
+          action: regex
+          parameters:
+            text: "{{ page }}"
+            pattern: 'https?://(?P<host>[^/\s]+)'
+    """
+    matches = await _searched(regex_search.find, {"text": text, "pattern": pattern, "flags": _flags(flags)}, context)
+    return {"matches": matches, "count": len(matches)}
+
+
+@tool(primary="text")
+async def replace(
+    text: Annotated[str, "The text to search."],
+    pattern: Pattern,
+    replacement: Annotated[str, "What takes the place of each match; `\\1` or `\\g<name>` is a group."],
+    context: ToolContext,
+    flags: Flags = "",
+    count: Annotated[int, "How many matches to replace; 0: all."] = 0,
+) -> ReplaceResult:
+    """Replace the matches of a regular expression.
+
+    Example:
+        - id: masked
+          tool: text
+          action: replace
+          parameters:
+            text: "{{ letter }}"
+            pattern: '[0-9]{4,}'
+            replacement: "****"
+    """
+    values = {"text": text, "pattern": pattern, "flags": _flags(flags), "replacement": replacement, "count": count}
+    text, number = await _searched(regex_search.replace, values, context)
+    return {"text": text, "count": number}
+
+
+_LONGEST_HERE = 5_000
+_SECONDS = 60.0
+
+
+async def _searched(search: Callable[[dict[str, Any]], Any], values: dict[str, Any], context: ToolContext) -> Any:
+    """Run a search.
+
+    A pattern can take time beyond all bounds on a text, and a search cannot be interrupted. One with at most one
+    repetition takes at most the square of the text's length, so a short text is searched here; anything else runs in
+    a process of its own, which can be ended (25 ms more).
+    """
+    pattern = values["pattern"]
+    try:
+        compiled = re.compile(pattern, values["flags"])
+    except (re.error, RecursionError, OverflowError) as error:
+        message = f"`{pattern}` is no regular expression: {error}"
+        raise StepError(message, code="ORC710", retryable=False) from error
+    try:
+        compiled.sub(values.get("replacement", ""), "")
+    except (re.error, IndexError) as error:
+        message = f"the replacement `{values['replacement']}` is wrong: {error}"
+        raise StepError(message, code="ORC710", retryable=False) from error
+    if sum(pattern.count(sign) for sign in "*+{") <= 1 and len(values["text"]) <= _LONGEST_HERE:
+        return search(values)
+    code = f"{_source()}\nresult = {search.__name__}(inputs)\n"
+    return (await run_python(code, values, directory=context.directory, timeout=_SECONDS)).result
+
+
+@cache
+def _source() -> str:
+    return Path(regex_search.__file__).read_text(encoding="utf-8")
+
+
+def _flags(letters: str) -> int:
+    known = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
+    wrong = [letter for letter in letters if letter not in known]
+    if wrong:
+        message = f"there is no flag `{wrong[0]}`"
+        raise StepError(message, code="ORC708", help="the flags are `i`, `m`, `s` and `x`", retryable=False)
+    return sum(known[letter] for letter in set(letters))

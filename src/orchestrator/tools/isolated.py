@@ -1,0 +1,87 @@
+"""Running Python code in a process of its own: for the user's code, and for work of ours that must be stoppable."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import StepError, StepTimeout
+from orchestrator.tools import python_driver
+from orchestrator.tools.processes import Completed, run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "TZ", "SSL_CERT_FILE")
+_SHOWN = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """What the code left behind: the value of `result`, and what it printed."""
+
+    result: Any
+    stdout: str
+    stderr: str
+
+
+async def run_python(
+    code: str,
+    inputs: Any,
+    *,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - the process must have ended before this returns
+    max_output: int = 1_000_000,
+) -> Isolated:
+    """Execute code that reads `inputs` and assigns `result`, in a fresh interpreter without this one's variables.
+
+    Raises:
+        StepTimeout: It ran longer than `timeout` seconds and was ended.
+        StepError: ORC707 it raised an exception or ended the process; ORC705 `result` is no JSON data.
+    """
+    variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as scratch:
+        report = Path(scratch) / "report.json"
+        task = json.dumps({"code": code, "inputs": inputs, "report": str(report)})
+        done = await run_program(
+            [sys.executable, "-I", "-X", "utf8", str(Path(python_driver.__file__))],
+            directory=directory,
+            environment={**variables, **(environment or {})},
+            stdin=task.encode(),
+            timeout=timeout,
+            max_output=max_output,
+        )
+        if done.timed_out and timeout is not None:
+            raise StepTimeout(f"the code ran longer than {timeout:g} s and was ended", seconds=timeout)
+        result = _result(report, done)
+    return Isolated(result, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def _result(report: Path, done: Completed) -> Any:
+    """Read what the process reported, and raise what went wrong in it."""
+    try:
+        outcome: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
+        said = done.stderr.decode(errors="replace").strip()[-_SHOWN:]
+        message = f"the process ended by itself with exit status {done.exit_code}{': ' + said if said else ''}"
+        raise StepError(message, code="ORC707", help="let the code run to its end") from error
+    if "not_json" in outcome:
+        raise StepError(
+            f"`result` is no JSON data: {outcome['not_json']}",
+            code="ORC705",
+            help="assign text, numbers, booleans, None, lists or dicts of these",
+            retryable=False,
+        )
+    if "error" in outcome:
+        raised = outcome["error"]
+        place = f"line {raised['line']} of the code" if raised["line"] else "the code"
+        text = f" (`{raised['text']}`)" if raised["text"] else ""
+        said = f": {raised['message']}" if raised["message"] else ""
+        raise StepError(f"{place}{text} raised {raised['type']}{said}", code="ORC707")
+    return outcome["result"]

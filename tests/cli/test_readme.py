@@ -1,0 +1,79 @@
+"""Everything that the README shows is done here: its commands, its Python, its mistake."""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PIPELINE = re.search(r"```yaml\n# greeting\.yaml\n(.*?)```", README, re.DOTALL)
+assert PIPELINE
+COMMANDS = [line[2:].split("#")[0].strip() for line in README.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the README's pipeline."""
+    assert PIPELINE
+    (tmp_path / "greeting.yaml").write_text(PIPELINE[1])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", *words],
+        cwd=directory,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_every_command_does_what_is_said(directory: Path) -> None:
+    commands = [line.split()[1:] for line in COMMANDS if line.startswith("orchestrator ")]
+    assert len(commands) > 10
+    for words in commands:
+        done = command(words, directory)
+        assert done.returncode == 0, (words, done.stderr)
+        assert done.stdout
+    shown = re.search(r"\$ orchestrator run greeting\.yaml -i who=Ada\n(.*?)```", README, re.DOTALL)
+    assert shown
+    assert command(["run", "greeting.yaml", "-i", "who=Ada"], directory).stdout == shown[1]
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
+    assert named == ["demo", "test"]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
+
+
+def test_the_mistake_is_shown_as_it_is_said(directory: Path) -> None:
+    assert PIPELINE
+    (directory / "greeting.yaml").write_text(PIPELINE[1].replace("{{ who }}", "{{ whom }}"))
+    done = command(["run", "greeting.yaml"], directory)
+    shown = re.search(r"<!-- mistake -->\n```text\n(.*?)```", README, re.DOTALL)
+    assert shown
+    assert (done.returncode, done.stderr) == (2, shown[1])
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_every_python_block_runs(directory: Path, code: str) -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert out.getvalue()
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -32,7 +32,7 @@ from orchestrator.errors import (
 from orchestrator.journal.records import Command
 from orchestrator.journal.store import Store
 from orchestrator.runtime import Bound, Engine, Execution, Options, Portal, Result, StepResult, bind, result_of
-from orchestrator.tools import Permissions, Registry, Tool, builtin_registry, entry_point_tools, load_tools, to_tool
+from orchestrator.tools import Permissions, Registry, Tool, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
     from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
@@ -538,10 +538,17 @@ def resume(run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
 
 
 def _registry(tools: Sequence[Any]) -> Registry:
-    given: list[Tool] = []
-    for tool in tools:
-        given += load_tools(tool) if isinstance(tool, str) else [to_tool(tool)]
-    return builtin_registry().with_tools([*entry_point_tools(), *given])
+    """The built-in tools, those of plugins, and the given ones; a later one takes the place of one with its name."""
+    loaders = {
+        name: partial(_member, registry, name)
+        for registry in (builtin_registry(), entry_point_tools())
+        for name in registry.names()
+    }
+    return Registry(loaders=loaders).with_tools(*tools)
+
+
+def _member(registry: Registry, name: str) -> Tool:
+    return next(tool for tool in (registry.get(name),) if tool is not None)
 
 
 def _plan_of(compilation: Any) -> Plan:

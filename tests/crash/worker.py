@@ -1,0 +1,87 @@
+"""A process that makes processes which execute runs, so that a test can kill them.
+
+It reads requests from stdin, one JSON object a line, and answers each with one line. Every worker is a fork of this
+process, which has imported everything and started no thread: a worker costs milliseconds, and dies alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import orchestrator as orc
+import orchestrator.journal.store
+import orchestrator.journal.writer
+from orchestrator.compiler import compile_pipeline  # noqa: F401 - imported before the first fork
+
+
+def note(context: orc.ToolContext) -> None:
+    """Append the step's name to the file of all calls, in one write."""
+    descriptor = os.open(context.directory / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{context.step}\n".encode())
+    os.close(descriptor)
+
+
+@orc.tool
+async def add(context: orc.ToolContext, numbers: list[int]) -> int:
+    """Return the sum, by one more."""
+    note(context)
+    return sum(numbers) % 1_000_003 + 1
+
+
+@orc.tool
+def gate(context: orc.ToolContext, value: Any = None) -> Any:
+    """Wait until somebody writes to the pipe that has the step's name."""
+    note(context)
+    (context.directory / context.step).read_bytes()
+    return value
+
+
+TOOLS = [add, gate]
+
+
+def work(request: dict[str, Any], report: int) -> None:
+    """Do what is asked in a process of its own, and write what came of it."""
+    with orc.Orchestrator(directory=request["directory"], tools=TOOLS) as client:
+        try:
+            if "resume" in request:
+                run = client.resume(request["resume"])
+            else:
+                run = client.compile(Path(request["directory"], "pipeline.yaml")).start()
+            os.write(report, json.dumps({"run": run.id}).encode() + b"\n")
+            outputs = run.result().outputs
+            os.write(report, json.dumps({"outputs": outputs}).encode() + b"\n")
+        except orc.OrchestratorError as error:
+            os.write(report, json.dumps({"error": error.code}).encode() + b"\n")
+
+
+def main() -> None:
+    """Serve requests: fork a worker for each, wait for one to end."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            print(json.dumps(status), flush=True)
+            continue
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                with open(request["report"], "wb", buffering=0) as report:
+                    with open(request["go"], "rb") if "go" in request else open(os.devnull, "rb") as go:
+                        go.read()
+                    work(request, report.fileno())
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(json.dumps(pid), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -149,9 +149,9 @@ def test_closing_leaves_no_thread_behind(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
     Path(tmp_path, "junk.db").write_bytes(b"\xff\xfe junk" * 1000)
-    with orc.Orchestrator(directory=tmp_path, store=f"sqlite:///{tmp_path}/junk.db") as client:
-        with pytest.raises(orc.StoreUnavailable) as caught:
-            client.list_runs()
+    client = orc.Orchestrator(directory=tmp_path, store=f"sqlite:///{tmp_path}/junk.db")
+    with client, pytest.raises(orc.StoreUnavailable) as caught:
+        client.list_runs()
     assert caught.value.code in ("ORC811", "ORC813")
 
 

@@ -98,15 +98,16 @@ def test_a_run_killed_while_a_step_blocks_is_taken_up_at_once(forge: Forge, tmp_
     )
     os.mkfifo(tmp_path / "g")
     worker = forge.start(tmp_path)
-    assert (said := worker.read()) is not None
-    with open(tmp_path / "g", "wb"):  # the step has opened it for reading, so it runs
+    said = worker.read()
+    assert said is not None
+    with (tmp_path / "g").open("wb"):  # the step has opened it for reading, so it runs
         os.kill(worker.pid, signal.SIGSTOP)
         worker.kill()
     with Store.open(f"sqlite:///{tmp_path}/.orchestrator/runs.db") as store:
         assert store.status(said["run"]).state == "interrupted"
     again = forge.start(tmp_path, resume=said["run"])
     again.read()
-    with open(tmp_path / "g", "wb"):
+    with (tmp_path / "g").open("wb"):
         pass
     assert again.read() == {"outputs": {}}
     again.join()

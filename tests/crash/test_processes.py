@@ -28,7 +28,7 @@ outputs:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     Path(tmp_path, "pipeline.yaml").write_text(CHAIN)
-    for name in ("a", "b", "go"):
+    for name in ("a", "b", "go-1", "go-2"):
         os.mkfifo(tmp_path / name)
     return tmp_path
 
@@ -43,9 +43,9 @@ def test_of_two_processes_that_resume_a_run_exactly_one_does(forge: Forge, direc
     said = first.read()
     first.kill()
     assert said is not None
-    racers = [forge.start(directory, resume=said["run"], go=str(directory / "go")) for _ in range(2)]
-    with open(directory / "go", "wb"):
-        pass  # both read the pipe, and its end is the signal
+    racers = [forge.start(directory, resume=said["run"], go=str(directory / name)) for name in ("go-1", "go-2")]
+    with (directory / "go-1").open("wb"), (directory / "go-2").open("wb"):
+        pass  # both read their pipes by now, and the end of them is the signal
     answers = [racer.read() for racer in racers]
     assert sorted(answers, key=str) == [{"error": "ORC803"}, {"run": said["run"]}]
     open_gate(directory, "a")
@@ -58,7 +58,8 @@ def test_of_two_processes_that_resume_a_run_exactly_one_does(forge: Forge, direc
 
 def test_another_process_pauses_resumes_and_cancels(forge: Forge, directory: Path) -> None:
     worker = forge.start(directory)
-    assert (said := worker.read()) is not None
+    said = worker.read()
+    assert said is not None
     with orc.Orchestrator(directory=directory, tools=TOOLS) as client:
         run = client.get_run(said["run"])
         run.pause()
@@ -81,7 +82,8 @@ def test_another_process_pauses_resumes_and_cancels(forge: Forge, directory: Pat
 
 def test_another_process_sees_what_the_events_say(forge: Forge, directory: Path) -> None:
     worker = forge.start(directory)
-    assert (said := worker.read()) is not None
+    said = worker.read()
+    assert said is not None
     open_gate(directory, "a")
     with orc.Orchestrator(directory=directory, tools=TOOLS) as client:
         run = client.get_run(said["run"][:-3])

@@ -71,9 +71,9 @@ def main() -> None:
         if pid == 0:
             code = 1
             try:
-                with open(request["report"], "wb", buffering=0) as report:
-                    with open(request["go"], "rb") if "go" in request else open(os.devnull, "rb") as go:
-                        go.read()
+                with Path(request["report"]).open("wb", buffering=0) as report:
+                    if "go" in request:
+                        Path(request["go"]).read_bytes()
                     work(request, report.fileno())
                 code = 0
             except BaseException:

@@ -64,11 +64,8 @@ def oracle(graph: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, str],
         name = f"s{one['id']}"
         value = f"{name}({' '.join(texts[f's{n}'] for n in one['after'])})"
         texts[name] = ""
-        if (
-            one["id"] < until
-            or one["kind"] == "skip"
-            or (one["kind"] == "when" and any(found[f"s{n}"] == "skipped" for n in one["after"]))
-        ):
+        unmet = one["kind"] == "when" and any(found[f"s{n}"] == "skipped" for n in one["after"])
+        if one["id"] < until or one["kind"] == "skip" or unmet:
             found[name] = "skipped"
         elif one["kind"] in ("value", "when", "leap"):
             found[name], texts[name] = "succeeded", value

@@ -1,9 +1,9 @@
 """Writes the pages that are generated from the code, or with `--check` says which of them are out of date.
 
-    python docs/generate.py           writes docs/reference/*.md and the page of every code
+    python docs/generate.py           writes docs/reference/ and the page of every code
     python docs/generate.py --check   exits 1 and names the stale ones
 
-The page of a code lives in the package, where `orchestrator explain` reads it; the site shows the same text.
+The page of a code lives in the package, where `orchestrator explain` reads it; the site's copy is not tracked.
 """
 
 from __future__ import annotations
@@ -39,20 +39,23 @@ GROUPS = {
 }
 
 
-def pages() -> dict[Path, str]:
-    """Return every generated file and its text."""
+def tracked_pages() -> dict[Path, str]:
+    """Return every generated file that is kept in the repository, and its text."""
     found = {
         REFERENCE / "language.md": language_page(),
         REFERENCE / "expressions.md": expressions_page(),
         REFERENCE / "tools.md": tools_page(builtin_registry()),
         REFERENCE / "cli.md": cli_page(),
-        REFERENCE / "diagnostics" / "index.md": index_page(),
+        **{PAGES / f"{code.code}.md": code_page(code) for code in CODES.values()},
     }
-    for code in CODES.values():
-        text = code_page(code)
-        found[PAGES / f"{code.code}.md"] = text
-        found[REFERENCE / "diagnostics" / f"{code.code}.md"] = text
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
+
+
+def site_pages() -> dict[Path, str]:
+    """Return the pages that only the site needs: the index of codes, and again the page of each."""
+    folder = REFERENCE / "diagnostics"
+    found = {folder / "index.md": index_page()}
+    return found | {folder / f"{code.code}.md": code_page(code) for code in CODES.values()}
 
 
 def code_page(code: Code) -> str:
@@ -81,7 +84,11 @@ def fenced(text: str, language: str) -> Iterator[str]:
 
 def index_page() -> str:
     """Return the table of all codes."""
-    lines = ["# Codes", "", "Every diagnostic and error has a stable code. `orchestrator explain CODE` prints its page."]
+    lines = [
+        "# Codes",
+        "",
+        "Every diagnostic and error has a stable code. `orchestrator explain CODE` prints its page.",
+    ]
     for digit, title in GROUPS.items():
         lines += ["", f"## {title}", "", "| code | what it is |", "| --- | --- |"]
         lines += [
@@ -134,20 +141,22 @@ def cell(text: str) -> str:
 def stale(wanted: Mapping[Path, str]) -> list[Path]:
     """Return the files that differ from what they should be, and those that should not be there."""
     differ = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    there = [*REFERENCE.rglob("*.md"), *PAGES.glob("*.md")]
-    return differ + [path for path in there if path not in wanted]
+    there = [path for folder in {path.parent for path in wanted} for path in folder.glob("*.md")]
+    return sorted({*differ, *(path for path in there if path not in wanted)})
 
 
 def main(arguments: list[str]) -> int:
-    wanted = pages()
-    changed = stale(wanted)
+    """Check the pages, or write them."""
+    wanted = tracked_pages()
     if "--check" in arguments:
+        changed = stale(wanted)
         for path in changed:
             print(f"out of date: {path.relative_to(ROOT)}", file=sys.stderr)
         if changed:
             print("write them anew with: make reference", file=sys.stderr)
         return 1 if changed else 0
-    for path in changed:
+    wanted |= site_pages()
+    for path in stale(wanted):
         if path in wanted:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8")

@@ -68,7 +68,7 @@ class Appender:
         Raises:
             StoreUnavailable: nothing more can be written now.
         """
-        with self._database.errors(), self._database.turn():
+        with self._database.errors(), self._database.turn:
             try:
                 return self._append(rows)
             except BaseException as error:

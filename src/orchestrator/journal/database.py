@@ -48,8 +48,9 @@ class Database:
         self.path = path
         self.schema = schema
         self._scratch = scratch
-        # SQLite has one writer at a time: queueing for a lock is faster than its sleeping and trying again.
-        self._turn: AbstractContextManager[Any] = threading.Lock() if path else nullcontext()
+        # This process's turn to write. SQLite has one writer at a time, and sleeps before it tries again for its lock:
+        # queueing here is faster.
+        self.turn: AbstractContextManager[Any] = threading.Lock() if path else nullcontext()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Database:
@@ -89,17 +90,11 @@ class Database:
         """Lend a connection inside a transaction that is committed at the end."""
         with (
             self.errors(),
-            self.turn(),
+            self.turn,
             self.engine.connect().execution_options(orchestrator_write=True) as connection,
             connection.begin(),
         ):
             yield connection
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold this process's turn to write."""
-        with self._turn:
-            yield
 
     def driver_connection(self) -> PoolProxiedConnection:
         """Return a connection of the driver itself, for the one hot statement."""

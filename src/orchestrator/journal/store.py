@@ -99,18 +99,19 @@ class Store:
         with self.database.write() as connection:
             try:
                 key = connection.execute(
-                    runs.insert().returning(runs.c.key),
-                    {
-                        "run_id": new.run_id,
-                        "pipeline": blob_codec.storable(new.pipeline),
-                        "state": state.state,
-                        "created_at": created_at,
-                        "snapshot": blob_codec.encode(state.to_dict()),
-                        "snapshot_seq": 1,
-                        "fence": 1,
-                        "owner": blob_codec.encode(owner.to_dict()),
-                        "lease_until": self._now(connection) + ttl,
-                    },
+                    runs.insert()
+                    .values(
+                        run_id=new.run_id,
+                        pipeline=blob_codec.storable(new.pipeline),
+                        state=state.state,
+                        created_at=created_at,
+                        snapshot=blob_codec.encode(state.to_dict()),
+                        snapshot_seq=1,
+                        fence=1,
+                        owner=blob_codec.encode(owner.to_dict()),
+                        lease_until=self.database.clock() + ttl,
+                    )
+                    .returning(runs.c.key)
                 ).scalar_one()
             except IntegrityError as error:
                 raise RunError(
@@ -394,9 +395,6 @@ class Store:
 
     # --- details
 
-    def _now(self, connection: Connection) -> float:
-        return float(connection.execute(sa.select(self.database.clock())).scalar_one())
-
     def _key(self, run_id: str) -> int:
         key = self._keys.get(run_id)
         if key is None:
@@ -431,8 +429,14 @@ class Store:
 
     def _statuses(self, connection: Connection, heads: Sequence[Row[Any]]) -> builtins.list[RunStatus]:
         found = []
+        holders: dict[str | None, Owner | None] = {}  # one process may own many of them
         for head, state in zip(heads, self._folds(connection, heads), strict=True):
-            holder = _holder(head)
+            if head.lease_until is None or head.lease_until <= head.now:
+                holder = None
+            elif head.owner in holders:
+                holder = holders[head.owner]
+            else:
+                holder = holders[head.owner] = _holder(head)
             interrupted = state.state == "running" and holder is None
             found.append(
                 status_of(state, time.time(), interrupted=interrupted, owner=None if holder is None else str(holder))

@@ -6,8 +6,6 @@
 The page of a code lives in the package, where `orchestrator explain` reads it; the site's copy is not tracked.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -169,7 +169,7 @@ class Project:
 
     def argv(self, *words: str) -> list[str]:
         tools = ["--tools", "tools.py"] if words[0] in ("run", "check", "resume", "graph", "tools") else []
-        return [sys.executable, "-m", "orchestrator.cli", *words, *tools]
+        return [sys.executable, "-P", "-m", "orchestrator.cli", *words, *tools]
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORCHESTRATOR_", "COV"))}

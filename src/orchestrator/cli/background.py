@@ -30,7 +30,7 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.cli", *arguments, "--inputs", "-", "--announce", str(writing)],
+            [sys.executable, "-P", "-m", "orchestrator.cli", *arguments, "--inputs", "-", "--announce", str(writing)],
             stdin=subprocess.PIPE,
             stdout=log_descriptor,
             stderr=log_descriptor,

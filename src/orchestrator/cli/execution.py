@@ -15,10 +15,12 @@ from orchestrator.cli.output import (
     DONE,
     FAILED,
     INTERRUPTED,
+    LINES,
     PAUSED,
     emit_json,
     emit_yaml,
     exit_code,
+    printable,
     report,
     say,
     seconds,
@@ -117,9 +119,9 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
         attempt = error.get("attempt") or 0
         where += f", attempt {attempt}" if attempt > 1 else ""
         say(f"run {run_id} failed{where}", "red")
-        say(f"error[{error.get('code', 'ORC805')}]: {error.get('message', '')}")
+        say(f"error[{error.get('code', 'ORC805')}]: {printable(str(error.get('message', '')), keep=LINES)}")
         if error.get("help"):
-            say(f"  help: {error['help']}")
+            say(f"  help: {printable(str(error['help']), keep=LINES)}")
         say(f"  go on after mending it: {resume}")
     elif status.state == "cancelled":
         say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else ""), "yellow")

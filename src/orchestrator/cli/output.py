@@ -18,6 +18,9 @@ USAGE: Final = 2
 PAUSED: Final = 3
 INTERRUPTED: Final = 130
 
+LINES: Final = "\n"
+"""What `printable` keeps of a text that may have several lines."""
+
 _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
 # Errors in what the user asked for, as against failures of doing it.
@@ -51,7 +54,10 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def emit(text: str, *, end: str = "\n") -> bool:
-    """Write data to stdout. Return False when its reader has gone away (`| head`), which is no error."""
+    """Write data to stdout. Return False when its reader has gone away (`| head`), which is no error.
+
+    Where stdout cannot be written for another reason, such as a full disk, the process ends with exit code 1.
+    """
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
@@ -60,6 +66,9 @@ def emit(text: str, *, end: str = "\n") -> bool:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted, not a path's text
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return False
+    except OSError as error:
+        say(f"error: the output cannot be written: {(error.strerror or str(error)).lower()}")
+        os._exit(FAILED)  # an ordinary exit would try to write the rest once more, and complain
     return True
 
 
@@ -103,12 +112,12 @@ def report(error: OrchestratorError) -> None:
 
         say(render_text(error.diagnostics, color=use_colour(sys.stderr)).rstrip("\n"))
         return
-    say(f"{paint(f'error[{error.code}]', 'red')}: {printable(error.message, keep=chr(10))}")
+    say(f"{paint(f'error[{error.code}]', 'red')}: {printable(error.message, keep=LINES)}")
     for problem in getattr(error, "problems", ()):
         if problem not in error.message:
             say(f"  - {printable(problem)}")
     if error.help:
-        say(f"  {paint('help', 'cyan')}: {printable(error.help, keep=chr(10))}")
+        say(f"  {paint('help', 'cyan')}: {printable(error.help, keep=LINES)}")
 
 
 def exit_code(error: OrchestratorError) -> int:

@@ -1,5 +1,6 @@
 """`show`: what a run achieved, step by step."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ def show(
     store: options.StoreOption = None,
 ) -> None:
     """Show a run's outputs, steps, timings and errors."""
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.output import emit, emit_json, printable
 
     with options.open_orchestrator(store=store) as orchestrator:
         result = orchestrator.get_run(run).snapshot()
@@ -27,14 +28,15 @@ def show(
         elif json:
             emit_json(result.to_dict())
         elif markdown:
-            emit(result.to_markdown().rstrip("\n"))
+            page = result.to_markdown().rstrip("\n")
+            emit(printable(page, keep="\n\t") if sys.stdout.isatty() else page)
         else:
             emit(describe(result))
 
 
 def describe(result: "Result") -> str:
     """Write a result for people: outputs first, then the steps."""
-    from orchestrator.cli.output import printable, seconds, table
+    from orchestrator.cli.output import LINES, printable, seconds, table
 
     lines = [f"run {result.run_id}: {result.state}"]
     if result.outputs:
@@ -57,7 +59,7 @@ def describe(result: "Result") -> str:
         where = f" in step `{result.error['step']}`" if result.error.get("step") else ""
         lines += [
             "",
-            f"error[{result.error.get('code')}]{where}: {printable(str(result.error.get('message')), keep=chr(10))}",
+            f"error[{result.error.get('code')}]{where}: {printable(str(result.error.get('message')), keep=LINES)}",
         ]
         if result.error.get("help"):
             lines.append(f"  help: {printable(str(result.error['help']))}")

@@ -56,20 +56,26 @@ def printable(text: str, *, keep: str = "") -> str:
 def emit(text: str, *, end: str = "\n") -> bool:
     """Write data to stdout. Return False when its reader has gone away (`| head`), which is no error.
 
-    Where stdout cannot be written for another reason, such as a full disk, the process ends with exit code 1.
+    Raises:
+        SystemExit: stdout cannot be written for another reason, such as a full disk.
     """
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # What is buffered would raise again at exit: send it nowhere.
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor is wanted, not a path's text
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return False
     except OSError as error:
+        _discard(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return False
         say(f"error: the output cannot be written: {(error.strerror or str(error)).lower()}")
-        os._exit(FAILED)  # an ordinary exit would try to write the rest once more, and complain
+        raise SystemExit(FAILED) from error
     return True
+
+
+def _discard(stream: TextIO) -> None:
+    """Send what is still buffered nowhere: it would raise again when the process ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def emit_json(value: Any, *, indent: int | None = 2) -> bool:
@@ -98,9 +104,8 @@ def say(text: str = "", style: str = "") -> None:
     """Tell people something, on stderr."""
     try:
         print(paint(text, style), file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - as in `emit`
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+    except OSError:
+        _discard(sys.stderr)
 
 
 def report(error: OrchestratorError) -> None:

@@ -34,6 +34,12 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(_picture, text)
 
 
+def short(text: str, limit: int = 60) -> str:
+    """Return a text on one line, cut in the middle of a message where it is longer than `limit` characters."""
+    piece = " ".join(text[: 4 * limit].split())
+    return piece if len(piece) <= limit and len(text) <= 4 * limit else piece[: limit - 1] + "…"
+
+
 def _picture(match: re.Match[str]) -> str:
     character = match[0]
     if character == "\t":

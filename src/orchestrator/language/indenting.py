@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.language.layout import Edit
-from orchestrator.language.mistakes import Mistake
+from orchestrator.language.mistakes import MAX_EDITS, Mistake
 from orchestrator.language.quoting import indentation, line_end, line_start, next_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _WHITE = re.compile(r"[ \t]*")
+LOOKS_LIKE_KEY = re.compile(r" *(?:-(?: |$)|['\"]?[^\s'\"{}\[\]#:,][^'\"{}\[\]#:]*['\"]?:(?:\s|$))")
 _DASHES = re.compile(r"(?:- +)*")
 _TAB_WIDTHS = (2, 4, 8, 1)
 _MOST_LINES_ABOVE = 2_000
@@ -26,7 +27,7 @@ def tab_mistake(text: str, offset: int) -> Mistake:
     others = 0
     columns = _open_columns(text, start)
     place = start
-    while place < len(text):
+    while place < len(text) and len(edits) <= MAX_EDITS:
         end = line_end(text, place)
         white = _WHITE.match(text, place, end)
         indent = white[0] if white else ""
@@ -34,7 +35,7 @@ def tab_mistake(text: str, offset: int) -> Mistake:
         if "\t" not in indent and not blank:
             break
         if "\t" in indent:
-            spaces = _spaces_for(indent, columns)
+            spaces = _spaces_for(indent, columns, text[place + len(indent) : end])
             edits.append(Edit(place, place + len(indent), " " * spaces))
             if not blank and text[place + len(indent)] != "#":
                 others += reported is not None
@@ -50,7 +51,7 @@ def tab_mistake(text: str, offset: int) -> Mistake:
         reported[0],
         reported[1],
         label="a tab",
-        help="indent with spaces, two for each level" + (f" (and so {others} more lines below)" if others else ""),
+        help="indent with spaces, two for each level" + (f" (and {others} more below)" if others else ""),
         fix=first,
         edits=tuple(edits),
     )
@@ -131,9 +132,12 @@ def lines_above(text: str, start: int) -> Iterator[tuple[int, int]]:
             yield place, end
 
 
-def _open_columns(text: str, start: int) -> list[int]:
-    """The columns at which the next line can stand, deepest first; the first is a guess if a block must begin."""
-    columns: list[int] = []
+def _open_columns(text: str, start: int) -> list[tuple[int, bool | None]]:
+    """The columns at which the next line can stand, deepest first, and whether as an item of a list (None: either).
+
+    The first is a guess if a block must begin.
+    """
+    columns: list[tuple[int, bool | None]] = []
     lowest: int | None = None
     for place, end in lines_above(text, start):
         indent = indentation(text, place)
@@ -147,28 +151,33 @@ def _open_columns(text: str, start: int) -> list[int]:
         lowest = indent
         if lowest == 0:
             break
-    return columns or [0]
+    return columns or [(0, None)]
 
 
-def _line_columns(indent: int, content: str) -> list[int]:
+def _line_columns(indent: int, content: str) -> list[tuple[int, bool | None]]:
     dashes = _DASHES.match(content)
     inner = indent + (dashes.end() if dashes else 0)
-    return [inner, indent] if inner != indent else [indent]
+    return [(inner, False), (indent, True)] if inner != indent else [(indent, False)]
 
 
-def _after_line(columns: list[int], indent: int, content: str) -> list[int]:
+def _after_line(columns: list[tuple[int, bool | None]], indent: int, content: str) -> list[tuple[int, bool | None]]:
     own = _line_columns(indent, content)
-    deeper = [own[0] + 2] if content.split(" #")[0].rstrip().endswith((":", "|", ">", "-", "|-", ">-")) else []
-    return deeper + own + [column for column in columns if column < indent]
+    opens = content.split(" #")[0].rstrip().endswith((":", "|", ">", "-", "|-", ">-"))
+    deeper: list[tuple[int, bool | None]] = [(own[0][0] + 2, None), (own[0][0], True)] if opens else []
+    return deeper + own + [column for column in columns if column[0] < indent]
 
 
-def _spaces_for(indent: str, columns: list[int]) -> int:
+def _spaces_for(indent: str, columns: list[tuple[int, bool | None]], content: str) -> int:
+    if not LOOKS_LIKE_KEY.match(content):  # it can only continue the text above
+        return columns[0][0] + 2
+    is_item = content.startswith(("- ", "-\n")) or content == "-"
+    fitting = [column for column, kind in columns if kind in (None, is_item)] or [columns[0][0]]
     for width in _TAB_WIDTHS:
         spaces = len(indent.replace("\t", " " * width))
-        if spaces in columns:
+        if spaces in fitting:
             return spaces
     spaces = len(indent.replace("\t", "  "))
-    return min(columns, key=lambda column: (abs(column - spaces), -column))
+    return min(fitting, key=lambda column: (abs(column - spaces), -column))
 
 
 def _word_end(text: str, start: int) -> int:

@@ -24,25 +24,28 @@ class Layout:
     `text` is what was read: the file's text with `edits` applied, which are given in the file's own offsets.
     """
 
-    __slots__ = ("_edits", "_original", "_starts", "text")
+    __slots__ = ("_edits", "_original", "_places", "_shifts", "_starts", "text")
 
     def __init__(self, original: str, edits: tuple[Edit, ...] = ()) -> None:
         self._original = original
         self._edits = tuple(sorted(edits))
         self._starts: list[int] | None = None
+        self._places: list[int] = []  # where each edit begins in `text`
+        self._shifts = [0]  # by how much `text` is longer than the file before each edit, and at the end
+        for edit in self._edits:
+            self._places.append(edit.start + self._shifts[-1])
+            self._shifts.append(self._shifts[-1] + len(edit.replacement) - (edit.end - edit.start))
         self.text = apply_edits(original, self._edits) if edits else original
 
     def original_offset(self, offset: int) -> int:
         """Return the offset in the file of an offset in `text`."""
-        shift = 0
-        for edit in self._edits:
-            start = edit.start + shift
-            if offset < start:
-                break
-            if offset < start + len(edit.replacement):
-                return min(edit.start + offset - start, edit.end)
-            shift += len(edit.replacement) - (edit.end - edit.start)
-        return offset - shift
+        number = bisect_right(self._places, offset)
+        if number == 0:
+            return offset
+        edit, place = self._edits[number - 1], self._places[number - 1]
+        if offset < place + len(edit.replacement):
+            return min(edit.start + offset - place, edit.end)
+        return offset - self._shifts[number]
 
     def position(self, offset: int) -> Position:
         """Return the line and column in the file of an offset in `text`."""

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source
 from orchestrator.language.layout import Edit, Layout
 
+MAX_MISTAKES = 100
+"""How many mistakes of one kind are reported; a file with more is no pipeline."""
+
+MAX_EDITS = 5_000
+"""How many repairs are made in one text; with more, reading breaks off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:

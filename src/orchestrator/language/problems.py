@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, suggest
+from orchestrator.diagnostics.lines import short
 from orchestrator.language import spec, spellings
 from orchestrator.language.durations import FORMS, parse_duration
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
@@ -124,6 +125,7 @@ class Refusal:
         span = value.span if value is not None else node.span
         code, expected, help = _complaint(kind, entry, path, owner)
         given = plain(value) if value is not None else entry["input"]
+        name = short(name)
         message = f"`{name}` must be {expected}, not {shown(given)}"
         if given is None:
             message = f"`{name}` has no value; it must be {expected}"
@@ -233,7 +235,7 @@ def unknown_key(source: Source, key: Scalar, model: type[BaseModel], what: str) 
         help = "allowed here: " + ", ".join(f"`{name}`" for name in allowed)
     return Diagnostic(
         "ORC201",
-        f"{what} has no key `{written}`",
+        f"{what} has no key `{short(written)}`",
         source,
         key.span,
         label="unknown key",

@@ -9,10 +9,10 @@ import yaml
 
 from orchestrator.diagnostics import Diagnostic, Source, Span
 from orchestrator.language.layout import Edit, Layout
-from orchestrator.language.mistakes import Mistake, ReadingStopped, to_diagnostic
+from orchestrator.language.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake, ReadingStopped, to_diagnostic
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.language.syntax import explain, explain_templates
-from orchestrator.language.tree import MAX_MISTAKES, Tree, build
+from orchestrator.language.tree import Tree, build
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 _MAX_PASSES = 60
@@ -85,23 +85,26 @@ def read_tree(source: Source) -> Reading:
 
 def _in_original(layout: Layout, edits: list[Edit], mistakes: list[Mistake]) -> list[Edit] | None:
     """Add the mistakes' repairs, given in the text that was read, to those of the file. None if they do not combine."""
-    added = []
+    added: list[Edit] = []
+    if sum(len(mistake.edits) for mistake in mistakes) > MAX_EDITS:
+        return None
     for mistake in mistakes:
         for edit in mistake.edits:
             start = layout.original_offset(edit.start)
             end = layout.original_offset(edit.end) if edit.end > edit.start else start
             added.append(Edit(start, end, edit.replacement))
+    fresh = set(added)
     combined: list[Edit] = []
     for edit in sorted({*edits, *added}):
         before = combined[-1] if combined else None
         if before and (edit.start < before.end or edit.start == before.start):
-            merged = _merged(before, edit, new=edit in added, old_is_new=before in added)
+            merged = _merged(before, edit, new=edit in fresh, old_is_new=before in fresh)
             if merged is None:
                 return None
             combined[-1] = merged
         else:
             combined.append(edit)
-    return combined if added and combined != sorted(edits) else None
+    return combined if added and combined != sorted(edits) and len(combined) < MAX_EDITS else None
 
 
 def _merged(first: Edit, second: Edit, *, new: bool, old_is_new: bool) -> Edit | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
+from orchestrator.diagnostics.lines import short
 from orchestrator.language import problems, spellings
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
 from orchestrator.language.spec import DefaultsSpec, InputSpec, OutputSpec, PipelineSpec, StepSpec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _MOST_ROUNDS = 8
+_MOST_DIAGNOSTICS = 1_000
 
 _S = TypeVar("_S", StepSpec, InputSpec, OutputSpec, PipelineSpec, DefaultsSpec)
 
@@ -29,6 +31,10 @@ class Sections:
         self.source = source
         self.partial = partial
         self.diagnostics: list[Diagnostic] = []
+
+    def _report(self, *diagnostics: Diagnostic) -> None:
+        if len(self.diagnostics) < _MOST_DIAGNOSTICS:  # more help nobody, and each takes time and memory
+            self.diagnostics.extend(diagnostics)
 
     def pipeline(self, root: Mapping) -> PipelineSpec:
         """Read the whole file."""
@@ -52,8 +58,8 @@ class Sections:
         kept = [entries[name] for name in entries if name in spec.node.table or name in sections]
         complete = spec.model_copy(update={"inputs": inputs, "outputs": outputs, "steps": tuple(steps)})
         complete.at(node.replaced(kept))
-        if complete.defaults and isinstance(value := complete.node.get("defaults"), Mapping):
-            self._place(complete.defaults, value)
+        if complete.defaults and isinstance(inner := complete.node.get("defaults"), Mapping):
+            self._place(complete.defaults, inner)
         return complete
 
     def _inputs(self, entries: dict[str, Entry]) -> dict[str, InputSpec]:
@@ -62,7 +68,7 @@ class Sections:
         placed = []
         for entry in section.entries:
             name = entry.key.text
-            what = f"the input `{name}`"
+            what = f"the input `{short(name)}`"
             node = self._canonical(spellings.input_(entry.value), what)
             known = {*InputSpec.model_fields, *spellings.INPUT_KEYS}
             if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
@@ -81,7 +87,7 @@ class Sections:
         placed = []
         for entry in section.entries:
             name = entry.key.text
-            what = f"the output `{name}`"
+            what = f"the output `{short(name)}`"
             node = self._canonical(spellings.output(entry.value), what)
             known = {*OutputSpec.model_fields, *spellings.OUTPUT_KEYS}
             if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
@@ -97,7 +103,7 @@ class Sections:
         section: Node | None = entry.value if entry else None
         if isinstance(section, Mapping):
             section, clashes = spellings.steps_of_mapping(section)
-            self.diagnostics += [problems.clash(self.source, clash, "a step") for clash in clashes]
+            self._report(*(problems.clash(self.source, clash, "a step") for clash in clashes))
         if section is None or _is_null(section) or (isinstance(section, Sequence) and not section.items):
             if not self.partial:
                 self._no_steps(entry, root)
@@ -128,7 +134,7 @@ class Sections:
 
     def _step(self, item: Mapping, number: int, ids: set[str]) -> StepSpec:
         id = item.get("id")
-        what = f"step `{id.text}`" if isinstance(id, Scalar) and id.text else f"step {number}"
+        what = f"step `{short(id.text)}`" if isinstance(id, Scalar) and id.text else f"step {number}"
         canonical = spellings.step(item, ids)
         node = canonical.node if not canonical.clashes else self._canonical(canonical, what)
         step = self._spec(StepSpec, node, what)
@@ -148,7 +154,7 @@ class Sections:
                 for diagnostic in refusal.diagnostics:
                     if (diagnostic.message, diagnostic.span) not in reported:
                         reported.add((diagnostic.message, diagnostic.span))
-                        self.diagnostics.append(diagnostic)
+                        self._report(diagnostic)
                 for path in sorted(refusal.paths, key=lambda path: [str(part) for part in path], reverse=True):
                     node = _without(node, path)
                 data = {**plain(node), **dict.fromkeys(refusal.missing, "")}
@@ -241,7 +247,7 @@ class Sections:
             return value
         if isinstance(value, Sequence):
             listed = spellings.by_name(value, outputs=name == "outputs")
-            self.diagnostics += [problems.clash(self.source, again, f"`{name}`") for again in listed.again]
+            self._report(*(problems.clash(self.source, again, f"`{name}`") for again in listed.again))
             for node in listed.nameless:
                 self._wrong(node, f"an {what} in a list needs a name: `- name: ...`")
             return listed.node
@@ -257,7 +263,7 @@ class Sections:
             entries[name] = Entry(entries[name].key, node)
 
     def _canonical(self, canonical: Canonical, what: str) -> Mapping:
-        self.diagnostics += [problems.clash(self.source, clash, what) for clash in canonical.clashes]
+        self._report(*(problems.clash(self.source, clash, what) for clash in canonical.clashes))
         return canonical.node
 
     def _names(self, section: Entry | None, what: str) -> None:
@@ -275,10 +281,10 @@ class Sections:
         self._add(
             "ORC209",
             place,
-            f"`{name}` cannot be {what}",
+            f"`{short(name)}` cannot be {what}",
             label="not a name",
             help="use letters (a to z), digits, `_` and `-`, and begin with a letter"
-            + (f": `{better}`" if better and better != name else ""),
+            + (f": `{short(better)}`" if better and better != name else ""),
         )
 
     def _duplicate_id(self, step: StepSpec, first: StepSpec) -> None:
@@ -286,7 +292,7 @@ class Sections:
         self._add(
             "ORC204",
             place,
-            f"there are two steps with the id `{step.id}`",
+            f"there are two steps with the id `{short(step.id)}`",
             label="again here",
             help="give one of them another id",
             related=(Related("first used here", self.source, before.span),),
@@ -321,7 +327,7 @@ class Sections:
         span = place.span
         if span.end.line > span.start.line and not isinstance(place, Scalar):
             span = Span.at(span.start.line, span.start.column)
-        self.diagnostics.append(Diagnostic(code, message, self.source, span, label=label, help=help, related=related))
+        self._report(Diagnostic(code, message, self.source, span, label=label, help=help, related=related))
 
 
 def _is_null(node: Node) -> bool:

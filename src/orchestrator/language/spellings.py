@@ -53,7 +53,7 @@ INPUT_KEYS = {
 
 OUTPUT_KEYS = {"desc": "description", "from": "value"}
 
-DEFAULTS_KEYS = {"timeout_seconds": "timeout", "retries": "retry"}
+DEFAULTS_KEYS = {"timeout_seconds": "timeout"}
 
 RETRY_COUNTS = ("max_retries", "retries", "retry_count")
 """Numbers of attempts after the first one: `max_retries: 2` is `retry: 3`."""
@@ -274,7 +274,7 @@ def on_failure(value: Node, ids: Collection[str] = ()) -> Node:
 
 def defaults(node: Mapping) -> Canonical:
     """The section `defaults`."""
-    renamed = rename(node, {"timeout_seconds": "timeout"})
+    renamed = rename(node, DEFAULTS_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
     for name in RETRY_COUNTS:

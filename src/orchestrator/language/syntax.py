@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.diagnostics.lines import short
 from orchestrator.language.indenting import (
+    LOOKS_LIKE_KEY,
     blank_block,
     indentation_mistake,
     lines_above,
@@ -13,7 +17,7 @@ from orchestrator.language.indenting import (
     tab_mistake,
 )
 from orchestrator.language.layout import Edit
-from orchestrator.language.mistakes import Mistake
+from orchestrator.language.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake
 from orchestrator.language.quoting import (
     indentation,
     line_end,
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.language.tree import Tree
 
 _KEY = re.compile(r"[ \t]*(?:- +)*(?P<key>[^\s'\"{}\[\]#:][^'\"{}\[\]#:]*?):(?P<gap>[ \t]+)(?=\S)")
+_LINE_KEY = re.compile(r"[ \t]*(?:- +)*(?P<key>[^\s'\"{}\[\]#:][^'\"{}\[\]#:]*?):(?:\s|$)")
 _NO_SPACE = re.compile(r"[ \t]*(?:- +)*(?P<key>[A-Za-z_][\w.-]*):(?=[^\s:/])")
 _WORD_AND_REST = re.compile(r"[ \t]*(?:- +)*(?P<key>[A-Za-z_][\w-]*) +(?=[^\s:=])")
 _KEY_ONLY_TAIL = re.compile(r"[\n\r][ \t]*(?:- +)*[A-Za-z_][\w.-]*:[ \t]")
@@ -37,10 +42,10 @@ _ESCAPE = re.compile(r"\\(?![0abt\tnvfre \"/\\N_LP\r\n]|x[0-9a-fA-F]{2}|u[0-9a-f
 
 def explain_templates(text: str, tree: Tree) -> list[Mistake]:
     """Return a mistake for each unquoted template that YAML took for a mapping."""
-    mistakes = []
+    mistakes: list[Mistake] = []
     done = -1
     for start, in_brackets in tree.templates:
-        if start >= done:
+        if start >= done and len(mistakes) < MAX_MISTAKES:
             mistake = _template(text, start, in_brackets=in_brackets)
             done = mistake.end
             mistakes.append(mistake)
@@ -80,7 +85,7 @@ def _template(text: str, start: int, *, in_brackets: bool) -> Mistake:
         start,
         end,
         label="not quoted",
-        help=f"write {_short(quoted(value))}",
+        help=f"write {short(quoted(value))}",
         notes=("without quotes, YAML takes `{` for the beginning of a mapping",),
         fix=Edit(start, end, quoted(value)),
         edits=quoting_edits(text, start, end),
@@ -126,6 +131,8 @@ def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tre
         return _escape(text, at, context)
     if "comment or line break" in problem or "indentation indicator" in problem:
         return _block_header(text, at if context is None else context)
+    if "directive" in problem and context is not None:
+        return _directive(text, context)
     if "<document start>" in problem:
         return _less_indented(text, at)
     if "node content" in problem:
@@ -141,6 +148,8 @@ def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree)
     if tree.last and tree.last[2] and start < tree.last[1] <= at and text[tree.last[1] : at].strip(" ") == "":
         return _text_behind(text, at, tree.last)
     if not text[start:at].strip(" ") and at < len(text):
+        if not LOOKS_LIKE_KEY.match(text, start, line_end(text, start)):
+            return _belongs_nowhere(text, start)
         opened = None if context is None else (context, context + 1)
         return indentation_mistake(text, at, tree.columns, opened)
     return None
@@ -157,11 +166,11 @@ def _colon(text: str, at: int) -> Mistake | None:
         if value[:1] not in ("'", '"', "[", "{"):
             return Mistake(
                 "ORC101",
-                f"the value of `{key['key']}` has a `:` in it, so it must be quoted",
+                f"the value of `{short(key['key'])}` has a `:` in it, so it must be quoted",
                 value_start,
                 end,
                 label="not quoted",
-                help=f"write {_short(quoted(value))}",
+                help=f"write {short(quoted(value))}",
                 fix=Edit(value_start, end, quoted(value)),
                 edits=quoting_edits(text, value_start, end),
             )
@@ -171,26 +180,58 @@ def _colon(text: str, at: int) -> Mistake | None:
     missing = _NO_SPACE.match(text, above[0], above[1])
     if missing:
         return _no_space(missing)
+    if _WORD_AND_REST.match(text, above[0], above[1]) and ":" not in text[above[0] : above[1]]:
+        return _no_colon(text, above[0])
     indent = indentation(text, start)
     columns = [(indentation(text, above[0]), False)]
     dashes = re.compile(r" *((?:- +)+)").match(text, above[0], above[1])
     if dashes:
         columns = [(dashes.end() - above[0], False), (dashes.start(1) - above[0], True)]
     if indent != columns[0][0]:
-        mistake = indentation_mistake(text, start + indent, columns)
-        return mistake if mistake.edits else None
+        return _too_far_in(text, start, above, columns)
     return None
+
+
+def _too_far_in(text: str, start: int, above: tuple[int, int], columns: list[tuple[int, bool]]) -> Mistake | None:
+    """A key indented as if it belonged to the line above, which already has a value."""
+    mistake = indentation_mistake(text, start + indentation(text, start), columns)
+    owner, own = _KEY.match(text, *above), _LINE_KEY.match(text, start, line_end(text, start))
+    if not mistake.edits or not owner or not own:
+        return mistake if mistake.edits else None
+    return replace(
+        mistake,
+        message=f"`{short(own['key'])}` is indented below `{short(owner['key'])}`, which already has a value",
+        related=((f"`{short(owner['key'])}` has this value", owner.end(), value_end(text, owner.end())),),
+    )
+
+
+def _belongs_nowhere(text: str, start: int) -> Mistake:
+    """A line of text where only a key or an item can be."""
+    content = start + indentation(text, start)
+    end = value_end(text, start)
+    above = next(lines_above(text, start), None)
+    commented = above is not None and " #" in text[above[0] : above[1]]
+    return Mistake(
+        "ORC101",
+        "this line belongs to nothing: it is no key and no list item",
+        content,
+        max(end, content + 1),
+        label="a comment ended the value above" if commented else "neither `key: value` nor `- item`",
+        help="write a text of several lines below `|`, or in quotes",
+        edits=blank_block(text, start),
+        lossy=True,
+    )
 
 
 def _no_space(match: re.Match[str]) -> Mistake:
     colon = match.end("key")
     return Mistake(
         "ORC101",
-        f"there is no space after the colon of `{match['key']}:`",
+        f"there is no space after the colon of `{short(match['key'])}:`",
         colon,
         colon + 1,
         label="a space is missing after this",
-        help=f"write `{match['key']}: ...`",
+        help=f"write `{short(match['key'])}: ...`",
         fix=Edit(colon + 1, colon + 1, " "),
         edits=(Edit(colon + 1, colon + 1, " "),),
     )
@@ -201,17 +242,31 @@ def _first_character(text: str, at: int) -> Mistake | None:
     character = text[at : at + 1]
     if not character or character in "\n\r":
         return None
+    shown = f"`{character}`" if character != "`" else "a backtick"
     end = value_end(text, at)
     value = text[at:end]
     return Mistake(
         "ORC101",
-        f"a value cannot begin with `{character}` unless it is quoted",
+        f"a value cannot begin with {shown} unless it is quoted",
         at,
         end,
         label="not quoted",
-        help=f"write {_short(quoted(value))}",
+        help=f"write {short(quoted(value))}",
         fix=Edit(at, end, quoted(value)),
         edits=quoting_edits(text, at, end),
+    )
+
+
+def _directive(text: str, at: int) -> Mistake:
+    return Mistake(
+        "ORC108",
+        "a line cannot begin with `%`: it would be an instruction to the YAML reader, and none is supported",
+        at,
+        max(value_end(text, at), at + 1),
+        label="not supported",
+        help="remove the line, or quote it if text is meant",
+        edits=blank_block(text, line_start(text, at)),
+        lossy=True,
     )
 
 
@@ -227,11 +282,11 @@ def _no_colon(text: str, at: int) -> Mistake | None:
         place = match.end("key")
         return Mistake(
             "ORC101",
-            f"there is no colon after `{match['key']}`",
+            f"there is no colon after `{short(match['key'])}`",
             match.start("key"),
             place,
             label="a key without a colon",
-            help=f"write `{match['key']}: {_short(text[match.end() : end])}`",
+            help=f"write `{short(match['key'])}: {short(text[match.end() : end])}`",
             fix=Edit(place, place, ":"),
             edits=(Edit(place, place, ":"),),
         )
@@ -239,7 +294,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
         return None
     return Mistake(
         "ORC101",
-        f"`{_short(word)}` is neither a key nor a value: there is no `:`",
+        f"`{short(word)}` is neither a key nor a value: there is no `:`",
         content,
         end,
         label="no colon",
@@ -261,7 +316,7 @@ def _item_in_value(text: str, at: int) -> Mistake | None:
         at,
         end,
         label="begin a new line here",
-        help=f"write `[{_short(item)}]`, or put `- {_short(item)}` on the next line",
+        help=f"write `[{short(item)}]`, or put `- {short(item)}` on the next line",
         fix=Edit(at, end, f"[{item}]"),
         edits=(Edit(at, at + 2, "["), Edit(end, end, "]")),
     )
@@ -273,7 +328,7 @@ def _escape(text: str, at: int, context: int | None) -> Mistake | None:
     place = start + 1
     while place < len(text) and text[place] != '"':
         place += 2 if text[place] == "\\" else 1
-    wrong = list(_ESCAPE.finditer(text, start + 1, place))
+    wrong = list(islice(_ESCAPE.finditer(text, start + 1, place), MAX_EDITS))
     if not wrong:
         return None
     first = wrong[0].start()
@@ -285,7 +340,7 @@ def _escape(text: str, at: int, context: int | None) -> Mistake | None:
         first,
         first + 2,
         label="not an escape",
-        help=f"write '{_short(value)}' with single quotes, or each backslash twice"
+        help=f"write '{short(value)}' with single quotes, or each backslash twice"
         if simple
         else "write the backslash twice: `\\\\`",
         fix=Edit(first, first, "\\"),
@@ -297,14 +352,20 @@ def _block_header(text: str, at: int) -> Mistake:
     """Text behind `|` or `>` on the same line."""
     end = value_end(text, at)
     value = text[at:end]
+    indent = indentation(text, line_start(text, at))
+    following = next_line(text, at)
+    has_lines = following < len(text) and indentation(text, following) > indent
+    sign = 2 if value[1:2] in ("-", "+") else 1
+    edits = (Edit(at + sign, end, " " * (end - at - sign)),) if has_lines else quoting_edits(text, at, end)
     return Mistake(
         "ORC101",
         f"`{value[:1]}` begins a text of several lines, so nothing can follow it on its own line",
         at,
         end,
         label="text behind the sign",
-        help=f"put the text on the next line, indented; or write {_short(quoted(value))}",
-        edits=quoting_edits(text, at, end),
+        help=f"put the text on the next line, indented; or write {short(quoted(value))}",
+        edits=edits,
+        lossy=has_lines,
     )
 
 
@@ -397,7 +458,7 @@ def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> Mistake:
         at,
         end,
         label=f"behind the closing {what}",
-        help=f"put quotes round the whole value: {_short(quoted(whole))}",
+        help=f"put quotes round the whole value: {short(quoted(whole))}",
         related=(("the value began here", last[0], last[0] + 1),),
         edits=(Edit(at, end, " " * (end - at)),),
     )
@@ -420,8 +481,3 @@ def _unknown(text: str, at: int) -> Mistake:
         lossy=True,
         vague=True,
     )
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
-from orchestrator.language.mistakes import Mistake, ReadingStopped
+from orchestrator.diagnostics.lines import short
+from orchestrator.language.mistakes import MAX_MISTAKES, Mistake, ReadingStopped
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.language.scalars import is_not_json, resolve
 
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 100
 MAX_NODES = 500_000
-MAX_MISTAKES = 100
 
-_PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!\S*)\s+)+")
+_PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!\S*)\s+){1,4}")
 
 
 @dataclass(slots=True)
@@ -289,7 +289,7 @@ class _Builder:
             self.report(
                 Mistake(
                     "ORC108",
-                    f"the YAML tag `{word}` is not supported",
+                    f"the YAML tag `{short(word)}` is not supported",
                     at,
                     at + len(word),
                     label="a tag",
@@ -306,7 +306,7 @@ class _Builder:
 def _duplicate(key: Scalar, first: Scalar) -> Mistake:
     return Mistake(
         "ORC104",
-        f"the key `{key.text}` is written twice in one mapping",
+        f"the key `{short(key.text)}` is written twice in one mapping",
         key.start,
         key.end,
         label="again here",
@@ -318,23 +318,28 @@ def _duplicate(key: Scalar, first: Scalar) -> Mistake:
 def _not_json(node: Scalar) -> Mistake:
     return Mistake(
         "ORC205",
-        f"`{node.text}` is a number that JSON cannot hold",
+        f"`{short(node.text)}` is a number that JSON cannot hold",
         node.start,
         node.end,
         label="not a JSON number",
-        help=f'write a finite number, or `"{node.text}"` if text is meant',
+        help="write a finite number, or put it in quotes if text is meant",
     )
 
 
 def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside: bool) -> Mistake:
     if inside:
-        message, help = f"the alias `*{name}` stands inside the very thing that `&{name}` names", "remove the alias"
+        message = f"the alias `*{short(name)}` stands inside the very thing that its anchor names"
+        help = "remove the alias"
     else:
         from orchestrator.diagnostics import suggest
 
         near = suggest(name, known)
-        message = f"the alias `*{name}` has no anchor `&{name}` before it"
-        help = f"did you mean `*{near}`?" if near else f'quote the value if text is meant: `"*{name}"`'
+        message = f"the alias `*{short(name)}` has no anchor before it"
+        help = (
+            f"did you mean `*{near}`?"
+            if near
+            else f"write `&{short(name)}` where it is defined; or quote the value if text is meant"
+        )
     return Mistake("ORC106", message, start, end, label="unknown alias", help=help)
 
 

@@ -1,0 +1,182 @@
+"""The reference page of the language, made from the models and the table of spellings."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+from orchestrator.language import spellings
+from orchestrator.language.durations import format_duration
+from orchestrator.language.reader import MAX_CHARACTERS
+from orchestrator.language.spec import (
+    DefaultsSpec,
+    Duration,
+    InputSpec,
+    OnFailureSpec,
+    OutputSpec,
+    PipelineSpec,
+    RetrySpec,
+    StepSpec,
+)
+from orchestrator.language.tree import MAX_DEPTH, MAX_NODES
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+_INTRODUCTION = """\
+# Pipeline files
+
+A pipeline file is one YAML document: a mapping with `steps:` and, where wanted, the other keys below. `orchestrator
+check FILE` finds what is wrong with it, `orchestrator schema` prints the JSON Schema for editors.
+
+```yaml
+# yaml-language-server: $schema=pipeline.schema.json
+inputs:
+  topic: solar cells
+steps:
+  - id: draft
+    tool: text
+    action: template
+    parameters:
+      template: "About {{ topic }}"
+    retry: 3
+    timeout: 30s
+outputs:
+  draft: "{{ draft }}"
+```
+"""
+
+_YAML = f"""\
+## YAML
+
+The file is read by the rules of YAML 1.2: `no`, `on` and `012` are what they look like, and `true`, `false`, `null` and
+numbers are the only plain words that are not text. A template that begins a value must be quoted: `"{{{{ topic }}}}"`.
+Anchors, aliases and merge keys (`<<`) work; a key must not be written twice; tags (`!!str`) are refused. A file has at
+most {MAX_CHARACTERS // (1024 * 1024)} Mi characters, {MAX_DEPTH} levels and {MAX_NODES:,} values, aliases
+counted as often as they repeat something.
+"""
+
+_DURATIONS = """\
+## Durations
+
+A number is seconds. A text has units: `250ms`, `30s`, `5m`, `1h30m`, `2d`.
+"""
+
+_PAGES: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("The file", PipelineSpec, ""),
+    (
+        "An input",
+        InputSpec,
+        "Below `inputs:`, by name. Short form: `topic: solar cells` gives a default, and the type follows from it; "
+        "`topic:` with nothing declares an input that must be given. Below `properties` too a field without "
+        "a default must be there unless it says `required: false`.",
+    ),
+    ("A step", StepSpec, "Below `steps:`, a list."),
+    ("`retry`", RetrySpec, "Short form: `retry: 3` is three attempts in all."),
+    (
+        "`on_failure`",
+        OnFailureSpec,
+        "`fail` (the default) ends the run; `continue` goes on with null; the id of a later step jumps there; "
+        "`{value: ...}` goes on with this value.",
+    ),
+    ("An output", OutputSpec, "Below `outputs:`, by name. Short form: the template alone."),
+    ("`defaults`", DefaultsSpec, "For every step that does not say otherwise."),
+)
+
+
+def reference_markdown() -> str:
+    """Return the reference page of the pipeline language as Markdown."""
+    parts = [_INTRODUCTION]
+    parts += [_section(title, model, text) for title, model, text in _PAGES]
+    parts += [_DURATIONS, _spellings(), _YAML]
+    return "\n".join(parts)
+
+
+def _section(title: str, model: type[BaseModel], text: str) -> str:
+    lines = [f"## {title}", ""]
+    if text:
+        lines += [text, ""]
+    lines += ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        if model is OnFailureSpec and name != "value":
+            continue
+        meaning = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_type(field)} | {_default(name, field)} | {meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _type(field: FieldInfo) -> str:
+    if any("parse_duration" in repr(item) for item in field.metadata):
+        return "duration"
+    return _type_words(field.annotation)
+
+
+def _type_words(annotation: Any) -> str:
+    if annotation == Duration:
+        return "duration"
+    origin = get_origin(annotation)
+    arguments = get_args(annotation)
+    if origin is Literal:
+        return " \\| ".join(f"`{word}`" for word in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type_words(argument) for argument in arguments if argument is not type(None))
+    if origin is dict:
+        inner = _type_words(arguments[1])
+        return "mapping" if inner == "any value" else f"mapping of names to {inner}"
+    if origin in (list, tuple):
+        inner = _type_words(arguments[0])
+        return "list" if inner == "any value" else f"list of {inner}"
+    if hasattr(annotation, "__metadata__"):
+        return _type_words(arguments[0])
+    words = {str: "text", int: "whole number", float: "number", bool: "true/false"}
+    specs = {InputSpec: "input", OutputSpec: "output", StepSpec: "steps", RetrySpec: "`retry`"}
+    specs |= {OnFailureSpec: "`on_failure`", DefaultsSpec: "`defaults`"}
+    return words.get(annotation) or specs.get(annotation) or "any value"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if name == "required":
+        return ""
+    default = field.default
+    if default is None or default == () or field.default_factory is not None:
+        return "required" if name == "steps" else ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{format_duration(default)}`" if name in ("delay", "max_delay") else f"`{default:g}`"
+
+
+def _spellings() -> str:
+    tables: tuple[tuple[str, dict[str, str]], ...] = (
+        ("the file", spellings.PIPELINE_KEYS),
+        ("a step", spellings.STEP_KEYS),
+        ("`retry`", spellings.RETRY_KEYS),
+        ("an input", spellings.INPUT_KEYS),
+        ("an output", spellings.OUTPUT_KEYS),
+    )
+    counts = ", ".join(f"`{name}: 2`" for name in spellings.RETRY_COUNTS)
+    lines = [
+        "## Other spellings",
+        "",
+        "These mean the same as the canonical key. Two spellings of one thing in one place are an error.",
+        "",
+        "| in | written | means |",
+        "| --- | --- | --- |",
+    ]
+    for place, table in tables:
+        lines += [f"| {place} | `{other}` | `{canonical}` |" for other, canonical in table.items()]
+    lines += [
+        f"| a step, `defaults` | {counts} | `retry: 3` |",
+        "| a step | `continue_on_error: true` | `on_failure: continue` |",
+        "| a step | `dependencies: a, b` | `dependencies: [a, b]` |",
+        "| `retry` | `backoff: exponential`, `backoff: constant` | `backoff: 2`, `backoff: 1` |",
+        "| the file | `steps` as a mapping from id to step | `steps` as a list |",
+        "| the file | `inputs` as a list: `- topic`, `- topic: solar cells`, `- name: topic` | `inputs` as a mapping |",
+        '| the file | `outputs` as a list: `- draft`, `- draft: "{{ draft }}"`, `- name: draft` | as a mapping |',
+    ]
+    words = ", ".join(f"`{word}` = `{canonical}`" for word, canonical in spellings.TYPE_WORDS.items())
+    actions = ", ".join(f"`{word}` = `{canonical}`" for word, canonical in spellings.ON_FAILURE_WORDS.items())
+    lines += [f"| `type` | {words} | |", f"| `on_failure` | {actions} (unless a step has that id) | |"]
+    return "\n".join([*lines, ""])

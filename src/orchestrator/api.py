@@ -6,38 +6,24 @@ import asyncio
 import atexit
 import getpass
 import threading
-import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
-
-import anyio.to_thread
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from orchestrator.compiler import compile_pipeline
 from orchestrator.diagnostics import Diagnostic
-from orchestrator.errors import (
-    CompilationError,
-    ConfigurationError,
-    RunCancelled,
-    RunError,
-    RunFailed,
-    RunNotResumable,
-    RunOwned,
-    RunPaused,
-)
+from orchestrator.errors import CompilationError, ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
-from orchestrator.journal.store import Store
-from orchestrator.runtime import Bound, Engine, Execution, Options, Portal, Result, StepResult, bind, result_of
+from orchestrator.runtime import Bound, Engine, Follower, Options, Portal, Result, StepResult, bind, in_thread, verdict
 from orchestrator.tools import Permissions, Registry, Tool, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
+    from orchestrator.compiler import Compilation
     from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
-    from orchestrator.journal import Event, RunRecord, RunState
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal import Event, RunRecord, RunState, RunStatus, Store
     from orchestrator.language.spec import InputSpec
 
 __all__ = [
@@ -55,11 +41,8 @@ __all__ = [
     "resume",
 ]
 
-T = TypeVar("T")
 Source = str | Path | Mapping[str, Any]
 
-_FOLLOW_INTERVAL = 0.5  # seconds for which a reader sleeps at most before it looks whether the run's owner still lives
-_EVENTS_AT_ONCE = 500
 _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
 
 
@@ -89,24 +72,21 @@ class Run:
     def _engine(self) -> Engine:
         return self._orchestrator._engine
 
+    @property
+    def _follower(self) -> Follower:
+        return Follower(self._engine, self.id)
+
     def status(self) -> RunStatus:
         """Where the run stands now."""
         return self._engine.status(self.id)
 
     def events(self, *, after: int = 0, follow: bool = True) -> Iterator[Event]:
-        """Yield the events with a `seq` greater than `after`, in order and without gaps.
+        """Return the events with a `seq` greater than `after`, in order and without gaps.
 
         With `follow`, waits for new ones until the run has ended, or until nobody executes it any more (`interrupted`).
         To leave and rejoin, remember the last event's `seq` and give it as `after`.
         """
-        while True:
-            status = self.status()
-            for event in self._recorded(after, status.last_seq):
-                yield event
-                after = event.seq
-            if not follow or ((status.ended or status.state == "interrupted") and after >= status.last_seq):
-                return
-            self._engine.store.wait(self.id, after, _FOLLOW_INTERVAL)
+        return self._follower.events(after, follow=follow)
 
     def wait(self, *, timeout: float | None = None) -> RunStatus:
         """Return the status as soon as the run has ended or rests: paused with nothing running, or interrupted.
@@ -115,19 +95,7 @@ class Run:
             TimeoutError: It still runs after `timeout` seconds.
             StoreError: This process executed the run and had to give it up because of the store.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            execution = self._engine.execution(self.id)
-            if execution is not None:
-                _wait_for(execution, left, self.id)
-            status = self.status()
-            if _rests(status):
-                return status
-            if left == 0.0:
-                raise _still_running(self.id)
-            if execution is None:
-                self._engine.store.wait(self.id, status.last_seq, min(_FOLLOW_INTERVAL, left or _FOLLOW_INTERVAL))
+        return self._follower.rest(timeout)[0]
 
     def result(self, *, timeout: float | None = None) -> Result:
         """Wait for the run and return what it achieved.
@@ -139,11 +107,11 @@ class Run:
             RunError: It was interrupted (ORC808).
             TimeoutError: It still runs after `timeout` seconds.
         """
-        return _verdict(self._snapshot(self.wait(timeout=timeout)))
+        return verdict(self._follower.result(*self._follower.rest(timeout)))
 
     def snapshot(self) -> Result:
         """Return what the run has achieved up to now, whatever its state."""
-        return self._snapshot(self.status())
+        return self._follower.result(self.status())
 
     def pause(self) -> None:
         """Have nothing new started; what runs goes on to its end."""
@@ -162,36 +130,19 @@ class Run:
         execution = self._engine.execution(self.id)
         if execution is not None and execution.is_on_this_thread:
             return execution.status()
-        return await _in_thread(self.status)
+        return await in_thread(self.status)
 
-    async def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
+    def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
         """As `events`."""
-        while True:
-            status = await self.astatus()
-            for event in await _in_thread(partial(self._batch, after, status.last_seq)):
-                yield event
-                after = event.seq
-            if not follow or ((status.ended or status.state == "interrupted") and after >= status.last_seq):
-                return
-            await _in_thread(partial(self._engine.store.wait, self.id, after, _FOLLOW_INTERVAL))
+        return self._follower.aevents(after, follow=follow)
 
     async def await_(self, *, timeout: float | None = None) -> RunStatus:  # noqa: ASYNC109 - the twin of `wait`
         """As `wait`."""
-        async with asyncio.timeout(timeout):
-            while True:
-                execution = self._engine.execution(self.id)
-                if execution is not None:
-                    await asyncio.shield(asyncio.wrap_future(execution.resting))
-                status = await self.astatus()
-                if _rests(status):
-                    return status
-                if execution is None:
-                    await _in_thread(partial(self._engine.store.wait, self.id, status.last_seq, _FOLLOW_INTERVAL))
+        return (await self._follower.arest(timeout))[0]
 
     async def aresult(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - the twin of `result`
         """As `result`."""
-        status = await self.await_(timeout=timeout)
-        return _verdict(await _in_thread(lambda: self._snapshot(status)))
+        return verdict(await self._follower.aresult(*await self._follower.arest(timeout)))
 
     async def apause(self) -> None:
         """As `pause`."""
@@ -204,24 +155,6 @@ class Run:
     async def acancel(self, *, reason: str = "") -> None:
         """As `cancel`."""
         await self._acontrol("cancel", reason=reason)
-
-    def _recorded(self, after: int, upto: int) -> Iterator[Event]:
-        while after < upto:
-            batch = self._engine.store.events(self.id, after=after, limit=_EVENTS_AT_ONCE, resolve=True)
-            yield from batch
-            if len(batch) < _EVENTS_AT_ONCE:
-                return
-            after = batch[-1].seq
-
-    def _batch(self, after: int, upto: int) -> list[Event]:
-        return list(islice(self._recorded(after, upto), _EVENTS_AT_ONCE))
-
-    def _snapshot(self, status: RunStatus) -> Result:
-        outputs: Mapping[str, Any] = {}
-        if status.state == "succeeded":
-            end = self._engine.store.events(self.id, after=status.last_seq - 1, limit=1, resolve=True)[0]
-            outputs = end.data["outputs"]
-        return result_of(self._engine, self.id, status.state, status.last_seq, outputs=outputs, error=status.error)
 
     def _control(self, kind: Literal["pause", "resume", "cancel"], **data: Any) -> None:
         command = Command(kind, data, _person())
@@ -237,7 +170,7 @@ class Run:
         command = Command(kind, data, _person())
         execution = self._engine.execution(self.id)
         if execution is None:
-            await _in_thread(lambda: self._engine.control(self.id, command))
+            await in_thread(lambda: self._engine.control(self.id, command))
         else:
             await asyncio.wrap_future(execution.post(command))
 
@@ -387,6 +320,8 @@ class Orchestrator:
             if self._closed:
                 raise ConfigurationError("this orchestrator is closed", help="make a new `Orchestrator`")
             if self._opened is None:
+                from orchestrator.journal import Store  # its database toolkit is slow to load, and `check` needs none
+
                 store = Store.open(self.store_url)
                 self._opened = (store, Engine(store, permissions=self.permissions))
             return self._opened[1]
@@ -443,7 +378,7 @@ class Orchestrator:
     async def aresume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
         """As `resume`, on the current event loop."""
         engine = self._engine
-        run = Run(self, await _in_thread(lambda: engine.store.find(run_id)))
+        run = Run(self, await in_thread(lambda: engine.store.find(run_id)))
         if engine.execution(run.id) is not None:
             await run._acontrol("resume")
             return run
@@ -452,7 +387,7 @@ class Orchestrator:
         except RunOwned:
             if (await run.astatus()).state != "paused":
                 raise
-            await _in_thread(lambda: engine.control(run.id, Command("resume", {}, _person())))
+            await in_thread(lambda: engine.control(run.id, Command("resume", {}, _person())))
         return run
 
     def close(self) -> None:
@@ -471,7 +406,7 @@ class Orchestrator:
             if opened is not None:
                 opened[0].close()
 
-    def _compile(self, source: Source, *, directory: Path | None = None, name: str | None = None) -> Any:
+    def _compile(self, source: Source, *, directory: Path | None = None, name: str | None = None) -> Compilation:
         return compile_pipeline(
             source,
             registry=self.registry,
@@ -551,61 +486,13 @@ def _member(registry: Registry, name: str) -> Tool:
     return next(tool for tool in (registry.get(name),) if tool is not None)
 
 
-def _plan_of(compilation: Any) -> Plan:
+def _plan_of(compilation: Compilation) -> Plan:
     if compilation.plan is not None:
-        return compilation.plan  # type: ignore[no-any-return] # Compilation is imported by nobody else
+        return compilation.plan
     errors = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error"]
     count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
     name = compilation.document.source.name
     raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)
-
-
-def _verdict(result: Result) -> Result:
-    """Return the result of a run that succeeded; raise what any other means."""
-    run_id, error = result.run_id, result.error or {}
-    again = f"orchestrator resume {run_id}"
-    match result.state:
-        case "succeeded":
-            return result
-        case "failed":
-            step, attempt = error.get("step"), error.get("attempt")
-            where = f"step `{step}` failed at attempt {attempt}: " if step else ""
-            hint = f"{error['help']}; then" if error.get("help") else "when the cause is mended,"
-            raise RunFailed(
-                f"run `{run_id}` failed: {where}{error.get('message', '')} [{error.get('code', '')}]",
-                run_id=run_id,
-                result=result,
-                step=step,
-                attempt=attempt,
-                help=f"{hint} go on with: {again}",
-            )
-        case "cancelled":
-            message, help = f"run `{run_id}` was cancelled", f"go on with: {again}"
-            raise RunCancelled(message, run_id=run_id, result=result, help=help)
-        case "paused":
-            raise RunPaused(f"run `{run_id}` is paused", run_id=run_id, help=f"go on with: {again}")
-        case _:
-            raise RunError(
-                f"run `{run_id}` was interrupted: the process that executed it has ended",
-                run_id=run_id,
-                code="ORC808",
-                help=f"go on with: {again}",
-            )
-
-
-def _rests(status: RunStatus) -> bool:
-    return status.ended or status.state == "interrupted" or (status.state == "paused" and not status.running)
-
-
-def _wait_for(execution: Execution, timeout: float | None, run_id: str) -> None:
-    try:
-        execution.resting.result(timeout)
-    except TimeoutError:
-        raise _still_running(run_id) from None
-
-
-def _still_running(run_id: str) -> TimeoutError:
-    return TimeoutError(f"run `{run_id}` has not ended yet")
 
 
 def _positive(name: str, value: Any) -> Any:
@@ -619,8 +506,3 @@ def _person() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user number without a name, as in many containers
         return "somebody"
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Run something that blocks; a reader that leaves does not wait for it."""
-    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from orchestrator.runtime.engine import Engine, Options
 from orchestrator.runtime.execution import Execution
+from orchestrator.runtime.following import Follower, in_thread
 from orchestrator.runtime.inputs import Bound, bind
 from orchestrator.runtime.portal import Portal
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.runtime.result import Result, StepResult, result_of
+from orchestrator.runtime.result import Result, StepResult
+from orchestrator.runtime.verdict import verdict
 
-__all__ = ["Bound", "Engine", "Execution", "Options", "Portal", "Redactor", "Result", "StepResult", "bind", "result_of"]
+__all__ = [
+    "Bound",
+    "Engine",
+    "Execution",
+    "Follower",
+    "Options",
+    "Portal",
+    "Redactor",
+    "Result",
+    "StepResult",
+    "bind",
+    "in_thread",
+    "verdict",
+]

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from orchestrator.errors import OrchestratorError, RunNotResumable, RunOwned
-from orchestrator.journal import Command, Journal, NewRun, Owner, RunJournal, step_records
-from orchestrator.journal.steps import settled
+from orchestrator.journal import NewRun, Owner, settled, step_records
 from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import Bound, rebind
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.compiler.plan import Plan
-    from orchestrator.journal import Event, Lease, RunRecord, RunStatus, Store
+    from orchestrator.journal import Command, Event, Lease, RunJournal, RunRecord, RunStatus, Store
     from orchestrator.tools import Permissions
 
 _EVENTS_AT_ONCE = 2000
@@ -46,6 +45,8 @@ class Engine:
     """
 
     def __init__(self, store: Store, *, permissions: Permissions, chance: random.Random | None = None) -> None:
+        from orchestrator.journal import Journal  # loads the database toolkit, as the store has done already
+
         self.store = store
         self.permissions = permissions
         self._journal = Journal(store)
@@ -168,9 +169,8 @@ class Engine:
         for execution, task in list(self._live.values()):
             if not task.get_loop().is_running() or _is_current(task.get_loop()):
                 continue
-            while not execution.done and time.monotonic() < deadline:
-                with suppress(OrchestratorError, TimeoutError):
-                    execution.resting.result(timeout=max(0.0, deadline - time.monotonic()))
+            with suppress(TimeoutError):
+                execution.left.result(max(0.0, deadline - time.monotonic()))
         try:
             self._watch.close()
         finally:

@@ -67,10 +67,15 @@ class Execution:
         self._lost: StoreError | None = None
         self._lock = threading.Lock()
         self._resting: Future[None] = Future()
-        self.done = False
-        """Whether this process has left the run."""
+        self.left: Future[None] = Future()
+        """Completes when this process has nothing more to do with the run."""
         self.end: Event | None = None
         """The run's last event, once the run has ended and that is durable."""
+
+    @property
+    def done(self) -> bool:
+        """Whether this process has left the run."""
+        return self.left.done()
 
     @property
     def resting(self) -> Future[None]:
@@ -229,7 +234,7 @@ class Execution:
                 with anyio.CancelScope(shield=True), suppress(StoreError):
                     await anyio.to_thread.run_sync(self._store.release, self.lease)
         finally:
-            self.done = True
+            self.left.set_result(None)
             with self._lock:
                 if not self._resting.done():
                     if isinstance(failure, OrchestratorError):

@@ -146,7 +146,7 @@ class Log(Sequence["Event"]):
         return self._events[index]
 
     def __len__(self) -> int:
-        return self._last_seq
+        return len(self._events)
 
 
 def _steps(engine: Engine, run_id: str, log: Sequence[Event]) -> dict[str, StepResult]:

@@ -1,0 +1,144 @@
+"""Waiting for a run and reading it along, whether it is executed here or by another process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from orchestrator.journal import ENDS
+from orchestrator.runtime.result import Result, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from orchestrator.journal import Event, RunStatus
+    from orchestrator.runtime.engine import Engine
+
+T = TypeVar("T")
+
+INTERVAL = 0.5
+"""Seconds that a reader sleeps at most before it looks whether the run's owner still lives."""
+
+EVENTS_AT_ONCE = 500
+
+
+class Follower:
+    """A view of one run. Every method `x` has the async twin `ax`."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self._engine = engine
+        self._run_id = run_id
+
+    def events(self, after: int, *, follow: bool) -> Iterator[Event]:
+        """Yield the events after `after`; with `follow` until the run has ended or nobody executes it any more."""
+        while True:
+            batch = self._batch(after)
+            yield from batch
+            after = batch[-1].seq if batch else after
+            if len(batch) < EVENTS_AT_ONCE:
+                if not follow or (_may_be_over(batch) and _is_over(self._status(), after)):
+                    return
+                self._sleep(after, INTERVAL)
+
+    async def aevents(self, after: int, *, follow: bool) -> AsyncIterator[Event]:
+        """As `events`."""
+        while True:
+            batch = await in_thread(partial(self._batch, after))
+            for event in batch:
+                yield event
+                after = event.seq
+            if len(batch) < EVENTS_AT_ONCE:
+                if not follow or (_may_be_over(batch) and _is_over(await in_thread(self._status), after)):
+                    return
+                await in_thread(partial(self._sleep, after, INTERVAL))
+
+    def rest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:
+        """Wait until the run has ended, is paused with nothing running, or is interrupted.
+
+        Returns its status, and its last event if it ended here, which then need not be read.
+
+        Raises:
+            TimeoutError: It still runs after `timeout` seconds.
+            StoreError: It was executed here and had to be given up because of the store.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            execution = self._engine.execution(self._run_id)
+            if execution is not None:
+                try:
+                    execution.resting.result(left)
+                except TimeoutError:
+                    raise self._still_running() from None
+                if execution.end is not None:
+                    return execution.status(), execution.end
+            status = self._status()
+            if _rests(status):
+                return status, None
+            if left == 0.0:
+                raise self._still_running()
+            if execution is None:
+                self._sleep(status.last_seq, min(INTERVAL, left or INTERVAL))
+
+    async def arest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:  # noqa: ASYNC109 - a twin
+        """As `rest`."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    execution = self._engine.execution(self._run_id)
+                    if execution is not None:
+                        await asyncio.shield(asyncio.wrap_future(execution.resting))
+                        if execution.end is not None and execution.is_on_this_thread:
+                            return execution.status(), execution.end
+                    status = await in_thread(self._status)
+                    if _rests(status):
+                        return status, None
+                    if execution is None:
+                        await in_thread(partial(self._sleep, status.last_seq, INTERVAL))
+        except TimeoutError:
+            raise self._still_running() from None
+
+    def result(self, status: RunStatus, end: Event | None = None) -> Result:
+        """What the run has achieved as of `status`."""
+        if status.state == "succeeded" and end is None:
+            end = self._engine.store.events(self._run_id, after=status.last_seq - 1, limit=1, resolve=True)[0]
+        outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
+        return result_of(self._engine, self._run_id, status.state, status.last_seq, outputs=outputs, error=status.error)
+
+    async def aresult(self, status: RunStatus, end: Event | None = None) -> Result:
+        """As `result`."""
+        return self.result(status, end) if end is not None else await in_thread(partial(self.result, status))
+
+    def _status(self) -> RunStatus:
+        return self._engine.status(self._run_id)
+
+    def _batch(self, after: int) -> list[Event]:
+        return self._engine.store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
+
+    def _sleep(self, after: int, seconds: float) -> None:
+        self._engine.store.wait(self._run_id, after, seconds)
+
+    def _still_running(self) -> TimeoutError:
+        return TimeoutError(f"run `{self._run_id}` has not ended yet")
+
+
+def _rests(status: RunStatus) -> bool:
+    return status.ended or status.state == "interrupted" or (status.state == "paused" and not status.running)
+
+
+def _may_be_over(batch: Sequence[Event]) -> bool:
+    return not batch or batch[-1].type in ENDS
+
+
+def _is_over(status: RunStatus, seen: int) -> bool:
+    return (status.ended or status.state == "interrupted") and seen >= status.last_seq
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Run something that blocks; a reader that leaves does not wait for it."""
+    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

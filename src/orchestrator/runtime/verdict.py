@@ -1,0 +1,52 @@
+"""What the end of a run means to somebody who asked for its result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.result import Result
+
+
+def verdict(result: Result) -> Result:
+    """Return the result of a run that succeeded.
+
+    Raises:
+        RunFailed, RunCancelled, RunPaused: What happened instead; each says how to go on.
+        RunError: ORC808, the run was interrupted.
+    """
+    run_id, again = result.run_id, f"orchestrator resume {result.run_id}"
+    match result.state:
+        case "succeeded":
+            return result
+        case "failed":
+            raise _failed(result, again)
+        case "cancelled":
+            message, help = f"run `{run_id}` was cancelled", f"go on with: {again}"
+            raise RunCancelled(message, run_id=run_id, result=result, help=help)
+        case "paused":
+            raise RunPaused(f"run `{run_id}` is paused", run_id=run_id, help=f"go on with: {again}")
+        case _:
+            raise RunError(
+                f"run `{run_id}` was interrupted: the process that executed it has ended",
+                run_id=run_id,
+                code="ORC808",
+                help=f"go on with: {again}",
+            )
+
+
+def _failed(result: Result, again: str) -> RunFailed:
+    error = result.error or {}
+    step, attempt = error.get("step"), error.get("attempt")
+    where = f"step `{step}` failed at attempt {attempt}: " if step else ""
+    hint = f"{error['help']}; then" if error.get("help") else "when the cause is mended,"
+    return RunFailed(
+        f"run `{result.run_id}` failed: {where}{error.get('message', '')} [{error.get('code', '')}]",
+        run_id=result.run_id,
+        result=result,
+        step=step,
+        attempt=attempt,
+        help=f"{hint} go on with: {again}",
+    )

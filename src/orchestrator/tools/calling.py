@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ConfigurationError, OrchestratorError, PermissionDenied, StepError
+from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
 from orchestrator.expressions.fitting import explain_mismatch
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
@@ -51,8 +51,10 @@ async def call(action: Action, parameters: Mapping[str, Any], context: ToolConte
         if task is None or task.cancelling():
             raise
         raise StepError(f"`{action.name}` cancelled itself", help="let it raise an ordinary error instead") from None
+    except _PASSED_ON:
+        raise
     except (Exception, SystemExit) as error:
-        raise _as_step_error(action, error) from error
+        raise _failed(action, error) from error
     return _checked_result(action, result)
 
 
@@ -156,8 +158,10 @@ def _run(action: Action, values: dict[str, Any]) -> Any:
     """In the worker thread: the result is converted there too, so that a large one does not hold up the others."""
     try:
         result = action.function(**values)
+    except _PASSED_ON:
+        raise
     except BaseException as error:  # a thread has nobody else who could handle SystemExit or a panic of a library
-        raise _as_step_error(action, error) from error
+        raise _failed(action, error) from error
     return _checked_result(action, result)
 
 
@@ -167,12 +171,14 @@ def _checked_result(action: Action, result: Any) -> Any:
     except NotJson as error:
         raise StepError(f"`{action.name}`: {error}", code="ORC705", retryable=False) from None
     except Exception as error:  # a property or a dump method of the user's own class
-        raise _as_step_error(action, error) from error
+        raise _failed(action, error) from error
 
 
-def _as_step_error(action: Action, error: BaseException) -> OrchestratorError:
-    if isinstance(error, StepError | ConfigurationError):
-        return error
+_PASSED_ON = (StepError, ConfigurationError)
+"""What a tool raises on purpose."""
+
+
+def _failed(action: Action, error: BaseException) -> StepError:
     said = str(error) or "without a message"
     return StepError(f"`{action.name}` raised {type(error).__name__}: {said}")
 

@@ -55,7 +55,9 @@ def open_location(location: Location, flags: int, mode: int = 0o666) -> int:
         try:
             return os.open(name, flags | _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0), mode, dir_fd=parent)
         except OSError as error:
-            raise _judged(error, location) from error
+            if not _is_link(name, parent):
+                raise
+            raise _swapped(location) from error
 
 
 @contextmanager
@@ -71,6 +73,8 @@ def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[i
             location.path.parent.mkdir(parents=True, exist_ok=True)
         yield None, str(location.path)
         return
+    if create:
+        location.root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(location.root, _WALK)
     try:
         for part in location.parts[:-1]:
@@ -108,9 +112,9 @@ def _enter(part: str, parent: int, location: Location, *, create: bool) -> int:
             os.mkdir(part, dir_fd=parent)
         return os.open(part, _WALK | _NO_FOLLOW, dir_fd=parent)
     except OSError as error:
-        if error.errno == errno.ENOTDIR and not _is_link(part, parent):
+        if not _is_link(part, parent):
             raise
-        raise _judged(error, location) from error
+        raise _swapped(location) from error
 
 
 def _is_link(name: str, parent: int) -> bool:
@@ -120,11 +124,9 @@ def _is_link(name: str, parent: int) -> bool:
         return False
 
 
-def _judged(error: OSError, location: Location) -> Exception:
-    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
-        return PermissionDenied(
-            f"`{location.text}` became a symbolic link while it was being opened",
-            flag="",
-            help="let no other program change links inside the working directory during a run",
-        )
-    return error
+def _swapped(location: Location) -> PermissionDenied:
+    return PermissionDenied(
+        f"`{location.text}` became a symbolic link while it was being opened",
+        flag="",
+        help="let no other program change links inside the working directory during a run",
+    )

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+ROW_INDEX = "\0row"
+"""The name of a column of row numbers; no file has a column of this name."""
+
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
@@ -43,8 +46,8 @@ def polars_errors(doing: str) -> Iterator[None]:
         named = re.search(r'column "([^"]*)"(?:; valid columns: \[(.*)\])?', str(error))
         if named is None:
             raise bad_data(f"cannot {doing}: {_first_line(error)}") from error
-        known = (named[2] or "").replace('"', "`")
-        help = f"the columns are {known}" if known else None
+        known = [name for name in re.findall(r'"([^"]*)"', named[2] or "") if name != ROW_INDEX.replace("\0", "\\0")]
+        help = f"the columns are {', '.join(f'`{name}`' for name in known)}" if known else None
         raise bad_data(f"cannot {doing}: there is no column `{named[1]}`", help) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError, OverflowError) as error:
         raise bad_data(f"cannot {doing}: {_first_line(error)}") from error

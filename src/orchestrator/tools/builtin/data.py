@@ -108,14 +108,14 @@ def filter(
             rows: "{{ sales }}"
             where: amount > 100
     """
-    from orchestrator.tools.tables import expression, polars_errors, to_frame
+    from orchestrator.tools.tables import ROW_INDEX, expression, polars_errors, to_frame
 
     table = _load(rows, context)
     condition = expression(where, "where")
     if table:
         with polars_errors("filter"):
-            frame = to_frame(table).with_row_index(_INDEX).filter(condition)
-        table = [table[index] for index in frame[_INDEX]]
+            frame = to_frame(table).with_row_index(ROW_INDEX).filter(condition)
+        table = [table[index] for index in frame[ROW_INDEX]]
     return _table(table)
 
 
@@ -346,9 +346,6 @@ def sql(
 
 def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
-
-
-_INDEX = "\x00row"
 
 
 def _load(rows: list[Row] | str, context: ToolContext, format: str | None = None) -> list[Row]:

@@ -135,12 +135,18 @@ def _packed(units: list[str], size: int, overlap: int) -> list[str]:
                 current, fresh, rest = current + rest, True, ""
             elif fresh:
                 parts.append(current.strip())
-                current, fresh = current.rstrip()[-overlap:] if overlap else "", False
+                current, fresh = _tail(current, overlap, size), False
             else:
                 current, fresh, rest = current + rest[:room], True, rest[room:]
     if fresh and current.strip():
         parts.append(current.strip())
     return parts
+
+
+def _tail(text: str, length: int, size: int) -> str:
+    """The last characters of a part, with one of the spaces that follow, and room for at least one more."""
+    words = text.rstrip()
+    return (words[-length:] + text[len(words) :][:1])[-size + 1 :] if length else ""
 
 
 Pattern = Annotated[str, "A regular expression, as Python's `re` has them."]

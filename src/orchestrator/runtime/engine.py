@@ -220,7 +220,9 @@ class Engine:
             self.store.acknowledge(stale)
 
     def _execute(self, assignment: Assignment, lease: Lease, journal: RunJournal) -> Execution:
-        execution = Execution(assignment, self.store, lease, journal, self._chance)
+        execution = Execution(
+            assignment, self.store, lease, journal, chance=self._chance, give_back=self._watch.give_back
+        )
         task = asyncio.get_running_loop().create_task(self._run(execution), name=f"run {execution.run_id}")
         self._live[execution.run_id] = (execution, task)
         self._watch.add(execution)

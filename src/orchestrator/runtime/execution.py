@@ -52,14 +52,23 @@ class Execution:
     """Executes a run on the event loop where `run` is awaited. The other methods may be called from any thread."""
 
     def __init__(
-        self, assignment: Assignment, store: Store, lease: Lease, journal: RunJournal, chance: random.Random
+        self,
+        assignment: Assignment,
+        store: Store,
+        lease: Lease,
+        journal: RunJournal,
+        *,
+        chance: random.Random,
+        give_back: Callable[[RunJournal], None],
     ) -> None:
+        """`give_back` takes the journal of a run that had to be given up while the store could not be written."""
         self.run_id = lease.run_id
         self.lease = lease
         self.journal = journal
         self._assignment = assignment
         self._store = store
         self._chance = chance
+        self._give_back = give_back
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._scheduler: Scheduler | None = None
@@ -228,11 +237,12 @@ class Execution:
     async def _leave(self, failure: BaseException | None) -> None:
         """Give the run back, and tell those who wait for it."""
         try:
+            if isinstance(failure, StoreUnavailable):
+                self._give_back(self.journal)
+                return
             self.journal.detach()
-            # While the store cannot be written the journal goes on trying in its own thread, as this owner.
-            if not isinstance(failure, StoreUnavailable):
-                with anyio.CancelScope(shield=True), suppress(StoreError):
-                    await anyio.to_thread.run_sync(self._store.release, self.lease)
+            with anyio.CancelScope(shield=True), suppress(StoreError):
+                await anyio.to_thread.run_sync(self._store.release, self.lease)
         finally:
             self.left.set_result(None)
             with self._lock:

@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import LeaseLost, StoreError
+from orchestrator.errors import LeaseLost, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from orchestrator.journal import Store
+    from orchestrator.journal import RunJournal, Store
     from orchestrator.runtime.execution import Execution
 
 POLL_INTERVAL = 0.1
@@ -23,6 +23,7 @@ class Watch:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._executions: dict[str, tuple[Execution, float]] = {}
+        self._leaving: list[RunJournal] = []
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -31,15 +32,18 @@ class Watch:
         """Watch over a run from now on."""
         with self._changed:
             self._executions[execution.run_id] = (execution, time.monotonic() + execution.lease.ttl / 3)
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._watch, name="orchestrator-watch", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._start()
 
     def remove(self, execution: Execution) -> None:
         """Stop watching over a run."""
         with self._changed:
             self._executions.pop(execution.run_id, None)
+
+    def give_back(self, journal: RunJournal) -> None:
+        """Write down and release a run that had to be given up, as soon as the store can be written."""
+        with self._changed:
+            self._leaving.append(journal)
+            self._start()
 
     def close(self) -> None:
         """End the thread."""
@@ -48,11 +52,18 @@ class Watch:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
+        self._leave()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._watch, name="orchestrator-watch", daemon=True)
+            self._thread.start()
+        self._changed.notify()
 
     def _watch(self) -> None:
         while True:
             with self._changed:
-                while not self._executions and not self._closed:
+                while not self._executions and not self._leaving and not self._closed:
                     self._changed.wait()
                 if self._changed.wait_for(lambda: self._closed, POLL_INTERVAL):
                     return
@@ -61,6 +72,7 @@ class Watch:
             # journal's own writes fail and end the runs with a reason.
             with suppress(StoreError):
                 self._bring_commands(watched)
+            self._leave()
             now = time.monotonic()
             for execution, due in watched.values():
                 if due <= now:
@@ -72,6 +84,18 @@ class Watch:
             watched[run_id][0].post(command)
         if commands:
             self._store.acknowledge([number for number, _, _ in commands])
+
+    def _leave(self) -> None:
+        for journal in self._leaving[:]:
+            try:
+                journal.flush(POLL_INTERVAL)
+                self._store.release(journal.lease)
+            except (StoreUnavailable, TimeoutError):
+                continue
+            except StoreError:  # another process has taken the run over
+                pass
+            journal.detach()
+            self._leaving.remove(journal)
 
     def _renew(self, execution: Execution) -> None:
         try:

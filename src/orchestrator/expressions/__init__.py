@@ -1,0 +1,71 @@
+"""The template and expression language: Jinja2's surface, JSON's values, an engine of our own."""
+
+from orchestrator.errors import EvaluationError
+from orchestrator.expressions.fitting import explain_mismatch, fits, validate
+from orchestrator.expressions.problem import Inference, Problem, Reference
+from orchestrator.expressions.schema import from_json_schema, to_json_schema
+from orchestrator.expressions.scope import Entity, Scope
+from orchestrator.expressions.template import Template, parse_expression, parse_template
+from orchestrator.expressions.types import (
+    ANY,
+    ARRAY,
+    BOOLEAN,
+    INTEGER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Type,
+    array_of,
+    describe,
+    object_of,
+    type_of,
+    union_of,
+)
+from orchestrator.expressions.values import (
+    Constant,
+    ListValue,
+    MappingValue,
+    Rendered,
+    Templated,
+    Value,
+    constant_of,
+)
+
+__all__ = [
+    "ANY",
+    "ARRAY",
+    "BOOLEAN",
+    "INTEGER",
+    "NULL",
+    "NUMBER",
+    "OBJECT",
+    "STRING",
+    "Constant",
+    "Entity",
+    "EvaluationError",
+    "Inference",
+    "ListValue",
+    "MappingValue",
+    "Problem",
+    "Reference",
+    "Rendered",
+    "Scope",
+    "Template",
+    "Templated",
+    "Type",
+    "Value",
+    "array_of",
+    "constant_of",
+    "describe",
+    "explain_mismatch",
+    "fits",
+    "from_json_schema",
+    "object_of",
+    "parse_expression",
+    "parse_template",
+    "to_json_schema",
+    "type_of",
+    "union_of",
+    "validate",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,10 @@ STRING = Type("string")
 ARRAY = Type("array")
 OBJECT = Type("object")
 
+_SCALARS: dict[type, Type] = {type(None): NULL, bool: BOOLEAN, int: INTEGER, float: NUMBER, str: STRING}
+_MAX_DEPTH = 20
+_MAX_ITEMS = 200
+
 
 def array_of(items: Type) -> Type:
     """A list whose items have this type."""
@@ -51,3 +55,108 @@ def object_of(properties: Mapping[str, Type], *, required: frozenset[str] | None
         required=frozenset(properties) if required is None else required,
         closed=closed,
     )
+
+
+def union_of(types: Iterable[Type]) -> Type:
+    """The type of a value that has one of these types; `any` swallows the others, and doubles count once."""
+    options: list[Type] = []
+    for candidate in types:
+        for option in candidate.options if candidate.kind == "union" else (candidate,):
+            if option.kind == "any" and not option.attributes:
+                return ANY
+            if option not in options:
+                options.append(option)
+    if INTEGER in options and NUMBER in options:
+        options.remove(INTEGER)
+    if not options:
+        return ANY
+    return options[0] if len(options) == 1 else Type("union", options=tuple(options))
+
+
+def type_of(value: Any, *, depth: int = 0) -> Type:
+    """The type of a JSON value, as exact as the value tells: fields of objects and the items of lists.
+
+    Of a long list the first 200 items are looked at, and nesting is followed for 20 levels.
+    """
+    scalar = _SCALARS.get(type(value))
+    if scalar is not None:
+        return scalar
+    if isinstance(value, Mapping):
+        if depth >= _MAX_DEPTH:
+            return OBJECT
+        return object_of({str(key): type_of(item, depth=depth + 1) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        if not value or depth >= _MAX_DEPTH or len(value) > _MAX_ITEMS:
+            return ARRAY
+        return array_of(union_of(type_of(item, depth=depth + 1) for item in value))
+    return ANY
+
+
+def describe(type_: Type, *, depth: int = 0) -> str:
+    """Say a type in words, with its article: "a list of strings", "an object with `a`, `b`"."""
+    if type_.enum:
+        return _one_of(type_.enum)
+    if type_.kind == "array":
+        if type_.items is None or type_.items.kind == "any" or depth > 2:
+            return "a list"
+        return f"a list of {_plural(type_.items, depth + 1)}"
+    if type_.kind == "object":
+        return f"an object{_fields(type_)}"
+    if type_.kind == "union":
+        words = list(dict.fromkeys(describe(option, depth=depth + 1) for option in type_.options))
+        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return _WORDS[type_.kind]
+
+
+_WORDS = {
+    "any": "any value",
+    "null": "null",
+    "boolean": "a boolean",
+    "integer": "an integer",
+    "number": "a number",
+    "string": "a string",
+}
+_PLURALS = {
+    "any": "any values",
+    "null": "nulls",
+    "boolean": "booleans",
+    "integer": "integers",
+    "number": "numbers",
+    "string": "strings",
+    "array": "lists",
+    "object": "objects",
+}
+
+
+def _plural(type_: Type, depth: int) -> str:
+    if type_.kind == "array" and type_.items is not None and type_.items.kind != "any" and depth <= 2:
+        return f"lists of {_plural(type_.items, depth + 1)}"
+    if type_.kind == "object":
+        return f"objects{_fields(type_)}"
+    if type_.kind == "union":
+        words = list(dict.fromkeys(_plural(option, depth + 1) for option in type_.options))
+        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return _PLURALS[type_.kind]
+
+
+def _fields(type_: Type) -> str:
+    return f" with {quoted(type_.properties)}" if type_.properties else ""
+
+
+def _one_of(values: tuple[Any, ...]) -> str:
+    if len(values) == 1:
+        return f"`{_spelled(values[0])}`"
+    shown = ", ".join(f"`{_spelled(value)}`" for value in values[:8])
+    return f"one of {shown}{', ...' if len(values) > 8 else ''}"
+
+
+def _spelled(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def quoted(names: Iterable[str], *, most: int = 8) -> str:
+    """The names in backticks, separated by commas, cut after `most`."""
+    listed = list(names)
+    return ", ".join(f"`{name}`" for name in listed[:most]) + (", ..." if len(listed) > most else "")

@@ -1,0 +1,647 @@
+"""Compiles a syntax tree into closures, which is what makes an evaluation cost about a microsecond.
+
+Each closure takes the `Context` of one evaluation. It has caught the texts and places that an error needs, so a run
+without errors pays nothing for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NoReturn
+
+from orchestrator.errors import EvaluationError
+from orchestrator.expressions import nodes
+from orchestrator.expressions.filters import FILTERS
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.functions import FUNCTIONS, TIMED
+from orchestrator.expressions.limits import MAX_STEPS, MAX_TEXT
+from orchestrator.expressions.methods import METHODS
+from orchestrator.expressions.operations import (
+    ARITHMETIC,
+    COMPARISONS,
+    defined,
+    field_of,
+    item_of,
+    items_of,
+    negate,
+    slice_of,
+    text_of,
+    unchanged,
+)
+from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.references import assigned_names
+from orchestrator.expressions.scope import Entity, Failure, Loop, Namespace, Scope, Undefined
+from orchestrator.expressions.table import Entry
+from orchestrator.expressions.text import plain, room_for
+from orchestrator.expressions.types import describe, quoted, type_of
+
+_ABSENT: Final = object()
+_EXCERPT: Final = 200
+_STEP_COST: Final = 1_000
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+
+class Context:
+    """The state of one evaluation: the names, the loop and set variables, and what is left of the budgets."""
+
+    __slots__ = ("depth", "local", "names", "now", "room", "steps")
+
+    def __init__(self, scope: Scope) -> None:
+        self.names = scope.names
+        self.now: datetime = scope.now
+        self.local: dict[str, Any] = {}
+        self.room = MAX_TEXT
+        self.steps = MAX_STEPS
+        self.depth = 0
+
+    def spend(self, steps: int) -> None:
+        """Take from the budget of steps."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise Failure(f"the template takes more than {MAX_STEPS:,} steps", "work on large data in a tool's step")
+
+
+Evaluate = Callable[[Context], Any]
+Execute = Callable[[Context, list[str]], None]
+
+
+class ClosureCompiler:
+    """Compiles the trees of one template. `local` are the names that its own statements may have set."""
+
+    def __init__(self, text: str, local: frozenset[str]) -> None:
+        self.text = text
+        self.local = local
+
+    def excerpt(self, node: nodes.Expression) -> str:
+        """The text of an expression, as an error quotes it."""
+        text = self.text[node.start : node.end]
+        return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "..."
+
+    def fail(self, failure: Failure, node: nodes.Expression) -> NoReturn:
+        """Raise the error with the place of its culprit."""
+        raise EvaluationError(
+            failure.message, expression=self.excerpt(node), start=node.start, end=node.end, help=failure.help
+        ) from None
+
+    # --- expressions
+
+    def value(self, node: nodes.Expression) -> Evaluate:
+        """Compile to the value that an operation works on: an entity is what it stands for."""
+        raw = self.raw(node)
+        if not isinstance(node, nodes.Name | nodes.Attribute | nodes.Item | nodes.Conditional | nodes.Logic):
+            return raw
+
+        def decayed(context: Context) -> Any:
+            value = raw(context)
+            return value.value if type(value) is Entity else value
+
+        return decayed
+
+    def raw(self, node: nodes.Expression) -> Evaluate:
+        """Compile to the value as it is kept: an entity stays one, so that its attributes can be read."""
+        return _COMPILERS[type(node)](self, node)
+
+    def _literal(self, node: nodes.Literal) -> Evaluate:
+        value = node.value
+        return lambda context: value
+
+    def _name(self, node: nodes.Name) -> Evaluate:
+        name, fail = node.name, self.fail
+
+        def missing(context: Context) -> Any:
+            if name in FUNCTIONS:
+                fail(Failure(f"`{name}` is a function", f"call it: `{name}()`"), node)
+            return Undefined(f"`{name}` is not defined", f"the names are {quoted(sorted(context.names), most=20)}")
+
+        if name not in self.local:
+
+            def read(context: Context) -> Any:
+                try:
+                    return context.names[name]
+                except KeyError:
+                    return missing(context)
+
+            return read
+
+        def read_local(context: Context) -> Any:
+            value = context.local.get(name, _ABSENT)
+            if value is _ABSENT:
+                value = context.names.get(name, _ABSENT)
+                return missing(context) if value is _ABSENT else value
+            return value
+
+        return read_local
+
+    def _attribute(self, node: nodes.Attribute) -> Evaluate:
+        target, name, fail = self.raw(node.target), node.name, self.fail
+        what = self.excerpt(node.target)
+
+        def read(context: Context) -> Any:
+            value = target(context)
+            if type(value) is dict and name in value:
+                return value[name]
+            try:
+                return field_of(value, name, what)
+            except Failure as failure:
+                fail(failure, node)
+
+        return read
+
+    def _item(self, node: nodes.Item) -> Evaluate:
+        target, index, fail = self.raw(node.target), self.value(node.index), self.fail
+        what = self.excerpt(node.target)
+
+        def read(context: Context) -> Any:
+            try:
+                return item_of(target(context), index(context), what)
+            except Failure as failure:
+                fail(failure, node)
+
+        return read
+
+    def _slice(self, node: nodes.Slice) -> Evaluate:
+        target, fail = self.value(node.target), self.fail
+        low, high, step = [self.value(part) if part else _nothing for part in (node.low, node.high, node.step)]
+
+        def read(context: Context) -> Any:
+            try:
+                return slice_of(target(context), low(context), high(context), step(context))
+            except Failure as failure:
+                fail(failure, node)
+
+        return read
+
+    def _unary(self, node: nodes.Unary) -> Evaluate:
+        operand, fail = self.value(node.operand), self.fail
+        if node.operator == "not":
+            return lambda context: not operand(context)
+        compute = negate if node.operator == "-" else unchanged
+
+        def signed(context: Context) -> Any:
+            value = operand(context)
+            try:
+                return compute(value)
+            except Failure as failure:
+                fail(failure, node)
+
+        return signed
+
+    def _binary(self, node: nodes.Binary) -> Evaluate:
+        left, right, fail = self.value(node.left), self.value(node.right), self.fail
+        compute = ARITHMETIC[node.operator]
+
+        def computed(context: Context) -> Any:
+            first, second = left(context), right(context)
+            try:
+                result = compute(first, second)
+                if type(result) is str or type(result) is list:
+                    context.spend(len(result) // _STEP_COST)
+                return result
+            except Failure as failure:
+                fail(failure, node)
+
+        return computed
+
+    def _concat(self, node: nodes.Concat) -> Evaluate:
+        parts, fail = [self.value(part) for part in node.parts], self.fail
+
+        def joined(context: Context) -> str:
+            values = [part(context) for part in parts]
+            try:
+                texts = [text_of(value) for value in values]
+                total = sum(map(len, texts))
+                room_for(total)
+                context.spend(total // _STEP_COST)
+                return "".join(texts)
+            except Failure as failure:
+                fail(failure, node)
+
+        return joined
+
+    def _compare(self, node: nodes.Compare) -> Evaluate:
+        first, fail = self.value(node.first), self.fail
+        rest = [(COMPARISONS[sign], self.value(operand)) for sign, operand in node.rest]
+        if len(rest) == 1:
+            compare, operand = rest[0]
+
+            def compared(context: Context) -> bool:
+                left, right = first(context), operand(context)
+                try:
+                    return compare(left, right)
+                except Failure as failure:
+                    fail(failure, node)
+
+            return compared
+
+        def chained(context: Context) -> bool:
+            left = first(context)
+            for compare, operand in rest:
+                right = operand(context)
+                try:
+                    if not compare(left, right):
+                        return False
+                except Failure as failure:
+                    fail(failure, node)
+                left = right
+            return True
+
+        return chained
+
+    def _logic(self, node: nodes.Logic) -> Evaluate:
+        left, right = self.value(node.left), self.value(node.right)
+        if node.operator == "and":
+            return lambda context: left(context) and right(context)
+        return lambda context: left(context) or right(context)
+
+    def _conditional(self, node: nodes.Conditional) -> Evaluate:
+        test, then = self.value(node.test), self.raw(node.then)
+        otherwise = self.raw(node.otherwise) if node.otherwise else _nothing
+        return lambda context: then(context) if test(context) else otherwise(context)
+
+    def _list(self, node: nodes.ListOf) -> Evaluate:
+        items, fail = [self.value(item) for item in node.items], self.fail
+
+        def built(context: Context) -> list[Any]:
+            try:
+                return [defined(item(context)) for item in items]
+            except Failure as failure:
+                fail(failure, node)
+
+        return built
+
+    def _dict(self, node: nodes.DictOf) -> Evaluate:
+        entries = [(self.value(key), self.value(value)) for key, value in node.entries]
+        fail = self.fail
+
+        def built(context: Context) -> dict[str, Any]:
+            result = {}
+            for key, value in entries:
+                try:
+                    name = defined(key(context))
+                    if type(name) is not str:
+                        raise Failure(f"a field's name is a string, not {shown(name)}", "put it between quotes")
+                    result[name] = defined(value(context))
+                except Failure as failure:
+                    fail(failure, node)
+            return result
+
+        return built
+
+    def _bad(self, node: nodes.Bad) -> Evaluate:
+        fail = self.fail
+
+        def refused(context: Context) -> Any:
+            fail(Failure("the template is malformed here"), node)
+
+        return refused
+
+    # --- calls
+
+    def _call(self, node: nodes.Call) -> Evaluate:
+        if node.kind == "loop":
+            return self._loop_call(node)
+        entry = _TABLES[node.kind][node.name]
+        invoke = self._function(node, entry) if node.target is None else self._applied(node, entry, node.target)
+        if node.kind != "test" or not node.negated:
+            return invoke
+        return lambda context: not invoke(context)
+
+    def _arguments(self, node: nodes.Call) -> Callable[[Context], tuple[list[Any], dict[str, Any]]]:
+        positional = [self.value(part) for part in node.positional]
+        named = [(name, self.value(part)) for name, part in node.keywords.items()]
+
+        def arguments(context: Context) -> tuple[list[Any], dict[str, Any]]:
+            return (
+                [defined(part(context)) for part in positional],
+                {name: defined(part(context)) for name, part in named},
+            )
+
+        return arguments
+
+    def _applied(self, node: nodes.Call, entry: Entry, target_node: nodes.Expression) -> Evaluate:
+        target, function, fail = self.value(target_node), entry.function, self.fail
+        check = _method_check(entry) if node.kind == "method" else None
+        takes_undefined = entry.undefined
+        name = node.name
+        if not node.positional and not node.keywords and check is None:
+
+            def applied(context: Context) -> Any:
+                value = target(context)
+                try:
+                    if type(value) is Undefined and not takes_undefined:
+                        raise Failure(value.message, value.help)
+                    return function(value)
+                except Failure as failure:
+                    fail(failure, node)
+                except (TypeError, ValueError, OverflowError):
+                    fail(_unsuited(name, value), node)
+
+            return applied
+        arguments = self._arguments(node)
+
+        def applied_with(context: Context) -> Any:
+            value = target(context)
+            try:
+                if type(value) is Undefined and not takes_undefined:
+                    raise Failure(value.message, value.help)
+                if check is not None:
+                    check(value)
+                positional, named = arguments(context)
+                result = function(value, *positional, **named)
+                if type(result) is str or type(result) is list:
+                    context.spend(len(result) // _STEP_COST)
+                return result
+            except Failure as failure:
+                fail(failure, node)
+            except (TypeError, ValueError, OverflowError):
+                fail(_unsuited(name, value), node)
+
+        return applied_with
+
+    def _function(self, node: nodes.Call, entry: Entry) -> Evaluate:
+        function, arguments, fail = entry.function, self._arguments(node), self.fail
+        timed, name = node.name in TIMED, node.name
+
+        def called(context: Context) -> Any:
+            try:
+                positional, named = arguments(context)
+                result = function(context.now, *positional, **named) if timed else function(*positional, **named)
+                if type(result) is list:
+                    context.spend(len(result) // _STEP_COST)
+                return result
+            except Failure as failure:
+                fail(failure, node)
+            except (TypeError, ValueError, OverflowError):
+                fail(Failure(f"`{name}` cannot work with these arguments"), node)
+
+        return called
+
+    def _loop_call(self, node: nodes.Call) -> Evaluate:
+        arguments, fail = self._arguments(node), self.fail
+        cycle = node.name == "cycle"
+        read = self._name(nodes.Name("loop", node.start, node.end))
+
+        def called(context: Context) -> Any:
+            loop = read(context)
+            try:
+                positional, _ = arguments(context)
+                if type(loop) is not Loop or not positional:
+                    raise Failure(f"`loop.{node.name}` needs a loop around it, and something to choose from")
+                if cycle:
+                    return positional[loop.index0 % len(positional)]
+                changed = loop.changed_from != positional
+                loop.changed_from = positional
+                return changed
+            except Failure as failure:
+                fail(failure, node)
+
+        return called
+
+    # --- statements
+
+    def body(self, statements: list[nodes.Statement]) -> Execute:
+        """Compile a list of statements to one that appends to the output."""
+        steps = [self._statement(statement) for statement in statements if not isinstance(statement, nodes.Declare)]
+        if len(steps) == 1:
+            return steps[0]
+
+        def execute(context: Context, out: list[str]) -> None:
+            for step in steps:
+                step(context, out)
+
+        return execute
+
+    def _statement(self, statement: nodes.Statement) -> Execute:
+        match statement:
+            case nodes.Text():
+                return self._text(statement.text)
+            case nodes.Output():
+                return self._output(statement.expression)
+            case nodes.If():
+                return self._if(statement)
+            case nodes.For():
+                return self._for(statement)
+            case nodes.Assign():
+                return self._assign(statement)
+            case nodes.Capture():
+                return self._capture(statement)
+            case nodes.Declare():
+                return lambda context, out: None
+
+    def _text(self, text: str) -> Execute:
+        size = len(text)
+
+        def write(context: Context, out: list[str]) -> None:
+            context.room -= size
+            if context.room < 0:
+                self._overflow()
+            out.append(text)
+
+        return write
+
+    def _overflow(self) -> NoReturn:
+        self.fail(Failure(f"the text has more than {MAX_TEXT:,} characters"), nodes.Bad([], 0, len(self.text)))
+
+    def _output(self, node: nodes.Expression) -> Execute:
+        value, fail = self.value(node), self.fail
+
+        def write(context: Context, out: list[str]) -> None:
+            result = value(context)
+            try:
+                text = result if type(result) is str else text_of(result)
+            except Failure as failure:
+                fail(failure, node)
+            context.room -= len(text)
+            if context.room < 0:
+                self._overflow()
+            out.append(text)
+
+        return write
+
+    def _if(self, node: nodes.If) -> Execute:
+        branches = [(self.value(test), self.body(body)) for test, body in node.branches]
+        otherwise = self.body(node.otherwise or [])
+
+        def choose(context: Context, out: list[str]) -> None:
+            for test, body in branches:
+                if test(context):
+                    body(context, out)
+                    return
+            otherwise(context, out)
+
+        return choose
+
+    def _bind(self, targets: list[str], unpacked: bool, node: nodes.Expression) -> Callable[[Context, Any], None]:
+        if not unpacked:
+            (name,) = targets
+
+            def bind_one(context: Context, value: Any) -> None:
+                context.local[name] = value
+
+            return bind_one
+        count, fail = len(targets), self.fail
+
+        def bind(context: Context, value: Any) -> None:
+            if type(value) is Entity:
+                value = value.value
+            if not isinstance(value, list) or len(value) != count:
+                what = f"a list of {len(value):,}" if isinstance(value, list) else _described(value)
+                fail(Failure(f"{count} names are to be filled from {what}"), node)
+            context.local.update(zip(targets, value, strict=True))
+
+        return bind
+
+    def _for(self, node: nodes.For) -> Execute:
+        iterable, fail = self.value(node.iterable), self.fail
+        condition = self.value(node.condition) if node.condition else None
+        bind = self._bind(node.targets, node.unpacked, node.iterable)
+        body, otherwise = self.body(node.body), self.body(node.otherwise or [])
+
+        def repeat(context: Context, out: list[str]) -> None:
+            outer = context.local
+            source = iterable(context)
+            try:
+                items = items_of(source)
+                context.spend(len(items))
+                if condition is not None:
+                    chosen = []
+                    for item in items:
+                        context.local = dict(outer)
+                        bind(context, item)
+                        if condition(context):
+                            chosen.append(item)
+                    items = chosen
+                context.depth += 1
+                loop = Loop(items, context.depth)
+                for index, item in enumerate(items):
+                    loop.index0 = index
+                    context.local = {**outer, "loop": loop}
+                    bind(context, item)
+                    body(context, out)
+            except Failure as failure:
+                fail(failure, node.iterable)
+            finally:
+                context.local = outer
+            context.depth -= 1
+            if not items:
+                otherwise(context, out)
+
+        return repeat
+
+    def _assign(self, node: nodes.Assign) -> Execute:
+        value, fail = self.raw(node.value), self.fail
+        if node.member is None:
+            bind = self._bind(node.targets, node.unpacked, node.value)
+            return lambda context, out: bind(context, value(context))
+        name, member = node.targets[0], node.member
+
+        def assign(context: Context, out: list[str]) -> None:
+            target = context.local.get(name)
+            try:
+                if not isinstance(target, Namespace):
+                    raise Failure(
+                        f"`{name}` is no namespace, so its fields cannot be set",
+                        f"begin with `{{% set {name} = namespace({member}=0) %}}`",
+                    )
+                new = value(context)
+                if isinstance(new, Namespace | Loop):
+                    raise Failure("this cannot be kept in a namespace")
+                target.fields[member] = new
+            except Failure as failure:
+                fail(failure, node.value)
+
+        return assign
+
+    def _capture(self, node: nodes.Capture) -> Execute:
+        body, name, placeholder = self.body(node.body), node.name, node.placeholder
+        filters = self.value(node.filters) if node.filters else None
+
+        def capture(context: Context, out: list[str]) -> None:
+            inner: list[str] = []
+            room = context.room
+            body(context, inner)
+            context.room = room
+            text = "".join(inner)
+            context.spend(len(text) // _STEP_COST)
+            if filters is not None:
+                context.local[placeholder] = text
+                text = filters(context)
+            context.local[name] = text
+
+        return capture
+
+
+def _nothing(context: Context) -> None:
+    return None
+
+
+def _described(value: Any) -> str:
+    return value.message if isinstance(value, Undefined) else shown(value)
+
+
+def _unsuited(name: str, value: Any) -> Failure:
+    described = "this value" if isinstance(value, Undefined) else describe(type_of(value))
+    return Failure(f"`{name}` cannot work on {described} with these arguments")
+
+
+def _method_check(entry: Entry) -> Callable[[Any], None]:
+    kinds = tuple({"string": str, "array": list, "object": Mapping}[kind] for kind in entry.accepts)
+
+    def check(value: Any) -> None:
+        if isinstance(value, kinds):
+            return
+        help = f"use the filter: `| {entry.name}`" if entry.name in FILTERS else None
+        raise Failure(f"{shown(value)} has no method `{entry.name}`", help)
+
+    return check
+
+
+_TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
+_COMPILERS: Final[dict[type, Callable[[ClosureCompiler, Any], Evaluate]]] = {
+    nodes.Literal: ClosureCompiler._literal,
+    nodes.Name: ClosureCompiler._name,
+    nodes.Attribute: ClosureCompiler._attribute,
+    nodes.Item: ClosureCompiler._item,
+    nodes.Slice: ClosureCompiler._slice,
+    nodes.Unary: ClosureCompiler._unary,
+    nodes.Binary: ClosureCompiler._binary,
+    nodes.Concat: ClosureCompiler._concat,
+    nodes.Compare: ClosureCompiler._compare,
+    nodes.Logic: ClosureCompiler._logic,
+    nodes.Conditional: ClosureCompiler._conditional,
+    nodes.ListOf: ClosureCompiler._list,
+    nodes.DictOf: ClosureCompiler._dict,
+    nodes.Call: ClosureCompiler._call,
+    nodes.Bad: ClosureCompiler._bad,
+}
+
+
+def program(
+    text: str, body: list[nodes.Statement], expression: nodes.Expression | None
+) -> Callable[[Scope], Any]:  # fmt: skip
+    """Compile a template: to the value of its only `expression`, or to the text that its statements make."""
+    compiler = ClosureCompiler(text, frozenset(assigned_names(body)))
+    if expression is None:
+        execute = compiler.body(body)
+
+        def write(scope: Scope) -> str:
+            out: list[str] = []
+            execute(Context(scope), out)
+            return "".join(out)
+
+        return write
+    only = expression
+    value = compiler.value(only)
+    fail = compiler.fail
+
+    def compute(scope: Scope) -> Any:
+        result = value(Context(scope))
+        if type(result) in _SCALARS:
+            return result
+        try:
+            return plain(defined(result))
+        except Failure as failure:
+            fail(failure, only)
+
+    return compute

@@ -1,0 +1,262 @@
+"""The filters that convert values: numbers, JSON, times, paths, digests, regular expressions, and what stands in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.expressions import regex
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.operations import defined, is_true, text_of
+from orchestrator.expressions.scope import Failure, Undefined
+from orchestrator.expressions.table import Entry, entry, number_like
+from orchestrator.expressions.text import to_json
+from orchestrator.expressions.text_filters import whole
+from orchestrator.expressions.times import format_time, read_time
+from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, union_of
+
+DATA_FILTERS: dict[str, Entry] = {}
+_NUMBERS: tuple[Kind, ...] = ("integer", "number", "boolean")
+
+
+def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) -> Any:
+    return entry(DATA_FILTERS, name, *aliases, example=example, **options)
+
+
+# --- what stands in for a missing value
+
+
+def _default_type(value: Type, arguments: Any) -> Type:
+    options = [option for option in (value.options or (value,)) if option.kind != "null"]
+    fallback = arguments[0] if arguments else STRING
+    return union_of([*options, fallback, *([NULL] if len(options) < len(value.options or (value,)) else [])])
+
+
+@_filter(
+    "default", "d", result=_default_type, undefined=True, example=("{{ {'a': 1}.b | default('none given') }}", "none given")
+)  # fmt: skip
+def _default(value: Any, default_value: Any = "", boolean: Any = False) -> Any:
+    """The value; where there is none the default. With `true` as the second argument also for null and what is empty.
+
+    The field of a skipped step counts as missing only with `true`, since it is null.
+    """
+    if type(value) is Undefined or (is_true(boolean) and not is_true(value)):
+        return default_value
+    return value
+
+
+# --- numbers
+
+
+def _number(value: Any, name: str) -> int | float:
+    value = defined(value)
+    if not isinstance(value, int | float):
+        help = "convert the string with `| float`" if isinstance(value, str) else None
+        raise Failure(f"`{name}` takes a number, not {shown(value)}", help)
+    return value
+
+
+@_filter("abs", result=number_like, accepts=_NUMBERS, example=("{{ -3 | abs }}", "3"))
+def _abs(value: Any) -> int | float:
+    """The number without its sign."""
+    return abs(_number(value, "abs"))
+
+
+@_filter("round", result=number_like, accepts=_NUMBERS, example=("{{ 2.345 | round(1) }}", "2.3"))
+def _round(value: Any, precision: Any = 0, method: Any = "common") -> int | float:
+    """Rounded to so many places; `method` is 'common', 'ceil' or 'floor'."""
+    number = _number(value, "round")
+    places = whole(precision, "the precision", least=-400)
+    if method == "common":
+        return round(number, min(places, 400))
+    if method not in ("ceil", "floor"):
+        raise Failure("`method` is 'common', 'ceil' or 'floor'")
+    if abs(places) > 300:
+        raise Failure("the precision is at most 300")
+    scale = 10.0**places
+    try:
+        return (math.ceil if method == "ceil" else math.floor)(number * scale) / scale
+    except (OverflowError, ValueError):
+        raise Failure("the number is too large to be rounded") from None
+
+
+@_filter("int", result=INTEGER, example=("{{ '42.7' | int }}", "42"))
+def _int(value: Any, default: Any = 0, base: Any = 10) -> Any:
+    """The integer that a number or a string means; the default where it means none."""
+    try:
+        if isinstance(value, str):
+            if len(value) > 1_000:
+                return default
+            try:
+                return int(value, whole(base, "the base"))
+            except ValueError:
+                return int(float(value))
+        return int(value)
+    except (ValueError, TypeError, OverflowError):
+        return default
+
+
+@_filter("float", result=NUMBER, example=("{{ '1.5' | float }}", "1.5"))
+def _float(value: Any, default: Any = 0.0) -> Any:
+    """The number that a string means; the default where it means none."""
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return default
+    return number if math.isfinite(number) else default
+
+
+@_filter("filesizeformat", result=STRING, example=("{{ 13500 | filesizeformat }}", "13.5 kB"))
+def _filesizeformat(value: Any, binary: Any = False) -> str:
+    """A number of bytes for people: `13 kB`; with `true` in powers of 1,024: `13 KiB`."""
+    size = (
+        float(value)
+        if isinstance(value, str) and value.strip().isdecimal()
+        else float(_number(value, "filesizeformat"))
+    )
+    base = 1024 if is_true(binary) else 1000
+    if abs(size) < base:
+        return "1 Byte" if size == 1 else f"{size:g} Bytes"
+    for letter in "kMGTPEZY":
+        size /= base
+        if abs(size) < base or letter == "Y":
+            break
+    return f"{size:.1f} {letter.upper()}iB" if base == 1024 else f"{size:.1f} {letter}B"
+
+
+# --- text and JSON
+
+
+@_filter("string", result=STRING, example=("{{ 1.5 | string | length }}", "3"))
+def _string(value: Any) -> str:
+    """The value as text, as it would appear in a template."""
+    return text_of(value)
+
+
+@_filter("to_json", "tojson", result=STRING, example=("{{ {'b': [true, none]} | to_json }}", '{"b": [true, null]}'))
+def _to_json(value: Any, indent: Any = None, sort_keys: Any = False) -> str:
+    """The value as JSON; with `indent` on several lines."""
+    spaces = None if indent is None else min(whole(indent, "the indent", least=0), 100)
+    return to_json(defined(value), indent=spaces, sort_keys=is_true(sort_keys))
+
+
+@_filter("pprint", result=STRING, example=("{{ [1, 2] | pprint }}", "[\n  1,\n  2\n]"))
+def _pprint(value: Any) -> str:
+    """The value as JSON on several lines, for people to read."""
+    return to_json(defined(value), indent=2)
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+@_filter("from_json", result=ANY, accepts=("string",), example=("{{ ('{\"a\": [1, 2]}' | from_json).a[1] }}", "2"))
+def _from_json(value: Any) -> Any:
+    """The value that a text of JSON means."""
+    if not isinstance(value, str):
+        raise Failure(
+            f"`from_json` takes a string, not {shown(value)}", "the value is data already; leave the filter out"
+        )
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        excerpt = value[max(error.pos - 10, 0) : error.pos + 20]
+        raise Failure(
+            f"the text is not JSON: line {error.lineno}, column {error.colno}, near `{excerpt}`",
+            "look at what the text begins and ends with: prose and code fences are no JSON",
+        ) from None
+    except ValueError:
+        raise Failure("the text is not JSON: it has a number that JSON does not know") from None
+
+
+# --- times, paths, digests
+
+
+@_filter("date", result=STRING, example=("{{ '2026-02-03T04:05:06Z' | date('%d.%m.%Y') }}", "03.02.2026"))
+def _date(value: Any, format: Any = "%Y-%m-%d") -> str:
+    """A time (ISO text, or seconds since 1970) in a `strftime` format."""
+    return format_time(read_time(value), format)
+
+
+@_filter("basename", result=STRING, accepts=("string",), example=("{{ 'data/in.csv' | basename }}", "in.csv"))
+def _basename(value: Any) -> str:
+    """The last part of a path."""
+    return posixpath.basename(text_of(value))
+
+
+@_filter("dirname", result=STRING, accepts=("string",), example=("{{ 'data/in.csv' | dirname }}", "data"))
+def _dirname(value: Any) -> str:
+    """A path without its last part."""
+    return posixpath.dirname(text_of(value))
+
+
+_ALGORITHMS = ("sha256", "sha512", "sha1", "md5", "blake2b")
+
+
+def _hash_check(arguments: Mapping[str, Any]) -> str | None:
+    name = arguments.get("algorithm", "sha256")
+    return None if name in _ALGORITHMS else f"has no algorithm `{name}`; it knows {', '.join(_ALGORITHMS)}"
+
+
+@_filter("hash", result=STRING, check=_hash_check, example=("{{ ('abc' | hash)[:8] }}", "ba7816bf"))
+def _hash(value: Any, algorithm: Any = "sha256") -> str:
+    """The digest of the text (in UTF-8), in hexadecimal: sha256, sha512, sha1, md5 or blake2b."""
+    if algorithm not in _ALGORITHMS:
+        raise Failure(f"there is no algorithm {shown(algorithm)}", f"it is one of {', '.join(_ALGORITHMS)}")
+    return hashlib.new(algorithm, text_of(value).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+# --- regular expressions
+
+
+def _pattern_check(arguments: Mapping[str, Any]) -> str | None:
+    pattern = arguments.get("pattern")
+    if pattern is None:
+        return None
+    try:
+        regex.compiled(pattern, ignorecase=False)
+    except Failure as failure:
+        return f"is given a pattern that cannot be used: {failure.message}"
+    return None
+
+
+@_filter(
+    "regex_replace",
+    result=STRING,
+    check=_pattern_check,
+    example=("{{ 'v1.20' | regex_replace('(\\\\d+)\\\\.(\\\\d+)', '\\\\2.\\\\1') }}", "v20.1"),
+)
+def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any = 0, ignorecase: Any = False) -> str:
+    """With every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
+    return regex.replace(
+        text_of(value),
+        regex.compiled(pattern, ignorecase=is_true(ignorecase)),
+        text_of(replacement),
+        whole(count, "the count", least=0),
+    )
+
+
+@_filter(
+    "regex_search",
+    result=union_of([STRING, NULL]),
+    check=_pattern_check,
+    example=("{{ 'order 66' | regex_search('\\\\d+') }}", "66"),
+)
+def _regex_search(value: Any, pattern: Any, group: Any = 0, ignorecase: Any = False) -> str | None:
+    """The first match, or the group of it that is asked for; null if there is none."""
+    return regex.search(text_of(value), regex.compiled(pattern, ignorecase=is_true(ignorecase)), group)
+
+
+@_filter(
+    "regex_findall",
+    result=array_of(ANY),
+    check=_pattern_check,
+    example=("{{ 'a1 b22' | regex_findall('\\\\d+') }}", '["1", "22"]'),
+)
+def _regex_findall(value: Any, pattern: Any, ignorecase: Any = False) -> list[Any]:
+    """All matches; of a pattern with groups the group, or the list of the groups, of each."""
+    return regex.find_all(text_of(value), regex.compiled(pattern, ignorecase=is_true(ignorecase)))

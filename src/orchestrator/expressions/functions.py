@@ -1,0 +1,66 @@
+"""The functions: `name(...)`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.limits import MAX_RANGE
+from orchestrator.expressions.scope import Failure, Namespace
+from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.times import format_time
+from orchestrator.expressions.types import ANY, INTEGER, OBJECT, STRING, array_of
+
+FUNCTIONS: dict[str, Entry] = {}
+
+
+@entry(FUNCTIONS, "range", result=array_of(INTEGER), example=("{{ range(1, 4) }}", "[1, 2, 3]"), skip=0)
+def _range(start: Any, stop: Any = None, step: Any = 1) -> list[int]:
+    """The integers from `start` (0 if only one is given) up to, not including, `stop`; at most 100,000."""
+    if stop is None:
+        start, stop = 0, start
+    for bound in (start, stop, step):
+        if not isinstance(bound, int):
+            raise Failure(f"`range` counts in integers, not in {shown(bound)}")
+    if step == 0:
+        raise Failure("the step of a `range` cannot be 0")
+    numbers = range(start, stop, step)
+    try:
+        count = len(numbers)
+    except OverflowError:
+        count = MAX_RANGE + 1
+    if count > MAX_RANGE:
+        raise Failure(f"`range` gives at most {MAX_RANGE:,} numbers")
+    return list(numbers)
+
+
+@entry(FUNCTIONS, "now", result=STRING, example=("{{ now('%Y-%m-%d') }}", "2026-02-03"))
+def _now(now: datetime, format: Any = None) -> str:
+    """The time of the run as ISO text, or in a format such as `'%Y-%m-%d'`. The same whenever a run asks for it."""
+    return now.isoformat() if format is None else format_time(now, format)
+
+
+@entry(FUNCTIONS, "dict", result=OBJECT, example=("{{ dict(a=1) }}", '{"a": 1}'), skip=0)
+def _dict(**fields: Any) -> dict[str, Any]:
+    """An object with these fields."""
+    return fields
+
+
+@entry(
+    FUNCTIONS,
+    "namespace",
+    result=ANY,
+    example=(
+        "{% set ns = namespace(n=0) %}{% for x in [1, 2] %}{% set ns.n = ns.n + x %}{% endfor %}{{ ns.n }}",
+        "3",
+    ),
+    skip=0,
+)
+def _namespace(**fields: Any) -> Namespace:
+    """Named values that `{% set ns.name = ... %}` can change from inside of a loop."""
+    return Namespace(dict(fields))
+
+
+TIMED = frozenset({"now"})
+"""The functions whose first argument is the run's time."""

@@ -1,0 +1,507 @@
+"""Finds the type of a template's value from the types of the names it reads, and what is sure to go wrong.
+
+It reports only what can never work: a field that the value is declared not to have, an operation on types that have
+no such operation. In doubt a value is `any`, and everything fits that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from orchestrator.expressions import nodes
+from orchestrator.expressions.filters import FILTERS
+from orchestrator.expressions.functions import FUNCTIONS
+from orchestrator.expressions.methods import METHODS
+from orchestrator.expressions.nodes import Expression, Statement
+from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.problem import Inference, Problem, near
+from orchestrator.expressions.references import _DEFINITION_TESTS, _STANDING_IN, path_of
+from orchestrator.expressions.scope import LOOP_FIELDS
+from orchestrator.expressions.types import (
+    ANY,
+    BOOLEAN,
+    INTEGER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Type,
+    array_of,
+    describe,
+    object_of,
+    quoted,
+    type_of,
+    union_of,
+)
+
+_TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
+_NUMERIC: Final = frozenset({"integer", "number", "boolean"})
+_SIZED: Final = frozenset({"string", "array", "object"})
+_LOOP: Final = object_of({name: ANY if name.endswith("item") else INTEGER for name in LOOP_FIELDS}, closed=False)
+_LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, float: NUMBER, type(None): NULL}
+_SIGNED: Final = {"-": "a sign", "+": "a sign"}
+
+
+def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
+    """Infer a whole template; `expression` is its only one, if it consists of nothing else."""
+    inferrer = _Inferrer(env)
+    if expression is not None:
+        type_ = inferrer.type(expression, {})
+    else:
+        inferrer.statements(body, {})
+        type_ = STRING
+    return Inference(type_, tuple(inferrer.problems))
+
+
+def _options(type_: Type) -> tuple[Type, ...]:
+    return type_.options if type_.kind == "union" else (type_,)
+
+
+def _bare(type_: Type) -> Type:
+    """The type of the value itself, without the attributes of the entity around it."""
+    if not type_.attributes:
+        return type_
+    return Type(
+        type_.kind,
+        items=type_.items,
+        properties=type_.properties,
+        required=type_.required,
+        closed=type_.closed,
+        options=type_.options,
+        enum=type_.enum,
+    )
+
+
+class _Inferrer:
+    """Walks a template with the types of the names. `quiet` counts the places where a missing value is provided for."""
+
+    def __init__(self, env: Mapping[str, Type]) -> None:
+        self.env = env
+        self.problems: list[Problem] = []
+        self.quiet = 0
+
+    def report(self, code: str, message: str, node: Expression, help: str | None = None, label: str = "") -> None:
+        self.problems.append(Problem(code, message, node.start, node.end, help, label))
+
+    # --- statements
+
+    def statements(self, body: list[Statement], local: dict[str, Type]) -> None:
+        for statement in body:
+            match statement:
+                case nodes.Output():
+                    self.type(statement.expression, local)
+                case nodes.Declare():
+                    local.update(dict.fromkeys(statement.names, ANY))
+                case nodes.Assign():
+                    value = self.type(statement.value, local)
+                    if statement.member is None:
+                        single = len(statement.targets) == 1 and not statement.unpacked
+                        local.update(dict.fromkeys(statement.targets, value if single else ANY))
+                case nodes.Capture():
+                    self.statements(statement.body, dict(local))
+                    local[statement.placeholder] = STRING
+                    local[statement.name] = self.type(statement.filters, local) if statement.filters else STRING
+                case nodes.If():
+                    self._if(statement, local)
+                case nodes.For():
+                    self._for(statement, local)
+                case nodes.Text():
+                    pass
+
+    def _if(self, statement: nodes.If, local: dict[str, Type]) -> None:
+        outcomes = []
+        for test, body in statement.branches:
+            self.type(test, local)
+            inner = dict(local)
+            self.statements(body, inner)
+            outcomes.append(inner)
+        inner = dict(local)
+        self.statements(statement.otherwise or [], inner)
+        outcomes.append(inner)
+        for name in {name for outcome in outcomes for name in outcome}:
+            kinds = [outcome.get(name) or self.env.get(name) or ANY for outcome in outcomes]
+            local[name] = kinds[0] if all(kind is kinds[0] for kind in kinds) else union_of(map(_bare, kinds))
+
+    def _for(self, statement: nodes.For, local: dict[str, Type]) -> None:
+        source = self.type(statement.iterable, local)
+        item = self.item_type(source, statement.iterable)
+        inner = dict(local)
+        if statement.unpacked:
+            inner.update(dict.fromkeys(statement.targets, ANY))
+        else:
+            inner[statement.targets[0] if statement.targets else ""] = item
+        if statement.condition is not None:
+            self.type(statement.condition, inner)
+        inner["loop"] = _LOOP
+        self.statements(statement.body, inner)
+        self.statements(statement.otherwise or [], dict(local))
+
+    def item_type(self, source: Type, node: Expression) -> Type:
+        """The type of what a loop over the source goes through."""
+        items = []
+        for option in _options(source):
+            if option.kind == "any":
+                return ANY
+            if option.kind == "array":
+                items.append(option.items or ANY)
+            elif option.kind in ("string", "object"):
+                items.append(STRING)
+        if not items:
+            self.report(
+                "ORC316",
+                f"a loop cannot go through {describe(source)}",
+                node,
+                "loop over a list, an object or a string",
+                "not a list",
+            )
+            return ANY
+        return union_of(items)
+
+    # --- expressions
+
+    def type(self, node: Expression, local: dict[str, Type]) -> Type:
+        """The type of an expression; problems are reported on the way."""
+        return _RULES[type(node)](self, node, local)
+
+    def _literal(self, node: nodes.Literal, local: dict[str, Type]) -> Type:
+        return _LITERALS[type(node.value)]
+
+    def _name(self, node: nodes.Name, local: dict[str, Type]) -> Type:
+        found = local.get(node.name) or self.env.get(node.name)
+        if found is None:
+            if not self.quiet or node.name in FUNCTIONS:
+                self._undefined(node, local)
+            return ANY
+        return found
+
+    def _undefined(self, node: nodes.Name, local: dict[str, Type]) -> None:
+        name = node.name
+        if name in FUNCTIONS:
+            help: str | None = f"`{name}` is a function: write `{name}()`"
+            suggestion = None
+        elif name == "loop":
+            suggestion = None
+            help = "`loop` exists only inside of a `{% for %}`"
+        else:
+            names = [*self.env, *local]
+            suggestion = near(name, names)
+            if suggestion:
+                help = f"did you mean `{suggestion}`?"
+            else:
+                help = f"the names here are {quoted(sorted(names), most=12)}" if names else None
+        self.problems.append(
+            Problem(
+                "ORC301",
+                f"`{name}` is not defined",
+                node.start,
+                node.end,
+                help,
+                "not defined",
+                replacement=suggestion,
+            )
+        )
+
+    def _attribute(self, node: nodes.Attribute, local: dict[str, Type]) -> Type:
+        return self._field(node, self.type(node.target, local), node.target, node.name, node.name_start)
+
+    def _field(self, node: Expression, source: Type, target: Expression, name: str, start: int) -> Type:
+        if name in source.attributes:
+            return source.attributes[name]
+        found = []
+        known: dict[str, None] = dict.fromkeys(source.attributes)
+        for option in _options(source):
+            if option.kind == "any":
+                return ANY
+            if option.kind == "object":
+                if name in option.properties:
+                    found.append(option.properties[name])
+                elif not option.closed:
+                    return ANY
+                known.update(dict.fromkeys(option.properties))
+            elif name in option.attributes:
+                found.append(option.attributes[name])
+        if found:
+            return union_of(found) if len(found) > 1 else found[0]
+        if not self.quiet:
+            self._no_field(source, target, name, known, start, node.end)
+        return ANY
+
+    def _no_field(
+        self, source: Type, target: Expression, name: str, known: Mapping[str, None], start: int, end: int
+    ) -> None:
+        place = path_of(target)
+        what = f"`{'.'.join([place[0].name, *map(str, place[1])])}`" if place else "the value"
+        suggestion = near(name, known)
+        if known:
+            message = f"`{name}` is not a field of {what}; it has {quoted(known, most=12)}"
+            help = f"did you mean `{suggestion}`?" if suggestion else None
+        else:
+            message = f"{what} is {describe(_bare(source))}, so it has no field `{name}`"
+            help = "read an item with its number: `[0]`" if source.kind == "array" else None
+            if name in METHODS and source.kind in METHODS[name].accepts:
+                help = f"call the method: `.{name}()`"
+        self.problems.append(
+            Problem("ORC303", message, start, end, help, "no such field", replacement=suggestion)
+        )  # fmt: skip
+
+    def _item(self, node: nodes.Item, local: dict[str, Type]) -> Type:
+        source = self.type(node.target, local)
+        index = self.type(node.index, local)
+        if isinstance(node.index, nodes.Literal) and isinstance(node.index.value, str):
+            if source.kind in ("object", "union") or source.attributes:
+                return self._field(node, source, node.target, node.index.value, node.index.start)
+            return ANY
+        items = []
+        for option in _options(source):
+            if option.kind == "array":
+                items.append(option.items or ANY)
+            elif option.kind == "string":
+                items.append(STRING)
+            elif option.kind in ("any", "object"):
+                return ANY
+        if not items and not self.quiet:
+            self.report("ORC316", f"{describe(_bare(source))} has no items", node, label="not a list")
+            return ANY
+        if index.kind == "string" and source.kind in ("array", "string") and not self.quiet:
+            self.report("ORC316", "an item of a list is read by an integer, not by a string", node.index)
+        return union_of(items)
+
+    def _slice(self, node: nodes.Slice, local: dict[str, Type]) -> Type:
+        source = self.type(node.target, local)
+        for part in (node.low, node.high, node.step):
+            if part is not None:
+                self.type(part, local)
+        if self._never(source, ("string", "array")):
+            self.report("ORC316", f"{describe(_bare(source))} cannot be sliced", node, "slice a list or a string")
+            return ANY
+        return _bare(source)
+
+    def _unary(self, node: nodes.Unary, local: dict[str, Type]) -> Type:
+        if node.operator == "not":
+            self._unless_missing(node.operand, local)
+            return BOOLEAN
+        operand = self.type(node.operand, local)
+        if self._never(operand, _NUMERIC):
+            self.report("ORC316", f"{describe(_bare(operand))} has no negative", node, label="not a number")
+            return ANY
+        return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
+
+    def _never(self, source: Type, kinds: Any) -> bool:
+        """Whether no value of the type is of one of these kinds."""
+        return all(option.kind not in kinds and option.kind != "any" for option in _options(source))
+
+    def _binary(self, node: nodes.Binary, local: dict[str, Type]) -> Type:
+        echoes = len(self.problems)
+        left, right = self.type(node.left, local), self.type(node.right, local)
+        if node.operator == "-" and len(self.problems) > echoes:
+            self._join_hyphens(node, echoes, local)
+        result = _arithmetic(node.operator, left, right)
+        if result is None:
+            help = None
+            if node.operator == "+" and "string" in (left.kind, right.kind):
+                help = "to put text together write `~`; to compute, convert with `| int` or `| float`"
+            elif "string" in (left.kind, right.kind):
+                help = "convert the string with `| int` or `| float`"
+                if node.operator == "%" and left.kind == "string":
+                    help = "fill in text with the filter: `'%s of %s' | format(a, b)`"
+            self.report(
+                "ORC316",
+                f"`{node.operator}` does not work on {describe(_bare(left))} and {describe(_bare(right))}",
+                node,
+                help,
+                "types that do not fit",
+            )
+            return ANY
+        return result
+
+    def _join_hyphens(self, node: nodes.Binary, since: int, local: dict[str, Type]) -> None:
+        """Make one problem of `fetch-data`, whose two halves are no names, where a name with a hyphen was meant."""
+        new = self.problems[since:]
+        halves = isinstance(node.left, nodes.Name) and isinstance(node.right, nodes.Name | nodes.Attribute)
+        if not halves or any(problem.code != "ORC301" for problem in new) or node.right.start != node.left.end + 1:
+            return
+        assert isinstance(node.left, nodes.Name)  # noqa: S101 - told above, for the type checker
+        right = path_of(node.right)
+        if right is None:
+            return
+        name = f"{node.left.name}-{right[0].name}"
+        hyphenated = [known for known in self.env if "-" in known]
+        suggestion = near(name, [*hyphenated, *self.env])
+        if len(new) < 2 and not (suggestion and hyphenated):
+            return
+        del self.problems[since:]
+        help = f"did you mean `{suggestion}`?" if suggestion else "a name with `-` is read as a subtraction"
+        self.problems.append(
+            Problem(
+                "ORC301",
+                f"`{name}` is not defined",
+                node.left.start,
+                right[0].end,
+                help,
+                "not defined",
+                replacement=suggestion,
+            )
+        )
+
+    def _concat(self, node: nodes.Concat, local: dict[str, Type]) -> Type:
+        for part in node.parts:
+            self.type(part, local)
+        return STRING
+
+    def _compare(self, node: nodes.Compare, local: dict[str, Type]) -> Type:
+        left = self.type(node.first, local)
+        left_node = node.first
+        for sign, operand in node.rest:
+            right = self.type(operand, local)
+            if sign in ("in", "not in"):
+                if self._never(right, _SIZED):
+                    self.report("ORC316", f"nothing is `in` {describe(_bare(right))}", operand, label="not a list")
+            elif sign not in ("==", "!=") and not _comparable(left, right):
+                self.problems.append(
+                    Problem(
+                        "ORC316",
+                        f"{describe(_bare(left))} and {describe(_bare(right))} have no order",
+                        left_node.start,
+                        operand.end,
+                        "convert the string with `| int` or `| float`" if "string" in (left.kind, right.kind) else None,
+                        "types that do not fit",
+                    )
+                )
+            left, left_node = right, operand
+        return BOOLEAN
+
+    def _unless_missing(self, node: Expression, local: dict[str, Type]) -> Type:
+        """The type of an expression whose being undefined is provided for, so that unknown fields are no mistake.
+
+        A name that nothing defines stays one: it cannot be defined in any run.
+        """
+        return self.type(node, local)
+
+    def _logic(self, node: nodes.Logic, local: dict[str, Type]) -> Type:
+        left = self._unless_missing(node.left, local)
+        right = self.type(node.right, local)
+        options = list(map(_bare, (left, right)))
+        if node.operator == "or":
+            options[0] = (
+                union_of([o for o in _options(options[0]) if o.kind != "null"]) if left.kind != "null" else right
+            )
+        return union_of(options)
+
+    def _conditional(self, node: nodes.Conditional, local: dict[str, Type]) -> Type:
+        self._unless_missing(node.test, local)
+        then = self.type(node.then, local)
+        otherwise = self.type(node.otherwise, local) if node.otherwise is not None else NULL
+        return union_of([_bare(then), _bare(otherwise)])
+
+    def _list(self, node: nodes.ListOf, local: dict[str, Type]) -> Type:
+        items = [_bare(self.type(item, local)) for item in node.items]
+        return array_of(union_of(items)) if items else Type("array")
+
+    def _dict(self, node: nodes.DictOf, local: dict[str, Type]) -> Type:
+        properties: dict[str, Type] = {}
+        constant = True
+        for key, value in node.entries:
+            name = self.type(key, local)
+            kind = _bare(self.type(value, local))
+            if isinstance(key, nodes.Literal) and isinstance(key.value, str):
+                properties[key.value] = kind
+            else:
+                constant = False
+                if self._never(name, ("string",)):
+                    self.report("ORC316", f"a field's name is a string, not {describe(name)}", key, "quote it")
+        return object_of(properties) if constant else OBJECT
+
+    def _bad(self, node: nodes.Bad, local: dict[str, Type]) -> Type:
+        for part in node.parts:
+            self.type(part, local)
+        return ANY
+
+    def _call(self, node: nodes.Call, local: dict[str, Type]) -> Type:
+        if node.kind == "loop":
+            for part in node.positional:
+                self.type(part, local)
+            return ANY
+        entry = _TABLES[node.kind][node.name]
+        provides = node.name in (_STANDING_IN if node.kind == "filter" else _DEFINITION_TESTS)
+        provides = provides and node.kind in ("filter", "test")
+        self.quiet += provides
+        target = ANY if node.target is None else self.type(node.target, local)
+        self.quiet -= provides
+        positional = [_bare(self.type(part, local)) for part in node.positional]
+        for part in node.keywords.values():
+            self.type(part, local)
+        if entry.accepts and node.target is not None and self._never(target, entry.accepts):
+            if node.kind == "method":
+                help = f"use the filter: `| {node.name}`" if node.name in FILTERS else None
+                message = f"{describe(_bare(target))} has no method `{node.name}`"
+                self.report("ORC316", message, node, help, "types that do not fit")
+            else:
+                wanted = " or ".join(describe(Type(kind)) for kind in entry.accepts if kind != "boolean")
+                help = "convert it with `| int` or `| float`" if "number" in entry.accepts else None
+                message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(_bare(target))}"
+                self.report("ORC316", message, node, help, "types that do not fit")
+            return ANY
+        return entry.result_type(_bare(target), positional)
+
+
+def _comparable(left: Type, right: Type) -> bool:
+    for one in _options(left):
+        for other in _options(right):
+            if "any" in (one.kind, other.kind):
+                return True
+            if one.kind in _NUMERIC and other.kind in _NUMERIC:
+                return True
+            if one.kind == other.kind and one.kind in ("string", "array"):
+                return True
+    return False
+
+
+def _arithmetic(sign: str, left: Type, right: Type) -> Type | None:
+    """The type of a result, or None if no values of these types have one."""
+    results = []
+    for one in _options(left):
+        for other in _options(right):
+            result = _one_result(sign, one, other)
+            if result is not None:
+                results.append(result)
+    return union_of(results) if results else None
+
+
+def _one_result(sign: str, left: Type, right: Type) -> Type | None:
+    if "any" in (left.kind, right.kind):
+        return ANY
+    if left.kind in _NUMERIC and right.kind in _NUMERIC:
+        if sign == "/" or "number" in (left.kind, right.kind):
+            return NUMBER
+        return ANY if sign == "**" else INTEGER
+    if sign == "+":
+        if left.kind == right.kind == "string":
+            return STRING
+        if left.kind == right.kind == "array":
+            both = left.items is not None and right.items is not None
+            return array_of(union_of([left.items or ANY, right.items or ANY])) if both else Type("array")
+    if sign == "*":
+        for one, other in ((left, right), (right, left)):
+            if one.kind in ("string", "array") and other.kind in ("integer", "boolean"):
+                return _bare(one)
+    return None
+
+
+_RULES: Final[dict[type, Callable[[_Inferrer, Any, dict[str, Type]], Type]]] = {
+    nodes.Literal: _Inferrer._literal,
+    nodes.Name: _Inferrer._name,
+    nodes.Attribute: _Inferrer._attribute,
+    nodes.Item: _Inferrer._item,
+    nodes.Slice: _Inferrer._slice,
+    nodes.Unary: _Inferrer._unary,
+    nodes.Binary: _Inferrer._binary,
+    nodes.Concat: _Inferrer._concat,
+    nodes.Compare: _Inferrer._compare,
+    nodes.Logic: _Inferrer._logic,
+    nodes.Conditional: _Inferrer._conditional,
+    nodes.ListOf: _Inferrer._list,
+    nodes.DictOf: _Inferrer._dict,
+    nodes.Call: _Inferrer._call,
+    nodes.Bad: _Inferrer._bad,
+}

@@ -1,0 +1,31 @@
+"""The bounds of expressions: they hold whatever the template and its values are, so no template can stop a run."""
+
+MAX_TEXT = 10_000_000
+"""Characters of any text that an evaluation makes, its result included."""
+
+MAX_ITEMS = 1_000_000
+"""Items of any list that an evaluation makes, and values inside of a nested one."""
+
+MAX_STEPS = 1_000_000
+"""Passes of all loops of one evaluation together; a long text or list costs more than one."""
+
+MAX_RANGE = 100_000
+"""Numbers that one `range` gives."""
+
+MAX_INTEGER_BITS = 4_096
+"""Size of a computed integer (about 1,200 digits)."""
+
+MAX_NESTING = 100
+"""Levels of brackets, operators and blocks in a template."""
+
+MAX_DEPTH = 200
+"""Levels of lists and objects in a value that is compared or turned into text."""
+
+MAX_TEMPLATE = 2_000_000
+"""Characters of a template that has template syntax in it."""
+
+MAX_PATTERN = 1_000
+"""Characters of a regular expression."""
+
+MAX_SEARCHED = 1_000_000
+"""Characters of a text that a regular expression without an unbounded repeat is applied to."""

@@ -1,0 +1,388 @@
+"""The filters that work on lists and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.operations import add, defined, field_of, is_true, item_of, items_of, text_of
+from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.problem import near
+from orchestrator.expressions.scope import Failure, Group, Undefined
+from orchestrator.expressions.table import Entry, ResultRule, entry, list_of, lists_of, same
+from orchestrator.expressions.table import item_of as item_type
+from orchestrator.expressions.text import plain, room_for, space_for
+from orchestrator.expressions.text_filters import whole
+from orchestrator.expressions.types import ANY, INTEGER, STRING, Kind, Type, array_of
+
+LIST_FILTERS: dict[str, Entry] = {}
+
+_ITERABLE: tuple[Kind, ...] = ("string", "array", "object")
+Key = Callable[[Any], Any]
+
+
+def _filter(
+    name: str,
+    *aliases: str,
+    example: tuple[str, str],
+    result: Type | ResultRule = ANY,
+    accepts: tuple[Kind, ...] = _ITERABLE,
+    check: Any = None,
+) -> Any:
+    return entry(LIST_FILTERS, name, *aliases, result=result, example=example, accepts=accepts, check=check)
+
+
+# --- reading a field of each item
+
+
+def _getter(attribute: Any, default: Any = None) -> Key:
+    """A function that reads `attribute` (`'a.b'`, `'a.0'` or a number) of an item; `default` is used for undefined."""
+    if attribute is None:
+        return lambda item: item
+    if isinstance(attribute, int):
+        parts: list[str | int] = [attribute]
+    else:
+        parts = [int(part) if part.isascii() and part.isdigit() else part for part in text_of(attribute).split(".")]
+
+    def read(item: Any) -> Any:
+        for index, part in enumerate(parts):
+            what = "the item" if not index else f"{parts[index - 1]}"
+            item = field_of(item, part, what) if isinstance(part, str) else item_of(item, part, what)
+            if type(item) is Undefined and default is not None:
+                return default
+        return default if item is None and default is not None else item
+
+    return read
+
+
+def _sort_key(attribute: Any, case_sensitive: Any) -> Key:
+    read = _getter(attribute)
+
+    def key(item: Any) -> Any:
+        value = plain(defined(read(item)))
+        if isinstance(value, dict):
+            raise Failure("objects have no order", "name the field to go by: `sort(attribute='name')`")
+        return value if case_sensitive or not isinstance(value, str) else value.lower()
+
+    return key
+
+
+def _ordered(compute: Callable[[], Any], what: str) -> Any:
+    try:
+        return compute()
+    except TypeError:
+        raise Failure(f"{what} are of different types, so they have no order") from None
+
+
+def _flag(value: Any) -> bool:
+    return is_true(value)
+
+
+# --- size and places
+
+
+@_filter("length", "count", result=INTEGER, example=("{{ [1, 2, 3] | length }}", "3"))
+def _length(value: Any) -> int:
+    """The number of items, of fields, or of characters."""
+    value = defined(value)
+    if not isinstance(value, list | str | Mapping):
+        help = "give an empty list in its place: `| default([], true)`" if value is None else None
+        raise Failure(f"{shown(value)} has no length", help)
+    return len(value)
+
+
+@_filter("first", result=item_type, example=("{{ ['a', 'b'] | first }}", "a"))
+def _first(value: Any) -> Any:
+    """The first item; undefined if there is none."""
+    items = items_of(value)
+    return items[0] if items else Undefined("there is no first item: the list is empty")
+
+
+@_filter("last", result=item_type, example=("{{ ['a', 'b'] | last }}", "b"))
+def _last(value: Any) -> Any:
+    """The last item; undefined if there is none."""
+    items = items_of(value)
+    return items[-1] if items else Undefined("there is no last item: the list is empty")
+
+
+@_filter("list", result=list_of, example=("{{ 'abc' | list }}", '["a", "b", "c"]'))
+def _list(value: Any) -> list[Any]:
+    """The items as a list: the characters of a string, the names of an object's fields."""
+    return list(items_of(value))
+
+
+@_filter("reverse", result=same, accepts=("string", "array"), example=("{{ [1, 2] | reverse }}", "[2, 1]"))
+def _reverse(value: Any) -> Any:
+    """The items, or the characters of a string, in the opposite order."""
+    return value[::-1] if isinstance(value, str) else items_of(value)[::-1]
+
+
+# --- order and choice
+
+
+@_filter("sort", result=list_of, example=("{{ [3, 1, 2] | sort(reverse=true) }}", "[3, 2, 1]"))
+def _sort(value: Any, reverse: Any = False, case_sensitive: Any = False, attribute: Any = None) -> list[Any]:
+    """The items in order, or in the order of an attribute of theirs (of several: `'a,b'`)."""
+    names = attribute.split(",") if isinstance(attribute, str) else [attribute]
+    keys = [_sort_key(name, case_sensitive) for name in names]
+    key = keys[0] if len(keys) == 1 else lambda item: [one(item) for one in keys]
+    result: list[Any] = _ordered(lambda: sorted(items_of(value), key=key, reverse=_flag(reverse)), "the items")
+    return result
+
+
+@_filter("unique", result=list_of, example=("{{ ['a', 'A', 'b'] | unique }}", '["a", "b"]'))
+def _unique(value: Any, case_sensitive: Any = False, attribute: Any = None) -> list[Any]:
+    """Each item once, at its first place; letters' case counts only if asked for."""
+    read = _getter(attribute)
+    seen: set[Any] = set()
+    result = []
+    for item in items_of(value):
+        key = defined(read(item))
+        if isinstance(key, str) and not case_sensitive:
+            key = key.lower()
+        frozen = _frozen(plain(key))
+        if frozen not in seen:
+            seen.add(frozen)
+            result.append(item)
+    return result
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ("object", frozenset((key, _frozen(item)) for key, item in value.items()))
+    return ("list", *map(_frozen, value)) if isinstance(value, list) else value
+
+
+@_filter("min", result=item_type, example=("{{ [3, 1, 2] | min }}", "1"))
+def _min(value: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
+    """The least item, or the one with the least attribute; undefined if there is none."""
+    items, key = items_of(value), _sort_key(attribute, case_sensitive)
+    return _ordered(lambda: min(items, key=key), "the items") if items else Undefined("an empty list has no least item")
+
+
+@_filter("max", result=item_type, example=("{{ [{'n': 1}, {'n': 2}] | max(attribute='n') }}", '{"n": 2}'))
+def _max(value: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
+    """The greatest item, or the one with the greatest attribute; undefined if there is none."""
+    items, key = items_of(value), _sort_key(attribute, case_sensitive)
+    if not items:
+        return Undefined("an empty list has no greatest item")
+    return _ordered(lambda: max(items, key=key), "the items")
+
+
+def _sum_type(value: Type, arguments: Any) -> Type:
+    known = value.items if value.kind == "array" and not arguments else None
+    return known if known is not None and known.kind in ("integer", "number") else ANY
+
+
+@_filter("sum", result=_sum_type, example=("{{ [{'n': 1}, {'n': 2}] | sum('n') }}", "3"))
+def _sum(value: Any, attribute: Any = None, start: Any = 0) -> Any:
+    """The items, or an attribute of theirs, added up from `start`."""
+    read = _getter(attribute)
+    total = start
+    for item in items_of(value):
+        total = add(total, read(item))
+    return total
+
+
+# --- shape
+
+
+@_filter("join", result=STRING, example=("{{ [1, 2, 3] | join(', ') }}", "1, 2, 3"))
+def _join(value: Any, d: Any = "", attribute: Any = None) -> str:
+    """The items, or an attribute of theirs, as text, with a separator between them."""
+    read = _getter(attribute)
+    separator = text_of(d)
+    parts = [text_of(read(item)) for item in items_of(value)]
+    room_for(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)
+
+
+@_filter("batch", result=lists_of, example=("{{ [1, 2, 3] | batch(2, 0) }}", "[[1, 2], [3, 0]]"))
+def _batch(value: Any, linecount: Any, fill_with: Any = None) -> list[list[Any]]:
+    """Lists of so many items each; the last one is filled up if `fill_with` is given."""
+    size = whole(linecount, "the number of items", least=1)
+    items = items_of(value)
+    result = [items[start : start + size] for start in range(0, len(items), size)]
+    if result and fill_with is not None:
+        missing = size - len(result[-1])
+        space_for(missing)
+        result[-1] = result[-1] + [fill_with] * missing
+    return result
+
+
+@_filter("slice", result=lists_of, example=("{{ [1, 2, 3] | slice(2) }}", "[[1, 2], [3]]"))
+def _slice(value: Any, slices: Any, fill_with: Any = None) -> list[list[Any]]:
+    """So many lists, as equal in length as can be; the shorter ones are filled up if `fill_with` is given."""
+    count = whole(slices, "the number of lists", least=1)
+    space_for(count)
+    items = items_of(value)
+    size, longer = divmod(len(items), count)
+    result, start = [], 0
+    for index in range(count):
+        end = start + size + (index < longer)
+        part = items[start:end]
+        if fill_with is not None and index >= longer:
+            part = [*part, fill_with]
+        result.append(part)
+        start = end
+    return result
+
+
+@_filter(
+    "groupby",
+    result=array_of(array_of(ANY)),
+    example=(
+        "{% for city, people in [{'n': 'Ann', 'c': 'Bonn'}, {'n': 'Al', 'c': 'Bonn'}] | groupby('c') %}"
+        "{{ city }}: {{ people | join(', ', 'n') }}{% endfor %}",
+        "Bonn: Ann, Al",
+    ),
+)
+def _groupby(value: Any, attribute: Any, default: Any = None, case_sensitive: Any = False) -> list[Group]:
+    """Pairs of a value of the attribute (`.grouper`) and the items that have it (`.list`), in the value's order."""
+    read = _getter(attribute, default)
+
+    def key(item: Any) -> Any:
+        found = plain(defined(read(item)))
+        return found if case_sensitive or not isinstance(found, str) else found.lower()
+
+    groups: list[Group] = []
+    last: Any = None
+    for item in _ordered(lambda: sorted(items_of(value), key=key), "the values to group by"):
+        current = key(item)
+        if not groups or current != last:
+            groups.append(Group([defined(read(item)), []]))
+            last = current
+        groups[-1][1].append(item)
+    return groups
+
+
+@_filter("items", result=array_of(ANY), accepts=("object",), example=("{{ {'a': 1} | items }}", '[["a", 1]]'))
+def _items(value: Any) -> list[list[Any]]:
+    """The fields of an object as pairs of name and value."""
+    return [[key, item] for key, item in _object(value).items()]
+
+
+@_filter(
+    "dictsort", result=array_of(ANY), accepts=("object",), example=("{{ {'b': 1, 'a': 2} | dictsort }}", '[["a", 2], ["b", 1]]')
+)  # fmt: skip
+def _dictsort(value: Any, case_sensitive: Any = False, by: Any = "key", reverse: Any = False) -> list[list[Any]]:
+    """The fields of an object as pairs, in the order of their names or (`by='value'`) of their values."""
+    if by not in ("key", "value"):
+        raise Failure("`by` is 'key' or 'value'")
+    key = _sort_key(0 if by == "key" else 1, case_sensitive)
+    pairs = [[name, item] for name, item in _object(value).items()]
+    result: list[Any] = _ordered(lambda: sorted(pairs, key=key, reverse=_flag(reverse)), "the values")
+    return result
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    value = defined(value)
+    if not isinstance(value, Mapping):
+        raise Failure(f"{shown(value)} has no fields")
+    return value
+
+
+# --- each item
+
+
+def _map_check(arguments: Mapping[str, Any]) -> str | None:
+    from orchestrator.expressions.filters import FILTERS
+
+    name = arguments.get("filter")
+    if isinstance(name, str) and name not in FILTERS:
+        suggestion = near(name, FILTERS)
+        return f"names the unknown filter `{name}`" + (f"; did you mean `{suggestion}`?" if suggestion else "")
+    return None
+
+
+@_filter(
+    "map",
+    result=array_of(ANY),
+    check=_map_check,
+    example=("{{ [{'n': 'a'}, {'n': 'b'}] | map(attribute='n') | map('upper') }}", '["A", "B"]'),
+)
+def _map(
+    value: Any, filter: Any = None, *arguments: Any, attribute: Any = None, default: Any = None, **named: Any
+) -> Any:
+    """An attribute of each item (`attribute=`, with a `default` for those that lack it), or a filter's result."""
+    if filter is None:
+        if attribute is None:
+            raise Failure("`map` needs the name of a filter, or `attribute=`")
+        read = _getter(attribute, default)
+        return [defined(read(item)) for item in items_of(value)]
+    from orchestrator.expressions.filters import FILTERS
+
+    if attribute is not None:
+        named["attribute"] = attribute
+    if default is not None:
+        named["default"] = default
+    call = _looked_up(FILTERS, "filter", filter, arguments, named)
+    return [defined(call(item, *arguments, **named)) for item in items_of(value)]
+
+
+def _looked_up(table: Mapping[str, Entry], kind: str, name: Any, arguments: Any, named: Mapping[str, Any]) -> Key:
+    found = table.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise Failure(f"there is no {kind} {shown(name)}")
+    wrong = found.misuse(len(arguments), tuple(named))
+    if wrong:
+        raise Failure(f"the {kind} `{found.name}` {wrong}")
+    return found.function
+
+
+def _test_check(key: str) -> Callable[[Mapping[str, Any]], str | None]:
+    def check(arguments: Mapping[str, Any]) -> str | None:
+        name = arguments.get(key)
+        if isinstance(name, str) and name not in TESTS:
+            suggestion = near(name, TESTS)
+            return f"names the unknown test `{name}`" + (f"; did you mean `{suggestion}`?" if suggestion else "")
+        return None
+
+    return check
+
+
+def _chosen(value: Any, read: Key, test: Any, arguments: Any, wanted: bool) -> list[Any]:
+    if test is None:
+        return [item for item in items_of(value) if is_true(read(item)) is wanted]
+    call = _looked_up(TESTS, "test", test, arguments, {})
+    takes_undefined = TESTS[test].undefined
+    return [
+        item
+        for item in items_of(value)
+        if is_true(call(read(item) if takes_undefined else defined(read(item)), *arguments)) is wanted
+    ]
+
+
+@_filter("select", result=list_of, check=_test_check("test"), example=("{{ [1, 2, 3] | select('odd') }}", "[1, 3]"))
+def _select(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
+    """The items that pass a test; without one, those that count as true."""
+    return _chosen(value, lambda item: item, test, arguments, True)
+
+
+@_filter("reject", result=list_of, check=_test_check("test"), example=("{{ [1, 2, 3] | reject('odd') }}", "[2]"))
+def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
+    """The items that do not pass a test; without one, those that count as false."""
+    return _chosen(value, lambda item: item, test, arguments, False)
+
+
+@_filter(
+    "selectattr",
+    result=list_of,
+    check=_test_check("test"),
+    example=("{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) }}", '[{"n": 2}]'),
+)
+def _selectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
+    """The items whose attribute passes a test; without one, those where it counts as true."""
+    return _chosen(value, _getter(attribute), test, arguments, True)
+
+
+@_filter(
+    "rejectattr",
+    result=list_of,
+    check=_test_check("test"),
+    example=("{{ [{'n': 1}, {'n': 2}] | rejectattr('n', 'gt', 1) }}", '[{"n": 1}]'),
+)
+def _rejectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
+    """The items whose attribute does not pass a test; without one, those where it counts as false."""
+    return _chosen(value, _getter(attribute), test, arguments, False)

@@ -1,0 +1,255 @@
+"""The methods: `value.name(...)`, chosen by the value's type from this table and never from the value itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.scope import Failure
+from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.text import room_for
+from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
+
+METHODS: dict[str, Entry] = {}
+
+
+def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> Any:
+    return entry(METHODS, name, result=result, example=example, accepts=kinds)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise Failure(f"{what} is a string, not {shown(value)}")
+    return value
+
+
+def _optional(value: Any, what: str) -> str | None:
+    return None if value is None else _text(value, what)
+
+
+def _number(value: Any, what: str) -> int:
+    if not isinstance(value, int):
+        raise Failure(f"{what} is an integer, not {shown(value)}")
+    return value
+
+
+@_method("lower", "string", result=STRING, example=("{{ 'ABC'.lower() }}", "abc"))
+def _lower(value: str) -> str:
+    """All letters small."""
+    return value.lower()
+
+
+@_method("upper", "string", result=STRING, example=("{{ 'abc'.upper() }}", "ABC"))
+def _upper(value: str) -> str:
+    """All letters as capitals."""
+    return value.upper()
+
+
+@_method("title", "string", result=STRING, example=("{{ 'a tale'.title() }}", "A Tale"))
+def _title(value: str) -> str:
+    """Each word with a capital."""
+    return value.title()
+
+
+@_method("capitalize", "string", result=STRING, example=("{{ 'aBC'.capitalize() }}", "Abc"))
+def _capitalize(value: str) -> str:
+    """The first letter as a capital, the others small."""
+    return value.capitalize()
+
+
+@_method("strip", "string", result=STRING, example=("{{ '  a '.strip() }}", "a"))
+def _strip(value: str, chars: Any = None) -> str:
+    """Without white space, or without any of the given characters, at both ends."""
+    return value.strip(_optional(chars, "what to strip"))
+
+
+@_method("lstrip", "string", result=STRING, example=("{{ 'xxa'.lstrip('x') }}", "a"))
+def _lstrip(value: str, chars: Any = None) -> str:
+    """As `strip`, at the beginning only."""
+    return value.lstrip(_optional(chars, "what to strip"))
+
+
+@_method("rstrip", "string", result=STRING, example=("{{ 'a//'.rstrip('/') }}", "a"))
+def _rstrip(value: str, chars: Any = None) -> str:
+    """As `strip`, at the end only."""
+    return value.rstrip(_optional(chars, "what to strip"))
+
+
+@_method("split", "string", result=array_of(STRING), example=("{{ 'a,b'.split(',') }}", '["a", "b"]'))
+def _split(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
+    """The parts between the separators; without one, the words."""
+    return value.split(_separator(sep), _number(maxsplit, "the number of splits"))
+
+
+@_method("rsplit", "string", result=array_of(STRING), example=("{{ 'a.b.c'.rsplit('.', 1) }}", '["a.b", "c"]'))
+def _rsplit(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
+    """As `split`, counted from the end."""
+    return value.rsplit(_separator(sep), _number(maxsplit, "the number of splits"))
+
+
+def _separator(sep: Any) -> str | None:
+    separator = _optional(sep, "a separator")
+    if separator == "":
+        raise Failure("a separator cannot be empty")
+    return separator
+
+
+@_method("splitlines", "string", result=array_of(STRING), example=("{{ 'a\\nb'.splitlines() }}", '["a", "b"]'))
+def _splitlines(value: str) -> list[str]:
+    """The lines."""
+    return value.splitlines()
+
+
+@_method("join", "string", result=STRING, example=("{{ ', '.join(['a', 'b']) }}", "a, b"))
+def _join(value: str, items: Any) -> str:
+    """The strings of a list, put together with this one between them."""
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise Failure("`.join()` takes a list of strings", "the filter takes any list: `items | join(', ')`")
+    room_for(sum(map(len, items)) + len(value) * len(items))
+    return value.join(items)
+
+
+@_method("startswith", "string", result=BOOLEAN, example=("{{ 'abc'.startswith('ab') }}", "true"))
+def _startswith(value: str, prefix: Any) -> bool:
+    """Whether it begins with the prefix, or with one of a list of them."""
+    return value.startswith(_texts(prefix))
+
+
+@_method("endswith", "string", result=BOOLEAN, example=("{{ 'a.csv'.endswith('.csv') }}", "true"))
+def _endswith(value: str, suffix: Any) -> bool:
+    """Whether it ends with the suffix, or with one of a list of them."""
+    return value.endswith(_texts(suffix))
+
+
+def _texts(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(_text(item, "each of them") for item in value)
+    return _text(value, "what to look for")
+
+
+@_method("removeprefix", "string", result=STRING, example=("{{ 'v1.2'.removeprefix('v') }}", "1.2"))
+def _removeprefix(value: str, prefix: Any) -> str:
+    """Without the prefix, if it has it."""
+    return value.removeprefix(_text(prefix, "a prefix"))
+
+
+@_method("removesuffix", "string", result=STRING, example=("{{ 'a.csv'.removesuffix('.csv') }}", "a"))
+def _removesuffix(value: str, suffix: Any) -> str:
+    """Without the suffix, if it has it."""
+    return value.removesuffix(_text(suffix, "a suffix"))
+
+
+@_method("replace", "string", result=STRING, example=("{{ 'a-b'.replace('-', '+') }}", "a+b"))
+def _replace(value: str, old: Any, new: Any, count: Any = -1) -> str:
+    """With every `old`, or the first `count` of them, replaced by `new`."""
+    return replaced(value, _text(old, "what to replace"), _text(new, "its replacement"), _number(count, "the count"))
+
+
+def replaced(value: str, old: str, new: str, count: int) -> str:
+    """The text with `old` replaced by `new`, if the result is not too long."""
+    found = value.count(old) if count < 0 else min(count, value.count(old))
+    room_for(len(value) + found * (len(new) - len(old)))
+    return value.replace(old, new, count)
+
+
+@_method("find", "string", result=INTEGER, example=("{{ 'abc'.find('c') }}", "2"))
+def _find(value: str, sub: Any) -> int:
+    """Where the other string begins in it, from 0; -1 if nowhere."""
+    return value.find(_text(sub, "what to look for"))
+
+
+@_method("count", "string", "array", result=INTEGER, example=("{{ 'banana'.count('a') }}", "3"))
+def _count(value: Any, sub: Any) -> int:
+    """How often the other string, or the item, is in it."""
+    if isinstance(value, str):
+        return value.count(_text(sub, "what to count"))
+    return sum(1 for item in value if item == sub)
+
+
+@_method("index", "string", "array", result=INTEGER, example=("{{ ['a', 'b'].index('b') }}", "1"))
+def _index(value: Any, item: Any) -> int:
+    """The position of the first such item, from 0; an error if there is none."""
+    try:
+        return int(value.index(_text(item, "what to look for") if isinstance(value, str) else item))
+    except ValueError:
+        raise Failure(f"{shown(item)} is not in it") from None
+
+
+@_method("isdigit", "string", result=BOOLEAN, example=("{{ '12'.isdigit() }}", "true"))
+def _isdigit(value: str) -> bool:
+    """Whether it consists of digits."""
+    return value.isdigit()
+
+
+@_method("isalpha", "string", result=BOOLEAN, example=("{{ 'ab'.isalpha() }}", "true"))
+def _isalpha(value: str) -> bool:
+    """Whether it consists of letters."""
+    return value.isalpha()
+
+
+@_method("isupper", "string", result=BOOLEAN, example=("{{ 'AB'.isupper() }}", "true"))
+def _isupper(value: str) -> bool:
+    """Whether all its letters are capitals."""
+    return value.isupper()
+
+
+@_method("islower", "string", result=BOOLEAN, example=("{{ 'ab'.islower() }}", "true"))
+def _islower(value: str) -> bool:
+    """Whether all its letters are small."""
+    return value.islower()
+
+
+@_method("zfill", "string", result=STRING, example=("{{ '7'.zfill(3) }}", "007"))
+def _zfill(value: str, width: Any) -> str:
+    """Filled up with zeros to a width."""
+    room_for(_number(width, "the width"))
+    return value.zfill(width)
+
+
+@_method("ljust", "string", result=STRING, example=("{{ 'a'.ljust(3, '.') }}", "a.."))
+def _ljust(value: str, width: Any, fillchar: Any = " ") -> str:
+    """Filled up at the end to a width."""
+    room_for(_number(width, "the width"))
+    return value.ljust(width, _filler(fillchar))
+
+
+@_method("rjust", "string", result=STRING, example=("{{ 'a'.rjust(3, '.') }}", "..a"))
+def _rjust(value: str, width: Any, fillchar: Any = " ") -> str:
+    """Filled up at the beginning to a width."""
+    room_for(_number(width, "the width"))
+    return value.rjust(width, _filler(fillchar))
+
+
+def _filler(value: Any) -> str:
+    if not isinstance(value, str) or len(value) != 1:
+        raise Failure(f"a fill character is one character, not {shown(value)}")
+    return value
+
+
+def _fields_as_pairs(value: Type, arguments: Any) -> Type:
+    return array_of(Type("array"))
+
+
+@_method("items", "object", result=_fields_as_pairs, example=("{{ {'a': 1}.items() }}", '[["a", 1]]'))
+def _items(value: Mapping[str, Any]) -> list[list[Any]]:
+    """The fields as pairs of name and value."""
+    return [[key, item] for key, item in value.items()]
+
+
+@_method("keys", "object", result=array_of(STRING), example=("{{ {'a': 1}.keys() }}", '["a"]'))
+def _keys(value: Mapping[str, Any]) -> list[str]:
+    """The names of the fields."""
+    return list(value)
+
+
+@_method("values", "object", result=array_of(ANY), example=("{{ {'a': 1}.values() }}", "[1]"))
+def _values(value: Mapping[str, Any]) -> list[Any]:
+    """The values of the fields."""
+    return list(value.values())
+
+
+@_method("get", "object", result=ANY, example=("{{ {'a': 1}.get('b', 0) }}", "0"))
+def _get(value: Mapping[str, Any], key: Any, default: Any = None) -> Any:
+    """The field of this name, or the default, or null."""
+    return value.get(_text(key, "a field's name"), default)

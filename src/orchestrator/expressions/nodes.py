@@ -1,0 +1,295 @@
+"""The syntax tree of a template. Each node knows where it stands; nothing changes it once it is parsed.
+
+Plain slotted classes rather than frozen dataclasses: a parse makes many, and a frozen one costs four times as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Literal:
+    """A number, string, boolean or null."""
+
+    value: Any
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Name:
+    """A read of a name."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Attribute:
+    """`target.name`. The name itself begins at `name_start`."""
+
+    target: Expression
+    name: str
+    start: int
+    end: int
+    name_start: int
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """`target[index]`."""
+
+    target: Expression
+    index: Expression
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Slice:
+    """`target[low:high:step]`."""
+
+    target: Expression
+    low: Expression | None
+    high: Expression | None
+    step: Expression | None
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Unary:
+    """`-x`, `+x` or `not x`."""
+
+    operator: str
+    operand: Expression
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Binary:
+    """An arithmetic operation."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Concat:
+    """`a ~ b ~ c`: the parts as text, put together."""
+
+    parts: list[Expression]
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Compare:
+    """`a < b <= c`: a chain of comparisons that must all hold."""
+
+    first: Expression
+    rest: list[tuple[str, Expression]]
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Logic:
+    """`and`, `or`."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Conditional:
+    """`then if test else otherwise`."""
+
+    test: Expression
+    then: Expression
+    otherwise: Expression | None
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class ListOf:
+    """`[a, b]`, `(a, b)`."""
+
+    items: list[Expression]
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class DictOf:
+    """`{'a': b}`."""
+
+    entries: list[tuple[Expression, Expression]]
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A use of the tables: `target | name(...)`, `target is name(...)`, `target.name(...)` or `name(...)`.
+
+    `kind` is `filter`, `test`, `method` or `function`; a function has no target. `positional` and `keywords` are as
+    written; `name_start` is the place of the name.
+    """
+
+    kind: str
+    target: Expression | None
+    name: str
+    positional: list[Expression]
+    keywords: dict[str, Expression]
+    start: int
+    end: int
+    name_start: int
+    negated: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Bad:
+    """What stands where a problem was reported; it fits everywhere. `parts` are the sound expressions inside."""
+
+    parts: list[Expression]
+    start: int
+    end: int
+
+
+Expression = (
+    Literal
+    | Name
+    | Attribute
+    | Item
+    | Slice
+    | Unary
+    | Binary
+    | Concat
+    | Compare
+    | Logic
+    | Conditional
+    | ListOf
+    | DictOf
+    | Call
+    | Bad
+)
+
+
+@dataclass(slots=True, eq=False)
+class Text:
+    """Text outside of braces."""
+
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class Output:
+    """`{{ expression }}`."""
+
+    expression: Expression
+
+
+@dataclass(slots=True, eq=False)
+class If:
+    """`{% if %}`: the first branch whose test holds, else `otherwise`."""
+
+    branches: list[tuple[Expression, list[Statement]]] = field(default_factory=list)
+    otherwise: list[Statement] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class For:
+    """`{% for targets in iterable if condition %}`."""
+
+    targets: list[str]
+    unpacked: bool
+    iterable: Expression
+    condition: Expression | None
+    body: list[Statement] = field(default_factory=list)
+    otherwise: list[Statement] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Assign:
+    """`{% set a, b = value %}`; with `member`, `{% set a.member = value %}` of a namespace."""
+
+    targets: list[str]
+    unpacked: bool
+    value: Expression
+    start: int
+    end: int
+    member: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Capture:
+    """`{% set name | filter %}...{% endset %}`. `filters` is applied to the text, which it reads as `placeholder`."""
+
+    name: str
+    filters: Expression | None
+    placeholder: str
+    body: list[Statement] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Declare:
+    """Names that a refused statement would have made; they are known, so that reads of them are no second problem."""
+
+    names: list[str]
+
+
+Statement = Text | Output | If | For | Assign | Capture | Declare
+
+
+def children(node: Expression) -> list[Expression]:
+    """The expressions directly below an expression, in the order of the text."""
+    match node:
+        case Literal() | Name():
+            return []
+        case Attribute():
+            return [node.target]
+        case Item():
+            return [node.target, node.index]
+        case Slice():
+            return [part for part in (node.target, node.low, node.high, node.step) if part is not None]
+        case Unary():
+            return [node.operand]
+        case Binary() | Logic():
+            return [node.left, node.right]
+        case Compare():
+            return [node.first, *(operand for _, operand in node.rest)]
+        case Conditional():
+            return [part for part in (node.then, node.test, node.otherwise) if part is not None]
+        case Concat():
+            return node.parts
+        case ListOf():
+            return node.items
+        case DictOf():
+            return [part for entry in node.entries for part in entry]
+        case Call():
+            own = [] if node.target is None else [node.target]
+            return [*own, *node.positional, *node.keywords.values()]
+        case Bad():
+            return node.parts
+
+
+def height(root: Expression) -> int:
+    """The number of levels of an expression. Iterative, since its very purpose is to find those that are too high."""
+    levels = 0
+    row = [root]
+    while row:
+        levels += 1
+        row = [child for node in row for child in children(node)]
+    return levels

@@ -1,0 +1,343 @@
+"""What the operators do with values, and how fields and items are found."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.limits import MAX_INTEGER_BITS
+from orchestrator.expressions.problem import near
+from orchestrator.expressions.scope import NOTHING, Entity, Failure, Group, Loop, Namespace, Undefined
+from orchestrator.expressions.text import plain, room_for, space_for, to_text
+from orchestrator.expressions.types import quoted
+
+_VERBS: Final = {
+    "+": "added to",
+    "-": "subtracted from",
+    "*": "multiplied with",
+    "/": "divided by",
+    "//": "divided by",
+    "%": "divided by",
+    "**": "raised to the power of",
+}
+
+
+def defined(value: Any) -> Any:
+    """The value itself, if there is one; what an entity stands for."""
+    if type(value) is Undefined:
+        raise Failure(value.message, value.help)
+    if type(value) is Entity:
+        return value.value
+    return value
+
+
+def _bounded(result: Any) -> Any:
+    kind = type(result)
+    if kind is int:
+        if result.bit_length() > MAX_INTEGER_BITS:
+            raise Failure("the result is too large an integer")
+    elif kind is float:
+        if not math.isfinite(result):
+            raise Failure("the result is too large a number")
+    elif kind is complex:
+        raise Failure("the result is not a real number")
+    return result
+
+
+def _numbers(sign: str, left: Any, right: Any, compute: Callable[[Any, Any], Any]) -> Any:
+    if not isinstance(left, int | float) or not isinstance(right, int | float):
+        raise _unsuited(sign, left, right)
+    try:
+        return _bounded(compute(left, right))
+    except ZeroDivisionError:
+        raise Failure("division by zero", "guard it: `a / b if b else 0`") from None
+    except OverflowError:
+        raise Failure("the result is too large a number") from None
+
+
+def _unsuited(sign: str, left: Any, right: Any) -> Failure:
+    left, right = defined(left), defined(right)
+    help = None
+    if sign == "+" and (isinstance(left, str) or isinstance(right, str)):
+        help = "to put text together write `~`; to compute, convert with `| int` or `| float`"
+    elif isinstance(left, str) or isinstance(right, str):
+        help = "convert the string with `| int` or `| float`"
+    elif left is None or right is None:
+        help = "give a value in its place with `| default(0, true)`"
+    if sign in ("+", "-"):
+        first, second = right, left
+    else:
+        first, second = left, right
+    return Failure(f"{shown(first)} cannot be {_VERBS[sign]} {shown(second)}", help)
+
+
+def add(left: Any, right: Any) -> Any:
+    """`left + right`: numbers, two strings or two lists."""
+    kind = type(left)
+    if kind is str and type(right) is str:
+        room_for(len(left) + len(right))
+        return left + right
+    if isinstance(left, list) and isinstance(right, list):
+        space_for(len(left) + len(right))
+        return [*left, *right]
+    return _numbers("+", left, right, operator.add)
+
+
+def subtract(left: Any, right: Any) -> Any:
+    """`left - right`."""
+    return _numbers("-", left, right, operator.sub)
+
+
+def multiply(left: Any, right: Any) -> Any:
+    """`left * right`: numbers, or a string or list and how often to repeat it."""
+    if isinstance(left, int) and isinstance(right, str | list):
+        left, right = right, left
+    if isinstance(right, int):
+        if isinstance(left, str):
+            room_for(len(left) * right)
+            return left * right
+        if isinstance(left, list):
+            space_for(len(left) * right)
+            return list(left) * right
+    return _numbers("*", left, right, operator.mul)
+
+
+def divide(left: Any, right: Any) -> Any:
+    """`left / right`, always with a fractional part."""
+    return _numbers("/", left, right, operator.truediv)
+
+
+def floor_divide(left: Any, right: Any) -> Any:
+    """`left // right`, rounded down."""
+    return _numbers("//", left, right, operator.floordiv)
+
+
+def remainder(left: Any, right: Any) -> Any:
+    """`left % right`."""
+    if type(left) is str:
+        raise Failure("`%` does not fill in text", "use the filter: `'%s of %s' | format(a, b)`")
+    return _numbers("%", left, right, operator.mod)
+
+
+def power(left: Any, right: Any) -> Any:
+    """`left ** right`."""
+    if isinstance(left, int) and isinstance(right, int) and abs(left) > 1:
+        if left.bit_length() * abs(right) > MAX_INTEGER_BITS + left.bit_length():
+            raise Failure("the result is too large an integer")
+    return _numbers("**", left, right, operator.pow)
+
+
+ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "+": add,
+    "-": subtract,
+    "*": multiply,
+    "/": divide,
+    "//": floor_divide,
+    "%": remainder,
+    "**": power,
+}
+
+
+def negate(value: Any) -> Any:
+    """`-value`."""
+    if not isinstance(value, int | float):
+        raise Failure(f"{shown(defined(value))} has no negative")
+    return -value
+
+
+def unchanged(value: Any) -> Any:
+    """`+value`."""
+    if not isinstance(value, int | float):
+        raise Failure(f"`+` before {shown(defined(value))} has no meaning")
+    return +value
+
+
+# --- comparison
+
+
+def equal(left: Any, right: Any) -> bool:
+    """`left == right`: as JSON data, but that true is 1 and false is 0, as in Jinja2."""
+    if isinstance(left, list | dict) and isinstance(right, list | dict):
+        left, right = plain(left), plain(right)
+    else:
+        left, right = defined(left), defined(right)
+    return bool(left == right)
+
+
+def unequal(left: Any, right: Any) -> bool:
+    """`left != right`."""
+    return not equal(left, right)
+
+
+def _ordered(left: Any, right: Any, compute: Callable[[Any, Any], Any]) -> bool:
+    numbers = isinstance(left, int | float) and isinstance(right, int | float)
+    texts = isinstance(left, str) and isinstance(right, str)
+    if not numbers and not texts:
+        if not (isinstance(left, list) and isinstance(right, list)):
+            raise _unordered(left, right)
+        left, right = plain(left), plain(right)
+    try:
+        return bool(compute(left, right))
+    except TypeError:
+        raise _unordered(left, right) from None
+
+
+def _unordered(left: Any, right: Any) -> Failure:
+    left, right = defined(left), defined(right)
+    help = None
+    if isinstance(left, str) != isinstance(right, str) and isinstance(left, str | int | float):
+        help = "convert the string with `| int` or `| float`" if right is not None else None
+    if left is None or right is None:
+        help = "give a value in its place with `| default(0, true)`"
+    return Failure(f"{shown(left)} and {shown(right)} have no order", help)
+
+
+def contains(container: Any, item: Any) -> bool:
+    """`item in container`: part of a string, item of a list, or key of an object."""
+    container, item = defined(container), defined(item)
+    if isinstance(container, str):
+        if not isinstance(item, str):
+            raise Failure(f"a string has only strings in it, never {shown(item)}", "convert it with `| string`")
+        return item in container
+    if isinstance(container, list):
+        if isinstance(item, list | dict):
+            item, container = plain(item), plain(container)
+        return item in container
+    if isinstance(container, Mapping):
+        return isinstance(item, str) and item in container
+    raise Failure(f"nothing is `in` {shown(container)}", "`in` looks into a string, a list or an object")
+
+
+COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "==": equal,
+    "!=": unequal,
+    "<": lambda left, right: _ordered(left, right, operator.lt),
+    "<=": lambda left, right: _ordered(left, right, operator.le),
+    ">": lambda left, right: _ordered(left, right, operator.gt),
+    ">=": lambda left, right: _ordered(left, right, operator.ge),
+    "in": lambda left, right: contains(right, left),
+    "not in": lambda left, right: not contains(right, left),
+}
+
+
+# --- fields and items
+
+
+def field_of(target: Any, name: str, what: str) -> Any:
+    """`target.name`, as it is kept: an entity stays one. `what` is how the template wrote the target."""
+    kind = type(target)
+    if kind is dict:
+        if name in target:
+            return target[name]
+        return _no_field(target, name, what)
+    if kind is Entity:
+        return _entity_field(target, name, what)
+    if kind is Undefined:
+        raise Failure(target.message, target.help)
+    if target is None:
+        return Undefined(
+            f"`{what}` is null, so it has no field `{name}`",
+            f"give a value for that case: `{{{{ {what}.{name} | default('...') }}}}`",
+        )
+    if kind is Loop:
+        return target.get(name)
+    if kind is Namespace:
+        return target.fields[name] if name in target.fields else _no_field(target.fields, name, what)
+    if kind is Group and name in ("grouper", "list"):
+        return target[0 if name == "grouper" else 1]
+    if isinstance(target, Mapping):
+        return target[name] if name in target else _no_field(target, name, what)
+    help = "read an item with its number: `[0]`" if isinstance(target, list) else None
+    return Undefined(f"`{what}` is {_article(target)}, so it has no field `{name}`", help)
+
+
+def _article(value: Any) -> str:
+    return shown(value) if value is None or isinstance(value, list) else f"{shown(value)}"
+
+
+def _entity_field(target: Entity, name: str, what: str) -> Any:
+    attributes = target.attributes
+    if name in attributes:
+        found = attributes[name]
+        return NOTHING if found is None and target.null_fields else found
+    value = target.value
+    if isinstance(value, Mapping):
+        if name in value:
+            return value[name]
+        if not target.null_fields:
+            return _no_field({**value, **dict.fromkeys(attributes)}, name, what, first=value)
+    if target.null_fields:
+        return NOTHING
+    return _no_field(attributes, name, what) if attributes else field_of(value, name, what)
+
+
+def _no_field(fields: Mapping[str, Any], name: str, what: str, first: Mapping[str, Any] | None = None) -> Undefined:
+    names = list(first or fields)
+    suggestion = near(name, fields) if len(fields) < 1_000 else None
+    help = f"did you mean `{suggestion}`?" if suggestion else None
+    has = f"it has {quoted(names)}" if names else "it has no fields"
+    return Undefined(f"`{name}` is not a field of `{what}`; {has}", help)
+
+
+def item_of(target: Any, index: Any, what: str) -> Any:
+    """`target[index]`: a field by its name, or an item by its number; negative numbers count from the end."""
+    if type(index) is str:
+        return field_of(target, index, what)
+    if type(target) is Entity:
+        if target.null_fields and target.value is None:
+            return NOTHING
+        target = target.value
+    target, index = defined(target), defined(index)
+    if isinstance(target, list | str):
+        if type(index) is not int:
+            raise Failure(f"an item is read by an integer, not by {shown(index)}")
+        if -len(target) <= index < len(target):
+            return target[index]
+        return Undefined(f"`{what}` has {_counted(len(target))}, so there is no `[{index}]`")
+    if target is None:
+        return Undefined(f"`{what}` is null, so it has no `[{shown(index).split('`')[1] if index else 0}]`")
+    if isinstance(target, Mapping):
+        return Undefined(f"the fields of `{what}` have names; there is none for {shown(index)}")
+    raise Failure(f"{shown(target)} has no items")
+
+
+def _counted(number: int) -> str:
+    return {0: "no items", 1: "one item"}.get(number, f"{number:,} items")
+
+
+def slice_of(target: Any, low: Any, high: Any, step: Any) -> Any:
+    """`target[low:high:step]` of a string or list."""
+    target = defined(target)
+    if not isinstance(target, str | list):
+        raise Failure(f"{shown(target)} cannot be sliced")
+    bounds = [defined(bound) for bound in (low, high, step)]
+    for bound in bounds:
+        if bound is not None and type(bound) is not int:
+            raise Failure(f"the bounds of a slice are integers, not {shown(bound)}")
+    if bounds[2] == 0:
+        raise Failure("the step of a slice cannot be 0")
+    return target[slice(*bounds)]
+
+
+def items_of(value: Any) -> list[Any]:
+    """What a loop or list filter goes through: items of a list, names of an object's fields, characters of a string."""
+    value = defined(value)
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str | Mapping):
+        return list(value)
+    help = "give an empty list in its place: `| default([], true)`" if value is None else None
+    raise Failure(f"{shown(value)} has no items to go through", help)
+
+
+def is_true(value: Any) -> bool:
+    """Whether a condition holds: not for null, false, 0, and whatever is empty or undefined."""
+    return bool(value.value if type(value) is Entity else value)
+
+
+def text_of(value: Any) -> str:
+    """The value as text; undefined is an error."""
+    return value if type(value) is str else to_text(defined(value))

@@ -1,0 +1,211 @@
+"""The tests: `value is name`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.operations import COMPARISONS, contains, defined, equal
+from orchestrator.expressions.scope import Failure, Undefined
+from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.types import BOOLEAN
+
+TESTS: dict[str, Entry] = {}
+
+
+def _test(
+    name: str, *aliases: str, example: tuple[str, str], undefined: bool = False, number: bool = False
+) -> Any:  # fmt: skip
+    accepts = ("integer", "number", "boolean") if number else ()
+    return entry(TESTS, name, *aliases, result=BOOLEAN, example=example, undefined=undefined, accepts=accepts)  # type: ignore[arg-type] # the words are kinds
+
+
+@_test("defined", example=("{{ {'a': 1}.b is defined }}", "false"), undefined=True)
+def _defined(value: Any) -> bool:
+    """There is such a value (it may be null)."""
+    return type(value) is not Undefined
+
+
+@_test("undefined", example=("{{ {'a': 1}.b is undefined }}", "true"), undefined=True)
+def _undefined(value: Any) -> bool:
+    """There is no such value."""
+    return type(value) is Undefined
+
+
+@_test("none", "null", example=("{{ none is none }}", "true"), undefined=True)
+def _none(value: Any) -> bool:
+    """The value is null."""
+    return value is None
+
+
+@_test("boolean", example=("{{ true is boolean }}", "true"))
+def _boolean(value: Any) -> bool:
+    """The value is true or false."""
+    return isinstance(value, bool)
+
+
+@_test("true", example=("{{ 1 is true }}", "false"))
+def _true(value: Any) -> bool:
+    """The value is true itself, not only something that counts as true."""
+    return value is True
+
+
+@_test("false", example=("{{ 0 is false }}", "false"))
+def _false(value: Any) -> bool:
+    """The value is false itself."""
+    return value is False
+
+
+@_test("integer", example=("{{ 1.0 is integer }}", "false"))
+def _integer(value: Any) -> bool:
+    """The value is an integer."""
+    return type(value) is int
+
+
+@_test("float", example=("{{ 1.0 is float }}", "true"))
+def _float(value: Any) -> bool:
+    """The value is a number with a fractional part, be it .0."""
+    return type(value) is float
+
+
+@_test("number", example=("{{ '1' is number }}", "false"))
+def _number(value: Any) -> bool:
+    """The value is a number, or true or false, which count as 1 and 0."""
+    return isinstance(value, int | float)
+
+
+@_test("string", example=("{{ 'a' is string }}", "true"))
+def _string(value: Any) -> bool:
+    """The value is a string."""
+    return isinstance(value, str)
+
+
+@_test("mapping", "object", example=("{{ {'a': 1} is mapping }}", "true"))
+def _mapping(value: Any) -> bool:
+    """The value is an object."""
+    return isinstance(value, Mapping)
+
+
+@_test("sequence", example=("{{ [1] is sequence }}", "true"))
+def _sequence(value: Any) -> bool:
+    """The value has a length: a list, a string or an object."""
+    return isinstance(value, list | str | Mapping)
+
+
+@_test("list", "array", example=("{{ 'abc' is list }}", "false"))
+def _list(value: Any) -> bool:
+    """The value is a list."""
+    return isinstance(value, list)
+
+
+@_test("iterable", example=("{{ 5 is iterable }}", "false"))
+def _iterable(value: Any) -> bool:
+    """A loop can go through the value: a list, a string or an object."""
+    return isinstance(value, list | str | Mapping)
+
+
+@_test("empty", example=("{{ [] is empty }}", "true"))
+def _empty(value: Any) -> bool:
+    """The value is null, or a string, list or object with nothing in it."""
+    return value is None or (isinstance(value, list | str | Mapping) and not value)
+
+
+@_test("odd", example=("{{ 3 is odd }}", "true"), number=True)
+def _odd(value: Any) -> bool:
+    """The number is odd."""
+    return bool(_as_number(value) % 2 == 1)
+
+
+@_test("even", example=("{{ 3 is even }}", "false"), number=True)
+def _even(value: Any) -> bool:
+    """The number is even."""
+    return bool(_as_number(value) % 2 == 0)
+
+
+@_test("divisibleby", example=("{{ 9 is divisibleby 3 }}", "true"), number=True)
+def _divisible_by(value: Any, num: Any) -> bool:
+    """The number can be divided without a rest."""
+    if _as_number(num) == 0:
+        raise Failure("division by zero")
+    return bool(_as_number(value) % num == 0)
+
+
+def _as_number(value: Any) -> int | float:
+    if not isinstance(value, int | float):
+        raise Failure(f"{shown(value)} is not a number")
+    return value
+
+
+@_test("lower", example=("{{ 'abc' is lower }}", "true"))
+def _lower(value: Any) -> bool:
+    """All letters are small."""
+    return isinstance(value, str) and value.islower()
+
+
+@_test("upper", example=("{{ 'ABC' is upper }}", "true"))
+def _upper(value: Any) -> bool:
+    """All letters are capitals."""
+    return isinstance(value, str) and value.isupper()
+
+
+@_test("eq", "equalto", "==", "sameas", example=("{{ 3 is eq 3 }}", "true"))
+def _eq(value: Any, other: Any) -> bool:
+    """The two are equal."""
+    return equal(value, other)
+
+
+@_test("ne", "!=", example=("{{ 3 is ne 3 }}", "false"))
+def _ne(value: Any, other: Any) -> bool:
+    """The two are not equal."""
+    return not equal(value, other)
+
+
+@_test("lt", "lessthan", "<", example=("{{ 3 is lt 4 }}", "true"))
+def _lt(value: Any, other: Any) -> bool:
+    """The value is less than the other."""
+    return COMPARISONS["<"](value, other)
+
+
+@_test("le", "<=", example=("{{ 3 is le 3 }}", "true"))
+def _le(value: Any, other: Any) -> bool:
+    """The value is at most the other."""
+    return COMPARISONS["<="](value, other)
+
+
+@_test("gt", "greaterthan", ">", example=("{{ 3 is gt 4 }}", "false"))
+def _gt(value: Any, other: Any) -> bool:
+    """The value is greater than the other."""
+    return COMPARISONS[">"](value, other)
+
+
+@_test("ge", ">=", example=("{{ 3 is ge 3 }}", "true"))
+def _ge(value: Any, other: Any) -> bool:
+    """The value is at least the other."""
+    return COMPARISONS[">="](value, other)
+
+
+@_test("in", example=("{{ 2 is in [1, 2] }}", "true"))
+def _in(value: Any, seq: Any) -> bool:
+    """The value is part of the string, item of the list, or name of a field of the object."""
+    return contains(seq, value)
+
+
+@_test("startingwith", example=("{{ 'abc' is startingwith 'ab' }}", "true"))
+def _starting_with(value: Any, prefix: Any) -> bool:
+    """The string begins with the other."""
+    return isinstance(value, str) and isinstance(defined(prefix), str) and value.startswith(prefix)
+
+
+@_test("endingwith", example=("{{ 'abc' is endingwith 'bc' }}", "true"))
+def _ending_with(value: Any, suffix: Any) -> bool:
+    """The string ends with the other."""
+    return isinstance(value, str) and isinstance(defined(suffix), str) and value.endswith(suffix)
+
+
+@_test("filter", example=("{{ 'upper' is filter }}", "true"))
+def _filter(value: Any) -> bool:
+    """There is a filter of this name."""
+    from orchestrator.expressions.filters import FILTERS
+
+    return isinstance(value, str) and value in FILTERS

@@ -1,0 +1,176 @@
+"""Finds every read of a free name in a template, and whether the template copes with its being null."""
+
+from __future__ import annotations
+
+from orchestrator.expressions import nodes
+from orchestrator.expressions.nodes import Expression, Statement, children
+from orchestrator.expressions.problem import Reference
+
+_DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
+_STANDING_IN = frozenset({"default", "d"})
+
+
+def references_of(body: list[Statement], *, condition: bool) -> tuple[Reference, ...]:
+    """The reads of free names in the order of the text; with `condition` the value is used only for its truth."""
+    finder = _Finder()
+    finder.statements(body, set(), frozenset(), truth=condition)
+    finder.found.sort(key=lambda reference: (reference.start, reference.end))
+    return tuple(finder.found)
+
+
+def assigned_names(body: list[Statement]) -> set[str]:
+    """All names that the statements may set, at any depth."""
+    names: set[str] = set()
+    for statement in body:
+        match statement:
+            case nodes.Declare():
+                names.update(statement.names)
+            case nodes.Assign() if statement.member is None:
+                names.update(statement.targets)
+            case nodes.Capture():
+                names.update((statement.name, statement.placeholder), assigned_names(statement.body))
+            case nodes.For():
+                names.update(statement.targets, ("loop",), assigned_names(statement.body))
+                names |= assigned_names(statement.otherwise or [])
+            case nodes.If():
+                for _, inner in statement.branches:
+                    names |= assigned_names(inner)
+                names |= assigned_names(statement.otherwise or [])
+            case _:
+                pass
+    return names
+
+
+def names_read(node: Expression) -> set[str]:
+    """The names that an expression reads."""
+    found: set[str] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, nodes.Name):
+            found.add(current.name)
+        else:
+            stack.extend(children(current))
+    return found
+
+
+def path_of(node: Expression) -> tuple[nodes.Name, tuple[str | int, ...]] | None:
+    """The name and the constant fields and indices of `a.b['c'][0]`; None for anything else."""
+    parts: list[str | int] = []
+    while True:
+        if isinstance(node, nodes.Attribute):
+            parts.append(node.name)
+            node = node.target
+        elif isinstance(node, nodes.Item):
+            index = node.index
+            if isinstance(index, nodes.Unary) and index.operator == "-" and isinstance(index.operand, nodes.Literal):
+                value = -index.operand.value if type(index.operand.value) is int else None
+            else:
+                value = index.value if isinstance(index, nodes.Literal) else None
+            if type(value) is not str and type(value) is not int:
+                return None
+            parts.append(value)
+            node = node.target
+        elif isinstance(node, nodes.Name):
+            return node, tuple(reversed(parts))
+        else:
+            return None
+
+
+class _Finder:
+    """Walks a template. `known` are the names that are surely set by it, `safe` those that a condition has tested."""
+
+    def __init__(self) -> None:
+        self.found: list[Reference] = []
+
+    def statements(self, body: list[Statement], known: set[str], safe: frozenset[str], *, truth: bool = False) -> None:
+        for statement in body:
+            match statement:
+                case nodes.Output():
+                    self.expression(statement.expression, known, safe, guarded=truth)
+                case nodes.Declare():
+                    known.update(statement.names)
+                case nodes.Assign():
+                    self.expression(statement.value, known, safe)
+                    if statement.member is None:
+                        known.update(statement.targets)
+                case nodes.Capture():
+                    self.statements(statement.body, set(known), safe)
+                    if statement.filters is not None:
+                        self.expression(statement.filters, known | {statement.placeholder}, safe)
+                    known.add(statement.name)
+                case nodes.If():
+                    self._if(statement, known, safe)
+                case nodes.For():
+                    self._for(statement, known, safe)
+                case nodes.Text():
+                    pass
+
+    def _if(self, statement: nodes.If, known: set[str], safe: frozenset[str]) -> None:
+        outcomes: list[set[str]] = []
+        for test, body in statement.branches:
+            self.expression(test, known, safe, guarded=True)
+            safe = safe | names_read(test)
+            inner = set(known)
+            self.statements(body, inner, safe)
+            outcomes.append(inner)
+        inner = set(known)
+        self.statements(statement.otherwise or [], inner, safe)
+        known |= inner.intersection(*outcomes)
+
+    def _for(self, statement: nodes.For, known: set[str], safe: frozenset[str]) -> None:
+        self.expression(statement.iterable, known, safe)
+        inside = known.union(statement.targets)
+        if statement.condition is not None:
+            self.expression(statement.condition, inside, safe, guarded=True)
+            safe = safe | names_read(statement.condition)
+        self.statements(statement.body, inside | {"loop"}, safe)
+        self.statements(statement.otherwise or [], set(known), safe)
+
+    def expression(self, node: Expression, known: set[str], safe: frozenset[str], *, guarded: bool = False) -> None:
+        """Walk an expression; `guarded`: null or undefined would do at this place."""
+        match node:
+            case nodes.Literal():
+                return
+            case nodes.Name() | nodes.Attribute() | nodes.Item():
+                self._read(node, known, safe, guarded)
+            case nodes.Unary(operator="not"):
+                self.expression(node.operand, known, safe, guarded=True)
+            case nodes.Logic():
+                self.expression(node.left, known, safe, guarded=True)
+                self.expression(node.right, known, safe | names_read(node.left), guarded=guarded)
+            case nodes.Conditional():
+                self.expression(node.test, known, safe, guarded=True)
+                safe = safe | names_read(node.test)
+                self.expression(node.then, known, safe, guarded=guarded)
+                if node.otherwise is not None:
+                    self.expression(node.otherwise, known, safe, guarded=guarded)
+            case nodes.Compare(rest=[(("==" | "!="), nodes.Literal(value=None))]):
+                self.expression(node.first, known, safe, guarded=True)
+            case nodes.Call():
+                self._call(node, known, safe, guarded)
+            case _:
+                for child in children(node):
+                    self.expression(child, known, safe)
+
+    def _call(self, node: nodes.Call, known: set[str], safe: frozenset[str], guarded: bool) -> None:
+        copes = (node.kind == "filter" and node.name in _STANDING_IN) or (
+            node.kind == "test" and node.name in _DEFINITION_TESTS
+        )
+        if node.target is not None and node.kind != "loop":
+            self.expression(node.target, known, safe, guarded=copes)
+        for argument in (*node.positional, *node.keywords.values()):
+            self.expression(argument, known, safe, guarded=copes and guarded)
+
+    def _read(self, node: Expression, known: set[str], safe: frozenset[str], guarded: bool) -> None:
+        found = path_of(node)
+        if found is not None:
+            name, path = found
+            if name.name not in known:
+                self.found.append(Reference(name.name, path, name.start, node.end, guarded or name.name in safe))
+            return
+        if isinstance(node, nodes.Attribute):
+            self.expression(node.target, known, safe, guarded=guarded)
+        elif isinstance(node, nodes.Item):
+            self.expression(node.target, known, safe, guarded=guarded)
+            self.expression(node.index, known, safe)

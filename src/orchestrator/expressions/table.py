@@ -1,0 +1,166 @@
+"""The form of the fixed tables of filters, tests, functions and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from orchestrator.expressions.types import ANY, Kind, Type
+
+ResultRule = Callable[[Type, Sequence[Type]], Type]
+"""The type of the result from the types of the value and of the positional arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a filter, test, function or method."""
+
+    name: str
+    required: bool = True
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One filter, test, function or method.
+
+    `function` takes the value (but for functions) and then the arguments. `accepts` are the kinds of values that it
+    can work on; none means all. `undefined`: the value may be undefined. `check` looks at the constant arguments
+    before anything runs and says what is wrong with them. `example` is a template and the text that it gives.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    result: Type | ResultRule
+    summary: str
+    example: tuple[str, str]
+    accepts: tuple[Kind, ...] = ()
+    variadic: bool = False
+    open_keywords: bool = False
+    undefined: bool = False
+    check: Callable[[Mapping[str, Any]], str | None] | None = None
+    alias_of: str = ""
+
+    @property
+    def signature(self) -> str:
+        """The arguments as a person writes them: `(width=4, first=false)`."""
+        parts = [p.name if p.required else f"{p.name}={_spelled(p.default)}" for p in self.parameters]
+        parts += ["..."] if self.variadic or self.open_keywords else []
+        return f"({', '.join(parts)})" if parts else ""
+
+    def misuse(self, positional: int, keywords: Sequence[str]) -> str | None:
+        """Say what is wrong with a call that has so many positional arguments and these keywords; None if nothing."""
+        names = [parameter.name for parameter in self.parameters]
+        if positional > len(names) and not self.variadic:
+            return f"takes {_count(len(names))}, not {positional}"
+        taken = names[:positional]
+        for keyword in keywords:
+            if keyword in taken:
+                return f"is given `{keyword}` twice"
+            if keyword not in names and not self.open_keywords:
+                return f"has no argument `{keyword}`"
+        for parameter in self.parameters[positional:]:
+            if parameter.required and parameter.name not in keywords:
+                return f"needs the argument `{parameter.name}`"
+        return None
+
+    def bound(self, positional: Sequence[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by the names of their parameters."""
+        names = (parameter.name for parameter in self.parameters)
+        return {**dict(zip(names, positional, strict=False)), **keywords}
+
+    def result_type(self, value: Type, arguments: Sequence[Type]) -> Type:
+        """The type of the result, as far as it is known."""
+        return self.result(value, arguments) if callable(self.result) else self.result
+
+
+_VARIADIC: Final = 0x04
+_KEYWORDS: Final = 0x08
+
+
+def entry(
+    table: dict[str, Entry],
+    name: str,
+    *aliases: str,
+    result: Type | ResultRule = ANY,
+    example: tuple[str, str],
+    accepts: tuple[Kind, ...] = (),
+    undefined: bool = False,
+    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    skip: int = 1,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter the decorated function into a table; its docstring is the summary, its own signature the arguments.
+
+    `skip` is the number of its first parameters that are no arguments.
+    """
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        code = function.__code__
+        names = code.co_varnames[skip : code.co_argcount]
+        defaults = function.__defaults__ or ()
+        required = len(names) - len(defaults)
+        parameters = tuple(
+            Parameter(n, index < required, None if index < required else defaults[index - required])
+            for index, n in enumerate(names)
+        )
+        for position, spelling in enumerate((name, *aliases)):
+            table[spelling] = Entry(
+                name=spelling,
+                function=function,
+                parameters=parameters,
+                result=result,
+                summary=(function.__doc__ or "").strip(),
+                example=example,
+                accepts=accepts,
+                variadic=bool(code.co_flags & _VARIADIC),
+                open_keywords=bool(code.co_flags & _KEYWORDS),
+                undefined=undefined,
+                check=check,
+                alias_of=name if position else "",
+            )
+        return function
+
+    return enter
+
+
+def _count(number: int) -> str:
+    if number == 0:
+        return "no argument"
+    return "at most one argument" if number == 1 else f"at most {number} arguments"
+
+
+def _spelled(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    return repr(value)
+
+
+def same(value: Type, arguments: Sequence[Type]) -> Type:
+    """The result has the type of the value."""
+    return Type(value.kind, items=value.items, options=value.options, properties=value.properties)
+
+
+def item_of(value: Type, arguments: Sequence[Type]) -> Type:
+    """The result is an item of the value."""
+    if value.kind == "string":
+        return Type("string")
+    return value.items or ANY if value.kind == "array" else ANY
+
+
+def list_of(value: Type, arguments: Sequence[Type]) -> Type:
+    """The result is a list of the value's items."""
+    if value.kind == "string" or value.kind == "object":
+        return Type("array", items=Type("string"))
+    return Type("array", items=value.items if value.kind == "array" else None)
+
+
+def lists_of(value: Type, arguments: Sequence[Type]) -> Type:
+    """The result is a list of lists of the value's items."""
+    return Type("array", items=list_of(value, arguments))
+
+
+def number_like(value: Type, arguments: Sequence[Type]) -> Type:
+    """An integer stays one; anything else gives a number."""
+    return Type("integer") if value.kind in ("integer", "boolean") else Type("number")

@@ -1,0 +1,292 @@
+"""`Template`: a parsed text with expressions in it. Immutable, so that any number of threads may share one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import EvaluationError
+from orchestrator.expressions import nodes
+from orchestrator.expressions.limits import MAX_TEMPLATE
+from orchestrator.expressions.problem import Inference, Problem, Reference
+from orchestrator.expressions.types import ANY, STRING
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.scope import Scope
+    from orchestrator.expressions.types import Type
+
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+class Template:
+    """A text with `{{ }}`, `{% %}` and `{# #}`, or one bare expression.
+
+    `problems` are its mistakes of syntax; a template that has errors among them cannot be evaluated. `is_constant`: it
+    has no template syntax, and means its own text. `is_expression`: it is exactly one `{{ }}` (or a bare
+    expression), so its value keeps its type; otherwise its value is text.
+    """
+
+    __slots__ = (
+        "_body",
+        "_condition",
+        "_evaluate",
+        "_expression",
+        "_hyphenated",
+        "_references",
+        "is_constant",
+        "problems",
+        "text",
+    )
+
+    text: str
+    problems: tuple[Problem, ...]
+    is_constant: bool
+
+    def __init__(
+        self,
+        text: str,
+        body: list[nodes.Statement],
+        expression: nodes.Expression | None,
+        problems: tuple[Problem, ...],
+        *,
+        constant: bool = False,
+        condition: bool = False,
+        hyphenated: frozenset[str] = _NO_NAMES,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "text", text)
+        put(self, "problems", problems)
+        put(self, "is_constant", constant)
+        put(self, "_body", body)
+        put(self, "_expression", expression)
+        put(self, "_condition", condition)
+        put(self, "_hyphenated", hyphenated)
+        put(self, "_references", None)
+        put(self, "_evaluate", None)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a template does not change: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a template does not change: {name}")
+
+    def __repr__(self) -> str:
+        return f"Template({self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Template):
+            return NotImplemented
+        return self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[str, bool, frozenset[str]]:
+        return (self.text, self._condition, self._hyphenated)
+
+    def __reduce__(self) -> tuple[Callable[..., Template], tuple[Any, ...]]:
+        return (_again, (self.text, self._hyphenated, self._condition, self.is_constant))
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether its value keeps its type, because there is nothing but one expression."""
+        return self._expression is not None
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """Every read of a name that the template does not set itself, in the order of the text."""
+        found: tuple[Reference, ...] | None = self._references
+        if found is None:
+            from orchestrator.expressions.references import references_of
+
+            try:
+                found = references_of(self._body, condition=self._condition)
+            except RecursionError:
+                found = ()
+            object.__setattr__(self, "_references", found)
+        return found
+
+    def infer(self, env: Mapping[str, Type]) -> Inference:
+        """Find the type of the value, given the types of the names, and what is sure to go wrong with them.
+
+        Reported are names that are not in `env` (ORC301), fields that a value is declared not to have (ORC303), and
+        operations on types that do not have them (ORC316). In doubt there is no problem and the type is `any`.
+        """
+        if self.is_constant:
+            return Inference(STRING)
+        from orchestrator.expressions.inference import infer
+
+        try:
+            return infer(self._body, self._expression, env)
+        except RecursionError:
+            return Inference(ANY)
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Compute the value: JSON data, or text where there is more than one expression.
+
+        Raises:
+            EvaluationError: With `expression`, the text of the culprit, and `start` and `end`, its offsets in `text`.
+        """
+        if self.is_constant:
+            return self.text
+        evaluate: Callable[[Scope], Any] | None = self._evaluate
+        if evaluate is None:
+            evaluate = self._compiled()
+            object.__setattr__(self, "_evaluate", evaluate)
+        try:
+            return evaluate(scope)
+        except RecursionError:
+            raise self._error("the values are nested too deeply") from None
+        except MemoryError:
+            raise self._error("there is not enough memory for the result") from None
+
+    def render(self, scope: Scope) -> str:
+        """Compute the value as text: null is empty, lists and objects are JSON.
+
+        Raises:
+            EvaluationError: As `evaluate`.
+        """
+        from orchestrator.expressions.scope import Failure
+        from orchestrator.expressions.text import to_text
+
+        value = self.evaluate(scope)
+        try:
+            return to_text(value)
+        except Failure as failure:
+            raise self._error(failure.message) from None
+
+    def _error(self, message: str, help: str | None = None) -> EvaluationError:
+        excerpt = self.text if len(self.text) <= 200 else self.text[:200] + "..."
+        return EvaluationError(message, expression=excerpt, start=0, end=len(self.text), help=help)
+
+    def _compiled(self) -> Callable[[Scope], Any]:
+        for problem in self.problems:
+            if problem.severity == "error":
+                raise self._error(f"the template is malformed: {problem.message}", problem.help)
+        from orchestrator.expressions.closures import program
+
+        return program(self.text, self._body, self._expression)
+
+
+def _again(text: str, hyphenated: frozenset[str], condition: bool, constant: bool) -> Template:
+    if constant or not condition:
+        return parse_template(text, hyphenated=hyphenated)
+    return parse_expression(text, hyphenated=hyphenated)
+
+
+def parse_template(text: str, *, hyphenated: frozenset[str] = _NO_NAMES) -> Template:
+    """Parse a text with expressions in it. Never raises: mistakes are in `problems`.
+
+    `hyphenated` are known names with `-` in them, which are otherwise read as a subtraction.
+    """
+    if "{{" not in text and "{%" not in text and "{#" not in text:
+        return Template(text, [], None, (), constant=True)
+    if len(text) > MAX_TEMPLATE:
+        return Template(text, [], None, (_too_long(text),))
+    from orchestrator.expressions.blocks import TemplateParser
+
+    parser = TemplateParser(text, hyphenated)
+    try:
+        parser.parse()
+    except RecursionError:
+        parser.problems.append(_too_deep(text))
+    expression = None
+    if len(parser.body) == 1 and text.startswith("{{") and text.endswith("}}"):
+        only = parser.body[0]
+        if isinstance(only, nodes.Output):
+            expression = only.expression
+    problems = tuple(sorted(parser.problems, key=_place)) if parser.problems else ()
+    return Template(text, parser.body, expression, problems, hyphenated=hyphenated)
+
+
+def parse_expression(text: str, *, hyphenated: frozenset[str] = _NO_NAMES, condition: bool = True) -> Template:
+    """Parse one expression, bare or between `{{` and `}}`. Never raises: mistakes are in `problems`.
+
+    With `condition` its value is used only for being true or false, so a null does no harm (`Reference.guarded`).
+    """
+    problems: list[Problem] = []
+    body: list[nodes.Statement] = []
+    if len(text) > MAX_TEMPLATE:
+        problems.append(_too_long(text))
+    elif text.lstrip().startswith(("{{", "{%", "{#")):
+        body = _braced(text, hyphenated, problems)
+    else:
+        body = _bare(text, hyphenated, problems)
+    expression = body[0].expression if len(body) == 1 and isinstance(body[0], nodes.Output) else None
+    return Template(
+        text, body, expression, tuple(sorted(problems, key=_place)), condition=condition, hyphenated=hyphenated
+    )
+
+
+def _bare(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> list[nodes.Statement]:
+    from orchestrator.expressions.lexer import tokenize
+    from orchestrator.expressions.parser import Abandoned, Parser
+
+    try:
+        tokens = tokenize(text, 0, hyphenated=hyphenated)
+        return [nodes.Output(Parser(text, tokens, problems).whole())]
+    except Abandoned as abandoned:
+        problems.append(_unbraced(text) or abandoned.problem)
+    except RecursionError:
+        problems.append(_too_deep(text))
+    return [nodes.Output(nodes.Bad([], 0, len(text)))]
+
+
+def _unbraced(text: str) -> Problem | None:
+    start = text.find("{{")
+    if start < 0:
+        return None
+    end = text.find("}}", start)
+    return Problem(
+        "ORC310",
+        "a condition is one expression, so a part of it cannot stand in braces",
+        start,
+        len(text) if end < 0 else end + 2,
+        "write names without braces: `a and b`, not `{{ a }} and {{ b }}`",
+        "braces inside of an expression",
+    )
+
+
+def _braced(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> list[nodes.Statement]:
+    from orchestrator.expressions.blocks import TemplateParser
+
+    parser = TemplateParser(text, hyphenated)
+    try:
+        parser.parse()
+    except RecursionError:
+        problems.append(_too_deep(text))
+        return []
+    problems.extend(parser.problems)
+    body = [part for part in parser.body if not (isinstance(part, nodes.Text) and not part.text.strip())]
+    if problems or (len(body) == 1 and isinstance(body[0], nodes.Output)):
+        return body
+    problems.append(
+        Problem(
+            "ORC310",
+            "a condition is one expression",
+            0,
+            len(text),
+            "write it without braces, and join its parts with `and` or `or`",
+            "more than one expression",
+        )
+    )
+    return body
+
+
+def _place(problem: Problem) -> tuple[int, int, str]:
+    return (problem.start, problem.end, problem.code)
+
+
+def _too_long(text: str) -> Problem:
+    return Problem(
+        "ORC310",
+        f"a template has at most {MAX_TEMPLATE:,} characters, and this one has {len(text):,}",
+        0,
+        len(text),
+        "read large text in a step, from a file",
+    )
+
+
+def _too_deep(text: str) -> Problem:
+    return Problem("ORC310", "the expression has too many levels", 0, len(text), "split it with `{% set %}`")

@@ -1,0 +1,139 @@
+"""Turns values into text, and keeps both within the limits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
+from orchestrator.expressions.scope import Entity, Failure, Loop, Namespace, Undefined
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def to_text(value: Any) -> str:
+    """A value as it appears in text: null is empty, lists and objects are JSON, strings are themselves."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return] # its type is str
+    if kind is int:
+        return integer_text(value)
+    if value is None:
+        return ""
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float:
+        return number_text(value)
+    return to_json(value)
+
+
+def integer_text(value: int) -> str:
+    """The digits of an integer."""
+    try:
+        return str(value)
+    except ValueError:  # the interpreter's own limit on digits
+        raise Failure("the integer has too many digits to be written") from None
+
+
+def number_text(value: float) -> str:
+    """A number as JSON writes it."""
+    if not math.isfinite(value):
+        raise Failure("the result is not a finite number")
+    return repr(value)
+
+
+def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+    """A value as JSON, on one line unless an indentation is given."""
+    value = plain(value)
+    try:
+        if indent is None and not sort_keys:
+            return checked_text(_ENCODER.encode(value))
+        return checked_text(
+            json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys)
+        )  # fmt: skip
+    except (ValueError, TypeError):
+        raise Failure("the value cannot be written as JSON: it has a number that is not finite") from None
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON data of a size that is safe to walk: entities become what they stand for.
+
+    Values can share parts, so a small template could build one that is astronomically large when written out. The
+    walk counts every place and stops at the limit.
+    """
+    if type(value) in _SCALARS:
+        return value
+    budget = [MAX_ITEMS, MAX_TEXT]
+    return _converted(value) if _weigh(value, budget, MAX_DEPTH) else value
+
+
+def _weigh(value: Any, budget: list[int], depth: int) -> bool:
+    """Count the value against the budget; true if it holds anything but JSON data, so must be converted."""
+    if depth == 0:
+        raise Failure(f"the value is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        budget[0] -= len(value)
+        items: Any = value.values()
+    elif isinstance(value, list):
+        budget[0] -= len(value)
+        items = value
+    else:
+        _refuse(value)
+        return True
+    if budget[0] < 0:
+        raise Failure(f"the value has more than {MAX_ITEMS:,} parts")
+    convert = False
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            budget[1] -= len(item)
+        elif kind not in _SCALARS:
+            convert = _weigh(item, budget, depth - 1) or convert
+    if budget[1] < 0:
+        raise Failure(f"the value has more than {MAX_TEXT:,} characters")
+    return convert
+
+
+def _refuse(value: Any) -> None:
+    if isinstance(value, Undefined):
+        raise Failure(value.message, value.help)
+    if isinstance(value, Namespace):
+        raise Failure("a namespace is no value; read its fields")
+    if isinstance(value, Loop):
+        raise Failure("`loop` is no value; read its fields, such as `loop.index`")
+    if not isinstance(value, Entity | Mapping | tuple):
+        raise Failure("the value is not JSON data")
+
+
+def _converted(value: Any) -> Any:
+    if isinstance(value, Entity):
+        return _converted(value.value)
+    if isinstance(value, Mapping):
+        return {key: _converted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_converted(item) for item in value]
+    if type(value) not in _SCALARS:
+        _refuse(value)
+    return value
+
+
+def checked_text(text: str) -> str:
+    """The text itself, if it is not too long."""
+    if len(text) > MAX_TEXT:
+        raise Failure(f"the text has more than {MAX_TEXT:,} characters")
+    return text
+
+
+def room_for(characters: int) -> None:
+    """Refuse, before it is made, a text of more characters than are allowed."""
+    if characters > MAX_TEXT:
+        raise Failure(f"the text would have more than {MAX_TEXT:,} characters")
+
+
+def space_for(items: int) -> None:
+    """Refuse, before it is made, a list of more items than are allowed."""
+    if items > MAX_ITEMS:
+        raise Failure(f"the list would have more than {MAX_ITEMS:,} items")

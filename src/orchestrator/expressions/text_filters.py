@@ -1,0 +1,270 @@
+"""The filters that work on text."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.limits import MAX_TEXT
+from orchestrator.expressions.methods import replaced
+from orchestrator.expressions.operations import items_of, text_of
+from orchestrator.expressions.scope import Failure
+from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.text import room_for
+from orchestrator.expressions.types import INTEGER, STRING
+
+TEXT_FILTERS: dict[str, Entry] = {}
+
+
+def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = STRING) -> Any:
+    return entry(TEXT_FILTERS, name, *aliases, result=result, example=example)
+
+
+def whole(value: Any, what: str, *, least: int = -(2**62)) -> int:
+    """An argument that must be an integer."""
+    if not isinstance(value, int):
+        raise Failure(f"{what} is an integer, not {shown(value)}")
+    if value < least:
+        raise Failure(f"{what} is at least {least}, not {value}")
+    if value > MAX_TEXT:
+        raise Failure(f"{what} is at most {MAX_TEXT:,}")
+    return value
+
+
+@_filter("upper", example=("{{ 'abc' | upper }}", "ABC"))
+def _upper(value: Any) -> str:
+    """All letters as capitals."""
+    return text_of(value).upper()
+
+
+@_filter("lower", example=("{{ 'ABC' | lower }}", "abc"))
+def _lower(value: Any) -> str:
+    """All letters small."""
+    return text_of(value).lower()
+
+
+_WORD_START = re.compile(r"([-\s({\[<]+)")
+
+
+@_filter("title", example=("{{ 'a TALE of two' | title }}", "A Tale Of Two"))
+def _title(value: Any) -> str:
+    """Each word with a capital, its other letters small."""
+    parts = _WORD_START.split(text_of(value))
+    return "".join(part[0].upper() + part[1:].lower() for part in parts if part)
+
+
+@_filter("capitalize", example=("{{ 'aBC' | capitalize }}", "Abc"))
+def _capitalize(value: Any) -> str:
+    """The first letter as a capital, the others small."""
+    return text_of(value).capitalize()
+
+
+@_filter("trim", "strip", example=("{{ '  a ' | trim }}", "a"))
+def _trim(value: Any, chars: Any = None) -> str:
+    """Without white space, or without any of the given characters, at both ends."""
+    return text_of(value).strip(None if chars is None else text_of(chars))
+
+
+@_filter("replace", example=("{{ 'a-b-c' | replace('-', '+', 1) }}", "a+b-c"))
+def _replace(value: Any, old: Any, new: Any, count: Any = None) -> str:
+    """With every `old`, or the first `count` of them, replaced by `new`."""
+    number = -1 if count is None else whole(count, "the count")
+    return replaced(text_of(value), text_of(old), text_of(new), number)
+
+
+@_filter("truncate", example=("{{ 'the quick brown fox jumps' | truncate(15) }}", "the quick..."))
+def _truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 5) -> str:
+    """Cut to a length, at a space unless `killwords`, with `end` put on; not for `leeway` characters more."""
+    text, tail = text_of(value), text_of(end)
+    limit = whole(length, "the length", least=len(tail))
+    if len(text) <= limit + whole(leeway, "the leeway", least=0):
+        return text
+    head = text[: limit - len(tail)]
+    return (head if killwords else head.rsplit(" ", 1)[0]) + tail
+
+
+@_filter("truncate_words", example=("{{ 'the quick brown fox' | truncate_words(2) }}", "the quick..."))
+def _truncate_words(value: Any, count: Any = 50, end: Any = "...") -> str:
+    """The first words, with `end` put on if there are more."""
+    text = text_of(value)
+    number = whole(count, "the count", least=0)
+    for index, word in enumerate(re.finditer(r"\S+", text)):
+        if index == number:
+            return text[: word.start()].rstrip() + text_of(end)
+    return text
+
+
+@_filter("wordcount", result=INTEGER, example=("{{ 'the quick brown fox' | wordcount }}", "4"))
+def _wordcount(value: Any) -> int:
+    """The number of words."""
+    return sum(1 for _ in re.finditer(r"\w+", text_of(value)))
+
+
+@_filter("wordwrap", example=("{{ 'the quick fox' | wordwrap(9) }}", "the quick\nfox"))
+def _wordwrap(
+    value: Any,
+    width: Any = 79,
+    break_long_words: Any = True,
+    wrapstring: Any = None,
+    break_on_hyphens: Any = True,
+) -> str:
+    """Broken into lines of at most a width."""
+    end = "\n" if wrapstring is None else text_of(wrapstring)
+    text, columns = text_of(value), whole(width, "the width", least=1)
+    room_for(len(text) + len(text) // columns * len(end))
+    lines = [
+        end.join(
+            textwrap.wrap(
+                line,
+                width=columns,
+                expand_tabs=False,
+                replace_whitespace=False,
+                break_long_words=bool(break_long_words),
+                break_on_hyphens=bool(break_on_hyphens),
+            )
+        )
+        for line in text.splitlines()
+    ]
+    return end.join(lines)
+
+
+@_filter("indent", example=("{{ 'a\\nb' | indent(2) }}", "a\n  b"))
+def _indent(value: Any, width: Any = 4, first: Any = False, blank: Any = False) -> str:
+    """Each line but the first moved to the right, by a number of spaces or by a text; not the blank ones."""
+    margin = width if isinstance(width, str) else " " * whole(width, "the width", least=0)
+    text = text_of(value)
+    lines = (text + "\n").splitlines()
+    room_for(len(text) + len(lines) * len(margin))
+    rest = [margin + line if line or blank else line for line in lines[1:]]
+    return (margin if first else "") + "\n".join([lines[0], *rest])
+
+
+@_filter("center", example=("{{ 'ab' | center(6) }}|", "  ab  |"))
+def _center(value: Any, width: Any = 80) -> str:
+    """Between spaces, in the middle of a width."""
+    return text_of(value).center(whole(width, "the width"))
+
+
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"})
+
+
+@_filter("escape", "e", example=("{{ '<b>' | escape }}", "&lt;b&gt;"))
+def _escape(value: Any) -> str:
+    """Safe to stand in HTML: `&`, `<`, `>` and quotes as entities."""
+    text = text_of(value)
+    room_for(len(text) * 5 if len(text) > MAX_TEXT // 5 else 0)
+    return text.translate(_ENTITIES)
+
+
+_TAG = re.compile(r"<!--[^<]*-->|<[^<>]*>")
+
+
+@_filter("striptags", example=("{{ '<b>a</b>  b' | striptags }}", "a b"))
+def _striptags(value: Any) -> str:
+    """Without HTML tags and comments, and with single spaces."""
+    return " ".join(_TAG.sub("", text_of(value)).split())
+
+
+@_filter("urlencode", example=("{{ 'a b&c' | urlencode }}", "a%20b%26c"))
+def _urlencode(value: Any) -> str:
+    """Safe to stand in an address: a text, or the fields of an object as `a=1&b=2`."""
+    if isinstance(value, Mapping):
+        pairs: list[Any] = [[key, item] for key, item in value.items()]
+    elif isinstance(value, list):
+        pairs = value
+    else:
+        return _quoted(text_of(value), quote)
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise Failure("`urlencode` takes a text, an object, or a list of pairs")
+    return "&".join(f"{_quoted(text_of(key), quote_plus)}={_quoted(text_of(item), quote_plus)}" for key, item in pairs)
+
+
+def _quoted(text: str, quoting: Any) -> str:
+    room_for(len(text) * 3 if len(text) > MAX_TEXT // 3 else 0)
+    return str(quoting(text.encode("utf-8", "replace"), safe="/" if quoting is quote else ""))
+
+
+@_filter("slugify", example=("{{ 'Crème brûlée, please!' | slugify }}", "creme-brulee-please"))
+def _slugify(value: Any, separator: Any = "-") -> str:
+    """For names of files and in addresses: small letters and digits, without accents, a separator between words."""
+    decomposed = unicodedata.normalize("NFKD", text_of(value).lower())
+    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", plain))
+    return text_of(separator).join(words)
+
+
+_SPECIFIER = re.compile(
+    r"%(?:(?P<percent>%)|(?:\((?P<name>\w+)\))?(?P<flags>[-+ 0#]*)"
+    r"(?P<width>\d*)(?:\.(?P<precision>\d*))?(?P<type>[sdifFeEgGxXo]))|%"
+)
+_MAX_WIDTH = 1_000
+
+
+@_filter("format", example=("{{ '%s: %.2f' | format('pi', 3.14159) }}", "pi: 3.14"))
+def _format(value: Any, *parts: Any, **fields: Any) -> str:
+    """The text with each `%s`, `%d`, `%.2f`, ... filled in by the next argument, or `%(name)s` by the named one."""
+    remaining = iter(parts)
+
+    def one(found: re.Match[str]) -> str:
+        if found["percent"]:
+            return "%"
+        if found["type"] is None:
+            raise Failure(f"`{found.string[found.start() :][:10]}` is no placeholder", "write `%%` for a percent sign")
+        if found["name"]:
+            if found["name"] not in fields:
+                raise Failure(f"no argument `{found['name']}` is given")
+            part = fields[found["name"]]
+        else:
+            try:
+                part = next(remaining)
+            except StopIteration:
+                raise Failure("there are more placeholders than arguments") from None
+        return _formatted(found, part)
+
+    result = _SPECIFIER.sub(one, text_of(value))
+    if next(remaining, None) is not None and not fields:
+        raise Failure("there are more arguments than placeholders")
+    return result
+
+
+def _formatted(found: re.Match[str], part: Any) -> str:
+    width, precision, letter = found["width"], found["precision"], found["type"]
+    if int(width or 0) > _MAX_WIDTH or int(precision or 0) > _MAX_WIDTH:
+        raise Failure(f"widths and precisions are at most {_MAX_WIDTH}")
+    specifier = f"%{found['flags']}{width}" + ("" if precision is None else f".{precision}") + letter
+    if letter == "s":
+        return str(specifier % text_of(part))
+    if not isinstance(part, int | float) or (letter in "xXo" and not isinstance(part, int)):
+        raise Failure(f"`{found.group()}` takes a number, not {shown(part)}", "convert it with `| int` or `| float`")
+    return str(specifier % part)
+
+
+@_filter("markdown_table", example=("{{ [{'a': 1, 'b': 2}] | markdown_table }}", "| a | b |\n| --- | --- |\n| 1 | 2 |"))
+def _markdown_table(value: Any, columns: Any = None) -> str:
+    """A list of objects as a table in Markdown, with all of their fields or with the named columns."""
+    rows = items_of(value)
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise Failure("`markdown_table` takes a list of objects")
+    if columns is None:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+    else:
+        names = [text_of(name) for name in items_of(columns)]
+    if not names:
+        return ""
+    lines = [_row(names), _row(["---"] * len(names))]
+    lines += [_row([_cell(row.get(name)) for name in names]) for row in rows]
+    room_for(sum(map(len, lines)))
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: Any) -> str:
+    return text_of(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")

@@ -1,0 +1,60 @@
+"""Reads and writes times: ISO text, seconds since the epoch, `strftime` formats."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.scope import Failure
+
+_DIRECTIVE = re.compile(r"%(-?[A-Za-z%])")
+_DIRECTIVES = frozenset("aAbBcdfGHIjmMpSTuUVwWxXyYzZDFRe%")
+_WITHOUT_ZERO = frozenset("dmHIMSjy")
+_MAX_FORMAT = 200
+
+
+def read_time(value: Any) -> datetime:
+    """The time that an ISO text or a number of seconds since 1970 (UTC) means."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, ValueError, OSError):
+            raise Failure(f"{shown(value)} is too far away to be a time") from None
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value.strip())
+        except ValueError:
+            pass
+    raise Failure(
+        f"{shown(value)} is not a time",
+        "a time is ISO text, such as `2026-02-03T04:05:06Z`, or seconds since 1970",
+    )
+
+
+def format_time(time: datetime, format: Any) -> str:
+    """Write a time in a `strftime` format. `%-d` and the like leave out the leading zero, on every system."""
+    if not isinstance(format, str):
+        raise Failure(f"a format is a string such as `'%Y-%m-%d'`, not {shown(format)}")
+    if len(format) > _MAX_FORMAT:
+        raise Failure(f"a format has at most {_MAX_FORMAT} characters")
+
+    def one(found: re.Match[str]) -> str:
+        word = found[1]
+        letter = word[-1]
+        if letter not in _DIRECTIVES or (len(word) == 2 and letter not in _WITHOUT_ZERO):
+            raise Failure(f"`%{word}` has no meaning in a format", "the directives are those of `strftime`")
+        match letter:
+            case "%":
+                return "%"
+            case "Y":
+                return f"{time.year:04d}"
+            case "F":
+                return f"{time.year:04d}-{time.month:02d}-{time.day:02d}"
+            case "e":
+                return f"{time.day:2d}"
+        text = time.strftime(f"%{letter}")
+        return text.lstrip("0") or "0" if len(word) == 2 else text
+
+    return _DIRECTIVE.sub(one, format)

@@ -1,0 +1,124 @@
+"""`Value`: the compiled form of a value of a pipeline, nested as the file has it, with templates inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.scope import Scope
+    from orchestrator.expressions.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value without templates."""
+
+    value: Any
+
+    is_constant = True
+
+    def evaluate(self, scope: Scope) -> Any:
+        """The value itself."""
+        return self.value
+
+    def templates(self) -> Iterator[Template]:
+        """None."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Templated:
+    """The value of a template, of whatever type it has."""
+
+    template: Template
+
+    is_constant = False
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Evaluate the template. Raises EvaluationError."""
+        return self.template.evaluate(scope)
+
+    def templates(self) -> Iterator[Template]:
+        """The template."""
+        yield self.template
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The value of a template as text, where text is asked for."""
+
+    template: Template
+
+    is_constant = False
+
+    def evaluate(self, scope: Scope) -> str:
+        """Evaluate the template and turn the value into text. Raises EvaluationError."""
+        return self.template.render(scope)
+
+    def templates(self) -> Iterator[Template]:
+        """The template."""
+        yield self.template
+
+
+@dataclass(frozen=True, slots=True)
+class ListValue:
+    """A list of values."""
+
+    items: tuple[Value, ...]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no item has a template in it."""
+        return all(item.is_constant for item in self.items)
+
+    def evaluate(self, scope: Scope) -> list[Any]:
+        """Evaluate each item. Raises EvaluationError."""
+        return [item.evaluate(scope) for item in self.items]
+
+    def templates(self) -> Iterator[Template]:
+        """The templates of all items, in order."""
+        for item in self.items:
+            yield from item.templates()
+
+
+@dataclass(frozen=True, slots=True)
+class MappingValue:
+    """An object of values. Its names are fixed."""
+
+    entries: Mapping[str, Value]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no field has a template in it."""
+        return all(value.is_constant for value in self.entries.values())
+
+    def evaluate(self, scope: Scope) -> dict[str, Any]:
+        """Evaluate each field. Raises EvaluationError."""
+        return {name: value.evaluate(scope) for name, value in self.entries.items()}
+
+    def templates(self) -> Iterator[Template]:
+        """The templates of all fields, in order."""
+        for value in self.entries.values():
+            yield from value.templates()
+
+
+Value = Constant | Templated | Rendered | ListValue | MappingValue
+
+
+def constant_of(value: Value) -> Any:
+    """The JSON value of a constant one.
+
+    Raises:
+        ValueError: There is a template in it.
+    """
+    match value:
+        case Constant():
+            return value.value
+        case ListValue():
+            return [constant_of(item) for item in value.items]
+        case MappingValue():
+            return {name: constant_of(item) for name, item in value.entries.items()}
+        case _:
+            raise ValueError("the value has a template in it")

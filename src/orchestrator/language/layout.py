@@ -56,9 +56,7 @@ class Layout:
         text = self.text
         while end > start and text[end - 1] in " \t\r\n\x85\u2028\u2029":
             end -= 1
-        first = self.original_offset(start)
-        last = self.original_offset(end - 1) + 1 if end > start and self._edits else end
-        return Span(self._position(first), self._position(max(last, first) if self._edits else end))
+        return Span(self.position(start), self.position(end))
 
     def exact_span(self, start: int, end: int) -> Span:
         """Return the span of `text[start:end]` with all its white space."""

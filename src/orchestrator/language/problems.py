@@ -38,6 +38,8 @@ _FIELD_EXPECTED = {
     "on": "a list of error codes",
 }
 
+_ONLY = {"continue_on_error": "true or false"}  # spellings that are kept as written only if their value is wrong
+
 _ALIASES: dict[str, dict[str, str]] = {
     "PipelineSpec": spellings.PIPELINE_KEYS,
     "StepSpec": spellings.STEP_KEYS,
@@ -114,6 +116,11 @@ class Refusal:
             self.diagnostics.append(missing_key(self.source, node, name, what))
             return
         self.paths.append(path)
+        if key is not None and value is not None and key.text in _ONLY:
+            message = f"`{key.text}` must be {_ONLY[key.text]}, not {shown(plain(value))}"
+            label = f"expected {_ONLY[key.text]}"
+            self.diagnostics.append(Diagnostic("ORC202", message, self.source, _one_line(value.span), label=label))
+            return
         if kind == "extra_forbidden" and key is not None:
             self.diagnostics.append(unknown_key(self.source, key, owner, what))
             return

@@ -19,7 +19,7 @@ _MAX_PASSES = 60
 _MAX_REREAD = 24 * 1024 * 1024  # characters read in all passes together; a small file gets all its passes
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_BINARY_SHARE = 0.1
+_FEW = 100  # control characters in the first 4,096 characters; a file with more, or with NUL, is binary
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +163,10 @@ def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None
     if first is None:
         return [], text
     sample = text[:4096]
-    share = len(_UNREADABLE.findall(sample)) / max(len(sample), 1)
+    count = len(_UNREADABLE.findall(sample))
     layout = Layout(text)
     span = layout.exact_span(first.start(), first.end())
-    if share > _BINARY_SHARE:
+    if count > _FEW or "\0" in sample:
         diagnostic = Diagnostic(
             "ORC100", "this is not a text file", source, span, label="binary data", help="give a YAML file in UTF-8"
         )

@@ -40,8 +40,8 @@ class Sections:
         """Read the whole file."""
         node = self._canonical(spellings.pipeline(root), "the pipeline")
         entries = dict(node.table)
-        inputs = self._inputs(entries)
-        outputs = self._outputs(entries)
+        inputs = self._inputs(entries, root)
+        outputs = self._outputs(entries, root)
         steps = self._steps(entries, root)
         for name in ("variables", "metadata", "defaults"):
             if name in entries and _is_null(entries[name].value):
@@ -62,8 +62,8 @@ class Sections:
             self._place(complete.defaults, inner)
         return complete
 
-    def _inputs(self, entries: dict[str, Entry]) -> dict[str, InputSpec]:
-        section = self._by_name(entries, "inputs", "input")
+    def _inputs(self, entries: dict[str, Entry], root: Mapping) -> dict[str, InputSpec]:
+        section = self._by_name(entries, root, "inputs", "input")
         specs = {}
         placed = []
         for entry in section.entries:
@@ -81,8 +81,8 @@ class Sections:
         self._put(entries, "inputs", section.replaced(placed))
         return specs
 
-    def _outputs(self, entries: dict[str, Entry]) -> dict[str, OutputSpec]:
-        section = self._by_name(entries, "outputs", "output")
+    def _outputs(self, entries: dict[str, Entry], root: Mapping) -> dict[str, OutputSpec]:
+        section = self._by_name(entries, root, "outputs", "output")
         specs = {}
         placed = []
         for entry in section.entries:
@@ -144,11 +144,12 @@ class Sections:
 
     def _spec(self, model: type[_S], node: Mapping, what: str) -> _S:
         """Validate one mapping. What is refused is reported and left out, until the rest is accepted."""
-        data = plain(node)
+        required = [name for name, field in model.model_fields.items() if field.is_required()]
+        filled: dict[str, str] = {}
         reported: set[tuple[str, Span]] = set()
         for _ in range(_MOST_ROUNDS):
             try:
-                spec = model.model_validate(data)
+                spec = model.model_validate({**plain(node), **filled})
             except ValidationError as error:
                 refusal = problems.refused(error, node, model, what, self.source)
                 for diagnostic in refusal.diagnostics:
@@ -157,27 +158,12 @@ class Sections:
                         self._report(diagnostic)
                 for path in sorted(refusal.paths, key=lambda path: [str(part) for part in path], reverse=True):
                     node = _without(node, path)
-                data = {**plain(node), **dict.fromkeys(refusal.missing, "")}
-                if refusal.missing:
-                    return self._with_missing(model, node, data)
+                filled = {name: "" for name in required if name not in node.table}
             else:
                 self._place(spec, node)
                 return spec
-        return self._with_missing(model, _without_all(node), {})
-
-    def _with_missing(self, model: type[_S], node: Mapping, data: dict[str, Any]) -> _S:
-        """Build a spec whose required keys are missing: an id is then empty."""
-        required = {name: "" for name, field in model.model_fields.items() if field.is_required()}
-        data = {**required, **data}
-        while True:
-            try:
-                spec = model.model_validate(data)
-                break
-            except ValidationError as error:
-                wrong = {str(entry["loc"][0]) for entry in error.errors() if entry["loc"]}
-                data = {**{name: value for name, value in data.items() if name not in wrong}, **required}
-                node = node.without(wrong)
-        self._place(spec, node)
+        spec = model.model_validate(dict.fromkeys(required, ""))
+        self._place(spec, _without_all(node))
         return spec
 
     def _place(self, spec: Any, node: Mapping) -> None:
@@ -239,7 +225,7 @@ class Sections:
                 if isinstance(inner := properties.get(name), Mapping):
                     self._check_input(part, inner, f"the property `{name}` of {what}")
 
-    def _by_name(self, entries: dict[str, Entry], name: str, what: str) -> Mapping:
+    def _by_name(self, entries: dict[str, Entry], root: Mapping, name: str, what: str) -> Mapping:
         """Return the section as a mapping by name, whatever form it has."""
         entry = entries.get(name)
         value = entry.value if entry else None
@@ -253,9 +239,7 @@ class Sections:
             return listed.node
         if value is not None and not _is_null(value):
             self._wrong(value, f"`{name}` must be a mapping of names")
-        place = value or next(iter(entries.values())).key if entries else None
-        if place is None:
-            raise AssertionError  # an empty file has been refused before
+        place = value or root
         return Mapping({}, place.start, place.end, place.layout)
 
     def _put(self, entries: dict[str, Entry], name: str, node: Node) -> None:

@@ -36,6 +36,10 @@ class _Spec(BaseModel):
             raise LookupError(f"this {type(self).__name__} was not read from a file")
         return node
 
+    def __eq__(self, other: object) -> bool:
+        """Two specs are equal if they say the same, wherever they were read."""
+        return type(other) is type(self) and other.__dict__ == self.__dict__
+
     def at(self, node: Mapping) -> None:
         """Remember the part of the file that this was read from."""
         private = self.__pydantic_private__

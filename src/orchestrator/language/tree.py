@@ -177,7 +177,7 @@ class _Builder:
             for key, value in frame.merges:
                 self.merge(frame.table, key, value)
         if frame.anchor is not None:
-            self.anchors[frame.anchor] = _Anchored(node, self.count - frame.count + 1, frame.height)
+            self.anchors[frame.anchor] = _Anchored(node, self.count - frame.count + 1, frame.height + 1)
         self.frame = self.stack.pop() if self.stack else None
         self.attach(node, end, 1, frame.height + 1)
 

@@ -1,0 +1,241 @@
+"""What is wrong with a YAML text: our own words, the right place, a fix, and reading on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.diagnostics import Diagnostic, Source, render_text
+from orchestrator.language import read
+from orchestrator.language.nodes import plain
+from orchestrator.language.reader import Reading, read_tree
+
+
+def reading_of(text: str) -> Reading:
+    return read_tree(Source.of("f.yaml", text))
+
+
+def apply_fix(text: str, diagnostic: Diagnostic) -> str:
+    assert diagnostic.fix is not None
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    span = diagnostic.fix.span
+    start = starts[span.start.line - 1] + span.start.column - 1
+    end = starts[span.end.line - 1] + span.end.column - 1
+    return text[:start] + diagnostic.fix.replacement + text[end:]
+
+
+# text, code, line, column, words of the message, what is read nevertheless
+MISTAKES = {
+    "tab": ("a:\n  b: 1\n\tc: 2\n", "ORC102", 3, 1, "tab", {"a": {"b": 1, "c": 2}}),
+    "tab first": ("a:\n\tb: 1\n\tc: 2\n", "ORC102", 2, 1, "tab", {"a": {"b": 1, "c": 2}}),
+    "tab in list": ("s:\n  - id: a\n\ttool: b\n", "ORC102", 3, 1, "tab", {"s": [{"id": "a", "tool": "b"}]}),
+    "tab before item": ("s:\n\t- id: a\n\t  b: c\n", "ORC102", 2, 1, "tab", {"s": [{"id": "a", "b": "c"}]}),
+    "template": ("a: {{ x }}\n", "ORC103", 1, 4, "quoted", {"a": "{{ x }}"}),
+    "template and text": ("a: {{ x }} and\n", "ORC103", 1, 4, "quoted", {"a": "{{ x }} and"}),
+    "template with quotes": (
+        "a: {{ x['b'] | join(\", \") }}\n",
+        "ORC103",
+        1,
+        4,
+        "quoted",
+        {"a": "{{ x['b'] | join(\", \") }}"},
+    ),
+    "template in list": ("a:\n  - {{ x }} # note\n", "ORC103", 2, 5, "quoted", {"a": ["{{ x }}"]}),
+    "template in brackets": ("a: [1, {{ x }}, 2]\n", "ORC103", 1, 8, "quoted", {"a": [1, "{{ x }}", 2]}),
+    "template of lines": ("a: {{ x\n  + y }}\nb: 1\n", "ORC103", 1, 4, "quoted", {"a": "{{ x + y }}", "b": 1}),
+    "statement": ("a: {% if x %}y{% endif %}\n", "ORC103", 1, 4, "quoted", {"a": "{% if x %}y{% endif %}"}),
+    "comment": ("a: {# note #} y\nb: 1\n", "ORC103", 1, 4, "quoted", {"a": "{# note #} y", "b": 1}),
+    "duplicate": ("a: 1\nb: 2\na: 3\n", "ORC104", 3, 1, "twice", {"a": 1, "b": 2}),
+    "colon in value": ("a: b: c\n", "ORC101", 1, 4, "`:`", {"a": "b: c"}),
+    "no space": ("a: 1\nb:2\nc: 3\n", "ORC101", 2, 2, "no space", {"a": 1, "b": 2, "c": 3}),
+    "no colon": ("a: 1\ntool x\nc: 3\n", "ORC101", 2, 1, "no colon", {"a": 1, "tool": "x", "c": 3}),
+    "not a key": ("a: 1\nword\nc: 3\n", "ORC101", 2, 1, "neither", {"a": 1, "c": 3}),
+    "single quote": ("a: 'x\nb: y\n", "ORC101", 1, 4, "never closed", {"a": "x", "b": "y"}),
+    "double quote": ('a: "x\nb: "y"\nc: 1\n', "ORC101", 1, 4, "never closed", {"a": "x", "b": "y", "c": 1}),
+    "bracket": ("a: [x, y\nb: 1\n", "ORC101", 1, 4, "never closed", {"a": ["x", "y"], "b": 1}),
+    "brace": ("a: {x: 1\nb: 1\n", "ORC101", 1, 4, "never closed", {"a": {"x": 1}, "b": 1}),
+    "closing bracket": ("a: ]\nb: 1\n", "ORC101", 1, 4, "without", {"a": None, "b": 1}),
+    "no comma": ('a: ["x" "y"]\nb: 1\n', "ORC101", 1, 9, "expected `,`", {"a": '["x" "y"]', "b": 1}),
+    "at": ("a: @x\nb: 1\n", "ORC101", 1, 4, "cannot begin", {"a": "@x", "b": 1}),
+    "backtick": ("a: `x`\nb: 1\n", "ORC101", 1, 4, "cannot begin", {"a": "`x`", "b": 1}),
+    "percent": ("a: %x\nb: 1\n", "ORC101", 1, 4, "cannot begin", {"a": "%x", "b": 1}),
+    "star": ("a: **bold**\nb: 1\n", "ORC101", 1, 4, "cannot begin", {"a": "**bold**", "b": 1}),
+    "too deep": ("a: 1\n  b: 2\n", "ORC101", 2, 3, "already has a value", {"a": 1, "b": 2}),
+    "between": ("a:\n    b: 1\n  c: 2\n", "ORC101", 3, 3, "indented by 2", {"a": {"b": 1, "c": 2}}),
+    "item": (
+        "s:\n - a: 1\n   b: 2\n  - a: 3\n    b: 4\n",
+        "ORC101",
+        4,
+        3,
+        "indented by 2",
+        {"s": [{"a": 1, "b": 2}, {"a": 3, "b": 4}]},
+    ),
+    "less": ("  a: 1\nb: 2\n", "ORC101", 2, 1, "less", {"a": 1, "b": 2}),
+    "after comment": ("a: x # c\n  y\nb: 1\n", "ORC101", 2, 3, "belongs to nothing", {"a": "x", "b": 1}),
+    "behind quote": ('a: "x" y\nb: 1\n', "ORC101", 1, 8, "behind", {"a": "x", "b": 1}),
+    "escape": ('a: "C:\\dir"\nb: 1\n', "ORC101", 1, 7, "means nothing", {"a": "C:\\dir", "b": 1}),
+    "block header": ("a: > x\nb: 1\n", "ORC101", 1, 4, "several lines", {"a": "> x", "b": 1}),
+    "block header and text": ("a: | x\n  y\nb: 1\n", "ORC101", 1, 4, "several lines", {"a": "y\n", "b": 1}),
+    "list on the key's line": ("a: - b\nc: 1\n", "ORC101", 1, 4, "list", {"a": ["b"], "c": 1}),
+    "alias": ("a: *x\nb: 1\n", "ORC106", 1, 4, "no anchor", {"a": None, "b": 1}),
+    "alias in itself": ("a: &x [1, *x]\n", "ORC106", 1, 11, "inside", {"a": [1, None]}),
+    "documents": ("a: 1\n---\nb: 2\n", "ORC107", 2, 1, "more than one", {"a": 1}),
+    "tag": ("a: !!str 5\n", "ORC108", 1, 4, "tag", {"a": 5}),
+    "key": ("[a]: 1\nb: 2\n", "ORC108", 1, 1, "key must be text", {"b": 2}),
+    "directive": ("%a b\nb: 2\n", "ORC108", 1, 1, "%", {"b": 2}),
+    "control": ("a: x\x07y\n", "ORC101", 1, 5, "U+0007", {"a": "x\ufffdy"}),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_once_with_its_place_and_the_rest_is_read(name: str) -> None:
+    text, code, line, column, words, value = MISTAKES[name]
+    reading = reading_of(text)
+    assert [(d.code, d.span.start.line, d.span.start.column) for d in reading.diagnostics] == [(code, line, column)]
+    assert words in reading.diagnostics[0].message
+    assert reading.diagnostics[0].help
+    assert reading.root is not None
+    assert plain(reading.root) == value
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_fix_mends_its_mistake(name: str) -> None:
+    text = MISTAKES[name][0]
+    first = reading_of(text).diagnostics[0]
+    if first.fix is not None and name not in ("tab first", "tab before item", "item"):  # those take several lines
+        assert not reading_of(apply_fix(text, first)).diagnostics
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_no_message_has_internal_words(name: str) -> None:
+    text = render_text(reading_of(MISTAKES[name][0]).diagnostics).lower()
+    for word in ("libyaml", "scanner", "parser", "token", "pydantic", "mark", "node", "scalar"):
+        assert word not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("", "ORC107", "empty"),
+        ("# only a comment\n", "ORC107", "empty"),
+        ("- a\n- b\n", "ORC107", "not a list"),
+        ("just text\n", "ORC107", "not a single value"),
+        ("\0\1\2\3" * 50, "ORC100", "not a text file"),
+    ],
+)
+def test_what_is_no_mapping_is_no_pipeline(text: str, code: str, words: str) -> None:
+    document = read(text + "\n", name="f.yaml")
+    assert [d.code for d in document.diagnostics] == [code]
+    assert words in document.diagnostics[0].message
+    assert document.spec.steps == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1\n\t\nb: 2\n", "a:\n  b: 1\n\t# note\n  c: 2\n", "\ufeffa: 1\n", "a: 1\r\nb: 2\r\n"],
+)
+def test_what_harms_nothing_is_not_reported(text: str) -> None:
+    assert read(text + "steps: [{id: a, tool: x}]\n").diagnostics == tuple(
+        d for d in read(text + "steps: [{id: a, tool: x}]\n").diagnostics if d.code == "ORC201"
+    )
+
+
+def test_merge_keys_add_what_the_mapping_does_not_set() -> None:
+    reading = reading_of("base: &b {x: 1, y: 1}\nmore: &m {y: 2, z: 2}\nall:\n  y: 3\n  <<: [*b, *m]\n")
+    assert reading.root is not None
+    assert plain(reading.root)["all"] == {"x": 1, "y": 3, "z": 2}
+
+
+def test_an_anchor_may_be_defined_again() -> None:
+    reading = reading_of("a: &x 1\nb: *x\nc: &x 2\nd: *x\n")
+    assert reading.root is not None
+    assert plain(reading.root) == {"a": 1, "b": 1, "c": 2, "d": 2}
+
+
+def test_ten_mistakes_in_one_file_are_ten_diagnostics() -> None:
+    text = (
+        "inputs:\n  topic: x\n"
+        "steps:\n"
+        "  - id: one\n\ttool: a\n"  # 1 tab
+        "  - id: two\n    tool: {{ topic }}\n"  # 2 unquoted template
+        "  - id: three\n    tool: a\n    tool: b\n"  # 3 duplicate key
+        "  - id: four\n    tool: a\n    paramters: {}\n"  # 4 unknown key
+        "  - id: five\n    tool: a\n    retry: many\n"  # 5 wrong type
+        "  - tool: a\n"  # 6 no id
+        "  - id: one\n    tool: a\n"  # 7 duplicate id
+        "  - id: eight\n    tool: a\n    timeout: 5 parsecs\n"  # 8 bad duration
+        "  - id: nine\n    description: a: b\n    tool: a\n"  # 9 colon
+        "  - id: ten\n    tool: a\n    name: 'x\n"  # 10 quote
+    )
+    codes = sorted(d.code for d in read(text).diagnostics)
+    expected = ["ORC101", "ORC101", "ORC102", "ORC103", "ORC104", "ORC201", "ORC202", "ORC203", "ORC204", "ORC206"]
+    assert codes == expected
+
+
+EVIL = {
+    "deep brackets": "x: " + "[" * 5_000,
+    "deep closed brackets": "x: " + "[" * 5_000 + "]" * 5_000,
+    "deep mappings": "x: " + "{a: " * 5_000,
+    "deep indentation": "".join(" " * level + "a:\n" for level in range(1_000)),
+    "deep items": "x:\n" + "- " * 5_000,
+    "alias bomb": "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
+    "deep aliases": "a0: &a0 []\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 500)),
+    "merge bomb": "a: &a {" + ",".join(f"k{n}: 1" for n in range(2_000)) + "}\nb:\n" + "  - <<: *a\n" * 500,
+    "long line": "steps: " + "a" * 10_000_000,
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_an_evil_file_is_over_its_budget(name: str) -> None:
+    assert [d.code for d in read(EVIL[name] + "\n").diagnostics] == ["ORC105"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.text(alphabet=st.sampled_from(list("ab:-#'\"[]{}|>&*!%@`,?\\ \n\t\r\ufeff\x85\u2028é😀0~<.")), max_size=80)
+    | st.text(max_size=60)
+)
+def test_any_text_is_read_without_an_exception(text: str) -> None:
+    document = read(text + "\n")
+    rendered = render_text(document.diagnostics)
+    assert "\x1b" not in rendered
+    lines = document.source.lines
+    for diagnostic in document.diagnostics:
+        assert 1 <= diagnostic.span.start.line <= len(lines)
+        assert diagnostic.span.start <= diagnostic.span.end
+        assert diagnostic.span.start.column <= len(lines[diagnostic.span.start.line - 1]) + 1
+
+
+PIPELINE = """\
+inputs:
+  topic: {type: string, default: "solar"}
+steps:
+  - id: fetch
+    tool: http
+    parameters:
+      url: "https://example.org/{{ topic }}"
+      note: |
+        two
+        lines
+    retry: {max_attempts: 3, delay: 1s}
+  - id: write
+    tool: filesystem
+    action: write
+    if: "{{ fetch.ok }}"
+outputs:
+  path: "{{ write.path }}"
+"""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_pipeline_with_a_few_characters_changed_is_read_without_an_exception(data: st.DataObject) -> None:
+    text = PIPELINE
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(text)))
+        width = data.draw(st.integers(0, 3))
+        text = text[:place] + data.draw(st.text("{}[]'\"\t :-#&*\n|", max_size=3)) + text[place + width :]
+    render_text(read(text).diagnostics)

@@ -1,0 +1,174 @@
+"""Every accepted spelling reads as its canonical form; two spellings of one thing in one place are an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.language import read, spellings
+
+if TYPE_CHECKING:
+    from orchestrator.language.spec import PipelineSpec, StepSpec
+
+
+def spec_of(text: str) -> PipelineSpec:
+    document = read(text, name="f.yaml")
+    assert not document.diagnostics, [d.message for d in document.diagnostics]
+    return document.spec
+
+
+def step_of(lines: str) -> StepSpec:
+    body = "".join(f"    {line}\n" for line in lines.split("\n"))
+    return spec_of(f"steps:\n  - id: a\n    tool: x\n{body}").steps[0]
+
+
+STEPS = {
+    "depends_on: [b, c]": "dependencies: [b, c]",
+    "depends: [b]": "dependencies: [b]",
+    "needs: b": "dependencies: [b]",
+    "dependencies: b, c": "dependencies: [b, c]",
+    "dependencies: b": "dependencies: [b]",
+    "dependencies:": "dependencies: []",
+    "if: x > 1": "condition: x > 1",
+    "when: x > 1": "condition: x > 1",
+    "params: {a: 1}": "parameters: {a: 1}",
+    "args: {a: 1}": "parameters: {a: 1}",
+    "arguments: {a: 1}": "parameters: {a: 1}",
+    "with: {a: 1}": "parameters: {a: 1}",
+    "timeout_seconds: 30": "timeout: 30s",
+    "timeout: 90": "timeout: 1m30s",
+    "retry: 3": "retry: {max_attempts: 3}",
+    "max_retries: 2": "retry: {max_attempts: 3}",
+    "retries: 2": "retry: 3",
+    "retry_count: 2": "retry: 3",
+    "retry: {max_retries: 2}": "retry: 3",
+    "retry: {attempts: 3, initial_delay: 2s}": "retry: {max_attempts: 3, delay: 2}",
+    "retry: {backoff_factor: 3}": "retry: {backoff: 3}",
+    "retry: {backoff: exponential}": "retry: {backoff: 2}",
+    "retry: {backoff: constant}": "retry: {backoff: 1}",
+    "retry: {jitter: false}": "retry: {jitter: 0}",
+    "retry: {on: ORC706}": "retry: {on: [ORC706]}",
+    "retry: {retry_on: [ORC706]}": "retry: {on: [ORC706]}",
+    "continue_on_error: true": "on_failure: continue",
+    "continue_on_error: false": "on_failure: fail",
+    "on_error: continue": "on_failure: continue",
+    "on_failure: ignore": "on_failure: continue",
+    "on_failure: skip": "on_failure: continue",
+    "on_failure: stop": "on_failure: fail",
+    "on_failure: abort": "on_failure: fail",
+    "on_failure: {jump: b}": "on_failure: b",
+    "on_failure: {goto: b}": "on_failure: b",
+    "on_failure: {default: 1}": "on_failure: {value: 1}",
+    "name: 7": "name: '7'",
+}
+
+
+@pytest.mark.parametrize("written", STEPS)
+def test_a_spelling_of_a_step_reads_as_the_canonical_one(written: str) -> None:
+    assert step_of(written) == step_of(STEPS[written])
+
+
+FILES = {
+    "parameters: {topic: x}": "inputs: {topic: x}",
+    "params: {topic: x}": "inputs: {topic: x}",
+    "vars: {a: 1}": "variables: {a: 1}",
+    "constants: {a: 1}": "variables: {a: 1}",
+    "version: 1.0": "version: '1.0'",
+    "inputs: [topic]": "inputs: {topic: }",
+    "inputs: [{topic: None}]": "inputs: {topic: }",
+    "inputs: [{topic: x}, {n: 5}]": "inputs: {topic: x, n: 5}",
+    "inputs: [{name: topic, type: string}]": "inputs: {topic: {type: string}}",
+    "inputs: [{name: topic}]": "inputs: {topic: }",
+    "inputs: {a: {type: int, min: 1, max: 5}}": "inputs: {a: {type: integer, minimum: 1, maximum: 5}}",
+    "inputs: {a: {type: str, minLength: 1, maxLength: 5}}": "inputs: {a: {type: string, min_length: 1, max_length: 5}}",
+    "inputs: {a: {type: list, minItems: 1, maxItems: 5}}": "inputs: {a: {type: array, min_length: 1, max_length: 5}}",
+    "inputs: {a: {choices: [x, y]}}": "inputs: {a: {enum: [x, y]}}",
+    "inputs: {a: {options: [x, y]}}": "inputs: {a: {enum: [x, y]}}",
+    "inputs: {a: {env: TOKEN, desc: d}}": "inputs: {a: {default_from_env: TOKEN, description: d}}",
+    "inputs: {a: {type: array, items: str}}": "inputs: {a: {type: array, items: {type: string}}}",
+    "inputs: {a: {properties: {b: int}}}": "inputs: {a: {properties: {b: {type: integer}}}}",
+    "inputs: {a: solar}": "inputs: {a: {default: solar, type: string}}",
+    "inputs: {a: [1]}": "inputs: {a: {default: [1], type: array}}",
+    "outputs: {r: '{{ a }}'}": "outputs: {r: {value: '{{ a }}'}}",
+    "outputs: [a]": "outputs: {a: '{{ a }}'}",
+    "outputs: [{r: '{{ a }}'}]": "outputs: {r: '{{ a }}'}",
+    "outputs: [{name: r, value: '{{ a }}'}]": "outputs: {r: '{{ a }}'}",
+    "outputs: {r: {from: '{{ a }}', desc: d}}": "outputs: {r: {value: '{{ a }}', description: d}}",
+    "defaults: {retry: 3}": "defaults: {retry: {max_attempts: 3}}",
+    "defaults: {max_retries: 2, timeout_seconds: 5}": "defaults: {retry: 3, timeout: 5s}",
+}
+
+
+@pytest.mark.parametrize("written", FILES)
+def test_a_spelling_of_the_file_reads_as_the_canonical_one(written: str) -> None:
+    rest = "\nsteps: [{id: a, tool: x}]\n"
+    assert spec_of(written + rest) == spec_of(FILES[written] + rest)
+
+
+def test_every_spelling_of_the_tables_has_a_case() -> None:
+    cases = " ".join([*STEPS, *FILES])
+    tables: list[dict[str, Any]] = [spellings.PIPELINE_KEYS, spellings.STEP_KEYS, spellings.INPUT_KEYS]
+    tables += [spellings.OUTPUT_KEYS, spellings.RETRY_KEYS, spellings.ON_FAILURE_WORDS]
+    for name in [*(name for table in tables for name in table), *spellings.RETRY_COUNTS]:
+        assert name in cases
+
+
+@pytest.mark.parametrize("word", spellings.TYPE_WORDS)
+def test_a_word_for_a_type_reads_as_the_type(word: str) -> None:
+    spec = spec_of(f"inputs: {{a: {{type: {word}}}}}\nsteps: [{{id: b, tool: x}}]\n")
+    assert spec.inputs["a"].type == spellings.TYPE_WORDS[word]
+
+
+def test_steps_may_be_a_mapping_by_id() -> None:
+    written = spec_of("steps:\n  a: {tool: x}\n  b: {tool: y}\n")
+    assert written == spec_of("steps: [{id: a, tool: x}, {id: b, tool: y}]\n")
+    node = written.steps[1].node.get("id")
+    assert node is not None
+    assert (node.span.start.line, node.span.start.column) == (3, 3)
+
+
+def test_a_word_that_is_a_steps_id_is_that_step() -> None:
+    step = spec_of("steps:\n  - {id: a, tool: x, on_failure: skip}\n  - {id: skip, tool: x}\n").steps[0]
+    assert step.on_failure is not None
+    assert (step.on_failure.kind, step.on_failure.target) == ("jump", "skip")
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        ("steps:\n  - id: a\n    tool: x\n    if: b\n    when: c\n", (4, 5), (5, 5)),
+        ("steps:\n  - id: a\n    tool: x\n    condition: b\n    if: c\n", (4, 5), (5, 5)),
+        ("steps:\n  - id: a\n    tool: x\n    retry: 2\n    max_retries: 1\n", (4, 5), (5, 5)),
+        ("steps:\n  - id: a\n    tool: x\n    on_failure: fail\n    continue_on_error: true\n", (4, 5), (5, 5)),
+        ("inputs: {a: 1}\nparameters: {b: 2}\nsteps: [{id: a, tool: x}]\n", (1, 1), (2, 1)),
+        ("inputs:\n  - a: 1\n  - a: 2\nsteps: [{id: b, tool: x}]\n", (2, 5), (3, 5)),
+        ("inputs:\n  a:\n    min: 1\n    minimum: 2\nsteps: [{id: b, tool: x}]\n", (3, 5), (4, 5)),
+    ],
+)
+def test_two_spellings_of_one_thing_are_an_error_with_both_places(
+    text: str, first: tuple[int, int], second: tuple[int, int]
+) -> None:
+    (diagnostic,) = read(text).diagnostics
+    assert diagnostic.code == "ORC207"
+    assert (diagnostic.span.start.line, diagnostic.span.start.column) == second
+    place = diagnostic.related[0].span.start
+    assert (place.line, place.column) == first
+
+
+def test_a_canonical_node_keeps_the_place_of_what_was_written() -> None:
+    step = step_of("when: x > 1")
+    key, value = step.node.key("condition"), step.node.get("condition")
+    assert key is not None
+    assert value is not None
+    assert (key.span.start.line, key.span.start.column, key.span.end.column) == (4, 5, 9)
+    assert value.span.start.column == 11
+
+
+def test_a_name_in_a_text_of_names_has_its_own_place() -> None:
+    step = step_of("dependencies: b, cc")
+    node: Any = step.node.get("dependencies")
+    assert [(item.text, item.span.start.column, item.span.end.column) for item in node.items] == [
+        ("b", 19, 20),
+        ("cc", 22, 24),
+    ]

@@ -73,7 +73,15 @@ def to_frame(rows: list[Row], what: str = "rows") -> pl.DataFrame:
                 )
     names = {name: None for row in rows for name in row}
     with polars_errors(f"make a table of `{what}`"):
-        return pl.DataFrame({name: [row.get(name) for row in rows] for name in names}, strict=True)
+        return pl.DataFrame({name: _column([row.get(name) for row in rows]) for name in names}, strict=True)
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """The values, with integers among floats as floats."""
+    kinds = set(map(type, values))
+    if int in kinds and float in kinds:
+        return [float(value) if type(value) is int else value for value in values]
+    return values
 
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}

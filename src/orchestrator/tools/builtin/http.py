@@ -244,9 +244,7 @@ async def _exchange(
 
     from orchestrator.tools.network import guarded_client, send, shown
 
-    if urlsplit(url).scheme.lower() not in ("http", "https"):
-        help = "begin it with `https://`"
-        raise StepError(f"{shown(url)} is no HTTP address", code="ORC708", help=help, retryable=False)
+    _check_url(url)
     try:
         async with asyncio.timeout(timeout), guarded_client(context.permissions, timeout) as client:
             body = {"content": data} if isinstance(data, str) else {"data": data}
@@ -263,6 +261,21 @@ async def _exchange(
     except httpx2.HTTPError as error:
         reason = str(error) or "the connection was lost"
         raise StepError(f"{shown(url)} cannot be reached: {reason}", code="ORC706") from error
+
+
+def _check_url(url: str) -> None:
+    from orchestrator.tools.network import shown
+
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False) from error
+    if parts.scheme.lower() not in ("http", "https"):
+        help = "begin it with `https://`"
+        raise StepError(f"{shown(url)} is no HTTP address", code="ORC708", help=help, retryable=False)
+    if not host or any(sign in host for sign in " %\\"):
+        raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False)
 
 
 def _result(response: "httpx2.Response", body: bytes) -> HttpResult:

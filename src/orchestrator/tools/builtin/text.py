@@ -134,13 +134,18 @@ def _packed(units: list[str], size: int, overlap: int) -> list[str]:
             if len(rest.rstrip()) <= room:
                 current, fresh, rest = current + rest, True, ""
             elif fresh:
-                parts.append(current.strip())
+                parts += _trimmed([current], "words")
                 current, fresh = _tail(current, overlap, size), False
             else:
                 current, fresh, rest = current + rest[:room], True, rest[room:]
-    if fresh and current.strip():
-        parts.append(current.strip())
-    return parts
+    return parts + _trimmed([current] if fresh else [], "words")
+
+
+def _trimmed(units: list[str], by: str) -> list[str]:
+    """The units without the spaces around them; of lines, also the empty ones."""
+    if by == "lines":
+        return [unit.rstrip("\n") for unit in units]
+    return [unit.strip() for unit in units if unit.strip()]
 
 
 def _tail(text: str, length: int, size: int) -> str:

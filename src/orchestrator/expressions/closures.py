@@ -7,8 +7,7 @@ without errors pays nothing for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions import nodes
@@ -23,23 +22,26 @@ from orchestrator.expressions.operations import (
     defined,
     field_of,
     item_of,
-    items_of,
     negate,
     slice_of,
     text_of,
     unchanged,
 )
 from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.references import assigned_names
-from orchestrator.expressions.scope import Entity, Failure, Loop, Namespace, Scope, Undefined
-from orchestrator.expressions.table import Entry
-from orchestrator.expressions.text import plain, room_for
+from orchestrator.expressions.scope import Entity, Failure, Loop, Scope, Undefined
+from orchestrator.expressions.text import room_for
 from orchestrator.expressions.types import describe, quoted, type_of
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from orchestrator.expressions.table import Entry
+
 _ABSENT: Final = object()
+_NO_RESULT: Final = Undefined("the step gave no result")
 _EXCERPT: Final = 200
-_STEP_COST: Final = 1_000
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+STEP_COST: Final = 1_000
+"""Characters or items that cost one step to make."""
 
 
 class Context:
@@ -63,7 +65,6 @@ class Context:
 
 
 Evaluate = Callable[[Context], Any]
-Execute = Callable[[Context, list[str]], None]
 
 
 class ClosureCompiler:
@@ -196,7 +197,7 @@ class ClosureCompiler:
             try:
                 result = compute(first, second)
                 if type(result) is str or type(result) is list:
-                    context.spend(len(result) // _STEP_COST)
+                    context.spend(len(result) // STEP_COST)
                 return result
             except Failure as failure:
                 fail(failure, node)
@@ -212,7 +213,7 @@ class ClosureCompiler:
                 texts = [text_of(value) for value in values]
                 total = sum(map(len, texts))
                 room_for(total)
-                context.spend(total // _STEP_COST)
+                context.spend(total // STEP_COST)
                 return "".join(texts)
             except Failure as failure:
                 fail(failure, node)
@@ -320,7 +321,8 @@ class ClosureCompiler:
         return arguments
 
     def _applied(self, node: nodes.Call, entry: Entry, target_node: nodes.Expression) -> Evaluate:
-        target, function, fail = self.value(target_node), entry.function, self.fail
+        target = self._maybe_missing(target_node) if entry.absent else self.value(target_node)
+        function, fail = entry.function, self.fail
         check = _method_check(entry) if node.kind == "method" else None
         takes_undefined = entry.undefined
         name = node.name
@@ -350,7 +352,7 @@ class ClosureCompiler:
                 positional, named = arguments(context)
                 result = function(value, *positional, **named)
                 if type(result) is str or type(result) is list:
-                    context.spend(len(result) // _STEP_COST)
+                    context.spend(len(result) // STEP_COST)
                 return result
             except Failure as failure:
                 fail(failure, node)
@@ -358,6 +360,18 @@ class ClosureCompiler:
                 fail(_unsuited(name, value), node)
 
         return applied_with
+
+    def _maybe_missing(self, node: nodes.Expression) -> Evaluate:
+        """Compile to the value, undefined where it is the null of a step that did not give one."""
+        raw = self.raw(node)
+
+        def read(context: Context) -> Any:
+            value = raw(context)
+            if type(value) is not Entity:
+                return value
+            return _NO_RESULT if value.null_fields and value.value is None else value.value
+
+        return read
 
     def _function(self, node: nodes.Call, entry: Entry) -> Evaluate:
         function, arguments, fail = entry.function, self._arguments(node), self.fail
@@ -368,7 +382,7 @@ class ClosureCompiler:
                 positional, named = arguments(context)
                 result = function(context.now, *positional, **named) if timed else function(*positional, **named)
                 if type(result) is list:
-                    context.spend(len(result) // _STEP_COST)
+                    context.spend(len(result) // STEP_COST)
                 return result
             except Failure as failure:
                 fail(failure, node)
@@ -398,186 +412,9 @@ class ClosureCompiler:
 
         return called
 
-    # --- statements
-
-    def body(self, statements: list[nodes.Statement]) -> Execute:
-        """Compile a list of statements to one that appends to the output."""
-        steps = [self._statement(statement) for statement in statements if not isinstance(statement, nodes.Declare)]
-        if len(steps) == 1:
-            return steps[0]
-
-        def execute(context: Context, out: list[str]) -> None:
-            for step in steps:
-                step(context, out)
-
-        return execute
-
-    def _statement(self, statement: nodes.Statement) -> Execute:
-        match statement:
-            case nodes.Text():
-                return self._text(statement.text)
-            case nodes.Output():
-                return self._output(statement.expression)
-            case nodes.If():
-                return self._if(statement)
-            case nodes.For():
-                return self._for(statement)
-            case nodes.Assign():
-                return self._assign(statement)
-            case nodes.Capture():
-                return self._capture(statement)
-            case nodes.Declare():
-                return lambda context, out: None
-
-    def _text(self, text: str) -> Execute:
-        size = len(text)
-
-        def write(context: Context, out: list[str]) -> None:
-            context.room -= size
-            if context.room < 0:
-                self._overflow()
-            out.append(text)
-
-        return write
-
-    def _overflow(self) -> NoReturn:
-        self.fail(Failure(f"the text has more than {MAX_TEXT:,} characters"), nodes.Bad([], 0, len(self.text)))
-
-    def _output(self, node: nodes.Expression) -> Execute:
-        value, fail = self.value(node), self.fail
-
-        def write(context: Context, out: list[str]) -> None:
-            result = value(context)
-            try:
-                text = result if type(result) is str else text_of(result)
-            except Failure as failure:
-                fail(failure, node)
-            context.room -= len(text)
-            if context.room < 0:
-                self._overflow()
-            out.append(text)
-
-        return write
-
-    def _if(self, node: nodes.If) -> Execute:
-        branches = [(self.value(test), self.body(body)) for test, body in node.branches]
-        otherwise = self.body(node.otherwise or [])
-
-        def choose(context: Context, out: list[str]) -> None:
-            for test, body in branches:
-                if test(context):
-                    body(context, out)
-                    return
-            otherwise(context, out)
-
-        return choose
-
-    def _bind(self, targets: list[str], unpacked: bool, node: nodes.Expression) -> Callable[[Context, Any], None]:
-        if not unpacked:
-            (name,) = targets
-
-            def bind_one(context: Context, value: Any) -> None:
-                context.local[name] = value
-
-            return bind_one
-        count, fail = len(targets), self.fail
-
-        def bind(context: Context, value: Any) -> None:
-            if type(value) is Entity:
-                value = value.value
-            if not isinstance(value, list) or len(value) != count:
-                what = f"a list of {len(value):,}" if isinstance(value, list) else _described(value)
-                fail(Failure(f"{count} names are to be filled from {what}"), node)
-            context.local.update(zip(targets, value, strict=True))
-
-        return bind
-
-    def _for(self, node: nodes.For) -> Execute:
-        iterable, fail = self.value(node.iterable), self.fail
-        condition = self.value(node.condition) if node.condition else None
-        bind = self._bind(node.targets, node.unpacked, node.iterable)
-        body, otherwise = self.body(node.body), self.body(node.otherwise or [])
-
-        def repeat(context: Context, out: list[str]) -> None:
-            outer = context.local
-            source = iterable(context)
-            try:
-                items = items_of(source)
-                context.spend(len(items))
-                if condition is not None:
-                    chosen = []
-                    for item in items:
-                        context.local = dict(outer)
-                        bind(context, item)
-                        if condition(context):
-                            chosen.append(item)
-                    items = chosen
-                context.depth += 1
-                loop = Loop(items, context.depth)
-                for index, item in enumerate(items):
-                    loop.index0 = index
-                    context.local = {**outer, "loop": loop}
-                    bind(context, item)
-                    body(context, out)
-            except Failure as failure:
-                fail(failure, node.iterable)
-            finally:
-                context.local = outer
-            context.depth -= 1
-            if not items:
-                otherwise(context, out)
-
-        return repeat
-
-    def _assign(self, node: nodes.Assign) -> Execute:
-        value, fail = self.raw(node.value), self.fail
-        if node.member is None:
-            bind = self._bind(node.targets, node.unpacked, node.value)
-            return lambda context, out: bind(context, value(context))
-        name, member = node.targets[0], node.member
-
-        def assign(context: Context, out: list[str]) -> None:
-            target = context.local.get(name)
-            try:
-                if not isinstance(target, Namespace):
-                    raise Failure(
-                        f"`{name}` is no namespace, so its fields cannot be set",
-                        f"begin with `{{% set {name} = namespace({member}=0) %}}`",
-                    )
-                new = value(context)
-                if isinstance(new, Namespace | Loop):
-                    raise Failure("this cannot be kept in a namespace")
-                target.fields[member] = new
-            except Failure as failure:
-                fail(failure, node.value)
-
-        return assign
-
-    def _capture(self, node: nodes.Capture) -> Execute:
-        body, name, placeholder = self.body(node.body), node.name, node.placeholder
-        filters = self.value(node.filters) if node.filters else None
-
-        def capture(context: Context, out: list[str]) -> None:
-            inner: list[str] = []
-            room = context.room
-            body(context, inner)
-            context.room = room
-            text = "".join(inner)
-            context.spend(len(text) // _STEP_COST)
-            if filters is not None:
-                context.local[placeholder] = text
-                text = filters(context)
-            context.local[name] = text
-
-        return capture
-
 
 def _nothing(context: Context) -> None:
     return None
-
-
-def _described(value: Any) -> str:
-    return value.message if isinstance(value, Undefined) else shown(value)
 
 
 def _unsuited(name: str, value: Any) -> Failure:
@@ -586,7 +423,7 @@ def _unsuited(name: str, value: Any) -> Failure:
 
 
 def _method_check(entry: Entry) -> Callable[[Any], None]:
-    kinds = tuple({"string": str, "array": list, "object": Mapping}[kind] for kind in entry.accepts)
+    kinds: tuple[Any, ...] = tuple({"string": str, "array": list, "object": Mapping}[kind] for kind in entry.accepts)
 
     def check(value: Any) -> None:
         if isinstance(value, kinds):
@@ -615,33 +452,3 @@ _COMPILERS: Final[dict[type, Callable[[ClosureCompiler, Any], Evaluate]]] = {
     nodes.Call: ClosureCompiler._call,
     nodes.Bad: ClosureCompiler._bad,
 }
-
-
-def program(
-    text: str, body: list[nodes.Statement], expression: nodes.Expression | None
-) -> Callable[[Scope], Any]:  # fmt: skip
-    """Compile a template: to the value of its only `expression`, or to the text that its statements make."""
-    compiler = ClosureCompiler(text, frozenset(assigned_names(body)))
-    if expression is None:
-        execute = compiler.body(body)
-
-        def write(scope: Scope) -> str:
-            out: list[str] = []
-            execute(Context(scope), out)
-            return "".join(out)
-
-        return write
-    only = expression
-    value = compiler.value(only)
-    fail = compiler.fail
-
-    def compute(scope: Scope) -> Any:
-        result = value(Context(scope))
-        if type(result) in _SCALARS:
-            return result
-        try:
-            return plain(defined(result))
-        except Failure as failure:
-            fail(failure, only)
-
-    return compute

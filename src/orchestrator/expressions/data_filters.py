@@ -6,24 +6,26 @@ import hashlib
 import json
 import math
 import posixpath
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions import regex
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.operations import defined, is_true, text_of
 from orchestrator.expressions.scope import Failure, Undefined
-from orchestrator.expressions.table import Entry, entry, number_like
+from orchestrator.expressions.table import Enter, Entry, entry, number_like
 from orchestrator.expressions.text import to_json
 from orchestrator.expressions.text_filters import whole
 from orchestrator.expressions.times import format_time, read_time
 from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, union_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 DATA_FILTERS: dict[str, Entry] = {}
 _NUMBERS: tuple[Kind, ...] = ("integer", "number", "boolean")
 
 
-def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) -> Any:
+def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) -> Enter:
     return entry(DATA_FILTERS, name, *aliases, example=example, **options)
 
 
@@ -231,7 +233,7 @@ def _pattern_check(arguments: Mapping[str, Any]) -> str | None:
     example=("{{ 'v1.20' | regex_replace('(\\\\d+)\\\\.(\\\\d+)', '\\\\2.\\\\1') }}", "v20.1"),
 )
 def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any = 0, ignorecase: Any = False) -> str:
-    """With every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
+    r"""With every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
     return regex.replace(
         text_of(value),
         regex.compiled(pattern, ignorecase=is_true(ignorecase)),

@@ -95,7 +95,7 @@ def _must(path: str, target: Type, source: Type) -> str:
     return f"{_subject(path)} must be {describe(target)}, not {describe(source)}"
 
 
-def _kind_fits(value: Any, kind: str) -> bool:  # noqa: C901 - one line for each kind
+def _kind_fits(value: Any, kind: str) -> bool:
     match kind:
         case "any":
             return True
@@ -117,7 +117,7 @@ def _kind_fits(value: Any, kind: str) -> bool:  # noqa: C901 - one line for each
 
 
 def _check(value: Any, type_: Type, path: str, problems: list[str], most: int) -> None:
-    if len(problems) >= most or type_.kind == "any" and not type_.enum:
+    if len(problems) >= most or (type_.kind == "any" and not type_.enum):
         return
     if type_.enum and not any(value == allowed and _same_kind(value, allowed) for allowed in type_.enum):
         problems.append(f"{_subject(path)} must be {describe(type_)}, not {shown(value)}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.limits import MAX_RANGE
@@ -11,6 +10,9 @@ from orchestrator.expressions.scope import Failure, Namespace
 from orchestrator.expressions.table import Entry, entry
 from orchestrator.expressions.times import format_time
 from orchestrator.expressions.types import ANY, INTEGER, OBJECT, STRING, array_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 FUNCTIONS: dict[str, Entry] = {}
 

@@ -6,14 +6,12 @@ no such operation. In doubt a value is `any`, and everything fits that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import nodes
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.nodes import Expression, Statement
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Inference, Problem, near
 from orchestrator.expressions.references import _DEFINITION_TESTS, _STANDING_IN, path_of
@@ -31,9 +29,13 @@ from orchestrator.expressions.types import (
     describe,
     object_of,
     quoted,
-    type_of,
     union_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.expressions.nodes import Expression, Statement
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
 _NUMERIC: Final = frozenset({"integer", "number", "boolean"})

@@ -10,7 +10,7 @@ from orchestrator.expressions.operations import add, defined, field_of, is_true,
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import near
 from orchestrator.expressions.scope import Failure, Group, Undefined
-from orchestrator.expressions.table import Entry, ResultRule, entry, list_of, lists_of, same
+from orchestrator.expressions.table import Enter, Entry, ResultRule, entry, list_of, lists_of, same
 from orchestrator.expressions.table import item_of as item_type
 from orchestrator.expressions.text import plain, room_for, space_for
 from orchestrator.expressions.text_filters import whole
@@ -29,7 +29,7 @@ def _filter(
     result: Type | ResultRule = ANY,
     accepts: tuple[Kind, ...] = _ITERABLE,
     check: Any = None,
-) -> Any:
+) -> Enter:
     return entry(LIST_FILTERS, name, *aliases, result=result, example=example, accepts=accepts, check=check)
 
 

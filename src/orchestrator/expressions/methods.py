@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.scope import Failure
-from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.table import Enter, Entry, entry
 from orchestrator.expressions.text import room_for
 from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 METHODS: dict[str, Entry] = {}
 
 
-def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> Any:
+def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> Enter:
     return entry(METHODS, name, result=result, example=example, accepts=kinds)
 
 

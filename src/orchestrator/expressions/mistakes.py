@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
@@ -12,7 +12,9 @@ from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.nodes import Expression, Name
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Problem, near
-from orchestrator.expressions.table import Entry
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.table import Entry
 
 _HINTS: Final = {
     "&": "write `and` instead of `&&`",

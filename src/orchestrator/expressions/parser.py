@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from orchestrator.expressions import mistakes
 from orchestrator.expressions.filters import FILTERS
@@ -31,7 +31,9 @@ from orchestrator.expressions.nodes import (
 )
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Problem
-from orchestrator.expressions.table import Entry
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.table import Entry
 
 _IF, _OR, _AND, _NOT, _COMPARE, _SUM, _CONCAT, _PRODUCT, _POWER, _UNARY = range(1, 11)
 NO_CONDITIONAL: Final = _OR
@@ -203,7 +205,7 @@ class Parser:
                     break
         return node
 
-    def primary(self) -> Expression:  # noqa: C901 - one branch for each kind of operand
+    def primary(self) -> Expression:
         """Parse a literal, a name, or something in brackets."""
         kind, value, start, end = self.tokens[self.position]
         if kind == "name":
@@ -233,6 +235,7 @@ class Parser:
         if kind == "{":
             return self._object()
         self.unexpected("a value")
+        return None
 
     def _string(self) -> Expression:
         parts: list[str] = []

@@ -8,15 +8,13 @@ from typing import Any
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.operations import COMPARISONS, contains, defined, equal
 from orchestrator.expressions.scope import Failure, Undefined
-from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.table import Enter, Entry, entry
 from orchestrator.expressions.types import BOOLEAN
 
 TESTS: dict[str, Entry] = {}
 
 
-def _test(
-    name: str, *aliases: str, example: tuple[str, str], undefined: bool = False, number: bool = False
-) -> Any:  # fmt: skip
+def _test(name: str, *aliases: str, example: tuple[str, str], undefined: bool = False, number: bool = False) -> Enter:
     accepts = ("integer", "number", "boolean") if number else ()
     return entry(TESTS, name, *aliases, result=BOOLEAN, example=example, undefined=undefined, accepts=accepts)  # type: ignore[arg-type] # the words are kinds
 

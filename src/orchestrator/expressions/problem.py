@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from orchestrator.expressions.types import Type
+
 if TYPE_CHECKING:
-    from orchestrator.expressions.types import Type
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,6 @@ class Inference:
 
 def near(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` is most likely a misspelling of, if any."""
-    from difflib import get_close_matches
+    from orchestrator.diagnostics import suggest  # only where something is wrong, and it draws in the rendering
 
-    listed = sorted(set(candidates))
-    lowered = name.lower().replace("-", "_")
-    for candidate in listed:
-        if candidate.lower().replace("-", "_") == lowered:
-            return candidate
-    found = get_close_matches(name, listed, n=1, cutoff=0.6 if len(name) > 3 else 0.5)
-    return found[0] if found else None
+    return suggest(name, candidates)

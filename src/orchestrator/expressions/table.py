@@ -11,6 +11,9 @@ from orchestrator.expressions.types import ANY, Kind, Type
 ResultRule = Callable[[Type, Sequence[Type]], Type]
 """The type of the result from the types of the value and of the positional arguments."""
 
+Enter = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""A decorator that enters a function into a table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -90,7 +93,7 @@ def entry(
     undefined: bool = False,
     check: Callable[[Mapping[str, Any]], str | None] | None = None,
     skip: int = 1,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Enter:
     """Enter the decorated function into a table; its docstring is the summary, its own signature the arguments.
 
     `skip` is the number of its first parameters that are no arguments.

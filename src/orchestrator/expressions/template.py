@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
@@ -12,6 +11,8 @@ from orchestrator.expressions.problem import Inference, Problem, Reference
 from orchestrator.expressions.types import ANY, STRING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from orchestrator.expressions.scope import Scope
     from orchestrator.expressions.types import Type
 
@@ -164,7 +165,7 @@ class Template:
         for problem in self.problems:
             if problem.severity == "error":
                 raise self._error(f"the template is malformed: {problem.message}", problem.help)
-        from orchestrator.expressions.closures import program
+        from orchestrator.expressions.programs import program
 
         return program(self.text, self._body, self._expression)
 

@@ -14,14 +14,14 @@ from orchestrator.expressions.limits import MAX_TEXT
 from orchestrator.expressions.methods import replaced
 from orchestrator.expressions.operations import items_of, text_of
 from orchestrator.expressions.scope import Failure
-from orchestrator.expressions.table import Entry, entry
+from orchestrator.expressions.table import Enter, Entry, entry
 from orchestrator.expressions.text import room_for
 from orchestrator.expressions.types import INTEGER, STRING
 
 TEXT_FILTERS: dict[str, Entry] = {}
 
 
-def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = STRING) -> Any:
+def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = STRING) -> Enter:
     return entry(TEXT_FILTERS, name, *aliases, result=result, example=example)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.expressions.template import Template
+
 if TYPE_CHECKING:
     from orchestrator.expressions.scope import Scope
-    from orchestrator.expressions.template import Template
 
 
 @dataclass(frozen=True, slots=True)

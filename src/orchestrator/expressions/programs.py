@@ -1,0 +1,230 @@
+"""Compiles the statements of a template, and the template as a whole, into closures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from orchestrator.expressions import nodes
+from orchestrator.expressions.closures import STEP_COST, ClosureCompiler, Context
+from orchestrator.expressions.fitting import shown
+from orchestrator.expressions.limits import MAX_TEXT
+from orchestrator.expressions.operations import defined, items_of, text_of
+from orchestrator.expressions.references import assigned_names
+from orchestrator.expressions.scope import Entity, Failure, Loop, Namespace, Scope, Undefined
+from orchestrator.expressions.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Execute = Callable[[Context, list[str]], None]
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def program(
+    text: str, body: list[nodes.Statement], expression: nodes.Expression | None
+) -> Callable[[Scope], Any]:  # fmt: skip
+    """Compile a template: to the value of its only `expression`, or to the text that its statements make."""
+    compiler = StatementCompiler(text, frozenset(assigned_names(body)))
+    if expression is None:
+        execute = compiler.body(body)
+
+        def write(scope: Scope) -> str:
+            out: list[str] = []
+            execute(Context(scope), out)
+            return "".join(out)
+
+        return write
+    only = expression
+    value = compiler.value(only)
+    fail = compiler.fail
+
+    def compute(scope: Scope) -> Any:
+        result = value(Context(scope))
+        if type(result) in _SCALARS:
+            return result
+        try:
+            return plain(defined(result))
+        except Failure as failure:
+            fail(failure, only)
+
+    return compute
+
+
+class StatementCompiler(ClosureCompiler):
+    """Compiles statements: each closure appends to the output."""
+
+    def body(self, statements: list[nodes.Statement]) -> Execute:
+        """Compile a list of statements to one that appends to the output."""
+        steps = [self._statement(statement) for statement in statements if not isinstance(statement, nodes.Declare)]
+        if len(steps) == 1:
+            return steps[0]
+
+        def execute(context: Context, out: list[str]) -> None:
+            for step in steps:
+                step(context, out)
+
+        return execute
+
+    def _statement(self, statement: nodes.Statement) -> Execute:
+        match statement:
+            case nodes.Text():
+                return self._text(statement.text)
+            case nodes.Output():
+                return self._output(statement.expression)
+            case nodes.If():
+                return self._if(statement)
+            case nodes.For():
+                return self._for(statement)
+            case nodes.Assign():
+                return self._assign(statement)
+            case nodes.Capture():
+                return self._capture(statement)
+            case nodes.Declare():
+                return lambda context, out: None
+
+    def _text(self, text: str) -> Execute:
+        size = len(text)
+
+        def write(context: Context, out: list[str]) -> None:
+            context.room -= size
+            if context.room < 0:
+                self._overflow()
+            out.append(text)
+
+        return write
+
+    def _overflow(self) -> NoReturn:
+        self.fail(Failure(f"the text has more than {MAX_TEXT:,} characters"), nodes.Bad([], 0, len(self.text)))
+
+    def _output(self, node: nodes.Expression) -> Execute:
+        value, fail = self.value(node), self.fail
+
+        def write(context: Context, out: list[str]) -> None:
+            result = value(context)
+            try:
+                text = result if type(result) is str else text_of(result)
+            except Failure as failure:
+                fail(failure, node)
+            context.room -= len(text)
+            if context.room < 0:
+                self._overflow()
+            out.append(text)
+
+        return write
+
+    def _if(self, node: nodes.If) -> Execute:
+        branches = [(self.value(test), self.body(body)) for test, body in node.branches]
+        otherwise = self.body(node.otherwise or [])
+
+        def choose(context: Context, out: list[str]) -> None:
+            for test, body in branches:
+                if test(context):
+                    body(context, out)
+                    return
+            otherwise(context, out)
+
+        return choose
+
+    def _bind(self, targets: list[str], unpacked: bool, node: nodes.Expression) -> Callable[[Context, Any], None]:
+        if not unpacked:
+            (name,) = targets
+
+            def bind_one(context: Context, value: Any) -> None:
+                context.local[name] = value
+
+            return bind_one
+        count, fail = len(targets), self.fail
+
+        def bind(context: Context, value: Any) -> None:
+            if type(value) is Entity:
+                value = value.value
+            if not isinstance(value, list) or len(value) != count:
+                what = f"a list of {len(value):,}" if isinstance(value, list) else _described(value)
+                fail(Failure(f"{count} names are to be filled from {what}"), node)
+            context.local.update(zip(targets, value, strict=True))
+
+        return bind
+
+    def _for(self, node: nodes.For) -> Execute:
+        iterable, fail = self.value(node.iterable), self.fail
+        condition = self.value(node.condition) if node.condition else None
+        bind = self._bind(node.targets, node.unpacked, node.iterable)
+        body, otherwise = self.body(node.body), self.body(node.otherwise or [])
+
+        def repeat(context: Context, out: list[str]) -> None:
+            outer = context.local
+            source = iterable(context)
+            try:
+                items = items_of(source)
+                context.spend(len(items))
+                if condition is not None:
+                    chosen = []
+                    for item in items:
+                        context.local = dict(outer)
+                        bind(context, item)
+                        if condition(context):
+                            chosen.append(item)
+                    items = chosen
+                context.depth += 1
+                loop = Loop(items, context.depth)
+                for index, item in enumerate(items):
+                    loop.index0 = index
+                    context.local = {**outer, "loop": loop}
+                    bind(context, item)
+                    body(context, out)
+            except Failure as failure:
+                fail(failure, node.iterable)
+            finally:
+                context.local = outer
+            context.depth -= 1
+            if not items:
+                otherwise(context, out)
+
+        return repeat
+
+    def _assign(self, node: nodes.Assign) -> Execute:
+        value, fail = self.raw(node.value), self.fail
+        if node.member is None:
+            bind = self._bind(node.targets, node.unpacked, node.value)
+            return lambda context, out: bind(context, value(context))
+        name, member = node.targets[0], node.member
+
+        def assign(context: Context, out: list[str]) -> None:
+            target = context.local.get(name)
+            try:
+                if not isinstance(target, Namespace):
+                    raise Failure(
+                        f"`{name}` is no namespace, so its fields cannot be set",
+                        f"begin with `{{% set {name} = namespace({member}=0) %}}`",
+                    )
+                new = value(context)
+                if isinstance(new, Namespace | Loop):
+                    raise Failure("this cannot be kept in a namespace")
+                target.fields[member] = new
+            except Failure as failure:
+                fail(failure, node.value)
+
+        return assign
+
+    def _capture(self, node: nodes.Capture) -> Execute:
+        body, name, placeholder = self.body(node.body), node.name, node.placeholder
+        filters = self.value(node.filters) if node.filters else None
+
+        def capture(context: Context, out: list[str]) -> None:
+            inner: list[str] = []
+            room = context.room
+            body(context, inner)
+            context.room = room
+            text = "".join(inner)
+            context.spend(len(text) // STEP_COST)
+            if filters is not None:
+                context.local[placeholder] = text
+                text = filters(context)
+            context.local[name] = text
+
+        return capture
+
+
+def _described(value: Any) -> str:
+    return value.message if isinstance(value, Undefined) else shown(value)

@@ -417,14 +417,14 @@ class Orchestrator:
 
     def _recompile(self, record: RunRecord) -> Plan:
         compilation = self._compile(record.source_text, directory=Path(record.directory), name=record.source_name)
-        try:
-            return _plan_of(compilation)
-        except CompilationError as error:
-            raise RunNotResumable(
-                f"run `{record.run_id}` cannot go on: its pipeline does not compile here: {error.message}",
-                run_id=record.run_id,
-                help="give the same tools and permissions as when it was started",
-            ) from error
+        if compilation.plan is not None:
+            return compilation.plan
+        first = next(diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error")
+        raise RunNotResumable(
+            f"run `{record.run_id}` cannot go on: its pipeline does not compile here: {first.message} [{first.code}]",
+            run_id=record.run_id,
+            help="give the same tools and permissions as when it was started",
+        )
 
 
 _open_orchestrators: weakref.WeakSet[Orchestrator] = weakref.WeakSet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +156,34 @@ class Execution:
     # --- on the event loop
 
     async def _run(self) -> None:
-        assignment, journal = self._assignment, self.journal
-        journal.record("run.started", data={"owner": str(self.lease.owner), "resumed": assignment.resumed})
+        self.journal.record("run.started", data={"owner": str(self.lease.owner), "resumed": self._assignment.resumed})
+        try:
+            ending, scope = await self._work()
+        except (StoreError, asyncio.CancelledError):
+            await self._halt()
+            raise
+        except Exception as mistake:
+            _log.exception("run %s ended by a mistake of the runtime", self.run_id)
+            await self._halt()
+            error = OrchestratorError(
+                f"internal error: {type(mistake).__name__}: {mistake}", help="please report it, with what was logged"
+            )
+            ending, scope = Ending("failed", error=error_data(error)), None
+        if self._lost is not None:
+            raise self._lost
+        await self._finish(ending, scope)
+
+    async def _work(self) -> tuple[Ending, RunScope | None]:
+        assignment = self._assignment
         now = datetime.fromtimestamp(assignment.now, UTC)
         try:
             scope = RunScope(assignment.plan, self.run_id, now, assignment.inputs.values)
         except StepError as error:
-            await self._finish(Ending("failed", error=error_data(error)))
-            return
+            return Ending("failed", error=error_data(error)), None
         scheduler = self._scheduler = Scheduler(
             assignment.plan,
             self.run_id,
-            journal,
+            self.journal,
             scope,
             permissions=assignment.permissions,
             max_parallel=assignment.max_parallel,
@@ -180,18 +198,17 @@ class Execution:
         for act in self._early:
             act(scheduler)
         try:
-            ending = await scheduler.run()
-        except BaseException:
-            with suppress(StoreError):
-                await scheduler.halt("the process that executed the run is stopping")
-                await journal.commit()
-            raise
+            return await scheduler.run(), scope
         finally:
             if timer is not None:
                 timer.cancel()
-        if self._lost is not None:
-            raise self._lost
-        await self._finish(ending, scope)
+
+    async def _halt(self) -> None:
+        """Stop what runs, and write down what can be written."""
+        with suppress(StoreError):
+            if self._scheduler is not None:
+                await self._scheduler.halt("the process that executed the run is stopping")
+            await self.journal.commit()
 
     def _time_out(self, seconds: float) -> None:
         error = StepTimeout(f"the run took longer than {seconds:g} s", seconds=seconds)

@@ -43,7 +43,7 @@ def _failed(result: Result, again: str) -> RunFailed:
     where = f"step `{step}` failed at attempt {attempt}: " if step else ""
     hint = f"{error['help']}; then" if error.get("help") else "when the cause is mended,"
     return RunFailed(
-        f"run `{result.run_id}` failed: {where}{error.get('message', '')} [{error.get('code', '')}]",
+        f"run `{result.run_id}` failed: {where}{error.get('message', '')} ({error.get('code', '')})",
         run_id=result.run_id,
         result=result,
         step=step,

@@ -39,13 +39,14 @@ def _default_type(value: Type, arguments: Any) -> Type:
 
 
 @_filter(
-    "default", "d", result=_default_type, undefined=True, example=("{{ {'a': 1}.b | default('none given') }}", "none given")
-)  # fmt: skip
+    *("default", "d"),
+    result=_default_type,
+    undefined=True,
+    absent=True,
+    example=("{{ {'a': 1}.b | default('none given') }}", "none given"),
+)
 def _default(value: Any, default_value: Any = "", boolean: Any = False) -> Any:
-    """The value; where there is none the default. With `true` as the second argument also for null and what is empty.
-
-    The field of a skipped step counts as missing only with `true`, since it is null.
-    """
+    """The value, or the default where there is none; with `true` also in the place of null and whatever is empty."""
     if type(value) is Undefined or (is_true(boolean) and not is_true(value)):
         return default_value
     return value

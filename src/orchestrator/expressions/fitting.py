@@ -151,9 +151,8 @@ def _check_union(value: Any, type_: Type, path: str, problems: list[str], most: 
 
 
 def _check_object(value: Mapping[str, Any], type_: Type, path: str, problems: list[str], most: int) -> None:
-    for name in sorted(type_.required):
-        if name not in value:
-            problems.append(f"{_subject(path)} has no field `{name}`, which is required")
+    missing = (name for name in sorted(type_.required) if name not in value)
+    problems.extend(f"{_subject(path)} has no field `{name}`, which is required" for name in missing)
     for name, item in value.items():
         wanted = type_.properties.get(name)
         if wanted is not None:

@@ -264,8 +264,11 @@ def _items(value: Any) -> list[list[Any]]:
 
 
 @_filter(
-    "dictsort", result=array_of(ANY), accepts=("object",), example=("{{ {'b': 1, 'a': 2} | dictsort }}", '[["a", 2], ["b", 1]]')
-)  # fmt: skip
+    "dictsort",
+    result=array_of(ANY),
+    accepts=("object",),
+    example=("{{ {'b': 1, 'a': 2} | dictsort }}", '[["a", 2], ["b", 1]]'),
+)
 def _dictsort(value: Any, case_sensitive: Any = False, by: Any = "key", reverse: Any = False) -> list[list[Any]]:
     """The fields of an object as pairs, in the order of their names or (`by='value'`) of their values."""
     if by not in ("key", "value"):

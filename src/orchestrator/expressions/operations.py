@@ -124,9 +124,9 @@ def remainder(left: Any, right: Any) -> Any:
 
 def power(left: Any, right: Any) -> Any:
     """`left ** right`."""
-    if isinstance(left, int) and isinstance(right, int) and abs(left) > 1:
-        if left.bit_length() * abs(right) > MAX_INTEGER_BITS + left.bit_length():
-            raise Failure("the result is too large an integer")
+    whole = isinstance(left, int) and isinstance(right, int) and abs(left) > 1
+    if whole and left.bit_length() * abs(right) > MAX_INTEGER_BITS + left.bit_length():
+        raise Failure("the result is too large an integer")
     return _numbers("**", left, right, operator.pow)
 
 

@@ -235,7 +235,6 @@ class Parser:
         if kind == "{":
             return self._object()
         self.unexpected("a value")
-        return None
 
     def _string(self) -> Expression:
         parts: list[str] = []

@@ -9,23 +9,32 @@ from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.operations import COMPARISONS, contains, defined, equal
 from orchestrator.expressions.scope import Failure, Undefined
 from orchestrator.expressions.table import Enter, Entry, entry
-from orchestrator.expressions.types import BOOLEAN
+from orchestrator.expressions.types import BOOLEAN, Kind
 
 TESTS: dict[str, Entry] = {}
+_NUMBERS: tuple[Kind, ...] = ("integer", "number", "boolean")
 
 
-def _test(name: str, *aliases: str, example: tuple[str, str], undefined: bool = False, number: bool = False) -> Enter:
-    accepts = ("integer", "number", "boolean") if number else ()
-    return entry(TESTS, name, *aliases, result=BOOLEAN, example=example, undefined=undefined, accepts=accepts)  # type: ignore[arg-type] # the words are kinds
+def _test(
+    name: str,
+    *aliases: str,
+    example: tuple[str, str],
+    undefined: bool = False,
+    absent: bool = False,
+    accepts: tuple[Kind, ...] = (),
+) -> Enter:
+    return entry(
+        TESTS, name, *aliases, result=BOOLEAN, example=example, undefined=undefined, absent=absent, accepts=accepts
+    )
 
 
-@_test("defined", example=("{{ {'a': 1}.b is defined }}", "false"), undefined=True)
+@_test("defined", example=("{{ {'a': 1}.b is defined }}", "false"), undefined=True, absent=True)
 def _defined(value: Any) -> bool:
-    """There is such a value (it may be null)."""
+    """There is such a value (it may be null). A step that was skipped has none."""
     return type(value) is not Undefined
 
 
-@_test("undefined", example=("{{ {'a': 1}.b is undefined }}", "true"), undefined=True)
+@_test("undefined", example=("{{ {'a': 1}.b is undefined }}", "true"), undefined=True, absent=True)
 def _undefined(value: Any) -> bool:
     """There is no such value."""
     return type(value) is Undefined
@@ -109,19 +118,19 @@ def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, list | str | Mapping) and not value)
 
 
-@_test("odd", example=("{{ 3 is odd }}", "true"), number=True)
+@_test("odd", example=("{{ 3 is odd }}", "true"), accepts=_NUMBERS)
 def _odd(value: Any) -> bool:
     """The number is odd."""
     return bool(_as_number(value) % 2 == 1)
 
 
-@_test("even", example=("{{ 3 is even }}", "false"), number=True)
+@_test("even", example=("{{ 3 is even }}", "false"), accepts=_NUMBERS)
 def _even(value: Any) -> bool:
     """The number is even."""
     return bool(_as_number(value) % 2 == 0)
 
 
-@_test("divisibleby", example=("{{ 9 is divisibleby 3 }}", "true"), number=True)
+@_test("divisibleby", example=("{{ 9 is divisibleby 3 }}", "true"), accepts=_NUMBERS)
 def _divisible_by(value: Any, num: Any) -> bool:
     """The number can be divided without a rest."""
     if _as_number(num) == 0:

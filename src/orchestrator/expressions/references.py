@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from orchestrator.expressions import nodes
 from orchestrator.expressions.nodes import Expression, Statement, children
 from orchestrator.expressions.problem import Reference
@@ -63,10 +65,11 @@ def path_of(node: Expression) -> tuple[nodes.Name, tuple[str | int, ...]] | None
             node = node.target
         elif isinstance(node, nodes.Item):
             index = node.index
+            value: Any = None
             if isinstance(index, nodes.Unary) and index.operator == "-" and isinstance(index.operand, nodes.Literal):
                 value = -index.operand.value if type(index.operand.value) is int else None
-            else:
-                value = index.value if isinstance(index, nodes.Literal) else None
+            elif isinstance(index, nodes.Literal):
+                value = index.value
             if type(value) is not str and type(value) is not int:
                 return None
             parts.append(value)

@@ -30,7 +30,8 @@ class Entry:
 
     `function` takes the value (but for functions) and then the arguments. `accepts` are the kinds of values that it
     can work on; none means all. `undefined`: the value may be undefined. `check` looks at the constant arguments
-    before anything runs and says what is wrong with them. `example` is a template and the text that it gives.
+    before anything runs and says what is wrong with them. `absent`: the null of a step that gave no result counts as
+    undefined. `example` is a template and the text that it gives.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Entry:
     variadic: bool = False
     open_keywords: bool = False
     undefined: bool = False
+    absent: bool = False
     check: Callable[[Mapping[str, Any]], str | None] | None = None
     alias_of: str = ""
 
@@ -91,6 +93,7 @@ def entry(
     example: tuple[str, str],
     accepts: tuple[Kind, ...] = (),
     undefined: bool = False,
+    absent: bool = False,
     check: Callable[[Mapping[str, Any]], str | None] | None = None,
     skip: int = 1,
 ) -> Enter:
@@ -120,6 +123,7 @@ def entry(
                 variadic=bool(code.co_flags & _VARIADIC),
                 open_keywords=bool(code.co_flags & _KEYWORDS),
                 undefined=undefined,
+                absent=absent,
                 check=check,
                 alias_of=name if position else "",
             )

@@ -42,6 +42,12 @@ class Template:
     text: str
     problems: tuple[Problem, ...]
     is_constant: bool
+    _body: list[nodes.Statement]
+    _expression: nodes.Expression | None
+    _condition: bool
+    _hyphenated: frozenset[str]
+    _references: tuple[Reference, ...] | None
+    _evaluate: Callable[[Scope], Any] | None
 
     def __init__(
         self,

@@ -77,6 +77,22 @@ MISTAKES = {
     "after comment": ("a: x # c\n  y\nb: 1\n", "ORC101", 2, 3, "belongs to nothing", {"a": "x", "b": 1}),
     "behind quote": ('a: "x" y\nb: 1\n', "ORC101", 1, 8, "behind", {"a": "x", "b": 1}),
     "escape": ('a: "C:\\dir"\nb: 1\n', "ORC101", 1, 7, "means nothing", {"a": "C:\\dir", "b": 1}),
+    "text not indented": (
+        "a: |\n  one\n two | x\n {% if x %}\nb: 1\n",
+        "ORC101",
+        3,
+        2,
+        "less than the text",
+        {"a": "one\ntwo | x\n{% if x %}\n", "b": 1},
+    ),
+    "template not indented": (
+        "a: |\n  one\n{{ x }} two\n  {{ y }}\nb: 1\n",
+        "ORC101",
+        3,
+        1,
+        "less than the text",
+        {"a": "one\n{{ x }} two\n{{ y }}\n", "b": 1},
+    ),
     "block header": ("a: > x\nb: 1\n", "ORC101", 1, 4, "several lines", {"a": "> x", "b": 1}),
     "block header and text": ("a: | x\n  y\nb: 1\n", "ORC101", 1, 4, "several lines", {"a": "y\n", "b": 1}),
     "list on the key's line": ("a: - b\nc: 1\n", "ORC101", 1, 4, "list", {"a": ["b"], "c": 1}),
@@ -105,7 +121,12 @@ def test_a_mistake_is_told_once_with_its_place_and_the_rest_is_read(name: str) -
 def test_a_fix_mends_its_mistake(name: str) -> None:
     text = MISTAKES[name][0]
     first = reading_of(text).diagnostics[0]
-    if first.fix is not None and name not in ("tab first", "tab before item", "item"):  # those take several lines
+    if first.fix is not None and name not in (
+        "text not indented",
+        "tab first",
+        "tab before item",
+        "item",
+    ):  # those take several lines
         assert not reading_of(apply_fix(text, first)).diagnostics
 
 

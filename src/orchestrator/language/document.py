@@ -70,7 +70,8 @@ def read_text(text: str, *, name: str = "<text>", default_id: str | None = None)
         node = spec.node
         spec = spec.model_copy(update={"id": default_id})
         spec.at(node)
-    diagnostics = tuple(sort([*reading.diagnostics, *sections.diagnostics]))
+    structural = [d for d in sections.diagnostics if d.code != "ORC201" or d.span.start.line not in reading.moved]
+    diagnostics = tuple(sort([*reading.diagnostics, *structural]))
     return Document(source, reading.root, spec, diagnostics, reading.partial)
 
 

@@ -82,6 +82,47 @@ def indentation_mistake(
         related=(("this block began here", *opened),) if opened and opened[0] < start else (),
         fix=Edit(start, start + indent, " " * target) if target != indent else None,
         edits=edits,
+        weak=True,
+    )
+
+
+def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) -> Mistake | None:
+    """Explain a line that was meant for the text of `|` or `>` above it, and is indented too little for that.
+
+    `last` is the last scalar before: its offsets and its style. Returns None if the line is another thing.
+    """
+    start = line_start(text, offset)
+    if last is None or last[2] not in ("|", ">") or text[last[1] : start].strip() or last[1] > start:
+        return None
+    own = indentation(text, start)
+    first = next_line(text, last[0])
+    while first < last[1] and not text[first : line_end(text, first)].strip():
+        first = next_line(text, first)
+    wanted = indentation(text, first)
+    if first >= last[1] or own >= wanted or LOOKS_LIKE_KEY.match(text, start, line_end(text, start)):
+        return None
+    edits: list[Edit] = []
+    place = start
+    while place < len(text) and len(edits) < MAX_EDITS:
+        end = line_end(text, place)
+        indent = indentation(text, place)
+        if place + indent < end:
+            if indent >= wanted or LOOKS_LIKE_KEY.match(text, place, end):
+                break
+            edits.append(Edit(place, place, " " * (wanted - indent)))
+        place = next_line(text, place)
+    others = len(edits) - 1
+    return Mistake(
+        "ORC101",
+        f"this line is indented less than the text above, which `{last[2]}` began, so it is no part of it",
+        start + own,
+        line_end(text, start),
+        label="the text has ended before this line",
+        help=f"indent it by {wanted} spaces, like the rest of the text"
+        + (f" (and {others} more below)" if others else ""),
+        related=(("the text began here", last[0], last[0] + 1),),
+        fix=Edit(start, start + own, " " * wanted),
+        edits=tuple(edits),
     )
 
 

@@ -21,6 +21,7 @@ class Mistake:
     `edits` repair a copy of the text, so that what follows can be read. `silent` mistakes are repaired and not
     reported. `lossy` repairs drop something, so that what is missing afterwards is not the user's mistake.
     `vague` mistakes have no known cause; after a lossy repair they are taken for its consequence.
+    `weak` mistakes on a line that has been repaired before are taken for a consequence of the repair.
     """
 
     code: str
@@ -36,6 +37,7 @@ class Mistake:
     silent: bool = False
     lossy: bool = False
     vague: bool = False
+    weak: bool = False
 
 
 class ReadingStopped(Exception):

@@ -27,11 +27,13 @@ class Reading:
     """What came of a text: its root if it is a mapping, and all mistakes.
 
     `partial` says that something was lost to a syntax error, so that what is missing may not be the user's mistake.
+    `moved` are the lines that were moved by guess; what is wrong with them afterwards may be the guess.
     """
 
     root: Mapping | None
     diagnostics: list[Diagnostic] = field(default_factory=list)
     partial: bool = False
+    moved: frozenset[int] = frozenset()
 
 
 def read_tree(source: Source) -> Reading:
@@ -49,6 +51,8 @@ def read_tree(source: Source) -> Reading:
     text = readable
     edits: list[Edit] = []
     read = 0
+    repaired: set[int] = set()
+    moved: set[int] = set()
     partial = bool(diagnostics)
     for number in range(_MAX_PASSES):
         layout = Layout(text, tuple(edits))
@@ -63,16 +67,22 @@ def read_tree(source: Source) -> Reading:
             error = explain(layout.text, found, tree)
         mistakes = explain_templates(layout.text, tree) or ([error] if error else [])
         for mistake in mistakes:
-            if not mistake.silent and not (mistake.vague and partial):
-                diagnostics.append(to_diagnostic(mistake, source, layout))
-            partial = partial or mistake.lossy
+            diagnostic = to_diagnostic(mistake, source, layout)
+            line = diagnostic.span.start.line
+            is_echo = (mistake.weak and line in repaired) or (mistake.vague and partial)
+            if not mistake.silent and not is_echo:
+                diagnostics.append(diagnostic)
+            partial = partial or mistake.lossy or is_echo
+            repaired.add(line)
+            if mistake.weak:
+                moved |= {layout.position(edit.start).line for edit in mistake.edits}
         if not mistakes:
             diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
-            return _finished(source, tree.root, diagnostics, partial=partial)
+            return _finished(source, tree.root, diagnostics, partial=partial, moved=moved)
         if stopped and mistakes == [error]:
             diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
             if tree.root is not None:  # a second document; the first is whole
-                return _finished(source, tree.root, diagnostics, partial=partial)
+                return _finished(source, tree.root, diagnostics, partial=partial, moved=moved)
             return Reading(None, diagnostics, partial=True)
         read += len(text)
         repairs = _in_original(layout, edits, mistakes)
@@ -118,9 +128,11 @@ def _merged(first: Edit, second: Edit, *, new: bool, old_is_new: bool) -> Edit |
     return None
 
 
-def _finished(source: Source, root: Node | None, diagnostics: list[Diagnostic], *, partial: bool) -> Reading:
+def _finished(
+    source: Source, root: Node | None, diagnostics: list[Diagnostic], *, partial: bool, moved: set[int]
+) -> Reading:
     if isinstance(root, Mapping):
-        return Reading(root, diagnostics, partial)
+        return Reading(root, diagnostics, partial, frozenset(moved))
     if partial and (root is None or (isinstance(root, Scalar) and not root.text)):
         return Reading(None, diagnostics, partial=True)
     if root is None or (isinstance(root, Scalar) and not root.text and not root.style):

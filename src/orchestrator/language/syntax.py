@@ -15,6 +15,7 @@ from orchestrator.language.indenting import (
     lines_above,
     shift_block,
     tab_mistake,
+    under_indented,
 )
 from orchestrator.language.layout import Edit
 from orchestrator.language.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake
@@ -44,9 +45,9 @@ def explain_templates(text: str, tree: Tree) -> list[Mistake]:
     """Return a mistake for each unquoted template that YAML took for a mapping."""
     mistakes: list[Mistake] = []
     done = -1
-    for start, in_brackets in tree.templates:
+    for start, in_brackets, last in tree.templates:
         if start >= done and len(mistakes) < MAX_MISTAKES:
-            mistake = _template(text, start, in_brackets=in_brackets)
+            mistake = under_indented(text, start, last) or _template(text, start, in_brackets=in_brackets)
             done = mistake.end
             mistakes.append(mistake)
     return mistakes
@@ -64,6 +65,9 @@ def explain(text: str, error: Any, tree: Tree) -> Mistake:
     before = text[start:at]
     if (not before.strip(" ") and text[at : at + 1] == "\t") or "tab character" in problem:
         return tab_mistake(text, at)
+    mistake = under_indented(text, context if context is not None and "':'" in problem else at, tree.last)
+    if mistake is not None:
+        return mistake
     if text[at - 1 : at + 1] == "{%":
         return _template(text, at - 1, in_brackets=False)
     if text[at : at + 2] == "{%":
@@ -122,7 +126,7 @@ def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tre
     if "mapping values are not allowed" in problem:
         return _colon(text, at)
     if "cannot start any token" in problem or ("alphabetic or numeric character" in problem and context is not None):
-        return _first_character(text, at if "token" in problem else context or 0)
+        return _first_character(text, at if "token" in problem else context or 0, in_brackets=tree.in_brackets)
     if "could not find expected ':'" in problem:
         return _no_colon(text, at if context is None else context)
     if "sequence entries are not allowed" in problem or "sequence entry" in problem:
@@ -220,6 +224,7 @@ def _belongs_nowhere(text: str, start: int) -> Mistake:
         help="write a text of several lines below `|`, or in quotes",
         edits=blank_block(text, start),
         lossy=True,
+        weak=True,
     )
 
 
@@ -237,13 +242,14 @@ def _no_space(match: re.Match[str]) -> Mistake:
     )
 
 
-def _first_character(text: str, at: int) -> Mistake | None:
+def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Mistake | None:
     """Characters that YAML reserves at the beginning of a value."""
     character = text[at : at + 1]
     if not character or character in "\n\r":
         return None
     shown = f"`{character}`" if character != "`" else "a backtick"
-    end = value_end(text, at)
+    stop = re.compile(r"[,\]}]").search(text, at, line_end(text, at)) if in_brackets else None
+    end = value_end(text, at, stop.start() if stop else None)
     value = text[at:end]
     return Mistake(
         "ORC101",
@@ -301,6 +307,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
         help="write `key: value`, or remove the line",
         edits=blank_block(text, start),
         lossy=True,
+        weak=True,
     )
 
 
@@ -480,4 +487,5 @@ def _unknown(text: str, at: int) -> Mistake:
         edits=blank_block(text, start),
         lossy=True,
         vague=True,
+        weak=True,
     )

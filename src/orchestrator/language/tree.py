@@ -35,10 +35,12 @@ class Tree:
 
     root: Node | None = None
     mistakes: list[Mistake] = field(default_factory=list)
-    templates: list[tuple[int, bool]] = field(default_factory=list)
-    """Offsets at which an unquoted template was taken for a mapping, and whether that was inside brackets."""
+    templates: list[tuple[int, bool, tuple[int, int, str] | None]] = field(default_factory=list)
+    """Where an unquoted template was taken for a mapping, whether inside brackets, and what was `last` then."""
     last: tuple[int, int, str] | None = None
     """Offsets of the last scalar or closing bracket, and its style (`]` for a bracket)."""
+    in_brackets: bool = False
+    """Whether reading broke off between brackets."""
     columns: list[tuple[int, bool]] = field(default_factory=list)
     """Columns of the blocks that were open where reading broke off, and whether each is a list."""
 
@@ -128,6 +130,7 @@ class _Builder:
                 elif kind is DocumentStartEvent:
                     self.document(event)
         except yaml.YAMLError:
+            self.tree.in_brackets = self.frame is not None and self.frame.flow
             frames = [*([self.frame] if self.frame else []), *self.stack, *self.closed]
             self.tree.columns = [(frame.column, frame.table is None) for frame in frames if not frame.flow]
             raise
@@ -154,7 +157,7 @@ class _Builder:
         if event.tag is not None or event.anchor is not None:
             start = self.properties(event, start)
         if is_mapping and flow and self.text[start : start + 2] in ("{{", "{#"):
-            self.tree.templates.append((start, self.frame is not None and self.frame.flow))
+            self.tree.templates.append((start, self.frame is not None and self.frame.flow, self.tree.last))
         if self.frame is not None:
             self.stack.append(self.frame)
         if len(self.stack) >= MAX_DEPTH:

@@ -31,7 +31,7 @@ async def census(
     counts: Counter[str] = Counter()
     lines = text.splitlines()
     for number, line in enumerate(lines, start=1):
-        words = (word.strip(".,;:!?()\"'").casefold() for word in line.split())
+        words = (word.strip(".,;:!?-()\"'").casefold() for word in line.split())
         counts.update(word for word in words if word and word not in ignored)
         context.progress(number / len(lines), f"line {number} of {len(lines)}")
         await asyncio.sleep(0)  # lets other steps go on

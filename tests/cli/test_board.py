@@ -65,7 +65,7 @@ def test_a_line_tells_cause_and_what_follows() -> None:
     (failed,) = events(("step.failed", "a", 3, {"error": {"message": "no\nmore"}, "handled": "continue"}))
     board = Board.of(["a"])
     board.apply(failed)
-    assert line_for(failed, board.rows["a"]) == ("✗ a failed after 3 attempts: no (the run goes on)", "red")
+    assert line_for(failed, board.rows["a"]) == ("✗ a failed after 3 attempts: no (the run goes on)", "yellow")
 
 
 def test_control_characters_are_replaced_and_columns_align_by_display_width() -> None:

@@ -158,6 +158,8 @@ def line_for(event: Event, row: Row | None) -> tuple[str, str] | None:
         took = seconds(row.elapsed(event.at)) if kind in ("succeeded", "failed") else ""
         attempts = f" after {event.attempt} attempts" if event.attempt > 1 else ""
         detail = ended_text(event)
+        if kind == "failed" and event.data.get("handled") != "fail":
+            style = "yellow"
         text = f"{mark} {event.path} {kind}" + (f" in {took}" if took else "") + attempts
         return printable(text + (f": {detail}" if detail else "")), style
     if kind == "waiting":

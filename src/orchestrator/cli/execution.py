@@ -110,7 +110,8 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
     run_id, took = status.run_id, seconds(status.elapsed)
     resume = command_for("resume", run_id, showing.store)
     if status.state == "succeeded":
-        continued = f", {len(status.failures)} steps failed and were gone on after" if status.failures else ""
+        count = len(status.failures)
+        continued = f"; it went on after {'a failure' if count == 1 else f'{count} failures'}" if count else ""
         say(f"run {run_id} succeeded in {took}{continued}", "green")
         return
     if status.state == "failed":

@@ -86,7 +86,7 @@ def tool_object(tool: "Tool") -> dict[str, Any]:
 
 def action_object(action: "Action") -> dict[str, Any]:
     """Return an action as JSON data, its types as JSON Schema."""
-    from orchestrator.expressions.types import to_json_schema
+    from orchestrator.expressions import to_json_schema
 
     parameters = {
         p.name: {
@@ -112,7 +112,7 @@ def describe(tool: "Tool", action: "Action") -> str:
     from json import dumps
 
     from orchestrator.cli.output import table
-    from orchestrator.expressions.types import describe as describe_type
+    from orchestrator.expressions import describe as describe_type
 
     title = tool.name if action.name == tool.name else f"{tool.name}.{action.name}"
     lines = [title, *(f"  {line}".rstrip() for line in action.description.strip().split("\n"))]

@@ -154,7 +154,7 @@ def describe_event(event: "Event") -> str:
 
 
 _SHOWN: dict[str, tuple[str, ...]] = {
-    "run.created": ("pipeline", "source", "inputs", "steps"),
+    "run.created": ("pipeline", "inputs", "steps"),
     "run.started": ("owner", "resumed"),
     "run.paused": ("by",),
     "run.resumed": ("by",),

@@ -32,6 +32,7 @@ MISTAKES = {
     "tab": ("a:\n  b: 1\n\tc: 2\n", "ORC102", 3, 1, "tab", {"a": {"b": 1, "c": 2}}),
     "tab first": ("a:\n\tb: 1\n\tc: 2\n", "ORC102", 2, 1, "tab", {"a": {"b": 1, "c": 2}}),
     "tab in list": ("s:\n  - id: a\n\ttool: b\n", "ORC102", 3, 1, "tab", {"s": [{"id": "a", "tool": "b"}]}),
+    "tab and spaces": ("a:\n  b:\n\t  c: 1\n", "ORC102", 3, 1, "tab", {"a": {"b": {"c": 1}}}),
     "tab before item": ("s:\n\t- id: a\n\t  b: c\n", "ORC102", 2, 1, "tab", {"s": [{"id": "a", "b": "c"}]}),
     "template": ("a: {{ x }}\n", "ORC103", 1, 4, "quoted", {"a": "{{ x }}"}),
     "template and text": ("a: {{ x }} and\n", "ORC103", 1, 4, "quoted", {"a": "{{ x }} and"}),

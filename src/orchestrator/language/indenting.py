@@ -213,8 +213,10 @@ def _spaces_for(indent: str, columns: list[tuple[int, bool | None]], content: st
         return columns[0][0] + 2
     is_item = content.startswith(("- ", "-\n")) or content == "-"
     fitting = [column for column, kind in columns if kind in (None, is_item)] or [columns[0][0]]
-    for width in _TAB_WIDTHS:
-        spaces = len(indent.replace("\t", " " * width))
+    possible = [len(indent.replace("\t", " " * width)) for width in _TAB_WIDTHS]
+    if columns[0][0] in possible and columns[0][1] is None:  # the line above opened a block, which is seldom empty
+        return columns[0][0]
+    for spaces in possible:
         if spaces in fitting:
             return spaces
     spaces = len(indent.replace("\t", "  "))

@@ -6,17 +6,17 @@ process, which has imported everything and started no thread: a worker costs mil
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
 
 import orchestrator as orc
-import orchestrator.journal.store
-import orchestrator.journal.writer
-from orchestrator.compiler import compile_pipeline  # noqa: F401 - imported before the first fork
+from orchestrator.journal import Store
 
 
 def note(context: orc.ToolContext) -> None:
@@ -59,8 +59,17 @@ def work(request: dict[str, Any], report: int) -> None:
             os.write(report, json.dumps({"error": error.code}).encode() + b"\n")
 
 
+def warm_up() -> None:
+    """Have everything imported before the first fork."""
+    with tempfile.TemporaryDirectory() as directory, orc.Orchestrator(directory=directory, tools=TOOLS) as client:
+        client.compile({"steps": [{"id": "a", "tool": "add", "parameters": {"numbers": [1]}}]})
+        Store.open(f"sqlite:///{directory}/runs.db").close()
+    gc.freeze()
+
+
 def main() -> None:
     """Serve requests: fork a worker for each, wait for one to end."""
+    warm_up()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:

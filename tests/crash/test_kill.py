@@ -16,7 +16,7 @@ from orchestrator.journal import Store
 if TYPE_CHECKING:
     from tests.crash.conftest import Forge, Worker
 
-LAYERS, WIDTH, KILLS = 20, 10, 50
+LAYERS, WIDTH, KILLS = 100, 2, 50
 
 
 def write_pipeline(directory: Path) -> None:
@@ -24,7 +24,7 @@ def write_pipeline(directory: Path) -> None:
     lines = ["steps:"]
     for layer in range(LAYERS):
         for n in range(WIDTH):
-            reads = [f"{{{{ s{layer - 1}_{(n + k) % WIDTH} }}}}" for k in (0, 3)] if layer else [str(n)]
+            reads = [f"{{{{ s{layer - 1}_{(n + k) % WIDTH} }}}}" for k in (0, 1)] if layer else [str(n)]
             numbers = ", ".join(f'"{read}"' if "{" in read else read for read in reads)
             lines += [f"  - id: s{layer}_{n}", "    tool: add", f"    parameters: {{numbers: [{numbers}]}}"]
     lines += ["outputs:", *[f'  o{n}: "{{{{ s{LAYERS - 1}_{n} }}}}"' for n in range(WIDTH)]]
@@ -82,7 +82,7 @@ def test_a_killed_run_loses_and_repeats_nothing(forge: Forge, tmp_path: Path) ->
             if first == {"error": "ORC804"}:  # it was killed between its success and its last word
                 break
             run_id = run_id or first["run"]
-            if kills == KILLS or says_more_within(worker, chance.uniform(0, 0.06)):
+            if kills == KILLS or says_more_within(worker, chance.uniform(0, 0.03)):
                 break
             worker.kill()
             kills += 1

@@ -63,8 +63,9 @@ class CompilationError(OrchestratorError):
     def __init__(self, message: str, *, diagnostics: Sequence[Diagnostic] = (), help: str | None = None) -> None:
         super().__init__(message, help=help)
         self.diagnostics = tuple(diagnostics)
-        if self.diagnostics:
-            self.code = self.diagnostics[0].code
+        errors = [diagnostic for diagnostic in self.diagnostics if diagnostic.severity == "error"]
+        if errors:
+            self.code = errors[0].code
 
     def __str__(self) -> str:
         if not self.diagnostics:

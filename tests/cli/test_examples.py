@@ -75,7 +75,7 @@ def test_census_retries_reports_progress_and_is_resumed_after_failing(client: or
     pipeline = client.compile("examples/census.yaml")
     result = pipeline.run()
     assert result.outputs["attempts"] == 2
-    assert result.outputs["about"] == "nation, dedicated, great"
+    assert result.outputs["about"] == "nation, dedicated, dead"
     assert any(event.type == "step.progress" and event.data["message"] for event in result.log)
     with pytest.raises(orc.RunFailed) as failure:
         pipeline.run(fails=3)

@@ -49,7 +49,7 @@ def test_a_condition_is_seen() -> None:
 
 
 @given(st.text(min_size=1, max_size=40), st.text(max_size=40))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_no_text_breaks_out_of_the_picture(name: str, condition: str) -> None:
     drawn = plan(step("a", name=name, description=condition), step("b", "a", condition=condition or "x"), name=name)
     root = ElementTree.fromstring(to_svg(drawn))
@@ -67,7 +67,7 @@ def graphs(draw: st.DrawFn) -> tuple[dict[str, float], list[tuple[str, str]]]:
 
 
 @given(graphs())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_edges_point_down_and_boxes_never_overlap(graph: tuple[dict[str, float], list[tuple[str, str]]]) -> None:
     widths, pairs = graph
     layout = lay_out(widths, pairs)

@@ -44,7 +44,7 @@ def test_every_command_does_what_is_said(directory: Path) -> None:
     for words in commands:
         done = command(words, directory)
         assert done.returncode == 0, (words, done.stderr)
-        assert done.stdout
+        assert done.stdout or words[0] == "check"
     shown = re.search(r"\$ orchestrator run greeting\.yaml -i who=Ada\n(.*?)```", README, re.DOTALL)
     assert shown
     assert command(["run", "greeting.yaml", "-i", "who=Ada"], directory).stdout == shown[1]
@@ -59,7 +59,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 def test_the_mistake_is_shown_as_it_is_said(directory: Path) -> None:
     assert PIPELINE
-    (directory / "greeting.yaml").write_text(PIPELINE[1].replace("{{ who }}", "{{ whom }}"))
+    (directory / "greeting.yaml").write_text(PIPELINE[1].replace("{{ words |", "{{ wrods |"))
     done = command(["run", "greeting.yaml"], directory)
     shown = re.search(r"<!-- mistake -->\n```text\n(.*?)```", README, re.DOTALL)
     assert shown

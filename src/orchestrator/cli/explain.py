@@ -19,13 +19,13 @@ def explain(
     from orchestrator.cli.output import USAGE, emit, emit_json, say
     from orchestrator.diagnostics import CODES
 
-    wanted = code.strip().upper()
-    wanted = f"ORC{wanted}" if wanted.isdigit() else wanted
+    wanted = f"ORC{code.strip().upper().removeprefix('ORC')}"
     entry = CODES.get(wanted)
     if entry is None:
         from difflib import get_close_matches
 
-        near = get_close_matches(wanted, CODES, n=3) or sorted(CODES)[:3]
+        read_as_digits = f"ORC{wanted.removeprefix('ORC').translate(str.maketrans('OIL', '011'))}"
+        near = get_close_matches(read_as_digits, CODES, n=3) or sorted(CODES)[:3]
         say(f"error: there is no code {wanted}")
         say("  help: did you mean " + ", ".join(f"{c} ({CODES[c].title})" for c in near) + "?")
         raise typer.Exit(USAGE)

@@ -125,7 +125,7 @@ def to_svg(plan: Plan) -> str:
     steps = {step.id: step for step in plan.steps}
     drawn = edges(plan)
     layout = lay_out({step.id: _width(step) for step in plan.steps}, [(edge.source, edge.target) for edge in drawn])
-    title = escape(plan.name or plan.id)
+    title = escape(_printable(plan.name or plan.id))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" '
         f'width="{layout.width:.0f}" height="{layout.height:.0f}" role="img" aria-label="{title}">',

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orchestrator as orc
 from tests.runtime.support import Bench, ended, pipeline, states, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KINDS = ("value", "skip", "when", "continue", "fallback", "jump", "leap", "fail")
 
@@ -79,23 +82,25 @@ def oracle(graph: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, str],
     return found, texts, None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.fixture(scope="module")
+def one_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[orc.Orchestrator]:
+    with orc.Orchestrator(directory=tmp_path_factory.mktemp("oracle"), tools=Bench().tools()) as client:
+        yield client
+
+
+@settings(max_examples=100, deadline=None)
 @given(graph=graphs(), places=st.integers(1, 5))
-def test_a_run_ends_as_the_oracle_says(graph: list[dict[str, Any]], places: int) -> None:
+def test_a_run_ends_as_the_oracle_says(one_client: orc.Orchestrator, graph: list[dict[str, Any]], places: int) -> None:
     expected, texts, failed = oracle(graph)
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        orc.Orchestrator(directory=directory, tools=Bench().tools()) as client,
-    ):
-        result = ended(client.compile(source(graph)).with_options(max_parallel=places))
-        if failed is None:
-            assert states(result) == expected
-            assert result.outputs["all"] == "= " + " ".join(texts.values())
-        else:
-            # Steps that do not depend on the failed one may have run before it; what did end, ended as predicted.
-            assert result.state == "failed"
-            assert result.error is not None
-            assert expected.get(result.error["step"], "failed") == "failed"
-            for path, state in states(result).items():
-                if path in expected and state in ("succeeded", "skipped", "failed"):
-                    assert state == expected[path]
+    result = ended(one_client.compile(source(graph)).with_options(max_parallel=places))
+    if failed is None:
+        assert states(result) == expected
+        assert result.outputs["all"] == "= " + " ".join(texts.values())
+        return
+    # Steps that do not depend on the failed one may have run before it; what did end, ended as predicted.
+    assert result.state == "failed"
+    assert result.error is not None
+    assert expected.get(result.error["step"], "failed") == "failed"
+    for path, state in states(result).items():
+        if path in expected and state in ("succeeded", "skipped", "failed"):
+            assert state == expected[path]

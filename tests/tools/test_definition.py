@@ -1,3 +1,4 @@
+import doctest
 import enum
 from dataclasses import dataclass
 from datetime import date
@@ -251,6 +252,11 @@ def test_the_primary_field_must_exist() -> None:
 
     with pytest.raises(ConfigurationError, match="no field `nope`"):
         to_tool(page)
+
+
+def test_the_example_in_the_documentation_works() -> None:
+    found = doctest.DocTestFinder().find(tool, "tool", globs={"tool": tool})
+    assert [tuple(doctest.DocTestRunner().run(example)) for example in found] == [(0, 2)]
 
 
 def test_a_tool_is_a_tool() -> None:

@@ -209,8 +209,8 @@ async def _searched(search: Callable[[dict[str, Any]], Any], values: dict[str, A
     """Run a search.
 
     A pattern can take time beyond all bounds on a text, and a search cannot be interrupted. One with at most one
-    repetition takes at most the square of the text's length, so a short text is searched here; anything else runs in
-    a process of its own, which can be ended (25 ms more).
+    repetition or alternative takes at most the square of the text's length, so a short text is searched here;
+    anything else runs in a process of its own, which can be ended (25 ms more).
     """
     pattern = values["pattern"]
     try:
@@ -223,7 +223,8 @@ async def _searched(search: Callable[[dict[str, Any]], Any], values: dict[str, A
     except (re.error, IndexError) as error:
         message = f"the replacement `{values['replacement']}` is wrong: {error}"
         raise StepError(message, code="ORC710", retryable=False) from error
-    if sum(pattern.count(sign) for sign in "*+{") <= 1 and len(values["text"]) <= _LONGEST_HERE:
+    choices = sum(pattern.count(sign) for sign in "*+{?|") - pattern.count("(?")
+    if choices <= 1 and len(values["text"]) <= _LONGEST_HERE:
         return search(values)
     code = f"{_source()}\nresult = {search.__name__}(inputs)\n"
     return (await run_python(code, values, directory=context.directory, timeout=_SECONDS)).result

@@ -59,6 +59,19 @@ def test_added_tools_take_the_place_of_those_with_their_name() -> None:
     assert list(found.actions) == ["log"]
 
 
+def test_registries_are_joined_and_the_later_wins() -> None:
+    @tool(name="log")
+    def own_log() -> None: ...
+
+    own = Registry([to_tool(own_log)])
+    first, second = builtin_registry() | own, own | builtin_registry()
+    assert first.names() == second.names() == builtin_registry().names()
+    assert first.get("log") is own.get("log")
+    found = second.get("log")
+    assert found is not None
+    assert list(found.actions) == ["write"]
+
+
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="two tools of the name `greet`"):
         Registry([to_tool(greet), to_tool(greet)])

@@ -90,6 +90,12 @@ class Registry:
             return Unresolved("ORC402", "action", message, tuple(found.actions))
         return found, chosen
 
+    def __or__(self, other: Registry) -> Registry:
+        """Return the tools of both; of two with one name, the other's. Nothing is loaded by it."""
+        merged = Registry(loaders={**self._loaders, **other._loaders})
+        merged._tools = {name: tool for name, tool in self._tools.items() if name not in other} | other._tools
+        return merged
+
     def with_tools(self, *objects: Any) -> Registry:
         """Return a registry with more tools: functions, classes, instances, modules, or names of modules.
 
@@ -97,8 +103,4 @@ class Registry:
         """
         from orchestrator.tools.loading import to_tools
 
-        added = Registry(tool for item in objects for tool in to_tools(item))
-        kept = {name: loader for name, loader in self._loaders.items() if name not in added}
-        merged = Registry(loaders=kept)
-        merged._tools = {**self._tools, **added._tools}
-        return merged
+        return self | Registry(tool for item in objects for tool in to_tools(item))

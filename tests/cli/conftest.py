@@ -1,15 +1,19 @@
 """The real command, run as a process in a project directory of its own."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from orchestrator.cli.app import run_command
 
 TOOLS = '''
 import asyncio
@@ -166,9 +170,11 @@ class Project:
     """A directory with pipelines, and the command run in it."""
 
     directory: Path
+    tools: str | None = "tools.py"
 
     def argv(self, *words: str) -> list[str]:
-        tools = ["--tools", "tools.py"] if words[0] in ("run", "check", "resume", "graph", "tools") else []
+        takes_tools = words[0] in ("run", "check", "resume", "graph", "tools")
+        tools = ["--tools", self.tools] if self.tools and takes_tools else []
         return [sys.executable, "-P", "-m", "orchestrator.cli", *words, *tools]
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -176,7 +182,18 @@ class Project:
         kept.pop("NO_COLOR", None)
         return {**kept, "TERM": "xterm-256color", "PYTHONWARNINGS": "error", **more}
 
-    def __call__(self, *words: str, input: str | None = None, env: dict[str, str] | None = None) -> Done:
+    def __call__(self, *words: str) -> Done:
+        """Run a command within this process: the same code without the start of an interpreter."""
+        argv = self.argv(*words)
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+        with chdir(self.directory), redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+            code = run_command(argv[argv.index("orchestrator.cli") + 1 :])
+        out, err = (stream.buffer.getvalue().decode() for stream in streams if not stream.flush())
+        assert "Traceback" not in err, err
+        return Done(code, out, err)
+
+    def process(self, *words: str, input: str | None = None, env: dict[str, str] | None = None) -> Done:
+        """Run a command in a process of its own."""
         done = subprocess.run(
             self.argv(*words),
             cwd=self.directory,
@@ -203,7 +220,7 @@ class Project:
 
     def detach(self, file: str) -> str:
         """Start a run in the background and return its id."""
-        done = self("run", file, "--detach", "--quiet")
+        done = self.process("run", file, "--detach", "--quiet")
         assert done.code == 0, done.err
         return done.out.strip()
 
@@ -243,5 +260,5 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     project = make_project(tmp_path_factory.mktemp("finished"))
-    succeeded = project("run", "greet.yaml", "--json", "-i", "who=Ada")
-    return Finished(project, succeeded, project("run", "broken.yaml"))
+    succeeded = project.process("run", "greet.yaml", "--json", "-i", "who=Ada")
+    return Finished(project, succeeded, project.process("run", "broken.yaml"))

@@ -2,13 +2,12 @@
 
 import contextlib
 import io
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.cli.conftest import Done, Project
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,16 +25,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def command(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
-    return subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *words],
-        cwd=directory,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def command(words: list[str], directory: Path) -> Done:
+    project = Project(directory, tools=None)
+    return project.process(*words) if words[0] in ("run", "status") else project(*words)
 
 
 def test_every_command_does_what_is_said(directory: Path) -> None:
@@ -43,11 +35,11 @@ def test_every_command_does_what_is_said(directory: Path) -> None:
     assert len(commands) > 10
     for words in commands:
         done = command(words, directory)
-        assert done.returncode == 0, (words, done.stderr)
-        assert done.stdout or words[0] == "check"
+        assert done.code == 0, (words, done.err)
+        assert done.out or words[0] == "check"
     shown = re.search(r"\$ orchestrator run greeting\.yaml -i who=Ada\n(.*?)```", README, re.DOTALL)
     assert shown
-    assert command(["run", "greeting.yaml", "-i", "who=Ada"], directory).stdout == shown[1]
+    assert command(["run", "greeting.yaml", "-i", "who=Ada"], directory).out == shown[1]
 
 
 def test_every_make_target_that_is_named_exists() -> None:
@@ -63,7 +55,7 @@ def test_the_mistake_is_shown_as_it_is_said(directory: Path) -> None:
     done = command(["run", "greeting.yaml"], directory)
     shown = re.search(r"<!-- mistake -->\n```text\n(.*?)```", README, re.DOTALL)
     assert shown
-    assert (done.returncode, done.stderr) == (2, shown[1])
+    assert (done.code, done.err) == (2, shown[1])
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

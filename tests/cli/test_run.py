@@ -31,7 +31,7 @@ def test_words_for_people_go_to_stderr_with_a_line_for_each_event_of_interest(fi
 
 
 def test_without_json_the_outputs_are_printed_as_yaml(project: Project) -> None:
-    done = project("run", "greet.yaml", "--quiet", "-i", "who=no: body", "-i", "times=2")
+    done = project.process("run", "greet.yaml", "--quiet", "-i", "who=no: body", "-i", "times=2")
     assert (done.code, done.out) == (0, "greeting: 'Hello, no: body!'\ntries: 2\n")
 
 
@@ -45,19 +45,19 @@ def test_a_failed_run_exits_with_1_and_names_step_cause_and_the_command_that_goe
 
 
 def test_a_failed_run_can_be_resumed_and_repeats_nothing_that_succeeded(project: Project) -> None:
-    failed = project("run", "broken.yaml", "--json")
+    failed = project.process("run", "broken.yaml", "--json")
     assert failed.code == 1
     assert failed.json["state"] == "failed"
     assert failed.json["error"]["step"] == "second"
     (project.directory / "mended").touch()
-    resumed = project("resume", "last", "--json")
+    resumed = project.process("resume", "last", "--json")
     assert resumed.code == 0, resumed.err
     assert resumed.json["run_id"] == failed.json["run_id"]
     assert resumed.json["outputs"] == {"second": "mended"}
     events = project("events", "last", "--json").lines
     started = [event["path"] for event in events if event["type"] == "step.started"]
     assert started == ["first", "second", "second"]
-    again = project("resume", "last")
+    again = project.process("resume", "last")
     assert again.code == 1
     assert "error[ORC804]" in again.err
 
@@ -80,11 +80,11 @@ def test_what_was_asked_wrongly_exits_with_2_and_starts_nothing(project: Project
     done = project("run", *words)
     assert (done.code, done.out) == (2, ""), done.err
     assert said in done.err
-    assert project("runs", "--json").json == []
+    assert not (project.directory / ".orchestrator" / "runs.db").exists()
 
 
 def test_with_json_a_run_that_does_not_start_still_prints_one_object(project: Project) -> None:
-    done = project("run", "wrong.yaml", "--json")
+    done = project.process("run", "wrong.yaml", "--json")
     assert done.code == 2
     assert (done.json["run_id"], done.json["state"]) == (None, None)
     assert done.json["error"]["code"] == "ORC301"
@@ -98,12 +98,12 @@ def test_with_json_a_run_that_does_not_start_still_prints_one_object(project: Pr
 def test_inputs_come_from_a_file_or_from_stdin(project: Project, suffix: str, text: str) -> None:
     (project.directory / f"inputs.{suffix}").write_text(text)
     from_file = project("run", "greet.yaml", "--json", "-q", "--inputs", f"inputs.{suffix}")
-    from_stdin = project("run", "greet.yaml", "--json", "-q", "--inputs", "-", "-i", "times=1", input=text)
+    from_stdin = project.process("run", "greet.yaml", "--json", "-q", "--inputs", "-", "-i", "times=1", input=text)
     assert from_file.json["outputs"]["greeting"] == from_stdin.json["outputs"]["greeting"] == "Hello, no!"
 
 
 def test_an_inputs_file_that_is_no_mapping_is_refused(project: Project) -> None:
-    done = project("run", "greet.yaml", "--inputs", "-", input="[1, 2]")
+    done = project.process("run", "greet.yaml", "--inputs", "-", input="[1, 2]")
     assert done.code == 2
     assert "must hold a mapping" in done.err
 
@@ -120,7 +120,7 @@ def test_a_detached_run_prints_its_id_once_it_is_recorded_and_goes_on_alone(proj
 
 
 def test_a_detached_run_that_cannot_start_says_why(project: Project) -> None:
-    done = project("run", "greet.yaml", "--detach", "-i", "whom=Ada")
+    done = project.process("run", "greet.yaml", "--detach", "-i", "whom=Ada")
     assert (done.code, done.out) == (2, "")
     assert "error[ORC602]" in done.err
     assert list((project.directory / ".orchestrator" / "logs").iterdir()) == []
@@ -155,7 +155,7 @@ def test_a_run_paused_by_another_process_ends_its_owner_with_3(project: Project)
     assert process.returncode == 3, err
     assert out == ""
     assert f"orchestrator resume {run_id}" in err
-    resumed = project("resume", run_id)
+    resumed = project.process("resume", run_id)
     assert (resumed.code, resumed.out) == (0, "after: open\n")
 
 
@@ -165,7 +165,7 @@ def test_cancel_from_another_process_ends_its_owner_with_1(project: Project) -> 
     active = project("status", run_id)
     assert "page 4 of 10" in active.out
     assert "40%" in active.out
-    done = project("cancel", run_id, "--reason", "enough", "--json")
+    done = project.process("cancel", run_id, "--reason", "enough", "--json")
     assert done.code == 0
     assert done.json["state"] == "cancelled"
     events = project("events", run_id, "--json").lines
@@ -175,7 +175,7 @@ def test_cancel_from_another_process_ends_its_owner_with_1(project: Project) -> 
 
 def test_the_store_option_and_its_variable_name_the_same_store(project: Project, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/elsewhere.db"
-    run = project("run", "greet.yaml", "-q", "--json", "--store", url)
-    listed = project("runs", "--json", env={"ORCHESTRATOR_STORE": url})
+    run = project.process("run", "greet.yaml", "-q", "--json", "--store", url)
+    listed = project.process("runs", "--json", env={"ORCHESTRATOR_STORE": url})
     assert [status["run_id"] for status in listed.json] == [run.json["run_id"]]
     assert not (project.directory / ".orchestrator" / "runs.db").exists()

@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -18,7 +17,7 @@ from orchestrator.diagnostics import Diagnostic
 from orchestrator.errors import CompilationError, ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Engine, Follower, Options, Portal, Result, StepResult, bind, in_thread, verdict
-from orchestrator.tools import Permissions, Registry, Tool, builtin_registry, entry_point_tools
+from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
@@ -299,7 +298,7 @@ class Orchestrator:
     ) -> None:
         self.directory = Path(directory or Path.cwd()).absolute()
         self.permissions = permissions or Permissions.load(self.directory)
-        self.registry = _registry(tools)
+        self.registry = (builtin_registry() | entry_point_tools()).with_tools(*tools)
         self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
         self._options = Options(max_parallel=_positive("max_parallel", max_parallel))
         self._portal = Portal()
@@ -470,20 +469,6 @@ def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStat
 def resume(run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
     """As `Orchestrator.resume`, with the default orchestrator."""
     return default().resume(run_id, inputs=inputs)
-
-
-def _registry(tools: Sequence[Any]) -> Registry:
-    """The built-in tools, those of plugins, and the given ones; a later one takes the place of one with its name."""
-    loaders = {
-        name: partial(_member, registry, name)
-        for registry in (builtin_registry(), entry_point_tools())
-        for name in registry.names()
-    }
-    return Registry(loaders=loaders).with_tools(*tools)
-
-
-def _member(registry: Registry, name: str) -> Tool:
-    return next(tool for tool in (registry.get(name),) if tool is not None)
 
 
 def _plan_of(compilation: Compilation) -> Plan:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import printable, seconds
+from orchestrator.journal.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orchestrator.journal.events import Event
 
 ACTIVE = ("running", "waiting")
 ENDED = ("succeeded", "failed", "skipped", "cancelled")
@@ -39,6 +39,7 @@ class Row:
     ended_at: float | None = None
     fraction: float | None = None
     message: str = ""
+    waiting: Event | None = None
 
     def elapsed(self, now: float) -> float | None:
         """Seconds from the first start to the end, or to `now`."""
@@ -110,7 +111,7 @@ class Board:
         elif kind == "ready":
             row.state = "ready"
         elif kind == "waiting":
-            row.state, row.message = "waiting", waiting_text(event)
+            row.state, row.waiting, row.fraction = "waiting", event, None
         elif kind == "progress":
             row.fraction, row.message = event.data.get("fraction"), str(event.data.get("message") or row.message)
         elif kind in ENDED:
@@ -124,11 +125,11 @@ def error_text(error: Any) -> str:
     return str(error.get("message") or "").split("\n", 1)[0]
 
 
-def waiting_text(event: Event) -> str:
-    """Say what a waiting step waits for."""
+def waiting_text(event: Event, now: float) -> str:
+    """Say what a waiting step waits for, and how long it still will."""
     reason = str(event.data.get("reason") or "")
     until = event.data.get("until")
-    after = f" in {seconds(max(0.0, until - event.at))}" if isinstance(until, int | float) else ""
+    after = f" in {seconds(max(0.0, until - now))}" if isinstance(until, int | float) else ""
     cause = error_text(event.data.get("error"))
     return f"{reason}{after}" + (f": {cause}" if cause else "")
 
@@ -163,7 +164,7 @@ def line_for(event: Event, row: Row | None) -> tuple[str, str] | None:
         text = f"{mark} {event.path} {kind}" + (f" in {took}" if took else "") + attempts
         return printable(text + (f": {detail}" if detail else "")), style
     if kind == "waiting":
-        return printable(f"… {event.path} waits, {waiting_text(event)}"), "yellow"
+        return printable(f"… {event.path} waits, {waiting_text(event, event.at)}"), "yellow"
     if kind == "warning":
         return printable(f"! {event.path}: {event.data.get('message', '')}"), "yellow"
     if kind == "log" and event.data.get("level") != "debug":

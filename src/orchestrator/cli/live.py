@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from orchestrator.cli.board import ACTIVE, MARKS, Board, Row, line_for
+from orchestrator.cli.board import ACTIVE, MARKS, Board, Row, line_for, waiting_text
 from orchestrator.cli.output import is_terminal, printable, say, seconds, use_colour
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ class Table:
         rows = list(self._board.rows.values())
         room = max(3, self._console.height - 4)
         shown = rows if len(rows) <= room else [row for row in rows if row.state in ACTIVE][:room]
-        grid = Grid.grid(padding=(0, 2))
+        grid = Grid.grid(padding=(0, 1), expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, self._console.width // 3))
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, justify="right")
-        grid.add_column(no_wrap=True, overflow="ellipsis")
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)  # the only one that gives way
         for row in shown:
             grid.add_row(*_cells(row, now))
         return Group(Text(self._summary(now), no_wrap=True, overflow="ellipsis"), grid)
@@ -103,13 +103,14 @@ def _cells(row: Row, now: float) -> tuple[Any, ...]:
 
     mark, style = MARKS[row.state]
     state = row.state + (f" (attempt {row.attempt})" if row.attempt > 1 else "")
+    message = waiting_text(row.waiting, now) if row.waiting and row.state == "waiting" else row.message
     done = f"{row.fraction:.0%} " if row.fraction is not None and row.state == "running" else ""
     return (
         Text(mark, style),
         Text(printable(row.path), "bold" if row.state == "running" else ""),
         Text(state, style),
         Text(seconds(row.elapsed(now))),
-        Text(done + printable(row.message), "red" if row.state == "failed" else "dim"),
+        Text(done + printable(message), "red" if row.state == "failed" else "dim"),
     )
 
 

@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
-from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Templated, Value
-from orchestrator.expressions.types import ANY, STRING, Type, describe, explain_mismatch, fits, type_of
+from orchestrator.expressions import (
+    ANY,
+    STRING,
+    Constant,
+    ListValue,
+    MappingValue,
+    Rendered,
+    Templated,
+    Type,
+    Value,
+    describe,
+    explain_mismatch,
+    fits,
+    type_of,
+)
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:

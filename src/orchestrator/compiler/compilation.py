@@ -114,7 +114,9 @@ class _Compiler:
         report_cycles(self.flow, list(self.ids), self.findings)
         for name, output in self.spec.outputs.items():
             self._output(name, output, env)
-        report_usage(self.spec, self.steps, self.output_templates, self.flow, self.environment, self.read, self.findings)
+        report_usage(
+            self.spec, self.steps, self.output_templates, self.flow, self.environment, self.read, self.findings
+        )
 
     def _names(self) -> None:
         """Inputs, variables and steps share one namespace, and none may have a reserved name."""
@@ -171,11 +173,7 @@ class _Compiler:
                 continue
             places: list[PlacedTemplate] = []
             value = self.templates.value(node, places)
-            env = {
-                key: type
-                for key, type in self.environment.types().items()
-                if key not in ("steps", "run")
-            }
+            env = {key: type for key, type in self.environment.types().items() if key not in ("steps", "run")}
             self._infer(places, env)
             self.variables[name] = value
             self.environment.variables[name] = static_type(value, self.types)
@@ -361,5 +359,3 @@ def child_key(node: Any, section: str, name: str) -> Any:
 
 def _a(kind: str) -> str:
     return f"an {kind}" if kind == "input" else f"a {kind}"
-
-

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Template, Templated, Value
-from orchestrator.expressions.types import Type, to_json_schema
+from orchestrator.expressions.schema import to_json_schema
+from orchestrator.expressions.types import Type
 
 if TYPE_CHECKING:
     from orchestrator.language.spec import InputSpec

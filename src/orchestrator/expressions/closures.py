@@ -7,6 +7,7 @@ without errors pays nothing for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import thread_time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from orchestrator.errors import EvaluationError
@@ -14,7 +15,7 @@ from orchestrator.expressions import nodes
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.functions import FUNCTIONS, TIMED
-from orchestrator.expressions.limits import MAX_STEPS, MAX_TEXT
+from orchestrator.expressions.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
 from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.operations import (
     ARITHMETIC,
@@ -29,7 +30,7 @@ from orchestrator.expressions.operations import (
 )
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.scope import Entity, Failure, Loop, Scope, Undefined
-from orchestrator.expressions.text import room_for
+from orchestrator.expressions.text import plain, room_for
 from orchestrator.expressions.types import describe, quoted, type_of
 
 if TYPE_CHECKING:
@@ -40,14 +41,23 @@ if TYPE_CHECKING:
 _ABSENT: Final = object()
 _NO_RESULT: Final = Undefined("the step gave no result")
 _EXCERPT: Final = 200
-STEP_COST: Final = 1_000
-"""Characters or items that cost one step to make."""
+SMALL: Final = frozenset({int, float, bool, type(None)})
+"""Types whose values cost nothing to go through."""
+_LARGE: Final = "work on large data in a tool's step"
+
+
+def cost(value: Any) -> int:
+    """The steps that it takes to make or to go through a value: one for 1,000 characters or 16 items."""
+    kind = type(value)
+    if kind is str:
+        return len(value) // 1_000
+    return len(value) // 16 if kind is list or kind is dict else 0
 
 
 class Context:
     """The state of one evaluation: the names, the loop and set variables, and what is left of the budgets."""
 
-    __slots__ = ("depth", "local", "names", "now", "room", "steps")
+    __slots__ = ("deadline", "depth", "local", "names", "now", "room", "steps")
 
     def __init__(self, scope: Scope) -> None:
         self.names = scope.names
@@ -56,12 +66,20 @@ class Context:
         self.room = MAX_TEXT
         self.steps = MAX_STEPS
         self.depth = 0
+        self.deadline = 0.0
+
+    def watch(self) -> None:
+        """Stop an evaluation whose loops have taken too long."""
+        if not self.deadline:
+            self.deadline = thread_time() + MAX_SECONDS
+        elif thread_time() > self.deadline:
+            raise Failure(f"the template takes longer than {MAX_SECONDS:g} seconds", _LARGE)
 
     def spend(self, steps: int) -> None:
         """Take from the budget of steps."""
         self.steps -= steps
         if self.steps < 0:
-            raise Failure(f"the template takes more than {MAX_STEPS:,} steps", "work on large data in a tool's step")
+            raise Failure(f"the template takes more than {MAX_STEPS:,} steps", _LARGE)
 
 
 Evaluate = Callable[[Context], Any]
@@ -197,7 +215,7 @@ class ClosureCompiler:
             try:
                 result = compute(first, second)
                 if type(result) is str or type(result) is list:
-                    context.spend(len(result) // STEP_COST)
+                    context.spend(cost(result))
                 return result
             except Failure as failure:
                 fail(failure, node)
@@ -213,7 +231,7 @@ class ClosureCompiler:
                 texts = [text_of(value) for value in values]
                 total = sum(map(len, texts))
                 room_for(total)
-                context.spend(total // STEP_COST)
+                context.spend(total // 1_000)
                 return "".join(texts)
             except Failure as failure:
                 fail(failure, node)
@@ -229,6 +247,8 @@ class ClosureCompiler:
             def compared(context: Context) -> bool:
                 left, right = first(context), operand(context)
                 try:
+                    if type(right) not in SMALL:
+                        context.spend(cost(right))
                     return compare(left, right)
                 except Failure as failure:
                     fail(failure, node)
@@ -333,7 +353,10 @@ class ClosureCompiler:
                 try:
                     if type(value) is Undefined and not takes_undefined:
                         raise Failure(value.message, value.help)
-                    return function(value)
+                    result = function(value)
+                    if type(value) not in SMALL:
+                        context.spend(cost(value))
+                    return result
                 except Failure as failure:
                     fail(failure, node)
                 except (TypeError, ValueError, OverflowError):
@@ -351,8 +374,7 @@ class ClosureCompiler:
                     check(value)
                 positional, named = arguments(context)
                 result = function(value, *positional, **named)
-                if type(result) is str or type(result) is list:
-                    context.spend(len(result) // STEP_COST)
+                context.spend(cost(value) + cost(result))
                 return result
             except Failure as failure:
                 fail(failure, node)
@@ -381,8 +403,7 @@ class ClosureCompiler:
             try:
                 positional, named = arguments(context)
                 result = function(context.now, *positional, **named) if timed else function(*positional, **named)
-                if type(result) is list:
-                    context.spend(len(result) // STEP_COST)
+                context.spend(cost(result))
                 return result
             except Failure as failure:
                 fail(failure, node)
@@ -404,6 +425,7 @@ class ClosureCompiler:
                     raise Failure(f"`loop.{node.name}` needs a loop around it, and something to choose from")
                 if cycle:
                     return positional[loop.index0 % len(positional)]
+                positional = plain(positional)
                 changed = loop.changed_from != positional
                 loop.changed_from = positional
                 return changed

@@ -9,6 +9,9 @@ MAX_ITEMS = 1_000_000
 MAX_STEPS = 1_000_000
 """Passes of all loops of one evaluation together; a long text or list costs more than one."""
 
+MAX_SECONDS = 30.0
+"""Processor time of the loops of one evaluation: a net below the other bounds, which hold everywhere alike."""
+
 MAX_RANGE = 100_000
 """Numbers that one `range` gives."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.scope import Failure
 from orchestrator.expressions.table import Enter, Entry, entry
-from orchestrator.expressions.text import room_for
+from orchestrator.expressions.text import plain, room_for
 from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
 
 if TYPE_CHECKING:
@@ -166,14 +166,17 @@ def _count(value: Any, sub: Any) -> int:
     """How often the other string, or the item, is in it."""
     if isinstance(value, str):
         return value.count(_text(sub, "what to count"))
-    return sum(1 for item in value if item == sub)
+    sub = plain(sub)
+    return sum(1 for item in plain(value) if item == sub)
 
 
 @_method("index", "string", "array", result=INTEGER, example=("{{ ['a', 'b'].index('b') }}", "1"))
 def _index(value: Any, item: Any) -> int:
     """The position of the first such item, from 0; an error if there is none."""
     try:
-        return int(value.index(_text(item, "what to look for") if isinstance(value, str) else item))
+        if isinstance(value, str):
+            return value.index(_text(item, "what to look for"))
+        return int(plain(value).index(plain(item)))
     except ValueError:
         raise Failure(f"{shown(item)} is not in it") from None
 

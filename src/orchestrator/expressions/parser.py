@@ -232,9 +232,9 @@ class Parser:
             self.position += 1
             items = self._items("]")
             return ListOf(items, start, self.expect("]", "`,` or `]`")[3])
-        if kind == "{":
-            return self._object()
-        self.unexpected("a value")
+        if kind != "{":
+            self.unexpected("a value")
+        return self._object()
 
     def _string(self) -> Expression:
         parts: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from orchestrator.expressions import nodes
-from orchestrator.expressions.closures import STEP_COST, ClosureCompiler, Context
+from orchestrator.expressions.closures import ClosureCompiler, Context, cost
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.limits import MAX_TEXT
 from orchestrator.expressions.operations import defined, items_of, text_of
@@ -169,6 +169,8 @@ class StatementCompiler(ClosureCompiler):
                 context.depth += 1
                 loop = Loop(items, context.depth)
                 for index, item in enumerate(items):
+                    if not index % 16:
+                        context.watch()
                     loop.index0 = index
                     context.local = {**outer, "loop": loop}
                     bind(context, item)
@@ -217,7 +219,7 @@ class StatementCompiler(ClosureCompiler):
             body(context, inner)
             context.room = room
             text = "".join(inner)
-            context.spend(len(text) // STEP_COST)
+            context.spend(cost(text))
             if filters is not None:
                 context.local[placeholder] = text
                 text = filters(context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as MappingABC
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.templates import child
@@ -25,12 +24,13 @@ from orchestrator.expressions import (
     type_of,
 )
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.tools import Unresolved, check_value, missing_extra
 
 if TYPE_CHECKING:
     from orchestrator.compiler.findings import Findings
     from orchestrator.language.spec import StepSpec
     from orchestrator.tools import Permissions, Registry
-    from orchestrator.tools.contract import Action, Tool
+    from orchestrator.tools.contract import Action, Parameter, Tool
 
 
 class CallChecker:
@@ -43,91 +43,107 @@ class CallChecker:
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
         """Find the tool and the action that a step names; None after reporting why there is none."""
-        tool_key, action_key = child(step.node, "tool"), child(step.node, "action")
-        tool_name, action_name = step.tool, step.action
-        if tool_name is None:
-            if action_name is None or action_key is None:
-                return None
-            tool_name, _, rest = action_name.partition(".")
-            action_name, tool_key = (rest or None), action_key
-        tool = self._registry.get(tool_name)
-        assert tool_key is not None  # a step with a tool has the key
-        if tool is None:
-            near = suggest(tool_name, self._registry.names())
-            whole = isinstance(tool_key, Scalar) and tool_key.value == tool_name
-            self._findings.add(
-                "ORC401",
-                tool_key.span,
-                f"there is no tool `{tool_name}`",
-                label="unknown tool",
-                help=f"did you mean `{near}`?" if near else f"tools: {_listed(self._registry.names())}",
-                notes=() if near else ("`orchestrator tools` describes them; `--tools MODULE` adds your own",),
-                replacement=near if near and whole else None,
-            )
-            return None
-        if action_name is None:
-            if tool.only_action is None:
-                self._findings.add(
-                    "ORC408",
-                    tool_key.span,
-                    f"the tool `{tool_name}` has several actions, and the step names none",
-                    label="which action?",
-                    help=f"add `action:` with one of {_listed(tool.actions)}",
-                )
-                return None
-            return tool, tool.only_action
-        action = tool.actions.get(action_name)
-        if action is None:
-            near = suggest(action_name, tool.actions)
-            where = action_key or tool_key
-            self._findings.add(
-                "ORC402",
-                where.span,
-                f"the tool `{tool_name}` has no action `{action_name}`",
-                label="unknown action",
-                help=f"did you mean `{near}`?" if near else f"actions of `{tool_name}`: {_listed(tool.actions)}",
-                replacement=near if near and step.tool is not None else None,
-            )
-            return None
-        return tool, action
+        found = self._registry.resolve(step.tool, step.action)
+        if not isinstance(found, Unresolved):
+            return found
+        self._unresolved(step, found)
+        return None
+
+    def _unresolved(self, step: StepSpec, why: Unresolved) -> None:
+        node = child(step.node, why.key) or child(step.node, "tool")
+        if node is None:
+            self._without_work(step)
+            return
+        written = str(node.value) if isinstance(node, Scalar) else ""
+        head, dot, tail = written.partition(".") if why.key == "action" and step.tool is None else (written, "", "")
+        in_tail = why.code == "ORC402" and bool(dot)
+        near = None if why.code == "ORC408" else suggest(tail if in_tail else head, why.candidates)
+        replacement = None
+        if near is not None:
+            replacement = f"{head}.{near}" if in_tail else near + dot + tail
+        self._findings.add(
+            why.code,
+            node.span,
+            why.message,
+            label="which action?" if why.code == "ORC408" else f"unknown {_KINDS[why.code]}",
+            help=f"did you mean `{replacement}`?" if replacement else _choices(why),
+            notes=("`orchestrator tools` describes them; `--tools MODULE` adds your own",)
+            if why.code == "ORC401" and not near
+            else (),
+            replacement=replacement,
+        )
+
+    def _without_work(self, step: StepSpec) -> None:
+        if self._findings.lost_part_of(step.node.span):
+            return  # it may have had one
+        key = step.node.key("id")
+        self._findings.add(
+            "ORC210",
+            key.span if key else step.node.span,
+            f"step `{step.id}` does nothing: it has neither `tool` nor `action`"
+            if step.id
+            else "a step does nothing: it has neither `tool` nor `action`",
+            label="no work",
+            help="add `tool:` (and `action:`), for example `tool: log`; `orchestrator tools` lists them",
+        )
 
     def check(self, step: StepSpec, tool: Tool, action: Action, parameters: Value, types: _Types) -> Value:
         """Report what is wrong with the parameters of a call, and return them as the action takes them."""
         node = child(step.node, "parameters")
         label = f"{tool.name}.{action.name}" if len(tool.actions) > 1 else tool.name
         given = _entries(parameters)
-        for name in given:
-            if name not in action.parameters and not action.accepts_extra:
-                self._unknown(label, name, action, node)
-        for parameter in action.parameters.values():
-            if parameter.required and parameter.name not in given:
-                self._missing(label, parameter.name, parameter.type, step, node)
+        meant = {
+            self._unknown(label, name, action, node)
+            for name in given
+            if name not in action.parameters and not action.accepts_extra
+        }
+        if not (node is None and self._findings.lost_part_of(step.node.span)):
+            for parameter in action.parameters.values():
+                if parameter.required and parameter.name not in given and parameter.name not in meant:
+                    self._missing(label, parameter.name, parameter.type, step)
         checked: dict[str, Value] = {}
         for name, value in given.items():
-            wanted = action.parameters[name].type if name in action.parameters else ANY
-            place = child(node, name)
-            checked[name] = self._typed(value, wanted, place, f"`{name}` of `{label}`", types) if place else value
+            declared, place = action.parameters.get(name), child(node, name)
+            checked[name] = value
+            if declared is not None and place is not None:
+                what, before = f"`{name}` of `{label}`", len(self._findings)
+                checked[name] = self._typed(value, declared.type, place, what, types)
+                if isinstance(value, Constant) and len(self._findings) == before:
+                    self._bounds(declared, value.value, place, what)
         self._check_access(step, action, checked, node)
         self._check_extras(step, action)
         if all(isinstance(value, Constant) for value in checked.values()):
             return Constant({name: value.value for name, value in checked.items() if isinstance(value, Constant)})
         return MappingValue(checked)
 
-    def _unknown(self, label: str, name: str, action: Action, node: Node | None) -> None:
-        key = node.key(name) if isinstance(node, Mapping) else None
-        if key is None:
-            return
+    def _unknown(self, label: str, name: str, action: Action, node: Node | None) -> str | None:
+        """Report a parameter that the action does not take; return the one that was probably meant."""
         near = suggest(name, action.parameters)
-        self._findings.add(
-            "ORC403",
-            key.span,
-            f"`{label}` takes no parameter `{name}`",
-            label="unknown parameter",
-            help=f"did you mean `{near}`?" if near else _takes(label, action),
-            replacement=near,
-        )
+        key = node.key(name) if isinstance(node, Mapping) else None
+        if key is not None:
+            self._findings.add(
+                "ORC403",
+                key.span,
+                f"`{label}` takes no parameter `{name}`",
+                label="unknown parameter",
+                help=f"did you mean `{near}`?" if near else _takes(label, action),
+                replacement=near,
+            )
+        return near
 
-    def _missing(self, label: str, name: str, wanted: Type, step: StepSpec, node: Node | None) -> None:
+    def _bounds(self, parameter: Parameter, value: object, node: Node, what: str) -> None:
+        """Report a constant of the right type that the action would still refuse."""
+        reason = check_value(parameter, value)
+        if reason is not None:
+            self._findings.add(
+                "ORC405",
+                node.span,
+                f"{what} is not allowed: {reason}",
+                label="not allowed",
+                help=f"change it: {reason}",
+            )
+
+    def _missing(self, label: str, name: str, wanted: Type, step: StepSpec) -> None:
         key = step.node.key("parameters") or step.node.key("action") or step.node.key("tool")
         span = key.span if key else step.node.span
         self._findings.add(
@@ -228,27 +244,17 @@ class CallChecker:
         place = child(node, refusal.parameter) if refusal.parameter else None
         if place is None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
-        self._findings.add(
-            "ORC406", place.span, refusal.message, label="not permitted", help=f"allow it with {refusal.flag}"
-        )
+        self._findings.add("ORC406", place.span, refusal.message, label="not permitted", help=refusal.help)
 
     def _check_extras(self, step: StepSpec, action: Action) -> None:
-        for extra in action.requires:
-            if any(find_spec(module) is None for module in _MODULES_OF_EXTRAS.get(extra, ())):
-                place = child(step.node, "tool") or child(step.node, "action") or step.node
-                self._findings.add(
-                    "ORC407",
-                    place.span,
-                    f"this tool needs the extra `{extra}`, which is not installed",
-                    label="not installed",
-                    help=f'install it with: pip install "orchestrator[{extra}]"',
-                )
+        missing = missing_extra(action)
+        if missing is not None:
+            place = child(step.node, "tool") or child(step.node, "action") or step.node
+            self._findings.add("ORC407", place.span, missing.message, label="not installed", help=missing.help)
 
 
 _Types = MappingABC[int, Type]
 """The inferred type of each template, by its identity."""
-
-_MODULES_OF_EXTRAS = {"data": ("polars",)}
 
 
 def _entries(value: Value) -> dict[str, Value]:
@@ -290,6 +296,15 @@ def _requoted(node: Node, wanted: Type) -> str | None:
 
 
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+
+
+_KINDS = {"ORC401": "tool", "ORC402": "action"}
+
+
+def _choices(why: Unresolved) -> str:
+    if why.code == "ORC408":
+        return f"add `action:` with one of {_listed(why.candidates)}"
+    return f"{_KINDS[why.code]}s: {_listed(why.candidates)}"
 
 
 def _listed(names: MappingABC[str, object] | list[str] | tuple[str, ...]) -> str:

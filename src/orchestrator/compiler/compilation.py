@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.calls import CallChecker, static_type
@@ -14,17 +12,21 @@ from orchestrator.compiler.names import RESERVED, Environment, Target, input_typ
 from orchestrator.compiler.plan import OnFailure, OutputPlan, Plan, Retry, StepPlan, ToolCall
 from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, child
 from orchestrator.compiler.usage import report_usage
-from orchestrator.diagnostics import Diagnostic, sort
-from orchestrator.expressions import ANY, Constant, Type, Value, fits
+from orchestrator.diagnostics import Diagnostic, sort, suggest
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions import ANY, Constant, Template, Type, Value, fits
 from orchestrator.expressions.types import describe
 from orchestrator.language import Document, read
 from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.language.spec import StepSpec
+from orchestrator.tools.contract import Action, Tool
 
 if TYPE_CHECKING:
-    from orchestrator.expressions import Template
-    from orchestrator.language.spec import OutputSpec, StepSpec
+    from collections.abc import Mapping as MappingABC
+    from pathlib import Path
+
+    from orchestrator.language.spec import OutputSpec
     from orchestrator.tools import Permissions, Registry
-    from orchestrator.tools.contract import Action, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class StepParts:
     guards: list[PlacedTemplate] = field(default_factory=list)
 
 
+_ABOUT_ABSENCE = frozenset({"ORC210", "ORC301", "ORC302", "ORC306", "ORC404", "ORC501", "ORC504"})
+
+
 def compile_pipeline(
     source: str | Path | MappingABC[str, Any],
     *,
@@ -74,7 +79,10 @@ def compile_pipeline(
     document = read(source, name=name)
     compiler = _Compiler(document, registry, permissions)
     compiler.check()
-    diagnostics = tuple(sort(compiler.findings.diagnostics))
+    found = compiler.findings.diagnostics
+    if document.partial:  # what seems missing may stand in the part that could not be read
+        found = [diagnostic for diagnostic in found if diagnostic.code not in _ABOUT_ABSENCE]
+    diagnostics = tuple(sort(found))
     wrong = any(diagnostic.severity == "error" for diagnostic in diagnostics)
     plan = None if wrong else compiler.plan(directory or permissions.directory)
     return Compilation(document, diagnostics, plan)
@@ -228,8 +236,6 @@ class _Compiler:
     def _unknown_step(self, name: str, path: tuple[str | int, ...], span: Any) -> None:
         if name != "steps" or not path or not isinstance(path[0], str):
             return
-        from orchestrator.diagnostics import suggest
-
         near = suggest(path[0], self.ids)
         self.findings.add(
             "ORC302",
@@ -327,7 +333,8 @@ class _Compiler:
     def _step_plan(self, step: StepParts) -> StepPlan:
         spec = step.spec
         defaults = self.spec.defaults
-        assert step.call is not None  # a step without a call is an error, and then there is no plan
+        if step.call is None:
+            raise OrchestratorError(f"step `{spec.id}` has no work, and was not reported")
         tool, action = step.call
         retry = spec.retry or (defaults.retry if defaults else None)
         timeout = spec.timeout if spec.timeout is not None else (defaults.timeout if defaults else None)

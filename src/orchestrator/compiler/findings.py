@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.diagnostics import CODES, Diagnostic, Fix, Related, Source, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from orchestrator.expressions import Problem
     from orchestrator.language.nodes import Scalar
 
 
 class Findings:
-    """The problems found so far in one file."""
+    """The problems found so far in one file.
+
+    `unreadable` says that a part of the file could not be understood, so that what seems unused may be used there.
+    """
 
     def __init__(self, source: Source, diagnostics: Iterable[Diagnostic] = ()) -> None:
         self.source = source
         self._items: dict[tuple[str, Span], Diagnostic] = {(d.code, d.span): d for d in diagnostics}
+        self._refused = [d.span.start.line for d in self._items.values() if d.severity == "error"]
+        self.unreadable = bool(self._refused)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -26,6 +32,10 @@ class Findings:
     def diagnostics(self) -> list[Diagnostic]:
         """All of them, in the order in which they were found."""
         return list(self._items.values())
+
+    def lost_part_of(self, span: Span) -> bool:
+        """Whether the reader refused something inside of `span`: what is missing there may be that."""
+        return any(span.start.line <= line <= span.end.line for line in self._refused)
 
     def add(
         self,
@@ -57,6 +67,7 @@ class Findings:
 
     def add_problems(self, scalar: Scalar, problems: Iterable[Problem]) -> None:
         """Record the problems of a template that stands in `scalar`, each at its own place inside of it."""
+        self.unreadable = True
         for problem in problems:
             self.add(
                 problem.code,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.compiler.templates import child
-from orchestrator.diagnostics import suggest
+from orchestrator.diagnostics import Span, suggest
 from orchestrator.language.nodes import Node, Scalar
 from orchestrator.language.nodes import Sequence as SequenceNode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from orchestrator.compiler.findings import Findings
-    from orchestrator.diagnostics import Span
     from orchestrator.language.spec import StepSpec
 
 JumpKind = Literal["on_success", "on_false", "on_failure"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +17,8 @@ from orchestrator.expressions.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.expressions import Reference
     from orchestrator.language.spec import InputSpec
     from orchestrator.tools.contract import Action

@@ -7,15 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Template, Templated, Value
 from orchestrator.expressions.schema import to_json_schema
 from orchestrator.expressions.types import Type
-
-if TYPE_CHECKING:
-    from orchestrator.language.spec import InputSpec
-    from orchestrator.tools.contract import Action, Tool
+from orchestrator.language.spec import InputSpec
+from orchestrator.tools.contract import Action, Tool
 
 
 @dataclass(frozen=True, slots=True)

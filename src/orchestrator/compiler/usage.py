@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.names import Environment, Target, fields_read
@@ -10,6 +9,8 @@ from orchestrator.compiler.templates import PlacedTemplate, child
 from orchestrator.language.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from orchestrator.compiler.compilation import StepParts
     from orchestrator.compiler.findings import Findings
     from orchestrator.compiler.flow import Flow
@@ -30,7 +31,8 @@ def report_usage(
     findings: Findings,
 ) -> None:
     """Report unused inputs and variables, steps that never run, and unguarded reads of steps that may be skipped."""
-    _report_unused(spec, read, findings)
+    if not findings.unreadable:
+        _report_unused(spec, read, findings)
     _report_never(steps, findings)
     skippable = {step.spec.id: _condition_text(step) for step in steps if step.spec.id and step.condition is not None}
     for name in flow.skippers:

@@ -42,10 +42,12 @@ LAZY_FILTERS = ("unique", "reverse", "batch", "slice", "select", "reject", "sele
 
 
 def listed(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """Difference: a filter that gives items gives a list."""
+    """Difference: a filter that gives items gives a list, and takes nothing but what has items."""
 
     @wraps(filter_)
     def apply(*arguments: Any, **named: Any) -> Any:
+        value = next(one for one in arguments if not isinstance(one, jinja2.Environment | jinja2.runtime.Context))
+        iter(value)
         result = filter_(*arguments, **named)
         return result if isinstance(result, str) else list(result)
 
@@ -58,6 +60,16 @@ def on_text(filter_: Callable[..., Any]) -> Callable[..., Any]:
     def apply(value: Any, *arguments: Any, **named: Any) -> Any:
         result = filter_(str(written(value)), *arguments, **named)
         return str(result) if isinstance(result, str) else result
+
+    return apply
+
+
+def on_defined(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Difference: only `defined`, `undefined` and `none` may be asked of an undefined value."""
+
+    def apply(value: Any, *arguments: Any) -> Any:
+        str(value)  # fails for undefined
+        return test(value, *arguments)
 
     return apply
 
@@ -78,6 +90,9 @@ def jinja_environment() -> jinja2.Environment:
         environment.filters[name] = on_text(filter_)
     for name in LAZY_FILTERS:
         environment.filters[name] = listed(environment.filters[name])
+    for name, test in environment.tests.items():
+        if name not in ("defined", "undefined", "none"):
+            environment.tests[name] = on_defined(test)
     join = partial(environment.filters["join"], nodes.EvalContext(environment))
     make_getter = filters.make_attrgetter
 
@@ -162,7 +177,9 @@ tests = st.sampled_from(
 
 
 def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    operators = st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or", "in"])
+    operators = st.sampled_from(
+        ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or", "in"]
+    )
     return st.one_of(
         st.tuples(inner, operators, inner).map(" ".join),
         st.tuples(inner, plain_filters).map(" | ".join),
@@ -172,7 +189,7 @@ def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(inner, inner, inner).map(lambda parts: f"{parts[0]} < {parts[1]} <= {parts[2]}"),
         inner.map(lambda text: f"({text})"),
         inner.map(lambda text: f"not {text}"),
-        inner.map(lambda text: f"-{text}"),
+        inner.filter(lambda text: not text.startswith("not")).map(lambda text: f"-{text}"),
         inner.map(lambda text: f"({text})[1:]"),
         st.tuples(words.filter(str.isalnum), inner).map(lambda parts: f"'{parts[0]}' ~ ({parts[1]})"),
     )
@@ -182,7 +199,9 @@ expressions = st.recursive(atoms, extend, max_leaves=6)
 outputs = st.tuples(st.sampled_from(["{{", "{{-", "{{ "]), expressions, st.sampled_from([" }}", "-}}", " -}}"])).map(
     lambda parts: f"{parts[0]} {parts[1]} {parts[2]}"
 )
-texts = st.sampled_from(["", " ", "text", "\n", "  \n x", "} %}", "{", "a { b", "ü {# note #} ", "{%- raw %}{{ x }}{% endraw -%} "])
+texts = st.sampled_from(
+    ["", " ", "text", "\n", "  \n x", "} %}", "{", "a { b", "ü {# note #} ", "{%- raw %}{{ x }}{% endraw -%} "]
+)
 opens = st.sampled_from(["{%", "{%-", "{%+"])
 closes = st.sampled_from(["%}", "-%}", "+%}"])
 
@@ -212,9 +231,11 @@ def nest(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(expressions, inner).map(lambda p: f"{{% set x = {p[0]} %}}{p[1]}{{{{ x }}}}"),
         inner.map(lambda p: "{% set y | upper %}" + p + "{% endset %}[{{ y }}]"),
         inner.map(
-            lambda p: "{% set ns = namespace(t=0) %}{% for i in range(3) %}{% set ns.t = ns.t + i %}"
-            + p
-            + "{% endfor %}{{ ns.t }}"
+            lambda p: (
+                "{% set ns = namespace(t=0) %}{% for i in range(3) %}{% set ns.t = ns.t + i %}"
+                + p
+                + "{% endfor %}{{ ns.t }}"
+            )
         ),
     )
 

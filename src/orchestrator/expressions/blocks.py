@@ -48,6 +48,8 @@ _REFUSED: Final = {
     "debug": "write `{{ value | pprint }}`",
     "print": "write `{{ value }}`",
 }
+_MAX_BLOCKS: Final = MAX_NESTING // 2
+_MAX_PROBLEMS: Final = 100
 _REFUSED_ENDS: Final = frozenset(f"end{name}" for name in _REFUSED)
 
 
@@ -88,7 +90,7 @@ class TemplateParser:
                 plain = plain.rstrip()
             if plain:
                 self.into.append(Text(plain))
-            if found is None:
+            if found is None or len(self.problems) >= _MAX_PROBLEMS:
                 break
             kind = found.group()
             if kind == "{#":
@@ -97,7 +99,7 @@ class TemplateParser:
                 position, strip = self._raw(raw)
             else:
                 position, strip = self._tag(start, kind)
-        for block in reversed(self.blocks):
+        for block in reversed(self.blocks[:_MAX_PROBLEMS]):
             name = block.kind
             self._report(
                 "ORC311",
@@ -169,7 +171,10 @@ class TemplateParser:
         resume = _OPENING.search(text, start + 2)
         following = len(text) if resume is None else resume.start()
         plain_end = text.find(expected, start + 2, following)
-        if closer[1] in CLOSERS and closer[2] < following:
+        nested = self._nested(start, closer[2], expected) if text.startswith("{{", closer[2]) else None
+        if nested is not None:
+            following = nested
+        elif closer[1] in CLOSERS and closer[2] < following:
             self._report(
                 "ORC310",
                 f"`{opening}` is closed by `{closer[1]}`",
@@ -210,6 +215,24 @@ class TemplateParser:
             name = next((token[1] for token in tokens if token[0] != "end"), "")
             self._recover_statement(name, tokens, start, following)
         return following, False
+
+    def _nested(self, start: int, inner: int, expected: str) -> int | None:
+        """Where a tag ends that has another inside (`{{ a + {{ b }} }}`), after reporting it; None if it has none."""
+        text = self.text
+        first = text.find("}}", inner + 2)
+        second = -1 if first < 0 else text.find(expected, first + 2)
+        other = _OPENING.search(text, inner + 2)
+        if second < 0 or (other is not None and other.start() < second) or "\n" in text[start:second]:
+            return None
+        self._report(
+            "ORC310",
+            "an expression cannot stand inside of another",
+            inner,
+            first + 2,
+            "inside of braces, names are written without further braces",
+            "unexpected",
+        )
+        return second + 2
 
     def _unclosed_inside(self, tokens: list[Token], start: int, end: int) -> None:
         inside = [token for token in tokens if token[2] < end and token[0] != "end"]
@@ -305,9 +328,10 @@ class TemplateParser:
         )
 
     def _open(self, kind: str, node: If | For | Capture, into: list[Statement], start: int, end: int) -> None:
-        if len(self.blocks) >= MAX_NESTING // 2:
-            raise Abandoned(mistakes.too_deep(start, end))
-        self.into.append(node)
+        if len(self.blocks) < _MAX_BLOCKS:
+            self.into.append(node)
+        elif len(self.blocks) == _MAX_BLOCKS:  # what is deeper is read, but is no part of the tree
+            self._report("ORC310", f"more than {_MAX_BLOCKS} blocks are open here", start, end, "close some before")
         self.blocks.append(_Open(kind, node, into, start, end))
         self.into = into
 

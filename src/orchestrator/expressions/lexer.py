@@ -26,23 +26,24 @@ _TOKEN = re.compile(
 )
 _HYPHENATED = re.compile(r"\w+(?:-\w+)+")
 
-_OPENING: Final = {"(": ")", "[": "]", "{": "}"}
+_OPENING: Final = frozenset("([{")
+_OPENERS: Final = frozenset("{%#")
 CLOSERS: Final = frozenset({"}}", "-}}", "+}}", "%}", "-%}", "+%}"})
 
 
-def tokenize(text: str, position: int, *, hyphenated: frozenset[str], stop: int | None = None) -> list[Token]:
-    """Read tokens from `position` to the closing brace outside of all brackets, or to `stop`.
+def tokenize(text: str, position: int, *, hyphenated: frozenset[str]) -> list[Token]:
+    """Read tokens from `position` to the closing brace outside of all brackets, or to the opening one of another tag.
 
-    The last token has the kind `end`; its text is the closing brace, or empty where the text ended first.
+    The last token has the kind `end`; its text is the closing brace, or empty where there is none.
     `hyphenated` are names with `-` in them; the longest one that stands at a place is taken as one name.
     """
     tokens: list[Token] = []
     add = tokens.append
     depth = 0
-    length = len(text) if stop is None else stop
+    length = len(text)
     match = _TOKEN.match
     while True:
-        found = match(text, position, length)
+        found = match(text, position)
         if found is None:
             add(("end", "", length, length))
             return tokens
@@ -62,6 +63,9 @@ def tokenize(text: str, position: int, *, hyphenated: frozenset[str], stop: int 
                 value = value[0]  # inside of brackets it closes an object, or is an operator
                 position = start + 1
             if value in _OPENING:
+                if value == "{" and text[position : position + 1] in _OPENERS:
+                    add(("end", "", start, start))  # the next tag begins; braces never stand side by side in one
+                    return tokens
                 depth += 1
             elif value in ")]}" and depth:
                 depth -= 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.scope import Failure
 from orchestrator.expressions.table import Enter, Entry, entry
-from orchestrator.expressions.text import plain, room_for
+from orchestrator.expressions.text import plain, room_for, space_for
 from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
 
 if TYPE_CHECKING:
@@ -81,13 +81,17 @@ def _rstrip(value: str, chars: Any = None) -> str:
 @_method("split", "string", result=array_of(STRING), example=("{{ 'a,b'.split(',') }}", '["a", "b"]'))
 def _split(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
     """The parts between the separators; without one, the words."""
-    return value.split(_separator(sep), _number(maxsplit, "the number of splits"))
+    separator = _separator(sep)
+    space_for(value.count(separator) if separator else len(value) // 2)
+    return value.split(separator, _number(maxsplit, "the number of splits"))
 
 
 @_method("rsplit", "string", result=array_of(STRING), example=("{{ 'a.b.c'.rsplit('.', 1) }}", '["a.b", "c"]'))
 def _rsplit(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
     """As `split`, counted from the end."""
-    return value.rsplit(_separator(sep), _number(maxsplit, "the number of splits"))
+    separator = _separator(sep)
+    space_for(value.count(separator) if separator else len(value) // 2)
+    return value.rsplit(separator, _number(maxsplit, "the number of splits"))
 
 
 def _separator(sep: Any) -> str | None:
@@ -100,6 +104,7 @@ def _separator(sep: Any) -> str | None:
 @_method("splitlines", "string", result=array_of(STRING), example=("{{ 'a\\nb'.splitlines() }}", '["a", "b"]'))
 def _splitlines(value: str) -> list[str]:
     """The lines."""
+    space_for(value.count("\n"))
     return value.splitlines()
 
 

@@ -89,8 +89,6 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
         }.get(pair, help)
     if value == "!" and text.startswith("!=", start):
         help = "write `!=`"
-    if kind in ("{", "%") and text[start : start + 2] in ("{{", "{%"):
-        help = "inside of braces, names are written without further braces"
     if value in (")", "]", "}") and wanted.startswith("an operator"):
         return Problem("ORC310", f"this `{value}` closes nothing", start, end, "remove it, or add the opening bracket")
     if kind in ("name", "string", "integer", "float") and wanted.startswith("an operator"):

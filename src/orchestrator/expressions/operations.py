@@ -328,6 +328,7 @@ def items_of(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     if isinstance(value, str | Mapping):
+        space_for(len(value))
         return list(value)
     help = "give an empty list in its place: `| default([], true)`" if value is None else None
     raise Failure(f"{shown(value)} has no items to go through", help)

@@ -116,6 +116,8 @@ def _wordwrap(
     """Broken into lines of at most a width."""
     end = "\n" if wrapstring is None else text_of(wrapstring)
     text, columns = text_of(value), whole(width, "the width", least=1)
+    if len(text) > _MAX_WRAPPED:
+        raise Failure(f"`wordwrap` takes at most {_MAX_WRAPPED:,} characters, and this text has {len(text):,}")
     room_for(len(text) + len(text) // columns * len(end))
     lines = [
         end.join(
@@ -203,6 +205,7 @@ _SPECIFIER = re.compile(
     r"(?P<width>\d*)(?:\.(?P<precision>\d*))?(?P<type>[sdifFeEgGxXo]))|%"
 )
 _MAX_WIDTH = 1_000
+_MAX_WRAPPED = 100_000
 
 
 @_filter("format", example=("{{ '%s: %.2f' | format('pi', 3.14159) }}", "pi: 3.14"))

@@ -1,0 +1,59 @@
+"""This project, through its public interface."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from jobs import Job, Step
+
+import orchestrator as orc
+
+
+@orc.tool
+async def noop(value: object = None) -> int:
+    """Do nothing with what it is given."""
+    return 1
+
+
+@orc.tool
+async def nap(seconds: float, value: object = None) -> int:
+    """Sleep."""
+    await asyncio.sleep(seconds)
+    return 1
+
+
+def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, Any]:
+    """Carry out the job; `clock` measures the part between its `start` and `stop`."""
+    store = f"sqlite:///{directory / 'runs.db'}"
+    with orc.Orchestrator(store=store, tools=[noop, nap], directory=directory, max_parallel=max_parallel) as client:
+        pipeline = client.compile({"id": job.name, "steps": [_step(step) for step in job.steps]})
+        client.list_runs()  # opens the store
+        done = 0
+
+        async def main() -> None:
+            nonlocal done
+            places = asyncio.Semaphore(job.at_once)
+
+            async def one() -> int:
+                async with places:
+                    result = await pipeline.arun()
+                    return sum(step.state == "succeeded" for step in result.steps.values())
+
+            clock.start()
+            done = sum(await asyncio.gather(*(one() for _ in range(job.runs))))
+            clock.stop()
+
+        asyncio.run(main())
+    return {"stored": done}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    if step.after:
+        parameters["value"] = f"{{{{ {step.after[0]} }}}}"
+    if step.seconds:
+        parameters["seconds"] = step.seconds
+    spec: dict[str, Any] = {"id": step.id, "tool": "nap" if step.seconds else "noop", "parameters": parameters}
+    if len(step.after) > 1:
+        spec["dependencies"] = list(step.after)
+    return spec

@@ -1,0 +1,146 @@
+"""Measures this project beside a floor and beside LangGraph, and prints a table in Markdown.
+
+    python bench/run.py                       everything: about ten minutes
+    python bench/run.py --only chain compile  some of it
+    python bench/run.py --quick               small sizes, once: to see that it works
+
+Every measurement has a process and a directory of its own; the contenders take turns; each waits until the machine is
+quiet. The figures are medians. They are written to `bench/results.json` too, or where `--output` says.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import costs
+import machine
+import table
+from jobs import JOBS
+
+HERE = Path(__file__).resolve().parent
+CONTENDERS = {"floor": "floor", "orchestrator": "own", "langgraph": "rival"}
+COMPILED = (10, 100, 1_000, 10_000)
+MAX_PARALLEL = 32
+LIMIT = 600.0
+"""Seconds that one measurement may take."""
+
+ENOUGH = 60.0
+"""Seconds: what has taken as long in all is not repeated."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what the arguments ask for."""
+    names = [*JOBS, "compile", "import"]
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, once, without waiting for quiet")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, default=names, help=", ".join(names))
+    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
+    parser.add_argument("--repeat", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=HERE / "results.json", help="the JSON file")
+    parser.add_argument("--directory", type=Path, help="where the databases are made (default: the temporary one)")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.measure:
+        print(json.dumps(measure(json.loads(options.measure))))
+        return 0
+    if options.quick:
+        options.repeat = 1
+    contenders = [
+        name for name in options.contenders if name != "langgraph" or find_spec("langgraph.checkpoint.sqlite")
+    ]
+    for missing in set(options.contenders) - set(contenders):
+        print(f"{missing} is not installed and is left out; `make bench` installs it", file=sys.stderr)
+    results: dict[str, Any] = {"machine": machine.description(), "jobs": {}, "compile": {}, "import": {}}
+    for name in options.only:
+        if name == "compile":
+            results["compile"] = compile_times(options)
+        elif name == "import":
+            times = costs.import_times(1 if options.quick else 15)
+            results["import"] = {statement: {"seconds": median(found)} for statement, found in times.items()}
+        else:
+            results["jobs"][name] = compare(name, contenders, options)
+    options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table.markdown(results))
+    return 0
+
+
+def compare(name: str, contenders: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Measure one job with all contenders, taking turns."""
+    job = JOBS[name](options.quick)
+    samples: dict[str, list[dict[str, Any]]] = {contender: [] for contender in contenders}
+    for _ in range(options.repeat):
+        for contender in contenders:
+            if sum(sample["wall"] for sample in samples[contender]) < ENOUGH:
+                order = {"job": name, "contender": contender, "quick": options.quick}
+                samples[contender].append(in_new_process(order, options))
+    return {
+        "title": job.title,
+        "steps": job.total,
+        "critical_path": job.critical_path,
+        "contenders": {contender: summary(found) for contender, found in samples.items()},
+    }
+
+
+def compile_times(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure how long pipelines of several lengths take to compile."""
+    lengths = (10, 20) if options.quick else COMPILED
+    samples: dict[int, list[dict[str, Any]]] = {length: [] for length in lengths}
+    for _ in range(options.repeat):
+        for length in lengths:
+            samples[length].append(in_new_process({"compile": length}, options))
+    return {str(length): summary(found) for length, found in samples.items()}
+
+
+def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the medians of several measurements, and the load beside which they were made."""
+    first = {key: value for key, value in samples[0].items() if key not in ("wall", "cpu", "peak", "load")}
+    return {
+        "seconds": median(sample["wall"] for sample in samples),
+        "best": min(sample["wall"] for sample in samples),
+        "cpu": median(sample["cpu"] for sample in samples),
+        "peak": median(sample["peak"] for sample in samples),
+        "load": [sample["load"] for sample in samples],
+        **first,
+    }
+
+
+def in_new_process(order: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Measure once, in a process of its own."""
+    if not options.quick:
+        machine.wait_for_quiet()
+    load = machine.load()
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        command = [sys.executable, __file__, "--measure", json.dumps({**order, "directory": directory})]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{order} could not be measured:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) | {"load": load}
+    print(f"{order}: {found['wall']:.3f} s, load {load}", file=sys.stderr)
+    return found
+
+
+def measure(order: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one order in this process."""
+    clock = machine.Clock()
+    if "compile" in order:
+        wanted = order["compile"]
+        found = costs.compile_once(wanted, clock)
+    else:
+        job = JOBS[order["job"]](order["quick"])
+        wanted = job.total
+        contender = import_module(CONTENDERS[order["contender"]])
+        found = contender.run(job, Path(order["directory"]), clock, MAX_PARALLEL)
+    if found.pop("stored") != wanted:
+        raise SystemExit("not all of the work was done")
+    return {"wall": clock.wall, "cpu": clock.cpu, "before": clock.before, "peak": machine.peak_memory(), **found}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

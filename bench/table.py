@@ -1,0 +1,66 @@
+"""The results as tables in Markdown, which read well in a terminal too."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Return all tables."""
+    parts = []
+    if results["jobs"]:
+        parts.append(_table(_JOBS, [row for job in results["jobs"].values() for row in _job_rows(job)]))
+    if results["compile"]:
+        parts.append(_table(_COMPILE, list(_compile_rows(results["compile"]))))
+    if results["import"]:
+        rows = [(name, _milliseconds(found["seconds"])) for name, found in results["import"].items()]
+        parts.append(_table(("import", "time"), rows))
+    return "\n\n".join(parts)
+
+
+_JOBS = ("work", "contender", "time", "per step", "CPU per step", "× floor", "peak memory", "load")
+_COMPILE = ("steps compiled", "time", "per step", "peak memory", "of it before", "load")
+
+
+def _job_rows(job: dict[str, Any]) -> Iterator[Sequence[str]]:
+    contenders = job["contenders"]
+    sleeps = job["critical_path"] > 0
+    floor = job["critical_path"] if sleeps else contenders.get("floor", {}).get("seconds")
+    for name, found in contenders.items():
+        yield (
+            job["title"],
+            name,
+            f"{found['seconds']:.3f} s",
+            _milliseconds(found["seconds"] / job["steps"]),
+            _milliseconds(found["cpu"] / job["steps"]),
+            (f"{found['seconds'] / floor:.2f}" + (" × critical path" if sleeps else "")) if floor else "",
+            f"{found['peak']:.0f} MB",
+            _load(found["load"]),
+        )
+
+
+def _compile_rows(lengths: dict[str, Any]) -> Iterator[Sequence[str]]:
+    for length, found in lengths.items():
+        yield (
+            f"{int(length):,}",
+            f"{found['seconds']:.3f} s",
+            _milliseconds(found["seconds"] / int(length)),
+            f"{found['peak']:.0f} MB",
+            f"{found['before']:.0f} MB",
+            _load(found["load"]),
+        )
+
+
+def _load(loads: Sequence[float]) -> str:
+    return f"{min(loads):.1f} to {max(loads):.1f}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = [head, ["-" * (width - 1) + ":" if column else "-" * width for column, width in enumerate(widths)], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,12 @@ def name_of(path: Path) -> str:
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An orchestrator in a directory of its own, where the files of the case lie."""
     monkeypatch.chdir(tmp_path)
+    files = request.getfixturevalue("path").with_suffix(".files")
+    if files.exists():
+        shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     with orc.Orchestrator(store=f"sqlite:///{tmp_path}/runs.db", tools=[tools], directory=tmp_path) as client:
         yield client
 
@@ -43,26 +48,44 @@ def test_a_wrong_pipeline_is_explained(path: Path, client: orc.Orchestrator, tmp
     expect(path.with_suffix(".txt"), render_text(report.diagnostics))
 
 
+def outcome_of(result: orc.Result) -> dict[str, Any]:
+    """How a run ended, without what differs from run to run."""
+    steps = result.steps
+    outcome: dict[str, Any] = {
+        "state": result.state,
+        "outputs": dict(result.outputs),
+        "steps": {path: step.state for path, step in steps.items()},
+    }
+    further = {
+        "reasons": {path: step.reason for path, step in steps.items() if step.reason},
+        "attempts": {path: step.attempts for path, step in steps.items() if step.attempts > 1},
+        "failures": {path: step.error["message"] for path, step in steps.items() if step.error},
+        "warnings": {path: list(step.warnings) for path, step in steps.items() if step.warnings},
+        "error": {key: result.error[key] for key in ("code", "message", "help", "step")} if result.error else None,
+    }
+    return outcome | {key: value for key, value in further.items() if value}
+
+
 @pytest.mark.parametrize("path", RUNS, ids=name_of)
-def test_a_pipeline_runs_as_promised(path: Path, client: orc.Orchestrator) -> None:
+def test_a_pipeline_runs_as_promised(path: Path, client: orc.Orchestrator, tmp_path: Path) -> None:
     inputs_file = path.with_suffix(".inputs.json")
     inputs = json.loads(inputs_file.read_text(encoding="utf-8")) if inputs_file.exists() else {}
-    pipeline = client.compile(path.read_text(encoding="utf-8"))
+    pipeline = client.compile(Path(shutil.copy(path, tmp_path)))
     try:
         result = pipeline.run(inputs)
     except (orc.RunFailed, orc.RunCancelled) as stop:
         result = stop.result
-    actual: dict[str, Any] = {
-        "state": result.state,
-        "outputs": dict(result.outputs),
-        "steps": {path: step.state for path, step in result.steps.items()},
-    }
-    attempts = {path: step.attempts for path, step in result.steps.items() if step.attempts > 1}
-    if attempts:
-        actual["attempts"] = attempts
-    if result.error:
-        actual["error"] = {key: result.error[key] for key in ("code", "message", "step")}
-    expect(path.with_suffix(".expected.json"), json.dumps(actual, indent=2, ensure_ascii=False) + "\n")
+    except orc.InputError as error:
+        expect(path.with_suffix(".error.txt"), f"{error}\n")
+        return
+    text = json.dumps(outcome_of(result), indent=2, ensure_ascii=False) + "\n"
+    expect(path.with_suffix(".expected.json"), text.replace(str(tmp_path), "DIRECTORY"))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=name_of)
+def test_a_case_of_a_run_says_what_it_shows_and_has_one_outcome(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    assert path.with_suffix(".expected.json").exists() != path.with_suffix(".error.txt").exists()
 
 
 def test_every_code_that_check_can_report_has_a_case() -> None:

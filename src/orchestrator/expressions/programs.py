@@ -215,9 +215,10 @@ class StatementCompiler(ClosureCompiler):
 
         def capture(context: Context, out: list[str]) -> None:
             inner: list[str] = []
-            room = context.room
+            room, outer = context.room, context.local
+            context.local = dict(outer)
             body(context, inner)
-            context.room = room
+            context.room, context.local = room, outer
             text = "".join(inner)
             context.spend(cost(text))
             if filters is not None:

@@ -133,7 +133,7 @@ def paragraphs(text: str) -> Iterator[str]:
 
 def cell(text: str) -> str:
     """Escape a table's cell."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def stale(wanted: Mapping[Path, str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -153,6 +154,8 @@ def test_every_command_has_help_and_a_summary_that_fits_its_line(project: Projec
     assert "..." not in overview.split("Commands:")[1]
     for name in COMMANDS:
         assert f"\n  {name} " in overview
+        help = project(name, "--help").out
+        assert not re.search(r"<(path|str|list)|Path", help), help
 
 
 @pytest.mark.parametrize("words", [["--help"], ["explain", "ORC301"], ["--version"]])

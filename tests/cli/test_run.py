@@ -144,6 +144,7 @@ def test_a_run_paused_by_another_process_ends_its_owner_with_3(project: Project)
     with project.start("run", "gate.yaml") as process:
         run_id = ""
         while not run_id:
+            assert process.poll() is None, process.communicate()
             listed = project("runs", "--json").json
             run_id = listed[0]["run_id"] if listed else ""
         project.until(run_id, lambda event: event["type"] == "step.progress")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import typer
+from typer.core import TyperArgument, TyperCommand
 
 COMMANDS: Final = {
     "check": "check",
@@ -27,6 +28,18 @@ COMMANDS: Final = {
     "doctor": "doctor",
 }
 """Each command and the module that holds the function of its name, in the order of `--help`."""
+
+
+class Command(TyperCommand):
+    """A command whose help names its arguments, and not the Python types that hold them."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, with arguments that show no type."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            if isinstance(param, TyperArgument):
+                vars(param)["display_type_rich"] = lambda ctx: None  # there is no option for it
+        return params
 
 
 def build(*, only: str | None = None) -> typer.Typer:
@@ -50,7 +63,7 @@ def build(*, only: str | None = None) -> typer.Typer:
 
     for name, module in COMMANDS.items():
         if only in (None, name):
-            app.command(name)(getattr(import_module(f"orchestrator.cli.{module}"), name))
+            app.command(name, cls=Command)(getattr(import_module(f"orchestrator.cli.{module}"), name))
     return app
 
 

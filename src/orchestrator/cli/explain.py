@@ -44,7 +44,7 @@ def page_of(code: str) -> str | None:
 
 
 def tools(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One tool, or TOOL.ACTION, in detail.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One tool, or TOOL.ACTION, in detail.")] = None,
     json: options.JsonOption = False,
     tools: options.ToolsOption = None,
 ) -> None:

@@ -65,7 +65,7 @@ outputs:
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path("pipeline.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("pipeline.yaml"),
     json: options.JsonOption = False,
 ) -> None:
     """Write a commented pipeline to start from. An existing file is never overwritten."""

@@ -63,7 +63,7 @@ def code_page(code: Code) -> str:
         lines += ["", "This is a warning: the pipeline can run all the same."]
     for case in sorted((CASES / code.code).glob("*.yaml"))[:1]:
         shown = case.with_suffix(".txt")
-        lines += ["", "## Example", "", *fenced(case.read_text(encoding="utf-8"), "yaml")]
+        lines += ["", "## Example", "", *fenced(case.read_text(encoding="utf-8", errors="replace"), "yaml")]
         if shown.exists():
             said = shown.read_text(encoding="utf-8")
             lines += ["", "`orchestrator check` says:", "", *fenced(said, "text")]

@@ -99,7 +99,10 @@ class TemplateParser:
                 position, strip = self._raw(raw)
             else:
                 position, strip = self._tag(start, kind)
-        for block in reversed(self.blocks[:_MAX_PROBLEMS]):
+        unclosed = {problem.start for problem in self.problems if problem.code == "ORC311"}
+        for block in self.blocks[:_MAX_PROBLEMS]:
+            if block.start in unclosed:
+                continue
             name = block.kind
             self._report(
                 "ORC311",

@@ -172,8 +172,7 @@ class _Inferrer:
     def _name(self, node: nodes.Name, local: dict[str, Type]) -> Type:
         found = local.get(node.name) or self.env.get(node.name)
         if found is None:
-            if not self.quiet or node.name in FUNCTIONS:
-                self._undefined(node, local)
+            self._undefined(node, local)
             return ANY
         return found
 
@@ -195,11 +194,12 @@ class _Inferrer:
         self.problems.append(
             Problem(
                 "ORC301",
-                f"`{name}` is not defined",
+                f"`{name}` is not defined{', in any run' if self.quiet else ''}",
                 node.start,
                 node.end,
                 help,
                 "not defined",
+                severity="warning" if self.quiet else "error",
                 replacement=suggestion,
             )
         )
@@ -235,6 +235,7 @@ class _Inferrer:
         place = path_of(target)
         what = f"`{'.'.join([place[0].name, *map(str, place[1])])}`" if place else "the value"
         suggestion = near(name, known)
+        replacement = f"'{suggestion}'" if suggestion and end - start > len(name) else suggestion
         if known:
             message = f"`{name}` is not a field of {what}; it has {quoted(known, most=12)}"
             help = f"did you mean `{suggestion}`?" if suggestion else None
@@ -243,16 +244,14 @@ class _Inferrer:
             help = "read an item with its number: `[0]`" if source.kind == "array" else None
             if name in METHODS and source.kind in METHODS[name].accepts:
                 help = f"call the method: `.{name}()`"
-        self.problems.append(
-            Problem("ORC303", message, start, end, help, "no such field", replacement=suggestion)
-        )  # fmt: skip
+        self.problems.append(Problem("ORC303", message, start, end, help, "no such field", replacement=replacement))
 
     def _item(self, node: nodes.Item, local: dict[str, Type]) -> Type:
         source = self.type(node.target, local)
         index = self.type(node.index, local)
         if isinstance(node.index, nodes.Literal) and isinstance(node.index.value, str):
             if source.kind in ("object", "union") or source.attributes:
-                return self._field(node, source, node.target, node.index.value, node.index.start)
+                return self._field(node.index, source, node.target, node.index.value, node.index.start)
             return ANY
         items = []
         for option in _options(source):

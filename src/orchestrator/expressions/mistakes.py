@@ -74,9 +74,13 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
         return _early_end(text, value, start, end, wanted, before)
     if kind == "bad" and value in "'\"":
         return Problem(
-            "ORC310", f"the string that begins with `{value}` is never closed", start, end, f"close it with `{value}`",
+            "ORC310",
+            f"the string that begins with `{value}` is never closed",
+            start,
+            end,
+            f"close it with `{value}`",
             "opened here",
-        )  # fmt: skip
+        )
     help = _HINTS.get(value)
     if before is not None and before[3] == start:
         pair = before[1] + value
@@ -199,9 +203,7 @@ def unknown(kind: str, name: str, start: int, end: int, target: Expression | Non
     return _unknown("ORC315", "there is no function", name, start, end, help, list(FUNCTIONS))
 
 
-def _unknown(
-    code: str, what: str, name: str, start: int, end: int, help: str | None, names: list[str]
-) -> Problem:  # fmt: skip
+def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | None, names: list[str]) -> Problem:
     suggestion = None if help else near(name, names)
     if suggestion:
         help = f"did you mean `{suggestion}`?"

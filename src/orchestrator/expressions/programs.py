@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def program(
-    text: str, body: list[nodes.Statement], expression: nodes.Expression | None
-) -> Callable[[Scope], Any]:  # fmt: skip
+def program(text: str, body: list[nodes.Statement], expression: nodes.Expression | None) -> Callable[[Scope], Any]:
     """Compile a template: to the value of its only `expression`, or to the text that its statements make."""
     compiler = StatementCompiler(text, frozenset(assigned_names(body)))
     if expression is None:

@@ -51,9 +51,7 @@ def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -
     try:
         if indent is None and not sort_keys:
             return checked_text(_ENCODER.encode(value))
-        return checked_text(
-            json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys)
-        )  # fmt: skip
+        return checked_text(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys))
     except (ValueError, TypeError):
         raise Failure("the value cannot be written as JSON: it has a number that is not finite") from None
 

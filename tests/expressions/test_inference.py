@@ -1,0 +1,144 @@
+"""Types of templates, and what is sure to go wrong with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.expressions import (
+    ANY,
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    STRING,
+    Type,
+    array_of,
+    object_of,
+    parse_template,
+    union_of,
+)
+
+ROW = object_of({"k": INTEGER, "v": STRING})
+STEP = Type(
+    "string",
+    attributes={
+        "content": STRING,
+        "path": STRING,
+        "result": object_of({"content": STRING, "path": STRING}),
+        "status": STRING,
+    },
+)
+ENV = {
+    "n": INTEGER,
+    "x": NUMBER,
+    "word": STRING,
+    "flag": BOOLEAN,
+    "rows": array_of(ROW),
+    "obj": object_of({"name": STRING, "age": INTEGER}),
+    "open_": Type("object", properties={"name": STRING}),
+    "fetch": STEP,
+    "steps": object_of({"fetch": STEP}, closed=False),
+    "free": ANY,
+    "maybe": union_of([STRING, Type("null")]),
+    "my-step": STEP,
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "type_"),
+    [
+        ("n", INTEGER),
+        ("n + 1", INTEGER),
+        ("n / 2", NUMBER),
+        ("n * x", NUMBER),
+        ("word ~ n", STRING),
+        ("word + 'a'", STRING),
+        ("n > 1 and flag", BOOLEAN),
+        ("rows[0].k", INTEGER),
+        ("rows | first", ROW),
+        ("rows | length", INTEGER),
+        ("word.split(',')", array_of(STRING)),
+        ("word.split(',')[0]", STRING),
+        ("obj.name", STRING),
+        ("open_.other", ANY),
+        ("free.a.b | upper", STRING),
+        ("fetch.result.path", STRING),
+        ("steps.fetch.path", STRING),
+        ("'a' if flag else 1", union_of([STRING, INTEGER])),
+        ("[1, 2]", array_of(INTEGER)),
+        ("{'a': n}.a", INTEGER),
+        ("obj | to_json | from_json", ANY),
+        ("maybe | default('x')", union_of([STRING, Type("null")])),
+        ("n | default(0) | abs", INTEGER),
+        ("range(3)", array_of(INTEGER)),
+        ("not n", BOOLEAN),
+        ("-n", INTEGER),
+        ("rows[1:]", array_of(ROW)),
+    ],
+)
+def test_the_type_of_an_expression_is_known(expression: str, type_: Type) -> None:
+    inference = parse_template("{{ " + expression + " }}").infer(ENV)
+    assert inference.problems == ()
+    assert inference.type == type_
+
+
+def test_text_with_expressions_is_a_string() -> None:
+    assert parse_template("a {{ n }}").infer(ENV).type == STRING
+    assert parse_template("{{ n }}").infer(ENV).type == INTEGER
+
+
+@pytest.mark.parametrize(
+    ("template", "code", "culprit", "words"),
+    [
+        ("{{ wrod }}", "ORC301", "wrod", "did you mean `word`?"),
+        ("{{ wrod | default('') }}", "ORC301", "wrod", "did you mean `word`?"),
+        ("{{ now }}", "ORC301", "now", "write `now()`"),
+        ("{{ loop.index }}", "ORC301", "loop", "inside of a `{% for %}`"),
+        ("{{ my-stpe.path }}", "ORC301", "my-stpe", "did you mean `my-step`?"),
+        ("{{ foo-bar }}", "ORC301", "foo-bar", "subtraction"),
+        ("{{ obj.nam }}", "ORC303", "nam", "did you mean `name`?"),
+        ("{{ obj['nam'] }}", "ORC303", "'nam'", "did you mean `name`?"),
+        ("{{ fetch.tilte }}", "ORC303", "tilte", ""),
+        ("{{ fetch.result.titl }}", "ORC303", "titl", ""),
+        ("{{ obj.nam | default('') }}", None, "", ""),
+        ("{{ obj.nam is defined }}", None, "", ""),
+        ("{{ rows.k }}", "ORC303", "k", "[0]"),
+        ("{{ word.upper }}", "ORC303", "upper", "call the method: `.upper()`"),
+        ("{% for r in rows %}{{ r.z }}{% endfor %}", "ORC303", "z", ""),
+        ("{{ word + 1 }}", "ORC316", "word + 1", "`~`"),
+        ("{{ obj + 1 }}", "ORC316", "obj + 1", ""),
+        ("{{ word > 3 }}", "ORC316", "word > 3", "`| int`"),
+        ("{{ n | length }}", "ORC316", "n | length", ""),
+        ("{{ word | round }}", "ORC316", "word | round", "`| float`"),
+        ("{{ word.items() }}", "ORC316", "word.items()", ""),
+        ("{{ 1 in n }}", "ORC316", "n", ""),
+        ("{{ -word }}", "ORC316", "-word", ""),
+        ("{{ n[0] }}", "ORC316", "n[0]", ""),
+        ("{% for i in n %}{% endfor %}", "ORC316", "n", "loop over a list"),
+        ("{% for i in rows %}{% endfor %}{{ i }}", "ORC301", "i", ""),
+        ("{% if flag %}{% set z = 1 %}{% endif %}{{ z }}", None, "", ""),
+        ("{{ maybe + 'x' }}", None, "", ""),
+        ("{{ maybe > 'x' }}", None, "", ""),
+        ("{{ free + 1 + word }}", None, "", ""),
+        ("{{ n == word }}", None, "", ""),
+        ("{% set t = obj %}{{ t.nam }}", "ORC303", "nam", "did you mean `name`?"),
+    ],
+)
+def test_only_what_can_never_work_is_reported(template: str, code: str | None, culprit: str, words: str) -> None:
+    parsed = parse_template(template, hyphenated=frozenset({"my-step"}))
+    assert parsed.problems == ()
+    problems = parsed.infer(ENV).problems
+    assert [problem.code for problem in problems] == ([code] if code else [])
+    for problem in problems:
+        assert template[problem.start : problem.end] == culprit
+        assert words in (problem.help or "")
+
+
+def test_a_missing_field_is_told_with_the_fields_that_are_there() -> None:
+    (problem,) = parse_template("{{ fetch.title }}").infer(ENV).problems
+    assert problem.message == "`title` is not a field of `fetch`; it has `content`, `path`, `result`, `status`"
+
+
+def test_each_undefined_name_of_a_text_is_reported_at_its_place() -> None:
+    text = "Line é 😀\n  {{ aa }} and {% if bb %}{{ cc.d }}{% endif %}"
+    problems = parse_template(text).infer({}).problems
+    assert [(p.code, text[p.start : p.end]) for p in problems] == [("ORC301", "aa"), ("ORC301", "bb"), ("ORC301", "cc")]

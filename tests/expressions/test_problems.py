@@ -1,0 +1,130 @@
+"""What is found wrong before anything runs: the code, the exact place, and the way to mend it."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.expressions import parse_expression, parse_template
+
+
+@pytest.mark.parametrize(
+    ("template", "code", "culprit", "help"),
+    [
+        ("{{ a.b }", "ORC311", "}", "close it with `}}`"),
+        ("{{ a", "ORC311", "{{", "close it with `}}`"),
+        ("{% if a", "ORC311", "{%", "close it with `%}`"),
+        ("a {# b", "ORC311", "{#", "close it with `#}`"),
+        ("{% if a %}b", "ORC311", "{% if a %}", "add `{% endif %}` where it ends"),
+        ("{% for a in b %}{% if a %}{% endif %}", "ORC311", "{% for a in b %}", "add `{% endfor %}` where it ends"),
+        ("{% raw %}{{ a }}", "ORC311", "{% raw %}", "add `{% endraw %}` where it ends"),
+        ("{{ a %}", "ORC310", "%}", "close it with `}}`"),
+        ("{{ }}", "ORC310", "{{ }}", "write a value"),
+        ("{{ a + }}", "ORC310", "+ }}", None),
+        ("{{ a && b }}", "ORC310", "&", "write `and`"),
+        ("{{ a || b }}", "ORC310", "|", "write `or`"),
+        ("{{ !a }}", "ORC310", "!", "write `not`"),
+        ("{{ a = 1 }}", "ORC310", "=", "write `==`"),
+        ("{{ a === 1 }}", "ORC310", "=", "write `==`"),
+        ("{{ a ? 1 : 2 }}", "ORC310", "?", "write `a if condition else b`"),
+        ("{{ $a }}", "ORC310", "$", "without `$`"),
+        ("{{ “a” }}", "ORC310", "“", "straight quotes"),
+        ("{{ a b }}", "ORC310", "b", "put an operator"),
+        ("{{ 'abc }}", "ORC310", "'", "close it with `'`"),
+        ("{{ f('abc) }} it's", "ORC310", "'", "close it with `'`"),
+        ("{{ [1, 2 }}", "ORC310", "[", "close it with `]`"),
+        ("{{ a) }}", "ORC310", ")", "remove it"),
+        ("{{ a + {{ b }} }}", "ORC310", "{{ b }}", "without further braces"),
+        ("{% if {{ a }} %}x{% endif %}", "ORC310", "{{ a }}", "without further braces"),
+        ("{{ 012 }}", "ORC310", "012", "write `12`"),
+        ("{{ '\\x1' }}", "ORC310", "'\\x1'", "write `\\\\`"),
+        ("{% fro a in b %}{% endfor %}", "ORC310", "fro", "did you mean `for`?"),
+        ("{% for a of b %}{% endfor %}", "ORC310", "of", None),
+        ("{% endif %}", "ORC310", "{% endif %}", "remove it"),
+        ("{% if a %}{% else if b %}{% endif %}", "ORC310", "{% else if b %}", "{% elif"),
+        ("{% if a %}{% endfor %}{% endif %}", "ORC310", "{% endfor %}", "{% endif %}"),
+        ("{{ a | uper }}", "ORC312", "uper", "did you mean `upper`?"),
+        ("{{ a | safe }}", "ORC312", "safe", "leave it out"),
+        ("{{ a | join(1, 2, 3) }}", "ORC313", "join(1, 2, 3)", "| join(d='', attribute=none)"),
+        ("{{ a | replace('x') }}", "ORC313", "replace('x')", "replace(old, new"),
+        ("{{ a | round(places=1) }}", "ORC313", "round(places=1)", "precision"),
+        ("{{ a | map('uper') }}", "ORC313", "map('uper')", None),
+        ("{{ a | regex_search('(') }}", "ORC313", "regex_search('(')", None),
+        ("{{ a | regex_search('(a+)+') }}", "ORC313", "regex_search('(a+)+')", None),
+        ("{{ a | hash('md6') }}", "ORC313", "hash('md6')", None),
+        ("{{ a.split(1, 2, 3) }}", "ORC313", "split(1, 2, 3)", "split("),
+        ("{{ a is definde }}", "ORC314", "definde", "did you mean `defined`?"),
+        ("{{ rnage(3) }}", "ORC315", "rnage", "did you mean `range`?"),
+        ("{{ upper(a) }}", "ORC315", "upper", "write `value | upper`"),
+        ("{{ env('HOME') }}", "ORC315", "env", "default_from_env"),
+        ("{{ a.uper() }}", "ORC315", "uper", "did you mean `upper`?"),
+        ("{{ a.append(1) }}", "ORC315", "append", "items + [value]"),
+        ("{{ a.format(1) }}", "ORC317", "format", "| format(a, b)"),
+        ("{{ a.__class__ }}", "ORC317", "__class__", None),
+        ("{{ dict(**a) }}", "ORC317", "**", "write each argument out"),
+        ("{% include 'x' %}", "ORC317", "include", "tool: filesystem"),
+        ("{% macro m(x) %}{{ x }}{% endmacro %}", "ORC317", "macro", "{% set"),
+        ("{% for a in b recursive %}{% endfor %}", "ORC317", "recursive", None),
+        ("{% do a.append(1) %}", "ORC317", "do", "{% set %}"),
+        ("{% filter upper %}a{% endfilter %}", "ORC317", "filter", "{% set"),
+    ],
+)
+def test_a_mistake_is_found_at_its_place(template: str, code: str, culprit: str, help: str | None) -> None:
+    text = f"Ünï 😀\n{template}"
+    (problem,) = parse_template(text).problems
+    assert problem.code == code
+    assert text[problem.start : problem.end] == culprit
+    if help is not None:
+        assert help in (problem.help or "")
+
+
+def test_each_mistake_of_a_text_is_found_and_none_makes_an_echo() -> None:
+    text = """Dear {{ name }},
+{{ a | uper }} and {{ b b }} then {{ c. }}
+{{ unclosed
+{% for x of xs %}{{ x }}{{ loop.index }}{% else %}none{% endfor %}
+{% if a === b %}{{ ok }}{% elif d & e %}2{% endif %}
+{{ fine }} {{ a is upperr }} {{ 'x }}
+{{ last | join(1, 2, 3) }}"""
+    problems = parse_template(text).problems
+    assert [(p.code, text[: p.start].count("\n") + 1) for p in problems] == [
+        ("ORC312", 2),
+        ("ORC310", 2),
+        ("ORC310", 2),
+        ("ORC311", 3),
+        ("ORC310", 4),
+        ("ORC310", 5),
+        ("ORC310", 5),
+        ("ORC314", 6),
+        ("ORC310", 6),
+        ("ORC313", 7),
+    ]
+
+
+def test_a_suggestion_can_be_put_in_the_place_of_the_mistake() -> None:
+    text = "{{ a | uper }}"
+    (problem,) = parse_template(text).problems
+    assert problem.replacement is not None
+    mended = text[: problem.start] + problem.replacement + text[problem.end :]
+    assert parse_template(mended).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "culprit"),
+    [
+        ("{{ a }} and {{ b }}", "{{ a }} and {{ b }}"),
+        ("a and {{ b }}", "{{ b }}"),
+        ("{% if a %}true{% endif %}", "{% if a %}true{% endif %}"),
+        ("", ""),
+        ("a ==", "=="),
+        ("a b", "b"),
+    ],
+)
+def test_a_condition_is_one_expression(condition: str, culprit: str) -> None:
+    (problem,) = parse_expression(condition).problems
+    assert problem.code == "ORC310"
+    assert condition[problem.start : problem.end] == culprit
+
+
+def test_a_text_with_braces_that_are_meant_is_no_mistake() -> None:
+    for text in ("{ a }", "}}", "a { b", '{"a": {"b": 1}}', "{% raw %}{{ }}{% endraw %}", "{{ '{{ x }}' }}", "{##}"):
+        assert parse_template(text).problems == ()

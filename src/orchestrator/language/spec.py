@@ -97,9 +97,12 @@ class InputSpec(_Spec):
         """Whether `default` was written, be it null."""
         return self._has_default
 
-    def problems(self, value: Any) -> list[str]:
-        """Return what is wrong with a value, one plain sentence each; empty if it fits. Null fits if not required."""
-        return values.problems(self, value)
+    def problems(self, value: Any, name: str = "") -> list[str]:
+        """Return what is wrong with a value, one plain sentence each; empty if it fits. Null fits if not required.
+
+        The sentences call the value by its `name`, if it has one.
+        """
+        return values.problems(self, value, name)
 
     def parse_text(self, text: str) -> Any:
         """Convert a text from a command line or an environment variable to the declared type.
@@ -110,7 +113,7 @@ class InputSpec(_Spec):
         return values.parse_text(self, text)
 
     def filled(self, value: Any) -> Any:
-        """Return the value with the defaults of missing properties put in, at every depth."""
+        """Return the value with the defaults of missing properties put in and 3.0 as an integer's 3, at every depth."""
         return values.filled(self, value)
 
 

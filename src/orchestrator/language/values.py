@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WORDS: dict[str, str] = {
     "string": "a string",
-    "integer": "a whole number",
+    "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
     "array": "a list",
@@ -84,9 +84,9 @@ def inferred_type(spec: InputSpec) -> InputType | None:
     return "number" if given & {"minimum", "maximum"} else None
 
 
-def problems(spec: InputSpec, value: Any) -> list[str]:
-    """Return what is wrong with `value`, one plain sentence each; empty if it fits."""
-    return list(_problems(spec, value, ""))
+def problems(spec: InputSpec, value: Any, name: str = "") -> list[str]:
+    """Return what is wrong with `value`, one plain sentence each, by its `name`; empty if it fits."""
+    return list(_problems(spec, value, name))
 
 
 def _problems(spec: InputSpec, value: Any, path: str) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _is(type: InputType, value: Any) -> bool:
         case "string" | "file":
             return isinstance(value, str)
         case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
+            return isinstance(_whole(value), int) and not isinstance(value, bool)
         case "number":
             return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         case "boolean":
@@ -172,8 +172,15 @@ def _same(left: Any, right: Any) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number, so 3.0 is the integer 3; beyond 2**53 a fraction could have been lost."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
 def filled(spec: InputSpec, value: Any) -> Any:
-    """Return the value with the defaults of missing properties put in, at every depth."""
+    """Return the value with the defaults of missing properties put in and 3.0 as an integer's 3, at every depth."""
+    if spec.type == "integer":
+        return _whole(value)
     if isinstance(value, dict) and spec.properties:
         complete = dict(value)
         for name, part in spec.properties.items():
@@ -210,11 +217,9 @@ def parse_text(spec: InputSpec, text: str) -> Any:
         if spec.type is None:
             return text
         raise ValueError(_expected(spec.type, text)) from None
-    if spec.type == "integer" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        value = int(value)
     if spec.type is not None and not _is(spec.type, value):
         raise ValueError(_expected(spec.type, text))
-    return value
+    return _whole(value) if spec.type == "integer" else value
 
 
 def _expected(type: InputType, text: str) -> str:

@@ -55,11 +55,12 @@ def bind(
     for name, spec in specs.items():
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
-            faults = [] if value is None and not spec.required else _faults(spec, value, permissions)
+            faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
         if found:
             # The words of a fault quote the value, which must not be read anywhere if it is secret.
             hide = Redactor({name: value} if spec.secret else {}, "hidden")
-            problems.extend(("ORC603", f"`{name}` {hide.text(fault)}") for fault in faults)
+            problems.extend(("ORC603", hide.text(fault)) for fault in faults)
+            value = value if faults else spec.filled(value)
         elif spec.required:
             problems.append(("ORC601", _missing(name, spec)))
         values[name] = value
@@ -98,7 +99,7 @@ def rebind(
             continue
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
-            faults = _faults(spec, value, permissions)
+            faults = _faults(name, spec, value, permissions)
         if not found or faults:
             variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
             problems.append(
@@ -119,31 +120,32 @@ def _value(
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
-            return True, None, ["must be JSON data: text, numbers, true or false, null, lists and objects of those"]
+            data = "text, numbers, true or false, null, lists and objects of those"
+            return True, None, [f"`{name}` must be JSON data: {data}"]
         return True, value, []
     if spec.default_from_env and spec.default_from_env in environment:
         text = environment[spec.default_from_env]
         try:
             return True, spec.parse_text(text), []
         except ValueError as error:
-            return True, text, [f"(from the environment variable `{spec.default_from_env}`) {error}"]
+            return True, text, [f"`{name}`, from the environment variable `{spec.default_from_env}`: {error}"]
     if spec.has_default:
         return True, spec.default, []
     return False, None, []
 
 
-def _faults(spec: InputSpec, value: Any, permissions: Permissions) -> list[str]:
-    faults = list(spec.problems(value))
+def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) -> list[str]:
+    faults = spec.problems(value, name)
     if faults or spec.type != "file" or not isinstance(value, str):
         return faults
     path = Path(permissions.directory, value)
     refusal = permissions.check_read(path)
     if refusal is not None:
-        return [f"cannot be read: {refusal.message}; allow it with {refusal.flag}"]
+        return [f"`{name}` cannot be read: {refusal.message}; allow it with {refusal.flag}"]
     if not path.exists():
-        return [f"names a file that does not exist: `{value}`"]
+        return [f"`{name}` names a file that does not exist: `{value}`"]
     if path.is_dir():
-        return [f"must be a file, but `{value}` is a directory"]
+        return [f"`{name}` must be a file, but `{value}` is a directory"]
     return []
 
 
@@ -177,7 +179,10 @@ def _input_error(problems: list[tuple[str, str]], specs: Mapping[str, InputSpec]
     message = (
         texts[0] if len(texts) == 1 else f"{len(texts)} inputs are wrong:\n" + "\n".join(f"  - {t}" for t in texts)
     )
-    known = ", ".join(f"`{name}` ({spec.type})" for name, spec in specs.items())
+    known = ", ".join(f"`{name}` ({spec.type or 'any value'})" for name, spec in specs.items())
     return InputError(
-        message, problems=texts, code=problems[0][0], help=f"the inputs are {known}" if known else "it takes no inputs"
+        message,
+        problems=texts,
+        code=problems[0][0],
+        help=f"the inputs are {known}" if known else "start it without inputs",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import OrchestratorError, StepError
+from orchestrator.errors import EvaluationError, OrchestratorError, StepError
 
 if TYPE_CHECKING:
     import random
@@ -28,11 +28,18 @@ def error_data(error: OrchestratorError, *, attempt: int = 0, step: str | None =
     return {
         "code": error.code,
         "type": type(cause if cause is not None else error).__name__,
-        "message": error.message,
+        "message": _message(error),
         "help": error.help,
         "step": step,
         "attempt": attempt,
     }
+
+
+def _message(error: OrchestratorError) -> str:
+    """What happened; of an expression also where, for a text may hold many."""
+    if not isinstance(error, EvaluationError) or not error.expression or f"`{error.expression}`" in error.message:
+        return error.message
+    return f"{error.message}, in `{' '.join(error.expression.split())}`"
 
 
 def is_retried(error: OrchestratorError, retry: Retry, attempt: int) -> bool:

@@ -320,9 +320,8 @@ class Scheduler:
             self._cancelled(node)
         elif node.stopped == "timeout":
             seconds = node.step.timeout or 0.0
-            self._failed(
-                node, StepTimeout(f"`{node.step.id}` ran longer than its timeout of {seconds:g} s", seconds=seconds)
-            )
+            message = f"`{node.step.id}` ran longer than its timeout of {seconds:g} s"
+            self._failed(node, StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do"))
         elif error is not None:
             self._failed(node, error)
         else:
@@ -354,6 +353,7 @@ class Scheduler:
             try:
                 value = step.on_failure.value.evaluate(self._scope.scope)
             except EvaluationError as second:
+                second.message = f"{error.message}; and the value instead of a result: {second.message}"
                 kind, error = "fail", second
         recorded = error_data(error, attempt=node.attempt, step=step.id)
         data = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import EvaluationError
 from orchestrator.expressions import Entity, Scope
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ class RunScope:
         }
         self.scope = Scope(self._names, now)
         for name, value in plan.variables.items():
-            variables[name] = self._names[name] = value.evaluate(self.scope)
+            try:
+                variables[name] = self._names[name] = value.evaluate(self.scope)
+            except EvaluationError as error:
+                error.message = f"variable `{name}`: {error.message}"
+                raise
 
     def succeeded(self, step: StepPlan, result: Any, *, attempts: int, duration: float) -> None:
         """Enter a step's result."""

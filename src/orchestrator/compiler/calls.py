@@ -285,7 +285,7 @@ def _requoted(node: Node, wanted: Type) -> str | None:
     """The scalar as it should be written, where only its quotes are wrong."""
     if not isinstance(node, Scalar):
         return None
-    if wanted.kind == "string" and node.style == "plain" and node.text:
+    if wanted.kind == "string" and node.style == "" and node.text:
         return f'"{node.text}"'
     if wanted.kind in ("integer", "number") and isinstance(node.value, str):
         pattern = r"[-+]?[0-9]+" if wanted.kind == "integer" else r"[-+]?[0-9]+(\.[0-9]+)?"
@@ -320,9 +320,9 @@ def _takes(label: str, action: Action) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, str):
         short = value if len(value) <= 40 else value[:39] + "…"
-        return f"the text `{short}`" if short else "empty text"
+        return f'the string "{short}"' if short else "an empty string"
     if value is None:
-        return "empty"
+        return "null"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):

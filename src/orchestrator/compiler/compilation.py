@@ -98,7 +98,10 @@ class _Compiler:
         self.calls = CallChecker(self.findings, registry, permissions)
         self.environment = Environment()
         self.flow = Flow()
-        self.ids = {step.id: position for position, step in reversed(list(enumerate(self.spec.steps))) if step.id}
+        self.ids: dict[str, int] = {}
+        for position, step in enumerate(self.spec.steps):
+            if step.id:
+                self.ids.setdefault(step.id, position)
         names = (*self.ids, *self.spec.inputs, *self.spec.variables)
         self.templates = TemplateReader(self.findings, frozenset(name for name in names if "-" in name))
         self.variables: dict[str, Value] = {}
@@ -106,6 +109,7 @@ class _Compiler:
         self.outputs: dict[str, OutputPlan] = {}
         self.types: dict[int, Type] = {}
         self.read: set[Target] = set()
+        self.shared: set[str] = set()
         self.output_templates: list[tuple[str, PlacedTemplate]] = []
 
     def check(self) -> None:
@@ -148,6 +152,7 @@ class _Compiler:
                 )
             elif name in taken:
                 other, where = taken[name]
+                self.shared.add(name)
                 self.findings.add(
                     "ORC211",
                     span,
@@ -165,6 +170,7 @@ class _Compiler:
     def _constant_default(self, name: str) -> None:
         node = child(self.spec.node, "inputs", name, "default")
         if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
+            self.findings.unreadable = True
             self.findings.add(
                 "ORC205",
                 node.span,
@@ -222,6 +228,8 @@ class _Compiler:
 
     def _edge(self, step: str, on: str, scalar: Scalar, reference: Any) -> None:
         if step == on:
+            if step in self.shared:
+                return  # it may be the input of the same name that is read
             self.findings.add(
                 "ORC304",
                 scalar.span_of(reference.start, reference.end),
@@ -251,6 +259,9 @@ class _Compiler:
             self.types[id(place.template)] = inference.type
             if inference.problems:
                 self.findings.add_problems(place.scalar, inference.problems)
+                # a misspelt name is not also a name that nothing reads
+                meant = [problem.replacement for problem in inference.problems if problem.replacement]
+                self.read.update(Target(kind, name) for name in meant for kind in ("input", "variable"))
 
     def _note_reads(self, places: list[PlacedTemplate]) -> None:
         for place in places:
@@ -258,10 +269,12 @@ class _Compiler:
                 target = self.environment.target(reference)
                 if target is not None:
                     self.read.add(target)
-                elif reference.name in ("inputs", "variables"):  # the whole mapping is read
-                    known = self.environment.inputs if reference.name == "inputs" else self.environment.variables
-                    kind = "input" if reference.name == "inputs" else "variable"
-                    self.read.update(Target(kind, name) for name in known)  # type: ignore[arg-type]
+                if reference.name in self.shared:
+                    self.read.update((Target("input", reference.name), Target("variable", reference.name)))
+                elif target is None and reference.name == "inputs":  # the whole mapping is read
+                    self.read.update(Target("input", name) for name in self.environment.inputs)
+                elif target is None and reference.name == "variables":
+                    self.read.update(Target("variable", name) for name in self.environment.variables)
 
     def _output(self, name: str, output: OutputSpec, env: MappingABC[str, Type]) -> None:
         """Check one output: its template, what it reads, and its declared type."""

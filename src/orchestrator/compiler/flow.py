@@ -110,7 +110,7 @@ def add_jumps(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], fin
                     f"`{kind}` jumps from `{step.id}` back to {where}",
                     label="jumps only go forward",
                     help="name a later step; to try a step again use `retry:`",
-                    related=[("the step is here", steps[ids[target]].node.span)] if target != step.id else [],
+                    related=[("the step is here", _id_span(steps[ids[target]]))] if target != step.id else [],
                 )
             elif step.id:
                 _add_jump(flow, steps, step.id, kind, ids[target], position, node)
@@ -209,6 +209,10 @@ def _shortest_cycle(edges: Mapping[str, Mapping[str, Edge]], group: Sequence[str
                 came_from[on] = step
                 queue.append(on)
     return list(group)
+
+
+def _id_span(step: StepSpec) -> Span:
+    return (child(step.node, "id") or step.node).span
 
 
 def _known(ids: Mapping[str, int]) -> str:

@@ -77,8 +77,6 @@ class TemplateReader:
     def _placed(self, template: Template, node: Scalar, places: list[PlacedTemplate]) -> Value:
         if template.problems:
             self._findings.add_problems(node, template.problems)
-            if any(problem.severity == "error" for problem in template.problems):
-                return Templated(template)
         elif template.is_constant:
             return Constant(node.value)
         places.append(PlacedTemplate(template, node))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.names import Environment, Target, fields_read
+from orchestrator.compiler.names import Environment, Target, TargetKind, fields_read
 from orchestrator.compiler.templates import PlacedTemplate, child
 from orchestrator.language.nodes import Mapping, Scalar
 
@@ -60,13 +60,14 @@ def report_usage(
 
 
 def _report_unused(spec: PipelineSpec, read: set[Target], findings: Findings) -> None:
-    for kind, code, section, names in (
+    kinds: tuple[tuple[TargetKind, str, str, Iterable[str]], ...] = (
         ("input", "ORC501", "inputs", spec.inputs),
         ("variable", "ORC504", "variables", spec.variables),
-    ):
+    )
+    for kind, code, section, names in kinds:
         part = child(spec.node, section)
         for name in names:
-            if Target(kind, name) in read or not isinstance(part, Mapping):  # type: ignore[arg-type]
+            if Target(kind, name) in read or not isinstance(part, Mapping):
                 continue
             key = part.key(name)
             if key is not None:

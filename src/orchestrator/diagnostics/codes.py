@@ -8,12 +8,16 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A stable code. `title` is a short noun phrase; `explanation` says why it matters and how to mend it."""
+    """A stable code. `title` is a short noun phrase; `explanation` says why it matters and how to mend it.
+
+    `remedy` is the help of a diagnostic that has no more specific one.
+    """
 
     code: str
     title: str
     explanation: str
     severity: Literal["error", "warning"] = "error"
+    remedy: str | None = None
 
 
 _TABLE = (
@@ -33,10 +37,20 @@ _TABLE = (
     Code("ORC108", "unsupported YAML", "A tag, or a key that is not text."),
     # --- 2xx: structure
     Code("ORC201", "unknown key", "This key is not part of the language here."),
-    Code("ORC202", "wrong type", "The value of this key has another type than the language asks for."),
+    Code(
+        "ORC202",
+        "wrong type",
+        "The value of this key has another type than the language asks for.",
+        remedy="write the value as the message says; `orchestrator schema` lists the keys and their types",
+    ),
     Code("ORC203", "missing key", "A key that the language requires is not there."),
     Code("ORC204", "duplicate step id", "Two steps have the same id."),
-    Code("ORC205", "value not allowed", "The value is not one of those allowed here, or out of bounds."),
+    Code(
+        "ORC205",
+        "value not allowed",
+        "The value is not one of those allowed here, or out of bounds.",
+        remedy="write one of the values that the message allows",
+    ),
     Code("ORC206", "bad duration", "A duration is a number of seconds or a text such as `30s`, `5m`, `1h30m`."),
     Code("ORC207", "two spellings of one thing", "Two keys at one place mean the same."),
     Code(
@@ -59,13 +73,33 @@ _TABLE = (
     Code("ORC305", "dependency cycle", "Steps wait for one another in a circle."),
     Code("ORC306", "jump to a missing step", "A jump names a step that does not exist."),
     Code("ORC307", "jump backwards", "A jump goes to the step itself or to an earlier one; jumps only go forward."),
-    Code("ORC310", "malformed expression", "The text between the braces is not an expression."),
+    Code(
+        "ORC310",
+        "malformed expression",
+        "The text between the braces is not an expression.",
+        remedy="an expression reads like `topic | upper`, `pages + 1` or `long if pages > 9 else short`",
+    ),
     Code("ORC311", "unterminated expression", "A `{{`, `{%` or `{#` is never closed, or a block never ended."),
     Code("ORC312", "unknown filter", "No filter has this name."),
-    Code("ORC313", "wrong arguments", "A filter, test, function or method is given arguments that it does not take."),
+    Code(
+        "ORC313",
+        "wrong arguments",
+        "A filter, test, function or method is given arguments that it does not take.",
+        remedy="give it the arguments that it takes; the reference of expressions lists them",
+    ),
     Code("ORC314", "unknown test", "No test (`is ...`) has this name."),
-    Code("ORC315", "unknown function or method", "Only a fixed set of functions and methods can be called."),
-    Code("ORC316", "types that do not fit", "An operation is applied to types that it can never work on."),
+    Code(
+        "ORC315",
+        "unknown function or method",
+        "Only a fixed set of functions and methods can be called.",
+        remedy="use a filter instead, as in `topic | upper`; the reference of expressions lists what can be called",
+    ),
+    Code(
+        "ORC316",
+        "types that do not fit",
+        "An operation is applied to types that it can never work on.",
+        remedy="convert one of the values, for example with `| int`, `| string` or `| list`",
+    ),
     Code(
         "ORC317",
         "unsupported template feature",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.diagnostics.codes import CODES
+
 Severity = Literal["error", "warning"]
 
 
@@ -80,6 +82,11 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
+
+    def __post_init__(self) -> None:
+        """Fall back on the remedy of the code, so that every diagnostic says how to go on."""
+        if self.help is None:
+            object.__setattr__(self, "help", CODES[self.code].remedy)
 
     @property
     def sort_key(self) -> tuple[str, Span, str]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _EXPECTED = {
     "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
     "float_type": "a number",
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -162,7 +162,7 @@ def _complaint(
             f"did you mean `{near}`?" if near else None,
         )
     if kind == "greater_than_equal":
-        number = "a whole number" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
+        number = "an integer" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
         return "ORC205", f"{number} of at least {context.get('ge')}", None
     if kind == "less_than_equal":
         return "ORC205", f"a number of at most {context.get('le')}", None
@@ -172,7 +172,7 @@ def _complaint(
         return "ORC202", _FIELD_EXPECTED[field], None
     expected = _EXPECTED.get(kind, "another value")
     if kind.startswith("int") and field == "max_attempts":
-        expected = "a whole number of at least 1"
+        expected = "an integer of at least 1"
     help = None
     if kind == "string_type" and isinstance(entry["input"], bool | int | float):
         help = f'put it in quotes if text is meant: "{json.dumps(entry["input"])}"'

@@ -84,6 +84,7 @@ def check(template: Template, names: dict[str, Any]) -> None:
         assert 0 <= problem.start <= problem.end <= length
         assert problem.start < problem.end or not template.text
         assert problem.message
+        assert problem.help
     for reference in template.references:
         assert template.text.startswith(reference.name, reference.start)
         assert reference.end <= length

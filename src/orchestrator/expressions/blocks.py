@@ -271,7 +271,9 @@ class TemplateParser:
                 "opened here",
             )
         else:
-            self._report("ORC310", "the text between the braces is no expression", start, end + 2)
+            self._report(
+                "ORC310", "the text between the braces is no expression", start, end + 2, "write one value between them"
+            )
 
     # --- statements
 

@@ -190,7 +190,8 @@ class _Inferrer:
             if suggestion:
                 help = f"did you mean `{suggestion}`?"
             else:
-                help = f"the names here are {quoted(sorted(names), most=12)}" if names else None
+                known = f"the names here are {quoted(sorted(names), most=12)}"
+                help = known if names else "declare it as an input, a variable or a step"
         self.problems.append(
             Problem(
                 "ORC301",
@@ -238,10 +239,12 @@ class _Inferrer:
         replacement = f"'{suggestion}'" if suggestion and end - start > len(name) else suggestion
         if known:
             message = f"`{name}` is not a field of {what}; it has {quoted(known, most=12)}"
-            help = f"did you mean `{suggestion}`?" if suggestion else None
+            help = (
+                f"did you mean `{suggestion}`?" if suggestion else "read one of these, or change what makes the value"
+            )
         else:
             message = f"{what} is {describe(_bare(source))}, so it has no field `{name}`"
-            help = "read an item with its number: `[0]`" if source.kind == "array" else None
+            help = "read an item with its number: `[0]`" if source.kind == "array" else "use the value as it is"
             if name in METHODS and source.kind in METHODS[name].accepts:
                 help = f"call the method: `.{name}()`"
         self.problems.append(Problem("ORC303", message, start, end, help, "no such field", replacement=replacement))
@@ -262,10 +265,12 @@ class _Inferrer:
             elif option.kind in ("any", "object"):
                 return ANY
         if not items and not self.quiet:
-            self.report("ORC316", f"{describe(_bare(source))} has no items", node, label="not a list")
+            message = f"{describe(_bare(source))} has no items"
+            self.report("ORC316", message, node, "use the value as it is, or read an item of a list", "not a list")
             return ANY
         if index.kind == "string" and source.kind in ("array", "string") and not self.quiet:
-            self.report("ORC316", "an item of a list is read by an integer, not by a string", node.index)
+            message = "an item of a list is read by an integer, not by a string"
+            self.report("ORC316", message, node.index, "convert the index with `| int`")
         return union_of(items)
 
     def _slice(self, node: nodes.Slice, local: dict[str, Type]) -> Type:
@@ -284,7 +289,8 @@ class _Inferrer:
             return BOOLEAN
         operand = self.type(node.operand, local)
         if self._never(operand, _NUMERIC):
-            self.report("ORC316", f"{describe(_bare(operand))} has no negative", node, label="not a number")
+            message = f"{describe(_bare(operand))} has no negative"
+            self.report("ORC316", message, node, "convert it with `| int` or `| float`", "not a number")
             return ANY
         return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
 
@@ -299,7 +305,7 @@ class _Inferrer:
             self._join_hyphens(node, echoes, local)
         result = _arithmetic(node.operator, left, right)
         if result is None:
-            help = None
+            help = "convert one of them, or choose another operator"
             if node.operator == "+" and "string" in (left.kind, right.kind):
                 help = "to put text together write `~`; to compute, convert with `| int` or `| float`"
             elif "string" in (left.kind, right.kind):
@@ -357,7 +363,8 @@ class _Inferrer:
             right = self.type(operand, local)
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
-                    self.report("ORC316", f"nothing is `in` {describe(_bare(right))}", operand, label="not a list")
+                    message = f"nothing is `in` {describe(_bare(right))}"
+                    self.report("ORC316", message, operand, "look into a list, an object or a string", "not a list")
             elif sign not in ("==", "!=") and not _comparable(left, right):
                 self.problems.append(
                     Problem(
@@ -365,7 +372,9 @@ class _Inferrer:
                         f"{describe(_bare(left))} and {describe(_bare(right))} have no order",
                         left_node.start,
                         operand.end,
-                        "convert the string with `| int` or `| float`" if "string" in (left.kind, right.kind) else None,
+                        "convert the string with `| int` or `| float`"
+                        if "string" in (left.kind, right.kind)
+                        else "compare their sizes (`| length`), or one of their fields",
                         "types that do not fit",
                     )
                 )
@@ -434,12 +443,15 @@ class _Inferrer:
             self.type(part, local)
         if entry.accepts and node.target is not None and self._never(target, entry.accepts):
             if node.kind == "method":
-                help = f"use the filter: `| {node.name}`" if node.name in FILTERS else None
+                kinds = " or ".join(describe(Type(kind)) for kind in entry.accepts)
+                help = f"use the filter: `| {node.name}`" if node.name in FILTERS else f"the method is one of {kinds}"
                 message = f"{describe(_bare(target))} has no method `{node.name}`"
                 self.report("ORC316", message, node, help, "types that do not fit")
             else:
                 wanted = " or ".join(describe(Type(kind)) for kind in entry.accepts if kind != "boolean")
-                help = "convert it with `| int` or `| float`" if "number" in entry.accepts else None
+                help = f"give it {wanted}"
+                if "number" in entry.accepts:
+                    help = "convert it with `| int` or `| float`"
                 message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(_bare(target))}"
                 self.report("ORC316", message, node, help, "types that do not fit")
             return ANY

@@ -30,6 +30,8 @@ _HINTS: Final = {
     "’": "put text between straight quotes: `'` or `\"`",
 }
 
+_FEW: Final = 30
+
 REFUSED_FILTERS: Final = {
     "safe": "leave it out: text is never escaped unless you ask for it with `escape`",
     "attr": "read the field with `.name` or `['name']`",
@@ -97,6 +99,7 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
         return Problem("ORC310", f"this `{value}` closes nothing", start, end, "remove it, or add the opening bracket")
     if kind in ("name", "string", "integer", "float") and wanted.startswith("an operator"):
         help = help or "put an operator between the two values, such as `~`, `+` or `,`"
+    help = help or _advice(wanted)
     return Problem("ORC310", f"{wanted} is expected here, not `{value}`", start, end, help, "unexpected")
 
 
@@ -104,17 +107,27 @@ def _early_end(text: str, value: str, start: int, end: int, wanted: str, before:
     if value == "":
         if before is None:
             return Problem("ORC310", "the expression is empty", 0, len(text), "write a value between the braces")
-        return Problem("ORC310", f"the expression ends where {wanted} is expected", before[2], before[3])
+        message = f"the expression ends where {wanted} is expected"
+        return Problem("ORC310", message, before[2], before[3], _advice(wanted), f"nothing after `{before[1]}`")
     if value not in CLOSERS:
-        return Problem("ORC310", f"{wanted} is expected here, not `{value}`", start, end)
+        return Problem("ORC310", f"{wanted} is expected here, not `{value}`", start, end, _advice(wanted))
     if before is None:
         opening = text.rfind("{", 0, start)
         return Problem(
             "ORC310", "the braces are empty", max(opening - 1, 0), end, "write a value between them, or remove them"
         )
-    return Problem(
-        "ORC310", f"{wanted} is expected before `{value}`", before[2], end, label=f"nothing after `{before[1]}`"
-    )
+    message = f"{wanted} is expected before `{value}`"
+    return Problem("ORC310", message, before[2], end, _advice(wanted), f"nothing after `{before[1]}`")
+
+
+def _advice(wanted: str) -> str:
+    if wanted == "a value":
+        return "write a name, a number, a string in quotes, or something in brackets here"
+    if wanted.startswith("an operator"):
+        return "put an operator between the two values, or end the expression before"
+    if wanted.startswith("a named"):
+        return "put the arguments without a name first"
+    return f"write {wanted.rstrip(',')} here"
 
 
 def too_deep(start: int, end: int) -> Problem:
@@ -135,11 +148,16 @@ def bad_escape(start: int, end: int) -> Problem:
     )
 
 
+def too_large(start: int, end: int) -> Problem:
+    """A number is written with more digits than can be computed with."""
+    return Problem("ORC310", "the number is too large", start, end, "write it as a string, if it is not computed with")
+
+
 def bad_number(value: str, start: int, end: int) -> Problem:
     """Something that begins like a number is none."""
     plain = value.replace("_", "").lstrip("0") or "0"
     safe = plain if plain.isdigit() else None
-    help = f"write `{safe}`" if safe else None
+    help = f"write `{safe}`" if safe else "a number is written like `12`, `1.5`, `1e6` or `0x1F`"
     return Problem("ORC310", f"`{value}` is not a number", start, end, help, replacement=safe)
 
 
@@ -207,8 +225,9 @@ def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | 
     suggestion = None if help else near(name, names)
     if suggestion:
         help = f"did you mean `{suggestion}`?"
-    elif help is None and len(names) < 30:
-        help = "there are " + _names(names)
+    elif help is None:
+        few = len(names) <= _FEW
+        help = f"there are {_names(names)}" if few else "the reference of expressions lists all that there are"
     return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion)
 
 

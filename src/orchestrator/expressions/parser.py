@@ -30,9 +30,9 @@ from orchestrator.expressions.nodes import (
     height,
 )
 from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.problem import Problem
 
 if TYPE_CHECKING:
+    from orchestrator.expressions.problem import Problem
     from orchestrator.expressions.table import Entry
 
 _IF, _OR, _AND, _NOT, _COMPARE, _SUM, _CONCAT, _PRODUCT, _POWER, _UNARY = range(1, 11)
@@ -224,7 +224,7 @@ class Parser:
             self.position += 1
             number = float(value)
             if number in (float("inf"),):
-                raise Abandoned(Problem("ORC310", f"the number `{value[:40]}` is too large", start, end))
+                raise Abandoned(mistakes.too_large(start, end))
             return Literal(number, start, end)
         if kind == "(":
             return self._parentheses()
@@ -250,7 +250,7 @@ class Parser:
 
     def _integer(self, value: str, start: int, end: int) -> int:
         if len(value) > MAX_INTEGER_BITS // 4:
-            raise Abandoned(Problem("ORC310", "the number is too large", start, end))
+            raise Abandoned(mistakes.too_large(start, end))
         if value.isascii() and value.isdigit() and (value[0] != "0" or value.strip("0") == ""):
             return int(value)
         try:

@@ -305,7 +305,7 @@ class _Inferrer:
             self._join_hyphens(node, echoes, local)
         result = _arithmetic(node.operator, left, right)
         if result is None:
-            help = "convert one of them, or choose another operator"
+            help = "convert one of the values, for example with `| int`, `| string` or `| list`"
             if node.operator == "+" and "string" in (left.kind, right.kind):
                 help = "to put text together write `~`; to compute, convert with `| int` or `| float`"
             elif "string" in (left.kind, right.kind):

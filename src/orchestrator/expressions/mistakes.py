@@ -30,7 +30,11 @@ _HINTS: Final = {
     "’": "put text between straight quotes: `'` or `\"`",
 }
 
-_FEW: Final = 30
+_FEW: Final = 12
+_LISTED: Final = {
+    "ORC315": "use a filter instead, as in `topic | upper`; the reference of expressions lists what can be called",
+    "ORC312": "the reference of expressions lists all filters; `upper`, `join`, `default` and `length` are some",
+}
 
 REFUSED_FILTERS: Final = {
     "safe": "leave it out: text is never escaped unless you ask for it with `escape`",
@@ -122,7 +126,7 @@ def _early_end(text: str, value: str, start: int, end: int, wanted: str, before:
 
 def _advice(wanted: str) -> str:
     if wanted == "a value":
-        return "write a name, a number, a string in quotes, or something in brackets here"
+        return "an expression reads like `topic | upper`, `pages + 1` or `long if pages > 9 else short`"
     if wanted.startswith("an operator"):
         return "put an operator between the two values, or end the expression before"
     if wanted.startswith("a named"):
@@ -227,7 +231,7 @@ def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | 
         help = f"did you mean `{suggestion}`?"
     elif help is None:
         few = len(names) <= _FEW
-        help = f"there are {_names(names)}" if few else "the reference of expressions lists all that there are"
+        help = f"there are {_names(names)}" if few else _LISTED.get(code, "the reference of expressions lists them")
     return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion)
 
 

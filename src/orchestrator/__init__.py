@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Run,
         StepResult,
         check,
-        compile,  # noqa: A004 - `orc.compile` is the right word; nobody imports it by `*`
+        compile,
         default,
         get_run,
         list_runs,

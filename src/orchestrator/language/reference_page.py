@@ -129,7 +129,7 @@ def _type_words(annotation: Any) -> str:
         return "list" if inner == "any value" else f"list of {inner}"
     if hasattr(annotation, "__metadata__"):
         return _type_words(arguments[0])
-    words = {str: "text", int: "whole number", float: "number", bool: "true/false"}
+    words = {str: "text", int: "integer", float: "number", bool: "true/false"}
     specs = {InputSpec: "input", OutputSpec: "output", StepSpec: "steps", RetrySpec: "`retry`"}
     specs |= {OnFailureSpec: "`on_failure`", DefaultsSpec: "`defaults`"}
     return words.get(annotation) or specs.get(annotation) or "any value"

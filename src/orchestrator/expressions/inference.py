@@ -12,9 +12,10 @@ from orchestrator.expressions import nodes
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
+from orchestrator.expressions.operator_types import NUMERIC, arithmetic, bare, comparable, options
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Inference, Problem, near
-from orchestrator.expressions.references import _DEFINITION_TESTS, _STANDING_IN, path_of
+from orchestrator.expressions.references import DEFINITION_TESTS, STANDING_IN, path_of
 from orchestrator.expressions.scope import LOOP_FIELDS
 from orchestrator.expressions.types import (
     ANY,
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
     from orchestrator.expressions.nodes import Expression, Statement
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
-_NUMERIC: Final = frozenset({"integer", "number", "boolean"})
 _SIZED: Final = frozenset({"string", "array", "object"})
 _LOOP: Final = object_of({name: ANY if name.endswith("item") else INTEGER for name in LOOP_FIELDS}, closed=False)
 _LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, float: NUMBER, type(None): NULL}
-_SIGNED: Final = {"-": "a sign", "+": "a sign"}
 
 
 def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
@@ -54,25 +53,6 @@ def infer(body: list[Statement], expression: Expression | None, env: Mapping[str
         inferrer.statements(body, {})
         type_ = STRING
     return Inference(type_, tuple(inferrer.problems))
-
-
-def _options(type_: Type) -> tuple[Type, ...]:
-    return type_.options if type_.kind == "union" else (type_,)
-
-
-def _bare(type_: Type) -> Type:
-    """The type of the value itself, without the attributes of the entity around it."""
-    if not type_.attributes:
-        return type_
-    return Type(
-        type_.kind,
-        items=type_.items,
-        properties=type_.properties,
-        required=type_.required,
-        closed=type_.closed,
-        options=type_.options,
-        enum=type_.enum,
-    )
 
 
 class _Inferrer:
@@ -123,7 +103,7 @@ class _Inferrer:
         outcomes.append(inner)
         for name in {name for outcome in outcomes for name in outcome}:
             kinds = [outcome.get(name) or self.env.get(name) or ANY for outcome in outcomes]
-            local[name] = kinds[0] if all(kind is kinds[0] for kind in kinds) else union_of(map(_bare, kinds))
+            local[name] = kinds[0] if all(kind is kinds[0] for kind in kinds) else union_of(map(bare, kinds))
 
     def _for(self, statement: nodes.For, local: dict[str, Type]) -> None:
         source = self.type(statement.iterable, local)
@@ -142,7 +122,7 @@ class _Inferrer:
     def item_type(self, source: Type, node: Expression) -> Type:
         """The type of what a loop over the source goes through."""
         items = []
-        for option in _options(source):
+        for option in options(source):
             if option.kind == "any":
                 return ANY
             if option.kind == "array":
@@ -213,7 +193,7 @@ class _Inferrer:
             return source.attributes[name]
         found = []
         known: dict[str, None] = dict.fromkeys(source.attributes)
-        for option in _options(source):
+        for option in options(source):
             if option.kind == "any":
                 return ANY
             if option.kind == "object":
@@ -243,7 +223,7 @@ class _Inferrer:
                 f"did you mean `{suggestion}`?" if suggestion else "read one of these, or change what makes the value"
             )
         else:
-            message = f"{what} is {describe(_bare(source))}, so it has no field `{name}`"
+            message = f"{what} is {describe(bare(source))}, so it has no field `{name}`"
             help = "read an item with its number: `[0]`" if source.kind == "array" else "use the value as it is"
             if name in METHODS and source.kind in METHODS[name].accepts:
                 help = f"call the method: `.{name}()`"
@@ -257,7 +237,7 @@ class _Inferrer:
                 return self._field(node.index, source, node.target, node.index.value, node.index.start)
             return ANY
         items = []
-        for option in _options(source):
+        for option in options(source):
             if option.kind == "array":
                 items.append(option.items or ANY)
             elif option.kind == "string":
@@ -265,7 +245,7 @@ class _Inferrer:
             elif option.kind in ("any", "object"):
                 return ANY
         if not items and not self.quiet:
-            message = f"{describe(_bare(source))} has no items"
+            message = f"{describe(bare(source))} has no items"
             self.report("ORC316", message, node, "use the value as it is, or read an item of a list", "not a list")
             return ANY
         if index.kind == "string" and source.kind in ("array", "string") and not self.quiet:
@@ -279,31 +259,31 @@ class _Inferrer:
             if part is not None:
                 self.type(part, local)
         if self._never(source, ("string", "array")):
-            self.report("ORC316", f"{describe(_bare(source))} cannot be sliced", node, "slice a list or a string")
+            self.report("ORC316", f"{describe(bare(source))} cannot be sliced", node, "slice a list or a string")
             return ANY
-        return _bare(source)
+        return bare(source)
 
     def _unary(self, node: nodes.Unary, local: dict[str, Type]) -> Type:
         if node.operator == "not":
             self._unless_missing(node.operand, local)
             return BOOLEAN
         operand = self.type(node.operand, local)
-        if self._never(operand, _NUMERIC):
-            message = f"{describe(_bare(operand))} has no negative"
+        if self._never(operand, NUMERIC):
+            message = f"{describe(bare(operand))} has no negative"
             self.report("ORC316", message, node, "convert it with `| int` or `| float`", "not a number")
             return ANY
         return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
 
     def _never(self, source: Type, kinds: Any) -> bool:
         """Whether no value of the type is of one of these kinds."""
-        return all(option.kind not in kinds and option.kind != "any" for option in _options(source))
+        return all(option.kind not in kinds and option.kind != "any" for option in options(source))
 
     def _binary(self, node: nodes.Binary, local: dict[str, Type]) -> Type:
         echoes = len(self.problems)
         left, right = self.type(node.left, local), self.type(node.right, local)
         if node.operator == "-" and len(self.problems) > echoes:
             self._join_hyphens(node, echoes, local)
-        result = _arithmetic(node.operator, left, right)
+        result = arithmetic(node.operator, left, right)
         if result is None:
             help = "convert one of the values, for example with `| int`, `| string` or `| list`"
             if node.operator == "+" and "string" in (left.kind, right.kind):
@@ -314,7 +294,7 @@ class _Inferrer:
                     help = "fill in text with the filter: `'%s of %s' | format(a, b)`"
             self.report(
                 "ORC316",
-                f"`{node.operator}` does not work on {describe(_bare(left))} and {describe(_bare(right))}",
+                f"`{node.operator}` does not work on {describe(bare(left))} and {describe(bare(right))}",
                 node,
                 help,
                 "types that do not fit",
@@ -363,13 +343,13 @@ class _Inferrer:
             right = self.type(operand, local)
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
-                    message = f"nothing is `in` {describe(_bare(right))}"
+                    message = f"nothing is `in` {describe(bare(right))}"
                     self.report("ORC316", message, operand, "look into a list, an object or a string", "not a list")
-            elif sign not in ("==", "!=") and not _comparable(left, right):
+            elif sign not in ("==", "!=") and not comparable(left, right):
                 self.problems.append(
                     Problem(
                         "ORC316",
-                        f"{describe(_bare(left))} and {describe(_bare(right))} have no order",
+                        f"{describe(bare(left))} and {describe(bare(right))} have no order",
                         left_node.start,
                         operand.end,
                         "convert the string with `| int` or `| float`"
@@ -391,21 +371,20 @@ class _Inferrer:
     def _logic(self, node: nodes.Logic, local: dict[str, Type]) -> Type:
         left = self._unless_missing(node.left, local)
         right = self.type(node.right, local)
-        options = list(map(_bare, (left, right)))
-        if node.operator == "or":
-            options[0] = (
-                union_of([o for o in _options(options[0]) if o.kind != "null"]) if left.kind != "null" else right
-            )
-        return union_of(options)
+        first, second = bare(left), bare(right)
+        if node.operator == "or":  # null is false, so it is never the result of the left side
+            kinds = [option for option in options(first) if option.kind != "null"]
+            first = union_of(kinds) if kinds else second
+        return union_of([first, second])
 
     def _conditional(self, node: nodes.Conditional, local: dict[str, Type]) -> Type:
         self._unless_missing(node.test, local)
         then = self.type(node.then, local)
         otherwise = self.type(node.otherwise, local) if node.otherwise is not None else NULL
-        return union_of([_bare(then), _bare(otherwise)])
+        return union_of([bare(then), bare(otherwise)])
 
     def _list(self, node: nodes.ListOf, local: dict[str, Type]) -> Type:
-        items = [_bare(self.type(item, local)) for item in node.items]
+        items = [bare(self.type(item, local)) for item in node.items]
         return array_of(union_of(items)) if items else Type("array")
 
     def _dict(self, node: nodes.DictOf, local: dict[str, Type]) -> Type:
@@ -413,7 +392,7 @@ class _Inferrer:
         constant = True
         for key, value in node.entries:
             name = self.type(key, local)
-            kind = _bare(self.type(value, local))
+            kind = bare(self.type(value, local))
             if isinstance(key, nodes.Literal) and isinstance(key.value, str):
                 properties[key.value] = kind
             else:
@@ -433,72 +412,29 @@ class _Inferrer:
                 self.type(part, local)
             return ANY
         entry = _TABLES[node.kind][node.name]
-        provides = node.name in (_STANDING_IN if node.kind == "filter" else _DEFINITION_TESTS)
+        provides = node.name in (STANDING_IN if node.kind == "filter" else DEFINITION_TESTS)
         provides = provides and node.kind in ("filter", "test")
         self.quiet += provides
         target = ANY if node.target is None else self.type(node.target, local)
         self.quiet -= provides
-        positional = [_bare(self.type(part, local)) for part in node.positional]
+        positional = [bare(self.type(part, local)) for part in node.positional]
         for part in node.keywords.values():
             self.type(part, local)
         if entry.accepts and node.target is not None and self._never(target, entry.accepts):
             if node.kind == "method":
                 kinds = " or ".join(describe(Type(kind)) for kind in entry.accepts)
                 help = f"use the filter: `| {node.name}`" if node.name in FILTERS else f"the method is one of {kinds}"
-                message = f"{describe(_bare(target))} has no method `{node.name}`"
+                message = f"{describe(bare(target))} has no method `{node.name}`"
                 self.report("ORC316", message, node, help, "types that do not fit")
             else:
                 wanted = " or ".join(describe(Type(kind)) for kind in entry.accepts if kind != "boolean")
                 help = f"give it {wanted}"
                 if "number" in entry.accepts:
                     help = "convert it with `| int` or `| float`"
-                message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(_bare(target))}"
+                message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(bare(target))}"
                 self.report("ORC316", message, node, help, "types that do not fit")
             return ANY
-        return entry.result_type(_bare(target), positional)
-
-
-def _comparable(left: Type, right: Type) -> bool:
-    for one in _options(left):
-        for other in _options(right):
-            if "any" in (one.kind, other.kind):
-                return True
-            if one.kind in _NUMERIC and other.kind in _NUMERIC:
-                return True
-            if one.kind == other.kind and one.kind in ("string", "array"):
-                return True
-    return False
-
-
-def _arithmetic(sign: str, left: Type, right: Type) -> Type | None:
-    """The type of a result, or None if no values of these types have one."""
-    results = []
-    for one in _options(left):
-        for other in _options(right):
-            result = _one_result(sign, one, other)
-            if result is not None:
-                results.append(result)
-    return union_of(results) if results else None
-
-
-def _one_result(sign: str, left: Type, right: Type) -> Type | None:
-    if "any" in (left.kind, right.kind):
-        return ANY
-    if left.kind in _NUMERIC and right.kind in _NUMERIC:
-        if sign == "/" or "number" in (left.kind, right.kind):
-            return NUMBER
-        return ANY if sign == "**" else INTEGER
-    if sign == "+":
-        if left.kind == right.kind == "string":
-            return STRING
-        if left.kind == right.kind == "array":
-            both = left.items is not None and right.items is not None
-            return array_of(union_of([left.items or ANY, right.items or ANY])) if both else Type("array")
-    if sign == "*":
-        for one, other in ((left, right), (right, left)):
-            if one.kind in ("string", "array") and other.kind in ("integer", "boolean"):
-                return _bare(one)
-    return None
+        return entry.result_type(bare(target), positional)
 
 
 _RULES: Final[dict[type, Callable[[_Inferrer, Any, dict[str, Type]], Type]]] = {

@@ -8,8 +8,8 @@ from orchestrator.expressions import nodes
 from orchestrator.expressions.nodes import Expression, Statement, children
 from orchestrator.expressions.problem import Reference
 
-_DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
-_STANDING_IN = frozenset({"default", "d"})
+DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
+STANDING_IN = frozenset({"default", "d"})
 
 
 def references_of(body: list[Statement], *, condition: bool) -> tuple[Reference, ...]:
@@ -157,8 +157,8 @@ class _Finder:
                     self.expression(child, known, safe)
 
     def _call(self, node: nodes.Call, known: set[str], safe: frozenset[str], guarded: bool) -> None:
-        copes = (node.kind == "filter" and node.name in _STANDING_IN) or (
-            node.kind == "test" and node.name in _DEFINITION_TESTS
+        copes = (node.kind == "filter" and node.name in STANDING_IN) or (
+            node.kind == "test" and node.name in DEFINITION_TESTS
         )
         if node.target is not None and node.kind != "loop":
             self.expression(node.target, known, safe, guarded=copes)

@@ -1,0 +1,73 @@
+"""What the operators make of types: the static counterpart of the operations on values."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestrator.expressions.types import ANY, INTEGER, NUMBER, STRING, Type, array_of, union_of
+
+NUMERIC: Final = frozenset({"integer", "number", "boolean"})
+
+
+def options(type_: Type) -> tuple[Type, ...]:
+    """The types of which a value has one."""
+    return type_.options if type_.kind == "union" else (type_,)
+
+
+def bare(type_: Type) -> Type:
+    """The type of the value itself, without the attributes of the entity around it."""
+    if not type_.attributes:
+        return type_
+    return Type(
+        type_.kind,
+        items=type_.items,
+        properties=type_.properties,
+        required=type_.required,
+        closed=type_.closed,
+        options=type_.options,
+        enum=type_.enum,
+    )
+
+
+def comparable(left: Type, right: Type) -> bool:
+    """Whether some values of the two types have an order."""
+    for one in options(left):
+        for other in options(right):
+            if "any" in (one.kind, other.kind):
+                return True
+            if one.kind in NUMERIC and other.kind in NUMERIC:
+                return True
+            if one.kind == other.kind and one.kind in ("string", "array"):
+                return True
+    return False
+
+
+def arithmetic(sign: str, left: Type, right: Type) -> Type | None:
+    """The type of a result, or None if no values of these types have one."""
+    results = []
+    for one in options(left):
+        for other in options(right):
+            result = _one_result(sign, one, other)
+            if result is not None:
+                results.append(result)
+    return union_of(results) if results else None
+
+
+def _one_result(sign: str, left: Type, right: Type) -> Type | None:
+    if "any" in (left.kind, right.kind):
+        return ANY
+    if left.kind in NUMERIC and right.kind in NUMERIC:
+        if sign == "/" or "number" in (left.kind, right.kind):
+            return NUMBER
+        return ANY if sign == "**" else INTEGER
+    if sign == "+":
+        if left.kind == right.kind == "string":
+            return STRING
+        if left.kind == right.kind == "array":
+            both = left.items is not None and right.items is not None
+            return array_of(union_of([left.items or ANY, right.items or ANY])) if both else Type("array")
+    if sign == "*":
+        for one, other in ((left, right), (right, left)):
+            if one.kind in ("string", "array") and other.kind in ("integer", "boolean"):
+                return bare(one)
+    return None

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,6 @@ from orchestrator.journal.schema import APPLICATION_ID
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.journal.postgres import Server
 
 

@@ -104,7 +104,11 @@ def test_a_template_is_filled_in(workplace: Workplace) -> None:
     with pytest.raises(StepError, match="line 2"):
         workplace("text.template", template="a\n{{ name | nope }}", values={"name": ""})
     with pytest.raises(StepError, match="name"):
-        workplace("text.template", template="{{ name }}")
+        workplace("text.template", template="{{ name }}", values={})
+
+
+def test_data_is_never_read_as_a_template(workplace: Workplace) -> None:
+    assert workplace("text.template", template="{{ name }} {% if %}") == "{{ name }} {% if %}"
 
 
 def test_a_text_is_split_where_asked(workplace: Workplace) -> None:

@@ -50,7 +50,10 @@ def template(
     template: Annotated[str, "The template, for example the content of a file."],
     values: Annotated[dict[str, Any] | None, "The names that the template reads."] = None,
 ) -> str:
-    """Fill in a template that is known only while the pipeline runs. The result is its text.
+    """Give a text. The `{{ }}` in it are the step's own and are filled in before the tool is called.
+
+    With `values` the text is a template once more, which reads these values and nothing else: for a template that is
+    known no sooner than in the run, such as the content of a file. Without them it is data, whatever it contains.
 
     Example:
         - id: letter
@@ -60,6 +63,8 @@ def template(
             template: "{{ read_template }}"
             values: {name: Ada}
     """
+    if values is None:
+        return template
     from orchestrator.expressions import Scope, parse_template
 
     parsed = parse_template(template)
@@ -67,12 +72,7 @@ def template(
         line = template.count("\n", 0, problem.start) + 1
         message = f"the template is wrong in line {line}: {problem.message}"
         raise StepError(message, code="ORC710", help=problem.help, retryable=False)
-    value = parsed.evaluate(Scope(values or {}, datetime.now(UTC)))
-    if isinstance(value, str):
-        return value
-    # A template that is one expression keeps its type; here a text is asked for.
-    rendered = parse_template("{{ value }}{{ '' }}").evaluate(Scope({"value": value}, datetime.now(UTC)))
-    return str(rendered)
+    return parsed.render(Scope(values, datetime.now(UTC)))
 
 
 _UNITS = {

@@ -51,7 +51,7 @@ class CallChecker:
 
     def _unresolved(self, step: StepSpec, why: Unresolved) -> None:
         node = child(step.node, why.key) or child(step.node, "tool")
-        if node is None:
+        if node is None or why.code == "ORC210":  # `tool:` may be there without a value
             self._without_work(step)
             return
         written = str(node.value) if isinstance(node, Scalar) else ""

@@ -90,6 +90,7 @@ def _as_path(text: str) -> Path | None:
 
 
 def _read_file(path: Path, name: str) -> Document:
+    name = name.encode("utf-8", "replace").decode()  # a file's name may hold bytes that no output can show
     try:
         if path.is_dir():
             return _failed(name, f"`{name}` is a directory, not a pipeline file", "name a file in it")

@@ -192,6 +192,8 @@ def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None
         source,
         span,
         label="control character",
-        help=f'remove it, or write it as an escape in double quotes: `"\\u{ord(first[0]):04x}"`',
+        help="remove it"
+        if "\ud800" <= first[0] <= "\udfff"
+        else f'remove it, or write it as an escape in double quotes: `"\\u{ord(first[0]):04x}"`',
     )
     return [diagnostic], _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -156,7 +156,9 @@ class Sections:
                     if (diagnostic.message, diagnostic.span) not in reported:
                         reported.add((diagnostic.message, diagnostic.span))
                         self._report(diagnostic)
-                for path in sorted(refusal.paths, key=lambda path: [str(part) for part in path], reverse=True):
+                node = node.without([str(path[0]) for path in refusal.paths if len(path) == 1])
+                inner = [path for path in refusal.paths if len(path) != 1]
+                for path in sorted(inner, key=lambda path: [str(part) for part in path], reverse=True):
                     node = _without(node, path)
                 filled = {name: "" for name in required if name not in node.table}
             else:

@@ -15,6 +15,8 @@ from orchestrator.language.spec import DefaultsSpec, InputSpec, OutputSpec, Pipe
 from orchestrator.language.values import LIMITS, pattern_problem
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from orchestrator.language.spellings import Canonical
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
@@ -145,6 +147,7 @@ class Sections:
     def _spec(self, model: type[_S], node: Mapping, what: str) -> _S:
         """Validate one mapping. What is refused is reported and left out, until the rest is accepted."""
         required = [name for name, field in model.model_fields.items() if field.is_required()]
+        node = _less_excess(model, node)
         filled: dict[str, str] = {}
         reported: set[tuple[str, Span]] = set()
         for _ in range(_MOST_ROUNDS):
@@ -318,6 +321,14 @@ class Sections:
 
 def _is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.value is None
+
+
+def _less_excess(model: type[BaseModel], node: Mapping) -> Mapping:
+    """Return the mapping less the unknown keys beyond those that are reported, for each takes time and memory."""
+    if len(node.table) <= _MOST_DIAGNOSTICS:
+        return node
+    unknown = [key for key in node.table if key not in model.model_fields]
+    return node.without(unknown[_MOST_DIAGNOSTICS:])
 
 
 def _without(node: Mapping, path: tuple[int | str, ...]) -> Mapping:

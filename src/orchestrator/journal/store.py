@@ -44,6 +44,12 @@ _HEAD = (
 )
 # The fold does not look at outputs, so a status does not read them.
 _LEAN_DATA = sa.case((events.c.type.in_(("step.succeeded", "run.succeeded")), "{}"), else_=events.c.data)
+# Built once, as every run executes it: building a statement costs more than SQLite takes for it.
+_RELEASE = (
+    runs.update()
+    .where(runs.c.key == sa.bindparam("held_key"), runs.c.fence == sa.bindparam("held_fence"))
+    .values(owner=None, lease_until=None, fence=runs.c.fence + 1)
+)
 
 
 class Store:
@@ -93,6 +99,10 @@ class Store:
         Raises:
             RunError: the id is taken (ORC802).
         """
+        return self.begin_run(new, owner, ttl=ttl)[0]
+
+    def begin_run(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> tuple[Lease, RunFold]:
+        """Do what `create_run` does, and return the fold's state too, which then need not be read."""
         data, large = blob_codec.split({key: blob_codec.encode(value) for key, value in new.to_data().items()})
         created_at = time.time()
         state = fold(RunFold(), Event(new.run_id, 1, created_at, "run.created", data=new.to_data()))
@@ -124,7 +134,7 @@ class Store:
             )
         self._keys[new.run_id] = key
         self.announce()
-        return Lease(new.run_id, owner, 1, ttl, key)
+        return Lease(new.run_id, owner, 1, ttl, key), state
 
     def acquire(self, run_id: str, owner: Owner, *, ttl: float = LEASE_SECONDS) -> Lease:
         """Take a run that nobody owns: it was released, its lease ran out, or its owner's process has ended.
@@ -177,11 +187,7 @@ class Store:
     def release(self, lease: Lease) -> None:
         """Give the run up, so that anybody may take it at once. Nothing happens if it is lost already."""
         with self.database.write() as connection:
-            connection.execute(
-                runs.update()
-                .where(runs.c.key == lease.key, runs.c.fence == lease.fence)
-                .values(owner=None, lease_until=None, fence=lease.fence + 1)
-            )
+            connection.execute(_RELEASE, {"held_key": lease.key, "held_fence": lease.fence})
 
     def lease_lost(self, lease: Lease) -> LeaseLost:
         """Say that a lease is no longer valid."""

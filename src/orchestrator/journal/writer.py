@@ -92,14 +92,15 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._closing = False
 
-    def attach(self, lease: Lease) -> RunJournal:
+    def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
         """Begin to record the events of a run that this process owns, after those that the store has.
+
+        `state` is the fold's state of a run that was only just created; without, it is read.
 
         Raises:
             LeaseLost: another process has taken the run.
         """
-        state = self.store.load(lease)
-        journal = RunJournal(self, lease, state)
+        journal = RunJournal(self, lease, self.store.load(lease) if state is None else state)
         with self._lock:
             if self._closing:
                 raise StoreError("the journal is closed", url=self.store.url, help="make a new one")

@@ -87,8 +87,8 @@ class Engine:
         )
 
         def create() -> tuple[Lease, RunJournal]:
-            lease = self.store.create_run(new, self._owner)
-            return lease, self._journal.attach(lease)
+            lease, state = self.store.begin_run(new, self._owner)
+            return lease, self._journal.attach(lease, state)
 
         lease, journal = await anyio.to_thread.run_sync(create)
         return self._execute(self._assignment(plan, inputs, redactor, now, options), lease, journal)

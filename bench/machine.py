@@ -12,16 +12,13 @@ from typing import Any
 BUSY = 0.15
 """Other programs may use this part of the processors while something is measured."""
 
-PATIENCE = 120.0
-"""Seconds that a measurement waits for a quiet moment, at most."""
-
 
 class Clock:
-    """Wall and processor time of this process between `start` and `stop`, in seconds."""
+    """Wall and processor time of this process between `start` and `stop`, in seconds; its peak memory then, in MB."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0.0
-        self.before = 0.0
+        self.before = self.peak = 0.0
 
     def start(self) -> None:
         """Begin to measure."""
@@ -33,6 +30,7 @@ class Clock:
         """End."""
         self.wall += time.perf_counter()
         self.cpu += time.process_time()
+        self.peak = peak_memory()
 
 
 def peak_memory() -> float:
@@ -48,8 +46,8 @@ def peak_memory() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / divisor
 
 
-def wait_for_quiet(patience: float = PATIENCE) -> None:
-    """Return when the processors have been nearly idle for half a second, or patience ends."""
+def wait_for_quiet(patience: float) -> None:
+    """Return when the processors have been nearly idle for half a second, or after `patience` seconds."""
     end = time.monotonic() + patience
     while (before := _ticks()) is not None:
         time.sleep(0.5)

@@ -43,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, default=names, help=", ".join(names))
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--repeat", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds to wait for a quiet machine, at most")
     parser.add_argument("--output", type=Path, default=HERE / "results.json", help="the JSON file")
     parser.add_argument("--directory", type=Path, help="where the databases are made (default: the temporary one)")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
@@ -114,7 +115,7 @@ def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
 def in_new_process(order: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Measure once, in a process of its own."""
     if not options.quick:
-        machine.wait_for_quiet()
+        machine.wait_for_quiet(options.patience)
     load = machine.load()
     with tempfile.TemporaryDirectory(dir=options.directory) as directory:
         command = [sys.executable, __file__, "--measure", json.dumps({**order, "directory": directory})]
@@ -139,7 +140,7 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
         found = contender.run(job, Path(order["directory"]), clock, MAX_PARALLEL)
     if found.pop("stored") != wanted:
         raise SystemExit("not all of the work was done")
-    return {"wall": clock.wall, "cpu": clock.cpu, "before": clock.before, "peak": machine.peak_memory(), **found}
+    return {"wall": clock.wall, "cpu": clock.cpu, "before": clock.before, "peak": clock.peak, **found}
 
 
 if __name__ == "__main__":

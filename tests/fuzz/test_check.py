@@ -65,12 +65,14 @@ def test_any_text_is_diagnosed(client: orc.Orchestrator, text: str) -> None:
 
 
 @PROFILE
+@example("\n?")
 @given(text=st.lists(st.sampled_from(PIECES) | st.sampled_from(["\n", "  ", "\n  ", "a: "])).map("".join))
 def test_any_heap_of_metacharacters_is_diagnosed(client: orc.Orchestrator, text: str) -> None:
     assert_checked(client, text)
 
 
 @PROFILE
+@example("steps:\n  - id: a\n    tool:")
 @given(text=pipelines())
 def test_any_broken_pipeline_is_diagnosed(client: orc.Orchestrator, text: str) -> None:
     assert_checked(client, text)

@@ -25,7 +25,14 @@ import table
 from jobs import JOBS
 
 HERE = Path(__file__).resolve().parent
-CONTENDERS = {"floor": "floor", "orchestrator": "own", "langgraph": "rival"}
+CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "floor": ("floor", {}),
+    "orchestrator": ("own", {}),
+    "langgraph": ("rival", {}),
+    "langgraph-one-value": ("rival", {"one_value": True}),
+}
+"""The module of each, and what its `run` is told."""
+
 COMPILED = (10, 100, 1_000, 10_000)
 MAX_PARALLEL = 32
 LIMIT = 600.0
@@ -136,8 +143,8 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     else:
         job = JOBS[order["job"]](order["quick"])
         wanted = job.total
-        contender = import_module(CONTENDERS[order["contender"]])
-        found = contender.run(job, Path(order["directory"]), clock, MAX_PARALLEL)
+        module, told = CONTENDERS[order["contender"]]
+        found = import_module(module).run(job, Path(order["directory"]), clock, MAX_PARALLEL, **told)
     if found.pop("stored") != wanted:
         raise SystemExit("not all of the work was done")
     return {"wall": clock.wall, "cpu": clock.cpu, "before": clock.before, "peak": clock.peak, **found}

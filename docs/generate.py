@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import typer
+from api_page import api_page
 
 from orchestrator.cli.app import COMMANDS, build
 from orchestrator.diagnostics import CODES, Code
@@ -44,6 +45,7 @@ def tracked_pages() -> dict[Path, str]:
         REFERENCE / "expressions.md": expressions_page(),
         REFERENCE / "tools.md": tools_page(builtin_registry()),
         REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "api.md": api_page(),
         **{PAGES / f"{code.code}.md": code_page(code) for code in CODES.values()},
     }
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}

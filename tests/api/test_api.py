@@ -230,3 +230,15 @@ async def test_many_runs_at_once(client: orc.Orchestrator, bench: Bench) -> None
     compiled = client.compile(SIMPLE)
     results = await asyncio.gather(*(compiled.arun(topic=str(n)) for n in range(50)))
     assert [result.outputs["a"] for result in results] == [f"{n}!" for n in range(50)]
+
+
+@pytest.mark.parametrize("name", ["greet.yaml", "my report.yml", "greet"])
+def test_a_run_of_a_file_without_an_id_is_resumed(name: str, client: orc.Orchestrator, tmp_path: Path) -> None:
+    steps = "steps: [{id: notes, action: filesystem.read, parameters: {path: notes.txt}}]"
+    (tmp_path / name).write_text(steps + '\noutputs: {of: "{{ pipeline.id }}: {{ notes }}"}\n')
+    compiled = client.compile(tmp_path / name)
+    with pytest.raises(orc.RunFailed) as caught:
+        compiled.run()
+    (tmp_path / "notes.txt").write_text("hello")
+    resumed = client.resume(caught.value.run_id or "")
+    assert resumed.result().outputs == {"of": f"{compiled.id}: hello"}

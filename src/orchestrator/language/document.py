@@ -18,6 +18,7 @@ from orchestrator.language.writer import write_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 _MAX_BYTES = 4 * MAX_CHARACTERS
+_TEXT, _MAPPING = "<text>", "<mapping>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,11 @@ def read(source: str | Path | MappingABC[str, Any], *, name: str | None = None) 
         try:
             text = write_yaml(source)
         except ValueError as error:
-            return _failed(name or "<mapping>", f"the pipeline is not JSON data: {error}", "use JSON types only")
-        return read_text(text, name=name or "<mapping>")
+            return _failed(name or _MAPPING, f"the pipeline is not JSON data: {error}", "use JSON types only")
+        return read_text(text, name=name or _MAPPING)
     path = source if isinstance(source, Path) else _as_path(source)
     if path is None:
-        return read_text(str(source), name=name or "<text>")
+        return read_text(str(source), name=name or _TEXT, default_id=_id_from(name))
     return _read_file(path, name or str(source))
 
 
@@ -117,8 +118,14 @@ def _read_file(path: Path, name: str) -> Document:
         span = Layout(source.text).span(place, place + 1) if source.text else Span.at(1, 1)
         what = "is not a text file" if b"\0" in content[:4096] else "is not UTF-8 text"
         return _failed(name, f"`{name}` {what}", "save it as UTF-8", source=source, span=span)
-    default_id = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_-") or None
-    return read_text(text, name=name, default_id=default_id)
+    return read_text(text, name=name, default_id=_id_from(name))
+
+
+def _id_from(name: str | None) -> str | None:
+    """The id of a pipeline that names none, from its file's name, also when its text is read anew from a record."""
+    if name is None or name in (_TEXT, _MAPPING):
+        return None
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name).stem).strip("_-") or None
 
 
 def _failed(

@@ -66,6 +66,7 @@ def test_any_text_is_diagnosed(client: orc.Orchestrator, text: str) -> None:
 
 @PROFILE
 @example("\n?")
+@example("&a \n&a: ")
 @given(text=st.lists(st.sampled_from(PIECES) | st.sampled_from(["\n", "  ", "\n  ", "a: "])).map("".join))
 def test_any_heap_of_metacharacters_is_diagnosed(client: orc.Orchestrator, text: str) -> None:
     assert_checked(client, text)

@@ -54,7 +54,7 @@ class Layout:
     def span(self, start: int, end: int) -> Span:
         """Return the span of `text[start:end]`, without white space at its end."""
         text = self.text
-        end = max(start, min(end, len(text)))  # what is missing has no characters, and its node may end before it begins
+        end = max(start, min(end, len(text)))  # a node that is missing may end before it begins
         while end > start and text[end - 1] in " \t\r\n\x85\u2028\u2029":
             end -= 1
         return Span(self.position(start), self.position(end))

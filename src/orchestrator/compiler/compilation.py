@@ -258,8 +258,8 @@ class _Compiler:
                 help="read an earlier step",
             )
         elif on not in self.flow.edges.get(step, ()):
-            span = scalar.span_of(reference.start, reference.end)
-            self.flow.add(Edge(step, on, span, f"`{step}` reads `{on}`"))
+            part = (reference.start, reference.end)
+            self.flow.add(Edge(step, on, scalar, f"`{step}` reads `{on}`", part))
 
     def _unknown_step(self, name: str, path: tuple[str | int, ...], span: Any) -> None:
         if name != "steps" or not path or not isinstance(path[0], str):

@@ -22,12 +22,21 @@ JUMP_KINDS: tuple[JumpKind, ...] = ("on_success", "on_false", "on_failure")
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`step` waits for `on`, because of what stands at `span`; `reason` says it in words."""
+    """`step` waits for `on`, because of what stands in `node`; `reason` says it in words.
+
+    `part` are the offsets in the text of `node`, where it is an expression; None: all of it.
+    """
 
     step: str
     on: str
-    span: Span
+    node: Node
     reason: str
+    part: tuple[int, int] | None = None
+
+    @property
+    def span(self) -> Span:
+        """The place, computed when it is asked for: few edges are ever shown."""
+        return self.node.span_of(*self.part) if self.part and isinstance(self.node, Scalar) else self.node.span
 
 
 @dataclass(slots=True)
@@ -77,7 +86,7 @@ def add_declared(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], 
                     replacement=near,
                 )
             elif step.id:
-                flow.add(Edge(step.id, name, node.span, f"`{step.id}` lists `{name}` in its dependencies"))
+                flow.add(Edge(step.id, name, node, f"`{step.id}` lists `{name}` in its dependencies"))
 
 
 def add_jumps(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], findings: Findings) -> None:
@@ -126,7 +135,7 @@ def _add_jump(
     for other in between:
         flow.skippers.setdefault(other, set()).add(source)
     for other in (*between, target):
-        flow.add(Edge(other, source, node.span, f"`{source}` may jump to `{target}`, so `{other}` waits for it"))
+        flow.add(Edge(other, source, node, f"`{source}` may jump to `{target}`, so `{other}` waits for it"))
 
 
 def _jump(step: StepSpec, kind: JumpKind) -> tuple[str, Node] | None:

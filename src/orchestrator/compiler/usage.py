@@ -34,29 +34,41 @@ def report_usage(
     if not findings.unreadable:
         _report_unused(spec, read, findings)
     _report_never(steps, findings)
-    skippable = {step.spec.id: _condition_text(step) for step in steps if step.spec.id and step.condition is not None}
-    for name in flow.skippers:
-        skippable.setdefault(name, None)
-    if not skippable:
+    skippable = _Skippable(steps, flow, environment)
+    if not skippable.conditions:
         return
     for step in steps:
-        guarded = {
-            target.name
-            for place in step.guards
-            for reference in place.template.references
-            if (target := environment.target(reference)) is not None and target.kind == "step"
-        }
-        same = {name for name, text in skippable.items() if text is not None and text == _condition_text(step)}
-        beside = {
-            name
-            for name in skippable
-            if flow.skippers.get(name) and flow.skippers[name] <= flow.skippers.get(step.spec.id, set())
-            if skippable[name] is None
-        }
-        safe = guarded | same | beside | {step.spec.id}
-        _report_reads(step.templates, skippable.keys() - safe, environment, findings)
+        _report_reads(step.templates, skippable, step, findings)
     for _, place in outputs:
-        _report_reads([place], skippable.keys(), environment, findings)
+        _report_reads([place], skippable, None, findings)
+
+
+class _Skippable:
+    """The steps that may be skipped, and who need not care."""
+
+    def __init__(self, steps: Sequence[StepParts], flow: Flow, environment: Environment) -> None:
+        self.environment = environment
+        self.conditions = {s.spec.id: _condition_text(s) for s in steps if s.spec.id and s.condition is not None}
+        for name in flow.skippers:
+            self.conditions.setdefault(name, None)
+        self._flow = flow
+
+    def is_safe(self, name: str, reader: StepParts | None) -> bool:
+        """Whether `reader` only runs if the step `name` was not skipped, or asks itself whether it was."""
+        if name not in self.conditions:
+            return True
+        if reader is None:
+            return False
+        condition, skippers = self.conditions[name], self._flow.skippers
+        if condition is None:
+            same = skippers[name] <= skippers.get(reader.spec.id, set())
+        else:
+            same = condition == self.conditions.get(reader.spec.id)
+        return same or name == reader.spec.id or self._asks(name, reader)
+
+    def _asks(self, name: str, reader: StepParts) -> bool:
+        targets = (self.environment.target(read) for place in reader.guards for read in place.template.references)
+        return any(target is not None and target.kind == "step" and target.name == name for target in targets)
 
 
 def _report_unused(spec: PipelineSpec, read: set[Target], findings: Findings) -> None:
@@ -94,13 +106,14 @@ def _report_never(steps: Sequence[StepParts], findings: Findings) -> None:
 
 
 def _report_reads(
-    places: Iterable[PlacedTemplate], skippable: Iterable[str], environment: Environment, findings: Findings
+    places: Iterable[PlacedTemplate], skippable: _Skippable, reader: StepParts | None, findings: Findings
 ) -> None:
-    names = set(skippable)
     for place in places:
         for reference, scalar in place.references():
-            target = environment.target(reference)
-            if target is None or target.kind != "step" or target.name not in names or _is_guarded(reference):
+            target = skippable.environment.target(reference)
+            if target is None or target.kind != "step" or _is_guarded(reference):
+                continue
+            if skippable.is_safe(target.name, reader):
                 continue
             findings.add(
                 "ORC502",

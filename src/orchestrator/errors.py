@@ -58,8 +58,6 @@ class OrchestratorError(Exception):
 class CompilationError(OrchestratorError):
     """A pipeline is wrong; `diagnostics` holds every problem that was found, in the file's order."""
 
-    default_code = "ORC200"
-
     def __init__(self, message: str, *, diagnostics: Sequence[Diagnostic] = (), help: str | None = None) -> None:
         super().__init__(message, help=help)
         self.diagnostics = tuple(diagnostics)

@@ -119,10 +119,11 @@ class Board:
 
 
 def error_text(error: Any) -> str:
-    """Return the first line of a recorded error."""
+    """Return the first line of a recorded error, without the colon that announces the second."""
     if not isinstance(error, dict):
         return str(error or "")
-    return str(error.get("message") or "").split("\n", 1)[0]
+    first, _, rest = str(error.get("message") or "").partition("\n")
+    return first.removesuffix(":") if rest else first
 
 
 def waiting_text(event: Event, now: float) -> str:

@@ -25,7 +25,7 @@ from orchestrator.cli.output import (
     say,
     seconds,
 )
-from orchestrator.errors import CompilationError, OrchestratorError, RunError
+from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,12 +44,18 @@ class Showing:
     store: str | None = None
 
 
+class Told(typer.Exit):
+    """The exit after an error that has been reported."""
+
+
 @contextmanager
 def reported(showing: Showing) -> Iterator[None]:
     """Turn an error of a run that could not start or go on into words, with `--json` also data, and an exit code."""
     try:
         yield
     except OrchestratorError as error:
+        if isinstance(error.__context__, Told):  # the store fails again when it is closed
+            raise error.__context__ from error
         if showing.json:
             emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error)))
         report(error)
@@ -82,8 +88,12 @@ def show_to_the_end(
 ) -> int:
     """Follow a run that this process executes, print its outputs, and return the exit code."""
     board = Board.of(paths)
-    with view_of(board, title, quiet=showing.quiet) as view:
-        status = follow(run, board, view, since=since, between=lambda: interrupts.cancel(run))
+    try:
+        with view_of(board, title, quiet=showing.quiet) as view:
+            status = follow(run, board, view, since=since, between=lambda: interrupts.cancel(run))
+    except StoreError as error:
+        _tell_given_up(run, error, showing)
+        raise Told(exit_code(error)) from error
     result = None if status.state in ("paused", "interrupted") else result_of(run)
     if showing.json:
         outputs = dict(result.outputs) if result else {}
@@ -92,6 +102,15 @@ def show_to_the_end(
         emit_yaml(result.outputs)
     tell_end(status, showing, interrupted=interrupts.count > 0)
     return end_code(status, interrupted=interrupts.count > 0)
+
+
+def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
+    """Say that this process had to leave a run because of its store, and how the run goes on."""
+    if showing.json:
+        emit_json(run_object(run.id, None, {}, error_object(error)))
+    report(error)
+    if not isinstance(error, LeaseLost):
+        say(f"  go on after mending it: {command_for('resume', run.id, showing.store)}")
 
 
 def result_of(run: Run) -> Result:

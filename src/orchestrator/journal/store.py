@@ -125,7 +125,10 @@ class Store:
                 ).scalar_one()
             except IntegrityError as error:
                 raise RunError(
-                    f"there is already a run `{new.run_id}`", run_id=new.run_id, code="ORC802", help="choose another id"
+                    f"there is already a run `{new.run_id}`",
+                    run_id=new.run_id,
+                    code="ORC802",
+                    help="start it again: it is given another id",
                 ) from error
             self._keep_blobs(connection, key, large)
             connection.execute(

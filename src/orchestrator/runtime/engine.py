@@ -130,7 +130,13 @@ class Engine:
         if status.ended:
             if status.state == "cancelled" and command.kind == "cancel":
                 return
-            raise RunNotResumable(f"run `{run_id}` has already {_ENDED[status.state]}", run_id=run_id)
+            look = f"look at it with: orchestrator show {run_id}"
+            again = f"go on with: orchestrator resume {run_id}"
+            raise RunNotResumable(
+                f"run `{run_id}` has already {_ENDED[status.state]}",
+                run_id=run_id,
+                help=look if status.state == "succeeded" else again,
+            )
         if command.kind == "resume" or (command.kind == "pause" and status.state == "paused"):
             if status.owner is not None:
                 self.store.send(run_id, command)

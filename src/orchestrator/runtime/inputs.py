@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -67,7 +67,7 @@ def bind(
         if spec.secret and value is not None:
             secrets[name] = value
     if problems:
-        raise _input_error(problems, specs)
+        raise input_error(problems, specs)
     return Bound(values, secrets)
 
 
@@ -107,7 +107,7 @@ def rebind(
             )
         values[name] = secrets[name] = value
     if problems:
-        raise _input_error(problems, specs)
+        raise input_error(problems, specs)
     return Bound(values, secrets)
 
 
@@ -174,15 +174,14 @@ def _missing(name: str, spec: InputSpec) -> str:
     return f"`{name}`{about} is required; give it with `-i {name}=...`{variable}"
 
 
-def _input_error(problems: list[tuple[str, str]], specs: Mapping[str, InputSpec]) -> InputError:
+def input_error(problems: Sequence[tuple[str, str]], specs: Mapping[str, InputSpec]) -> InputError:
+    """Return the one error that names every problem, each given with its code."""
     texts = [text for _, text in problems]
     message = (
         texts[0] if len(texts) == 1 else f"{len(texts)} inputs are wrong:\n" + "\n".join(f"  - {t}" for t in texts)
     )
     known = ", ".join(f"`{name}` ({spec.type or 'any value'})" for name, spec in specs.items())
-    return InputError(
-        message,
-        problems=texts,
-        code=problems[0][0],
-        help=f"the inputs are {known}" if known else "start it without inputs",
-    )
+    help = f"the inputs are {known}" if known else "start it without inputs"
+    if all(code == "ORC604" for code, _ in problems):
+        help = "a secret is never stored with its run; what had succeeded is not run again"
+    return InputError(message, problems=texts, code=problems[0][0], help=help)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import traceback
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
@@ -18,6 +21,7 @@ from orchestrator.tools.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
 
     from orchestrator.expressions.types import Type
     from orchestrator.tools.contract import Action, ToolContext
@@ -121,7 +125,7 @@ def _bound(action: Action, prepared: _Prepared, parameters: Mapping[str, Any]) -
             wanted = action.parameters[name].type
             problem = explain_mismatch(value, wanted)
             if problem is not None:
-                raise _invalid(_about(name, action, problem), None)
+                raise _invalid(_about(name, action, problem), _MEND)
             if wanted.kind == "integer":
                 value = int(value)  # 2.0 fits, and the function is promised an int
         values[name] = value
@@ -139,7 +143,10 @@ def _convert(action: Action, prepared: _Prepared, values: dict[str, Any]) -> Non
         try:
             values[parameter.name] = parameter.convert(value)
         except ValueError as error:
-            raise _invalid(_about(parameter.name, action, str(error)), None) from error
+            raise _invalid(_about(parameter.name, action, str(error)), _MEND) from error
+
+
+_MEND = "mend what the value comes from, or convert it, for example with `| int`, `| string` or `| list`"
 
 
 def _about(name: str, action: Action, problem: str) -> str:
@@ -150,7 +157,7 @@ def _about(name: str, action: Action, problem: str) -> str:
     return f"{subject} {problem.removeprefix('the value ')}"
 
 
-def _invalid(message: str, help: str | None) -> StepError:
+def _invalid(message: str, help: str) -> StepError:
     return StepError(message, code="ORC708", help=help, retryable=False)
 
 
@@ -180,7 +187,18 @@ _PASSED_ON = (StepError, ConfigurationError)
 
 def _failed(action: Action, error: BaseException) -> StepError:
     said = str(error) or "without a message"
-    return StepError(f"`{action.name}` raised {type(error).__name__}: {said}")
+    return StepError(f"`{action.name}` raised {type(error).__name__}: {said}", help=_where(action, error))
+
+
+def _where(action: Action, error: BaseException) -> str | None:
+    """Name the line of the tool's own file that the error passed through last."""
+    function = inspect.unwrap(action.function)
+    code: CodeType | None = getattr(function, "__code__", None)
+    if code is None or function.__module__.startswith("orchestrator."):
+        return None
+    file = code.co_filename
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+    return f"line {lines[-1]} of {Path(file).name} raised it: mend the tool, or what it is given" if lines else None
 
 
 def check_value(parameter: Parameter, value: Any) -> str | None:

@@ -85,7 +85,7 @@ def _load_module(source: str, name: str) -> ModuleType:
             raise _failed(
                 source, f"there is no module `{missing}`", "check the name, or give a path to a .py file"
             ) from error
-        raise _failed(source, f"it imports `{missing}`, which is not installed", f"install `{missing}`") from error
+        raise _needy(source, error) from error
     except (Exception, SystemExit) as error:
         raise _broken(source, error) from error
     finally:
@@ -107,6 +107,9 @@ def _load_file(source: str, name: str) -> ModuleType:
     sys.modules[module_name] = module  # before it runs: its dataclasses and annotations look themselves up here
     try:
         spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        del sys.modules[module_name]
+        raise _needy(source, error) from error
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise _broken(source, error) from error
@@ -130,6 +133,11 @@ def _plugin(point: EntryPoint) -> Tool:
         owner = point.dist.name if point.dist else point.value
         warnings.warn(f"the plugin `{owner}` cannot give its tool `{point.name}`: {_said(error)}", stacklevel=2)
         return Tool(point.name, {}, f"unavailable: the plugin `{owner}` is broken")
+
+
+def _needy(source: str, error: ModuleNotFoundError) -> ConfigurationError:
+    missing = error.name or str(error)
+    return _failed(source, f"it imports `{missing}`, which is not installed", f"install `{missing}`")
 
 
 def _broken(source: str, error: BaseException) -> ConfigurationError:

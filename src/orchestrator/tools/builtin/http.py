@@ -1,6 +1,8 @@
 """Speak HTTP to public servers, and to private ones that are allowed."""
 
+import errno
 import json as json_format
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -259,8 +261,21 @@ async def _exchange(
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
         raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False) from error
     except httpx2.HTTPError as error:
-        reason = str(error) or "the connection was lost"
-        raise StepError(f"{shown(url)} cannot be reached: {reason}", code="ORC706") from error
+        help = "check the address, and that the server runs and can be reached from here"
+        raise StepError(f"{shown(url)} cannot be reached: {_reason(error)}", code="ORC706", help=help) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said of a connection, which libraries keep to themselves: "connection refused"."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError) and cause.strerror:
+            known = cause.errno in errno.errorcode  # else a number of the resolver, which has words of its own
+            return (os.strerror(cause.errno) if known else cause.strerror).lower()
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or "the connection was lost"
 
 
 def _check_url(url: str) -> None:

@@ -20,7 +20,7 @@ GROUPS = {
 }
 
 MADE_BY = {
-    "Pipeline": "Made by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, which are the warnings.",
+    "Pipeline": "Made by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
     "Run": "Made by `Pipeline.start`, `get_run` and `resume`. Attribute: `id`.",
 }
 """Classes that users never make themselves."""

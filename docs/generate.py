@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = ROOT / "src" / "orchestrator" / "diagnostics" / "pages"
 CASES = ROOT / "tests" / "conformance" / "diagnostics"
+SESSIONS = ROOT / "tests" / "conformance" / "commands"
 
 GROUPS = {
     "1": "Reading the file",
@@ -59,7 +60,7 @@ def site_pages() -> dict[Path, str]:
 
 
 def code_page(code: Code) -> str:
-    """Return the page of one code; its example is the first conformance case that triggers it."""
+    """Return the page of one code; its example is the first case that triggers it: a pipeline or a session."""
     lines = [f"# {code.code}: {code.title}", "", code.explanation]
     if code.severity == "warning":
         lines += ["", "This is a warning: the pipeline can run all the same."]
@@ -69,6 +70,8 @@ def code_page(code: Code) -> str:
         if shown.exists():
             said = shown.read_text(encoding="utf-8")
             lines += ["", "`orchestrator check` says:", "", *fenced(said, "text")]
+    for session in sorted((SESSIONS / code.code).glob("*.txt"))[:1]:
+        lines += ["", "## Example", "", *fenced(session.read_text(encoding="utf-8"), "console")]
     return "\n".join(lines)
 
 

@@ -1,45 +1,167 @@
-"""The documentation says what is so: its Python runs, its pipelines compile, its links lead somewhere."""
+"""The documentation says what is so. Each page is one session in an empty directory, carried out from top to bottom.
 
-import contextlib
-import io
+    ```yaml            a pipeline compiles without a diagnostic, a list of steps does as one; with a title it is a file
+    ```toml, ```json   with a title it is a file
+    ```python          runs, and prints what its `#>` comments say; with a title it is a file of tools too
+    ```console         commands (`$ ...`) run and print what is shown; `...` stands for any
+                       lines, or the rest of one
+
+A command must succeed, unless the next one is `echo $?`. Run ids, times and processes may differ from those shown.
+"""
+
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 import orchestrator as orc
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts)
-BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+TITLE = re.compile(r'title="([^"]+)"')
+VARYING = (
+    (re.compile(r"\b1m[0-9a-z]{18}\b"), "RUN"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?"), "TIME"),
+    (re.compile(r"\d+\.\d+(e-\d+)?( s\b|(?<=\d)$)"), "SECONDS"),
+    (re.compile(r"duration=[\d.e-]+"), "DURATION"),
+    (re.compile(r"process \d+ on \S+"), "PROCESS"),
+    (re.compile(r"(?<=\S)  +"), "  "),
+)
 
 
-def blocks(language: str) -> list[object]:
-    found = []
-    for page in PAGES:
-        for number, (kind, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), start=1):
-            if kind == language:
-                found.append(pytest.param(text, id=f"{page.stem}-{number}"))
-    return found
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    place: str
+    language: str
+    text: str
+    file: str | None
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_every_python_block_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile(code, "docs", "exec"), {"__name__": "docs"})
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in BLOCK.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        title = TITLE.search(found[2])
+        yield Block(f"{page.relative_to(ROOT)}:{line}", found[1], found[3], title[1] if title else None)
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
-def test_every_whole_pipeline_compiles(text: str, tmp_path: Path) -> None:
-    if not re.search(r"^steps:", text, re.MULTILINE):
-        pytest.skip("a part of a pipeline, not a whole one")
-    with orc.Orchestrator(directory=tmp_path) as client:
-        assert [found.message for found in client.check(text).diagnostics if found.severity == "error"] == []
+@dataclass(frozen=True)
+class Session:
+    """A directory in which a page is carried out."""
+
+    directory: Path
+    scratch: Path
+
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("ORCHESTRATOR_")}
+        path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+        return kept | {"PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(self.directory)}
+
+    def process(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+
+    def carry_out(self, block: Block) -> None:
+        if block.file:
+            path = self.directory / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        match block.language:
+            case "yaml":
+                self.compile(block)
+            case "python":
+                self.run_python(block)
+            case "console":
+                self.run_commands(block)
+            case "toml" if block.file == "orchestrator.toml":
+                orc.Permissions.load(self.directory)
+
+    def compile(self, block: Block) -> None:
+        data = yaml.safe_load(block.text)
+        text = block.text
+        if isinstance(data, list) and all("id" in item for item in data):
+            text = "steps:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+        elif "steps" not in data:
+            return
+        tools = [str(path) for path in sorted(self.directory.glob("*.py")) if "@orc.tool" in path.read_text()]
+        with orc.Orchestrator(directory=self.directory, tools=tools) as client:
+            found = client.check(text).diagnostics
+        assert [f"{each.span.start.line}: {each.message}" for each in found] == [], block.place
+
+    def run_python(self, block: Block) -> None:
+        script = self.directory / block.file if block.file else self.scratch / "block.py"
+        script.write_text(block.text, encoding="utf-8")
+        done = self.process(sys.executable, "-W", "error", str(script))
+        assert done.returncode == 0, f"{block.place}\n{done.stdout}"
+        shown = "".join(re.findall(r"^ *#> (.*\n)", block.text, re.MULTILINE))
+        if shown:
+            assert same(shown, done.stdout), f"{block.place}\n{done.stdout}"
+
+    def run_commands(self, block: Block) -> None:
+        parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+        assert parts[0] == "", f"{block.place}: output before the first command"
+        code = 0
+        for number, part in enumerate(parts[1:], start=1):
+            command, _, shown = part.partition("\n")
+            done = self.process("bash", "-c", f"(exit {code}); {command}")
+            code = done.returncode
+            meant = number < len(parts) - 1 and parts[number + 1].startswith("echo $?")
+            assert code == 0 or meant, f"{block.place}: {command}\n{done.stdout}"
+            if shown.strip():
+                assert same(shown, done.stdout), f"{block.place}: {command}\n{done.stdout}"
+
+
+def same(shown: str, said: str) -> bool:
+    """Whether a command said what is shown, but for what differs from run to run."""
+    lines = [".*\n" if line == "..." else re.escape(line) for line in settled(shown).splitlines()]
+    pattern = "".join(f"(?:{line})*?" if line == ".*\n" else f"{line}\n" for line in lines)
+    return re.fullmatch(pattern.replace(r"\.\.\.", ".*"), settled(said)) is not None
+
+
+def settled(text: str) -> str:
+    lines = []
+    for line in text.rstrip().splitlines():
+        for varying, word in VARYING:
+            line = varying.sub(word, line.rstrip())
+        lines.append(line + "\n")
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_everything_on_a_page_is_so(page: Path, tmp_path: Path) -> None:
+    session = Session(tmp_path / "project", tmp_path / "scratch")
+    session.directory.mkdir()
+    session.scratch.mkdir()
+    for block in blocks(page):
+        session.carry_out(block)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:\s]+)", BLOCK.sub("", page.read_text(encoding="utf-8"))):
-        if not target.startswith("reference/diagnostics/"):  # made when the site is built
+        if "reference/diagnostics/" not in target and target != "https":  # made when the site is built
             assert (page.parent / target).exists(), target
+
+
+def test_every_page_can_be_found_from_the_menu() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2].partition("\n\n")[0]
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    listed = set(re.findall(r"[\w/-]+\.md", menu))
+    assert {page for page in pages if not page.startswith("reference/diagnostics/")} <= listed

@@ -85,7 +85,7 @@ def test_an_input_without_default_is_required_unless_it_says_otherwise() -> None
     assert spec(type="string").required
     assert not spec(type="string", required=False).required
     assert not spec(default="x").required
-    assert not spec(default_from_env="TOKEN").required
+    assert spec(default_from_env="TOKEN").required, "without the variable there is no value"
     assert spec(default=None).has_default
     assert not spec().has_default
 

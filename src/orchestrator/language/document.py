@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort
+from orchestrator.language.content import read_content
 from orchestrator.language.layout import Layout
 from orchestrator.language.nodes import Mapping
 from orchestrator.language.reader import MAX_CHARACTERS, read_tree
@@ -95,16 +97,16 @@ def _read_file(path: Path, name: str) -> Document:
     try:
         if path.is_dir():
             return _failed(name, f"`{name}` is a directory, not a pipeline file", "name a file in it")
-        if path.stat().st_size > _MAX_BYTES:
-            limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
-            help = "put large data into a file that a step reads"
-            return _failed(name, f"`{name}` is larger than {limit}", help, code="ORC105")
-        content = path.read_bytes()
+        content = read_content(path, _MAX_BYTES)
     except FileNotFoundError:
         return _failed(
             name, f"there is no file `{name}`", "check the path; relative paths start at the current directory"
         )
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
+            help = "put large data into a file that a step reads"
+            return _failed(name, f"`{name}` is larger than {limit}", help, code="ORC105")
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "the path is not valid"
         return _failed(name, f"`{name}` cannot be read: {reason}", "check the path and its permissions")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

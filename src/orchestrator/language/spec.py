@@ -88,7 +88,7 @@ class InputSpec(_Spec):
         private = {"_node": None, "_has_default": "default" in given}
         object.__setattr__(self, "__pydantic_private__", private)
         if "required" not in given:
-            set_field("required", "default" not in given and self.default_from_env is None)
+            set_field("required", "default" not in given)
         if self.type is None:
             set_field("type", values.inferred_type(self))
 

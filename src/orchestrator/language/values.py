@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -127,28 +129,31 @@ def _limits(spec: InputSpec, value: Any, subject: str) -> Iterator[str]:
         if spec.max_length is not None and len(value) > spec.max_length:
             yield f"{subject} must have at most {spec.max_length} {unit}, and has {len(value)}"
     if spec.pattern is not None and isinstance(value, str):
-        expression = _compiled(spec.pattern)
-        if expression is not None and not expression.search(value):
+        matcher = _matcher(spec.pattern)
+        if matcher is not None and not matcher.isinstance_python(value):
             yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def _matcher(pattern: str) -> SchemaValidator | None:
+    """Compile a pattern for an engine whose search is linear in the text, so that no pattern can hang a run."""
     try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+    except SchemaError:
         return None
 
 
 def pattern_problem(pattern: str) -> str | None:
     """Return why a pattern is no regular expression, or None if it is one."""
+    if _matcher(pattern) is not None:
+        return None
     try:
         re.compile(pattern)
     except re.error as error:
         return str(error)
     except (OverflowError, RecursionError):
         return "it is too large"
-    return None
+    return "look-around and references back to groups are not supported"
 
 
 def _is(type: InputType, value: Any) -> bool:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan, StepPlan
 
 
+_NOT_GIVEN = Entity(None, {}, null_fields=True)
+"""An optional input without a value reads as a skipped step does: null, and missing for `default` and `is defined`."""
+
+
 class RunScope:
     """The names of one run. They only grow: what a step reads has ended before it starts, so one scope serves all."""
 
@@ -23,6 +27,7 @@ class RunScope:
         Raises:
             EvaluationError: A variable cannot be evaluated with these inputs.
         """
+        inputs = {name: _NOT_GIVEN if value is None else value for name, value in inputs.items()}
         variables: dict[str, Any] = {}
         self._steps: dict[str, Entity] = {}
         self._names: dict[str, Any] = {

@@ -121,6 +121,16 @@ def test_text_with_expressions_is_a_string() -> None:
         ("{{ free + 1 + word }}", None, "", ""),
         ("{{ n == word }}", None, "", ""),
         ("{% set t = obj %}{{ t.nam }}", "ORC303", "nam", "did you mean `name`?"),
+        ("{% for r in rows %}{{ ',' if not loop.lst }}{% endfor %}", "ORC303", "lst", "did you mean `last`?"),
+        ("{% for r in rows %}{{ loop.cycle(1, 2) }}{{ loop.previtem.k | default(0) }}{% endfor %}", None, "", ""),
+        ("{% set ns = namespace(total=0) %}{{ ns.totl }}", "ORC303", "totl", "did you mean `total`?"),
+        (
+            "{% set ns = namespace(a=0) %}{% for r in rows %}{% set ns.b = r.k %}{% endfor %}{{ ns.a + ns.b }}",
+            None,
+            "",
+            "",
+        ),
+        ("{% set ns = namespace() %}{% set ns.found = 1 %}{{ ns.fond }}", "ORC303", "fond", "did you mean `found`?"),
     ],
 )
 def test_only_what_can_never_work_is_reported(template: str, code: str | None, culprit: str, words: str) -> None:

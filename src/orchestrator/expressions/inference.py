@@ -15,7 +15,7 @@ from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.operator_types import NUMERIC, arithmetic, bare, comparable, options
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Inference, Problem, near
-from orchestrator.expressions.references import DEFINITION_TESTS, STANDING_IN, path_of
+from orchestrator.expressions.references import DEFINITION_TESTS, STANDING_IN, assigned_members, path_of
 from orchestrator.expressions.scope import LOOP_FIELDS
 from orchestrator.expressions.types import (
     ANY,
@@ -40,13 +40,14 @@ if TYPE_CHECKING:
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
 _SIZED: Final = frozenset({"string", "array", "object"})
-_LOOP: Final = object_of({name: ANY if name.endswith("item") else INTEGER for name in LOOP_FIELDS}, closed=False)
+_OTHER_LOOP_FIELDS: Final = {"first": BOOLEAN, "last": BOOLEAN, "previtem": ANY, "nextitem": ANY}
+_LOOP: Final = object_of({name: _OTHER_LOOP_FIELDS.get(name, INTEGER) for name in LOOP_FIELDS})
 _LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, float: NUMBER, type(None): NULL}
 
 
 def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
     """Infer a whole template; `expression` is its only one, if it consists of nothing else."""
-    inferrer = _Inferrer(env)
+    inferrer = _Inferrer(body, env)
     if expression is not None:
         type_ = inferrer.type(expression, {})
     else:
@@ -58,7 +59,8 @@ def infer(body: list[Statement], expression: Expression | None, env: Mapping[str
 class _Inferrer:
     """Walks a template with the types of the names. `quiet` counts the places where a missing value is provided for."""
 
-    def __init__(self, env: Mapping[str, Type]) -> None:
+    def __init__(self, body: list[Statement], env: Mapping[str, Type]) -> None:
+        self.body = body
         self.env = env
         self.problems: list[Problem] = []
         self.quiet = 0
@@ -420,6 +422,8 @@ class _Inferrer:
         positional = [bare(self.type(part, local)) for part in node.positional]
         for part in node.keywords.values():
             self.type(part, local)
+        if node.kind == "function" and node.name == "namespace":
+            return object_of(dict.fromkeys([*node.keywords, *assigned_members(self.body)], ANY))
         if entry.accepts and node.target is not None and self._never(target, entry.accepts):
             if node.kind == "method":
                 kinds = " or ".join(describe(Type(kind)) for kind in entry.accepts)

@@ -43,6 +43,28 @@ def assigned_names(body: list[Statement]) -> set[str]:
     return names
 
 
+def assigned_members(body: list[Statement]) -> list[str]:
+    """The fields that the statements may set of any namespace, at any depth, in the order of the text."""
+    names: list[str] = []
+    for statement in body:
+        match statement:
+            case nodes.Assign(member=str(member)):
+                names.append(member)
+            case nodes.Declare():  # it may stand for an assignment that cannot be read
+                names += statement.names
+            case nodes.Capture():
+                names += assigned_members(statement.body)
+            case nodes.For():
+                names += assigned_members(statement.body) + assigned_members(statement.otherwise or [])
+            case nodes.If():
+                for _, inner in statement.branches:
+                    names += assigned_members(inner)
+                names += assigned_members(statement.otherwise or [])
+            case _:
+                pass
+    return names
+
+
 def names_read(node: Expression) -> set[str]:
     """The names that an expression reads."""
     found: set[str] = set()

@@ -129,42 +129,255 @@ _TABLE = (
         "warning",
     ),
     # --- 6xx: inputs of a run
-    Code("ORC601", "missing input", "The pipeline requires an input that was not given."),
-    Code("ORC602", "unknown input", "The pipeline has no input of this name."),
-    Code("ORC603", "invalid input", "An input's value does not satisfy its spec."),
-    Code("ORC604", "secret needed again", "Secrets are never stored, so a resumed run must be given them again."),
+    Code(
+        "ORC601",
+        "missing input",
+        "The pipeline requires an input, and neither the command line, an inputs file, an environment variable "
+        "that the input names nor a default gives it. Inputs are checked before a run is recorded, so nothing has "
+        "been started. Give it with `-i name=value` or `--inputs FILE`, or give the input a `default` or "
+        "`required: false`.",
+    ),
+    Code(
+        "ORC602",
+        "unknown input",
+        "A value is given under a name that the pipeline declares no input for, most often by a slip of the pen. "
+        "Nothing has been started: a value that would be ignored is never what was meant. Correct the name, or "
+        "declare it under `inputs`.",
+    ),
+    Code(
+        "ORC603",
+        "invalid input",
+        "A value is not of the type that its input declares, or breaks a limit such as `min`, `pattern` or "
+        "`enum`; or an inputs file cannot be read. All inputs are checked at once before anything is recorded or "
+        "run. Texts of `-i` are read by the declared type: lists and objects are written as JSON.",
+    ),
+    Code(
+        "ORC604",
+        "secret needed again",
+        "The value of an input that is declared `secret` is never written to the store, so a run that goes on in "
+        "another process must be given it again. The run itself is untouched and can be resumed: give the same "
+        "secret with `-i name=value`, or set the environment variable that the input names. Steps that had "
+        "succeeded are not run again.",
+    ),
     # --- 7xx: failures of a step
-    Code("ORC701", "tool failed", "The tool raised an error."),
-    Code("ORC702", "timeout", "The attempt ran longer than its `timeout` and was stopped."),
-    Code("ORC703", "permission denied", "The tool was refused something that is not allowed."),
-    Code("ORC704", "expression failed", "An expression could not be evaluated with the values of this run."),
-    Code("ORC705", "result not JSON", "The tool returned something that is not JSON data."),
-    Code("ORC706", "HTTP error", "The server answered with an error status, or not at all."),
-    Code("ORC707", "command failed", "A process ended with an exit status other than 0."),
-    Code("ORC708", "invalid parameter", "A parameter's value, known only now, is not what the action asks for."),
-    Code("ORC709", "file error", "A file could not be read or written."),
-    Code("ORC710", "bad input to a tool", "The data given to the tool cannot be processed as asked."),
+    Code(
+        "ORC701",
+        "tool failed",
+        "The tool raised an error that has no more specific code: most often an exception of its own code. The "
+        "attempt and its error are recorded; `retry` makes further attempts if the step has it, and `on_failure` "
+        "decides whether the run then goes on. Mend the tool or what it is given and resume the run: steps that "
+        "had succeeded keep their results. A tool of yours can raise `orchestrator.StepError` to say more than an "
+        "exception does.",
+    ),
+    Code(
+        "ORC702",
+        "timeout",
+        "An attempt ran longer than the step's `timeout` (or the tool's own), and was stopped. It counts as a "
+        "failed attempt, so `retry` makes another if the step has it. What the tool had done outside of the run "
+        "until then, such as files it wrote, is not undone. If the cause has passed, resume the run; a longer "
+        "`timeout` is a change of the pipeline, and needs a new run.",
+    ),
+    Code(
+        "ORC703",
+        "permission denied",
+        "A tool was about to use a path, a program or a host that this run is not allowed to use, and was refused "
+        "before it did anything. Access is denied unless it is granted, because what a path or an address is may "
+        "be known only from the data of the run. It is not tried again. Grant it with the option that the help "
+        "names, or lasting under `[allow]` in `orchestrator.toml`, and resume the run.",
+    ),
+    Code(
+        "ORC704",
+        "expression failed",
+        "An expression was sound when the pipeline was checked, but cannot be evaluated with the values of this "
+        "run: a division by zero, the first item of an empty list, a field that is not there. It is not tried "
+        "again, as the values would be the same. Guard the expression, for example with `default(...)` or `if ... "
+        "else`, and start a new run: a run that is resumed keeps the pipeline that it was started with.",
+    ),
+    Code(
+        "ORC705",
+        "result not JSON",
+        "Results are kept in the store as JSON data, so that the run can be resumed and other steps can read "
+        "them. This tool returned something that has no such form: a connection, a file, bytes, NaN. The tool has "
+        "run, and what it did is done; only its result is refused. Return text, numbers, lists, dicts, "
+        "dataclasses or models instead, and resume the run.",
+    ),
+    Code(
+        "ORC706",
+        "HTTP error",
+        "The server answered with an error status, sent something that cannot be read, or could not be reached at "
+        "all. What may pass by itself (a lost connection, a status such as 429 or 503) is tried again if the step "
+        "has `retry`; what will not pass (404, 401) fails at once. When the server is well again, resume the run: "
+        "only this step and those after it are run.",
+    ),
+    Code(
+        "ORC707",
+        "command failed",
+        "A program that the step started ended with an exit status other than 0, or could not be started; the "
+        "last lines that it wrote to its standard error are part of the message. `check: false` makes the status "
+        "a result that the pipeline can look at, instead of a failure. Mend the command's cause and resume the "
+        "run.",
+    ),
+    Code(
+        "ORC708",
+        "invalid parameter",
+        "What `check` cannot know it lets pass: a value that comes from another step, or from an input without a "
+        "type. Now that it is known, it is not what the action asks for, so the tool was not called, and no "
+        "further attempt is made. Declare types of inputs and of your tools' results, and `check` finds most of "
+        "these before a run.",
+    ),
+    Code(
+        "ORC709",
+        "file error",
+        "A file or directory that the step names could not be read, written or made: it is not there, is of "
+        "another kind, or the system refuses this user. Relative paths start in the directory in which the run "
+        "was started. Put the file where it is expected and resume the run.",
+    ),
+    Code(
+        "ORC710",
+        "bad input to a tool",
+        "The tool was called in the right way, but its data cannot be processed as asked: a text that is no JSON, "
+        "a table without the column, a path that cannot be read. The same data would fail again, so no further "
+        "attempt is made. Mend the data or the step that makes them; a changed pipeline needs a new run.",
+    ),
     # --- 8xx: runs and the store
-    Code("ORC801", "run not found", "No run has this id, or more than one begins with this prefix."),
-    Code("ORC802", "run id taken", "There is already a run with this id."),
-    Code("ORC803", "run owned by another process", "Another live process is executing this run."),
-    Code("ORC804", "run not resumable", "The run has ended for good, or cannot go on as it is."),
-    Code("ORC805", "run failed", "A step failed and its policy was to end the run."),
-    Code("ORC806", "run cancelled", "Somebody cancelled the run."),
-    Code("ORC807", "run paused", "The run is paused, so it has no result yet."),
-    Code("ORC808", "run interrupted", "The process that executed the run ended before the run did; resume goes on."),
-    Code("ORC811", "store unavailable", "The database of runs cannot be opened or used."),
-    Code("ORC812", "store locked", "Another program holds the database for too long."),
-    Code("ORC813", "foreign database", "The file is no database of runs."),
-    Code("ORC814", "disk full", "The store cannot write; what was recorded before is intact."),
-    Code("ORC815", "lease lost", "Another process took the run over while this one was away."),
-    Code("ORC816", "store of a newer version", "The database was written by a newer Orchestrator."),
+    Code(
+        "ORC801",
+        "run not found",
+        "No run in this store has the id, or more than one begins with the letters given. Runs are looked up in "
+        "one store: `.orchestrator/runs.db` below the working directory, unless `--store` or `ORCHESTRATOR_STORE` "
+        "names another. So the run may well be there, seen from the directory in which it was started.",
+    ),
+    Code(
+        "ORC802",
+        "run id taken",
+        "A run was about to be recorded under an id that another run has. Nothing was recorded, and the other run "
+        "is untouched. Ids are drawn at random, so this is next to impossible unless a program brings its own: "
+        "start the run again.",
+    ),
+    Code(
+        "ORC803",
+        "run owned by another process",
+        "A run is executed by one process at a time, and that process is alive: it holds the run's lease and "
+        "renews it every few seconds. Otherwise two processes could execute the same step. Watch the run, pause "
+        "or cancel it from here, or wait: if its process dies the run can be resumed at once, or if that was on "
+        "another machine, as soon as the lease has run out.",
+    ),
+    Code(
+        "ORC804",
+        "run not resumable",
+        "What was asked needs a run that can still go on. One that has succeeded has nothing left to do, and one "
+        "that has ended cannot be paused; and a run whose tools or permissions have changed so that its pipeline "
+        "now means something else does not go on as if nothing had happened. What the run has recorded remains "
+        "readable with `show` and `events`.",
+    ),
+    Code(
+        "ORC805",
+        "run failed",
+        "A step failed, its attempts were used up, and nothing in the pipeline said to go on without it; the "
+        "run's result was asked for, so this is raised. It names the step and the error that it failed with, and "
+        "its `result` holds what was achieved. Mend the cause and resume the run: steps that had succeeded are "
+        "not run again.",
+    ),
+    Code(
+        "ORC806",
+        "run cancelled",
+        "Somebody cancelled the run (with `orchestrator cancel`, Ctrl-C or `run.cancel()`), so it has no outputs. "
+        "Running steps were stopped; what had succeeded is recorded, and `result` holds it. A cancelled run can "
+        "be resumed.",
+    ),
+    Code(
+        "ORC807",
+        "run paused",
+        "The result of a run was asked for, but the run is paused: nothing is running, and nothing new is started "
+        "until somebody resumes it. It can stay so for as long as you like; everything is recorded, and no "
+        "process needs to live meanwhile.",
+    ),
+    Code(
+        "ORC808",
+        "run interrupted",
+        "The process that executed the run ended, was killed or lost its machine before the run had ended. "
+        "Everything recorded up to then is intact. Resume the run: steps that had succeeded keep their results; a "
+        "step that was running is run again from its beginning, so one with effects outside should be safe to "
+        "repeat.",
+    ),
+    Code(
+        "ORC811",
+        "store unavailable",
+        "The database that holds the runs cannot be opened, or failed while it was used: the address is wrong, "
+        "the directory may not be written, the server does not answer, the file is damaged. Without it no step is "
+        "started, as nothing could be recorded. What was recorded before is intact; when the store can be used "
+        "again, resume the run.",
+    ),
+    Code(
+        "ORC812",
+        "store locked",
+        "Another program has locked the database for longer than the store waits, which is 5 seconds unless the "
+        "address says otherwise (`?timeout=30`). Orchestrator's own processes do not block each other in this "
+        "way: look for a database browser with an open transaction, a backup or a migration. Then try again, or "
+        "resume the run.",
+    ),
+    Code(
+        "ORC813",
+        "foreign database",
+        "The file or database exists but holds something else, so it is left as it is. Name another file with "
+        "`--store`; a new one is made where there is none.",
+    ),
+    Code(
+        "ORC814",
+        "disk full",
+        "The disk that the store is on has no room for the next event. A step is only counted as done when that "
+        "is recorded, so the run stops here rather than go on unrecorded; what was recorded before is intact. "
+        "Free some space and resume the run: the steps whose end could not be recorded are run again.",
+    ),
+    Code(
+        "ORC815",
+        "lease lost",
+        "This process stood still for longer than its lease, for example because the machine slept, and another "
+        "process took the run over. Nothing that this one did since then is recorded, so that there is one "
+        "history and not two. The run goes on over there: look at its status, and do not resume it here.",
+    ),
+    Code(
+        "ORC816",
+        "store of a newer version",
+        "A newer Orchestrator has written to this database, and this one cannot know what its tables mean. It "
+        "changes nothing. Upgrade Orchestrator here as well, or use a store of its own.",
+    ),
     # --- 9xx: installation and configuration
-    Code("ORC901", "missing extra", "An optional part is not installed."),
-    Code("ORC902", "wrong configuration", "`orchestrator.toml` or an option is wrong."),
-    Code("ORC903", "tools that cannot be loaded", "A module named as a source of tools cannot be imported."),
-    Code("ORC904", "wrong tool definition", "A function cannot be a tool as it is written."),
-    Code("ORC999", "internal error", "A mistake of ours. Please report it."),
+    Code(
+        "ORC901",
+        "missing extra",
+        "A part of Orchestrator that is not needed by everybody is used, and the package that it builds on is not "
+        "installed in this environment. The help is the command that installs it. `orchestrator doctor` lists "
+        "which parts are there.",
+    ),
+    Code(
+        "ORC902",
+        "wrong configuration",
+        "`orchestrator.toml` in the working directory, or an option, has a key or a value that is not known. "
+        "Nothing was started: a permission that is misspelt must not be taken for one that is given, or withheld. "
+        "The message names the place.",
+    ),
+    Code(
+        "ORC903",
+        "tools that cannot be loaded",
+        "A module or file that `--tools` names cannot be imported: it is not there, needs a package that is not "
+        "installed, or raises an error of its own. Names of modules are looked up in the working directory too; a "
+        "file is named with its `.py`. To see the whole error, run the file with Python.",
+    ),
+    Code(
+        "ORC904",
+        "wrong tool definition",
+        "A function or class is offered as a tool, but its signature does not say what a pipeline may give it. "
+        "Every parameter needs a type that YAML can express, because `check` compares the pipeline with these "
+        "types before anything runs. The message names the file, the line and the parameter.",
+    ),
+    Code(
+        "ORC999",
+        "internal error",
+        "A mistake in Orchestrator itself. What was recorded is intact, and an interrupted run can be resumed. "
+        "Where the message names a file with details, please report the mistake with that file, or with what "
+        "`ORCHESTRATOR_DEBUG=1` prints. This page has no example: a known way to get here would have been mended.",
+    ),
 )
 
 CODES = {entry.code: entry for entry in _TABLE}

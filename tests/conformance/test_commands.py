@@ -1,0 +1,154 @@
+"""Runs the console sessions below `commands/`: what each code looks like at a terminal.
+
+A session is a text file: each line that begins with `$ ` is a command, what stands below it is all that it prints,
+and a line that begins with `# ` is a remark. `CASE.files/` lies in the session's empty directory. The commands run
+within this process, by the same functions that the installed command calls, but for those of `PROGRAMS`; `run
+--detach` starts a process as ever.
+"""
+
+import io
+import os
+import re
+import runpy
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.app import run_command
+from orchestrator.diagnostics import CODES
+from orchestrator.runtime import engine
+
+HERE = Path(__file__).parent
+UPDATE = bool(os.environ.get("UPDATE_CONFORMANCE"))
+SESSIONS = sorted((HERE / "commands").glob("*/*.txt"))
+
+UNSHOWN = {"ORC999"}
+"""Codes that nothing is known to trigger: a known mistake of ours is mended, not documented."""
+
+Seams = dict[str, Callable[[pytest.MonkeyPatch], None]]
+
+
+# --- what differs from run to run, and what stands for it
+
+RUN_ID = re.compile(r"\b1[0-9a-hjkmnp-tv-z]{19}\b")
+RUN_IDS = ("1kfm3v9rtq8d05xw2h7c", "1kfm3zc4a6pe9nyb81sg")
+
+
+class Normal:
+    """Puts what the reader may expect in the place of what differs: ids, paths, times, durations, processes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._ids: dict[str, str] = {}
+        self._texts = [
+            (re.escape(str(directory)), "/home/ada/project"),
+            (re.escape(str(directory.parent)), "/home/ada"),
+            (rf"process \d+ on {re.escape(socket.gethostname())}", "process 4711 on laptop"),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-14 09:26:53"),
+            (r"\b(succeeded in|failed in|elapsed  ) (\d+\.\d+) s", r"\1 0.01 s"),
+            (r"(succeeded +100%  \S+ \S+) +\d+\.\d+ s", r"\1  0.01 s"),
+        ]
+
+    def __call__(self, text: str) -> str:
+        for pattern, replacement in self._texts:
+            text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+        return RUN_ID.sub(lambda found: self._ids.setdefault(found[0], RUN_IDS[len(self._ids)]), text)
+
+
+# --- what a session needs that no command can bring about
+
+
+def draw_the_same_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "new_run_id", lambda: RUN_IDS[0])
+
+
+def hide_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+
+SEAMS: Seams = {
+    "ORC802/two_runs_with_one_id": draw_the_same_id,
+    "ORC901/a_store_without_its_driver": hide_the_driver,
+}
+
+
+PROGRAMS = {"ORC814/no_room_for_the_next_event": HERE / "small_disk.py"}
+"""What runs the commands of a session that needs processes of its own."""
+
+
+# --- running a session
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def commands_of(text: str) -> Iterator[str]:
+    """The commands of a session, and the remarks, each right above a command; without what the commands print."""
+    lines = text.splitlines()
+    for line, following in pairwise([*lines, ""]):
+        if line.startswith("$ ") or (line.startswith("# ") and following.startswith("$ ")):
+            yield line
+
+
+class Shell:
+    """Runs commands one after another; what `python FILE &` made stays until the session's end."""
+
+    def __init__(self, program: Path | None) -> None:
+        self._program = program
+        self._left: list[object] = []
+
+    def __call__(self, line: str) -> str:
+        program, *words = shlex.split(line)
+        if program == "cat":
+            return Path(words[0]).read_text(encoding="utf-8")
+        if program == "rm":
+            Path(words[0]).unlink()
+            return ""
+        if self._program is not None:
+            argv = [sys.executable, "-P", str(self._program), *words]
+            return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        out = io.StringIO()
+        with redirect_stdout(out), redirect_stderr(out):
+            if program == "orchestrator":
+                run_command(words)
+            elif program == "python":
+                self._left.append(runpy.run_path(words[0]))
+            else:
+                raise ValueError(f"a session knows no command `{program}`")
+        return out.getvalue()
+
+
+@pytest.mark.parametrize("path", SESSIONS, ids=name_of)
+def test_a_session_prints_what_it_says(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOGNAME", "ada")
+    for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
+        monkeypatch.delenv(name)
+    if path.with_suffix(".files").exists():
+        shutil.copytree(path.with_suffix(".files"), tmp_path, dirs_exist_ok=True)
+    if (seam := SEAMS.get(name_of(path))) is not None:
+        seam(monkeypatch)
+    written, shell, normal = path.read_text(encoding="utf-8"), Shell(PROGRAMS.get(name_of(path))), Normal(tmp_path)
+    lines = []
+    for line in commands_of(written):
+        lines.append(line)
+        if line.startswith("$ "):
+            lines += normal(shell(line.removeprefix("$ "))).splitlines()
+    session = "\n".join(lines) + "\n"
+    assert f"[{path.parent.name}]" in session, "the session shows the code that it is about"
+    if UPDATE:
+        path.write_text(session, encoding="utf-8")
+    assert session == path.read_text(encoding="utf-8")
+
+
+def test_every_code_has_a_case() -> None:
+    diagnostics = {path.parent.name for path in (HERE / "diagnostics").glob("*/*.yaml")}
+    assert diagnostics | {path.parent.name for path in SESSIONS} == set(CODES) - UNSHOWN

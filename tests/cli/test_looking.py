@@ -218,3 +218,8 @@ def test_a_mistake_of_ours_is_a_short_report_with_its_details_in_a_file(project:
     )
     assert "Traceback" in shown.stderr
     assert json.dumps("secret detail")[1:-1] in shown.stderr
+
+
+def test_a_number_too_large_for_any_store_means_the_end(finished: Finished) -> None:
+    assert finished.project("events", "last", "--after", "9" * 20).out == ""
+    assert len(finished.project("runs", "--limit", "9" * 20, "--json").json) == 2

@@ -71,6 +71,8 @@ def test_a_failed_run_can_be_resumed_and_repeats_nothing_that_succeeded(project:
         (["greet.yaml", "-i", "times"], "-i name=value"),
         (["greet.yaml", "-i", "whom=Ada"], "error[ORC602]"),
         (["greet.yaml", "--inputs", "missing.json"], "missing.json"),
+        (["greet.yaml", "--inputs", "/dev/zero"], "larger than"),
+        (["/dev/zero"], "larger than"),
         (["greet.yaml", "--tools", "no_such_module"], "error[ORC903]"),
         (["greet.yaml", "--max-parallel", "0"], "--max-parallel"),
         (["greet.yaml", "--bogus"], "--bogus"),
@@ -100,6 +102,25 @@ def test_inputs_come_from_a_file_or_from_stdin(project: Project, suffix: str, te
     from_file = project("run", "greet.yaml", "--json", "-q", "--inputs", f"inputs.{suffix}")
     from_stdin = project.process("run", "greet.yaml", "--json", "-q", "--inputs", "-", "-i", "times=1", input=text)
     assert from_file.json["outputs"]["greeting"] == from_stdin.json["outputs"]["greeting"] == "Hello, no!"
+
+
+def test_a_pipe_that_nobody_writes_is_empty(project: Project) -> None:
+    os.mkfifo(project.directory / "fifo")
+    assert "`fifo` is empty" in project("check", "fifo").out
+    assert project("run", "greet.yaml", "--json", "-q", "--inputs", "fifo").json["state"] == "succeeded"
+    os.mkfifo(project.directory / "orchestrator.toml")
+    assert project("check", "greet.yaml").code == 0
+
+
+def test_inputs_come_from_a_pipe_that_is_written_late(project: Project) -> None:
+    reading, writing = os.pipe()
+    process = project.start("run", "greet.yaml", "--json", "-q", "--inputs", f"/dev/fd/{reading}", pass_fds=[reading])
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write("who: Ada\n")
+    assert process.stdout is not None
+    with process:
+        assert json.loads(process.stdout.read())["outputs"]["greeting"] == "Hello, Ada!"
 
 
 def test_an_inputs_file_that_is_no_mapping_is_refused(project: Project) -> None:

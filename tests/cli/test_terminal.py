@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -10,6 +11,7 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +142,24 @@ def test_tools_cannot_steer_the_terminal(project: Project) -> None:
         text = shown.read_until(None)
     assert "gone" in text
     assert "\033[2J" not in shown.raw
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_the_caller_closed_stops_nothing(project: Project, closed: str) -> None:
+    command = shlex.join(project.argv("run", "greet.yaml", "--json"))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closed}"], cwd=project.directory, env=project.environment(), capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert project("runs", "--json").json[0]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "greet.yaml"], ["tools", "--json"]])
+def test_output_that_cannot_be_written_is_said(project: Project, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            project.argv(*words), cwd=project.directory, env=project.environment(), stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 1
+    assert b"the output cannot be written: no space left on device" in done.stderr
+    assert b"ORC999" not in done.stderr

@@ -77,10 +77,11 @@ def _version(wanted: bool) -> None:
 
 def run_command(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; no error leaves as a traceback."""
-    from orchestrator.cli.output import FAILED, INTERRUPTED, exit_code, report, say
+    from orchestrator.cli.output import FAILED, INTERRUPTED, exit_code, open_closed_streams, report, say, unwritable
     from orchestrator.errors import OrchestratorError
 
     words = sys.argv[1:] if arguments is None else arguments
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -96,8 +97,18 @@ def run_command(arguments: list[str] | None = None) -> int:
         say("interrupted", "yellow")
         return INTERRUPTED
     except Exception as error:  # the last line of defence: whatever it is, no traceback
+        if isinstance(error, OSError) and _is_of_help(error):
+            unwritable(error)
+            return FAILED
         return _report_unexpected(error, words)
     return 0
+
+
+def _is_of_help(error: OSError) -> bool:
+    """Whether it came from writing help or the version, which is not done by `emit`."""
+    import traceback
+
+    return traceback.extract_tb(error.__traceback__)[-1].name == "echo"
 
 
 def _report_unexpected(error: Exception, words: list[str]) -> int:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import InputError
+from orchestrator.language.content import read_content
+from orchestrator.runtime.inputs import input_error
+from orchestrator.runtime.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.api import Pipeline
+
+_MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) -> dict[str, Any]:
@@ -26,7 +32,7 @@ def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) ->
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name:
-            problems.append(f"`-i {pair}` has no `=`; write it as `-i name=value`")
+            problems.append(("ORC603", f"`-i {pair}` has no `=`; write it as `-i name=value`"))
             continue
         spec = pipeline.inputs.get(name)
         if spec is None:
@@ -35,9 +41,10 @@ def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) ->
         try:
             values[name] = spec.parse_text(text)
         except ValueError as error:
-            problems.append(f"`{name}`: {error}")
+            hide = Redactor({name: text} if spec.secret else {}, "hidden")
+            problems.append(("ORC603", hide.text(f"`{name}` {str(error).removeprefix('it ')}")))
     if problems:
-        raise InputError("the inputs cannot be read: " + "; ".join(problems), problems=problems)
+        raise input_error(problems, pipeline.inputs)
     return values
 
 
@@ -49,8 +56,13 @@ def read_file(source: str) -> dict[str, Any]:
     """
     name = "stdin" if source == "-" else f"`{source}`"
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        text = _read_stdin() if source == "-" else read_content(source, _MAX_BYTES).decode("utf-8")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
+            raise InputError(
+                f"the inputs of {name} are larger than {limit}", help="put large data into a file that a step reads"
+            ) from error
         raise InputError(
             f"the inputs file {name} cannot be read: {(error.strerror or str(error)).lower()}",
             help="give `--inputs` a JSON or YAML file, or `-` for stdin",
@@ -67,10 +79,17 @@ def read_file(source: str) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
+def _read_stdin() -> str:
+    text = sys.stdin.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return text
+
+
 def parse(text: str, name: str) -> Any:
     """Parse JSON, or else YAML by the rules of pipeline files (`no` is a text there, as in YAML 1.2)."""
     try:
-        return json.loads(text)
+        return json.loads(text) if text.strip() else None
     except ValueError:
         pass
     from orchestrator.diagnostics import Source

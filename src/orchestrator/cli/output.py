@@ -62,13 +62,30 @@ def emit(text: str, *, end: str = "\n") -> bool:
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
-    except OSError as error:
+    except BrokenPipeError:
         _discard(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            return False
-        say(f"error: the output cannot be written: {(error.strerror or str(error)).lower()}")
+        return False
+    except OSError as error:
+        unwritable(error)
         raise SystemExit(FAILED) from error
     return True
+
+
+def unwritable(error: OSError) -> None:
+    """Say that stdout cannot be written, and throw away what it still holds."""
+    _discard(sys.stdout)
+    say(f"error: the output cannot be written: {(error.strerror or str(error)).lower()}")
+
+
+def open_closed_streams() -> None:
+    """Give a stream that the caller closed (`>&-`) the null device: no file that we open may take its place."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _discard(stream: TextIO) -> None:

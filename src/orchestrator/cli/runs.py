@@ -1,7 +1,7 @@
 """`runs`, `status` and `events`: where runs stand and what has happened in them."""
 
 import enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,6 +10,9 @@ from orchestrator.cli import options
 if TYPE_CHECKING:
     from orchestrator.journal.events import Event
     from orchestrator.journal.status import RunStatus
+
+
+_MANY: Final = 2**62  # no store holds a larger number
 
 
 class StateFilter(enum.StrEnum):
@@ -33,7 +36,7 @@ def runs(
     from orchestrator.cli.output import emit, emit_json, moment, say, seconds, table
 
     with options.open_orchestrator(store=store) as orchestrator:
-        found = orchestrator.list_runs(state=state.value if state else None, limit=limit)
+        found = orchestrator.list_runs(state=state.value if state else None, limit=min(limit, _MANY))
         if json:
             emit_json([status.to_dict() for status in found])
         elif not found:
@@ -90,6 +93,8 @@ def describe(status: "RunStatus", store: str | None) -> str:
         ("started", moment(status.started_at or status.created_at)),
         ("elapsed", seconds(status.elapsed)),
     ]
+    if status.reason:
+        pairs.append(("reason", status.reason))
     if status.owner and status.state == "running":
         pairs.append(("owner", status.owner))
     lines = [f"{name:<9} {printable(value)}" for name, value in pairs]
@@ -129,7 +134,7 @@ def events(
     from orchestrator.cli.output import emit, emit_json
 
     with options.open_orchestrator(store=store) as orchestrator:
-        for event in orchestrator.get_run(run).events(after=after, follow=follow):
+        for event in orchestrator.get_run(run).events(after=min(after, _MANY), follow=follow):
             printed = emit_json(event.to_dict(), indent=None) if json else emit(describe_event(event))
             if not printed:
                 break

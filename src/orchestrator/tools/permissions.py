@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.language.content import read_content
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.paths import Location
 
 CONFIGURATION_FILE = "orchestrator.toml"
+_MAX_BYTES = 1024 * 1024
 _OWN_NAMES = frozenset({CONFIGURATION_FILE, ".orchestrator"})
 _SETTINGS = ("paths", "run", "hosts")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -53,13 +55,16 @@ class Permissions:
         base = Path(directory).absolute()
         file = base / CONFIGURATION_FILE
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8")).get("allow", {})
+            table = tomllib.loads(read_content(file, _MAX_BYTES).decode("utf-8")).get("allow", {})
         except FileNotFoundError:
             return cls(base)
         except tomllib.TOMLDecodeError as error:
             raise _wrong(file, f"it is not valid TOML: {error}", "mend the syntax") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise _wrong(file, f"it cannot be read: {error}", "make it a readable UTF-8 text file") from error
+        except UnicodeDecodeError as error:
+            raise _wrong(file, "it is not UTF-8 text", "save it as UTF-8") from error
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise _wrong(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error
         return _from_table(cls(base), table, file)
 
     def extended(

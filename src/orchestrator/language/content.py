@@ -1,0 +1,35 @@
+"""The bytes of a file that a person named: bounded, and without waiting for a writer that may never come."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_content(path: str | Path, limit: int) -> bytes:
+    """Return the bytes of a file, a pipe such as `/dev/stdin` or `<(...)`, or a device.
+
+    A named pipe that nobody writes is empty, and a device without an end is too large.
+
+    Raises:
+        OSError: It cannot be read; with `errno.EFBIG` it has more than `limit` bytes.
+        ValueError: The path has a NUL character.
+    """
+    with open(path, "rb", opener=_open) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
+
+
+def _open(path: str, flags: int) -> int:
+    """Open at once, where opening a pipe would wait for its writer; then read as usual."""
+    waiting = getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | waiting)
+    if waiting:
+        os.set_blocking(descriptor, True)
+    return descriptor

@@ -271,9 +271,8 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
-        if isinstance(cause, OSError) and cause.strerror:
-            known = cause.errno in errno.errorcode  # else a number of the resolver, which has words of its own
-            return (os.strerror(cause.errno) if known else cause.strerror).lower()
+        if isinstance(cause, OSError) and cause.errno is not None and cause.errno in errno.errorcode:
+            return os.strerror(cause.errno).lower()
         cause = cause.__cause__ or cause.__context__
     return str(error) or "the connection was lost"
 

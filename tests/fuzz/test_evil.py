@@ -52,6 +52,7 @@ EVIL: dict[str, bytes | str] = {
     "deep-block-mapping": "".join(" " * level + "a:\n" for level in range(5000)),
     "deep-block-list": "metadata:\n  " + "- " * 5000 + "a\n" + PLAIN,
     "deep-expression": 'outputs: {x: "{{ ' + "(" * 5000 + "1" + ")" * 5000 + ' }}"}\n' + PLAIN,
+    "pattern-that-doubles": f'inputs: {{a: {{pattern: "(a+)+$", default: "{"a" * 60}b"}}}}\n' + PLAIN,
     "long-chain-of-filters": 'outputs: {x: "{{ 1' + " | string" * 20_000 + ' }}"}\n' + PLAIN,
     "long-line": "metadata: {a: " + "x" * 10_000_000 + "}\n" + PLAIN,
     "long-line-with-a-mistake": "steps: [" + "{id: a}, " * 400_000 + "\n",

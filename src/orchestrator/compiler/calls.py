@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.misnamed import meant
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import (
@@ -54,21 +55,15 @@ class CallChecker:
         if node is None or why.code == "ORC210":  # `tool:` may be there without a value
             self._without_work(step)
             return
-        written = str(node.value) if isinstance(node, Scalar) else ""
-        head, dot, tail = written.partition(".") if why.key == "action" and step.tool is None else (written, "", "")
-        in_tail = why.code == "ORC402" and bool(dot)
-        near = None if why.code == "ORC408" else suggest(tail if in_tail else head, why.candidates)
-        replacement = None
-        if near is not None:
-            replacement = f"{head}.{near}" if in_tail else near + dot + tail
+        help, replacement = meant(step, why, self._registry)
         self._findings.add(
             why.code,
             node.span,
             why.message,
             label="which action?" if why.code == "ORC408" else f"unknown {_KINDS[why.code]}",
-            help=f"did you mean `{replacement}`?" if replacement else _choices(why),
+            help=help,
             notes=("`orchestrator tools` describes them; `--tools MODULE` adds your own",)
-            if why.code == "ORC401" and not near
+            if help.startswith("tools: ")
             else (),
             replacement=replacement,
         )
@@ -285,8 +280,11 @@ def _requoted(node: Node, wanted: Type) -> str | None:
     """The scalar as it should be written, where only its quotes are wrong."""
     if not isinstance(node, Scalar):
         return None
-    if wanted.kind == "string" and node.style == "" and node.text:
+    if wanted.kind == "string" and node.style == "" and node.text and explain_mismatch(node.text, wanted) is None:
         return f'"{node.text}"'
+    if wanted.enum and isinstance(node.value, str):
+        words = [word for word in wanted.enum if isinstance(word, str)]
+        return suggest(node.value, words) or next((word for word in words if word.startswith(node.value or "-")), None)
     if wanted.kind in ("integer", "number") and isinstance(node.value, str):
         pattern = r"[-+]?[0-9]+" if wanted.kind == "integer" else r"[-+]?[0-9]+(\.[0-9]+)?"
         return node.value if re.fullmatch(pattern, node.value) else None
@@ -299,16 +297,6 @@ _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": 
 
 
 _KINDS = {"ORC401": "tool", "ORC402": "action"}
-
-
-def _choices(why: Unresolved) -> str:
-    if why.code == "ORC408":
-        return f"add `action:` with one of {_listed(why.candidates)}"
-    return f"{_KINDS[why.code]}s: {_listed(why.candidates)}"
-
-
-def _listed(names: MappingABC[str, object] | list[str] | tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def _takes(label: str, action: Action) -> str:

@@ -12,6 +12,7 @@ from orchestrator.compiler.findings import Findings
 from orchestrator.compiler.flow import Edge, Flow, add_declared, add_jumps, report_cycles
 from orchestrator.compiler.names import RESERVED, Environment, Target, input_type, step_type
 from orchestrator.compiler.plan import OnFailure, OutputPlan, Plan, Retry, StepPlan, ToolCall
+from orchestrator.compiler.policies import check_retry
 from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, child
 from orchestrator.compiler.usage import report_usage
 from orchestrator.diagnostics import Diagnostic, sort, suggest
@@ -141,6 +142,7 @@ class _Compiler:
         env = self.environment.types()
         for step in self.steps:
             self._step(step, env)
+        check_retry(child(self.spec.node, "defaults", "retry"), self.findings)
         add_declared(self.flow, self.spec.steps, self.ids, self.findings)
         add_jumps(self.flow, self.spec.steps, self.ids, self.findings)
         report_cycles(self.flow, list(self.ids), self.findings)
@@ -243,6 +245,7 @@ class _Compiler:
                     self._unknown_step(reference.name, reference.path, span)
                 elif target.kind == "step" and step.spec.id:
                     self._edge(step.spec.id, target.name, scalar, reference)
+        check_retry(child(step.spec.node, "retry"), self.findings)
         if step.call is not None:
             step.parameters = self.calls.check(step.spec, *step.call, step.parameters, self.types)
 

@@ -1,0 +1,70 @@
+"""What a person probably meant who named a tool or an action that does not exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.diagnostics import suggest
+
+if TYPE_CHECKING:
+    from orchestrator.language.spec import StepSpec
+    from orchestrator.tools import Registry, Unresolved
+
+_KNOWN_ELSEWHERE = {
+    **dict.fromkeys(("shell", "bash", "sh", "command", "cmd", "exec", "subprocess"), "terminal"),
+    **dict.fromkeys(("file", "files", "fs", "file_system", "storage"), "filesystem"),
+    **dict.fromkeys(("request", "requests", "fetch", "curl", "api", "web", "url"), "http"),
+    **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "sql"), "data"),
+    **dict.fromkeys(("script", "code", "py"), "python"),
+    **dict.fromkeys(("print", "echo", "message"), "log"),
+    **dict.fromkeys(("wait", "delay", "pause"), "sleep"),
+    **dict.fromkeys(("regex", "string", "render", "jinja"), "text"),
+    **dict.fromkeys(("markdown", "html"), "report"),
+}
+"""What other tools of this kind call it."""
+
+
+def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str | None]:
+    """Return a help line, and what may safely be put in place of the value, if anything.
+
+    The value is the step's `tool` or `action`, whichever `why.key` names.
+    """
+    written = (step.action if why.key == "action" else step.tool) or ""
+    if why.code == "ORC408":
+        return f"add `action:` with one of {listed(why.candidates)}", None
+    head, dot, tail = written.partition(".")
+    if why.code == "ORC402":
+        return _action(step, why, head, tail, alone=step.tool is None)
+    if why.key == "tool" and dot and _has(registry, head, tail):
+        return f"write `action: {written}`, without `tool:`", None
+    owners = [tool.name for tool in registry if written in tool.actions] if step.tool is None else []
+    if owners:
+        choices = " or ".join(f"`action: {owner}.{written}`" for owner in owners)
+        return f"`{written}` is an action of {listed(owners)}: write {choices}", None
+    near = _KNOWN_ELSEWHERE.get(head.lower())
+    if near not in why.candidates:
+        near = suggest(head, why.candidates)
+    if near is not None:
+        return f"did you mean `{near + dot + tail}`?", near + dot + tail
+    return f"tools: {listed(why.candidates)}", None
+
+
+def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: bool) -> tuple[str, str | None]:
+    name = tail if alone else (step.action or "")
+    if not alone and head == step.tool and tail in why.candidates:
+        return f"`tool:` names the tool already: write `action: {tail}`", tail
+    near = suggest(name, why.candidates)
+    if near is None:
+        return f"actions: {listed(why.candidates)}", None
+    whole = f"{head}.{near}" if alone else near
+    return f"did you mean `{whole}`?", whole
+
+
+def _has(registry: Registry, tool: str, action: str) -> bool:
+    found = registry.get(tool) if tool in registry else None
+    return found is not None and action in found.actions
+
+
+def listed(names: tuple[str, ...] | list[str]) -> str:
+    """The names in back quotes, sorted."""
+    return ", ".join(f"`{name}`" for name in sorted(names))

@@ -1,0 +1,45 @@
+"""Checks what steps say about failure: `retry.on` must name errors that can happen."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+
+from orchestrator import errors
+from orchestrator.compiler.templates import child
+from orchestrator.diagnostics import CODES, suggest
+from orchestrator.language.nodes import Node, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.findings import Findings
+
+_OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StepError)}
+_PYTHON = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+_CODES = {code for code in CODES if code.startswith("ORC7")}
+_WORDS = {"timeout": "StepTimeout", "permission": "PermissionDenied", "http": "ORC706", "network": "ORC706"}
+
+
+def check_retry(node: Node | None, findings: Findings) -> None:
+    """Report names in `retry.on` that no error has. A tool's own exceptions are known only when it runs."""
+    listed = child(node, "on")
+    if not isinstance(listed, Sequence):
+        return
+    for item in listed.items:
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            continue
+        name = item.value
+        if name in _OURS | _PYTHON | _CODES:
+            continue
+        near = _WORDS.get(name.lower()) or suggest(name, sorted(_OURS | _PYTHON | _CODES))
+        of_a_tool = name.isidentifier() and name[0].isupper() and not name.startswith("ORC")
+        if of_a_tool and near is None:
+            continue
+        findings.add(
+            "ORC205",
+            item.span,
+            f"no error that a step can end with is called `{name}`",
+            label="never happens",
+            help=f"did you mean `{near}`?" if near else f"write a code, or one of {', '.join(sorted(_OURS))}",
+            severity="warning" if of_a_tool else "error",
+            replacement=near,
+        )

@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from orchestrator.cli.board import Board, line_for
+from rich.console import Console
+
+from orchestrator.cli.board import Board, error_text, line_for
+from orchestrator.cli.live import Table
 from orchestrator.cli.output import printable, seconds, table
 from orchestrator.journal.events import Event
+from orchestrator.journal.fold import fold_all, status_of
 
 
 def events(*facts: tuple[Any, ...]) -> list[Event]:
@@ -21,33 +25,41 @@ def board_of(paths: list[str], *facts: tuple[Any, ...]) -> Board:
     return board
 
 
-def test_progress_counts_ended_steps_and_fractions_of_running_ones() -> None:
-    board = board_of(
-        ["a", "b", "c", "d"],
-        ("run.created", "", 0, {"steps": 4}),
+def test_what_is_said_of_the_whole_run_is_what_its_status_says() -> None:
+    facts: list[tuple[Any, ...]] = [
+        ("run.created", "", 0, {"steps": 5}),
+        ("run.started", "", 0, {}),
         ("step.started", "a", 1, {}),
         ("step.succeeded", "a", 1, {"output": 1, "duration": 1.0}),
-        ("step.started", "b", 1, {}),
-        ("step.progress", "b", 1, {"fraction": 0.5, "message": "half"}),
-        ("step.skipped", "c", 0, {"reason": "condition"}),
-    )
-    assert board.progress == 2.5 / 4
-    assert board.counts == {"succeeded": 1, "running": 1, "skipped": 1, "pending": 1}
-    assert [(row.path, row.message) for row in board.active()] == [("b", "half")]
+        ("step.skipped", "b", 0, {"reason": "condition"}),
+        ("step.started", "c", 1, {}),
+        ("step.started", "d", 1, {}),
+        ("step.failed", "c", 1, {"error": {"message": "no"}, "handled": "fail"}),
+        ("step.cancelled", "d", 1, {"reason": "`c` failed"}),
+        ("run.failed", "", 0, {"error": {"message": "no"}}),
+    ]
+    board = board_of(["a", "b", "c", "d", "e"], *facts)
+    assert board.status(500.0) == status_of(fold_all(events(*facts)), 500.0)
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(Table(board, "demo", console))
+    heading, *rows = capture.get().splitlines()
+    assert heading.endswith("3 of 5 steps, 8.0 s, 1 failed, 1 skipped, 1 cancelled")
+    assert rows[3].split() == ["✗", "d", "cancelled", "2.0", "s", "`c`", "failed"]
 
 
-def test_a_resumed_run_starts_again_what_had_not_succeeded() -> None:
+def test_a_resumed_run_starts_again_what_was_not_settled() -> None:
     board = board_of(
-        [],
+        ["a", "b", "c"],
         ("run.created", "", 0, {"steps": 3}),
         ("step.succeeded", "a", 1, {}),
         ("step.failed", "b", 1, {"error": {"message": "no"}, "handled": "fail"}),
+        ("step.failed", "c", 1, {"error": {"message": "no"}, "handled": "continue"}),
         ("run.failed", "", 0, {}),
         ("run.started", "", 0, {"resumed": True}),
     )
-    assert board.state == "running"
-    assert {path: row.state for path, row in board.rows.items()} == {"a": "succeeded", "b": "pending"}
-    assert board.counts["pending"] == 2
+    assert {path: row.state for path, row in board.rows.items()} == {"a": "succeeded", "b": "pending", "c": "failed"}
+    assert board.status(200.0).state == "running"
 
 
 def test_a_retried_step_keeps_the_time_of_its_first_start() -> None:
@@ -66,6 +78,13 @@ def test_a_line_tells_cause_and_what_follows() -> None:
     board = Board.of(["a"])
     board.apply(failed)
     assert line_for(failed, board.rows["a"]) == ("✗ a failed after 3 attempts: no (the run goes on)", "yellow")
+
+
+def test_a_line_has_the_first_of_the_details_that_an_error_announces() -> None:
+    assert error_text({"message": "`sh` ended with exit status 3:\n\n  oops\nmore"}) == (
+        "`sh` ended with exit status 3: oops"
+    )
+    assert error_text({"message": "no answer:"}) == "no answer:"
 
 
 def test_control_characters_are_replaced_and_columns_align_by_display_width() -> None:

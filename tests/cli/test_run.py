@@ -193,6 +193,7 @@ def test_cancel_from_another_process_ends_its_owner_with_1(project: Project) -> 
     events = project("events", run_id, "--json").lines
     assert events[-1]["type"] == "run.cancelled"
     assert events[-1]["data"]["reason"] == "enough"
+    assert "reason    enough" in project("status", run_id).out.splitlines()
 
 
 def test_the_store_option_and_its_variable_name_the_same_store(project: Project, tmp_path: Path) -> None:

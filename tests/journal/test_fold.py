@@ -127,6 +127,27 @@ def test_elapsed_leaves_out_pauses_and_the_time_between_a_crash_and_the_resumpti
     assert paused.waiting_on == ("somebody to resume it: paused by ann",)
 
 
+def test_the_clock_of_a_pause_stops_when_the_last_running_step_has_ended():
+    events = [
+        event(1, "run.created", steps=2),
+        Event("r", 2, 10.0, "run.started"),
+        Event("r", 3, 11.0, "step.started", "a", 1),
+        Event("r", 4, 12.0, "run.paused", data={"by": "ann"}),
+        Event("r", 5, 20.0, "step.succeeded", "a", 1),
+        Event("r", 6, 50.0, "run.resumed"),
+        Event("r", 7, 55.0, "run.succeeded"),
+    ]
+    assert [status_of(fold_all(events[:n]), 30.0).elapsed for n in (4, 5)] == [20.0, 10.0]
+    assert status_of(fold_all(events), 100.0).elapsed == 10 + 5
+
+
+def test_a_cancelled_run_says_why_until_it_is_resumed():
+    facts = [("step.started", "a", 1), ("step.cancelled", "a", 1), ("run.cancelled", "", 0, {"reason": "too slow"})]
+    status = at_end(story(*facts))
+    assert (status.state, status.reason, status.done, status.progress) == ("cancelled", "too slow", 0, 0.0)
+    assert at_end(story(*facts, ("run.started", "", 0, {"resumed": True}))).reason == ""
+
+
 def test_an_interrupted_run_stands_still_at_its_last_event():
     events = story(("step.started", "a", 1))
     status = status_of(fold_all(events), events[-1].at + 500, interrupted=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import printable, seconds
 from orchestrator.journal.events import Event
+from orchestrator.journal.fold import RunFold, fold, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+
+    from orchestrator.journal.status import RunStatus
 
 
 ACTIVE = ("running", "waiting")
@@ -48,59 +50,43 @@ class Row:
 
 @dataclass(slots=True)
 class Board:
-    """The rows of a run in the plan's order (steps not known from a plan join at the end), and the run's own state."""
+    """The rows of a run in the plan's order (steps not known from a plan join at the end), and the run's own fold.
+
+    Whatever is said of the run as a whole comes from the fold, so that it agrees with `status`.
+    """
 
     rows: dict[str, Row] = field(default_factory=dict)
-    total: int = 0
-    state: str = "running"
-    seq: int = 0
+    run: RunFold = field(default_factory=RunFold)
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> Board:
         """Start with the steps of a plan, all pending."""
         rows = {path: Row(path) for path in paths}
-        return cls(rows, total=len(rows))
+        return cls(rows, RunFold(total=len(rows)))
 
     @property
-    def counts(self) -> Counter[str]:
-        """How many steps are in each state."""
-        counts = Counter(row.state for row in self.rows.values())
-        counts["pending"] += max(0, self.total - len(self.rows))
-        return counts
+    def seq(self) -> int:
+        """The newest event that was taken in."""
+        return self.run.last_seq
 
-    @property
-    def progress(self) -> float:
-        """From 0 to 1: ended steps and the reported fractions of running ones."""
-        done = sum(1.0 if row.state in ENDED else row.fraction or 0.0 for row in self.rows.values())
-        return done / self.total if self.total else 1.0
-
-    def active(self) -> Iterator[Row]:
-        """The rows that run or wait now."""
-        return (row for row in self.rows.values() if row.state in ACTIVE)
+    def status(self, now: float) -> RunStatus:
+        """Where the run stands at the time `now`."""
+        return status_of(self.run, now)
 
     def apply(self, event: Event) -> None:
         """Take one event in; they come in order of `seq`."""
-        self.seq = event.seq
+        fold(self.run, event)
         if event.path:
             self._apply_to_step(event)
-        elif event.type == "run.created":
-            self.total = max(self.total, int(event.data.get("steps") or 0))
-        elif event.type == "run.started":
-            self.state = "running"
-            if event.data.get("resumed"):
-                for row in self.rows.values():
-                    if row.state not in ("succeeded", "skipped"):
-                        row.state, row.fraction, row.message = "pending", None, ""
-        elif event.type == "run.resumed":
-            self.state = "running"
-        elif event.type in ("run.paused", "run.succeeded", "run.failed", "run.cancelled"):
-            self.state = event.type.removeprefix("run.")
+        elif event.type == "run.started" and event.data.get("resumed"):
+            for row in self.rows.values():
+                if row.state not in ("succeeded", "skipped") and row.path not in self.run.handled:
+                    row.state, row.fraction, row.message = "pending", None, ""
 
     def _apply_to_step(self, event: Event) -> None:
         row = self.rows.get(event.path)
         if row is None:
             row = self.rows[event.path] = Row(event.path)
-            self.total = max(self.total, len(self.rows))
         kind = event.type.removeprefix("step.")
         if event.attempt:
             row.attempt = event.attempt
@@ -119,11 +105,12 @@ class Board:
 
 
 def error_text(error: Any) -> str:
-    """Return the first line of a recorded error, without the colon that announces the second."""
+    """Return the first line of a recorded error, with the first of the details that it announces by a colon."""
     if not isinstance(error, dict):
         return str(error or "")
-    first, _, rest = str(error.get("message") or "").partition("\n")
-    return first.removesuffix(":") if rest else first
+    first, *details = str(error.get("message") or "").split("\n")
+    detail = next((line.strip() for line in details if line.strip()), "")
+    return f"{first} {detail}".rstrip() if first.endswith(":") else first
 
 
 def waiting_text(event: Event, now: float) -> str:

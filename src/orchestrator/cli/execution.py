@@ -144,7 +144,8 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
             say(f"  help: {printable(str(error['help']), keep=LINES)}")
         say(f"  go on after mending it: {resume}")
     elif status.state == "cancelled":
-        say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else ""), "yellow")
+        why = f": {printable(status.reason)}" if status.reason else ""
+        say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else why), "yellow")
         say(f"  go on with: {resume}")
     elif status.state == "paused":
         say(f"run {run_id} is paused", "yellow")

@@ -24,6 +24,8 @@ POLL: Final = 0.1
 
 BAR_WIDTH: Final = 24
 
+_COUNTED: Final = ("running", "waiting", "failed", "skipped", "cancelled")
+
 
 class View(Protocol):
     """Something that shows a board."""
@@ -59,7 +61,6 @@ class Table:
         self._board = board
         self._title = title
         self._console = console
-        self._began = time.time()
 
     def show(self, event: Event) -> None:
         """Print warnings and log lines above the table; the rest is in it."""
@@ -89,12 +90,10 @@ class Table:
         return Group(Text(self._summary(now), no_wrap=True, overflow="ellipsis"), grid)
 
     def _summary(self, now: float) -> str:
-        board = self._board
-        counts = board.counts
-        ended = counts["succeeded"] + counts["failed"] + counts["skipped"] + counts["cancelled"]
-        parts = [f"{ended} of {board.total} steps", seconds(now - self._began)]
-        parts += [f"{counts[state]} {state}" for state in ("running", "waiting", "failed", "skipped") if counts[state]]
-        filled = round(board.progress * BAR_WIDTH)
+        status = self._board.status(now)
+        parts = [f"{status.done} of {status.total} steps", seconds(status.elapsed)]
+        parts += [f"{status.counts[state]} {state}" for state in _COUNTED if status.counts[state]]
+        filled = round(status.progress * BAR_WIDTH)
         return f"{self._title}  {'━' * filled}{'╌' * (BAR_WIDTH - filled)}  " + ", ".join(parts)
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, RunState, StepState
-from orchestrator.journal.status import ActiveStep, RunStatus
+from orchestrator.journal.status import ActiveStep, RunStatus, ended_steps
 
 STEP_STATES: tuple[StepState, ...] = (
     "pending",
@@ -60,6 +60,7 @@ class RunFold:
     last_at: float = 0.0
     error: Mapping[str, Any] | None = None
     paused_by: str = ""
+    reason: str = ""
     succeeded: int = 0
     skipped: int = 0
     ready: dict[str, None] = field(default_factory=dict)
@@ -91,6 +92,7 @@ class RunFold:
             "last_at": self.last_at,
             "error": self.error,
             "paused_by": self.paused_by,
+            "reason": self.reason,
             "succeeded": self.succeeded,
             "skipped": self.skipped,
             "ready": list(self.ready),
@@ -116,6 +118,8 @@ def fold(state: RunFold, event: Event) -> RunFold:
     change = _CHANGES.get(event.type)
     if change is not None:
         change(state, event)
+        if state.state == "paused" and not _is_working(state):
+            _stop_clock(state, event.at)
     state.last_seq = event.seq
     state.last_at = event.at
     return state
@@ -138,12 +142,11 @@ def status_of(state: RunFold, now: float, *, interrupted: bool = False, owner: s
         now = state.last_at
     active = tuple(_active_step(path, step, now) for path, step in state.active.items())
     counts = _counts(state)
-    ended = counts["succeeded"] + counts["failed"] + counts["skipped"]
     fractions = sum(step.fraction or 0.0 for step in active if step.state == "running")
     if state.state == "succeeded":
         progress = 1.0
     else:
-        progress = min(1.0, (ended + fractions) / state.total) if state.total else 0.0
+        progress = min(1.0, (ended_steps(counts) + fractions) / state.total) if state.total else 0.0
     open_stretch = max(0.0, now - state.since) if state.since is not None else 0.0
     return RunStatus(
         run_id=state.run_id,
@@ -158,6 +161,7 @@ def status_of(state: RunFold, now: float, *, interrupted: bool = False, owner: s
         ended_at=state.ended_at,
         elapsed=state.spent + open_stretch,
         error=state.error,
+        reason=state.reason,
         failures=tuple(state.handled),
         waiting_on=_waiting_on(state, interrupted=interrupted),
         owner=owner,
@@ -214,6 +218,10 @@ def _leave(state: RunFold, path: str) -> ActiveState | None:
     return step
 
 
+def _is_working(state: RunFold) -> bool:
+    return any(step.state == "running" for step in state.active.values())
+
+
 def _stop_clock(state: RunFold, at: float) -> None:
     if state.since is not None:
         state.spent += max(0.0, at - state.since)
@@ -233,6 +241,7 @@ def _run_created(state: RunFold, event: Event) -> None:
 def _run_started(state: RunFold, event: Event) -> None:
     state.state = "running"
     state.error = None
+    state.reason = ""
     state.ended_at = None
     if state.started_at is None:
         state.started_at = event.at
@@ -247,7 +256,6 @@ def _run_started(state: RunFold, event: Event) -> None:
 def _run_paused(state: RunFold, event: Event) -> None:
     state.state = "paused"
     state.paused_by = str(event.data.get("by") or "")
-    _stop_clock(state, event.at)
 
 
 def _run_resumed(state: RunFold, event: Event) -> None:
@@ -264,6 +272,7 @@ def _run_ended(state: RunFold, event: Event) -> None:
         state.error = event.data.get("error")
     else:
         state.state = "cancelled"
+        state.reason = str(event.data.get("reason") or "")
     state.ended_at = event.at
     _stop_clock(state, event.at)
 

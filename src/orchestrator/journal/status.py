@@ -9,6 +9,11 @@ from typing import Any
 from orchestrator.journal.events import RunState, StepState
 
 
+def ended_steps(counts: Mapping[StepState, int]) -> int:
+    """Return how many steps have ended: succeeded, failed or skipped."""
+    return counts["succeeded"] + counts["failed"] + counts["skipped"]
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveStep:
     """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported.
@@ -45,13 +50,14 @@ class ActiveStep:
 class RunStatus:
     """Where a run stands.
 
-    `progress` is from 0 to 1: steps that have ended, plus the reported fractions of running ones, over all steps.
-    `counts` has every step state. `active` lists the steps that run or wait now (of an interrupted run: those that
-    did when its owner died). `failures` lists the paths of the failed steps that the run went on after. `error` is
-    the failure that ended the run: `{code, type, message, help, step, attempt}`. `last_seq` is the newest event that
-    this status knows of. `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the run
-    was being worked on, without pauses and without the time from a crash or an end to the resumption. `owner` is
-    who holds the run now.
+    `progress` is from 0 to 1: steps that have ended (`done`), plus the reported fractions of running ones, over all
+    steps. `counts` has every step state. `active` lists the steps that run or wait now (of an interrupted run: those
+    that did when its owner died). `failures` lists the paths of the failed steps that the run went on after. `error`
+    is the failure that ended the run: `{code, type, message, help, step, attempt}`; `reason` is what was given when it
+    was cancelled. `last_seq` is the newest event that this status knows of. `waiting_on` says in words what a paused
+    or waiting run needs. `elapsed` is how long the run was being worked on: without pauses, which begin when the last
+    running step has ended, and without the time from a crash or an end to the resumption. `owner` is who holds the run
+    now.
     """
 
     run_id: str
@@ -66,6 +72,7 @@ class RunStatus:
     ended_at: float | None = None
     elapsed: float = 0.0
     error: Mapping[str, Any] | None = None
+    reason: str = ""
     failures: tuple[str, ...] = ()
     waiting_on: tuple[str, ...] = ()
     owner: str | None = None
@@ -77,6 +84,11 @@ class RunStatus:
     def running(self) -> tuple[ActiveStep, ...]:
         """The active steps whose work is being done at this moment."""
         return tuple(step for step in self.active if step.state == "running")
+
+    @property
+    def done(self) -> int:
+        """How many steps have ended. A cancelled one has not: its work is still to be done."""
+        return ended_steps(self.counts)
 
     @property
     def ended(self) -> bool:
@@ -101,6 +113,7 @@ class RunStatus:
             "ended_at": self.ended_at,
             "elapsed": self.elapsed,
             "error": dict(self.error) if self.error is not None else None,
+            "reason": self.reason,
             "failures": list(self.failures),
             "waiting_on": list(self.waiting_on),
             "owner": self.owner,

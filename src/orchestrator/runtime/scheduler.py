@@ -175,7 +175,8 @@ class Scheduler:
 
     def fail(self, error: Mapping[str, Any]) -> None:
         """Stop everything; the run ends as failed."""
-        self._end(Ending("failed", error=error, reason=str(error["message"])))
+        step = error.get("step")
+        self._end(Ending("failed", error=error, reason=f"`{step}` failed" if step else str(error["message"])))
 
     def interrupt(self, reason: str) -> None:
         """Stop everything; the run can go on elsewhere."""

@@ -258,6 +258,21 @@ def test_an_error_in_a_loop_names_what_cannot_be_unpacked() -> None:
         evaluate("{% for a in x %}{% endfor %}", x=None)
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for name, count in counts %}{% endfor %}",
+        "{{ counts.items | length }}",
+        "{{ step.items | length }}",
+        "{% for name, count in counts.items %}{% endfor %}",
+    ],
+)
+def test_who_goes_through_an_object_without_its_pairs_is_told_how_to_get_them(template: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(template, counts={"sun": 1}, step=Entity({"sun": 1}, {"status": "completed"}))
+    assert "`.items()`" in (caught.value.help or "")
+
+
 def test_a_malformed_template_is_not_evaluated() -> None:
     with pytest.raises(EvaluationError, match="malformed"):
         parse_template("{{ a b }}").evaluate(scope(a=1))

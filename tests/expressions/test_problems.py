@@ -58,6 +58,8 @@ from orchestrator.expressions import parse_expression, parse_template
         ("{{ env('HOME') }}", "ORC315", "env", "default_from_env"),
         ("{{ a.uper() }}", "ORC315", "uper", "did you mean `upper`?"),
         ("{{ a.append(1) }}", "ORC315", "append", "items + [value]"),
+        ("{% for k, v in a.iteritems() %}{% endfor %}", "ORC315", "iteritems", "`.items()`"),
+        ("{{ a.has_key('b') }}", "ORC315", "has_key", "`'name' in value`"),
         ("{{ a.format(1) }}", "ORC317", "format", "| format(a, b)"),
         ("{{ a.__class__ }}", "ORC317", "__class__", None),
         ("{{ dict(**a) }}", "ORC317", "**", "write each argument out"),

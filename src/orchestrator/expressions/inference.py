@@ -82,6 +82,8 @@ class _Inferrer:
                     if statement.member is None:
                         single = len(statement.targets) == 1 and not statement.unpacked
                         local.update(dict.fromkeys(statement.targets, value if single else ANY))
+                        if statement.unpacked and self._never(value, ("array",)):
+                            self._not_unpacked(value, statement.targets, statement.value, "give a list of values")
                 case nodes.Capture():
                     self.statements(statement.body, dict(local))
                     local[statement.placeholder] = STRING
@@ -113,6 +115,11 @@ class _Inferrer:
         inner = dict(local)
         if statement.unpacked:
             inner.update(dict.fromkeys(statement.targets, ANY))
+            if self._never(item, ("array",)):
+                help = "each item must be a list of values; name a single item, and read its fields or parts"
+                if source.kind == "object":
+                    help = "a loop over an object gives the names of its fields; for pairs with the values: `.items()`"
+                self._not_unpacked(item, statement.targets, statement.iterable, help)
         else:
             inner[statement.targets[0] if statement.targets else ""] = item
         if statement.condition is not None:
@@ -120,6 +127,10 @@ class _Inferrer:
         inner["loop"] = _LOOP
         self.statements(statement.body, inner)
         self.statements(statement.otherwise or [], dict(local))
+
+    def _not_unpacked(self, value: Type, targets: list[str], node: Expression, help: str) -> None:
+        message = f"{describe(bare(value))} cannot fill {quoted(targets)}"
+        self.report("ORC316", message, node, help, "types that do not fit")
 
     def item_type(self, source: Type, node: Expression) -> Type:
         """The type of what a loop over the source goes through."""
@@ -217,7 +228,8 @@ class _Inferrer:
     ) -> None:
         place = path_of(target)
         what = f"`{'.'.join([place[0].name, *map(str, place[1])])}`" if place else "the value"
-        suggestion = near(name, known)
+        method = name in METHODS and source.kind in METHODS[name].accepts
+        suggestion = None if method else near(name, known)
         replacement = f"'{suggestion}'" if suggestion and end - start > len(name) else suggestion
         if known:
             message = f"`{name}` is not a field of {what}; it has {quoted(known, most=12)}"
@@ -227,8 +239,8 @@ class _Inferrer:
         else:
             message = f"{what} is {describe(bare(source))}, so it has no field `{name}`"
             help = "read an item with its number: `[0]`" if source.kind == "array" else "use the value as it is"
-            if name in METHODS and source.kind in METHODS[name].accepts:
-                help = f"call the method: `.{name}()`"
+        if method:
+            help = f"call the method: `.{name}()`"
         self.problems.append(Problem("ORC303", message, start, end, help, "no such field", replacement=replacement))
 
     def _item(self, node: nodes.Item, local: dict[str, Type]) -> Type:

@@ -56,6 +56,10 @@ REFUSED_METHODS: Final = {
     "reverse": "use the filter: `items | reverse`",
     "encode": "text stays text; to get a digest use `| hash`",
     "json": "use the filter: `value | from_json`",
+    "iteritems": "write `.items()`",
+    "iterkeys": "write `.keys()`",
+    "itervalues": "write `.values()`",
+    "has_key": "write `'name' in value`",
 }
 REFUSED_FUNCTIONS: Final = {
     "env": "declare an input with `default_from_env: NAME` and read the input",

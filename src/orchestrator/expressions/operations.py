@@ -278,6 +278,8 @@ def _no_field(fields: Mapping[str, Any], name: str, what: str, first: Mapping[st
     names = list(first or fields)
     suggestion = near(name, fields) if len(fields) < 1_000 else None
     help = f"did you mean `{suggestion}`?" if suggestion else None
+    if name in ("items", "keys", "values"):
+        help = f"call the method: `.{name}()`"
     has = f"it has {quoted(names)}" if names else "it has no fields"
     return Undefined(f"`{name}` is not a field of `{what}`; {has}", help)
 

@@ -124,7 +124,9 @@ class StatementCompiler(ClosureCompiler):
 
         return choose
 
-    def _bind(self, targets: list[str], unpacked: bool, node: nodes.Expression) -> Callable[[Context, Any], None]:
+    def _bind(
+        self, targets: list[str], unpacked: bool, node: nodes.Expression, help: str
+    ) -> Callable[[Context, Any], None]:
         if not unpacked:
             (name,) = targets
 
@@ -139,7 +141,7 @@ class StatementCompiler(ClosureCompiler):
                 value = value.value
             if not isinstance(value, list) or len(value) != count:
                 what = f"a list of {len(value):,}" if isinstance(value, list) else _described(value)
-                fail(Failure(f"{count} names are to be filled from {what}"), node)
+                fail(Failure(f"{count} names are to be filled from {what}", help), node)
             context.local.update(zip(targets, value, strict=True))
 
         return bind
@@ -147,7 +149,8 @@ class StatementCompiler(ClosureCompiler):
     def _for(self, node: nodes.For) -> Execute:
         iterable, fail = self.value(node.iterable), self.fail
         condition = self.value(node.condition) if node.condition else None
-        bind = self._bind(node.targets, node.unpacked, node.iterable)
+        pairs = "each item must be a list of as many values; an object gives such pairs with `.items()`"
+        bind = self._bind(node.targets, node.unpacked, node.iterable, pairs)
         body, otherwise = self.body(node.body), self.body(node.otherwise or [])
 
         def repeat(context: Context, out: list[str]) -> None:
@@ -186,7 +189,7 @@ class StatementCompiler(ClosureCompiler):
     def _assign(self, node: nodes.Assign) -> Execute:
         value, fail = self.raw(node.value), self.fail
         if node.member is None:
-            bind = self._bind(node.targets, node.unpacked, node.value)
+            bind = self._bind(node.targets, node.unpacked, node.value, "give a list of as many values")
             return lambda context, out: bind(context, value(context))
         name, member = node.targets[0], node.member
 

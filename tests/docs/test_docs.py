@@ -2,7 +2,7 @@
 
     ```yaml            a pipeline compiles without a diagnostic, a list of steps does as one; with a title it is a file
     ```toml, ```json   with a title it is a file
-    ```python          runs, and prints what its `#>` comments say; with a title it is a file of tools too
+    ```python          runs, and prints what its `# >` comments say; with a title it is a file of tools too
     ```console         commands (`$ ...`) run and print what is shown; `...` stands for any
                        lines, or the rest of one
 
@@ -110,7 +110,7 @@ class Session:
         script.write_text(block.text, encoding="utf-8")
         done = self.process(sys.executable, "-W", "error", str(script))
         assert done.returncode == 0, f"{block.place}\n{done.stdout}"
-        shown = "".join(re.findall(r"^ *#> (.*\n)", block.text, re.MULTILINE))
+        shown = "".join(re.findall(r"^ *# > (.*\n)", block.text, re.MULTILINE))
         if shown:
             assert same(shown, done.stdout), f"{block.place}\n{done.stdout}"
 

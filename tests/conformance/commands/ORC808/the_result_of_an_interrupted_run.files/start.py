@@ -3,4 +3,7 @@ from pathlib import Path
 import orchestrator as orc
 
 with orc.Orchestrator() as orchestrator:
-    orchestrator.compile(Path("pipeline.yaml")).start()
+    run = orchestrator.compile(Path("pipeline.yaml")).start()
+    for event in run.events():
+        if event.type == "step.started":
+            break

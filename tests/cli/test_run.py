@@ -147,6 +147,13 @@ def test_a_detached_run_that_cannot_start_says_why(project: Project) -> None:
     assert list((project.directory / ".orchestrator" / "logs").iterdir()) == []
 
 
+def test_a_detached_run_without_a_place_for_its_log_does_not_start(project: Project) -> None:
+    (project.directory / ".orchestrator").write_text("in the way")
+    done = project.process("run", "greet.yaml", "--detach", "--store", "sqlite:///runs.db")
+    assert done.code == 2
+    assert "error[ORC902]: the log of the background run cannot be written" in done.err
+
+
 def test_ctrl_c_cancels_in_good_order_and_says_how_to_go_on(project: Project) -> None:
     with project.start("run", "hang.yaml", "--json") as process:
         assert process.stderr is not None

@@ -54,6 +54,11 @@ def test_a_store_is_opened_again_by_any_number_of_processes(url: str):
         assert two.find("last") == "one"
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path: Path, create: bool):
+    refused(f"sqlite:///{tmp_path}/{'long' * 100}.db", "ORC811", create=create)
+
+
 def test_looking_at_a_store_does_not_make_one(tmp_path: Path):
     error = refused(f"sqlite:///{tmp_path}/sub/runs.db", "ORC811", create=False)
     assert "there is no store" in error.message

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import FAILED, say
+from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,15 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
     run's id to the announced pipe as soon as the run is recorded. Returns the id and the log file, or the exit code
     of a process that ended before, whose words have been passed on.
     """
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log_descriptor, log_name = tempfile.mkstemp(prefix="starting-", suffix=".log", dir=LOGS)
+    try:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        log_descriptor, log_name = tempfile.mkstemp(prefix="starting-", suffix=".log", dir=LOGS)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(
+            f"the log of the background run cannot be written in {LOGS}: {reason}",
+            help="run in a directory where you may write, or without --detach",
+        ) from error
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
@@ -51,7 +59,8 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
     log = Path(log_name)
     if not run_id:
         code = process.wait()
-        say(log.read_text(encoding="utf-8", errors="replace").rstrip("\n"))
+        words = log.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        say(words or f"error: the background run did not start, and its log {log} is empty; run without --detach")
         log.unlink()
         return code if code > 0 else FAILED
     # The child outlives us on purpose; without this the interpreter warns of a process that still runs.

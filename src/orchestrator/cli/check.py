@@ -26,7 +26,7 @@ class GraphFormat(enum.StrEnum):
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.", readable=False)],
     format: Annotated[ReportFormat, typer.Option("--format", help="How to print what was found.")] = ReportFormat.TEXT,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as problems.")] = False,

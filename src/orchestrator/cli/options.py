@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, a unique beginning of it, or `last` for the newest.")
 ]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline's YAML file.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The pipeline's YAML file.", readable=False)  # we say it better
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 StoreOption = Annotated[
     str | None,

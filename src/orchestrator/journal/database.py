@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -285,13 +286,13 @@ def _open_sqlite(url: URL, *, create: bool) -> Database:
 
 def _check_path(path: Path, shown: str, *, create: bool) -> None:
     """Make the directory, and refuse what cannot become a store before SQLite sees it."""
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises where a directory above is closed to us
         raise StoreUnavailable(
             f"the store {shown} is a directory",
             url=shown,
             help=f"name a file, such as sqlite:///{path}/runs.db",
         )
-    if not path.exists() and not create:
+    if not os.path.exists(path) and not create:  # noqa: PTH110 - as above
         raise StoreUnavailable(
             f"there is no store at {path}", url=shown, help="start a run to make it, or name another store"
         )

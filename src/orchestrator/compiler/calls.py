@@ -92,10 +92,12 @@ class CallChecker:
             for name in given
             if name not in action.parameters and not action.accepts_extra
         }
-        if not (node is None and self._findings.lost_part_of(step.node.span)):
+        if isinstance(node, Mapping) or not self._findings.lost_part_of(step.node.span):
             for parameter in action.parameters.values():
                 if parameter.required and parameter.name not in given and parameter.name not in meant:
                     self._missing(label, parameter.name, parameter.type, step)
+        else:
+            self._misplaced(label, action, step)
         checked: dict[str, Value] = {}
         for name, value in given.items():
             declared, place = action.parameters.get(name), child(node, name)
@@ -110,6 +112,13 @@ class CallChecker:
         if all(isinstance(value, Constant) for value in checked.values()):
             return Constant({name: value.value for name, value in checked.items() if isinstance(value, Constant)})
         return MappingValue(checked)
+
+    def _misplaced(self, label: str, action: Action, step: StepSpec) -> None:
+        """Tell of parameters that stand beside `parameters:` instead of below it."""
+        for name, diagnostic in self._findings.unknown_keys(step.node.span).items():
+            if name in action.parameters:
+                help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
+                self._findings.explain(diagnostic, help)
 
     def _unknown(self, label: str, name: str, action: Action, node: Node | None) -> str | None:
         """Report a parameter that the action does not take; return the one that was probably meant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.diagnostics import CODES, Diagnostic, Fix, Related, Source, Span
@@ -36,6 +37,19 @@ class Findings:
     def lost_part_of(self, span: Span) -> bool:
         """Whether the reader refused something inside of `span`: what is missing there may be that."""
         return any(span.start.line <= line <= span.end.line for line in self._refused)
+
+    def unknown_keys(self, span: Span) -> dict[str, Diagnostic]:
+        """The unknown keys that the reader reported inside of `span`, by the text that stands there."""
+        found = {}
+        for diagnostic in self._items.values():
+            start, end = diagnostic.span.start, diagnostic.span.end
+            if diagnostic.code == "ORC201" and span.start.line <= start.line <= span.end.line:
+                found[self.source.lines[start.line - 1][start.column - 1 : end.column - 1]] = diagnostic
+        return found
+
+    def explain(self, diagnostic: Diagnostic, help: str) -> None:
+        """Give a reported problem a better help line, now that more is known."""
+        self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, fix=None)
 
     def add(
         self,

@@ -230,12 +230,8 @@ def _model_at(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseMod
 
 def unknown_key(source: Source, key: Scalar, model: type[BaseModel], what: str) -> Diagnostic:
     """A key that is not part of the language here, with the nearest one that is."""
-    allowed = [name for name in model.model_fields if name not in _hidden(model)]
-    aliases = _ALIASES.get(model.__name__, {})
-    written = spellings.written(key)
-    meant = _MEANT.get(written)
-    near = suggest(written, [*allowed, *aliases]) or (meant if meant in allowed else None)
-    near = aliases.get(near, near) if near else None
+    written, allowed = spellings.written(key), _allowed(model)
+    near = meant_key(key, model)
     if near:
         help = f"did you mean `{near}`?"
     else:
@@ -249,6 +245,19 @@ def unknown_key(source: Source, key: Scalar, model: type[BaseModel], what: str) 
         help=help,
         fix=Fix(key.span, near) if near else None,
     )
+
+
+def meant_key(key: Scalar, model: type[BaseModel]) -> str | None:
+    """The key of the model that an unknown key probably means."""
+    allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
+    written = spellings.written(key)
+    meant = _MEANT.get(written)
+    near = suggest(written, [*allowed, *aliases]) or (meant if meant in allowed else None)
+    return aliases.get(near, near) if near else None
+
+
+def _allowed(model: type[BaseModel]) -> list[str]:
+    return [name for name in model.model_fields if name not in _hidden(model)]
 
 
 def _hidden(model: type[BaseModel]) -> frozenset[str]:

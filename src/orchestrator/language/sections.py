@@ -107,7 +107,9 @@ class Sections:
             section, clashes = spellings.steps_of_mapping(section)
             self._report(*(problems.clash(self.source, clash, "a step") for clash in clashes))
         if section is None or _is_null(section) or (isinstance(section, Sequence) and not section.items):
-            if not self.partial:
+            unknown = (key.key for name, key in entries.items() if name not in PipelineSpec.model_fields)
+            misspelt = any(problems.meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
+            if not self.partial and not misspelt:
                 self._no_steps(entry, root)
             section = Sequence([], root.start, root.start, root.layout)
         elif not isinstance(section, Sequence):

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from orchestrator.tools.permissions import Permissions
 
 DEFAULT_STORE: Final = Path(".orchestrator", "runs.db")
 OLDEST_PYTHON: Final = (3, 11)
@@ -72,11 +75,12 @@ def examine(store: str | None, tools: list[str] | None) -> Iterator[Finding]:
     yield _python()
     yield _sqlite()
     yield _yaml()
-    yield from _store(store)
+    configured, permissions = _configuration()
+    yield from _store(store, permissions)
     for extra, (module, use) in EXTRAS.items():
         yield _extra(extra, module, use)
-    yield from _configuration()
-    yield _tools(tools)
+    yield from configured
+    yield _tools(tools, permissions)
     yield _editor()
 
 
@@ -113,7 +117,8 @@ def _yaml() -> Finding:
     return Finding(Verdict.OK, "YAML reader", "compiled")
 
 
-def _store(url: str | None) -> Iterator[Finding]:
+def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
+    from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
     path = _sqlite_path(url)
@@ -126,7 +131,7 @@ def _store(url: str | None) -> Iterator[Finding]:
             yield Finding(Verdict.FAIL, "store", f"{path} cannot be made: {parent} is not writable", mend)
         return
     try:
-        with options.open_orchestrator(store=url) as orchestrator:
+        with Orchestrator(store=url, permissions=permissions) as orchestrator:
             newest = orchestrator.list_runs(limit=1)
     except OrchestratorError as error:
         mend = error.help or "name another place with --store or ORCHESTRATOR_STORE"
@@ -155,7 +160,8 @@ def _extra(extra: str, module: str, use: str) -> Finding:
     return Finding(Verdict.OK, f"extra {extra}", "installed")
 
 
-def _configuration() -> Iterator[Finding]:
+def _configuration() -> tuple[list[Finding], "Permissions"]:
+    """Return what is found, and the permissions for the other checks: those that deny where the file has a fault."""
     from orchestrator.errors import OrchestratorError
     from orchestrator.tools.permissions import Permissions
 
@@ -163,23 +169,25 @@ def _configuration() -> Iterator[Finding]:
     try:
         permissions = Permissions.load(Path.cwd())
     except OrchestratorError as error:
-        yield Finding(Verdict.FAIL, str(file), error.message, error.help or f"mend {file}")
-        return
-    yield Finding(Verdict.OK, str(file), "valid" if file.exists() else "not there, and not needed")
+        return [Finding(Verdict.FAIL, str(file), error.message, error.help or f"mend {file}")], Permissions(Path.cwd())
     allowed = [f"files below {', '.join(str(path) for path in (Path.cwd(), *permissions.allow_paths))}"]
     run = permissions.allow_run
     if run:
         allowed.append(f"running {', '.join(run)}" if isinstance(run, tuple) else "running programs")
     if permissions.allow_hosts:
         allowed.append(f"the private hosts {', '.join(permissions.allow_hosts)}")
-    yield Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}")
+    return [
+        Finding(Verdict.OK, str(file), "valid" if file.exists() else "not there, and not needed"),
+        Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}"),
+    ], permissions
 
 
-def _tools(tools: list[str] | None) -> Finding:
+def _tools(tools: list[str] | None, permissions: "Permissions") -> Finding:
+    from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
     try:
-        with options.open_orchestrator(tools=tools) as orchestrator:
+        with Orchestrator(tools=tools or (), permissions=permissions) as orchestrator:
             names = orchestrator.registry.names()
     except OrchestratorError as error:
         return Finding(Verdict.FAIL, "tools", error.message, error.help or "mend the module, or leave --tools out")

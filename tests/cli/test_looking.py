@@ -132,6 +132,7 @@ def test_init_writes_a_pipeline_that_is_fine_and_runs_and_never_overwrites(proje
     again = project("init", "new/first.yaml")
     assert again.code == 2
     assert "exists already" in again.err
+    assert "orchestrator init new/first-2.yaml" in again.err
     assert (project.directory / "new" / "first.yaml").read_text() == before
 
 
@@ -147,6 +148,13 @@ def test_doctor_says_how_things_are_and_how_to_mend_them(project: Project) -> No
     failures = {f["subject"]: f for f in done.json["findings"] if f["verdict"] == "fail"}
     assert {"store", "orchestrator.toml"} <= set(failures)
     assert all(failure["mend"] for failure in failures.values())
+
+
+def test_doctor_says_a_fault_of_the_configuration_once_and_goes_on(project: Project) -> None:
+    (project.directory / "orchestrator.toml").write_text("[allow]\nrnu = true\n")
+    findings = project("doctor", "--json", "--tools", "tools.py").json["findings"]
+    assert [finding["subject"] for finding in findings if finding["verdict"] == "fail"] == ["orchestrator.toml"]
+    assert "flaky" in next(finding["message"] for finding in findings if finding["subject"] == "tools")
 
 
 def test_every_command_has_help_and_a_summary_that_fits_its_line(project: Project) -> None:

@@ -1,5 +1,7 @@
 """`init`: a commented pipeline to start from."""
 
+import shlex
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -64,6 +66,12 @@ outputs:
 """
 
 
+def _free(path: Path) -> Path:
+    """Return a path beside this one that no file has yet."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(other for other in numbered if not other.exists())
+
+
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("pipeline.yaml"),
     json: options.JsonOption = False,
@@ -81,7 +89,7 @@ def init(
             out.write(STARTER.format(file=target, id=name))
     except FileExistsError:
         say(f"error: `{target}` exists already, and is left as it is")
-        say("  help: name another file, as in: orchestrator init first.yaml")
+        say(f"  help: name another file, as in: orchestrator init {shlex.quote(str(_free(target)))}")
         raise typer.Exit(USAGE) from None
     except OSError as error:
         say(f"error: `{target}` cannot be written: {(error.strerror or str(error)).lower()}")

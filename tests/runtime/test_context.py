@@ -53,8 +53,12 @@ async def test_progress_that_comes_fast_is_joined(tmp_path: Path) -> None:
     assert [data["message"] for _, data in reports.all] == ["0", "999"]
 
 
-@pytest.mark.parametrize(("given", "kept"), [(-1, 0.0), (7, 1.0), (math.nan, None), (None, None), (0.25, 0.25)])
-async def test_a_fraction_lies_between_0_and_1(given: float | None, kept: float | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "kept"), [(-1, 0.0), (7, 1.0), (math.nan, None), (None, None), (1.30000216e-07, 0.0), (1 / 3, 0.3333)]
+)
+async def test_a_fraction_lies_between_0_and_1_and_has_four_digits(
+    given: float | None, kept: float | None, tmp_path: Path
+) -> None:
     reports = Reports()
     context(reports, tmp_path).progress(given)
     assert reports.all == [("step.progress", {"fraction": kept, "message": ""})]

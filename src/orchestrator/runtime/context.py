@@ -17,6 +17,10 @@ PROGRESS_INTERVAL = 0.05
 """Seconds: reports of progress that come faster than this are joined, the newest counts."""
 
 
+DIGITS = 4
+"""Of a fraction: finer than any display, and short to record."""
+
+
 class Reporter(Protocol):
     """Takes what a step reports, on the event loop of its run."""
 
@@ -99,7 +103,7 @@ class StepContext:
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Report how far the work is, from 0 to 1 (None: not known)."""
         if fraction is not None:
-            fraction = None if math.isnan(fraction) else min(1.0, max(0.0, float(fraction)))
+            fraction = None if math.isnan(fraction) else round(min(1.0, max(0.0, float(fraction))), DIGITS)
         self._on_loop(self._progress, {"fraction": fraction, "message": str(message)})
 
     def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:

@@ -96,7 +96,8 @@ def _excerpt(
     source: Source, span: Span, marks: list[_Mark], gutter: int, style: str, paint: _Paint, *, arrow: str
 ) -> Iterator[str]:
     margin = " " * gutter
-    yield f"{margin}{paint('gutter', arrow)} {visible(source.name)}:{span.start.line}:{span.start.column}"
+    place = f":{span.start.line}:{span.start.column}" if source.text else ""  # a file that cannot be read has none
+    yield f"{margin}{paint('gutter', arrow)} {visible(source.name)}{place}"
     lines = source.lines or Source.of(source.name, source.text).lines
     if not source.text.strip():
         return

@@ -166,6 +166,16 @@ def test_tools_that_cannot_be_loaded_say_why(
     assert help in (caught.value.help or "")
 
 
+def test_a_file_is_named_as_its_user_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_module(tmp_path, "def wave(text: str) -> str:\n    return text\n", "gestures.py")
+    write_module(tmp_path, "X = 1\n", "empty.py")
+    monkeypatch.chdir(tmp_path)
+    assert [tool.name for tool in load_tools("gestures.py")] == ["gestures"]
+    with pytest.raises(ConfigurationError, match=r"empty\.py` cannot be a tool") as caught:
+        load_tools("empty.py")
+    assert "orchestrator_tools_" not in caught.value.message
+
+
 def test_a_broken_plugin_is_a_warning_and_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
         EntryPoint("hello", "tests.tools.test_registry:greet", "orchestrator.tools"),

@@ -253,6 +253,7 @@ def _public_methods(instance: Any) -> list[Callable[..., Any]]:
 
 
 def _from_module(module: ModuleType, name: str | None) -> Tool:
+    place = f"`{getattr(module, '__file__', None) or module.__name__}`"
     own = [
         item
         for key, item in vars(module).items()
@@ -260,9 +261,9 @@ def _from_module(module: ModuleType, name: str | None) -> Tool:
     ]
     functions = [item for item in own if is_marked(item)] or own
     if not functions:
-        raise _wrong(module.__name__, "the module has no public functions", "write a typed function for each action")
+        raise _wrong(place, "the module has no public functions", "write a typed function for each action")
     actions = {action.name: action for action in map(to_action, functions)}
-    tool_name = _checked_name(name or module.__name__.rpartition(".")[2], module.__name__)
+    tool_name = _checked_name(name or module.__name__.rpartition(".")[2], place)
     description = parse_docstring(inspect.cleandoc(module.__doc__ or "")).description
     versions = {_options(function).version for function in functions}
     return replace(Tool(tool_name, actions, description), version="+".join(sorted(versions)))

@@ -32,10 +32,10 @@ def _builtin(name: str) -> Tool:
     return to_tool(import_module(f"orchestrator.tools.builtin.{name}"), name=name)
 
 
-def to_tools(source: Any) -> tuple[Tool, ...]:
+def to_tools(source: Any, *, name: str | None = None) -> tuple[Tool, ...]:
     """Return the tools of an object: of a module, each that `@tool` marks, or else its functions as one tool.
 
-    A text names what `load_tools` loads.
+    That one is called `name`, or as the module. A text names what `load_tools` loads.
     """
     if isinstance(source, str):
         return load_tools(source)
@@ -43,7 +43,7 @@ def to_tools(source: Any) -> tuple[Tool, ...]:
         marked = [item for item in vars(source).values() if _offered(item, source)]
         if marked:
             return tuple(to_tool(item) for item in marked)
-    return (to_tool(source),)
+    return (to_tool(source, name=name),)
 
 
 def _offered(item: Any, module: ModuleType) -> bool:
@@ -59,9 +59,10 @@ def load_tools(source: str) -> tuple[Tool, ...]:
         ConfigurationError: ORC903 it cannot be imported; ORC904 something in it cannot be a tool.
     """
     name, _, attribute = source.rpartition(":") if ":" in source[2:] else (source, "", "")
-    module = _load_file(source, name) if name.endswith(".py") else _load_module(source, name)
+    is_file = name.endswith(".py")
+    module = _load_file(source, name) if is_file else _load_module(source, name)
     if not attribute:
-        return to_tools(module)
+        return to_tools(module, name=Path(name).stem if is_file else None)
     found: Any = module
     for part in attribute.split("."):
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from orchestrator.expressions import parse_expression, parse_template
+from orchestrator.expressions import mistakes, parse_expression, parse_template
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,23 @@ from orchestrator.expressions import parse_expression, parse_template
         ("{{ a.split(1, 2, 3) }}", "ORC313", "split(1, 2, 3)", "split("),
         ("{{ a is definde }}", "ORC314", "definde", "did you mean `defined`?"),
         ("{{ rnage(3) }}", "ORC315", "rnage", "did you mean `range`?"),
-        ("{{ upper(a) }}", "ORC315", "upper", "write `value | upper`"),
+        ("{{ upper(a) }}", "ORC315", "upper", "write `a | upper`"),
+        ("{{ upper(a + b) }}", "ORC315", "upper", "write `value | upper`"),
+        ("{{ len(a.b) }}", "ORC315", "len", "write `a.b | length`"),
+        ("{{ lenght(a) }}", "ORC315", "lenght", "write `a | length`"),
+        ("{{ str(a) }}", "ORC315", "str", "`a | string`"),
+        ("{{ int(a) }}", "ORC315", "int", "write `a | int`"),
+        ("{{ sorted(a) }}", "ORC315", "sorted", "write `a | sort`"),
+        ("{{ sortd(a) }}", "ORC315", "sortd", "write `a | sort`"),
+        ("{{ enumrate(a) }}", "ORC315", "enumrate", "`loop.index0`"),
+        ("{{ a | len }}", "ORC312", "len", "write `| length`"),
+        ("{{ a | split(',') }}", "ORC312", "split", "call the method: `.split()`"),
+        ("{{ a ?? 'x' }}", "ORC310", "?", "write `value | default('...')`"),
+        ("{{ a?.b }}", "ORC310", "?", "write `value.field | default('...')`"),
+        ("{{ [x for x in a] }}", "ORC317", "for", "`items | map('upper')`"),
+        ("{{ ', '.join(x for x in a) }}", "ORC317", "for", "`items | map('upper')`"),
+        ("{{ a | map(lambda x: x) }}", "ORC317", "lambda", "`items | map('upper')`"),
+        ("{{ now().strftime('%Y') }}", "ORC315", "strftime", "`now() | date('%Y-%m-%d')`"),
         ("{{ env('HOME') }}", "ORC315", "env", "default_from_env"),
         ("{{ a.uper() }}", "ORC315", "uper", "did you mean `upper`?"),
         ("{{ a.append(1) }}", "ORC315", "append", "items + [value]"),
@@ -130,3 +148,11 @@ def test_a_condition_is_one_expression(condition: str, culprit: str) -> None:
 def test_a_text_with_braces_that_are_meant_is_no_mistake() -> None:
     for text in ("{ a }", "}}", "a { b", '{"a": {"b": 1}}', "{% raw %}{{ }}{% endraw %}", "{{ '{{ x }}' }}", "{##}"):
         assert parse_template(text).problems == ()
+
+
+def test_what_a_help_says_to_write_can_be_written() -> None:
+    helps = " ".join(mistakes.REFUSED_FUNCTIONS.values()).replace("{value}", "value")
+    advised = re.findall(r"`((?:value|now\(\)) ?[|i.][^`]*)`", helps)
+    assert "value | length" in advised
+    for code in advised:
+        assert parse_expression(code).problems == (), code

@@ -12,6 +12,7 @@ from orchestrator.expressions import nodes
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
+from orchestrator.expressions.mistakes import REFUSED_NAMES, missing_field
 from orchestrator.expressions.operator_types import NUMERIC, arithmetic, bare, comparable, options
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Inference, Problem, near
@@ -174,9 +175,9 @@ class _Inferrer:
         if name in FUNCTIONS:
             help: str | None = f"`{name}` is a function: write `{name}()`"
             suggestion = None
-        elif name == "loop":
+        elif name in REFUSED_NAMES:
             suggestion = None
-            help = "`loop` exists only inside of a `{% for %}`"
+            help = REFUSED_NAMES[name]
         else:
             names = [*self.env, *local]
             suggestion = near(name, names)
@@ -238,7 +239,10 @@ class _Inferrer:
             )
         else:
             message = f"{what} is {describe(bare(source))}, so it has no field `{name}`"
-            help = "read an item with its number: `[0]`" if source.kind == "array" else "use the value as it is"
+            written = what.strip("`") if place else "value"
+            if isinstance(target, nodes.Call) and target.name == "now":
+                written = "now()"
+            help = missing_field(source.kind, name, written)
         if method:
             help = f"call the method: `.{name}()`"
         self.problems.append(Problem("ORC303", message, start, end, help, "no such field", replacement=replacement))

@@ -30,13 +30,40 @@ _HINTS: Final = {
     "’": "put text between straight quotes: `'` or `\"`",
 }
 
+_PAIRS: Final = {
+    "??": "write `value | default('...')` instead of `value ?? '...'`",
+    "?.": "write `value.field | default('...')`; a null has no fields, and the filter copes with that",
+    "?:": "write `value | default('...', true)` instead of `value ?: '...'`",
+    "||": "write `or` instead of `||`",
+    "===": "write `==` to compare",
+    "!==": "write `!=` to compare",
+    "++": "write `+ 1`; values do not change",
+    "--": "write `- 1`; values do not change",
+}
+
 _FEW: Final = 12
 _LISTED: Final = {
     "ORC315": "use a filter instead, as in `topic | upper`; the reference of expressions lists what can be called",
     "ORC312": "the reference of expressions lists all filters; `upper`, `join`, `default` and `length` are some",
 }
 
+_NO_LAMBDA: Final = (
+    "name a filter, a test or a field: `items | map('upper')`, `items | select('odd')`, `items | sort(attribute='n')`"
+)
+_NO_COMPREHENSION: Final = (
+    "to change each item: `items | map('upper')` or `items | map(attribute='name')`; "
+    "to choose some: `items | select('odd')` or `items | selectattr('name')`"
+)
+
 REFUSED_FILTERS: Final = {
+    "len": "write `| length`",
+    "size": "write `| length`",
+    "str": "write `| string`",
+    "sorted": "write `| sort`",
+    "reversed": "write `| reverse`",
+    "bool": "leave it out: a condition takes any value, and empty ones count as false",
+    "json": "write `| to_json`, or `| from_json`",
+    "strftime": "write `| date('%Y-%m-%d')`",
     "safe": "leave it out: text is never escaped unless you ask for it with `escape`",
     "attr": "read the field with `.name` or `['name']`",
     "random": "a run must be repeatable; choose with an index, `items[0]`",
@@ -60,6 +87,11 @@ REFUSED_METHODS: Final = {
     "iterkeys": "write `.keys()`",
     "itervalues": "write `.values()`",
     "has_key": "write `'name' in value`",
+    "strftime": "use the filter: `now() | date('%Y-%m-%d')`",
+    "isoformat": "leave it out: a time is ISO text, as `now()` gives it",
+    "now": "write `now()`",
+    "len": "use the filter: `| length`",
+    "size": "use the filter: `| length`",
 }
 REFUSED_FUNCTIONS: Final = {
     "env": "declare an input with `default_from_env: NAME` and read the input",
@@ -73,7 +105,45 @@ REFUSED_FUNCTIONS: Final = {
     "enumerate": "use `loop.index0` inside of a `{% for %}`",
     "open": "read the file in a step with `tool: filesystem`",
     "eval": "write the expression itself",
+    "len": "write `{value} | length`",
+    "str": "write `{value} | string`, or put text together with `~`",
+    "bool": "leave it out: a condition takes any value, and empty ones count as false",
+    "sorted": "write `{value} | sort`",
+    "reversed": "write `{value} | reverse`",
+    "tuple": "write `{value} | list`",
+    "set": "write `{value} | unique`",
+    "any": "write `{value} | select | list | length > 0`",
+    "all": "write `{value} | reject | list | length == 0`",
+    "isinstance": "write a test: `{value} is string`, `is number`, `is mapping`, `is sequence`",
+    "type": "write a test: `{value} is string`, `is number`, `is mapping`, `is sequence`",
+    "getattr": "read the field with `.name` or `['name']`",
+    "hasattr": "write `{value}.name is defined`",
+    "datetime": "write `now()`, or `value | date('%Y-%m-%d')`",
+    "today": "write `now('%Y-%m-%d')`",
+    "strftime": "write `now('%Y-%m-%d')`, or `value | date('%Y-%m-%d')`",
+    "print": "write `{value}`",
 }
+"""What to write in the place of a function; `{value}` stands for its first argument."""
+REFUSED_NAMES: Final = {
+    "env": REFUSED_FUNCTIONS["env"],
+    "environ": REFUSED_FUNCTIONS["env"],
+    "os": REFUSED_FUNCTIONS["env"],
+    "datetime": REFUSED_FUNCTIONS["datetime"],
+    "today": REFUSED_FUNCTIONS["today"],
+    "loop": "`loop` exists only inside of a `{% for %}`",
+}
+_TIME_PARTS: Final = {
+    "year": "%Y",
+    "month": "%m",
+    "day": "%d",
+    "hour": "%H",
+    "minute": "%M",
+    "second": "%S",
+    "date": "%Y-%m-%d",
+    "time": "%H:%M:%S",
+    "weekday": "%A",
+}
+_MAX_ARGUMENT: Final = 40
 
 
 def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Problem:
@@ -91,16 +161,15 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
             f"close it with `{value}`",
             "opened here",
         )
+    if before is not None and before[1] == "lambda":
+        return _unsupported("there is no `lambda`", before[2], before[3], _NO_LAMBDA)
+    if value == "for" and wanted.startswith("`,` or"):
+        return _unsupported("a list cannot be made with a `for` inside of an expression", start, end, _NO_COMPREHENSION)
     help = _HINTS.get(value)
     if before is not None and before[3] == start:
-        pair = before[1] + value
-        help = {
-            "||": "write `or` instead of `||`",
-            "===": "write `==` to compare",
-            "!==": "write `!=` to compare",
-            "++": "write `+ 1`; values do not change",
-            "--": "write `- 1`; values do not change",
-        }.get(pair, help)
+        help = _PAIRS.get(before[1] + value, help)
+    if value == "?":
+        help = _PAIRS.get(text[start : start + 2], help)
     if value == "!" and text.startswith("!=", start):
         help = "write `!=`"
     if value in (")", "]", "}") and wanted.startswith("an operator"):
@@ -109,6 +178,10 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
         help = help or "put an operator between the two values, such as `~`, `+` or `,`"
     help = help or _advice(wanted)
     return Problem("ORC310", f"{wanted} is expected here, not `{value}`", start, end, help, "unexpected")
+
+
+def _unsupported(message: str, start: int, end: int, help: str) -> Problem:
+    return Problem("ORC317", message, start, end, help, "not supported")
 
 
 def _early_end(text: str, value: str, start: int, end: int, wanted: str, before: Token | None) -> Problem:
@@ -210,10 +283,13 @@ def misused(kind: str, entry: Entry, wrong: str, start: int, end: int) -> Proble
     )
 
 
-def unknown(kind: str, name: str, start: int, end: int, target: Expression | None) -> Problem:
-    """No table has this name."""
+def unknown(kind: str, name: str, start: int, end: int, target: Expression | None, argument: str = "") -> Problem:
+    """No table has this name. `argument` is the text of the first argument, if that is a name or a field."""
     if kind == "filter":
-        return _unknown("ORC312", "there is no filter", name, start, end, REFUSED_FILTERS.get(name), list(FILTERS))
+        help = REFUSED_FILTERS.get(name)
+        if help is None and name in METHODS:
+            help = f"call the method: `.{name}()`"
+        return _unknown("ORC312", "there is no filter", name, start, end, help, list(FILTERS))
     if kind == "test":
         return _unknown("ORC314", "there is no test", name, start, end, None, list(TESTS))
     if kind == "method":
@@ -223,10 +299,25 @@ def unknown(kind: str, name: str, start: int, end: int, target: Expression | Non
         code = "ORC317" if name == "format" else "ORC315"
         near_loop = ["cycle", "changed"] if isinstance(target, Name) and target.name == "loop" else []
         return _unknown(code, "there is no method", name, start, end, help, [*METHODS, *near_loop])
-    help = REFUSED_FUNCTIONS.get(name)
-    if help is None and name in FILTERS:
-        help = f"`{name}` is a filter: write `value | {name}`"
+    value = argument if 0 < len(argument) <= _MAX_ARGUMENT and "\n" not in argument else "value"
+    meant = name
+    if name not in REFUSED_FUNCTIONS and name not in FILTERS:
+        meant = near(name, [*FUNCTIONS, *REFUSED_FUNCTIONS, *FILTERS]) or name
+    help = REFUSED_FUNCTIONS.get(meant)
+    if help is not None:
+        help = help.replace("{value}", value)
+    elif meant in FILTERS:
+        help = f"`{meant}` is a filter: write `{value} | {meant}`"
     return _unknown("ORC315", "there is no function", name, start, end, help, list(FUNCTIONS))
+
+
+def missing_field(kind: str, name: str, written: str) -> str:
+    """What to do about a field that a value of this kind cannot have; `written` is the value as the template has it."""
+    if kind == "string" and name in _TIME_PARTS:
+        return f"the part of a time is written with the filter: `{written} | date('{_TIME_PARTS[name]}')`"
+    if name in FILTERS:
+        return f"use the filter: `{written} | {name}`"
+    return "read an item with its number: `[0]`" if kind == "array" else "use the value as it is"
 
 
 def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | None, names: list[str]) -> Problem:

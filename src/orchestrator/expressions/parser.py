@@ -415,7 +415,9 @@ class Parser:
             parts = [*own, *positional, *keywords.values()]
             if kind == "method" and isinstance(target, Name) and target.name == "loop" and name in ("cycle", "changed"):
                 return Call("loop", target, name, positional, keywords, start, end, name_start)
-            self.problems.append(mistakes.unknown(kind, name, name_start, name_start + len(name), target))
+            first = positional[0] if positional else None
+            argument = self.text[first.start : first.end] if isinstance(first, Name | Attribute) else ""
+            self.problems.append(mistakes.unknown(kind, name, name_start, name_start + len(name), target, argument))
             return Bad(parts, start, end)
         if positional or keywords or entry.parameters:
             self._check_arguments(kind, entry, positional, keywords, name_start, end)

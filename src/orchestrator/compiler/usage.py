@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.names import Environment, Target, TargetKind, fields_read
@@ -34,6 +35,10 @@ def report_usage(
     if not findings.unreadable:
         _report_unused(spec, read, findings)
     _report_never(steps, findings)
+    secrets = {name for name, spec_ in spec.inputs.items() if spec_.secret}
+    if secrets:
+        places = [place for step in steps for place in (*step.templates, *step.guards)]
+        _report_derived([*places, *(place for _, place in outputs)], secrets, environment, findings)
     skippable = _Skippable(steps, flow, environment)
     if not skippable.conditions:
         return
@@ -41,6 +46,28 @@ def report_usage(
         _report_reads(step.templates, skippable, step, findings)
     for _, place in outputs:
         _report_reads([place], skippable, None, findings)
+
+
+_DERIVES = re.compile(r"\s*(\|\s*(?!(default|d|string|trim)\b)|\[|~|\.)")
+"""What follows a secret in an expression that makes something else of it, which redaction cannot recognise."""
+
+
+def _report_derived(
+    places: Iterable[PlacedTemplate], secrets: set[str], environment: Environment, findings: Findings
+) -> None:
+    for place in places:
+        for reference, scalar in place.references():
+            target = environment.target(reference)
+            if target is None or target.kind != "input" or target.name not in secrets:
+                continue
+            if _DERIVES.match(place.template.text, reference.end):
+                findings.add(
+                    "ORC507",
+                    scalar.span_of(reference.start, reference.end),
+                    f"the secret `{target.name}` is changed here, and what comes of it is recorded as any other value is",
+                    label="no longer known as a secret",
+                    help="give the secret to the tool as it is, and let the tool derive what it needs",
+                )
 
 
 class _Skippable:
@@ -64,7 +91,8 @@ class _Skippable:
             same = skippers[name] <= skippers.get(reader.spec.id, set())
         else:
             same = condition == self.conditions.get(reader.spec.id)
-        return same or name == reader.spec.id or self._asks(name, reader)
+        together = reader.spec.id in self._flow.skips.get(name, {}).get("on_false", ())
+        return same or together or name == reader.spec.id or self._asks(name, reader)
 
     def _asks(self, name: str, reader: StepParts) -> bool:
         targets = (self.environment.target(read) for place in reader.guards for read in place.template.references)

@@ -119,13 +119,20 @@ _TABLE = (
     Code(
         "ORC502", "unguarded read of a step that may be skipped", "If the step is skipped its value is null.", "warning"
     ),
-    Code("ORC503", "step that never runs", "The condition is always false, or a jump always skips it.", "warning"),
+    Code("ORC503", "step that never runs", "The condition is always false.", "warning"),
     Code("ORC504", "unused variable", "No expression reads this variable.", "warning"),
     Code("ORC505", "output of the wrong type", "The output's value cannot have its declared type."),
     Code(
         "ORC506",
         "output that refers to nothing",
         "The output is a constant; most often braces were forgotten.",
+        "warning",
+    ),
+    Code(
+        "ORC507",
+        "secret that is changed",
+        "Values of secret inputs are recognised and redacted wherever they would be recorded. What a filter, a slice or "
+        "`~` makes of a secret is another text, which nobody can recognise, so it would be stored and shown.",
         "warning",
     ),
     # --- 6xx: inputs of a run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator import errors
 from orchestrator.diagnostics import (
     CODES,
     Diagnostic,
@@ -102,6 +103,11 @@ def test_every_code_has_a_title_and_an_explanation() -> None:
         assert re.fullmatch(r"ORC\d{3}", code)
         assert entry.title
         assert entry.explanation.endswith(".")
+
+
+def test_the_code_that_an_error_has_by_itself_is_one_that_can_be_explained() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert {kind.default_code for kind in kinds if issubclass(kind, errors.OrchestratorError)} <= set(CODES)
 
 
 def test_the_nearest_name_is_suggested() -> None:

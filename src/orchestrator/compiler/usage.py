@@ -48,7 +48,7 @@ def report_usage(
         _report_reads([place], skippable, None, findings)
 
 
-_DERIVES = re.compile(r"\s*(\|\s*(?!(default|d|string|trim)\b)|\[|~|\.)")
+_DERIVES = re.compile(r"\s*(\|\s*+(?!(default|d|string|trim)\b)|\[|~|\.)")
 """What follows a secret in an expression that makes something else of it, which redaction cannot recognise."""
 
 
@@ -64,7 +64,7 @@ def _report_derived(
                 findings.add(
                     "ORC507",
                     scalar.span_of(reference.start, reference.end),
-                    f"the secret `{target.name}` is changed here, and what comes of it is recorded as any other value is",
+                    f"the secret `{target.name}` is changed here, and what comes of it is recorded in clear",
                     label="no longer known as a secret",
                     help="give the secret to the tool as it is, and let the tool derive what it needs",
                 )

@@ -131,8 +131,8 @@ _TABLE = (
     Code(
         "ORC507",
         "secret that is changed",
-        "Values of secret inputs are recognised and redacted wherever they would be recorded. What a filter, a slice or "
-        "`~` makes of a secret is another text, which nobody can recognise, so it would be stored and shown.",
+        "Values of secret inputs are recognised and redacted wherever they would be recorded. What a filter, a slice "
+        "or `~` makes of a secret is another text, which nobody can recognise, so it would be stored and shown.",
         "warning",
     ),
     # --- 6xx: inputs of a run

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from orchestrator.cli.app import COMMANDS
+from orchestrator.cli.output import seconds
 from orchestrator.diagnostics import CODES
 from tests.cli.conftest import Finished, Project
 
@@ -51,7 +52,11 @@ def test_show_has_outputs_steps_and_errors_in_every_form(finished: Finished) -> 
     text = finished.project("show", run_id).out
     assert "greeting: Hello, Ada!" in text
     assert [line.split()[:3] for line in text.splitlines() if line.startswith("tried")] == [["tried", "succeeded", "3"]]
+    one = finished.project("show", run_id, "--step", "tried").out
+    assert "attempts: 3, the last in " in one
     data = finished.project("show", run_id, "--json").json
+    tried = data["steps"]["tried"]
+    assert one.startswith(f"step tried: succeeded in {seconds(tried['ended_at'] - tried['started_at'])}\n")
     assert data["steps"]["tried"]["attempts"] == 3
     assert data["outputs"]["tries"] == 2
     assert "Hello, Ada!" in finished.project("show", run_id, "--markdown").out

@@ -18,7 +18,10 @@ def show(
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
-    """Show a run's outputs, steps, timings and errors."""
+    """Show a run's outputs, steps, timings and errors.
+
+    A step's time is that of all its attempts, and of the waits between them.
+    """
     from orchestrator.cli.output import emit, emit_json, printable
 
     with options.open_orchestrator(store=store) as orchestrator:
@@ -49,7 +52,7 @@ def describe(result: "Result") -> str:
                 path,
                 step.state,
                 str(step.attempts) if step.attempts else "",
-                seconds(step.duration) if step.ended_at and step.attempts else "",
+                seconds(step.elapsed) if step.ended_at and step.attempts else "",
                 brief(step),
             )
             for path, step in result.steps.items()
@@ -106,9 +109,9 @@ def _show_step(result: "Result", path: str, *, json: bool) -> None:
     if json:
         emit_json(step.to_dict())
         return
-    lines = [f"step {path}: {step.state}" + (f" in {seconds(step.duration)}" if step.ended_at else "")]
+    lines = [f"step {path}: {step.state}" + (f" in {seconds(step.elapsed)}" if step.ended_at else "")]
     if step.attempts > 1:
-        lines.append(f"attempts: {step.attempts}")
+        lines.append(f"attempts: {step.attempts}, the last in {seconds(step.duration)}")
     if step.reason:
         lines.append(f"reason: {step.reason}")
     if step.error:

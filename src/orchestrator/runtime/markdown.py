@@ -34,10 +34,10 @@ def _page(result: Result) -> Iterator[str]:
         yield from ("", "## Outputs")
         for name, value in result.outputs.items():
             yield from ("", f"### {name}", "", *_block(value))
-    yield from ("", "## Steps", "", "| Step | State | Attempts | Duration | |", "| --- | --- | ---: | ---: | --- |")
+    yield from ("", "## Steps", "", "| Step | State | Attempts | Took | |", "| --- | --- | ---: | ---: | --- |")
     for step in result.steps.values():
         about = (step.error or {}).get("message") or step.reason
-        yield f"| {_cell(step.path)} | {step.state} | {step.attempts} | {step.duration:.3f} s | {_cell(about)} |"
+        yield f"| {_cell(step.path)} | {step.state} | {step.attempts} | {step.elapsed:.3f} s | {_cell(about)} |"
     yield from ("", "## Log", "")
     for event in result.log:
         yield f"- {iso_time(event.at)} {_describe(event)}"

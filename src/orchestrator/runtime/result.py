@@ -33,6 +33,13 @@ class StepResult:
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the first start to the last end: all attempts, and the waits between them."""
+        if self.started_at is None or self.ended_at is None:
+            return 0.0
+        return max(0.0, self.ended_at - self.started_at)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the step as JSON data."""
         return {

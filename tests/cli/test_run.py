@@ -62,6 +62,20 @@ def test_a_failed_run_can_be_resumed_and_repeats_nothing_that_succeeded(project:
     assert "error[ORC804]" in again.err
 
 
+def test_resuming_tells_of_a_file_that_was_changed_and_keeps_its_own_text(project: Project) -> None:
+    file = project.directory / "broken.yaml"
+    before = file.read_text()
+    assert "has changed" not in project.process("run", "broken.yaml").err
+    assert "has changed" not in project.process("resume", "last").err
+    file.write_text(before.replace("value: one", "value: two"))
+    (project.directory / "mended").touch()
+    resumed = project.process("resume", "last")
+    assert resumed.code == 0
+    assert "! broken.yaml has changed since; this run keeps the text that it began with" in resumed.err
+    assert "for the new one: orchestrator run broken.yaml" in resumed.err
+    assert "one" in project("show", "last", "--step", "first").out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -154,11 +168,12 @@ def test_a_detached_run_without_a_place_for_its_log_does_not_start(project: Proj
     assert "error[ORC902]: the log of the background run cannot be written" in done.err
 
 
-def test_ctrl_c_cancels_in_good_order_and_says_how_to_go_on(project: Project) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_being_asked_to_stop_cancels_in_good_order_and_says_how_to_go_on(project: Project, number: int) -> None:
     with project.start("run", "hang.yaml", "--json") as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("✓ first")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     data = json.loads(out)

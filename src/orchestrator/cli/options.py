@@ -47,6 +47,14 @@ InputsOption = Annotated[
     str | None,
     typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with inputs; `-` reads it from stdin."),
 ]
+SecretOption = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--input", metavar="NAME=VALUE", help="One secret input, which is not stored. Repeatable."),
+]
+SecretsOption = Annotated[
+    str | None,
+    typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with secret inputs; `-` reads it from stdin."),
+]
 MaxParallelOption = Annotated[
     int | None, typer.Option("--max-parallel", min=1, metavar="N", help="Run at most N steps at once.")
 ]

@@ -1,5 +1,6 @@
 """`run` and `resume`: execute a run in this process and show it."""
 
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,7 @@ import typer
 from orchestrator.cli import options
 
 if TYPE_CHECKING:
-    from orchestrator.api import Pipeline
+    from orchestrator.api import Pipeline, Run
     from orchestrator.cli.execution import Showing
 
 
@@ -70,8 +71,8 @@ def run(
 
 def resume(
     run: options.RunArgument,
-    input: options.InputOption = None,
-    inputs: options.InputsOption = None,
+    input: options.SecretOption = None,
+    inputs: options.SecretsOption = None,
     store: options.StoreOption = None,
     max_parallel: options.MaxParallelOption = None,
     json: options.JsonOption = False,
@@ -83,7 +84,8 @@ def resume(
 ) -> None:
     """Go on with a run that failed, was stopped, or crashed.
 
-    Steps that had succeeded are not run again.
+    Steps that had succeeded are not run again. The run keeps the text of the pipeline and the inputs that it began
+    with: for a file that was changed since, start a new run.
 
     A run that is paused in another living process goes on there; otherwise it goes on here, shown as by `run`.
     Secret inputs are never stored, so they must be given again. Exit codes are those of `run`.
@@ -113,6 +115,8 @@ def resume(
         before = handle.status()
         with counted_interrupts() as interrupts:
             orchestrator.resume(handle.id, inputs=values or None)
+            if not quiet:
+                _tell_of_change(handle)
             if before.state == "paused" and before.owner:
                 say(f"run {handle.id} goes on where it was paused: {before.owner}")
                 say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
@@ -121,6 +125,24 @@ def resume(
             paths = list(handle.snapshot().steps)
             code = show_to_the_end(handle, showing, interrupts, title=title, paths=paths, since=before.last_seq)
     raise typer.Exit(code)
+
+
+def _tell_of_change(run: "Run") -> None:
+    """Say that the file of a run is not what it was, if so: the run goes on with the text that it began with."""
+    import shlex
+
+    from orchestrator.cli.output import printable, say
+
+    created = next(run.events(follow=False)).data
+    file = Path(created["directory"], created["source_name"])
+    try:
+        changed = file.is_file() and file.read_bytes().removeprefix(BOM_UTF8) != created["source"].encode()
+    except (OSError, ValueError):  # whatever it is, it is no file to run anew
+        return
+    if changed:
+        name = printable(created["source_name"])
+        say(f"! {name} has changed since; this run keeps the text that it began with", "yellow")
+        say(f"  for the new one: orchestrator run {shlex.quote(name)}")
 
 
 def _warn(pipeline: "Pipeline") -> None:

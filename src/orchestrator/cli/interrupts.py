@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Interrupts:
-    """How often the person (Ctrl-C) or the system (SIGTERM) asked to stop."""
+    """How often the person (Ctrl-C), the system (SIGTERM) or a terminal that went away (SIGHUP) asked to stop."""
 
     count: int = 0
     told: bool = False
@@ -49,7 +49,10 @@ def counted_interrupts() -> Iterator[Interrupts]:
             kill_children()
             os._exit(INTERRUPTED)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it
+        asking.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in asking}
     try:
         yield interrupts
     finally:

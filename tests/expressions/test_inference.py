@@ -167,3 +167,24 @@ def test_each_undefined_name_of_a_text_is_reported_at_its_place() -> None:
     text = "Line é 😀\n  {{ aa }} and {% if bb %}{{ cc.d }}{% endif %}"
     problems = parse_template(text).infer({}).problems
     assert [(p.code, text[p.start : p.end]) for p in problems] == [("ORC301", "aa"), ("ORC301", "bb"), ("ORC301", "cc")]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% include 'x' %}{{ include }}{{ word }}",
+        "{% include 'x' ignore missing with context %}{{ missing }}{{ word }}",
+        "{% from 'x' import help as aid %}{{ import }}{{ aid }}",
+        "{% macro m(x) %}{{ x }}{% endmacro %}{{ macro }}",
+        "{% filter upper %}a{% endfilter %}{{ upper }}",
+        "{% fro i in rows %}{{ fro }}{{ i }}{% endfor %}",
+    ],
+)
+def test_a_refused_statement_makes_the_names_that_it_would_have_made_and_no_others(template: str) -> None:
+    (problem,) = parse_template(template).infer({"word": STRING, "rows": array_of(ROW)}).problems
+    assert problem.code == "ORC301"
+
+
+def test_the_names_that_a_help_lists_can_all_be_written() -> None:
+    (problem,) = parse_template("{% set t %}x{% endset %}{{ nowhere }}").infer({"word": STRING}).problems
+    assert problem.help == "the names here are `t`, `word`"

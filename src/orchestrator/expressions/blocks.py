@@ -17,6 +17,7 @@ from orchestrator.expressions.nodes import (
     Expression,
     For,
     If,
+    ListOf,
     Name,
     Output,
     Statement,
@@ -50,6 +51,9 @@ _REFUSED: Final = {
 }
 _MAX_BLOCKS: Final = MAX_NESTING // 2
 _MAX_PROBLEMS: Final = 100
+_READING: Final = frozenset("include extends block filter do autoescape break continue debug print".split())
+"""The refused statements that make no names."""
+_NO_TARGETS: Final = frozenset({"import", "as"})
 _REFUSED_ENDS: Final = frozenset(f"end{name}" for name in _REFUSED)
 
 
@@ -99,19 +103,18 @@ class TemplateParser:
                 position, strip = self._raw(raw)
             else:
                 position, strip = self._tag(start, kind)
-        unclosed = {problem.start for problem in self.problems if problem.code == "ORC311"}
-        for block in self.blocks[:_MAX_PROBLEMS]:
-            if block.start in unclosed:
-                continue
-            name = block.kind
-            self._report(
-                "ORC311",
-                f"this `{{% {name} %}}` is never ended",
-                block.start,
-                block.end,
-                f"add `{{% {_ENDS[name]} %}}` where it ends",
-                "opened here",
-            )
+        for block in self.blocks:
+            self._never_ended(block)
+
+    def _never_ended(self, block: _Open, before: str = "") -> None:
+        """Report a block that is open where it cannot be: at the end, or at a tag that belongs to one around it."""
+        if len(self.problems) >= _MAX_PROBLEMS or any(
+            problem.code == "ORC311" and problem.start == block.start for problem in self.problems
+        ):
+            return  # enough is told; or its own braces are not closed, and its end is most likely hidden by that
+        name = block.kind
+        help = f"add `{{% {_ENDS[name]} %}}` where it ends" + (f", before {before}" if before else "")
+        self._report("ORC311", f"this `{{% {name} %}}` is never ended", block.start, block.end, help, "opened here")
 
     def _report(self, code: str, message: str, start: int, end: int, help: str | None = None, label: str = "") -> None:
         self.problems.append(Problem(code, message, start, end, help, label))
@@ -306,8 +309,9 @@ class TemplateParser:
             self.into = self.blocks[-1].into = self.blocks[-1].node.branches[-1][1]
         elif name.startswith("end") and self.blocks and _ENDS[self.blocks[-1].kind] == name:
             self._close()
-        else:
-            self.into.append(Declare([t[1] for t in tokens if t[0] == "name"]))
+        elif name not in _READING:
+            made = [t[1] for t in tokens[1:] if t[0] == "name" and t[1] not in _NO_TARGETS]
+            self.into.append(Declare(made))
         if report:
             self._refuse(name, tokens, start, end)
 
@@ -349,8 +353,11 @@ class TemplateParser:
             parser.unexpected("the end of the statement")
 
     def _current(self, name: str, kinds: tuple[str, ...], start: int, end: int) -> _Open | None:
-        """The innermost open block, if it is one of these kinds; else the problem is reported."""
-        if self.blocks and self.blocks[-1].kind in kinds:
+        """The innermost open block of these kinds; blocks that are open inside of it, or its absence, are reported."""
+        if any(block.kind in kinds for block in self.blocks[-_MAX_BLOCKS:]):
+            while self.blocks[-1].kind not in kinds:
+                self._never_ended(self.blocks[-1], f"`{{% {name} %}}`")
+                self._close()
             return self.blocks[-1]
         if any(problem.code == "ORC311" or "statement" in problem.message for problem in self.problems):
             return None  # an echo of an opening tag that could not be read
@@ -470,7 +477,7 @@ class TemplateParser:
                     break
                 values.append(parser.checked())
             self._finished(parser)
-            value: Expression = values[0] if len(values) == 1 else _list(values)
+            value: Expression = values[0] if len(values) == 1 else ListOf(values, values[0].start, values[-1].end)
             self.into.append(Assign(targets, unpacked, value, first[2], end, member))
             return
         if unpacked or member is not None:
@@ -484,12 +491,6 @@ class TemplateParser:
         self._finished(parser)
         node = Capture(targets[0], filters, placeholder)
         self._open("set", node, node.body, start, end)
-
-
-def _list(values: list[Expression]) -> Expression:
-    from orchestrator.expressions.nodes import ListOf
-
-    return ListOf(values, values[0].start, values[-1].end)
 
 
 def _swallowed(text: str, start: int, end: int) -> bool:

@@ -87,8 +87,8 @@ class _Inferrer:
                             self._not_unpacked(value, statement.targets, statement.value, "give a list of values")
                 case nodes.Capture():
                     self.statements(statement.body, dict(local))
-                    local[statement.placeholder] = STRING
-                    local[statement.name] = self.type(statement.filters, local) if statement.filters else STRING
+                    inside = {**local, statement.placeholder: STRING}
+                    local[statement.name] = self.type(statement.filters, inside) if statement.filters else STRING
                 case nodes.If():
                     self._if(statement, local)
                 case nodes.For():

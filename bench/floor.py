@@ -27,13 +27,12 @@ def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, A
         nonlocal commits
         places = asyncio.Semaphore(job.at_once)
 
-        async def one(number: int) -> None:
-            nonlocal commits
+        async def one(number: int) -> int:
             async with places:
-                commits += await _run(job, number, connection, max_parallel)
+                return await _run(job, number, connection, max_parallel)
 
         clock.start()
-        await asyncio.gather(*(one(number) for number in range(job.runs)))
+        commits = sum(await asyncio.gather(*(one(number) for number in range(job.runs))))
         clock.stop()
 
     asyncio.run(main())

@@ -8,8 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.content import read_content
 from orchestrator.errors import InputError
-from orchestrator.language.content import read_content
 from orchestrator.runtime.inputs import input_error
 from orchestrator.runtime.redaction import Redactor
 

@@ -51,7 +51,7 @@ _REFUSED: Final = {
 }
 _MAX_BLOCKS: Final = MAX_NESTING // 2
 _MAX_PROBLEMS: Final = 100
-_READING: Final = frozenset("include extends block filter do autoescape break continue debug print".split())
+_READING: Final = frozenset(["include", "extends", "block", "filter", "do", "autoescape", "break", "continue", "debug", "print"])
 """The refused statements that make no names."""
 _NO_TARGETS: Final = frozenset({"import", "as"})
 _REFUSED_ENDS: Final = frozenset(f"end{name}" for name in _REFUSED)

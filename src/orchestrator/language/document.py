@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.content import read_content
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort
-from orchestrator.language.content import read_content
 from orchestrator.language.layout import Layout
 from orchestrator.language.nodes import Mapping
 from orchestrator.language.reader import MAX_CHARACTERS, read_tree

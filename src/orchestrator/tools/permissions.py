@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.content import read_content
 from orchestrator.errors import ConfigurationError
-from orchestrator.language.content import read_content
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.paths import Location
 

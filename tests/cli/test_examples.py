@@ -50,7 +50,7 @@ def test_quickstart_writes_its_report(client: orc.Orchestrator, tmp_path: Path) 
     assert "| Earth | 149.6 | 8.3 min | 365.2 days | 1 |" in report
     assert "Saturn would float on water" in report
     assert "Pluto is 2376 km across" in report
-    assert result.steps["earlier"].state == "failed"
+    assert {step.state for step in result.steps.values()} == {"succeeded"}
     second = pipeline.run(include_dwarfs=False, tolerance=0.01)
     report = (tmp_path / "examples/output/report.md").read_text(encoding="utf-8")
     assert "This replaces an earlier report." in report

@@ -3,6 +3,9 @@
 import contextlib
 import io
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from tests.cli.conftest import Done, Project
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PIPELINE = re.search(r"```yaml\n# greeting\.yaml\n(.*?)```", README, re.DOTALL)
+PIPELINE = re.search(r"`greeting\.yaml`:\n\n```yaml\n(.*?)```", README, re.DOTALL)
 assert PIPELINE
 COMMANDS = [line[2:].split("#")[0].strip() for line in README.splitlines() if line.startswith("$ ")]
 
@@ -47,6 +50,17 @@ def test_every_make_target_that_is_named_exists() -> None:
     named = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
     assert named == ["demo", "test"]
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
+
+
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="not in a virtual environment, as `make test` is")
+def test_the_environment_that_make_makes_has_the_command_once_it_is_active() -> None:
+    assert "VENV := .venv\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    (line,) = (line for line in COMMANDS if line.startswith(". "))
+    here = line.replace(".venv", shlex.quote(sys.prefix))
+    found = subprocess.run(
+        ["sh", "-c", f"{here} && command -v orchestrator"], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == f"{sys.prefix}/bin/orchestrator\n"
 
 
 def test_the_mistake_is_shown_as_it_is_said(directory: Path) -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,14 @@ def test_jumps_are_drawn_as_jumps_with_their_kind() -> None:
     assert 's0 -. "on success" .-> s2' in text
     assert 's0 -. "on failure" .-> s1' in text
     assert ">on failure</text>" in to_svg(drawn)
+
+
+@pytest.mark.parametrize("kind", ["on_success", "on_false"])
+def test_the_words_of_a_jump_are_on_the_page(kind: str) -> None:
+    root = ElementTree.fromstring(to_svg(plan(step("a", **{kind: "b"}), step("b", "a"))))
+    (label,) = root.findall("{http://www.w3.org/2000/svg}text")
+    assert label.text
+    assert float(label.attrib["x"]) + 5 * len(label.text) < float(root.attrib["width"])
 
 
 def test_a_condition_is_seen() -> None:

@@ -29,6 +29,7 @@ GAP_Y: Final = 44.0
 LANE: Final = 10.0
 MARGIN: Final = 20.0
 CHARACTER: Final = 7.4
+SMALL_CHARACTER: Final = 5.6
 WIDEST: Final = 34
 SWEEPS: Final = 8
 LARGEST_REDUCED: Final = 20_000
@@ -125,26 +126,48 @@ def to_svg(plan: Plan) -> str:
     steps = {step.id: step for step in plan.steps}
     drawn = edges(plan)
     layout = lay_out({step.id: _width(step) for step in plan.steps}, [(edge.source, edge.target) for edge in drawn])
+    labels = [_label(edge, layout.lines[edge.source, edge.target]) for edge in drawn if _LABELS[edge.kind]]
+    width = max([layout.width, *(label.right + MARGIN for label in labels)])
     title = escape(_printable(plan.name or plan.id))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" '
-        f'width="{layout.width:.0f}" height="{layout.height:.0f}" role="img" aria-label="{title}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {layout.height:.0f}" '
+        f'width="{width:.0f}" height="{layout.height:.0f}" role="img" aria-label="{title}">',
         f"<title>{title}</title>",
         _style(),
         _MARKERS,
         '<rect class="page" width="100%" height="100%"/>',
     ]
     for edge in drawn:
-        kind = "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
-        points = layout.lines[(edge.source, edge.target)]
+        kind, points = _class(edge), layout.lines[edge.source, edge.target]
         parts.append(f'<path class="edge {kind}" d="{_curve(points)}" marker-end="url(#{kind})"/>')
-        if _LABELS[edge.kind]:
-            (x0, y0), (x1, y1) = points[0], points[1]
-            x, y = (x0 + x1) / 2, (y0 + y1) / 2
-            parts.append(f'<text class="label {kind}" x="{x + 5:.1f}" y="{y + 3:.1f}">{_LABELS[edge.kind]}</text>')
+    for label in labels:
+        place = f'x="{label.x:.1f}" y="{label.y:.1f}"'
+        parts.append(f'<text class="label {_class(label.edge)}" {place}>{_LABELS[label.edge.kind]}</text>')
     for step_id, (x, y) in layout.boxes.items():
         parts.append(_box(steps[step_id], x, y))
     return "\n".join([*parts, "</svg>\n"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """The words beside an edge; `x` is where they begin and `y` their base line."""
+
+    edge: Edge
+    x: float
+    y: float
+
+    @property
+    def right(self) -> float:
+        return self.x + SMALL_CHARACTER * len(_LABELS[self.edge.kind])
+
+
+def _label(edge: Edge, points: Sequence[tuple[float, float]]) -> _Label:
+    (x0, y0), (x1, y1) = points[0], points[1]
+    return _Label(edge, (x0 + x1) / 2 + 5, (y0 + y1) / 2 + 3)
+
+
+def _class(edge: Edge) -> str:
+    return "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
 
 
 def _style() -> str:

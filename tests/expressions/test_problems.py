@@ -59,10 +59,12 @@ from orchestrator.expressions import mistakes, parse_expression, parse_template
         ("{{ a | join(1, 2, 3) }}", "ORC313", "join(1, 2, 3)", "| join(d='', attribute=none)"),
         ("{{ a | replace('x') }}", "ORC313", "replace('x')", "replace(old, new"),
         ("{{ a | round(places=1) }}", "ORC313", "round(places=1)", "precision"),
-        ("{{ a | map('uper') }}", "ORC313", "map('uper')", None),
-        ("{{ a | regex_search('(') }}", "ORC313", "regex_search('(')", None),
-        ("{{ a | regex_search('(a+)+') }}", "ORC313", "regex_search('(a+)+')", None),
-        ("{{ a | hash('md6') }}", "ORC313", "hash('md6')", None),
+        ("{{ a | map('uper') }}", "ORC313", "'uper'", "did you mean `upper`?"),
+        ("{{ a | regex_search('(') }}", "ORC313", "'('", "before a character"),
+        ("{{ a | regex_search('(a+)+') }}", "ORC313", "'(a+)+'", "(?:a++)*"),
+        ("{{ a | hash('md6') }}", "ORC313", "'md6'", "`md5`"),
+        ("{{ a | selectattr('n', 'definde') }}", "ORC313", "'definde'", "did you mean `defined`?"),
+        ("{{ a | select(test='qqq') }}", "ORC313", "'qqq'", "such as `'odd'`"),
         ("{{ a.split(1, 2, 3) }}", "ORC313", "split(1, 2, 3)", "split("),
         ("{{ a is definde }}", "ORC314", "definde", "did you mean `defined`?"),
         ("{{ rnage(3) }}", "ORC315", "rnage", "did you mean `range`?"),
@@ -130,8 +132,8 @@ def test_each_mistake_of_a_text_is_found_and_none_makes_an_echo() -> None:
     ]
 
 
-def test_a_suggestion_can_be_put_in_the_place_of_the_mistake() -> None:
-    text = "{{ a | uper }}"
+@pytest.mark.parametrize("text", ["{{ a | uper }}", "{{ a | map('uper') }}", '{{ a | select("od") }}'])
+def test_a_suggestion_can_be_put_in_the_place_of_the_mistake(text: str) -> None:
     (problem,) = parse_template(text).problems
     assert problem.replacement is not None
     mended = text[: problem.start] + problem.replacement + text[problem.end :]

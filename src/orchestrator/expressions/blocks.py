@@ -51,8 +51,8 @@ _REFUSED: Final = {
 }
 _MAX_BLOCKS: Final = MAX_NESTING // 2
 _MAX_PROBLEMS: Final = 100
-_READING: Final = frozenset(["include", "extends", "block", "filter", "do", "autoescape", "break", "continue", "debug", "print"])
-"""The refused statements that make no names."""
+_NAMING: Final = frozenset({"import", "from", "macro", "call", "with", "trans"})
+"""The refused statements that make names."""
 _NO_TARGETS: Final = frozenset({"import", "as"})
 _REFUSED_ENDS: Final = frozenset(f"end{name}" for name in _REFUSED)
 
@@ -309,7 +309,7 @@ class TemplateParser:
             self.into = self.blocks[-1].into = self.blocks[-1].node.branches[-1][1]
         elif name.startswith("end") and self.blocks and _ENDS[self.blocks[-1].kind] == name:
             self._close()
-        elif name not in _READING:
+        elif name not in _REFUSED or name in _NAMING:
             made = [t[1] for t in tokens[1:] if t[0] == "name" and t[1] not in _NO_TARGETS]
             self.into.append(Declare(made))
         if report:

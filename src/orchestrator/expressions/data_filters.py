@@ -12,11 +12,11 @@ from orchestrator.expressions import regex
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.operations import defined, is_true, text_of
 from orchestrator.expressions.scope import Failure, Undefined
-from orchestrator.expressions.table import Enter, Entry, entry, number_like
+from orchestrator.expressions.table import Enter, Entry, Misuse, entry, number_like
 from orchestrator.expressions.text import to_json
 from orchestrator.expressions.text_filters import whole
 from orchestrator.expressions.times import format_time, read_time
-from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, union_of
+from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, quoted, union_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,9 +200,11 @@ def _dirname(value: Any) -> str:
 _ALGORITHMS = ("sha256", "sha512", "sha1", "md5", "blake2b")
 
 
-def _hash_check(arguments: Mapping[str, Any]) -> str | None:
+def _hash_check(arguments: Mapping[str, Any]) -> Misuse | None:
     name = arguments.get("algorithm", "sha256")
-    return None if name in _ALGORITHMS else f"has no algorithm `{name}`; it knows {', '.join(_ALGORITHMS)}"
+    if name in _ALGORITHMS:
+        return None
+    return Misuse("algorithm", f"has no algorithm `{name}`", f"it is one of {quoted(_ALGORITHMS)}")
 
 
 @_filter("hash", result=STRING, check=_hash_check, example=("{{ ('abc' | hash)[:8] }}", "ba7816bf"))
@@ -216,14 +218,15 @@ def _hash(value: Any, algorithm: Any = "sha256") -> str:
 # --- regular expressions
 
 
-def _pattern_check(arguments: Mapping[str, Any]) -> str | None:
+def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
     pattern = arguments.get("pattern")
     if pattern is None:
         return None
     try:
         regex.compiled(pattern, ignorecase=False)
     except Failure as failure:
-        return f"is given a pattern that cannot be used: {failure.message}"
+        help = failure.help or "mend the pattern; a `\\` before a character takes it as it stands"
+        return Misuse("pattern", f"is given a pattern that cannot be used: {failure.message}", help)
     return None
 
 

@@ -10,7 +10,7 @@ from orchestrator.expressions.operations import add, defined, field_of, is_true,
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import near
 from orchestrator.expressions.scope import Failure, Group, Undefined
-from orchestrator.expressions.table import Enter, Entry, ResultRule, entry, list_of, lists_of, same
+from orchestrator.expressions.table import Enter, Entry, Misuse, ResultRule, entry, list_of, lists_of, same
 from orchestrator.expressions.table import item_of as item_type
 from orchestrator.expressions.text import plain, room_for, space_for
 from orchestrator.expressions.text_filters import whole
@@ -289,14 +289,18 @@ def _object(value: Any) -> Mapping[str, Any]:
 # --- each item
 
 
-def _map_check(arguments: Mapping[str, Any]) -> str | None:
+def _map_check(arguments: Mapping[str, Any]) -> Misuse | None:
     from orchestrator.expressions.filters import FILTERS
 
-    name = arguments.get("filter")
-    if isinstance(name, str) and name not in FILTERS:
-        suggestion = near(name, FILTERS)
-        return f"names the unknown filter `{name}`" + (f"; did you mean `{suggestion}`?" if suggestion else "")
-    return None
+    return _unknown_name(arguments, "filter", FILTERS, "'upper'")
+
+
+def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, Entry], example: str) -> Misuse | None:
+    name = arguments.get(kind)
+    if not isinstance(name, str) or name in table:
+        return None
+    help = f"give the name of a {kind}, such as `{example}`; the reference of expressions lists them"
+    return Misuse(kind, f"names the unknown {kind} `{name}`", help, near(name, table))
 
 
 @_filter(
@@ -334,15 +338,8 @@ def _looked_up(table: Mapping[str, Entry], kind: str, name: Any, arguments: Any,
     return found.function
 
 
-def _test_check(key: str) -> Callable[[Mapping[str, Any]], str | None]:
-    def check(arguments: Mapping[str, Any]) -> str | None:
-        name = arguments.get(key)
-        if isinstance(name, str) and name not in TESTS:
-            suggestion = near(name, TESTS)
-            return f"names the unknown test `{name}`" + (f"; did you mean `{suggestion}`?" if suggestion else "")
-        return None
-
-    return check
+def _test_check(arguments: Mapping[str, Any]) -> Misuse | None:
+    return _unknown_name(arguments, "test", TESTS, "'odd'")
 
 
 def _chosen(value: Any, read: Key, test: Any, arguments: Any, wanted: bool) -> list[Any]:
@@ -357,13 +354,13 @@ def _chosen(value: Any, read: Key, test: Any, arguments: Any, wanted: bool) -> l
     ]
 
 
-@_filter("select", result=list_of, check=_test_check("test"), example=("{{ [1, 2, 3] | select('odd') }}", "[1, 3]"))
+@_filter("select", result=list_of, check=_test_check, example=("{{ [1, 2, 3] | select('odd') }}", "[1, 3]"))
 def _select(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
     """The items that pass a test; without one, those that count as true."""
     return _chosen(value, lambda item: item, test, arguments, True)
 
 
-@_filter("reject", result=list_of, check=_test_check("test"), example=("{{ [1, 2, 3] | reject('odd') }}", "[2]"))
+@_filter("reject", result=list_of, check=_test_check, example=("{{ [1, 2, 3] | reject('odd') }}", "[2]"))
 def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
     """The items that do not pass a test; without one, those that count as false."""
     return _chosen(value, lambda item: item, test, arguments, False)
@@ -372,7 +369,7 @@ def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
 @_filter(
     "selectattr",
     result=list_of,
-    check=_test_check("test"),
+    check=_test_check,
     example=("{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) }}", '[{"n": 2}]'),
 )
 def _selectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:
@@ -383,7 +380,7 @@ def _selectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -
 @_filter(
     "rejectattr",
     result=list_of,
-    check=_test_check("test"),
+    check=_test_check,
     example=("{{ [{'n': 1}, {'n': 2}] | rejectattr('n', 'gt', 1) }}", '[{"n": 1}]'),
 )
 def _rejectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -> list[Any]:

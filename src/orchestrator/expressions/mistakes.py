@@ -14,7 +14,7 @@ from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Problem, near
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.table import Entry, Misuse
 
 _HINTS: Final = {
     "&": "write `and` instead of `&&`",
@@ -280,6 +280,21 @@ def misused(kind: str, entry: Entry, wrong: str, start: int, end: int) -> Proble
     brackets = entry.signature or ("()" if kind in ("method", "function") else "")
     return Problem(
         "ORC313", f"the {kind} `{entry.name}` {wrong}", start, end, f"it is written `{sign}{entry.name}{brackets}`"
+    )
+
+
+def bad_argument(text: str, kind: str, entry: Entry, misuse: Misuse, argument: Expression) -> Problem:
+    """A constant argument has a value that cannot work."""
+    start, end = argument.start, argument.end
+    quote = text[start]
+    return Problem(
+        "ORC313",
+        f"the {kind} `{entry.name}` {misuse.wrong}",
+        start,
+        end,
+        f"did you mean `{misuse.meant}`?" if misuse.meant else misuse.help,
+        "cannot work",
+        replacement=f"{quote}{misuse.meant}{quote}" if misuse.meant and quote in "'\"" else None,
     )
 
 

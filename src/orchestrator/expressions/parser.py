@@ -433,8 +433,11 @@ class Parser:
         end: int,
     ) -> None:
         wrong = entry.misuse(len(positional), tuple(keywords))
-        if wrong is None and entry.check is not None:
-            given = entry.bound(positional, keywords)
-            wrong = entry.check({name: node.value for name, node in given.items() if isinstance(node, Literal)})
         if wrong is not None:
             self.problems.append(mistakes.misused(kind, entry, wrong, start, end))
+        elif entry.check is not None:
+            given = entry.bound(positional, keywords)
+            misuse = entry.check({name: node.value for name, node in given.items() if isinstance(node, Literal)})
+            if misuse is not None:
+                argument = given[misuse.parameter]
+                self.problems.append(mistakes.bad_argument(self.text, kind, entry, misuse, argument))

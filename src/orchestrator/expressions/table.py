@@ -16,6 +16,23 @@ Enter = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Misuse:
+    """What is wrong with the constant that is given for a parameter.
+
+    `wrong` follows the name of the filter in the message. `meant` is the string that may safely be put in its place.
+    """
+
+    parameter: str
+    wrong: str
+    help: str | None = None
+    meant: str | None = None
+
+
+Check = Callable[[Mapping[str, Any]], Misuse | None]
+"""Looks at the constant arguments of a call, by the names of their parameters."""
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One argument of a filter, test, function or method."""
 
@@ -45,7 +62,7 @@ class Entry:
     open_keywords: bool = False
     undefined: bool = False
     absent: bool = False
-    check: Callable[[Mapping[str, Any]], str | None] | None = None
+    check: Check | None = None
     alias_of: str = ""
 
     @property
@@ -94,7 +111,7 @@ def entry(
     accepts: tuple[Kind, ...] = (),
     undefined: bool = False,
     absent: bool = False,
-    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    check: Check | None = None,
     skip: int = 1,
 ) -> Enter:
     """Enter the decorated function into a table; its docstring is the summary, its own signature the arguments.

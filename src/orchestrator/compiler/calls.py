@@ -62,7 +62,7 @@ class CallChecker:
             why.message,
             label="which action?" if why.code == "ORC408" else f"unknown {_KINDS[why.code]}",
             help=help,
-            notes=("`orchestrator tools` describes them; `--tools MODULE` adds your own",)
+            notes=("`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own",)
             if help.startswith("tools: ")
             else (),
             replacement=replacement,

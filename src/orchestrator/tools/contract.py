@@ -46,7 +46,7 @@ class Refusal:
         """How to go on."""
         if not self.flag:
             return "use another place; no option allows this one"
-        return f"allow it with `{self.flag}`, or under `[allow]` in orchestrator.toml"
+        return f"allow it with `{self.flag}`, under `[allow]` in orchestrator.toml, or in Python with `Orchestrator(permissions=...)`"
 
 
 class ToolContext(Protocol):

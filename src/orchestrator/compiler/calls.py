@@ -62,9 +62,7 @@ class CallChecker:
             why.message,
             label="which action?" if why.code == "ORC408" else f"unknown {_KINDS[why.code]}",
             help=help,
-            notes=("`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own",)
-            if help.startswith("tools: ")
-            else (),
+            notes=(_YOUR_OWN,) if help.startswith("tools: ") else (),
             replacement=replacement,
         )
 
@@ -305,6 +303,9 @@ def _requoted(node: Node, wanted: Type) -> str | None:
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 
 
+_YOUR_OWN = (
+    "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own"
+)
 _KINDS = {"ORC401": "tool", "ORC402": "action"}
 
 

@@ -46,7 +46,8 @@ class Refusal:
         """How to go on."""
         if not self.flag:
             return "use another place; no option allows this one"
-        return f"allow it with `{self.flag}`, under `[allow]` in orchestrator.toml, or in Python with `Orchestrator(permissions=...)`"
+        in_python = "in Python with `Orchestrator(permissions=...)`"
+        return f"allow it with `{self.flag}`, under `[allow]` in orchestrator.toml, or {in_python}"
 
 
 class ToolContext(Protocol):

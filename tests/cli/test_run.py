@@ -21,6 +21,16 @@ def test_run_json_prints_one_object_and_nothing_else(finished: Finished) -> None
     }
 
 
+def test_what_a_tool_prints_goes_to_stderr(project: Project) -> None:
+    (project.directory / "tools.py").write_text(
+        'import orchestrator as orc\n\n\n@orc.tool\ndef loud() -> str:\n    "Print."\n    print("aloud")\n    return "x"'
+    )
+    (project.directory / "loud.yaml").write_text('steps: [{id: a, tool: loud}]\noutputs: {a: "{{ a }}"}\n')
+    done = project.process("run", "loud.yaml", "--json")
+    assert done.json["outputs"] == {"a": "x"}
+    assert "aloud" in done.err
+
+
 def test_words_for_people_go_to_stderr_with_a_line_for_each_event_of_interest(finished: Finished) -> None:
     lines = finished.succeeded.err.splitlines()
     assert "\033" not in finished.succeeded.err

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.errors import OrchestratorError
 
@@ -17,6 +18,9 @@ FAILED: Final = 1
 USAGE: Final = 2
 PAUSED: Final = 3
 INTERRUPTED: Final = 130
+
+_DATA: Final[list[TextIO]] = []
+"""The stdout that `only_data` keeps, if it does."""
 
 LINES: Final = "\n"
 """What `printable` keeps of a text that may have several lines."""
@@ -59,11 +63,12 @@ def emit(text: str, *, end: str = "\n") -> bool:
     Raises:
         SystemExit: stdout cannot be written for another reason, such as a full disk.
     """
+    out = _DATA[-1] if _DATA else sys.stdout
     try:
-        sys.stdout.write(text + end)
-        sys.stdout.flush()
+        out.write(text + end)
+        out.flush()
     except BrokenPipeError:
-        _discard(sys.stdout)
+        _discard(out)
         return False
     except OSError as error:
         unwritable(error)
@@ -71,9 +76,20 @@ def emit(text: str, *, end: str = "\n") -> bool:
     return True
 
 
+@contextmanager
+def only_data() -> Iterator[None]:
+    """Keep stdout for what `emit` writes: what tools print meanwhile goes to stderr."""
+    _DATA.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _DATA.pop()
+
+
 def unwritable(error: OSError) -> None:
     """Say that stdout cannot be written, and throw away what it still holds."""
-    _discard(sys.stdout)
+    _discard(_DATA[-1] if _DATA else sys.stdout)
     say(f"error: the output cannot be written: {(error.strerror or str(error)).lower()}")
 
 
@@ -97,7 +113,7 @@ def _discard(stream: TextIO) -> None:
 
 def emit_json(value: Any, *, indent: int | None = 2) -> bool:
     """Write one JSON value to stdout, on one line when `indent` is None."""
-    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    ascii_only = ((_DATA[-1] if _DATA else sys.stdout).encoding or "").lower().replace("-", "") != "utf8"
     return emit(json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str))
 
 

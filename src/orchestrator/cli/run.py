@@ -38,6 +38,7 @@ def run(
     from orchestrator.cli.execution import Showing, reported, show_to_the_end
     from orchestrator.cli.inputs import read_inputs
     from orchestrator.cli.interrupts import counted_interrupts
+    from orchestrator.cli.output import only_data
 
     showing = Showing(json=json, quiet=quiet, store=store)
     with (
@@ -58,7 +59,7 @@ def run(
             raise typer.Exit(_detach(arguments, values, showing))
         if not quiet:
             _warn(pipeline)
-        with counted_interrupts() as interrupts:
+        with only_data(), counted_interrupts() as interrupts:
             started = pipeline.start(values)
             if announce is not None:
                 from orchestrator.cli.background import announce as announce_to
@@ -93,7 +94,7 @@ def resume(
     from orchestrator.cli.execution import Showing, reported, show_to_the_end
     from orchestrator.cli.inputs import read_file
     from orchestrator.cli.interrupts import counted_interrupts
-    from orchestrator.cli.output import say
+    from orchestrator.cli.output import only_data, say
 
     showing = Showing(json=json, quiet=quiet, store=store)
     with (
@@ -113,7 +114,7 @@ def resume(
             values[name] = text
         handle = orchestrator.get_run(run)
         before = handle.status()
-        with counted_interrupts() as interrupts:
+        with only_data(), counted_interrupts() as interrupts:
             orchestrator.resume(handle.id, inputs=values or None)
             if not quiet:
                 _tell_of_change(handle)

@@ -59,6 +59,13 @@ def test_a_number_can_be_a_secret() -> None:
     assert redactor.restore(scrubbed) == {"pin": 481516, "text": "pin 481516", "other": 48}
 
 
+def test_a_line_of_a_secret_of_many_lines_is_hidden_too() -> None:
+    redactor = Redactor({"key": "-----BEGIN KEY-----\n  MIIEvQIBADANBgkq  \nhkiG9w0B\nAQ=\n"}, "n0")
+    assert redactor.text("b: MIIEvQIBADANBgkq") == "b: [redacted:key:line-2#n0]"
+    assert redactor.restore(redactor.text("hkiG9w0B AQ=")) == "hkiG9w0B AQ="
+    assert redactor.text("AQ=") == "AQ="
+
+
 def test_a_text_that_only_looks_like_a_mark_is_left_alone() -> None:
     forged = REDACTOR.mark("key").replace("n0", "n1")
     assert REDACTOR.restore(forged) == forged

@@ -10,14 +10,15 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 _SHORTEST_ENCODED = 4  # bytes; the base64 text of fewer has too few characters that only the secret determines
+_SHORTEST_LINE = 8  # characters; fewer are a brace or a word, which other texts have too
 
 
 class Redactor:
     """Replaces the values of secret inputs by marks such as `[redacted:api_key#5f2a91]`.
 
     `secrets` maps the names of secret inputs to their values; `nonce` is the run's own random text, which keeps
-    a text that merely looks like a mark from being taken for one. A secret is found inside longer texts, and
-    also in JSON-escaped, URL-encoded and base64 form. A redactor without secrets is false and does nothing.
+    a text that merely looks like a mark from being taken for one. A secret is found inside longer texts, line
+    by line, and in JSON-escaped, URL-encoded and base64 form. A redactor without secrets is false and does nothing.
     """
 
     def __init__(self, secrets: Mapping[str, Any], nonce: str) -> None:
@@ -115,6 +116,11 @@ def _forms(secret: str) -> Iterator[tuple[str, str]]:
     yield "url", quote(secret, safe="")
     yield "path", quote(secret)
     yield "form", quote_plus(secret)
+    lines = [line.strip() for line in secret.splitlines()]
+    if len(lines) > 1:  # a key of many lines is often shown in part: the last line of a program's output
+        for number, line in enumerate(lines):
+            if len(line) >= _SHORTEST_LINE:
+                yield f"line-{number + 1}", line
     raw = secret.encode("utf-8", "surrogatepass")
     if len(raw) < _SHORTEST_ENCODED:
         return

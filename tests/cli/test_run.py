@@ -23,7 +23,8 @@ def test_run_json_prints_one_object_and_nothing_else(finished: Finished) -> None
 
 def test_what_a_tool_prints_goes_to_stderr(project: Project) -> None:
     (project.directory / "tools.py").write_text(
-        'import orchestrator as orc\n\n\n@orc.tool\ndef loud() -> str:\n    "Print."\n    print("aloud")\n    return "x"'
+        "import orchestrator as orc\n\n\n@orc.tool\n"
+        'def loud() -> str:\n    "Print."\n    print("aloud")\n    return "x"'
     )
     (project.directory / "loud.yaml").write_text('steps: [{id: a, tool: loud}]\noutputs: {a: "{{ a }}"}\n')
     done = project.process("run", "loud.yaml", "--json")
@@ -160,8 +161,8 @@ def test_a_detached_run_prints_its_id_once_it_is_recorded_and_goes_on_alone(proj
     (project.directory / "fifo").write_text("open")
     done = project("status", run_id, "--watch", "--json")
     assert (done.code, done.json["state"]) == (0, "succeeded")
-    log = project.directory / ".orchestrator" / "logs" / f"{run_id}.log"
-    assert "after: open" in log.read_text()
+    assert project("show", run_id, "--json").json["outputs"] == {"after": "open"}
+    assert (project.directory / ".orchestrator" / "logs" / f"{run_id}.log").exists()
 
 
 def test_a_detached_run_that_cannot_start_says_why(project: Project) -> None:

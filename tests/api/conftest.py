@@ -18,6 +18,6 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def client(bench: Bench, tmp_path: Path) -> Iterator[orc.Orchestrator]:
-    with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as client:
+def client(bench: Bench, tmp_path: Path, url: str) -> Iterator[orc.Orchestrator]:
+    with orc.Orchestrator(directory=tmp_path, tools=bench.tools(), store=url) as client:
         yield client

@@ -82,9 +82,9 @@ def test_a_result_tells_the_whole_story(client: orc.Orchestrator) -> None:
         assert words in page
 
 
-def test_a_finished_run_gives_the_same_result_to_everybody(client: orc.Orchestrator, tmp_path: Path) -> None:
+def test_a_finished_run_gives_the_same_result_to_everybody(client: orc.Orchestrator, url: str) -> None:
     result = client.compile(SIMPLE).run()
-    with orc.Orchestrator(directory=tmp_path) as other:
+    with orc.Orchestrator(store=url) as other:
         again = other.get_run(result.run_id).result()
     assert again.outputs == result.outputs
     assert again.to_dict() == result.to_dict()

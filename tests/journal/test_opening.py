@@ -21,7 +21,7 @@ from orchestrator.journal.schema import APPLICATION_ID
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:
-    from tests.journal.postgres import Server
+    from tests.postgres import Server
 
 
 def refused(url: str, code: str, *, create: bool = True) -> StoreUnavailable:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Finished, Project
+from tests.cli.conftest import FILES, Finished, Project
 
 
 def test_run_json_prints_one_object_and_nothing_else(finished: Finished) -> None:
@@ -85,6 +85,18 @@ def test_resuming_tells_of_a_file_that_was_changed_and_keeps_its_own_text(projec
     assert "! broken.yaml has changed since; this run keeps the text that it began with" in resumed.err
     assert "for the new one: orchestrator run broken.yaml" in resumed.err
     assert "one" in project("show", "last", "--step", "first").out
+
+
+def test_a_secret_number_is_given_again_on_the_command_line(project: Project) -> None:
+    head = "inputs: {pin: {type: integer, secret: true}}\n"
+    (project.directory / "pin.yaml").write_text(
+        head + FILES["broken.yaml"].replace("value: one", "value: 'p{{ pin }}'")
+    )
+    failed = project("run", "pin.yaml", "--json", "-i", "pin=1")
+    assert (failed.code, failed.json["error"]["step"], failed.json["error"]["attempt"]) == (1, "second", 1)
+    (project.directory / "mended").touch()
+    resumed = project("resume", "last", "--json", "-i", "pin=1")
+    assert resumed.json["state"] == "succeeded", resumed.err
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,24 @@ def test_a_resumed_run_needs_its_secrets_again_and_reads_what_it_read(
     assert outputs["same"] is True
     assert SECRET not in outputs["hidden"]
     assert bench.calls == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize("secret", ["1", "0", "e", "attempt", "error", "steps", "output", "a"])
+def test_a_secret_that_is_a_word_or_number_of_ours_leaves_the_record_readable(
+    client: orc.Orchestrator, bench: Bench, secret: str
+) -> None:
+    bench.failures["b"] = 1
+    declared = {"key": {"type": "string", "secret": True}, "pin": {"type": "integer", "secret": True}}
+    plan = pipeline(
+        step("a", value="{{ key }}{{ pin }}"),
+        step("b", "flaky", value="{{ a }}"),
+        inputs=declared,
+        outputs={"attempt": "{{ a }}"},
+    )
+    failed = ended(client.compile(plan), key=secret, pin=1)
+    error = client.get_run(failed.run_id).status().error
+    assert error is not None
+    assert (failed.state, error["step"], error["attempt"], error["code"]) == ("failed", "b", 1, "ORC701")
+    assert failed.steps["b"].attempts == 1
+    assert failed.to_markdown()
+    assert list(client.resume(failed.run_id, inputs={"key": secret, "pin": 1}).result().outputs) == ["attempt"]

@@ -49,6 +49,7 @@ class Database:
         self.path = path
         self.schema = schema
         self._scratch = scratch
+        self._closed = False
         # This process's turn to write. SQLite has one writer at a time, and sleeps before it tries again for its lock:
         # queueing here is faster.
         self.turn: AbstractContextManager[Any] = threading.Lock() if path else nullcontext()
@@ -82,9 +83,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Lend a connection for reading."""
-        with self.errors(), self.engine.connect() as connection:
-            yield connection
+        """Lend a connection for reading. After `close` it is one for this time only: a result may be read later."""
+        try:
+            with self.errors(), self.engine.connect() as connection:
+                yield connection
+        finally:
+            if self._closed:
+                self.engine.dispose()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -132,6 +137,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections. A store in memory is gone."""
+        self._closed = True
         self.engine.dispose()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)

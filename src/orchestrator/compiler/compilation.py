@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.calls import CallChecker, static_type
 from orchestrator.compiler.findings import Findings
-from orchestrator.compiler.flow import Edge, Flow, add_declared, add_jumps, report_cycles
+from orchestrator.compiler.flow import Edge, Flow, add_declared, add_jumps, report_cycles, report_unknown_step
 from orchestrator.compiler.names import RESERVED, Environment, Target, input_type, step_type
 from orchestrator.compiler.plan import OnFailure, OutputPlan, Plan, Retry, StepPlan, ToolCall
 from orchestrator.compiler.policies import check_retry
 from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, child
 from orchestrator.compiler.usage import report_usage
-from orchestrator.diagnostics import Diagnostic, sort, suggest
+from orchestrator.diagnostics import Diagnostic, sort
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, Template, Type, Value, fits
 from orchestrator.expressions.types import describe
@@ -267,14 +267,8 @@ class _Compiler:
     def _unknown_step(self, name: str, path: tuple[str | int, ...], span: Any) -> None:
         if name != "steps" or not path or not isinstance(path[0], str):
             return
-        near = suggest(path[0], self.ids)
-        self.findings.add(
-            "ORC302",
-            span,
-            f"there is no step `{path[0]}`",
-            label="unknown step",
-            help=f"did you mean `{near}`?" if near else "steps: " + ", ".join(f"`{name}`" for name in self.ids),
-        )
+        message = f"there is no step `{path[0]}`"
+        report_unknown_step(self.findings, "ORC302", span, message, path[0], self.ids, fix=False)
 
     def _infer(self, places: list[PlacedTemplate], env: MappingABC[str, Type]) -> None:
         for place in places:

@@ -76,15 +76,7 @@ def add_declared(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], 
                     help=f"remove `{name}` from its own dependencies",
                 )
             elif name not in ids:
-                near = suggest(name, ids)
-                findings.add(
-                    "ORC302",
-                    node.span,
-                    f"there is no step `{name}`",
-                    label="unknown step",
-                    help=f"did you mean `{near}`?" if near else _known(ids),
-                    replacement=near,
-                )
+                report_unknown_step(findings, "ORC302", node.span, f"there is no step `{name}`", name, ids)
             elif step.id:
                 flow.add(Edge(step.id, name, node, f"`{step.id}` lists `{name}` in its dependencies"))
 
@@ -102,15 +94,8 @@ def add_jumps(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], fin
                 continue
             target, node = found
             if target not in ids:
-                near = suggest(target, ids)
-                findings.add(
-                    "ORC306",
-                    node.span,
-                    f"`{kind}` jumps to `{target}`, and there is no such step",
-                    label="unknown step",
-                    help=f"did you mean `{near}`?" if near else _known(ids),
-                    replacement=near,
-                )
+                message = f"`{kind}` jumps to `{target}`, and there is no such step"
+                report_unknown_step(findings, "ORC306", node.span, message, target, ids)
             elif ids[target] <= position:
                 where = "itself" if target == step.id else f"the earlier step `{target}`"
                 findings.add(
@@ -224,6 +209,11 @@ def _id_span(step: StepSpec) -> Span:
     return (child(step.node, "id") or step.node).span
 
 
-def _known(ids: Mapping[str, int]) -> str:
-    names = [f"`{name}`" for name in list(ids)[:12]]
-    return f"steps: {', '.join(names)}{', …' if len(ids) > 12 else ''}"
+def report_unknown_step(
+    findings: Findings, code: str, span: Span, message: str, name: str, ids: Mapping[str, int], *, fix: bool = True
+) -> None:
+    """Report that no step is called `name`; with `fix`, what stands at `span` may be replaced by a near id."""
+    near = suggest(name, ids)
+    known = ", ".join(f"`{other}`" for other in list(ids)[:12]) + (", …" if len(ids) > 12 else "")
+    help = f"did you mean `{near}`?" if near else f"steps: {known}"
+    findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)

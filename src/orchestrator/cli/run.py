@@ -9,6 +9,8 @@ import typer
 from orchestrator.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.api import Pipeline, Run
     from orchestrator.cli.execution import Showing
 
@@ -109,10 +111,8 @@ def resume(
         ) as orchestrator,
     ):
         values = read_file(inputs) if inputs else {}
-        for pair in input or ():
-            name, _, text = pair.partition("=")
-            values[name] = text
         handle = orchestrator.get_run(run)
+        values |= _given_again(handle, input or ())
         before = handle.status()
         with only_data(), counted_interrupts() as interrupts:
             orchestrator.resume(handle.id, inputs=values or None)
@@ -126,6 +126,21 @@ def resume(
             paths = list(handle.snapshot().steps)
             code = show_to_the_end(handle, showing, interrupts, title=title, paths=paths, since=before.last_seq)
     raise typer.Exit(code)
+
+
+def _given_again(run: "Run", pairs: "Sequence[str]") -> dict[str, object]:
+    """Read `-i` by the types that the run was created with."""
+    from orchestrator.language.spec import InputSpec
+
+    declared = next(run.events(follow=False)).data["plan"]["inputs"] if pairs else {}
+    values: dict[str, object] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            values[name] = InputSpec.model_validate({"type": declared[name]["type"]}).parse_text(text)
+        except (KeyError, ValueError):  # what is wrong is said when it is held against the recorded inputs
+            values[name] = text
+    return values
 
 
 def _tell_of_change(run: "Run") -> None:

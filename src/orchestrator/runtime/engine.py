@@ -78,7 +78,7 @@ class Engine:
             source_text=plan.source_text,
             directory=str(plan.directory),
             digest=plan.digest,
-            plan=redactor.scrub(plan.to_dict()),
+            plan=redactor.scrub_fields(plan.to_dict()),
             inputs=inputs.recorded(redactor),
             options={"max_parallel": options.max_parallel, "timeout": options.timeout, "redaction": nonce},
             now=now,

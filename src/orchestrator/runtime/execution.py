@@ -222,16 +222,17 @@ class Execution:
                 outputs = self._outputs(scope)
             except StepError as error:
                 ending = Ending("failed", error=error_data(error))
-        scrub, record = self._assignment.redactor.scrub, self.journal.record
+        redactor, record = self._assignment.redactor, self.journal.record
         end: Event | None = None
         match ending.state:
             case "succeeded":
-                end = record("run.succeeded", data={"outputs": scrub(outputs)})
+                recorded = {name: redactor.scrub(value) for name, value in outputs.items()}
+                end = record("run.succeeded", data={"outputs": recorded})
             case "failed":
-                cause = scrub(ending.error or {})
+                cause = redactor.scrub_fields(ending.error or {})
                 end = record("run.failed", data={"error": cause, "step": cause.get("step")})
             case "cancelled":
-                end = record("run.cancelled", data={"reason": scrub(ending.reason), "by": ending.by})
+                end = record("run.cancelled", data={"reason": redactor.scrub(ending.reason), "by": ending.by})
         await self.journal.commit()
         self.end = end
 

@@ -12,6 +12,13 @@ from urllib.parse import quote, quote_plus
 _SHORTEST_ENCODED = 4  # bytes; the base64 text of fewer has too few characters that only the secret determines
 _SHORTEST_LINE = 8  # characters; fewer are a brace or a word, which other texts have too
 
+_OURS = frozenset({
+    "action", "attempt", "code", "dependencies", "digest", "duration", "fraction", "handled", "id", "level",
+    "max_parallel", "on_false", "on_success", "retry", "skips", "step", "target", "timeout", "tool",
+    "tool_version", "type", "until",
+})  # fmt: skip
+"""The fields of events, errors and plans that nothing from outside gets into but the names of steps and tools."""
+
 
 class Redactor:
     """Replaces the values of secret inputs by marks such as `[redacted:api_key#5f2a91]`.
@@ -72,6 +79,25 @@ class Redactor:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._numbers.get(value) or self._marks.get(repr(value), value)
         return value
+
+    def scrub_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of an event, an error or a plan without secrets.
+
+        Our own words and numbers stay: a secret such as `1` or `state` must not make a record unreadable.
+        """
+        if not self._originals:
+            return dict(data)
+        fields = {}
+        for key, value in data.items():
+            if key in _OURS:
+                fields[key] = value
+            elif key == "steps" and isinstance(value, list):
+                fields[key] = [self.scrub_fields(step) for step in value]
+            elif key == "inputs" and isinstance(value, Mapping):
+                fields[key] = {name: self.scrub_fields(spec) for name, spec in value.items()}
+            else:
+                fields[key] = self.scrub_fields(value) if key == "error" and value else self.scrub(value)
+        return fields
 
     def restore(self, value: Any) -> Any:
         """Return recorded JSON data with the secrets put back: the inverse of `scrub`."""

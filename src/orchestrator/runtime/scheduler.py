@@ -188,7 +188,8 @@ class Scheduler:
             self._record(type, self._nodes[path], data)
 
     def _record(self, type: EventType, node: Node, data: Mapping[str, Any]) -> None:
-        self._log.record(type, node.step.id, node.attempt, self._redactor.scrub(data) if self._redactor else data)
+        recorded = self._redactor.scrub_fields(data) if self._redactor else data
+        self._log.record(type, node.step.id, node.attempt, recorded)
 
     # --- from ready to running
 

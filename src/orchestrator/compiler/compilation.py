@@ -191,6 +191,15 @@ class _Compiler:
 
     def _constant_default(self, name: str) -> None:
         node = child(self.spec.node, "inputs", name, "default")
+        spec = self.spec.inputs[name]
+        if node is not None and spec.secret and spec.default not in (None, ""):
+            self.findings.add(
+                "ORC205",
+                node.span,
+                f"the secret `{name}` has its value in the file, and the file is stored with every run",
+                label="no longer a secret",
+                help="remove the default; name an environment variable with `default_from_env:`, or give it with `-i`",
+            )
         if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
             self.findings.unreadable = True
             self.findings.add(

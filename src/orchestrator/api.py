@@ -344,11 +344,12 @@ class Orchestrator:
         Raises:
             RunNotFound: There is none, or several.
         """
+        self._require_runs(run_id)
         return Run(self, self._engine.store.find(run_id))
 
     def list_runs(self, *, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
         """Return the newest runs first."""
-        return self._engine.store.list(state=state, limit=limit)
+        return self._engine.store.list(state=state, limit=limit) if self._has_store() else []
 
     def resume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
         """Go on with a run that was paused, has failed, was cancelled or was interrupted; `inputs` are its secrets.
@@ -361,6 +362,7 @@ class Orchestrator:
             RunNotResumable: It has succeeded, or its tools have changed.
             InputError: A secret is needed again.
         """
+        self._require_runs(run_id)
         engine = self._engine
         run = Run(self, engine.store.find(run_id))
         if engine.execution(run.id) is not None:
@@ -376,6 +378,7 @@ class Orchestrator:
 
     async def aresume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
         """As `resume`, on the current event loop."""
+        self._require_runs(run_id)
         engine = self._engine
         run = Run(self, await in_thread(lambda: engine.store.find(run_id)))
         if engine.execution(run.id) is not None:
@@ -388,6 +391,18 @@ class Orchestrator:
                 raise
             await in_thread(lambda: engine.control(run.id, Command("resume", {}, _person())))
         return run
+
+    def _has_store(self) -> bool:
+        """Whether there is a store to look into: looking makes none."""
+        from orchestrator.journal import Store
+
+        return self._opened is not None or self._closed or Store.exists(self.store_url)
+
+    def _require_runs(self, run_id: str) -> None:
+        if not self._has_store():
+            from orchestrator.journal.store import no_runs
+
+            raise no_runs(self.store_url, run_id)
 
     def close(self) -> None:
         """Stop what is still executed here, so that it can be resumed, and close the store."""

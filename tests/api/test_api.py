@@ -90,6 +90,15 @@ def test_a_finished_run_gives_the_same_result_to_everybody(client: orc.Orchestra
     assert again.to_dict() == result.to_dict()
 
 
+def test_looking_makes_no_store(tmp_path: Path) -> None:
+    with orc.Orchestrator(directory=tmp_path) as client:
+        assert client.list_runs() == []
+        for look in (client.get_run, client.resume):
+            with pytest.raises(orc.RunNotFound, match="no runs"):
+                look("last")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_large_values_come_back_whole(client: orc.Orchestrator) -> None:
     result = client.compile(
         pipeline(step("a", value="{{ 'x' * 200000 }}"), step("b", value="{{ a }}y"), outputs={"b": "{{ b }}"})

@@ -217,6 +217,14 @@ def _parse(url: str) -> URL:
     return parsed
 
 
+def exists(url: str) -> bool:
+    """Whether there may be something to look at: false for a file that is not there."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return True
+    return os.path.lexists(Path(str(parsed.database)).expanduser())
+
+
 def _refuse(url: str, reason: str) -> NoReturn:
     raise StoreUnavailable(
         f"the store {url} cannot be opened: {reason}",

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orchestrator.errors import LeaseLost, RunError, RunNotFound, RunOwned, StoreUnavailable
 from orchestrator.journal import blobs as blob_codec
-from orchestrator.journal.database import Database
+from orchestrator.journal.database import Database, exists
 from orchestrator.journal.events import ENDS, Event, RunState
 from orchestrator.journal.fold import RunFold, fold, status_of
 from orchestrator.journal.owner import Owner
@@ -52,6 +52,11 @@ _RELEASE = (
 )
 
 
+def no_runs(url: str, name: str) -> RunNotFound:
+    """The error of who looks for a run where there is none at all."""
+    return RunNotFound(f"there are no runs in {url} yet", run_id=name, help="start one with: orchestrator run FILE")
+
+
 class Store:
     """An open store. Synchronous; safe to share between threads; a context manager that closes it."""
 
@@ -75,6 +80,11 @@ class Store:
             MissingExtra: PostgreSQL's driver is not installed.
         """
         return cls(Database.open(url, create=create))
+
+    @staticmethod
+    def exists(url: str) -> bool:
+        """Whether there may be runs at `url`: false for a file that is not there. Nothing is made by asking."""
+        return exists(url)
 
     @property
     def url(self) -> str:
@@ -426,9 +436,7 @@ class Store:
     def _not_found(self, connection: Connection, name: str) -> RunNotFound:
         recent = connection.execute(sa.select(runs.c.run_id).order_by(runs.c.key.desc()).limit(200)).scalars().all()
         if not recent:
-            return RunNotFound(
-                f"there are no runs in {self.url} yet", run_id=name, help="start one with: orchestrator run FILE"
-            )
+            return no_runs(self.url, name)
         near = difflib.get_close_matches(name, recent, n=3, cutoff=0.5)
         return RunNotFound(
             f"there is no run `{name}` in {self.url}",

@@ -41,6 +41,7 @@ class CallChecker:
         self._findings = findings
         self._registry = registry
         self._permissions = permissions
+        self.directory = permissions.directory
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
         """Find the tool and the action that a step names; None after reporting why there is none."""

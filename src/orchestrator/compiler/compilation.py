@@ -149,7 +149,14 @@ class _Compiler:
         for name, output in self.spec.outputs.items():
             self._output(name, output, env)
         report_usage(
-            self.spec, self.steps, self.output_templates, self.flow, self.environment, self.read, self.findings
+            self.spec,
+            self.steps,
+            self.output_templates,
+            self.flow,
+            self.environment,
+            self.read,
+            self.calls.directory,
+            self.findings,
         )
 
     def _names(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from orchestrator.language.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from orchestrator.compiler.compilation import StepParts
     from orchestrator.compiler.findings import Findings
@@ -29,12 +31,14 @@ def report_usage(
     flow: Flow,
     environment: Environment,
     read: set[Target],
+    directory: Path,
     findings: Findings,
 ) -> None:
     """Report unused inputs and variables, steps that never run, and unguarded reads of steps that may be skipped."""
     if not findings.unreadable:
         _report_unused(spec, read, findings)
     _report_never(steps, findings)
+    _report_missing_files(steps, flow, directory, findings)
     secrets = {name for name, spec_ in spec.inputs.items() if spec_.secret}
     if secrets:
         places = [place for step in steps for place in (*step.templates, *step.guards)]
@@ -130,6 +134,27 @@ def _report_never(steps: Sequence[StepParts], findings: Findings) -> None:
                 f"step `{step.spec.id}` never runs: its condition is always false",
                 label="always false",
                 help="remove the step, or write a condition that reads an input",
+            )
+
+
+def _report_missing_files(steps: Sequence[StepParts], flow: Flow, directory: Path, findings: Findings) -> None:
+    """Report files that a step reads before any other could have made them, and that are not there."""
+    for step in steps:
+        tolerant = step.condition is not None or step.spec.on_failure is not None
+        if step.call is None or not step.call[1].reads or flow.dependencies(step.spec.id) or tolerant:
+            continue
+        for name in step.call[1].reads:
+            node = child(step.spec.node, "parameters", name)
+            if not isinstance(node, Scalar) or not isinstance(node.value, str) or "{" in node.value:
+                continue
+            if "\0" in node.value or os.path.lexists(directory / node.value):
+                continue
+            findings.add(
+                "ORC409",
+                node.span,
+                f"there is no file `{node.value}`, and no step runs before this one that could make it",
+                label="not there",
+                help=f"relative paths start at `{directory}`; name the step that makes it under `dependencies:`",
             )
 
 

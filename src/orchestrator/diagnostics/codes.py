@@ -114,6 +114,13 @@ _TABLE = (
     Code("ORC406", "not permitted", "The call would be refused: access is denied unless it is allowed."),
     Code("ORC407", "missing extra", "The tool needs an optional part that is not installed."),
     Code("ORC408", "action not named", "The tool has several actions, and the step names none of them."),
+    Code(
+        "ORC409",
+        "file that is not there",
+        "A step that waits for no other reads a file that does not exist, so nothing in this pipeline can have made "
+        "it. It may still come from elsewhere before the run, so this is a warning.",
+        "warning",
+    ),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(

@@ -111,6 +111,7 @@ class Action:
     accepts_extra: bool = False
     requires: tuple[str, ...] = ()
     refusal: RefusalCheck | None = None
+    reads: tuple[str, ...] = ()
     example: str = ""
     prepared: Any = field(default=None, init=False, repr=False, compare=False)  # what `call` works out on first use
 

@@ -32,6 +32,7 @@ class _Options:
     requires: tuple[str, ...] = ()
     refusal: RefusalCheck | None = None
     version: str = "1"
+    reads: tuple[str, ...] = ()
 
 
 @overload
@@ -43,6 +44,7 @@ def tool(
     primary: str | None = None,
     requires: Iterable[str] = (),
     refusal: RefusalCheck | None = None,
+    reads: Iterable[str] = (),
     version: str = "1",
 ) -> Callable[[T], T]: ...
 def tool(
@@ -53,6 +55,7 @@ def tool(
     primary: str | None = None,
     requires: Iterable[str] = (),
     refusal: RefusalCheck | None = None,
+    reads: Iterable[str] = (),
     version: str = "1",
 ) -> Any:
     """Make a typed function or class a tool. It stays callable in Python as before.
@@ -66,6 +69,7 @@ def tool(
         primary: The field of the result that `{{ step }}` stands for; default the whole result.
         requires: Extras of Orchestrator, or other distributions, that must be installed.
         refusal: Decides from the known parameters and the permissions whether a call is permitted.
+        reads: The parameters that name a file which must be there.
         version: Changes when the same parameters give another result.
 
     Example:
@@ -78,7 +82,7 @@ def tool(
 
     def mark(target: T) -> T:
         options = _Options(
-            name, primary, (requires,) if isinstance(requires, str) else tuple(requires), refusal, version
+            name, primary, (requires,) if isinstance(requires, str) else tuple(requires), refusal, version, tuple(reads)
         )
         try:
             setattr(target, _MARK, options)
@@ -158,6 +162,7 @@ def to_action(function: Callable[..., Any]) -> Action:
         accepts_extra=accepts_extra,
         requires=options.requires,
         refusal=options.refusal,
+        reads=options.reads,
         example=documentation.example,
     )
 

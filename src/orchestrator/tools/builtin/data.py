@@ -45,7 +45,7 @@ def _tables_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refus
     return None
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(path="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(path="read"), reads=("path",))
 def read(
     path: Annotated[str, "The file."],
     context: ToolContext,
@@ -68,7 +68,7 @@ def read(
     return _table(rows)
 
 
-@tool(primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"))
+@tool(primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"), reads=("rows",))
 def write(
     rows: Rows, path: Annotated[str, "Where to write the file."], context: ToolContext, format: Format = None
 ) -> WrittenTable:
@@ -92,7 +92,7 @@ def write(
     return {"path": path, "count": len(table), "size": len(data)}
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def filter(
     rows: Rows,
     where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
@@ -119,7 +119,7 @@ def filter(
     return _table(table)
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def select(
     rows: Rows,
     columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new names with an SQL expression for each."],
@@ -146,7 +146,7 @@ def select(
         return _table(to_rows(to_frame(table).select(expressions)) if table else [], list(columns))
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def sort(
     rows: Rows,
     by: Names,
@@ -178,7 +178,7 @@ def sort(
     return _table(table)
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def aggregate(
     rows: Rows,
     values: Annotated[dict[str, str], "New columns, with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
@@ -208,7 +208,7 @@ def aggregate(
         return _table(to_rows(result), result.columns)
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(left="read", right="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(left="read", right="read"), reads=("left", "right"))
 def join(
     left: Rows,
     right: Rows,
@@ -250,7 +250,7 @@ def join(
         return _table(to_rows(result), result.columns)
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def pivot(
     rows: Rows,
     index: Annotated[str | list[str], "The columns that name the new rows."],
@@ -284,7 +284,7 @@ def pivot(
         return _table(to_rows(result), result.columns)
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"))
+@tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
 def deduplicate(
     rows: Rows,
     context: ToolContext,

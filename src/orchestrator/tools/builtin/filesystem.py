@@ -86,7 +86,7 @@ class ExistsResult(TypedDict):
     size: int | None
 
 
-@tool(primary="content", refusal=checks_paths(path="read"))
+@tool(primary="content", refusal=checks_paths(path="read"), reads=("path",))
 def read(
     path: PathText,
     context: ToolContext,
@@ -167,7 +167,7 @@ def append(
     return {"path": path, "size": size}
 
 
-@tool(primary="destination", refusal=checks_paths(path="read", destination="write"))
+@tool(primary="destination", refusal=checks_paths(path="read", destination="write"), reads=("path",))
 def copy(
     path: PathText,
     destination: Annotated[str, "The path of the copy."],
@@ -197,7 +197,7 @@ def copy(
     return {"path": path, "destination": destination}
 
 
-@tool(primary="destination", refusal=checks_paths(path="remove", destination="write"))
+@tool(primary="destination", refusal=checks_paths(path="remove", destination="write"), reads=("path",))
 def move(
     path: PathText,
     destination: Annotated[str, "The new path."],

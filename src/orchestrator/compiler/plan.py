@@ -53,18 +53,182 @@ class ToolCall:
     parameters: Value
 
 
-Work = ToolCall
-"""What a step does. Loops, groups, sub-pipelines and questions join this union."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Steps with a scope of their own: the body of a loop, a group, a case, a handler. What is outside can be read.
+
+    Its value is that of its last step in the file's order.
+    """
+
+    steps: tuple[StepPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileItems:
+    """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text."""
+
+    path: Value
+    format: Literal["jsonl", "csv", "text"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RangeItems:
+    """The integers from `start` to `stop`, without `stop`, `step` apart: never held as a list."""
+
+    start: Value
+    stop: Value
+    step: Value
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """Its body once for each item: of a list, of a mapping (as `{key, value}`), of a range, of a file.
+
+    `body` is a `Block`, or the one step that the loop itself is written as: then that step's path is the item's,
+    and its `on_failure` says what becomes of a failed item. For a block `on_item_failure` says so; its kinds are `fail`,
+    `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at once
+    (None: as many as the run allows steps). `min_success` from 0 to 1: with a smaller share of good items the loop
+    fails. `collect` is an item's value instead of that of the body's last step.
+    """
+
+    items: Value | FileItems | RangeItems
+    body: Block | StepPlan
+    name: str = "item"
+    max_parallel: int | None = None
+    on_item_failure: OnFailure = OnFailure()
+    min_success: float | None = None
+    collect: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Its body again and again: `while` the condition holds before a round, or `until` it holds after one.
+
+    The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of the
+    last round by their ids (null before the first), and the accumulators: `initial` gives their first values, `update`
+    those after each round. After `max_iterations` rounds, `on_limit` says whether that is a failure.
+    """
+
+    kind: Literal["while", "until"]
+    condition: Template
+    body: Block
+    max_iterations: int = 100
+    on_limit: Literal["fail", "continue"] = "fail"
+    initial: Mapping[str, Value] = field(default_factory=dict)
+    update: Mapping[str, Value] = field(default_factory=dict)
+    collect: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The first case whose key equals `subject` or its text; else `default`; else nothing, and the value is null."""
+
+    subject: Value
+    cases: tuple[tuple[Any, Block], ...]
+    default: Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Steps that share a condition, a timeout, an end. With `parallel` its value is the object of all their values.
+
+    `wait_for`: it ends as soon as so many of its steps have succeeded, and the others are cancelled. None: all.
+    """
+
+    body: Block
+    parallel: bool = False
+    wait_for: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubPipeline:
+    """Another pipeline within the same run. `source` is its key in `Plan.pipelines`; `inputs` evaluates to its inputs.
+
+    `max_depth`: how deep it may stand within itself; None where it does not call itself.
+    """
+
+    source: str
+    inputs: Value
+    max_depth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to a person. The answer must satisfy `answer`, and be one of `choices` if there are any."""
+
+    prompt: Value
+    answer: InputSpec
+    choices: Value | None = None
+    default: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Something that a person approves or rejects; with `editable` its content may be changed on the way.
+
+    The result is `{approved, content, comment}`, its primary value `approved`.
+    """
+
+    title: Value
+    content: Value
+    editable: bool = False
+    default: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing, until a time (ISO 8601, or seconds since the epoch) or for a duration. Exactly one is there."""
+
+    until: Value | None = None
+    duration: Value | None = None
+
+
+Work = ToolCall | ForEach | Repeat | Switch | Group | SubPipeline | Ask | Approve | Wait
+"""What a step does."""
+
+Composite = ForEach | Repeat | Switch | Group | SubPipeline
+"""The work that consists of further steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What to do about an error that matches: any of `error_types` (names or codes) and any of `error_patterns`
+    (regular expressions, found in the message); an empty tuple matches all.
+
+    `retry` first makes further attempts. Then the steps of `body` run, with `error` in their scope. If they succeed, the
+    failure is dealt with, and the value is `fallback`, or that of the body's last step. At the level of the pipeline
+    the run has failed all the same.
+    """
+
+    error_types: tuple[str, ...] = ()
+    error_patterns: tuple[str, ...] = ()
+    retry: Retry | None = None
+    body: Block | None = None
+    fallback: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """Results are shared across runs: for `ttl` seconds (None: for ever), by `key` besides the call's own content.
+
+    `scope`: whether other pipelines share them too.
+    """
+
+    ttl: float | None = None
+    key: Value | None = None
+    scope: Literal["pipeline", "store"] = "store"
 
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
     """One step.
 
-    `dependencies` holds the ids of all steps that must have ended before this one starts: the declared ones, those
-    that its expressions read, and those whose jump could skip it. `skips` maps each of this step's jumps
-    (`on_success`, `on_false`, `on_failure`) to the ids of the steps that it skips.
-    `condition` and `timeout` are absent where the file has none. `line` is the step's line in the file.
+    `dependencies` holds the ids of all steps of the same block that must have ended before this one starts: the
+    declared ones, those that its expressions and those of the steps within it read, and those whose jump could skip it.
+    `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps that it skips.
+    `condition` and `timeout` are absent where the file has none. `on_error` is tried in order when the last attempt has
+    failed, before `on_failure`. `on_resume` says what becomes of an attempt that was under way when its process died.
+    `line` is the step's line in the file.
     """
 
     id: str
@@ -79,6 +243,9 @@ class StepPlan:
     on_success: str | None = None
     on_false: str | None = None
     skips: Mapping[Literal["on_success", "on_false", "on_failure"], tuple[str, ...]] = field(default_factory=dict)
+    on_error: tuple[Handler, ...] = ()
+    on_resume: Literal["rerun", "fail", "ask"] = "rerun"
+    cache: CachePolicy | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     line: int = 0
 
@@ -96,7 +263,10 @@ class OutputPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked pipeline. `directory` is where relative paths start, `digest` identifies what the plan does."""
+    """A checked pipeline. `directory` is where relative paths start, `digest` identifies what the plan does.
+
+    `pipelines` holds every other pipeline that is called, at any depth, by the path of its file; their own are empty.
+    """
 
     id: str
     source_name: str
@@ -110,8 +280,16 @@ class Plan:
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     variables: Mapping[str, Value] = field(default_factory=dict)
     outputs: Mapping[str, OutputPlan] = field(default_factory=dict)
+    finally_: Block | None = None
+    error_handlers: tuple[Handler, ...] = ()
+    pipelines: Mapping[str, Plan] = field(default_factory=dict)
     max_parallel: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The texts of all files that the plan was made of besides its own, by their keys in `pipelines`."""
+        return {key: plan.source_text for key, plan in self.pipelines.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON data, for the journal and for people: no functions, templates as their text."""

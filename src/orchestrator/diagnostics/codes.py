@@ -65,6 +65,8 @@ _TABLE = (
         "name used twice",
         "An input, a variable and a step share one name, so a reference to it would be ambiguous.",
     ),
+    Code("ORC212", "two kinds of work", "A step does one thing: it calls a tool, or loops, or asks, or groups steps."),
+    Code("ORC213", "key without effect here", "This key means something for another kind of step only."),
     # --- 3xx: names and expressions
     Code("ORC301", "undefined name", "An expression reads a name that is no input, variable, step or function."),
     Code("ORC302", "unknown step", "A step is named that does not exist."),
@@ -73,6 +75,11 @@ _TABLE = (
     Code("ORC305", "dependency cycle", "Steps wait for one another in a circle."),
     Code("ORC306", "jump to a missing step", "A jump names a step that does not exist."),
     Code("ORC307", "jump backwards", "A jump goes to the step itself or to an earlier one; jumps only go forward."),
+    Code(
+        "ORC308",
+        "name out of reach",
+        "A step inside of another is read from outside of it; its values leave by the outer step.",
+    ),
     Code(
         "ORC310",
         "malformed expression",
@@ -121,6 +128,10 @@ _TABLE = (
         "it. It may still come from elsewhere before the run, so this is a warning.",
         "warning",
     ),
+    Code("ORC410", "pipeline file that cannot be read", "The file that `pipeline:` names is not there or is no file."),
+    Code("ORC411", "pipeline that calls itself", "A pipeline reaches itself through `pipeline:`, without a limit."),
+    Code("ORC412", "missing input of a pipeline", "The called pipeline requires an input that is not given."),
+    Code("ORC413", "unknown input of a pipeline", "The called pipeline has no input of this name."),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(
@@ -140,6 +151,12 @@ _TABLE = (
         "secret that is changed",
         "Values of secret inputs are recognised and redacted wherever they would be recorded. What a filter, a slice "
         "or `~` makes of a secret is another text, which nobody can recognise, so it would be stored and shown.",
+        "warning",
+    ),
+    Code(
+        "ORC508",
+        "loop that cannot end",
+        "Nothing that the condition reads changes from one round to the next.",
         "warning",
     ),
     # --- 6xx: inputs of a run
@@ -173,6 +190,12 @@ _TABLE = (
         "secret with `-i name=value`, or set the environment variable that the input names. Steps that had "
         "succeeded are not run again.",
     ),
+    Code(
+        "ORC605",
+        "answer that does not fit",
+        "The answer is not of the type that was asked for, or not one of the choices.",
+    ),
+    Code("ORC606", "question that nobody asked", "No step of the run waits for an answer under this path."),
     # --- 7xx: failures of a step
     Code(
         "ORC701",
@@ -253,6 +276,18 @@ _TABLE = (
         "a table without the column, a path that cannot be read. The same data would fail again, so no further "
         "attempt is made. Mend the data or the step that makes them; a changed pipeline needs a new run.",
     ),
+    Code("ORC711", "loop over its limit", "A `while` or `until` loop made `max_iterations` rounds and was not done."),
+    Code("ORC712", "too few items", "A smaller share of the items of a loop succeeded than `min_success` asks for."),
+    Code("ORC713", "nothing to loop over", "`for_each` was given something else than a list, an object or a range."),
+    Code("ORC714", "file of items that changed", "The file that a loop reads is not the one that it began with."),
+    Code("ORC715", "pipelines too deep", "A pipeline called itself more often than `max_depth` allows."),
+    Code(
+        "ORC716",
+        "step that was under way",
+        "The process died while the step ran, and `on_resume: fail` forbids to run it again.",
+    ),
+    Code("ORC717", "too few branches", "Too many branches failed for as many to succeed as `wait_for` asks for."),
+    Code("ORC718", "not a time", "`wait_until` or `sleep` was given something that is no time or duration."),
     # --- 8xx: runs and the store
     Code(
         "ORC801",
@@ -314,6 +349,12 @@ _TABLE = (
         "step that was running is run again from its beginning, so one with effects outside should be safe to "
         "repeat.",
     ),
+    Code("ORC809", "no such step in the run", "A path was named that the run does not have."),
+    Code(
+        "ORC810",
+        "pipeline that does not fit the run",
+        "The edited pipeline needs other inputs than the run was created with.",
+    ),
     Code(
         "ORC811",
         "store unavailable",
@@ -356,6 +397,7 @@ _TABLE = (
         "A newer Orchestrator has written to this database, and this one cannot know what its tables mean. It "
         "changes nothing. Upgrade Orchestrator here as well, or use a store of its own.",
     ),
+    Code("ORC817", "no such batch", "No batch has this id, or its rows are others than when it began."),
     # --- 9xx: installation and configuration
     Code(
         "ORC901",

@@ -1,0 +1,135 @@
+"""What a person may answer to a question that a run asks, and how an answer is read from a text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.errors import InputError
+from orchestrator.language.spec import InputSpec
+from orchestrator.language.values import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_YES: Final = frozenset({"yes", "y", "true", "on", "1", "approve", "approved"})
+_NO: Final = frozenset({"no", "n", "false", "off", "0", "reject", "rejected"})
+_APPROVAL: Final = ("approved", "content", "comment")
+
+
+def accepted(question: Mapping[str, Any], value: Any) -> Any:
+    """Return the answer as the run goes on with it: of the type that was asked for, complete.
+
+    An approval is true or false, or an object with `approved`, and `content` and `comment` if there are any; it becomes
+    the whole object. Whether a step that was under way is run again is true or false.
+
+    Raises:
+        InputError: ORC605, it is something else.
+    """
+    try:
+        answer = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise _refusal("it must be JSON data, not a " + type(value).__name__, question) from None
+    match question.get("kind"):
+        case "approve":
+            return _approval(question, answer)
+        case "resume":
+            if not isinstance(answer, bool):
+                raise _refusal(f"it must be true or false, not {shown(answer)}", question)
+            return answer
+        case _:
+            return _answer(question, answer)
+
+
+def parsed(question: Mapping[str, Any], text: str) -> Any:
+    """Read an answer from what somebody typed: yes or no for approvals, else by the type that was asked for.
+
+    Raises:
+        InputError: ORC605, the text is nothing of the kind, or `accepted` refuses it.
+    """
+    if question.get("kind") in ("approve", "resume"):
+        word = text.strip().lower()
+        if word in _YES | _NO:
+            return accepted(question, word in _YES)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise _refusal(f"it must be yes or no, not {shown(text)}", question) from None
+        return accepted(question, value)
+    for choice in question.get("choices") or ():
+        if text.strip() == as_text(choice):
+            return accepted(question, choice)
+    try:
+        value = _spec(question).parse_text(text)
+    except ValueError as error:
+        raise _refusal(str(error), question) from None
+    return accepted(question, value)
+
+
+def as_text(value: Any) -> str:
+    """Write an answer so that `parsed` reads it as the same: a string bare, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def expected(question: Mapping[str, Any]) -> str:
+    """Say in a few words what may be answered."""
+    if question.get("kind") in ("approve", "resume"):
+        return "yes or no"
+    choices = question.get("choices")
+    if choices:
+        return "one of " + ", ".join(as_text(choice) for choice in choices)
+    spec = _spec(question)
+    if spec.enum:
+        return "one of " + ", ".join(as_text(each) for each in spec.enum)
+    words: list[str] = [f"a value of type `{spec.type}`" if spec.type else "any value"]
+    words += [f"at least {spec.minimum:g}"] if spec.minimum is not None else []
+    words += [f"at most {spec.maximum:g}"] if spec.maximum is not None else []
+    return ", ".join(words)
+
+
+def _spec(question: Mapping[str, Any]) -> InputSpec:
+    return InputSpec.model_validate(question.get("answer") or {})
+
+
+def _answer(question: Mapping[str, Any], value: Any) -> Any:
+    spec = _spec(question)
+    problems = spec.problems(value)
+    if problems:
+        raise _refusal(problems[0], question, problems)
+    choices: Sequence[Any] | None = question.get("choices")
+    if choices and not any(_same(value, choice) for choice in choices):
+        raise _refusal(f"it must be {expected(question)}, not {shown(value)}", question)
+    return spec.filled(value)
+
+
+def _approval(question: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    given = {"approved": value} if isinstance(value, bool) else value
+    if not isinstance(given, dict):
+        raise _refusal(f"it must be true or false, not {shown(value)}", question)
+    if unknown := [key for key in given if key not in _APPROVAL]:
+        raise _refusal(f"an approval has `approved`, `content` and `comment`, but no `{unknown[0]}`", question)
+    if not isinstance(given.get("approved"), bool):
+        raise _refusal("it must have `approved`, true or false", question)
+    comment = given.get("comment")
+    if comment is not None and not isinstance(comment, str):
+        raise _refusal(f"`comment` must be a string, not {shown(comment)}", question)
+    content = question.get("content")
+    if "content" in given and given["content"] != content and not question.get("editable"):
+        raise _refusal("the content may not be changed here: the step does not say `allow_editing: true`", question)
+    return {"approved": given["approved"], "content": given.get("content", content), "comment": comment}
+
+
+def _same(value: Any, choice: Any) -> bool:
+    """Whether two JSON values are equal; true is not 1."""
+    return bool(value == choice) and isinstance(value, bool) == isinstance(choice, bool)
+
+
+def _refusal(problem: str, question: Mapping[str, Any], problems: Sequence[str] = ()) -> InputError:
+    prompt = str(question.get("prompt") or "").strip()
+    asked = f" to `{prompt}`" if prompt else ""
+    return InputError(
+        f"the answer{asked} does not fit: {problem}",
+        problems=problems or (problem,),
+        code="ORC605",
+        help=f"answer with {expected(question)}",
+    )

@@ -1,0 +1,52 @@
+"""The functions of the module, for programs that need no configuration of their own."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.api.orchestrator import Orchestrator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.api.pipeline import Pipeline, Report, Source
+    from orchestrator.api.run import Run
+    from orchestrator.journal import RunState, RunStatus
+
+_default: Orchestrator | None = None
+_default_lock = threading.Lock()
+
+
+def default() -> Orchestrator:
+    """The orchestrator of the module-level functions: no arguments, made on first use."""
+    global _default
+    with _default_lock:
+        if _default is None or _default._closed:
+            _default = Orchestrator()
+        return _default
+
+
+def compile(source: Source) -> Pipeline:
+    """As `Orchestrator.compile`, with the default orchestrator."""
+    return default().compile(source)
+
+
+def check(source: Source) -> Report:
+    """As `Orchestrator.check`, with the default orchestrator."""
+    return default().check(source)
+
+
+def get_run(run_id: str) -> Run:
+    """As `Orchestrator.get_run`, with the default orchestrator."""
+    return default().get_run(run_id)
+
+
+def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
+    """As `Orchestrator.list_runs`, with the default orchestrator."""
+    return default().list_runs(state=state, limit=limit)
+
+
+def resume(run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+    """As `Orchestrator.resume`, with the default orchestrator."""
+    return default().resume(run_id, inputs=inputs)

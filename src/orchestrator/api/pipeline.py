@@ -1,0 +1,155 @@
+"""A checked pipeline, and what checking it found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.api.run import Run, person
+from orchestrator.diagnostics import Diagnostic
+from orchestrator.errors import CompilationError, ConfigurationError
+from orchestrator.journal.records import Command
+from orchestrator.runtime import Bound, Options, Result, bind
+
+if TYPE_CHECKING:
+    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.compiler import Compilation
+    from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
+    from orchestrator.language.spec import InputSpec
+
+Source = str | Path | Mapping[str, Any]
+"""A pipeline: the path of its file, its YAML text, or a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `check` found."""
+
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when no diagnostic is an error."""
+        return all(diagnostic.severity != "error" for diagnostic in self.diagnostics)
+
+
+class Pipeline:
+    """A compiled pipeline: immutable, reusable, safe to share between threads."""
+
+    def __init__(
+        self, orchestrator: Orchestrator, plan: Plan, diagnostics: tuple[Diagnostic, ...], options: Options
+    ) -> None:
+        self._orchestrator = orchestrator
+        self._plan = plan
+        self._options = options
+        self.id = plan.id
+        self.name = plan.name
+        self.description = plan.description
+        self.diagnostics = diagnostics
+        """The warnings."""
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.id!r})"
+
+    @property
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """The declared inputs by name."""
+        return self._plan.inputs
+
+    @property
+    def outputs(self) -> Mapping[str, OutputPlan]:
+        """The declared outputs by name."""
+        return self._plan.outputs
+
+    @property
+    def steps(self) -> Sequence[StepPlan]:
+        """The steps in the file's order."""
+        return self._plan.steps
+
+    def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
+        """Draw the steps and what they wait for."""
+        from orchestrator.compiler.graph import to_mermaid, to_svg
+
+        if format not in ("mermaid", "svg"):
+            raise ConfigurationError(f"`{format}` is no format of a graph", help="use `mermaid` or `svg`")
+        return to_svg(self._plan) if format == "svg" else to_mermaid(self._plan)
+
+    def with_options(self, *, max_parallel: int | None = None, timeout: float | None = None) -> Pipeline:
+        """Return the pipeline with other options for its runs.
+
+        Args:
+            max_parallel: how many steps run at once, at most.
+            timeout: seconds after which a run fails.
+        """
+        options = replace(
+            self._options,
+            max_parallel=positive("max_parallel", max_parallel) or self._options.max_parallel,
+            timeout=positive("timeout", timeout) or self._options.timeout,
+        )
+        return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
+
+    def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
+        """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
+
+        Raises:
+            InputError: The inputs do not fit; nothing was started.
+            RunFailed, RunCancelled, RunPaused: As `Run.result`.
+        """
+        run = self.start(inputs, **kwargs)
+        try:
+            return run.result()
+        except KeyboardInterrupt:
+            run.cancel(reason="interrupted from the keyboard")
+            run.wait()
+            raise
+
+    def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
+        """Start a run in the background of this process, and return at once."""
+        bound = self._bind(inputs, kwargs)
+        orchestrator = self._orchestrator
+        execution = orchestrator._portal.call(orchestrator._engine.start(self._plan, bound, self._options))
+        return Run(orchestrator, execution.run_id)
+
+    async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
+        """As `run`, on the current event loop. Cancelling the caller cancels the run."""
+        run = await self.astart(inputs, **kwargs)
+        try:
+            return await run.aresult()
+        except asyncio.CancelledError:
+            execution = run._engine.execution(run.id)
+            if execution is not None:
+                await asyncio.wrap_future(
+                    execution.post(Command("cancel", {"reason": "its caller was cancelled"}, person()))
+                )
+                await asyncio.shield(asyncio.wrap_future(execution.resting))
+            raise
+
+    async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
+        """As `start`, on the current event loop, which must go on until the run has ended."""
+        bound = self._bind(inputs, kwargs)
+        engine = self._orchestrator._engine
+        execution = await engine.start(self._plan, bound, self._options)
+        return Run(self._orchestrator, execution.run_id)
+
+    def _bind(self, inputs: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Bound:
+        return bind(self._plan.inputs, {**(inputs or {}), **kwargs}, permissions=self._orchestrator.permissions)
+
+
+def plan_of(compilation: Compilation) -> Plan:
+    """Return the plan of a pipeline that has no errors, or raise CompilationError."""
+    if compilation.plan is not None:
+        return compilation.plan
+    errors = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error"]
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    name = compilation.document.source.name
+    raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)
+
+
+def positive(name: str, value: Any) -> Any:
+    """Return the value of an option that must be a number above 0, if it is given."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+        raise ConfigurationError(f"`{name}` must be a number greater than 0, not {value!r}")
+    return value

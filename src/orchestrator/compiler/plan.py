@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Template, Templated, Value
-from orchestrator.expressions.schema import to_json_schema
+from orchestrator.expressions import Template, Value
 from orchestrator.expressions.types import Type
 from orchestrator.language.spec import InputSpec
 from orchestrator.tools.contract import Action, Tool
@@ -85,8 +82,8 @@ class ForEach:
     """Its body once for each item: of a list, of a mapping (as `{key, value}`), of a range, of a file.
 
     `body` is a `Block`, or the one step that the loop itself is written as: then that step's path is the item's,
-    and its `on_failure` says what becomes of a failed item. For a block `on_item_failure` says so; its kinds are `fail`,
-    `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at once
+    and its `on_failure` says what becomes of a failed item. For a block `on_item_failure` says so; its kinds are
+    `fail`, `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at once
     (None: as many as the run allows steps). `min_success` from 0 to 1: with a smaller share of good items the loop
     fails. `collect` is an item's value instead of that of the body's last step.
     """
@@ -104,8 +101,8 @@ class ForEach:
 class Repeat:
     """Its body again and again: `while` the condition holds before a round, or `until` it holds after one.
 
-    The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of the
-    last round by their ids (null before the first), and the accumulators: `initial` gives their first values, `update`
+    The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of
+    the last round by their ids (null before the first), and the accumulators: `initial` gives their first values, `update`
     those after each round. After `max_iterations` rounds, `on_limit` says whether that is a failure.
     """
 
@@ -192,12 +189,12 @@ Composite = ForEach | Repeat | Switch | Group | SubPipeline
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What to do about an error that matches: any of `error_types` (names or codes) and any of `error_patterns`
-    (regular expressions, found in the message); an empty tuple matches all.
+    """What to do about an error that matches any of `error_types` and any of `error_patterns`; empty ones match all.
 
-    `retry` first makes further attempts. Then the steps of `body` run, with `error` in their scope. If they succeed, the
-    failure is dealt with, and the value is `fallback`, or that of the body's last step. At the level of the pipeline
-    the run has failed all the same.
+    Types are names or codes, patterns are regular expressions that are found in the message. `retry` first makes
+    further attempts. Then the steps of `body` run, with `error` in their scope. If they succeed, the failure is dealt
+    with, and the value is `fallback`, or that of the body's last step. At the level of the pipeline the run has failed
+    all the same.
     """
 
     error_types: tuple[str, ...] = ()
@@ -225,7 +222,7 @@ class StepPlan:
 
     `dependencies` holds the ids of all steps of the same block that must have ended before this one starts: the
     declared ones, those that its expressions and those of the steps within it read, and those whose jump could skip it.
-    `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps that it skips.
+    `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps it skips.
     `condition` and `timeout` are absent where the file has none. `on_error` is tried in order when the last attempt has
     failed, before `on_failure`. `on_resume` says what becomes of an attempt that was under way when its process died.
     `line` is the step's line in the file.
@@ -293,72 +290,12 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON data, for the journal and for people: no functions, templates as their text."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "description": self.description,
-            "version": self.version,
-            "digest": self.digest,
-            "inputs": {name: spec.model_dump(mode="json", exclude_none=True) for name, spec in self.inputs.items()},
-            "variables": {name: source_of(value) for name, value in self.variables.items()},
-            "steps": [_step_dict(step) for step in self.steps],
-            "outputs": {
-                output.name: {"value": source_of(output.value), "type": to_json_schema(output.type)}
-                for output in self.outputs.values()
-            },
-            "max_parallel": self.max_parallel,
-            "metadata": dict(self.metadata),
-        }
+        from orchestrator.compiler.plan_data import plan_data
+
+        return plan_data(self)
 
     def with_digest(self) -> Plan:
         """Return the plan with its digest: the SHA-256 of what it does, whatever its names and descriptions."""
-        content = self.to_dict()
-        for inert in ("name", "description", "version", "digest", "metadata"):
-            del content[inert]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
-        return replace(self, digest=hashlib.sha256(text.encode()).hexdigest())
+        from orchestrator.compiler.plan_data import digest_of
 
-
-def source_of(value: Value) -> Any:
-    """The value as it stood in the file: JSON data in which templates are text."""
-    match value:
-        case Constant():
-            return value.value
-        case Templated() | Rendered():
-            return value.template.text
-        case ListValue():
-            return [source_of(item) for item in value.items]
-        case MappingValue():
-            return {key: source_of(item) for key, item in value.entries.items()}
-
-
-def _step_dict(step: StepPlan) -> dict[str, Any]:
-    call = step.work
-    entry: dict[str, Any] = {
-        "id": step.id,
-        "tool": call.tool.name,
-        "tool_version": call.tool.version,
-        "action": call.action.name,
-        "parameters": source_of(call.parameters),
-        "dependencies": list(step.dependencies),
-    }
-    optional = {
-        "name": step.name if step.name != step.id else None,
-        "condition": step.condition.text if step.condition else None,
-        "timeout": step.timeout,
-        "on_success": step.on_success,
-        "on_false": step.on_false,
-        "skips": {kind: list(ids) for kind, ids in step.skips.items()} or None,
-        "metadata": dict(step.metadata) or None,
-    }
-    if step.retry != Retry():
-        optional["retry"] = asdict(step.retry)
-    if step.on_failure.kind != "fail":
-        failure = step.on_failure
-        optional["on_failure"] = {
-            "kind": failure.kind,
-            "target": failure.target,
-            "value": source_of(failure.value) if failure.value is not None else None,
-        }
-    entry.update({key: value for key, value in optional.items() if value is not None})
-    return entry
+        return replace(self, digest=digest_of(self))

@@ -1,0 +1,282 @@
+"""A plan as JSON data: for the journal, for people, and for the digest that says whether two plans do the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.compiler.plan import (
+    Approve,
+    Ask,
+    Block,
+    FileItems,
+    ForEach,
+    Group,
+    Handler,
+    OnFailure,
+    Plan,
+    RangeItems,
+    Repeat,
+    Retry,
+    StepPlan,
+    SubPipeline,
+    Switch,
+    ToolCall,
+    Wait,
+    Work,
+)
+from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Templated, Value
+from orchestrator.expressions.schema import to_json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.language.spec import InputSpec
+
+StepKind = Literal[
+    "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "ask", "approve", "wait"
+]
+"""What a step's work is, in one word: as in `kind` of a step's data and of its `step.started`."""
+
+Data = dict[str, Any]
+
+
+def plan_data(plan: Plan) -> Data:
+    """Return the plan as JSON data: no functions, templates as their text, steps within steps under their keys."""
+    return _Writer(everything=True).plan(plan)
+
+
+def step_data(step: StepPlan, *, everything: bool = True) -> Data:
+    """Return one step as JSON data, with all steps within it.
+
+    Without `everything` it holds only what changes what the step does: no names, descriptions and metadata.
+    """
+    return _Writer(everything=everything).step(step)
+
+
+def digest_of(plan: Plan) -> str:
+    """Return the SHA-256 of what the plan does: of the file's steps and of all pipelines that it calls.
+
+    Names for people, descriptions, versions and metadata do not count. A tool is known by its name and version.
+    """
+    text = json.dumps(_Writer(everything=False).plan(plan), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def source_of(value: Value) -> Any:
+    """The value as it stood in the file: JSON data in which templates are text."""
+    match value:
+        case Constant():
+            return value.value
+        case Templated() | Rendered():
+            return value.template.text
+        case ListValue():
+            return [source_of(item) for item in value.items]
+        case MappingValue():
+            return {key: source_of(item) for key, item in value.entries.items()}
+
+
+def kind_of(work: Work) -> StepKind:
+    """Return what a step's work is, in one word."""
+    match work:
+        case ToolCall():
+            return "tool"
+        case ForEach():
+            return "for_each"
+        case Repeat():
+            return work.kind
+        case Switch():
+            return "switch"
+        case Group():
+            return "parallel" if work.parallel else "group"
+        case SubPipeline():
+            return "pipeline"
+        case Ask():
+            return "ask"
+        case Approve():
+            return "approve"
+        case Wait():
+            return "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes a plan down: with everything, or only what changes what it does."""
+
+    everything: bool
+
+    def plan(self, plan: Plan) -> Data:
+        entry: Data = {"id": plan.id}
+        if self.everything:
+            entry |= {
+                "name": plan.name,
+                "description": plan.description,
+                "version": plan.version,
+                "digest": plan.digest,
+            }
+        entry |= {
+            "inputs": {name: self._input(spec) for name, spec in plan.inputs.items()},
+            "variables": _sources(plan.variables),
+            "steps": [self.step(step) for step in plan.steps],
+            "outputs": {
+                output.name: {"value": source_of(output.value), "type": to_json_schema(output.type)}
+                for output in plan.outputs.values()
+            },
+            "max_parallel": plan.max_parallel,
+        }
+        if plan.finally_ is not None:
+            entry["finally"] = self._block(plan.finally_)
+        if plan.error_handlers:
+            entry["error_handlers"] = [self._handler(handler) for handler in plan.error_handlers]
+        if plan.pipelines:
+            entry["pipelines"] = {key: self.plan(called) for key, called in plan.pipelines.items()}
+        if self.everything:
+            entry["metadata"] = dict(plan.metadata)
+        return entry
+
+    def step(self, step: StepPlan) -> Data:
+        entry: Data = {
+            "id": step.id,
+            "kind": kind_of(step.work),
+            **self._work(step.work),
+            "dependencies": list(step.dependencies),
+        }
+        if self.everything:
+            entry |= _given(name=step.name if step.name != step.id else None)
+        entry |= _given(
+            condition=step.condition.text if step.condition is not None else None,
+            timeout=step.timeout,
+            on_success=step.on_success,
+            on_false=step.on_false,
+            skips={kind: list(ids) for kind, ids in step.skips.items()} or None,
+            retry=asdict(step.retry) if step.retry != Retry() else None,
+            on_failure=_failure(step.on_failure) if step.on_failure != OnFailure() else None,
+            on_error=[self._handler(handler) for handler in step.on_error] or None,
+            on_resume=step.on_resume if step.on_resume != "rerun" else None,
+        )
+        if step.cache is not None:
+            entry["cache"] = {
+                "ttl": step.cache.ttl,
+                **_source_if_any("key", step.cache.key),
+                "scope": step.cache.scope,
+            }
+        if self.everything:
+            entry |= _given(metadata=dict(step.metadata) or None)
+        return entry
+
+    def _work(self, work: Work) -> Data:
+        match work:
+            case ToolCall(tool, action, parameters):
+                return {
+                    "tool": tool.name,
+                    "tool_version": tool.version,
+                    "action": action.name,
+                    "parameters": source_of(parameters),
+                }
+            case ForEach():
+                return self._for_each(work)
+            case Repeat():
+                return {
+                    work.kind: work.condition.text,
+                    "max_iterations": work.max_iterations,
+                    "on_limit": work.on_limit,
+                    "initial": _sources(work.initial),
+                    "update": _sources(work.update),
+                    **_source_if_any("collect", work.collect),
+                    "steps": self._block(work.body),
+                }
+            case Switch(subject, cases, default):
+                return {
+                    "switch": source_of(subject),
+                    "cases": [{"case": case, "steps": self._block(block)} for case, block in cases],
+                    **_given(default=self._block(default) if default is not None else None),
+                }
+            case Group():
+                return {**_given(wait_for=work.wait_for), "steps": self._block(work.body)}
+            case SubPipeline(source, inputs, max_depth):
+                return {"pipeline": source, "inputs": source_of(inputs), **_given(max_depth=max_depth)}
+            case Ask():
+                return {
+                    "ask": source_of(work.prompt),
+                    "answer": self._input(work.answer),
+                    **_source_if_any("choices", work.choices),
+                    **_source_if_any("default", work.default),
+                }
+            case Approve():
+                return {
+                    "approve": source_of(work.title),
+                    "content": source_of(work.content),
+                    "editable": work.editable,
+                    **_source_if_any("default", work.default),
+                }
+            case Wait(until, duration):
+                return {**_source_if_any("wait_until", until), **_source_if_any("sleep", duration)}
+
+    def _for_each(self, loop: ForEach) -> Data:
+        entry: Data = {
+            "for_each": _items(loop.items),
+            "as": loop.name,
+            **_given(max_parallel=loop.max_parallel, min_success=loop.min_success),
+            **_source_if_any("collect", loop.collect),
+        }
+        if loop.on_item_failure != OnFailure():
+            entry["on_item_failure"] = _failure(loop.on_item_failure)
+        if isinstance(loop.body, StepPlan):
+            return entry | {"step": self.step(loop.body)}
+        return entry | {"steps": self._block(loop.body)}
+
+    def _block(self, block: Block) -> list[Data]:
+        return [self.step(step) for step in block.steps]
+
+    def _handler(self, handler: Handler) -> Data:
+        return {
+            "error_types": list(handler.error_types),
+            "error_patterns": list(handler.error_patterns),
+            **_given(
+                retry=asdict(handler.retry) if handler.retry is not None else None,
+                steps=self._block(handler.body) if handler.body is not None else None,
+            ),
+            **_source_if_any("fallback_value", handler.fallback),
+        }
+
+    def _input(self, spec: InputSpec) -> Data:
+        entry = spec.model_dump(mode="json", exclude_none=True, exclude={"items", "properties"})
+        if spec.has_default:
+            entry["default"] = spec.default
+        if spec.items is not None:
+            entry["items"] = self._input(spec.items)
+        if spec.properties is not None:
+            entry["properties"] = {name: self._input(field) for name, field in spec.properties.items()}
+        if not self.everything:
+            entry.pop("description", None)
+        return entry
+
+
+def _items(items: Value | FileItems | RangeItems) -> Any:
+    match items:
+        case FileItems(path, format):
+            return {"file": source_of(path), **_given(format=format)}
+        case RangeItems(start, stop, step):
+            return {"range": [source_of(start), source_of(stop), source_of(step)]}
+        case _:
+            return source_of(items)
+
+
+def _failure(failure: OnFailure) -> Data:
+    return {"kind": failure.kind, **_given(target=failure.target), **_source_if_any("value", failure.value)}
+
+
+def _sources(values: Mapping[str, Value]) -> Data:
+    return {name: source_of(value) for name, value in values.items()}
+
+
+def _given(**fields: Any) -> Data:
+    """The fields that are there; null means that one is not."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _source_if_any(name: str, value: Value | None) -> Data:
+    """A field that is there even if the file gives null for it."""
+    return {} if value is None else {name: source_of(value)}

@@ -83,8 +83,8 @@ class ForEach:
 
     `body` is a `Block`, or the one step that the loop itself is written as: then that step's path is the item's,
     and its `on_failure` says what becomes of a failed item. For a block `on_item_failure` says so; its kinds are
-    `fail`, `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at once
-    (None: as many as the run allows steps). `min_success` from 0 to 1: with a smaller share of good items the loop
+    `fail`, `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at
+    once (None: as many as the run allows steps). `min_success` from 0 to 1: with a smaller share of good items the loop
     fails. `collect` is an item's value instead of that of the body's last step.
     """
 
@@ -102,8 +102,8 @@ class Repeat:
     """Its body again and again: `while` the condition holds before a round, or `until` it holds after one.
 
     The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of
-    the last round by their ids (null before the first), and the accumulators: `initial` gives their first values, `update`
-    those after each round. After `max_iterations` rounds, `on_limit` says whether that is a failure.
+    the last round by their ids (null before the first), and the accumulators: `initial` gives their first values,
+    `update` those after each round. After `max_iterations` rounds, `on_limit` says whether that is a failure.
     """
 
     kind: Literal["while", "until"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +26,19 @@ def read_content(path: str | Path, limit: int) -> bytes:
     if len(content) > limit:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
+
+
+def content_digest(path: str | Path) -> str:
+    """Return the SHA-256 of what a file holds, read piece by piece.
+
+    Raises:
+        OSError: It cannot be read, or is no ordinary file (a directory, a pipe, a device).
+        ValueError: The path has a NUL character.
+    """
+    with open(path, "rb", opener=_open) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open(path: str, flags: int) -> int:

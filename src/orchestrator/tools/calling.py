@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions.types import Type
     from orchestrator.tools.contract import Action, ToolContext
+    from orchestrator.tools.permissions import Permissions
 
 
 async def call(action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
@@ -38,10 +39,7 @@ async def call(action: Action, parameters: Mapping[str, Any], context: ToolConte
     """
     prepared: _Prepared = action.prepared or _prepare(action)
     values = _bound(action, prepared, parameters)
-    if action.refusal is not None:
-        refusal = action.refusal({**prepared.defaults, **parameters}, context.permissions)
-        if refusal is not None:
-            raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+    refuse_unpermitted(action, parameters, context.permissions)
     if prepared.convert:
         _convert(action, prepared, values)
     if action.takes_context:
@@ -60,6 +58,16 @@ async def call(action: Action, parameters: Mapping[str, Any], context: ToolConte
     except (Exception, SystemExit) as error:
         raise _failed(action, error) from error
     return _checked_result(action, result)
+
+
+def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permissions: Permissions) -> None:
+    """Raise PermissionDenied for a call that is not permitted. What a cache holds is asked for in the same way."""
+    if action.refusal is None:
+        return
+    prepared: _Prepared = action.prepared or _prepare(action)
+    refusal = action.refusal({**prepared.defaults, **parameters}, permissions)
+    if refusal is not None:
+        raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,7 +313,7 @@ def deduplicate(
     return _table([table[index] for index in sorted(kept.values())])
 
 
-@tool(primary="rows", requires=_EXTRA, refusal=_tables_refusal)
+@tool(primary="rows", requires=_EXTRA, refusal=_tables_refusal, reads=("tables",))
 def sql(
     query: Annotated[str, "A SELECT."],
     tables: Annotated[dict[str, Any], "The tables by name: lists of objects, or paths of files."],

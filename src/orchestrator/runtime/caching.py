@@ -1,0 +1,134 @@
+"""The key under which the result of a call is shared between runs: a digest of everything that decides the result.
+
+A call is the same if its tool (name, version, code), its action, its parameters and the contents of the files that it
+reads are; each of these is a named part of the key, so that two keys can be compared and the difference told. What
+else an action looks at, such as a clock, a directory or a server, is not part of it: `cache:` is for calls whose
+result follows from what they are given.
+
+Asking is up to whoever makes the attempt, in this order: `refuse_unpermitted` (what is not permitted is not taken
+from the cache either), `holds_secret` of the parameters, `key_parts` and `key_of`. A result is put into the cache only
+if the call itself succeeded and `holds_secret` of its result is false.
+
+Secrets: a digest in the store would let anybody who reads it try out likely secrets, and a recorded result that holds a
+secret cannot be read by another run. So a call with a secret in its parameters, and a result with one in it, is not
+cached at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from inspect import unwrap
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.content import content_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from orchestrator.compiler.plan import StepPlan, ToolCall
+    from orchestrator.runtime.redaction import Redactor
+    from orchestrator.tools.contract import Action
+
+NOT_CACHED: Final = "ORC509"
+"""The code of the warning that a step is not cached because of a secret."""
+
+
+def holds_secret(redactor: Redactor | None, value: Any) -> bool:
+    """Whether the value of a secret input is found anywhere in `value`."""
+    return redactor is not None and bool(redactor) and redactor.scrub(value) != value
+
+
+def key_parts(
+    step: StepPlan, call: ToolCall, parameters: Mapping[str, Any], *, pipeline: str, extra: Any, directory: Path
+) -> dict[str, str]:
+    """Return the parts of the key by name; blocking where the action reads files, as these are read through.
+
+    `tool`, `action` and `pipeline` are readable, the others digests: `code`, `parameters.NAME` for each parameter (with
+    its default where none is given), `files.PATH` for each file, `directory` for an action that may look at the working
+    directory, `key` for what `cache.key` says. A file that is not there is a part, too: `missing`.
+
+    Args:
+        step: whose call it is; its cache policy says whether the key is for this pipeline alone.
+        call: the call.
+        parameters: as they are given to the tool; none of them holds a secret.
+        pipeline: the id of the pipeline.
+        extra: the value of `cache.key`, or None.
+        directory: where relative paths start.
+    """
+    action = call.action
+    given = {p.name: p.default for p in action.parameters.values() if not p.required} | dict(parameters)
+    parts = {"tool": f"{call.tool.name} {call.tool.version}", "action": action.name, "code": _code_digest(action)}
+    parts |= {f"parameters.{name}": _digest(given[name]) for name in sorted(given)}
+    for name in action.reads:
+        for path in _paths(given.get(name)):
+            parts[f"files.{path}"] = _file_digest(directory, path)
+    if action.takes_context and not action.reads:
+        parts["directory"] = _digest(str(directory))
+    if extra is not None:
+        parts["key"] = _digest(extra)
+    if step.cache is not None and step.cache.scope == "pipeline":
+        parts["pipeline"] = pipeline
+    return parts
+
+
+def key_of(parts: Mapping[str, str]) -> str:
+    """Return the key that the parts make."""
+    return _digest(sorted(parts.items()))
+
+
+def _digest(value: Any) -> str:
+    """The SHA-256 of JSON data. The order of an object's fields counts: a tool may go by it."""
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The paths that a parameter names: a text, or texts in a list or an object."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _paths(item) if isinstance(item, str) else ()
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item) if isinstance(item, str) else ()
+
+
+def _file_digest(directory: Path, path: str) -> str:
+    try:
+        return content_digest(directory / path)
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError):  # a directory, no right to read it, no path at all: the call will say so
+        return "unreadable"
+
+
+def _code_digest(action: Action) -> str:
+    """The digest of the function behind an action, so that a tool that is changed without a new version is noticed.
+
+    The functions that it calls are not looked at: that is what the version is for.
+    """
+    function = unwrap(action.function)
+    return _function_digest(getattr(function, "__func__", function))
+
+
+@lru_cache(maxsize=1024)
+def _function_digest(function: Callable[..., Any]) -> str:
+    code = getattr(function, "__code__", None)
+    return _digest(_described(code)) if code is not None else ""
+
+
+def _described(constant: Any) -> Any:
+    """What code does as JSON data, the same in every process; places in files left out."""
+    if isinstance(constant, CodeType):
+        names = [constant.co_names, constant.co_varnames, constant.co_freevars]
+        return [constant.co_code.hex(), names, _described(constant.co_consts)]
+    if isinstance(constant, frozenset):
+        return sorted(repr(_described(item)) for item in constant)
+    if isinstance(constant, tuple):
+        return [_described(item) for item in constant]
+    return repr(constant)

@@ -19,6 +19,7 @@ from orchestrator.errors import PermissionDenied
 from orchestrator.expressions import Constant
 from orchestrator.runtime.caching import holds_secret, key_of, key_parts
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.tools import builtin_registry
 from orchestrator.tools.calling import refuse_unpermitted
 from orchestrator.tools.definition import to_tool
 
@@ -169,7 +170,9 @@ def test_a_secret_is_found_wherever_it_is():
 
 
 def test_what_is_not_permitted_is_refused_before_the_cache_is_asked(tmp_path: Path):
-    action = orc.Orchestrator(directory=tmp_path).registry["filesystem"].actions["read"]
+    filesystem = builtin_registry().get("filesystem")
+    assert filesystem is not None
+    action = filesystem.actions["read"]
     with pytest.raises(PermissionDenied):
         refuse_unpermitted(action, {"path": "/etc/passwd"}, orc.Permissions(tmp_path))
     refuse_unpermitted(action, {"path": "a.txt"}, orc.Permissions(tmp_path))

@@ -150,7 +150,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str):
 def test_a_tool_whose_code_has_changed_has_another_key():
     def tool_of(body: str) -> Any:
         scope: dict[str, Any] = {}
-        exec(f"def measure(length: int) -> int:\n    {body}", scope)  # noqa: S102 - as if the file had been edited
+        exec(f"def measure(length: int) -> int:\n    {body}", scope)
         return orc.tool(scope["measure"])
 
     first, same, other = (

@@ -57,6 +57,15 @@ def parse_duration(value: object) -> float:
     return _checked(seconds)
 
 
+def duration_or_template(value: object) -> float | str:
+    """Return a duration in seconds, or a text with a template as it is.
+
+    Raises:
+        ValueError: the value is neither; the message says why in plain words.
+    """
+    return value if isinstance(value, str) and "{{" in value else parse_duration(value)
+
+
 def _checked(seconds: float) -> float:
     if seconds < 0:
         raise ValueError("it is negative")

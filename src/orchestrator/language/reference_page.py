@@ -145,6 +145,8 @@ def _default(name: str, field: FieldInfo) -> str:
         return "required" if name == "steps" else ""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
+    if isinstance(default, str):
+        return f"`{default}`"
     return f"`{format_duration(default)}`" if name in ("delay", "max_delay") else f"`{default:g}`"
 
 

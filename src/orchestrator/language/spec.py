@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from orchestrator.language import values
-from orchestrator.language.durations import parse_duration
+from orchestrator.language.durations import duration_or_template, parse_duration
 
 if TYPE_CHECKING:
     from orchestrator.language.nodes import Mapping
@@ -21,6 +21,25 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds; written as a number or as a text such as `30s`."""
 
 Words = Annotated[tuple[str, ...], Field(strict=False)]
+
+Pause = Annotated[float | str, BeforeValidator(duration_or_template)]
+"""Seconds, or a template that gives a duration."""
+
+Kind = Literal[
+    "tool",
+    "for_each",
+    "while",
+    "until",
+    "switch",
+    "parallel",
+    "steps",
+    "pipeline",
+    "ask",
+    "approve",
+    "wait_until",
+    "sleep",
+]
+"""What a step does, by the key that says so."""
 
 
 class _Spec(BaseModel):
@@ -165,11 +184,99 @@ class DefaultsSpec(_Spec):
     max_parallel: int | None = Field(default=None, ge=1, description="How many steps may run at once.")
 
 
+class RangeSpec(_Spec):
+    """The integers from `start` to `stop`, without `stop`; each a number or a template."""
+
+    start: int | str = Field(default=0, description="The first number.")
+    stop: int | str = Field(description="Where the numbers end; this one is not among them.")
+    step: int | str = Field(default=1, description="The distance from one number to the next; not 0.")
+
+
+class ItemsSpec(_Spec):
+    """What a loop goes over: exactly one of `value`, `range` and `file`.
+
+    Written as a template, a list, a mapping (its items are `{key, value}`), `{range: 10}` or `{file: rows.jsonl}`.
+    """
+
+    value: Any = Field(default=None, description="A template that gives a list or an object, or such a value itself.")
+    range: RangeSpec | None = Field(default=None, description="Numbers: `10`, `[1, 10]` or `[1, 10, 2]`.")
+    file: str | None = Field(default=None, description="A file whose rows are read one after another, lazily.")
+    format: Literal["jsonl", "csv", "text"] | None = Field(
+        default=None, description="What the file's lines are. Default: from the file's ending, else text."
+    )
+
+
+class AskSpec(_Spec):
+    """A question to a person. The step's value is the answer. Short form: the question alone."""
+
+    prompt: str = Field(description="The question; it may hold templates.")
+    type: InputType | None = Field(
+        default=None, description="The type of the answer. Without it that of `default` or `choices`; else string."
+    )
+    choices: list[Any] | str | None = Field(
+        default=None, description="The only answers allowed: a list, or a template that gives one."
+    )
+    default: Any = Field(default=None, description="The answer when `timeout` has passed; a value or a template.")
+    minimum: float | None = Field(default=None, description="The least number allowed.")
+    maximum: float | None = Field(default=None, description="The greatest number allowed.")
+    min_length: int | None = Field(default=None, ge=0, description="The least length of a string or array.")
+    max_length: int | None = Field(default=None, ge=0, description="The greatest length of a string or array.")
+    pattern: str | None = Field(default=None, description="A regular expression that must match in the answer.")
+    items: InputSpec | None = Field(default=None, description="What each item of an array must be.")
+    properties: dict[str, InputSpec] | None = Field(default=None, description="The known fields of an object.")
+
+    @property
+    def has_default(self) -> bool:
+        """Whether `default` was written, be it null."""
+        return "default" in self.model_fields_set
+
+    def as_input(self) -> InputSpec:
+        """Return what the answer must be, in the form of an input's declaration.
+
+        `choices` and `default` are in it if they are constants; whoever evaluates templates looks after the others.
+        """
+        given: dict[str, Any] = {
+            name: value for name in _LIMITS_OF_ANSWERS if (value := getattr(self, name)) is not None
+        }
+        if isinstance(self.choices, list) and self.choices and not values.has_template(self.choices):
+            given["enum"] = self.choices
+        if self.has_default and not values.has_template(self.default):
+            given["default"] = self.default
+        spec = InputSpec(**given, required=True)
+        free = self.choices is None and not self.has_default
+        return spec.model_copy(update={"type": "string"}) if spec.type is None and free else spec
+
+
+_LIMITS_OF_ANSWERS = ("type", *values.LIMITS)
+
+
+class ApproveSpec(_Spec):
+    """Something that a person approves or rejects. The step's value is `approved`, true or false.
+
+    Short form: the title alone.
+    """
+
+    title: str = Field(description="What is to be approved; it may hold templates.")
+    content: Any = Field(default=None, description="What the person looks at: a template or any value.")
+    allow_editing: bool = Field(default=False, description="Whether the person may change the content.")
+    default: bool | None = Field(default=None, description="The decision when `timeout` has passed.")
+
+
+class CacheSpec(_Spec):
+    """Results are shared across runs. Written as `true` or as a mapping."""
+
+    ttl: Duration | None = Field(default=None, description="How long a result may be used again. Default: for ever.")
+    key: Any = Field(default=None, description="What the result depends on besides the call itself.")
+    scope: Literal["pipeline", "store"] = Field(
+        default="store", description="Whether the other pipelines of the store share the results too."
+    )
+
+
 class StepSpec(_Spec):
-    """One step: a call of a tool, with when and how to make it."""
+    """One step, with when and how to take it. It has exactly one kind of work: a tool, a loop, a question, ..."""
 
     id: str = Field(
-        description="The step's name in expressions, unique in the file: letters, digits, `_`, `-`.",
+        description="The step's name in expressions, unique in its list: letters, digits, `_`, `-`.",
         json_schema_extra={"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"},
     )
     name: str | None = Field(default=None, description="A name for people.")
@@ -179,6 +286,69 @@ class StepSpec(_Spec):
     parameters: dict[str, Any] | None = Field(
         default=None, description="The action's parameters; texts may hold templates, `{{ topic }}`."
     )
+    for_each: ItemsSpec | None = Field(
+        default=None,
+        description="A loop: `steps`, or the step's own action, once for each item. `{{ rows }}`, a list, a mapping, "
+        "`{range: 10}`, or `{file: rows.jsonl}`.",
+    )
+    as_: str | None = Field(default=None, alias="as", description="The item's name in expressions; default `item`.")
+    max_parallel: int | None = Field(default=None, ge=1, description="How many items may be under way at once.")
+    on_item_failure: OnFailureSpec | None = Field(
+        default=None,
+        description="What follows when an item fails: `fail`, `continue` (with null), or `{value: ...}`.",
+    )
+    min_success: float | None = Field(
+        default=None, ge=0, le=1, description="The share of items, from 0 to 1, that must succeed."
+    )
+    while_: str | bool | None = Field(
+        default=None, alias="while", description="A loop: `steps` again and again while this expression is true."
+    )
+    until: str | bool | None = Field(
+        default=None, description="A loop: `steps` again and again until this expression is true after a round."
+    )
+    max_iterations: int = Field(default=100, ge=1, description="How many rounds the loop may make.")
+    on_limit: Literal["fail", "continue"] = Field(
+        default="fail", description="What follows when the loop has made `max_iterations` rounds and is not done."
+    )
+    initial: dict[str, Any] | None = Field(
+        default=None, description="First values of names that `update` changes; without one it is null."
+    )
+    update: dict[str, Any] | None = Field(
+        default=None, description="New values after each round, by name: `{total: '{{ total + count }}'}`."
+    )
+    collect: Any = Field(
+        default=None, description="The value of an item or a round, instead of that of the body's last step."
+    )
+    switch: Any = Field(default=None, description="A choice: the value by which one of `cases` is taken.")
+    cases: dict[str, tuple[StepSpec, ...]] | None = Field(
+        default=None, description="The steps for each value: a list of steps, or one step."
+    )
+    default: tuple[StepSpec, ...] | None = Field(default=None, description="The steps when none of `cases` fits.")
+    parallel: tuple[StepSpec, ...] | None = Field(
+        default=None, description="A group whose steps run side by side; its value is the object of all their values."
+    )
+    wait_for: Literal["all", "any"] | int | None = Field(
+        default=None,
+        description="How many steps of `parallel` must succeed; the others are then cancelled. Default: `all`.",
+    )
+    steps: tuple[StepSpec, ...] | None = Field(
+        default=None, description="The body of a loop; alone, a group with a condition, timeout or failure in common."
+    )
+    pipeline: str | None = Field(
+        default=None, description="The file of another pipeline, which runs as a part of this one."
+    )
+    inputs: dict[str, Any] | None = Field(default=None, description="The inputs of that pipeline.")
+    max_depth: int | None = Field(
+        default=None, ge=1, description="How deep a pipeline may call itself; without it, it may not."
+    )
+    ask: AskSpec | None = Field(default=None, description="A question to a person: the text, or a mapping.")
+    approve: ApproveSpec | None = Field(
+        default=None, description="Something that a person approves or rejects: its title, or a mapping."
+    )
+    wait_until: str | float | None = Field(
+        default=None, description="Wait until a time: ISO 8601, or a template that gives one."
+    )
+    sleep: Pause | None = Field(default=None, description="Wait for a duration, or a template that gives one.")
     dependencies: Words = Field(
         default=(), description="Steps that must end before this one starts, beyond those that its expressions read."
     )
@@ -186,14 +356,73 @@ class StepSpec(_Spec):
         default=None, description="An expression; the step is skipped when it is false: `topic | length > 10`."
     )
     retry: RetrySpec | None = Field(default=None, description="How often to try, or a retry policy.")
-    timeout: Duration | None = Field(default=None, description="How long one attempt may take.")
+    timeout: Duration | None = Field(
+        default=None,
+        description="How long one attempt may take; for steps that consist of steps, how long all of it may.",
+    )
     on_failure: OnFailureSpec | None = Field(
         default=None,
         description="What follows a failure: `fail`, `continue` (with null), a later step, or `{value: ...}`.",
     )
+    on_error: tuple[HandlerSpec, ...] | None = Field(
+        default=None, description="What to do about a failure before `on_failure`: a handler, or a list of them."
+    )
     on_success: str | None = Field(default=None, description="A later step to jump to after success.")
     on_false: str | None = Field(default=None, description="A later step to jump to when the condition is false.")
+    on_resume: Literal["rerun", "fail", "ask"] = Field(
+        default="rerun", description="What becomes of an attempt that was under way when its process died."
+    )
+    cache: CacheSpec | None = Field(
+        default=None, description="Whether results are shared across runs: true, or `{ttl: 1d}`."
+    )
     metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of work, None if there is none. `steps` is the kind of a group only, not of a loop's body."""
+        given = self.model_fields_set
+        for name, kind in _KINDS.items():
+            if name in given:
+                return kind
+        return None
+
+
+# The fields that say what a step does. A loop comes before what is in its body.
+_KINDS: dict[str, Kind] = {
+    "for_each": "for_each",
+    "while_": "while",
+    "until": "until",
+    "switch": "switch",
+    "parallel": "parallel",
+    "pipeline": "pipeline",
+    "ask": "ask",
+    "approve": "approve",
+    "wait_until": "wait_until",
+    "sleep": "sleep",
+    "steps": "steps",
+    "tool": "tool",
+    "action": "tool",
+}
+
+
+class HandlerSpec(_Spec):
+    """What to do about an error that matches: one of `error_types` and one of `error_patterns`; without them, any.
+
+    The one step of a handler may stand in it without `steps`: `{tool: ..., parameters: ...}`.
+    """
+
+    error_types: Words = Field(default=(), description="Names or codes of errors: `[StepTimeout, ORC706]`.")
+    error_patterns: Words = Field(default=(), description="Regular expressions; one must be found in the message.")
+    retry: RetrySpec | None = Field(default=None, description="Further attempts of the step, before anything else.")
+    steps: tuple[StepSpec, ...] | None = Field(default=None, description="The steps to run; `error` is in their scope.")
+    fallback_value: Any = Field(
+        default=None, description="The failed step's value, instead of that of the handler's last step."
+    )
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether `fallback_value` was written, be it null."""
+        return "fallback_value" in self.model_fields_set
 
 
 class PipelineSpec(_Spec):
@@ -215,5 +444,16 @@ class PipelineSpec(_Spec):
         default_factory=dict, description="Constants for expressions; they may use inputs and the variables above them."
     )
     steps: tuple[StepSpec, ...] = Field(default=(), strict=False, description="The steps.")
+    finally_: tuple[StepSpec, ...] | None = Field(
+        default=None, alias="finally", description="Steps that run at the end, after success, failure and cancel."
+    )
+    error_handlers: tuple[HandlerSpec, ...] | None = Field(
+        default=None, description="What to do when the run has failed; it has failed all the same."
+    )
     outputs: dict[str, OutputSpec] = Field(default_factory=dict, description="What a run returns.")
     metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
+
+
+def keys(model: type[BaseModel]) -> dict[str, str]:
+    """The keys that a file may write for a model, each with the name of its field: `while` is kept in `while_`."""
+    return {field.alias or name: name for name, field in model.model_fields.items()}

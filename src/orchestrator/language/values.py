@@ -68,6 +68,15 @@ def shown(value: Any) -> str:
     return "an object" if isinstance(value, dict) else "a list"
 
 
+def has_template(value: Any) -> bool:
+    """Whether a template stands anywhere in a value of a file."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, dict):
+        return any(has_template(part) for part in value.values())
+    return isinstance(value, list) and any(has_template(part) for part in value)
+
+
 def inferred_type(spec: InputSpec) -> InputType | None:
     """Return the type that an input without `type` has by its default, allowed values or limits; None: any."""
     samples = [spec.default] if spec.default is not None else list(spec.enum or ())

@@ -121,8 +121,8 @@ class _Writer:
             "variables": _sources(plan.variables),
             "steps": [self.step(step) for step in plan.steps],
             "outputs": {
-                output.name: {"value": source_of(output.value), "type": to_json_schema(output.type)}
-                for output in plan.outputs.values()
+                name: {"value": source_of(output.value), "type": to_json_schema(output.type)}
+                for name, output in plan.outputs.items()
             },
             "max_parallel": plan.max_parallel,
         }
@@ -144,14 +144,14 @@ class _Writer:
             "dependencies": list(step.dependencies),
         }
         if self.everything:
-            entry |= _given(name=step.name if step.name != step.id else None)
+            entry |= _given(name=step.name if step.name not in ("", step.id) else None)
         entry |= _given(
             condition=step.condition.text if step.condition is not None else None,
             timeout=step.timeout,
             on_success=step.on_success,
             on_false=step.on_false,
             skips={kind: list(ids) for kind, ids in step.skips.items()} or None,
-            retry=asdict(step.retry) if step.retry != Retry() else None,
+            retry=_retry(step.retry) if step.retry != Retry() else None,
             on_failure=_failure(step.on_failure) if step.on_failure != OnFailure() else None,
             on_error=[self._handler(handler) for handler in step.on_error] or None,
             on_resume=step.on_resume if step.on_resume != "rerun" else None,
@@ -235,7 +235,7 @@ class _Writer:
             "error_types": list(handler.error_types),
             "error_patterns": list(handler.error_patterns),
             **_given(
-                retry=asdict(handler.retry) if handler.retry is not None else None,
+                retry=_retry(handler.retry) if handler.retry is not None else None,
                 steps=self._block(handler.body) if handler.body is not None else None,
             ),
             **_source_if_any("fallback_value", handler.fallback),
@@ -262,6 +262,10 @@ def _items(items: Value | FileItems | RangeItems) -> Any:
             return {"range": [source_of(start), source_of(stop), source_of(step)]}
         case _:
             return source_of(items)
+
+
+def _retry(retry: Retry) -> Data:
+    return {**asdict(retry), "on": list(retry.on)}
 
 
 def _failure(failure: OnFailure) -> Data:

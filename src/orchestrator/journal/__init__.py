@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
 from orchestrator.journal.fold import RunFold, fold, fold_all, status_of
 from orchestrator.journal.owner import Owner
+from orchestrator.journal.recorded import ItemEnds, Recorded, recorded
 from orchestrator.journal.records import LEASE_SECONDS, Command, CommandKind, Lease, NewRun, RunRecord
 from orchestrator.journal.status import ActiveStep, RunStatus
 from orchestrator.journal.steps import StepRecord, settled, step_records
@@ -27,10 +28,12 @@ __all__ = [
     "CommandKind",
     "Event",
     "EventType",
+    "ItemEnds",
     "Journal",
     "Lease",
     "NewRun",
     "Owner",
+    "Recorded",
     "RunFold",
     "RunJournal",
     "RunRecord",
@@ -41,6 +44,7 @@ __all__ = [
     "Store",
     "fold",
     "fold_all",
+    "recorded",
     "settled",
     "status_of",
     "step_records",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import sqlite3
@@ -20,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateSchema
 
-from orchestrator.errors import MissingExtra, StoreUnavailable
+from orchestrator.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from orchestrator.journal.schema import APPLICATION_ID, REVISIONS, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Database:
         Raises:
             StoreUnavailable: it cannot be reached or written (ORC811), is locked (ORC812), holds something else
                 (ORC813), the disk is full (ORC814), or a newer version wrote it (ORC816).
+            ConfigurationError: it is no address of a database that can be a store (ORC902).
             MissingExtra: the driver of this kind of database is not installed.
         """
         parsed = _parse(url)
@@ -226,9 +228,8 @@ def exists(url: str) -> bool:
 
 
 def _refuse(url: str, reason: str) -> NoReturn:
-    raise StoreUnavailable(
+    raise ConfigurationError(
         f"the store {url} cannot be opened: {reason}",
-        url=url,
         help="write sqlite:///path/runs.db for a file, or postgresql://user@host/database for a server",
     )
 
@@ -273,11 +274,7 @@ def _open_sqlite(url: URL, *, create: bool) -> Database:
         path = Path(str(url.database)).expanduser().absolute()
         shown = _shown(url)
         _check_path(path, shown, create=create)
-    timeout = str(url.query.get("timeout", BUSY_SECONDS))
-    try:
-        seconds = float(timeout)
-    except ValueError:
-        _refuse(shown, f"its timeout `{timeout}` is not a number of seconds")
+    seconds = _timeout(url)
     engine = sa.create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         connect_args={"timeout": seconds, "isolation_level": None},
@@ -296,6 +293,17 @@ def _open_sqlite(url: URL, *, create: bool) -> Database:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return Database(engine, shown, path=path, scratch=scratch)
+
+
+def _timeout(url: URL) -> float:
+    timeout = str(url.query.get("timeout", BUSY_SECONDS))
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        _refuse(_shown(url), f"its timeout `{timeout}` is not a number of seconds")
+    return seconds
 
 
 def _check_path(path: Path, shown: str, *, create: bool) -> None:
@@ -326,7 +334,7 @@ def _check_path(path: Path, shown: str, *, create: bool) -> None:
 
 def _open_postgresql(url: URL) -> Database:
     schema = str(url.query.get("schema", "orchestrator"))
-    seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
+    seconds = _timeout(url)
     quoted = schema.replace('"', '""')
     address = url.difference_update_query(["schema", "timeout"])
     try:

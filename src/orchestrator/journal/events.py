@@ -1,10 +1,19 @@
 """The events of a run: everything that is ever recorded about it, in order.
 
 The data of each type, as JSON; keys in brackets may be absent. Times are seconds since the epoch, durations seconds.
+Paths are those of `paths`.
 
-    run.created     {pipeline, name, source_name, source, directory, digest, plan, inputs, options, now, steps}
-                    `steps` is the number of steps in the plan, `now` the one time that the whole run reads as now
-    run.started     {owner, resumed}  once per owner; `resumed` is true when an earlier owner had begun
+    run.created     {pipeline, name, source_name, source, directory, digest, plan, inputs, options, now, steps,
+                     [sources {key: text}], [forked_from {run_id, step}], [batch {id, row}]}
+                    `steps` is the number of top-level steps in the plan, `now` the one time that the whole run reads as
+                    now, `sources` the texts of the pipelines that it calls
+    run.revised     {reason: "retry" | "with", forget: [paths], settled: {succeeded, skipped, failed}, [by],
+                     [source, source_name, plan, digest, sources, steps]}
+                    between two owners: the run forgets what is recorded at these paths and below, and that what
+                    contains them has ended. `settled` says how many top-level steps still have ended so (the journal
+                    counts them); with another source, the run is of that from now on
+    run.started     {owner, resumed}  once per owner; `resumed` is true when an earlier owner had begun. What is
+                    recorded below `finally` and `error_handlers` is forgotten
     run.paused      {[by]}
     run.resumed     {[by]}  the same owner goes on after a pause
     run.succeeded   {outputs}
@@ -12,16 +21,31 @@ The data of each type, as JSON; keys in brackets may be absent. Times are second
     run.cancelled   {[reason], [by]}
     run.warning     {message, [code]}
     step.ready      {}  only when the step must wait for a free place
-    step.started    {[tool], [action]}  once per attempt
+    step.started    {[tool], [action], [cache {key, parts {name: digest}}]}  once per attempt; what is recorded below
+                    it, by handlers of its errors, is forgotten. Of a step that consists of steps, each time that it is
+                    taken up: {kind: "for_each" | "while" | "until" | "switch" | "group" | "parallel" | "pipeline",
+                    [of], done, failed, [case]}
+                    `of` is how many items or steps there will be where that is known, `done` how many of them have
+                    ended already, `failed` how many of those failed
     step.progress   {[fraction], [message]}  fraction from 0 to 1
     step.log        {level, message}
     step.warning    {message, [code]}
-    step.waiting    {reason: "retry" | "human" | "rate limit", [until], [error]}
-    step.succeeded  {output, duration}
+    step.waiting    {reason: "retry" | "human" | "time" | "rate limit", [until], [error],
+                     [question {kind: "ask" | "approve" | "resume", prompt, [answer], [choices], [default], [content],
+                                [editable]}]}
+                    `answer` is the specification of what is asked for, as of an input
+    step.answered   {value, by}  the step still waits, until the owner takes the answer
+    step.succeeded  {output, duration, [cached {key, run_id, path, at}]}
+                    of a loop also {items {count, succeeded, failed}}, and the output of `for_each` is null: it is those
+                    of its items; of a round {state: the accumulators}; of a group {values: by the ids of its steps}
     step.failed     {error, duration, handled: "fail" | "continue" | "value" | "jump", [value], [target]}
                     the last attempt failed; `handled` other than "fail" means that the run goes on
     step.skipped    {reason: "condition" | "jump", [by]}
     step.cancelled  {[reason]}
+    step.requeued   {reason}  it was interrupted and is pending again
+
+The end of an item, as `loop[2]`, is recorded as that of a step. A failure within a block with `handled: "fail"` ends
+the block; what contains it then records how it dealt with that.
 
 In the store, a value of the first level that is longer than `blobs.LIMIT` characters of JSON is replaced by
 `{"$blob": sha256, "size": characters}`; `Store.events(..., resolve=True)` and `Store.resolve` put it back.
@@ -35,6 +59,7 @@ from typing import Any, Literal
 
 EventType = Literal[
     "run.created",
+    "run.revised",
     "run.started",
     "run.paused",
     "run.resumed",
@@ -48,13 +73,15 @@ EventType = Literal[
     "step.log",
     "step.warning",
     "step.waiting",
+    "step.answered",
     "step.succeeded",
     "step.failed",
     "step.skipped",
     "step.cancelled",
+    "step.requeued",
 ]
 
-RunState = Literal["running", "paused", "succeeded", "failed", "cancelled", "interrupted"]
+RunState = Literal["running", "waiting", "paused", "succeeded", "failed", "cancelled", "interrupted"]
 StepState = Literal["pending", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled"]
 
 ENDS: frozenset[EventType] = frozenset({"run.succeeded", "run.failed", "run.cancelled"})

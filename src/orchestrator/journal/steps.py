@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
+from orchestrator.journal.paths import is_aside, is_at_or_below
 
 
 @dataclass(slots=True)
@@ -15,7 +16,12 @@ class StepRecord:
 
     `duration` is that of the last attempt, in seconds. `reason` says why it was skipped or cancelled, or what it waits
     for; `handled` how its failure was dealt with (as in `step.failed`), in which case `output` is the value that the
-    run went on with. `warnings` are messages, in order.
+    run went on with. `warnings` are messages, in order. `seq` is the number of the event that ended it, 0 before.
+
+    Of a step that consists of steps: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
+    those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
+    a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
+    the key that it was looked up by, `cached` where its result was taken from.
     """
 
     path: str
@@ -31,30 +37,62 @@ class StepRecord:
     target: str | None = None
     warnings: list[str] = field(default_factory=list)
     attempt_started_at: float | None = None
+    seq: int = 0
+    kind: str = ""
+    case: str | None = None
+    items: Mapping[str, int] | None = None
+    accumulators: Mapping[str, Any] | None = None
+    values: Mapping[str, Any] | None = None
+    until: float | None = None
+    question: Mapping[str, Any] | None = None
+    answered: bool = False
+    answer: Any = None
+    cache: Mapping[str, Any] | None = None
+    cached: Mapping[str, Any] | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether a resumed run takes the step as it is: it succeeded, was skipped, or its failure was dealt with."""
+        return self.state in ("succeeded", "skipped") or (self.state == "failed" and self.handled not in ("", "fail"))
+
+    @property
+    def outlives_owner(self) -> bool:
+        """Whether it waits for a person or for a time, which goes on when the process has ended."""
+        return self.state == "waiting" and self.reason in ("human", "time")
 
 
 def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
-    """Fold events, with large values resolved, to a record for each step that they name, in order of first mention."""
+    """Fold events, with large values resolved, to a record for each step that they name, in order of first mention.
+
+    A step that the run was told to forget, or that was stopped or interrupted, is as if it had never begun, save for
+    the warnings.
+    """
     records: dict[str, StepRecord] = {}
     for event in events:
         if event.type == "run.started" and event.data.get("resumed"):
             for path, last in records.items():
-                if not settled(last):
+                if is_aside(path) or not (last.settled or last.outlives_owner):
+                    records[path] = StepRecord(path, warnings=last.warnings)
+        elif event.type == "run.revised":
+            forget = tuple(event.data.get("forget", ()))
+            for path, last in records.items():
+                if any(is_at_or_below(path, other) or is_at_or_below(other, path) for other in forget):
                     records[path] = StepRecord(path, warnings=last.warnings)
         elif event.path:
             record = records.get(event.path)
             if record is None:
                 record = records[event.path] = StepRecord(event.path)
-            _apply(record, event)
+            apply(record, event)
     return records
 
 
 def settled(record: StepRecord) -> bool:
-    """Whether a resumed run takes the step as it is: it succeeded, was skipped, or its failure was dealt with."""
-    return record.state in ("succeeded", "skipped") or (record.state == "failed" and record.handled not in ("", "fail"))
+    """Whether a resumed run takes the step as it is."""
+    return record.settled
 
 
-def _apply(record: StepRecord, event: Event) -> None:
+def apply(record: StepRecord, event: Event) -> None:
+    """Bring a step's record up to one of its own events."""
     data = event.data
     match event.type:
         case "step.ready":
@@ -66,22 +104,40 @@ def _apply(record: StepRecord, event: Event) -> None:
             record.attempt_started_at = event.at
             record.ended_at = None
             record.reason = ""
+            record.kind = data.get("kind", "")
+            record.case = data.get("case")
+            record.cache = data.get("cache")
+            record.until = record.question = record.answer = record.cached = None
+            record.answered = False
         case "step.waiting":
             record.state = "waiting"
             record.reason = data.get("reason") or ""
             record.error = data.get("error") or record.error
+            record.until = data.get("until")
+            if data.get("question") != record.question:
+                record.question, record.answered, record.answer = data.get("question"), False, None
+        case "step.answered":
+            record.answered, record.answer = True, data.get("value")
+        case "step.requeued":
+            record.state = "pending"
+            record.reason = data.get("reason") or ""
         case "step.warning":
             record.warnings.append(data.get("message", ""))
         case "step.succeeded":
             _end(record, event, "succeeded")
             record.output = data.get("output")
             record.error = None
+            record.items = data.get("items")
+            record.accumulators = data.get("state")
+            record.values = data.get("values")
+            record.cached = data.get("cached")
         case "step.failed":
             _end(record, event, "failed")
             record.error = data.get("error")
             record.handled = data.get("handled", "fail")
             record.output = data.get("value")
             record.target = data.get("target")
+            record.items = data.get("items")
         case "step.skipped":
             _end(record, event, "skipped")
         case "step.cancelled":
@@ -90,6 +146,7 @@ def _apply(record: StepRecord, event: Event) -> None:
 
 def _end(record: StepRecord, event: Event, state: StepState) -> None:
     record.state = state
+    record.seq = event.seq
     record.attempts = max(event.attempt, record.attempts)
     record.ended_at = event.at
     record.reason = event.data.get("reason") or ""

@@ -15,11 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from orchestrator.errors import LeaseLost, RunError, RunNotFound, RunOwned, StoreUnavailable
 from orchestrator.journal import blobs as blob_codec
 from orchestrator.journal.database import Database, exists
-from orchestrator.journal.events import ENDS, Event, RunState
+from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
 from orchestrator.journal.fold import RunFold, fold, status_of
 from orchestrator.journal.owner import Owner
+from orchestrator.journal.recorded import Recorded, recorded
 from orchestrator.journal.records import LEASE_SECONDS, Command, Lease, NewRun, RunRecord
 from orchestrator.journal.schema import blob_uses, blobs, commands, events, runs
+from orchestrator.journal.steps import apply
 
 if TYPE_CHECKING:
     import builtins
@@ -44,6 +46,14 @@ _HEAD = (
 )
 # The fold does not look at outputs, so a status does not read them.
 _LEAN_DATA = sa.case((events.c.type.in_(("step.succeeded", "run.succeeded")), "{}"), else_=events.c.data)
+# What a run that goes on need not know.
+_BESIDE = ("step.ready", "step.progress", "step.log", "step.warning", "run.warning", "run.created", "run.succeeded")
+_STEP_ENDS: Mapping[StepState, EventType] = {
+    "succeeded": "step.succeeded",
+    "failed": "step.failed",
+    "skipped": "step.skipped",
+}
+_AT_ONCE = 500
 # Built once, as every run executes it: building a statement costs more than SQLite takes for it.
 _RELEASE = (
     runs.update()
@@ -77,6 +87,7 @@ class Store:
 
         Raises:
             StoreUnavailable: with the code that says why (ORC811, ORC812, ORC813, ORC814, ORC816).
+            ConfigurationError: `url` is no address of such a database.
             MissingExtra: PostgreSQL's driver is not installed.
         """
         return cls(Database.open(url, create=create))
@@ -287,6 +298,43 @@ class Store:
         if resolve:
             return [Event(e.run_id, e.seq, e.at, e.type, e.path, e.attempt, self.resolve(e.data)) for e in found]
         return found
+
+    def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
+        """Return what the steps have achieved whose ends are the events with these numbers, in the order asked.
+
+        That is the output of a step that succeeded, and of one that failed the value that the run went on with.
+        """
+        found: dict[int, Any] = {}
+        for seq, data in self._data_at(run_id, seqs):
+            found[seq] = data.get("output", data.get("value"))
+        return [found[seq] for seq in seqs]
+
+    def recorded(self, run_id: str) -> Recorded:
+        """Return what a run that goes on must know of what was recorded. Of ended items no output is read."""
+        lean = (
+            sa.select(events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, _LEAN_DATA)
+            .where(events.c.run == self._key(run_id), events.c.type.not_in(_BESIDE))
+            .order_by(events.c.seq)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(lean.execution_options(yield_per=1000))
+            found = recorded(Event(run_id, *row[:5], json.loads(row[5])) for row in rows)
+        by_seq = {record.seq: record for record in found.steps.values() if record.seq}
+        for seq, data in self._data_at(run_id, list(by_seq)):
+            record = by_seq[seq]
+            apply(record, Event(run_id, seq, record.ended_at or 0.0, _STEP_ENDS[record.state], record.path, 0, data))
+        for record in found.steps.values():
+            record.question, record.answer = self.resolve(record.question), self.resolve(record.answer)
+        return found
+
+    def _data_at(self, run_id: str, seqs: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield the data of the events with these numbers, with blobs in place."""
+        query = sa.select(events.c.seq, events.c.data).where(events.c.run == self._key(run_id))
+        for start in range(0, len(seqs), _AT_ONCE):
+            with self.database.read() as connection:
+                rows = connection.execute(query.where(events.c.seq.in_(seqs[start : start + _AT_ONCE]))).all()
+            for row in rows:
+                yield row.seq, self.resolve(json.loads(row.data))
 
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """Wait until the run has an event newer than `after`, `timeout` seconds at most; return whether it has."""

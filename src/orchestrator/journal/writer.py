@@ -239,6 +239,8 @@ class RunJournal:
         self.lease = lease
         self.error: StoreError | None = None
         self.durable = state.last_seq
+        self.last_size = 0
+        """How many characters of JSON the data of the newest event have."""
         self._journal = journal
         self._state = state
         self._owner = str(lease.owner)
@@ -265,6 +267,7 @@ class RunJournal:
         """
         data = data or _NOTHING
         encoded = encode_parts(data) if data else "{}"
+        self.last_size = len(encoded) if isinstance(encoded, str) else sum(map(len, encoded.values()))
         state = self._state
         before = state.state
         path = storable(path)

@@ -1,0 +1,233 @@
+"""What a run that goes on must know of what was recorded, and no more: a loop's items are a few bytes each."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.journal.paths import ASIDE, item_of, parent_of
+from orchestrator.journal.steps import StepRecord, apply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.journal.events import Event
+
+ItemState = Literal["", "succeeded", "failed", "skipped"]
+
+_STATES: tuple[ItemState, ...] = ("", "succeeded", "failed", "skipped")
+_ROUNDS = ("while", "until")
+
+
+class ItemEnds:
+    """How the items of one loop ended, by index, and the numbers of the events that say so: nine bytes for each."""
+
+    __slots__ = ("_seqs", "_settled", "_states", "failed")
+
+    def __init__(self) -> None:
+        self._states = bytearray()
+        self._seqs = array("q")
+        self._settled = 0
+        self.failed = 0
+
+    def set(self, index: int, state: ItemState, seq: int) -> None:
+        """Note that the item has ended; with the state "", that it has not."""
+        missing = index + 1 - len(self._states)
+        if missing > 0:
+            self._states.extend(bytes(missing))
+            self._seqs.extend([0] * missing)
+        before = _STATES[self._states[index]]
+        self._settled += (state != "") - (before != "")
+        self.failed += (state == "failed") - (before == "failed")
+        self._states[index] = _STATES.index(state)
+        self._seqs[index] = seq
+
+    def state(self, index: int) -> ItemState:
+        """Return how the item ended, "" if it has not."""
+        return _STATES[self._states[index]] if 0 <= index < len(self._states) else ""
+
+    def seq(self, index: int) -> int:
+        """Return the number of the event that ended the item, 0 if it has not."""
+        return self._seqs[index] if 0 <= index < len(self._seqs) else 0
+
+    def copy(self) -> ItemEnds:
+        """Return the same ends, apart."""
+        copy = ItemEnds()
+        copy._states, copy._seqs = self._states[:], self._seqs[:]
+        copy._settled, copy.failed = self._settled, self.failed
+        return copy
+
+    def __len__(self) -> int:
+        """Return how many items have ended."""
+        return self._settled
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the indices of the items that have ended, in order."""
+        return (index for index, state in enumerate(self._states) if state)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same items ended in the same way."""
+        if not isinstance(other, ItemEnds):
+            return NotImplemented
+        mine, theirs = ((list(ends), [(ends.state(i), ends.seq(i)) for i in ends]) for ends in (self, other))
+        return mine == theirs
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Name the counts."""
+        return f"<{self._settled} items ended, {self.failed} failed>"
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What was achieved in a run, and what was under way.
+
+    `steps` holds, by path, the steps that have ended for good, those that wait for a person or a time, and those that
+    were running. `items` holds the ended items of each loop, by its path. Within an item that has ended nothing is
+    held, except within the last round of a loop that goes on: its steps are what the next one reads as `previous`. The
+    record of a loop's last round stays, for the accumulators. A step whose failure ended the run is not there: it is
+    run again.
+    """
+
+    steps: dict[str, StepRecord] = field(default_factory=dict)
+    items: dict[str, ItemEnds] = field(default_factory=dict)
+
+    def without(self, paths: Iterable[str]) -> Recorded:
+        """Return what is left when the run forgets these paths, all below, and that what contains them has ended."""
+        tree = _Tree(Recorded(dict(self.steps), {loop: ends.copy() for loop, ends in self.items.items()}))
+        for path in paths:
+            tree.forget(path)
+        return tree.recorded
+
+
+def recorded(events: Iterable[Event]) -> Recorded:
+    """Fold all events of a run. Outputs of steps stay as the events have them: resolved or not."""
+    tree = _Tree(Recorded())
+    for event in events:
+        tree.take(event)
+    return tree.recorded
+
+
+class _Tree:
+    """The records with the paths that stand in each path, so that an end costs what is below it and not what is."""
+
+    def __init__(self, found: Recorded) -> None:
+        self.recorded = found
+        self._inner: dict[str, dict[str, None]] = {}
+        self._rounds: dict[str, int] = {}
+        for path in (*found.steps, *found.items):
+            self._grow(path)
+
+    def take(self, event: Event) -> None:
+        path = event.path
+        match event.type:
+            case "run.started":
+                for aside in ASIDE:
+                    self._drop(aside)
+            case "run.revised":
+                for forgotten in event.data.get("forget", ()):
+                    self.forget(forgotten)
+            case "step.started":
+                self._started(event)
+            case "step.waiting" | "step.answered":
+                record = self._record(path)
+                apply(record, event)
+                if not record.outlives_owner:
+                    del self.recorded.steps[path]
+            case "step.requeued" | "step.cancelled":
+                self.recorded.steps.pop(path, None)
+            case "step.succeeded" | "step.failed" | "step.skipped":
+                self._ended(event)
+
+    def forget(self, path: str) -> None:
+        """Drop a path and all below, and that the steps around it have ended."""
+        self._drop(path)
+        item = item_of(path)
+        if item is not None and item[0] in self.recorded.items:
+            self.recorded.items[item[0]].set(item[1], "", 0)
+        around = parent_of(path)
+        while around:
+            self.recorded.steps.pop(around, None)
+            item = item_of(around)
+            if item is not None and item[0] in self.recorded.items:
+                self.recorded.items[item[0]].set(item[1], "", 0)
+            around = parent_of(around)
+
+    def _started(self, event: Event) -> None:
+        path = event.path
+        if event.data.get("kind"):
+            self._drop(f"{path}.on_error")
+        else:
+            self._drop_below(path)
+        apply(self._record(path), event)
+
+    def _ended(self, event: Event) -> None:
+        path, steps = event.path, self.recorded.steps
+        record = self._record(path)
+        apply(record, event)
+        if not record.settled:
+            del steps[path]
+            return
+        self._drop(f"{path}.on_error")
+        item = item_of(path)
+        if item is None:
+            if path in self.recorded.items:
+                self._end_loop(path)
+            return
+        loop, index = item
+        ends = self.recorded.items.get(loop)
+        if ends is None:
+            ends = self.recorded.items[loop] = ItemEnds()
+            self._grow(loop)
+        ends.set(index, _item_state(record), event.seq)
+        around = steps.get(loop)
+        if around is not None and around.kind in _ROUNDS:
+            before = self._rounds.get(loop, index - 1)
+            if before != index:
+                self._drop(f"{loop}[{before}]")
+            self._rounds[loop] = index
+        else:
+            self._drop(path)
+
+    def _end_loop(self, path: str) -> None:
+        """Drop what is within the items of a loop that has ended."""
+        for inner in list(self._inner.get(path, ())):
+            self._drop_below(inner)
+            if inner != f"{path}[{self._rounds.get(path)}]":
+                self._drop(inner)
+
+    def _record(self, path: str) -> StepRecord:
+        record = self.recorded.steps.get(path)
+        if record is None:
+            record = self.recorded.steps[path] = StepRecord(path)
+            self._grow(path)
+        return record
+
+    def _grow(self, path: str) -> None:
+        around = parent_of(path)
+        while around:
+            inner = self._inner.setdefault(around, {})
+            if path in inner:
+                return
+            inner[path] = None
+            path, around = around, parent_of(around)
+
+    def _drop(self, path: str) -> None:
+        self._drop_below(path)
+        self.recorded.steps.pop(path, None)
+        inner = self._inner.get(parent_of(path))
+        if inner is not None:
+            inner.pop(path, None)
+
+    def _drop_below(self, path: str) -> None:
+        for inner in self._inner.pop(path, ()):
+            self._drop_below(inner)
+            self.recorded.steps.pop(inner, None)
+        self.recorded.items.pop(path, None)
+        self._rounds.pop(path, None)
+
+
+def _item_state(record: StepRecord) -> ItemState:
+    return "failed" if record.state == "failed" else "skipped" if record.state == "skipped" else "succeeded"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 import typer
-from typer.core import TyperArgument, TyperCommand
+
+from orchestrator.cli.usage import Command, Commands
 
 COMMANDS: Final = {
     "check": "check",
@@ -30,22 +31,11 @@ COMMANDS: Final = {
 """Each command and the module that holds the function of its name, in the order of `--help`."""
 
 
-class Command(TyperCommand):
-    """A command whose help names its arguments, and not the Python types that hold them."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, with arguments that show no type."""
-        params: list[Any] = super().get_params(ctx)
-        for param in params:
-            if isinstance(param, TyperArgument):
-                vars(param)["display_type_rich"] = lambda ctx: None  # there is no option for it
-        return params
-
-
 def build(*, only: str | None = None) -> typer.Typer:
     """Return the application with all commands, or with one: importing and inspecting the others takes time."""
     app = typer.Typer(
         name="orchestrator",
+        cls=Commands,
         help="Check, run, watch and control pipelines of AI and tool steps, written in YAML.",
         epilog="Start with `orchestrator init`, and see `orchestrator COMMAND --help`.",
         no_args_is_help=True,

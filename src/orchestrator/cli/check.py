@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.usage import one_of, shown
 
 
 class ReportFormat(enum.StrEnum):
@@ -27,7 +28,15 @@ class GraphFormat(enum.StrEnum):
 
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.", readable=False)],
-    format: Annotated[ReportFormat, typer.Option("--format", help="How to print what was found.")] = ReportFormat.TEXT,
+    format: Annotated[
+        ReportFormat,
+        typer.Option(
+            "--format",
+            parser=one_of("--format", ReportFormat),
+            metavar=shown(ReportFormat),
+            help="How to print what was found.",
+        ),
+    ] = ReportFormat.TEXT,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as problems.")] = False,
     tools: options.ToolsOption = None,
@@ -67,7 +76,12 @@ def check(
 
 def graph(
     file: options.FileArgument,
-    format: Annotated[GraphFormat, typer.Option("--format", help="How to draw.")] = GraphFormat.MERMAID,
+    format: Annotated[
+        GraphFormat,
+        typer.Option(
+            "--format", parser=one_of("--format", GraphFormat), metavar=shown(GraphFormat), help="How to draw."
+        ),
+    ] = GraphFormat.MERMAID,
     json: Annotated[bool, typer.Option("--json", help="Print the steps and what they wait for as JSON.")] = False,
     tools: options.ToolsOption = None,
     allow_path: options.AllowPathOption = None,

@@ -16,8 +16,9 @@ def explain(
     json: options.JsonOption = False,
 ) -> None:
     """Explain the code of a diagnostic or an error."""
-    from orchestrator.cli.output import USAGE, emit, emit_json, say
+    from orchestrator.cli.output import emit, emit_json
     from orchestrator.diagnostics import CODES
+    from orchestrator.errors import ConfigurationError
 
     wanted = f"ORC{code.strip().upper().removeprefix('ORC')}"
     entry = CODES.get(wanted)
@@ -26,9 +27,8 @@ def explain(
 
         read_as_digits = f"ORC{wanted.removeprefix('ORC').translate(str.maketrans('OIL', '011'))}"
         near = get_close_matches(read_as_digits, CODES, n=3) or sorted(CODES)[:3]
-        say(f"error: there is no code {wanted}")
-        say("  help: did you mean " + ", ".join(f"{c} ({CODES[c].title})" for c in near) + "?")
-        raise typer.Exit(USAGE)
+        meant = ", ".join(f"{c} ({CODES[c].title})" for c in near)
+        raise ConfigurationError(f"there is no code `{wanted}`", help=f"did you mean {meant}?")
     page = page_of(wanted)
     if json:
         data = {"code": entry.code, "title": entry.title, "severity": entry.severity, "explanation": entry.explanation}
@@ -49,7 +49,8 @@ def tools(
     tools: options.ToolsOption = None,
 ) -> None:
     """List the tools, or show one with what it takes and returns."""
-    from orchestrator.cli.output import USAGE, emit, emit_json, say, table
+    from orchestrator.cli.output import emit, emit_json, table
+    from orchestrator.errors import OrchestratorError
 
     with options.open_orchestrator(tools=tools) as orchestrator:
         registry = orchestrator.registry
@@ -68,9 +69,11 @@ def tools(
 
             near = suggest(tool_name, registry.names()) if tool is None else suggest(action_name, list(tool.actions))
             kind = f"tool `{tool_name}`" if tool is None else f"action `{action_name}` in tool `{tool_name}`"
-            say(f"error[{'ORC401' if tool is None else 'ORC402'}]: there is no {kind}")
-            say(f"  help: did you mean `{near}`?" if near else "  help: `orchestrator tools` lists them")
-            raise typer.Exit(USAGE)
+            raise OrchestratorError(
+                f"there is no {kind}",
+                code="ORC401" if tool is None else "ORC402",
+                help=f"did you mean `{near}`?" if near else "`orchestrator tools` lists them",
+            )
         actions = [tool.actions[action_name]] if action_name else list(tool.actions.values())
         if json:
             emit_json(tool_object(tool) if not action_name else action_object(actions[0]))

@@ -79,7 +79,8 @@ def init(
     """Write a commented pipeline to start from. An existing file is never overwritten."""
     import re
 
-    from orchestrator.cli.output import USAGE, emit, emit_json, say
+    from orchestrator.cli.output import emit, emit_json, say
+    from orchestrator.errors import ConfigurationError
 
     target = file / "pipeline.yaml" if file.is_dir() else file
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", target.stem).strip("-") or "pipeline"
@@ -88,13 +89,15 @@ def init(
         with target.open("x", encoding="utf-8") as out:
             out.write(STARTER.format(file=target, id=name))
     except FileExistsError:
-        say(f"error: `{target}` exists already, and is left as it is")
-        say(f"  help: name another file, as in: orchestrator init {shlex.quote(str(_free(target)))}")
-        raise typer.Exit(USAGE) from None
+        raise ConfigurationError(
+            f"`{target}` exists already, and is left as it is",
+            help=f"name another file, as in: orchestrator init {shlex.quote(str(_free(target)))}",
+        ) from None
     except OSError as error:
-        say(f"error: `{target}` cannot be written: {(error.strerror or str(error)).lower()}")
-        say("  help: name a file in a directory where you may write")
-        raise typer.Exit(USAGE) from None
+        raise ConfigurationError(
+            f"`{target}` cannot be written: {(error.strerror or str(error)).lower()}",
+            help="name a file in a directory where you may write",
+        ) from None
     if json:
         emit_json({"file": str(target)})
     else:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.usage import whole_number
+
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
 
@@ -56,7 +58,13 @@ SecretsOption = Annotated[
     typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with secret inputs; `-` reads it from stdin."),
 ]
 MaxParallelOption = Annotated[
-    int | None, typer.Option("--max-parallel", min=1, metavar="N", help="Run at most N steps at once.")
+    int | None,
+    typer.Option(
+        "--max-parallel",
+        parser=whole_number("--max-parallel", least=1),
+        metavar="N",
+        help="Run at most N steps at once.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 

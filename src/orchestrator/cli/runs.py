@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.usage import one_of, shown, whole_number
 
 if TYPE_CHECKING:
     from orchestrator.journal.events import Event
@@ -27,8 +28,24 @@ class StateFilter(enum.StrEnum):
 
 
 def runs(
-    state: Annotated[StateFilter | None, typer.Option("--state", help="Only runs in this state.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most N runs, the newest first.")] = 50,
+    state: Annotated[
+        StateFilter | None,
+        typer.Option(
+            "--state",
+            parser=one_of("--state", StateFilter),
+            metavar=shown(StateFilter),
+            help="Only runs in this state.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            parser=whole_number("--limit", least=1),
+            metavar="N",
+            help="At most N runs, the newest first.",
+        ),
+    ] = 50,
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
@@ -126,7 +143,12 @@ def describe(status: "RunStatus", store: str | None) -> str:
 def events(
     run: options.RunArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events until the run ends.")] = False,
-    after: Annotated[int, typer.Option("--after", min=0, metavar="N", help="Only events after number N.")] = 0,
+    after: Annotated[
+        int,
+        typer.Option(
+            "--after", parser=whole_number("--after", least=0), metavar="N", help="Only events after number N."
+        ),
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     store: options.StoreOption = None,
 ) -> None:

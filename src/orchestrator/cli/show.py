@@ -96,16 +96,19 @@ def _indented(name: str, value: Any) -> list[str]:
 
 
 def _show_step(result: "Result", path: str, *, json: bool) -> None:
-    from orchestrator.cli.output import USAGE, emit, emit_json, say, seconds
+    from orchestrator.cli.output import emit, emit_json, seconds
     from orchestrator.diagnostics import suggest
+    from orchestrator.errors import RunError
 
     step = result.steps.get(path)
     if step is None:
         near = suggest(path, list(result.steps))
-        say(f"error[ORC302]: run {result.run_id} has no step `{path}`")
-        if near:
-            say(f"  help: did you mean `{near}`?")
-        raise typer.Exit(USAGE)
+        raise RunError(
+            f"run {result.run_id} has no step `{path}`",
+            run_id=result.run_id,
+            code="ORC809",
+            help=f"did you mean `{near}`?" if near else f"orchestrator show {result.run_id} lists them",
+        )
     if json:
         emit_json(step.to_dict())
         return

@@ -1,0 +1,158 @@
+"""Command lines that cannot be carried out: what is wrong, where, and how to go on, in the words of all our errors."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from orchestrator.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+E = TypeVar("E", bound=enum.StrEnum)
+
+_LARGEST: Final = 2**31 - 1
+"""No machine, and no store, holds more of anything."""
+
+
+def whole_number(option: str, *, least: int) -> Callable[[str | int], int]:
+    """Return the reader of an option's value that is a whole number from `least`."""
+
+    def read(text: str | int) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise _refused(option, f"a whole number from {least}", text, example="10")
+        return min(number, _LARGEST)
+
+    return read
+
+
+def duration(option: str) -> Callable[[str | float], float]:
+    """Return the reader of an option's value that is a duration such as `30d`, in seconds."""
+
+    def read(text: str | float) -> float:
+        from orchestrator.language.durations import parse_duration
+
+        if isinstance(text, float):
+            return text
+        try:
+            return parse_duration(text)
+        except ValueError:
+            raise _refused(option, "a duration", text, example="30d") from None
+
+    return read
+
+
+def one_of(option: str, choices: type[E]) -> Callable[[str], E]:
+    """Return the reader of an option's value that is one of a few words."""
+
+    def read(text: str) -> E:
+        try:
+            return choices(text)
+        except ValueError:
+            near = _near(text, choices)
+            raise _refused(option, _listed(choices), text, near=near, example=next(iter(choices))) from None
+
+    return read
+
+
+def shown(choices: type[enum.StrEnum]) -> str:
+    """Return the words of an option's value as its help shows them."""
+    return f"[{'|'.join(choices)}]"
+
+
+class Command(TyperCommand):
+    """A command whose help names its arguments, and not the Python types that hold them."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, with arguments that show no type."""
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            if isinstance(param, TyperArgument):
+                vars(param)["display_type_rich"] = lambda ctx: None  # there is no option for it
+        return params
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line, or say what is wrong with it."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            raise _in_our_words(error, ctx) from None
+
+
+class Commands(TyperGroup):
+    """All commands; one that is not among them is answered by the nearest."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As `Command.parse_args`."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            raise _in_our_words(error, ctx) from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first word names."""
+        if args and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            near = _near(args[0], known)
+            help = f"did you mean `{ctx.command_path} {near}`?" if near else f"the commands are {', '.join(known)}"
+            raise ConfigurationError(f"there is no command `{args[0]}`", help=help)
+        return super().resolve_command(ctx, args)
+
+
+def _in_our_words(error: Exception, ctx: Any) -> Exception:
+    """Return the error for what the library has found; anything else as it is.
+
+    Its exceptions are known by their names, as it has moved them between its versions.
+    """
+    if getattr(error, "exit_code", None) != 2 or type(error).__name__ == "NoArgsIsHelpError":
+        return error
+    command: str = ctx.command_path
+    params: list[Any] = ctx.command.get_params(ctx)
+    manual = f"`{command} --help` says what it takes"
+    given = getattr(error, "option_name", None)
+    match type(error).__name__:
+        case "NoSuchOption":
+            known = [name for param in params if not getattr(param, "hidden", False) for name in param.opts]
+            near = _near(str(given), [name for name in known if name.startswith("--")])
+            help = f"did you mean `{near}`? {manual}" if near else manual
+            return ConfigurationError(f"`{command}` has no option `{given}`", help=help)
+        case "BadOptionUsage":
+            option = next((param for param in params if given in (*param.opts, *param.secondary_opts)), None)
+            if isinstance(option, TyperOption) and option.is_flag:
+                return ConfigurationError(f"`{given}` takes no value", help=f"write `{given}` alone")
+            word = (option and option.metavar) or "VALUE"
+            return ConfigurationError(f"`{given}` needs a value", help=f"write `{given} {word}`; {manual}")
+        case "MissingParameter":
+            missing = error.param  # type: ignore[attr-defined]
+            name = missing.metavar or missing.name.upper()
+            usage = " ".join(p.metavar or p.name.upper() for p in params if p.required)
+            return ConfigurationError(f"`{command}` needs {name}", help=f"write `{command} {usage}`; {manual}")
+    extra = re.search(r"extra argument(?:s|\(s\))? \((.*)\)$", str(error))
+    if extra:
+        message = f"`{command}` has no place for `{extra[1]}`"
+        return ConfigurationError(message, help=f"quote a value that has spaces in it; {manual}")
+    return ConfigurationError(f"`{command}` cannot be carried out: {error}", help=manual)
+
+
+def _refused(option: str, wanted: str, text: object, *, example: str, near: str | None = None) -> ConfigurationError:
+    help = f"did you mean `{option} {near}`?" if near else f"write for example `{option} {example}`"
+    return ConfigurationError(f"`{option}` takes {wanted}, not `{text}`", help=help)
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = (f"`{word}`" for word in words)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _near(text: str, words: Iterable[str]) -> str | None:
+    from orchestrator.diagnostics import suggest
+
+    return suggest(text, list(words))

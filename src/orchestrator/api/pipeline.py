@@ -71,7 +71,8 @@ class Pipeline:
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
         """Draw the steps and what they wait for."""
-        from orchestrator.compiler.graph import to_mermaid, to_svg
+        from orchestrator.compiler.mermaid import to_mermaid
+        from orchestrator.compiler.svg import to_svg
 
         if format not in ("mermaid", "svg"):
             raise ConfigurationError(f"`{format}` is no format of a graph", help="use `mermaid` or `svg`")

@@ -1,0 +1,261 @@
+"""A plan as an SVG picture: a box for each step, and frames, as deep as the file goes, for what has steps within."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.graph import LABELS, Edge, Node, Section, graph_of
+from orchestrator.compiler.layout import Layout, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.compiler.plan import Plan
+
+MARGIN: Final = 20.0
+BOX_HEIGHT: Final = 46.0
+HEADER: Final = 46.0
+LABEL: Final = 20.0
+PADDING: Final = 14.0
+BETWEEN: Final = 16.0
+CHARACTER: Final = 8.0
+SOFT_CHARACTER: Final = 6.3
+CAPTION_CHARACTER: Final = 7.2
+SMALL_CHARACTER: Final = 5.8
+WIDEST_TEXT: Final = 34
+WIDEST_ROW: Final = 1_500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The words beside a line; `x` is where they begin and `y` their base line."""
+
+    text: str
+    kind: str
+    x: float
+    y: float
+
+    @property
+    def right(self) -> float:
+        """Where they end."""
+        return self.x + SMALL_CHARACTER * len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section laid out. Its place is relative to its frame, that of what is within relative to itself.
+
+    One with a label has a frame of its own.
+    """
+
+    section: Section
+    left: float
+    top: float
+    width: float
+    height: float
+    layout: Layout
+    labels: tuple[Label, ...]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node and its size, with all parts within it."""
+
+    node: Node
+    width: float
+    height: float
+    parts: tuple[Part, ...] = ()
+
+
+def to_svg(plan: Plan) -> str:
+    """Return the plan as an SVG picture that needs no other file, readable on light and on dark pages."""
+    graph = graph_of(plan)
+    steps = _part(graph.steps, MARGIN, MARGIN)
+    below, afterwards_width, bottom = [], 0.0, steps.top + steps.height
+    for node in graph.afterwards:
+        box = measured(node)
+        top = bottom + BETWEEN if bottom > MARGIN else MARGIN
+        below.append((box, top))
+        bottom, afterwards_width = top + box.height, max(afterwards_width, box.width)
+    width, height = max(steps.width, afterwards_width) + 2 * MARGIN, bottom + MARGIN
+    title = escape(_printable(graph.title))
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{title}">',
+        f"<title>{title}</title>",
+        _style(),
+        _MARKERS,
+        '<rect class="page" width="100%" height="100%"/>',
+        *_drawn_part(steps),
+    ]
+    for box, top in below:
+        lines += _drawn(box, MARGIN, top)
+    return "\n".join([*lines, "</svg>\n"])
+
+
+def measured(node: Node) -> Box:
+    """Lay out what is within a node, and give it its size."""
+    heading = 26 + max(_columns(node.title) * CHARACTER, _columns(node.what) * SOFT_CHARACTER)
+    if not node.sections:
+        return Box(node, max(90.0, heading), BOX_HEIGHT)
+    rows: list[list[Part]] = [[]]
+    left, top = PADDING, HEADER
+    for section in node.sections:
+        part = _part(section, left, top)
+        if rows[-1] and left + part.width > WIDEST_ROW:
+            left, top = PADDING, top + max(earlier.height for earlier in rows[-1]) + BETWEEN
+            part = replace(part, left=left, top=top)
+            rows.append([])
+        rows[-1].append(part)
+        left += part.width + BETWEEN
+    width = max(heading, *(row[-1].left + row[-1].width + PADDING for row in rows))
+    height = top + max(part.height for part in rows[-1]) + PADDING
+    return Box(node, width, height, tuple(part for row in rows for part in _centred(row, width)))
+
+
+def _centred(row: list[Part], width: float) -> list[Part]:
+    shift = (width - PADDING - row[-1].left - row[-1].width) / 2
+    return [replace(part, left=part.left + shift) for part in row]
+
+
+def _part(section: Section, left: float, top: float) -> Part:
+    boxes = tuple(measured(node) for node in section.nodes)
+    sizes = {box.node.key: (box.width, box.height) for box in boxes}
+    layout = lay_out(sizes, [(edge.source, edge.target) for edge in section.edges])
+    labels = tuple(_labels(section, layout))
+    width, height = max([layout.width, *(label.right for label in labels)]), layout.height
+    if section.label:
+        width = max(width, _columns(section.label) * CAPTION_CHARACTER) + 2 * PADDING
+        height += LABEL + 2 * PADDING
+    return Part(section, left, top, width, height, layout, labels, boxes)
+
+
+def _drawn_part(part: Part) -> Iterator[str]:
+    yield f'<g transform="translate({part.left:.1f} {part.top:.1f})">'
+    x, y = (PADDING, PADDING + LABEL) if part.section.label else (0.0, 0.0)
+    if part.section.label:
+        yield (
+            f'<rect class="section {part.section.kind}" width="{part.width:.1f}" height="{part.height:.1f}" rx="6"/>'
+            f'<text class="caption {part.section.kind}" x="{PADDING:.1f}" y="20">'
+            f"{escape(_cut(part.section.label))}</text>"
+        )
+    yield f'<g transform="translate({x:.1f} {y:.1f})">'
+    for edge in part.section.edges:
+        kind, points = _class(edge), part.layout.lines[edge.source, edge.target]
+        yield f'<path class="edge {kind}" d="{_curve(points)}" marker-end="url(#{kind})"/>'
+    for label in part.labels:
+        yield f'<text class="label {label.kind}" x="{label.x:.1f}" y="{label.y:.1f}">{label.text}</text>'
+    for box in part.boxes:
+        centre, top = part.layout.boxes[box.node.key]
+        yield from _drawn(box, centre - box.width / 2, top)
+    yield "</g></g>"
+
+
+def _drawn(box: Box, left: float, top: float) -> Iterator[str]:
+    node = box.node
+    size = f'width="{box.width:.1f}" height="{box.height:.1f}" rx="8"'
+    kind = ("frame" if box.parts else "box") + (" conditional" if node.conditional else "")
+    yield f'<g transform="translate({left:.1f} {top:.1f})"><title>{escape(_printable(node.hint, keep=chr(10)))}</title>'
+    if node.many and not box.parts:
+        yield f'<rect class="box behind" x="4" y="4" {size}/>'
+    centre = box.width / 2
+    yield (
+        f'<rect class="{kind}" {size}/>'
+        f'<text class="id" x="{centre:.1f}" y="20" text-anchor="middle">{escape(_cut(node.title))}</text>'
+        f'<text class="what" x="{centre:.1f}" y="36" text-anchor="middle">{escape(_cut(node.what))}</text>'
+    )
+    for part in box.parts:
+        yield from _drawn_part(part)
+    yield "</g>"
+
+
+def _labels(section: Section, layout: Layout) -> Iterator[Label]:
+    """Put words beside the edges that have some; those that leave one box, which begin together, at different heights.
+
+    Several edges between the same two boxes are one line, and share their words.
+    """
+    leaving: dict[str, dict[str, list[Edge]]] = {}
+    for edge in section.edges:
+        if LABELS[edge.kind]:
+            leaving.setdefault(edge.source, {}).setdefault(edge.target, []).append(edge)
+    for source, by_target in leaving.items():
+        for number, (target, parallel) in enumerate(by_target.items(), start=1):
+            points = layout.lines[source, target]
+            first = len(points) % 2  # an odd number: the first point leads down beside a higher box
+            (x0, y0), (x1, y1) = points[first], points[first + 1]
+            t = number / (len(by_target) + 1)
+            x, y = x0 + (x1 - x0) * (3 - 2 * t) * t * t, y0 + (y1 - y0) * (1.5 * t * (1 - t) + t**3)  # on the curve
+            yield Label(", ".join(LABELS[edge.kind] for edge in parallel), _class(parallel[0]), x + 5, y + 3)
+
+
+def _class(edge: Edge) -> str:
+    return "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
+
+
+def _style() -> str:
+    """Return the style sheet: plain rules, as many viewers know no variables, then the dark ones."""
+    light = _rules("#f6f8fa", "#8c959f", "#1f2328", "#59636e", "#0969da", "#cf222e", "#ffffff")
+    dark = _rules("#21262d", "#6e7681", "#e6edf3", "#9198a1", "#58a6ff", "#ff7b72", "#0d1117")
+    fonts = 'text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif }'
+    return f"<style>\n{fonts}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n</style>"
+
+
+def _rules(box: str, line: str, text: str, soft: str, accent: str, bad: str, page: str) -> str:
+    return f"""\
+.page {{ fill: {page} }}
+.box {{ fill: {box}; stroke: {line} }}
+.frame {{ fill: {line}; fill-opacity: 0.07; stroke: {line} }}
+.conditional {{ stroke: {accent}; stroke-dasharray: 5 3 }}
+.section {{ fill: none; stroke: {line}; stroke-dasharray: 2 3 }} .section.handler {{ stroke: {bad} }}
+.caption {{ font-size: 11px; font-weight: 600; fill: {soft} }} .caption.handler {{ fill: {bad} }}
+.id {{ fill: {text}; font-size: 13px; font-weight: 600 }} .what {{ fill: {soft}; font-size: 11px }}
+.edge {{ fill: none; stroke: {line}; stroke-width: 1.3 }}
+.edge.jump {{ stroke: {accent}; stroke-dasharray: 4 3 }} .edge.failure {{ stroke: {bad}; stroke-dasharray: 4 3 }}
+.label {{ font-size: 10px; stroke: {page}; stroke-width: 3px; paint-order: stroke }}
+.label.jump {{ fill: {accent} }} .label.failure {{ fill: {bad} }}
+.tip.data {{ fill: {line} }} .tip.jump {{ fill: {accent} }} .tip.failure {{ fill: {bad} }}"""
+
+
+_MARKERS: Final = (
+    "<defs>"
+    + "".join(
+        f'<marker id="{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path class="tip {kind}" d="M0 0.5 8 4 0 7.5z"/></marker>'
+        for kind in ("data", "jump", "failure")
+    )
+    + "</defs>"
+)
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """Drop characters that XML does not allow and pictures cannot show."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)
+
+
+def _cut(text: str) -> str:
+    text = _printable(text)
+    return text if len(text) <= WIDEST_TEXT else text[: WIDEST_TEXT - 1] + "…"
+
+
+def _columns(text: str) -> int:
+    """How many places of a letter the shown text takes; ideographs take two."""
+    shown = _cut(text)
+    if shown.isascii():
+        return len(shown)
+    from wcwidth import wcswidth
+
+    return max(len(shown), wcswidth(shown))
+
+
+def _curve(points: Sequence[tuple[float, float]]) -> str:
+    """Draw a line through the points, vertical at each of them."""
+    (x, y), path = points[0], []
+    path.append(f"M{x:.1f} {y:.1f}")
+    for next_x, next_y in points[1:]:
+        middle = (y + next_y) / 2
+        path.append(f"C{x:.1f} {middle:.1f} {next_x:.1f} {middle:.1f} {next_x:.1f} {next_y:.1f}")
+        x, y = next_x, next_y
+    return "".join(path)

@@ -1,4 +1,4 @@
-"""The key under which the result of a call is shared between runs: a digest of everything that decides the result.
+"""Results of calls that are shared between runs, each under a key: a digest of everything that decides the result.
 
 A call is the same if its tool (name, version, code), its action, its parameters and the contents of the files that it
 reads are; each of these is a named part of the key, so that two keys can be compared and the difference told. What
@@ -18,20 +18,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from inspect import unwrap
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio.to_thread
+
 from orchestrator.content import content_digest
 from orchestrator.journal.paths import is_at_or_below
+from orchestrator.tools.calling import call, refuse_unpermitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from orchestrator.compiler.plan import StepPlan, ToolCall
+    from orchestrator.journal import CacheEntry, Store
+    from orchestrator.runtime.context import StepContext
+    from orchestrator.runtime.nodes import Node
     from orchestrator.runtime.redaction import Redactor
     from orchestrator.tools.contract import Action
 
@@ -39,6 +46,64 @@ NOT_CACHED: Final = "ORC509"
 """The code of the warning that a step is not cached because of a secret."""
 
 _NUMBER: Final = re.compile(r"\[\d+\]")
+
+
+class ResultCache:
+    """The shared results, as one run sees them.
+
+    `refresh` names the steps whose calls are made anew and whose results replace the shared ones: by path, all items of
+    a loop by the path without their numbers, and all steps within a step by its own.
+    """
+
+    def __init__(
+        self, store: Store, *, pipeline: str, redactor: Redactor, refresh: frozenset[str] = frozenset()
+    ) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        self._redactor = redactor
+        self._refresh = refresh
+
+    async def call(self, node: Node, work: ToolCall, parameters: Mapping[str, Any], context: StepContext) -> Any:
+        """Return the shared result of a call, or make the call and share what it returns.
+
+        `node.cache` then holds what the event of the step's end says of it: `cache` (the key and its parts), and where
+        the result was shared `cached` (the key, and the run, path and time that it comes from).
+
+        Raises:
+            As `orchestrator.tools.calling.call`.
+        """
+        node.cache = None
+        policy = node.step.cache
+        if policy is None:
+            return await call(work.action, parameters, context)
+        refuse_unpermitted(work.action, parameters, context.permissions)
+        extra = policy.key.evaluate(node.frame.scope.scope) if policy.key is not None else None
+        if holds_secret(self._redactor, [parameters, extra]):
+            context.warn(f"`{node.path}` is not cached: it is given a secret", NOT_CACHED)
+            return await call(work.action, parameters, context)
+
+        def look_up() -> tuple[str, dict[str, str], CacheEntry | None]:
+            parts = key_parts(
+                node.step, work, parameters, pipeline=self._pipeline, extra=extra, directory=context.directory
+            )
+            key = key_of(parts)
+            if is_named(node.path, self._refresh):
+                return key, parts, None
+            newer_than = None if policy.ttl is None else time.time() - policy.ttl
+            return key, parts, self._store.cache_get(key, newer_than=newer_than)
+
+        key, parts, entry = await anyio.to_thread.run_sync(look_up)
+        node.cache = {"cache": {"key": key, "parts": parts}}
+        if entry is not None:
+            source = {"key": key, "run_id": entry.run_id, "path": entry.path, "at": entry.at}
+            node.cache = {**node.cache, "cached": source}
+            return entry.output
+        output = await call(work.action, parameters, context)
+        if holds_secret(self._redactor, output):
+            context.warn(f"`{node.path}` is not cached: its result holds a secret", NOT_CACHED)
+        else:
+            await anyio.to_thread.run_sync(self._store.cache_put, key, context.run_id, node.path, output)
+        return output
 
 
 def is_named(path: str, names: Collection[str]) -> bool:

@@ -110,6 +110,11 @@ class StepContext:
         """Record a line in the run's journal."""
         self._on_loop(self._log, {"level": level, "message": str(message)})
 
+    def warn(self, message: str, code: str) -> None:
+        """Record a warning about the step, from the run's own thread."""
+        if not self.ended:
+            self._reporter.report(self._step, self._attempt, "step.warning", {"message": message, "code": code})
+
     def end(self) -> None:
         """Ignore whatever is reported from now on."""
         self.ended = True

@@ -1,0 +1,218 @@
+"""What a run forgets so that one of its steps, at any depth, is done again; and what another run can share of it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.diagnostics import suggest
+from orchestrator.errors import RunError
+from orchestrator.journal.paths import is_aside, is_at_or_below, item_of, parent_of
+from orchestrator.journal.recorded import recorded
+from orchestrator.journal.steps import StepRecord, apply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from orchestrator.journal import Event
+    from orchestrator.journal.recorded import Recorded
+
+    Data = Mapping[str, Any]
+
+_SEGMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\[(\d+)\])?")
+_LOOPS: Final = ("for_each", "while", "until")
+_ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped", "step.cancelled", "step.requeued"})
+_PASSING: Final = frozenset({"step.ready", "step.progress"})
+
+
+def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str, ...]:
+    """Return the paths to forget so that the step at `path` is done again: it, and all that came of it.
+
+    What contains it has then not ended either, so that need not be among them.
+
+    Raises:
+        RunError: ORC809, the run has no such step.
+    """
+    if is_aside(path):
+        return (path,)  # these run anew whenever the run goes on
+    forget = [path]
+    block: Sequence[Data] = plan["steps"]
+    before = ""
+    for segment in path.split("."):
+        match = _SEGMENT.fullmatch(segment)
+        step = next((step for step in block if match and step["id"] == match[1]), None)
+        if match is None or step is None:
+            if before and segment.startswith("on_error["):
+                forget[0] = before[:-1]  # a handler runs when its step has failed: that is what is done again
+                break
+            raise _unknown(run_id, path, before, block)
+        here = f"{before}{step['id']}"
+        if not before and here not in roots(found):
+            raise RunError(
+                f"`{here}` has not run yet in run `{run_id}`, so there is nothing to do again",
+                run_id=run_id,
+                code="ORC809",
+                help=f"go on with: orchestrator resume {run_id}",
+            )
+        forget += [f"{before}{other}" for other in dependents(step["id"], block)]
+        if match[2] is not None:
+            forget += _later_rounds(run_id, found, step, here, int(match[2]))
+            here = f"{here}[{match[2]}]"
+        before = f"{here}."
+        block = [inner for steps in _inner_blocks(step, plan) for inner in steps]
+    return tuple(forget)
+
+
+def dependents(step_id: str, block: Iterable[Data]) -> list[str]:
+    """Return the steps of a block that wait for one, directly or through others."""
+    successors: dict[str, list[str]] = {}
+    for step in block:
+        for other in step["dependencies"]:
+            successors.setdefault(other, []).append(step["id"])
+    found: dict[str, None] = {}
+    waiting = deque([step_id])
+    while waiting:
+        for successor in successors.get(waiting.popleft(), ()):
+            if successor not in found:
+                found[successor] = None
+                waiting.append(successor)
+    return list(found)
+
+
+def roots(found: Recorded) -> set[str]:
+    """Return the top-level steps of which something is recorded."""
+    return {path.partition(".")[0].partition("[")[0] for path in (*found.steps, *found.items)}
+
+
+def read_again(read: Callable[[], Iterable[Event]]) -> Recorded:
+    """Fold a run's events to what a run that goes on must know. `read` gives them from the beginning.
+
+    Of an item that has ended nothing is kept but its end. If one of its steps is done again, the others are needed, so
+    then the events are read a second time, without that end.
+    """
+    forgotten = _Forgotten()
+    found = recorded(forgotten.noting(read()))
+    if not any(item_of(path) for path in forgotten.opened):
+        return found
+    return recorded(event for event in read() if not forgotten.has_opened(event))
+
+
+def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
+    """Yield, numbered from 2, what the new run `run_id` takes over from another one: all but the paths to forget.
+
+    A step is taken over once it has ended for good, a loop or group as far as it got. `read` gives the other run's
+    events from the beginning.
+    """
+    forgotten = _Forgotten()
+    deque(forgotten.noting(read()), maxlen=0)
+    forgotten.add(tuple(forget))
+    pending: dict[str, list[Event]] = {}
+    seq = 1  # that of the run's creation
+    for event in read():
+        path = event.path
+        if not path or is_aside(path) or event.type in _PASSING or forgotten.has(event):
+            continue
+        taken: list[Event] = []
+        if event.type == "step.started" and event.data.get("kind"):
+            taken = [event]
+        elif event.type not in _ENDS:
+            pending.setdefault(path, []).append(event)
+        else:
+            record = StepRecord(path)
+            apply(record, event)
+            before = pending.pop(path, [])
+            if record.settled and not forgotten.has_opened(event):
+                taken = [*before, event]
+        for each in taken:
+            seq += 1
+            yield replace(each, run_id=run_id, seq=seq)
+
+
+class _Forgotten:
+    """What a run was told to forget, and when. `opened` has what contains those paths: it has ended only after that."""
+
+    def __init__(self) -> None:
+        self._revisions: list[tuple[float, tuple[str, ...]]] = []
+        self.opened: dict[str, float] = {}
+
+    def noting(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Pass events on, and note those that revise the run."""
+        for event in events:
+            if event.type == "run.revised":
+                self.add(tuple(event.data.get("forget", ())), event.seq)
+            yield event
+
+    def add(self, paths: tuple[str, ...], seq: float = inf) -> None:
+        """Forget these paths as of this number."""
+        self._revisions.append((seq, paths))
+        for path in paths:
+            around = parent_of(path)
+            while around:
+                self.opened[around] = seq
+                around = parent_of(around)
+
+    def has(self, event: Event) -> bool:
+        """Whether the event's step was forgotten later on."""
+        return any(
+            event.seq < seq and any(is_at_or_below(event.path, path) for path in paths)
+            for seq, paths in self._revisions
+        )
+
+    def has_opened(self, event: Event) -> bool:
+        """Whether the event is an end that, by something forgotten later on, is none."""
+        return event.type in _ENDS and event.seq < self.opened.get(event.path, 0)
+
+
+def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: int) -> list[str]:
+    """The rounds after one that is done again: they read what it changes. Items of a `for_each` do not."""
+    if step["kind"] not in _LOOPS:
+        raise RunError(
+            f"run `{run_id}` has no step `{loop}[{index}]`: `{loop}` is no loop",
+            run_id=run_id,
+            code="ORC809",
+            help=f"write `{loop}`",
+        )
+    ends = found.items.get(loop)
+    if ends is None:
+        return []
+    under_way = f"{loop}[{index}]"
+    if not ends.state(index) and not any(is_at_or_below(path, under_way) for path in found.steps):
+        raise RunError(
+            f"run `{run_id}` has no step `{under_way}`: {len(ends)} items of `{loop}` have ended, and this is none",
+            run_id=run_id,
+            code="ORC809",
+            help=f"they are counted from 0; go on with those to come with: orchestrator resume {run_id}",
+        )
+    if step["kind"] == "for_each":
+        return []
+    last = max(ends, default=-1) + 1  # one may be under way
+    return [f"{loop}[{later}]" for later in range(index + 1, last + 1)]
+
+
+def _inner_blocks(step: Data, plan: Data) -> Iterator[Sequence[Data]]:
+    match step["kind"]:
+        case "switch":
+            for case in step["cases"]:
+                yield case["steps"]
+            yield step.get("default", ())
+        case "pipeline":
+            yield plan.get("pipelines", {}).get(step["pipeline"], {}).get("steps", ())
+        case _:
+            yield step.get("steps", ())
+
+
+def _unknown(run_id: str, path: str, before: str, block: Sequence[Data]) -> RunError:
+    known = [f"{before}{step['id']}" for step in block]
+    wrong = path[len(before) :].partition(".")[0].partition("[")[0]
+    near = suggest(wrong, [step["id"] for step in block])
+    listed = ", ".join(f"`{name}`" for name in known[:8]) + (", ..." if len(known) > 8 else "")
+    inside = f"`{before[:-1]}` contains no steps" if before else "the pipeline has no steps"
+    return RunError(
+        f"run `{run_id}` has no step `{path}`",
+        run_id=run_id,
+        code="ORC809",
+        help=f"did you mean `{before}{near}`?" if near else f"there are {listed}" if known else inside,
+    )

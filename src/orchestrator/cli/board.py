@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import printable, seconds
 from orchestrator.journal.events import Event
-from orchestrator.journal.fold import RunFold, fold, status_of
+from orchestrator.journal.fold import fold, status_of
+from orchestrator.journal.state import RunFold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

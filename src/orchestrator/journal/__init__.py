@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
-from orchestrator.journal.fold import RunFold, fold, fold_all, status_of
+from orchestrator.journal.fold import fold, fold_all, status_of
 from orchestrator.journal.owner import Owner
 from orchestrator.journal.recorded import ItemEnds, Recorded, recorded
 from orchestrator.journal.records import LEASE_SECONDS, Command, CommandKind, Lease, NewRun, RunRecord
+from orchestrator.journal.state import RunFold
 from orchestrator.journal.status import ActiveStep, RunStatus
 from orchestrator.journal.steps import StepRecord, settled, step_records
 

@@ -1,17 +1,16 @@
-"""The fold from events to a run's status: the same in its owner, another process, the command and a server.
-
-Only the sets of steps that can leave their state again are kept by name. Those that succeeded or were skipped are
-counted, so the state of a run of a million steps stays as small as what is going on in it.
-"""
+"""The fold from events to a run's status: the same in its owner, another process, the command and a server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
-from orchestrator.journal.events import Event, RunState, StepState
+from orchestrator.journal.events import ENDS, Event, RunState, StepState
+from orchestrator.journal.paths import is_aside, is_at_or_below, is_top_level, parent_of
+from orchestrator.journal.state import FAILURES, ActiveState, RunFold
 from orchestrator.journal.status import ActiveStep, RunStatus, ended_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 STEP_STATES: tuple[StepState, ...] = (
     "pending",
@@ -24,93 +23,7 @@ STEP_STATES: tuple[StepState, ...] = (
     "cancelled",
 )
 
-
-@dataclass(slots=True)
-class ActiveState:
-    """A step at work in the fold; `since` is when its attempt or its waiting began."""
-
-    state: StepState
-    attempt: int
-    since: float
-    fraction: float | None = None
-    message: str = ""
-    waiting_on: str = ""
-    waiting_until: float | None = None
-
-
-@dataclass(slots=True)
-class RunFold:
-    """What is known of a run after `last_seq` events. Changed in place by `fold`; JSON data by `to_dict`.
-
-    The dicts with None values are ordered sets of paths: `failed` ended the run, `handled` did not. `spent` is the
-    time of closed stretches of work, `since` the start of the open one.
-    """
-
-    run_id: str = ""
-    pipeline: str = ""
-    name: str = ""
-    state: RunState = "running"
-    total: int = 0
-    created_at: float = 0.0
-    started_at: float | None = None
-    ended_at: float | None = None
-    spent: float = 0.0
-    since: float | None = None
-    last_seq: int = 0
-    last_at: float = 0.0
-    error: Mapping[str, Any] | None = None
-    paused_by: str = ""
-    reason: str = ""
-    succeeded: int = 0
-    skipped: int = 0
-    ready: dict[str, None] = field(default_factory=dict)
-    active: dict[str, ActiveState] = field(default_factory=dict)
-    failed: dict[str, None] = field(default_factory=dict)
-    handled: dict[str, None] = field(default_factory=dict)
-    cancelled: dict[str, None] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """How many paths it holds: what writing it down costs."""
-        return len(self.ready) + len(self.active) + len(self.failed) + len(self.handled) + len(self.cancelled)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the state as JSON data."""
-        return {
-            "run_id": self.run_id,
-            "pipeline": self.pipeline,
-            "name": self.name,
-            "state": self.state,
-            "total": self.total,
-            "created_at": self.created_at,
-            "started_at": self.started_at,
-            "ended_at": self.ended_at,
-            "spent": self.spent,
-            "since": self.since,
-            "last_seq": self.last_seq,
-            "last_at": self.last_at,
-            "error": self.error,
-            "paused_by": self.paused_by,
-            "reason": self.reason,
-            "succeeded": self.succeeded,
-            "skipped": self.skipped,
-            "ready": list(self.ready),
-            "active": {path: asdict(step) for path, step in self.active.items()},
-            "failed": list(self.failed),
-            "handled": list(self.handled),
-            "cancelled": list(self.cancelled),
-            "metadata": self.metadata,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RunFold:
-        """Build the state that `to_dict` described."""
-        fields = dict(data)
-        for name in ("ready", "failed", "handled", "cancelled"):
-            fields[name] = dict.fromkeys(fields.get(name, ()))
-        fields["active"] = {path: ActiveState(**step) for path, step in fields.get("active", {}).items()}
-        return cls(**fields)
+_WAITS = {"human": "an answer", "time": "its time"}
 
 
 def fold(state: RunFold, event: Event) -> RunFold:
@@ -118,8 +31,7 @@ def fold(state: RunFold, event: Event) -> RunFold:
     change = _CHANGES.get(event.type)
     if change is not None:
         change(state, event)
-        if state.state == "paused" and not _is_working(state):
-            _stop_clock(state, event.at)
+        _set_clock(state, event.at)
     state.last_seq = event.seq
     state.last_at = event.at
     return state
@@ -133,17 +45,23 @@ def fold_all(events: Iterable[Event], state: RunFold | None = None) -> RunFold:
     return state
 
 
-def status_of(state: RunFold, now: float, *, interrupted: bool = False, owner: str | None = None) -> RunStatus:
+def status_of(
+    state: RunFold, now: float, *, interrupted: bool = False, moving: bool = False, owner: str | None = None
+) -> RunStatus:
     """Say where the run stands at the time `now`.
 
-    Whether its owner still lives is not in the events: `interrupted` says that it does not, `owner` names it.
+    Whether its owner still lives is not in the events: `interrupted` says that it does not, `owner` names it. Nor
+    whether a step that has just ended will be followed by another: `moving` says that this is not known yet, and a run
+    that may go on in a moment is not said to be waiting.
     """
-    if interrupted:
+    stands = _run_state(state, interrupted=interrupted, moving=moving)
+    if stands == "interrupted":
         now = state.last_at
-    active = tuple(_active_step(path, step, now) for path, step in state.active.items())
-    counts = _counts(state)
-    fractions = sum(step.fraction or 0.0 for step in active if step.state == "running")
-    if state.state == "succeeded":
+    ended = f"run.{stands}" in ENDS
+    active = () if ended else tuple(_active_step(path, step, now) for path, step in state.active.items())
+    counts = _counts(state, active)
+    fractions = sum(step.fraction or 0.0 for step in active if step.state == "running" and is_top_level(step.path))
+    if stands == "succeeded":
         progress = 1.0
     else:
         progress = min(1.0, (ended_steps(counts) + fractions) / state.total) if state.total else 0.0
@@ -151,7 +69,7 @@ def status_of(state: RunFold, now: float, *, interrupted: bool = False, owner: s
     return RunStatus(
         run_id=state.run_id,
         pipeline=state.pipeline,
-        state="interrupted" if interrupted else state.state,
+        state=stands,
         progress=progress,
         counts=counts,
         active=active,
@@ -163,7 +81,7 @@ def status_of(state: RunFold, now: float, *, interrupted: bool = False, owner: s
         error=state.error,
         reason=state.reason,
         failures=tuple(state.handled),
-        waiting_on=_waiting_on(state, interrupted=interrupted),
+        waiting_on=_waiting_on(state, stands),
         owner=owner,
         last_seq=state.last_seq,
         name=state.name,
@@ -171,14 +89,24 @@ def status_of(state: RunFold, now: float, *, interrupted: bool = False, owner: s
     )
 
 
-def _counts(state: RunFold) -> dict[StepState, int]:
+def _run_state(state: RunFold, *, interrupted: bool, moving: bool) -> RunState:
+    if state.state != "running":
+        return state.state
+    if interrupted:
+        return "waiting" if state.needs_person else "interrupted"
+    return "waiting" if state.is_waiting and not moving else "running"
+
+
+def _counts(state: RunFold, active: Iterable[ActiveStep]) -> dict[StepState, int]:
+    """Count the top-level steps by their states."""
     counts: dict[StepState, int] = dict.fromkeys(STEP_STATES, 0)
-    for step in state.active.values():
-        counts[step.state] += 1
+    for step in active:
+        if is_top_level(step.path):
+            counts[step.state] += 1
     counts["ready"] = len(state.ready)
     counts["succeeded"] = state.succeeded
     counts["skipped"] = state.skipped
-    counts["failed"] = len(state.failed) + len(state.handled)
+    counts["failed"] = len(state.failed) + state.gone_on
     counts["cancelled"] = len(state.cancelled)
     counts["pending"] = max(0, state.total - sum(counts.values()))
     return counts
@@ -191,41 +119,58 @@ def _active_step(path: str, step: ActiveState, now: float) -> ActiveStep:
         attempt=step.attempt,
         started_at=step.since,
         elapsed=max(0.0, now - step.since),
-        fraction=step.fraction,
+        fraction=min(1.0, step.done / step.of) if step.of else step.fraction,
         message=step.message,
         waiting_on=step.waiting_on,
         waiting_until=step.waiting_until,
+        kind=step.kind,
+        of=step.of,
+        done=step.done,
+        failed=step.failed,
+        question=step.question,
+        answered=step.answered,
     )
 
 
-def _waiting_on(state: RunFold, *, interrupted: bool) -> tuple[str, ...]:
-    words = [f"{path}: {step.waiting_on}" for path, step in state.active.items() if step.state == "waiting"]
-    if interrupted:
+def _waiting_on(state: RunFold, stands: RunState) -> tuple[str, ...]:
+    if f"run.{stands}" in ENDS:
+        return ()
+    words = [
+        f"{path}: {'its owner to take the answer' if step.answered else _WAITS.get(step.waiting_on, step.waiting_on)}"
+        for path, step in state.active.items()
+        if step.state == "waiting"
+    ]
+    if stands == "interrupted":
         words.append("somebody to resume it: its process has ended")
-    elif state.state == "paused":
+    elif stands == "paused":
         words.append(
             f"somebody to resume it: paused by {state.paused_by}" if state.paused_by else "somebody to resume it"
         )
     return tuple(words)
 
 
-def _leave(state: RunFold, path: str) -> ActiveState | None:
-    """Take a step out of whichever set holds it."""
-    step = state.active.pop(path, None)
-    if step is None:
-        for paths in (state.ready, state.failed, state.handled, state.cancelled):
-            paths.pop(path, None)
-    return step
+# --- the time of work
 
 
-def _is_working(state: RunFold) -> bool:
-    return any(step.state == "running" for step in state.active.values())
+def _set_clock(state: RunFold, at: float) -> None:
+    """Let it stand while the run is paused and nothing works any more, and while it waits for a person."""
+    if state.state == "paused":
+        if not state.is_working:
+            _stop_clock(state, at)
+    elif state.state == "running" and state.started_at is not None:
+        if state.needs_person:
+            _stop_clock(state, at)
+        elif state.since is None:
+            state.since = at
 
 
 def _stop_clock(state: RunFold, at: float) -> None:
     if state.since is not None:
         state.spent += max(0.0, at - state.since)
         state.since = None
+
+
+# --- what each event changes
 
 
 def _run_created(state: RunFold, event: Event) -> None:
@@ -236,6 +181,25 @@ def _run_created(state: RunFold, event: Event) -> None:
     state.total = data.get("steps", 0)
     state.created_at = event.at
     state.metadata = data.get("metadata", {})
+
+
+def _run_revised(state: RunFold, event: Event) -> None:
+    data = event.data
+    forget = tuple(data.get("forget", ()))
+
+    def is_forgotten(path: str) -> bool:
+        return any(is_at_or_below(path, other) or is_at_or_below(other, path) for other in forget)
+
+    for path in list(filter(is_forgotten, state.active)):
+        state.leave(path)
+    for paths in (state.ready, state.failed, state.handled, state.cancelled):
+        for path in list(filter(is_forgotten, paths)):
+            del paths[path]
+    settled = data.get("settled", {})
+    state.succeeded = settled.get("succeeded", 0)
+    state.skipped = settled.get("skipped", 0)
+    state.gone_on = settled.get("failed", 0)
+    state.total = data.get("steps", state.total)
 
 
 def _run_started(state: RunFold, event: Event) -> None:
@@ -249,7 +213,10 @@ def _run_started(state: RunFold, event: Event) -> None:
     state.since = event.at
     if event.data.get("resumed"):
         # What the last owner left unfinished is pending again; a failure that the run went on after stays one.
-        for unfinished in (state.active, state.ready, state.failed, state.cancelled):
+        for path, step in list(state.active.items()):
+            if is_aside(path) or not step.outlives_owner:
+                state.leave(path)
+        for unfinished in (state.ready, state.failed, state.cancelled):
             unfinished.clear()
 
 
@@ -278,13 +245,24 @@ def _run_ended(state: RunFold, event: Event) -> None:
 
 
 def _step_ready(state: RunFold, event: Event) -> None:
-    _leave(state, event.path)
-    state.ready[event.path] = None
+    _begin(state, event.path)
+    state.leave(event.path)
+    if is_top_level(event.path):
+        state.ready[event.path] = None
 
 
 def _step_started(state: RunFold, event: Event) -> None:
-    _leave(state, event.path)
-    state.active[event.path] = ActiveState("running", event.attempt, event.at)
+    data, path = event.data, event.path
+    _begin(state, path)
+    step = ActiveState("running", event.attempt, event.at)
+    if data.get("kind"):
+        step.kind = data["kind"]
+        step.of = data.get("of")
+        step.done = data.get("done", 0)
+        step.failed = data.get("failed", 0)
+    elif path in state.below:
+        _leave_below(state, path)
+    state.enter(path, step)
 
 
 def _step_progress(state: RunFold, event: Event) -> None:
@@ -299,39 +277,80 @@ def _step_progress(state: RunFold, event: Event) -> None:
 
 def _step_waiting(state: RunFold, event: Event) -> None:
     data = event.data
-    step = _leave(state, event.path)
-    state.active[event.path] = ActiveState(
+    _begin(state, event.path)
+    before = state.active.get(event.path)
+    question = data.get("question")
+    step = ActiveState(
         "waiting",
-        event.attempt or (step.attempt if step else 0),
+        event.attempt or (before.attempt if before else 0),
         event.at,
         waiting_on=data.get("reason") or "",
         waiting_until=data.get("until"),
+        question=question,
     )
+    if before is not None and question is not None and question == before.question:
+        step.since, step.answered = before.since, before.answered  # asked again by the next owner
+    state.enter(event.path, step)
 
 
-def _step_succeeded(state: RunFold, event: Event) -> None:
-    _leave(state, event.path)
-    state.succeeded += 1
+def _step_answered(state: RunFold, event: Event) -> None:
+    step = state.active.get(event.path)
+    if step is not None and step.state == "waiting":
+        state.leave(event.path)
+        step.answered = True
+        state.enter(event.path, step)
 
 
-def _step_failed(state: RunFold, event: Event) -> None:
-    _leave(state, event.path)
-    paths = state.failed if event.data.get("handled", "fail") == "fail" else state.handled
-    paths[event.path] = None
+def _step_ended(state: RunFold, event: Event) -> None:
+    path, kind = event.path, event.type
+    if path in state.below:
+        _leave_below(state, path)
+    state.leave(path)
+    goes_on = kind == "step.failed" and event.data.get("handled", "fail") != "fail"
+    if is_top_level(path):
+        _begin(state, path)
+        if kind == "step.succeeded":
+            state.succeeded += 1
+        elif kind == "step.skipped":
+            state.skipped += 1
+        elif kind == "step.cancelled":
+            state.cancelled[path] = None
+        elif goes_on:
+            state.gone_on += 1
+        else:
+            state.failed[path] = None
+    elif kind != "step.cancelled":
+        around = state.active.get(parent_of(path))
+        if around is not None:
+            around.done += 1
+            around.failed += kind == "step.failed"
+    if goes_on and len(state.handled) < FAILURES:
+        state.handled[path] = None
 
 
-def _step_skipped(state: RunFold, event: Event) -> None:
-    _leave(state, event.path)
-    state.skipped += 1
+def _step_requeued(state: RunFold, event: Event) -> None:
+    if event.path in state.below:
+        _leave_below(state, event.path)
+    state.leave(event.path)
 
 
-def _step_cancelled(state: RunFold, event: Event) -> None:
-    _leave(state, event.path)
-    state.cancelled[event.path] = None
+def _begin(state: RunFold, path: str) -> None:
+    """Take a step out of the states in which it does nothing."""
+    for paths in (state.ready, state.failed, state.cancelled):
+        paths.pop(path, None)
+    if path in state.handled:
+        del state.handled[path]
+        state.gone_on -= is_top_level(path)
 
 
-_CHANGES: dict[str, Callable[[RunFold, Event], None]] = {
+def _leave_below(state: RunFold, path: str) -> None:
+    for inner in [other for other in state.active if other != path and is_at_or_below(other, path)]:
+        state.leave(inner)
+
+
+_CHANGES: Mapping[str, Callable[[RunFold, Event], None]] = {
     "run.created": _run_created,
+    "run.revised": _run_revised,
     "run.started": _run_started,
     "run.paused": _run_paused,
     "run.resumed": _run_resumed,
@@ -342,8 +361,10 @@ _CHANGES: dict[str, Callable[[RunFold, Event], None]] = {
     "step.started": _step_started,
     "step.progress": _step_progress,
     "step.waiting": _step_waiting,
-    "step.succeeded": _step_succeeded,
-    "step.failed": _step_failed,
-    "step.skipped": _step_skipped,
-    "step.cancelled": _step_cancelled,
+    "step.answered": _step_answered,
+    "step.succeeded": _step_ended,
+    "step.failed": _step_ended,
+    "step.skipped": _step_ended,
+    "step.cancelled": _step_ended,
+    "step.requeued": _step_requeued,
 }

@@ -18,7 +18,10 @@ def ended_steps(counts: Mapping[StepState, int]) -> int:
 class ActiveStep:
     """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported.
 
-    `started_at` is when this attempt, or this waiting, began; `elapsed` counts from there.
+    `started_at` is when this attempt, or this waiting, began; `elapsed` counts from there. A step that consists of
+    others has a `kind` (as in the event `step.started`); of its `of` items or steps (None: not known) `done` have
+    ended, `failed` of those by a failure. `question` is what a person is asked, as in `step.waiting`; once it is
+    `answered`, the run's owner has only to take the answer.
     """
 
     path: str
@@ -30,6 +33,12 @@ class ActiveStep:
     message: str = ""
     waiting_on: str = ""
     waiting_until: float | None = None
+    kind: str = ""
+    of: int | None = None
+    done: int = 0
+    failed: int = 0
+    question: Mapping[str, Any] | None = None
+    answered: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the step as JSON data."""
@@ -43,6 +52,12 @@ class ActiveStep:
             "message": self.message,
             "waiting_on": self.waiting_on,
             "waiting_until": self.waiting_until,
+            "kind": self.kind,
+            "of": self.of,
+            "done": self.done,
+            "failed": self.failed,
+            "question": dict(self.question) if self.question is not None else None,
+            "answered": self.answered,
         }
 
 
@@ -50,14 +65,16 @@ class ActiveStep:
 class RunStatus:
     """Where a run stands.
 
-    `progress` is from 0 to 1: steps that have ended (`done`), plus the reported fractions of running ones, over all
-    steps. `counts` has every step state. `active` lists the steps that run or wait now (of an interrupted run: those
-    that did when its owner died). `failures` lists the paths of the failed steps that the run went on after. `error`
-    is the failure that ended the run: `{code, type, message, help, step, attempt}`; `reason` is what was given when it
-    was cancelled. `last_seq` is the newest event that this status knows of. `waiting_on` says in words what a paused
-    or waiting run needs. `elapsed` is how long the run was being worked on: without pauses, which begin when the last
-    running step has ended, and without the time from a crash or an end to the resumption. `owner` is who holds the run
-    now.
+    Steps are counted at the top level: `counts` has every step state, `total` is how many there are, and `progress`,
+    from 0 to 1, is the share of those that have ended (`done`), with the fractions of running ones. `active` lists the
+    steps that run or wait now, at any depth (of an interrupted run: those that did when its owner died). `failures`
+    lists the paths of failed steps and items that the run went on after, the first hundred. `error` is the failure that
+    ended the run: `{code, type, message, help, step, attempt}`; `reason` is what was given when it was cancelled.
+    `last_seq` is the newest event that this status knows of. A run is `waiting` when nothing can go on before a person
+    answers or a time has come; `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the
+    run was being worked on: without pauses, which begin when the last running step has ended, without the time that it
+    waited for nothing but people, and without that from a crash or an end to the resumption. `owner` is who holds the
+    run now.
     """
 
     run_id: str
@@ -82,8 +99,8 @@ class RunStatus:
 
     @property
     def running(self) -> tuple[ActiveStep, ...]:
-        """The active steps whose work is being done at this moment."""
-        return tuple(step for step in self.active if step.state == "running")
+        """The active steps whose work is being done at this moment; not those that consist of others."""
+        return tuple(step for step in self.active if step.state == "running" and not step.kind)
 
     @property
     def done(self) -> int:
@@ -107,7 +124,7 @@ class RunStatus:
             "total": self.total,
             "counts": dict(self.counts),
             "active": active,
-            "running": [step for step in active if step["state"] == "running"],
+            "running": [step.to_dict() for step in self.running],
             "created_at": self.created_at,
             "started_at": self.started_at,
             "ended_at": self.ended_at,

@@ -16,11 +16,12 @@ from orchestrator.errors import LeaseLost, RunError, RunNotFound, RunOwned, Stor
 from orchestrator.journal import blobs as blob_codec
 from orchestrator.journal.database import Database, exists
 from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
-from orchestrator.journal.fold import RunFold, fold, status_of
+from orchestrator.journal.fold import fold, status_of
 from orchestrator.journal.owner import Owner
 from orchestrator.journal.recorded import Recorded, recorded
 from orchestrator.journal.records import LEASE_SECONDS, Command, Lease, NewRun, RunRecord
 from orchestrator.journal.schema import blob_uses, blobs, commands, events, runs
+from orchestrator.journal.state import RunFold
 from orchestrator.journal.steps import apply
 
 if TYPE_CHECKING:

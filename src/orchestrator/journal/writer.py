@@ -13,12 +13,13 @@ from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.journal.append import Appender, Row, Snapshot
 from orchestrator.journal.blobs import encode, encode_parts, storable
 from orchestrator.journal.events import Event, EventType
-from orchestrator.journal.fold import RunFold, fold, status_of
+from orchestrator.journal.fold import fold, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.journal.records import Lease
+    from orchestrator.journal.state import RunFold
     from orchestrator.journal.status import RunStatus
     from orchestrator.journal.store import Store
 

@@ -1,0 +1,214 @@
+"""What is known of a run after so many of its events: as small as what is going on in it.
+
+Only steps that can leave their state again are kept by name. Those that succeeded or were skipped are counted, and of
+what stands within other steps only what is at work is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from orchestrator.journal.events import RunState, StepState
+from orchestrator.journal.paths import is_top_level, parent_of
+
+FAILURES = 100
+"""How many paths of failures that the run went on after are kept."""
+
+Mode = Literal["composite", "running", "person", "time", "moment"]
+"""What an active step is at: it consists of others, works, or waits: for a person, for a time, or to go on soon."""
+
+MODES: tuple[Mode, ...] = ("composite", "running", "person", "time", "moment")
+
+_QUESTION_UNIT = 100  # characters of a question that weigh as much as one path
+
+
+@dataclass(slots=True)
+class ActiveState:
+    """A step at work in the fold; `since` is when its attempt or its waiting began.
+
+    `kind`, `of`, `done` and `failed` are those of a step that consists of others; `question` waits for a person, who
+    has `answered` it or not.
+    """
+
+    state: StepState
+    attempt: int
+    since: float
+    fraction: float | None = None
+    message: str = ""
+    waiting_on: str = ""
+    waiting_until: float | None = None
+    kind: str = ""
+    of: int | None = None
+    done: int = 0
+    failed: int = 0
+    question: Mapping[str, Any] | None = None
+    answered: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        """What it is at."""
+        if self.kind:
+            return "composite"
+        if self.state == "running":
+            return "running"
+        if self.waiting_on == "human" and not self.answered:
+            return "person"
+        return "time" if self.waiting_on == "time" else "moment"
+
+    @property
+    def outlives_owner(self) -> bool:
+        """Whether it waits for what comes even when the process has ended."""
+        return self.state == "waiting" and self.waiting_on in ("human", "time")
+
+    @property
+    def weight(self) -> int:
+        """How many paths of usual length writing it down costs."""
+        return 1 if self.question is None else 1 + len(str(self.question)) // _QUESTION_UNIT
+
+
+@dataclass(slots=True)
+class RunFold:
+    """What is known of a run after `last_seq` events. Changed in place by `fold`; JSON data by `to_dict`.
+
+    The dicts with None values are ordered sets of paths, of top-level steps except for `handled`: `failed` ended the
+    run; `handled` did not, at any depth, the first `FAILURES` of them; `gone_on` counts those of top-level steps.
+    `spent` is the time of closed stretches of work, `since` the start of the open one. `active` is changed by `enter`
+    and `leave` only, as `modes`, `below` and `weight` follow from it: how many steps there are at what, and at work
+    below each path, and what they all weigh.
+    """
+
+    run_id: str = ""
+    pipeline: str = ""
+    name: str = ""
+    state: RunState = "running"
+    total: int = 0
+    created_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    spent: float = 0.0
+    since: float | None = None
+    last_seq: int = 0
+    last_at: float = 0.0
+    error: Mapping[str, Any] | None = None
+    paused_by: str = ""
+    reason: str = ""
+    succeeded: int = 0
+    skipped: int = 0
+    gone_on: int = 0
+    ready: dict[str, None] = field(default_factory=dict)
+    active: dict[str, ActiveState] = field(default_factory=dict)
+    failed: dict[str, None] = field(default_factory=dict)
+    handled: dict[str, None] = field(default_factory=dict)
+    cancelled: dict[str, None] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    modes: dict[Mode, int] = field(default_factory=lambda: dict.fromkeys(MODES, 0))
+    below: dict[str, int] = field(default_factory=dict)
+    weight: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many paths it holds, or would for the same text: what writing it down costs."""
+        return self.weight + len(self.ready) + len(self.failed) + len(self.handled) + len(self.cancelled)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether some step's work is being done."""
+        return self.modes["running"] > 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing can go on before a person answers or a time has come."""
+        modes = self.modes
+        if self.ready or modes["running"] or modes["moment"]:
+            return False
+        return modes["person"] + modes["time"] > 0
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing can go on, and a person could change that."""
+        return self.modes["person"] > 0 and self.is_waiting
+
+    def enter(self, path: str, step: ActiveState) -> None:
+        """Count a step among those at work, in the place of what it was."""
+        before = self.active.get(path)
+        if before is not None:
+            self.modes[before.mode] -= 1
+            self.weight -= before.weight
+        elif not is_top_level(path):
+            around = parent_of(path)
+            while around:
+                self.below[around] = self.below.get(around, 0) + 1
+                around = parent_of(around)
+        self.active[path] = step
+        self.modes[step.mode] += 1
+        self.weight += step.weight
+
+    def leave(self, path: str) -> ActiveState | None:
+        """Count a step no longer among those at work."""
+        step = self.active.pop(path, None)
+        if step is None:
+            return None
+        self.modes[step.mode] -= 1
+        self.weight -= step.weight
+        if not is_top_level(path):
+            around = parent_of(path)
+            while around:
+                left = self.below.get(around, 0) - 1
+                if left > 0:
+                    self.below[around] = left
+                else:
+                    del self.below[around]
+                around = parent_of(around)
+        return step
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as JSON data."""
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.pipeline,
+            "name": self.name,
+            "state": self.state,
+            "total": self.total,
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "spent": self.spent,
+            "since": self.since,
+            "last_seq": self.last_seq,
+            "last_at": self.last_at,
+            "error": self.error,
+            "paused_by": self.paused_by,
+            "reason": self.reason,
+            "succeeded": self.succeeded,
+            "skipped": self.skipped,
+            "gone_on": self.gone_on,
+            "ready": list(self.ready),
+            "active": {path: _compact(step) for path, step in self.active.items()},
+            "failed": list(self.failed),
+            "handled": list(self.handled),
+            "cancelled": list(self.cancelled),
+            "metadata": self.metadata,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunFold:
+        """Build the state that `to_dict` described."""
+        fields = dict(data)
+        active = fields.pop("active", {})
+        for name in ("ready", "failed", "handled", "cancelled"):
+            fields[name] = dict.fromkeys(fields.get(name, ()))
+        state = cls(**fields)
+        for path, step in active.items():
+            state.enter(path, ActiveState(**step))
+        return state
+
+
+_ALWAYS = ("state", "attempt", "since")
+_UNSAID = asdict(ActiveState("running", 0, 0.0))
+
+
+def _compact(step: ActiveState) -> dict[str, Any]:
+    """Return the step as JSON data, without what it does not say."""
+    return {name: value for name, value in asdict(step).items() if name in _ALWAYS or value != _UNSAID[name]}

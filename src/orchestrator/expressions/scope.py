@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
 class Entity:
-    """A value with names of its own around it, such as a step.
+    """A value with names of its own around it, such as a step. Immutable.
 
     The bare name stands for `value`. `.name` and `['name']` find `attributes` first and the fields of `value` then.
     With `null_fields` (a skipped step) any other field is null, however deep, where it would be an error.
+    With `load` the value is read when it is asked for, each time anew: it may be too large to be kept.
     """
 
-    value: Any = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    null_fields: bool = False
+    __slots__ = ("_load", "_value", "attributes", "null_fields")
+
+    def __init__(
+        self,
+        value: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        null_fields: bool = False,
+        *,
+        load: Callable[[], Any] | None = None,
+    ) -> None:
+        self._value = value
+        self._load = load
+        self.attributes: Mapping[str, Any] = attributes or {}
+        self.null_fields = null_fields
+
+    @property
+    def value(self) -> Any:
+        """What the bare name stands for."""
+        return self._value if self._load is None else self._load()
 
 
 @dataclass(frozen=True, slots=True)

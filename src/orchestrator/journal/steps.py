@@ -21,7 +21,7 @@ class StepRecord:
     Of a step that consists of steps: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
     those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
     a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
-    the key that it was looked up by, `cached` where its result was taken from.
+    the key that it was looked up by, `cached` where its result was taken from. `mark` tells the file that a loop goes through.
     """
 
     path: str
@@ -49,6 +49,7 @@ class StepRecord:
     answer: Any = None
     cache: Mapping[str, Any] | None = None
     cached: Mapping[str, Any] | None = None
+    mark: str | None = None
 
     @property
     def settled(self) -> bool:
@@ -106,7 +107,7 @@ def apply(record: StepRecord, event: Event) -> None:
             record.reason = ""
             record.kind = data.get("kind", "")
             record.case = data.get("case")
-            record.cache = data.get("cache")
+            record.mark = data.get("mark")
             record.until = record.question = record.answer = record.cached = None
             record.answered = False
         case "step.waiting":
@@ -130,9 +131,11 @@ def apply(record: StepRecord, event: Event) -> None:
             record.items = data.get("items")
             record.accumulators = data.get("state")
             record.values = data.get("values")
+            record.cache = data.get("cache")
             record.cached = data.get("cached")
         case "step.failed":
             _end(record, event, "failed")
+            record.cache = data.get("cache")
             record.error = data.get("error")
             record.handled = data.get("handled", "fail")
             record.output = data.get("value")

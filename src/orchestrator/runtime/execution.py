@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,17 +15,20 @@ import anyio.to_thread
 
 from orchestrator.compiler.plan import Plan
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError, StoreUnavailable
-from orchestrator.expressions import validate
-from orchestrator.journal.steps import StepRecord
+from orchestrator.journal import Recorded
+from orchestrator.runtime.caching import ResultCache
 from orchestrator.runtime.failures import error_data
 from orchestrator.runtime.inputs import Bound
+from orchestrator.runtime.nodes import Ending
+from orchestrator.runtime.pipelines import PipelineRun
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.runtime.scheduler import Ending, Scheduler
-from orchestrator.runtime.scope import RunScope
+from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.runtime.scope import pipeline_scope
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
 
@@ -37,7 +39,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What is to be executed. `settled` is what earlier owners achieved; `timeout` in seconds, of the whole run."""
+    """What is to be executed. `recorded` is what earlier owners achieved; `timeout` in seconds, of the whole run.
+
+    Without `use_cache` no result is taken from the cache or put into it; `refresh` are the paths of steps whose results
+    are made anew.
+    """
 
     plan: Plan
     inputs: Bound
@@ -47,7 +53,9 @@ class Assignment:
     max_parallel: int = DEFAULT_MAX_PARALLEL
     timeout: float | None = None
     resumed: bool = False
-    settled: Mapping[str, StepRecord] = field(default_factory=dict)
+    recorded: Recorded = field(default_factory=Recorded)
+    use_cache: bool = True
+    refresh: frozenset[str] = frozenset()
 
 
 class Execution:
@@ -158,7 +166,7 @@ class Execution:
     async def _run(self) -> None:
         self.journal.record("run.started", data={"owner": str(self.lease.owner), "resumed": self._assignment.resumed})
         try:
-            ending, scope = await self._work()
+            ending = await self._work()
         except (StoreError, asyncio.CancelledError):
             await self._halt()
             raise
@@ -168,37 +176,45 @@ class Execution:
             error = OrchestratorError(
                 f"internal error: {type(mistake).__name__}: {mistake}", help="please report it, with what was logged"
             )
-            ending, scope = Ending("failed", error=error_data(error)), None
+            ending = Ending("failed", error=error_data(error))
         if self._lost is not None:
             raise self._lost
-        await self._finish(ending, scope)
+        await self._finish(ending)
 
-    async def _work(self) -> tuple[Ending, RunScope | None]:
+    async def _work(self) -> Ending:
         assignment = self._assignment
         now = datetime.fromtimestamp(assignment.now, UTC)
         try:
-            scope = RunScope(assignment.plan, self.run_id, now, assignment.inputs.values)
+            scope = pipeline_scope(assignment.plan, self.run_id, now, assignment.inputs.values)
         except StepError as error:
-            return Ending("failed", error=error_data(error)), None
+            return Ending("failed", error=error_data(error))
         scheduler = self._scheduler = Scheduler(
             assignment.plan,
             self.run_id,
             self.journal,
-            scope,
+            now=now,
             permissions=assignment.permissions,
             max_parallel=assignment.max_parallel,
             redactor=assignment.redactor,
             chance=self._chance,
+            recorded=assignment.recorded,
+            load=lambda seqs: self._store.values_at(self.run_id, seqs),
+            cache=self._cache(),
             on_idle=self._rest,
         )
-        scheduler.restore(assignment.settled)
         timer = None
         if assignment.timeout is not None:
             timer = self._loop.call_later(assignment.timeout, self._time_out, assignment.timeout)
+
+        def begin(scheduler: Scheduler) -> Callable[[Ending], None]:
+            whole = PipelineRun(scheduler, assignment.plan, scope, "", scheduler.done)
+            whole.open()
+            return whole.end
+
         for act in self._early:
-            act(scheduler)
+            scheduler.before(act)
         try:
-            return await scheduler.run(), scope
+            return await scheduler.run(begin)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -214,19 +230,19 @@ class Execution:
         error = StepTimeout(f"the run took longer than {seconds:g} s", seconds=seconds)
         self._act(lambda scheduler: scheduler.fail(error_data(error)))
 
-    async def _finish(self, ending: Ending, scope: RunScope | None = None) -> None:
+    def _cache(self) -> ResultCache | None:
+        given = self._assignment
+        if not given.use_cache:
+            return None
+        return ResultCache(self._store, pipeline=given.plan.id, redactor=given.redactor, refresh=given.refresh)
+
+    async def _finish(self, ending: Ending) -> None:
         """Record how the run ended."""
-        outputs: dict[str, Any] = {}
-        if ending.state == "succeeded" and scope is not None:
-            try:
-                outputs = self._outputs(scope)
-            except StepError as error:
-                ending = Ending("failed", error=error_data(error))
         redactor, record = self._assignment.redactor, self.journal.record
         end: Event | None = None
         match ending.state:
             case "succeeded":
-                recorded = {name: redactor.scrub(value) for name, value in outputs.items()}
+                recorded = {name: redactor.scrub(value) for name, value in ending.outputs.items()}
                 end = record("run.succeeded", data={"outputs": recorded})
             case "failed":
                 cause = redactor.scrub_fields(ending.error or {})
@@ -235,22 +251,6 @@ class Execution:
                 end = record("run.cancelled", data={"reason": redactor.scrub(ending.reason), "by": ending.by})
         await self.journal.commit()
         self.end = end
-
-    def _outputs(self, scope: RunScope) -> dict[str, Any]:
-        """Evaluate the declared outputs, and hold them to their types; an output may always be null."""
-        values = {}
-        for name, output in self._assignment.plan.outputs.items():
-            try:
-                value = values[name] = output.value.evaluate(scope.scope)
-            except StepError as error:
-                error.message = f"output `{name}`: {error.message}"
-                raise
-            problems = validate(value, output.type) if value is not None and output.type.kind != "any" else ()
-            if problems:
-                raise StepError(
-                    f"output `{name}`: {problems[0]}", code="ORC505", help="change its `type:` or its value"
-                )
-        return values
 
     async def _leave(self, failure: BaseException | None) -> None:
         """Give the run back, and tell those who wait for it."""
@@ -269,6 +269,11 @@ class Execution:
                         self._resting.set_exception(failure)
                     else:
                         self._resting.set_result(None)
+
+    def _rest_no_more(self) -> None:
+        with self._lock:
+            if self._resting.done():
+                self._resting = Future()
 
     def _rest(self) -> None:
         with self._lock:
@@ -291,15 +296,17 @@ class Execution:
     def _obey(self, scheduler: Scheduler, command: Command) -> None:
         by = self._assignment.redactor.text(command.by)
         match command.kind:
-            case "pause" if not scheduler.paused:
-                self.journal.record("run.paused", data={"by": by})
-                scheduler.pause()
+            case "pause" if not scheduler.paused or command.data.get("now"):
+                if not scheduler.paused:
+                    self.journal.record("run.paused", data={"by": by})
+                scheduler.pause(now=bool(command.data.get("now")))
             case "resume" if scheduler.paused:
                 self.journal.record("run.resumed", data={"by": by})
-                with self._lock:
-                    if self._resting.done():
-                        self._resting = Future()
+                self._rest_no_more()
                 scheduler.resume()
+            case "answer":
+                self._rest_no_more()
+                scheduler.answer(str(command.data.get("path")), command.data.get("value"), by)
             case "cancel":
                 scheduler.cancel(reason=str(command.data.get("reason") or ""), by=by)
             case _:  # it is paused, or running, already

@@ -46,7 +46,7 @@ def is_retried(error: OrchestratorError, retry: Retry, attempt: int) -> bool:
     """Whether the policy makes another attempt after attempt number `attempt` failed with `error`."""
     if attempt >= retry.max_attempts or not getattr(error, "retryable", False):
         return False
-    return not retry.on or not _names(error).isdisjoint(retry.on)
+    return not retry.on or not error_names(error).isdisjoint(retry.on)
 
 
 def retry_delay(error: OrchestratorError, retry: Retry, attempt: int, chance: random.Random) -> float:
@@ -60,10 +60,10 @@ def retry_delay(error: OrchestratorError, retry: Retry, attempt: int, chance: ra
     return max(delay, getattr(error, "retry_after", None) or 0.0, 0.0)
 
 
-def _names(error: OrchestratorError) -> set[str]:
+def error_names(error: OrchestratorError) -> frozenset[str]:
     """The names that `retry.on` may use for an error: its code, its type and the type of what caused it."""
     names = {error.code}
     for exception in (error, error.__cause__):
         if exception is not None:
             names.update(kind.__name__ for kind in type(exception).__mro__[:-1])
-    return names
+    return frozenset(names)

@@ -33,6 +33,10 @@ class Redactor:
         self._marks: dict[str, str] = {}
         self._numbers: dict[float, str] = {}
         self._originals: dict[str, Any] = {}
+        self.learn(secrets)
+
+    def learn(self, secrets: Mapping[str, Any]) -> None:
+        """Take further secrets, from now on."""
         for name, value in secrets.items():
             for index, leaf in enumerate(_leaves(value)):
                 self._learn(f"{name}[{index}]" if isinstance(value, dict | list) else name, leaf)

@@ -1,39 +1,47 @@
-"""Decides which step runs next: each as soon as those that it depends on have ended and there is a place for it."""
+"""Decides what runs next: each step as soon as those that it depends on have ended and there is a place for it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.compiler.plan import StepPlan
-from orchestrator.errors import EvaluationError, OrchestratorError, StepError, StepTimeout, StoreError
-from orchestrator.runtime.context import StepContext
-from orchestrator.runtime.failures import as_step_error, error_data, is_retried, retry_delay
-from orchestrator.runtime.scope import RunScope, copy_of
-from orchestrator.tools import call
+from orchestrator.compiler.plan import ForEach, Repeat, StepPlan, ToolCall
+from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StepError, StepTimeout, StoreError
+from orchestrator.runtime import entities
+from orchestrator.runtime.attempts import Attempts
+from orchestrator.runtime.composites import activity_of, items_recorded
+from orchestrator.runtime.failures import error_data, is_retried, retry_delay
+from orchestrator.runtime.handlers import handle
+from orchestrator.runtime.nodes import Ending, Failure, Frame, FrameOwner, Node
+from orchestrator.runtime.waiting import Waiting
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from orchestrator.compiler.plan import Plan
-    from orchestrator.journal import Event
+    from orchestrator.expressions import Entity
+    from orchestrator.journal import Event, Recorded, StepRecord
     from orchestrator.journal.events import EventType
-    from orchestrator.journal.steps import StepRecord
+    from orchestrator.runtime.caching import ResultCache
     from orchestrator.runtime.redaction import Redactor
+    from orchestrator.runtime.scope import BlockScope
     from orchestrator.tools import Permissions
 
-STOP_GRACE = 5.0
-"""Seconds that a stopped attempt is given to end; then it is abandoned, with a warning. Longer than tools need to
-end a process group."""
+_CLOSED_AT_ONCE = 200
+"""Frames that are closed before other work of the event loop gets a turn."""
 
 
 class EventLog(Protocol):
     """The part of a run's journal that the scheduler writes to."""
+
+    @property
+    def last_size(self) -> int:
+        """The length of the last recorded event's data, in characters of JSON."""
 
     def record(self, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None) -> Event:
         """Take an event; it is durable after the next commit."""
@@ -42,40 +50,12 @@ class EventLog(Protocol):
         """Return when everything recorded so far is durable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why no more steps are started. `interrupted`: this process stops, and the run can go on elsewhere."""
-
-    state: Literal["succeeded", "failed", "cancelled", "interrupted"]
-    error: Mapping[str, Any] | None = None
-    reason: str = ""
-    by: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A step in the graph of one run. `jump` is the kind of jump that its end made."""
-
-    step: StepPlan
-    waits_for: int = 0
-    successors: list[Node] = field(default_factory=list)
-    state: Literal["pending", "ready", "running", "waiting", "ended"] = "pending"
-    attempt: int = 0
-    jump: Literal["on_success", "on_false", "on_failure"] | None = None
-    announced: bool = False
-    started: float = 0.0
-    context: StepContext | None = None
-    task: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle | None = None
-    entered: bool = False
-    stopped: Literal["", "timeout", "cancelled"] = ""
-
-
 class Scheduler:
     """The steps of one run, on one event loop.
 
-    An attempt is a task. When it has ended its events are recorded, it joins `_settled`, and the main loop commits all
-    that have settled meanwhile at once, and only then gives their places to others and starts what waited for them.
+    The run is a tree of frames, one for each block that is under way. When an attempt has ended its events are
+    recorded, its node joins `_settled`, and the main loop commits all that have settled meanwhile at once, and only
+    then gives their places to others and starts what waited for them. Only attempts of tools take one of the places.
     """
 
     def __init__(
@@ -83,85 +63,97 @@ class Scheduler:
         plan: Plan,
         run_id: str,
         log: EventLog,
-        scope: RunScope,
         *,
+        now: datetime,
         permissions: Permissions,
         max_parallel: int,
         redactor: Redactor,
         chance: random.Random,
+        recorded: Recorded,
+        load: Callable[[Sequence[int]], list[Any]],
+        cache: ResultCache | None,
         on_idle: Callable[[], None],
     ) -> None:
-        """Build the graph. `on_idle` is called whenever the run is paused and nothing runs any more."""
-        self._plan = plan
-        self._run_id = run_id
-        self._log = log
-        self._scope = scope
-        self._permissions = permissions
-        self._max_parallel = max_parallel
-        self._redactor = redactor
+        """`recorded` is what earlier owners of the run achieved, `load` reads the outputs of end events.
+
+        `on_idle` is called whenever nothing runs any more until somebody acts: the run is paused, or waits for answers.
+        """
+        self.plan = plan
+        self.run_id = run_id
+        self.now = now
+        self.permissions = permissions
+        self.max_parallel = max_parallel
+        self.redactor = redactor
+        self.recorded = recorded
+        self.load = load
+        self.loop = asyncio.get_running_loop()
+        self.log = log
+        self.paused = False
         self._chance = chance
-        self._loop = asyncio.get_running_loop()
-        self._nodes = {step.id: Node(step, len(step.dependencies)) for step in plan.steps}
-        for node in self._nodes.values():
-            for dependency in node.step.dependencies:
-                self._nodes[dependency].successors.append(node)
+        self._on_idle = on_idle
+        self._attempts = Attempts(self, cache)
         self._ready: deque[Node] = deque()
         self._fresh: list[Node] = []
         self._running: set[Node] = set()
-        self._waiting: set[Node] = set()
         self._settled: list[Node] = []
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._closing: deque[Frame] = deque()
+        self._live: dict[str, Node] = {}
+        self._retrying = 0
         self._wake = asyncio.Event()
-        self._main: asyncio.Task[Any] | None = None
-        self._ending: Ending | None = None
+        self._stop_all: Callable[[Ending], None] | None = None
+        self._result: Ending | None = None
+        self.interrupted = False
         self._broken: BaseException | None = None
-        self._on_idle = on_idle
-        self.paused = False
+        self.main: asyncio.Task[Any] | None = None
 
-    def restore(self, settled: Mapping[str, StepRecord]) -> None:
-        """Take over what an earlier owner of the run recorded: these steps are not run again."""
-        restored = [node for path, node in self._nodes.items() if path in settled]
-        for node in restored:
-            self._restore(node, settled[node.step.id])
-        for node in restored:
-            self._release(node)
+    async def run(self, begin: Callable[[Scheduler], Callable[[Ending], None]]) -> Ending:
+        """Run everything that can be run, and return how it ended.
 
-    async def run(self) -> Ending:
-        """Run everything that can be run, and return why it ended.
+        `begin` opens the first frame and returns what ends the pipeline early; it calls `done` when it has ended.
 
         Raises:
             StoreError: The journal cannot be written; `halt` must still be called.
         """
-        self._main = asyncio.current_task()
-        for node in self._nodes.values():
-            if node.waits_for == 0:
-                self._make_ready(node)
+        self.main = asyncio.current_task()
+        self._stop_all = begin(self)
         while True:
+            await self._close_frames()
             self._start_ready()
             if self._broken is not None:
                 raise self._broken
+            if self._closing:
+                continue
             if self._settled:
                 await self._commit()
                 continue
             if not self._running:
-                if self._ending is not None:
-                    return self._ending
-                if not self._ready and not self._waiting:
-                    return Ending("succeeded")
-                if self.paused:
-                    self._on_idle()
+                if self._result is not None:
+                    return self._result
+                if self._is_idle():
+                    await self.log.commit()  # a question is durable before anybody hears of it
+                    if self._is_idle():
+                        self._on_idle()
             self._wake.clear()
             await self._wake.wait()
 
     async def halt(self, reason: str) -> None:
         """Stop all attempts, whatever becomes of the journal, and return when none of them runs any more."""
-        self._end(Ending("interrupted", reason=reason))
+        self.interrupt(reason)
         while tasks := [node.task for node in self._running if node.task is not None and not node.task.done()]:
             await asyncio.wait(tasks)
 
-    def pause(self) -> None:
-        """Start nothing new. What runs goes on to its end."""
+    # --- control
+
+    def before(self, act: Callable[[Scheduler], None]) -> None:
+        """Have something done as soon as the run has begun."""
+        self.loop.call_soon(act, self)
+
+    def pause(self, *, now: bool = False) -> None:
+        """Start nothing new. What runs goes on to its end, or with `now` is stopped and will be run again."""
         self.paused = True
+        if now:
+            for node in list(self._running):
+                self._attempts.stop(node, "requeued")
         self._wake.set()
 
     def resume(self) -> None:
@@ -171,25 +163,159 @@ class Scheduler:
 
     def cancel(self, *, reason: str, by: str) -> None:
         """Stop everything; the run ends as cancelled."""
-        self._end(Ending("cancelled", reason=reason, by=by))
+        self.end(Ending("cancelled", reason=reason, by=by))
 
     def fail(self, error: Mapping[str, Any]) -> None:
         """Stop everything; the run ends as failed."""
-        step = error.get("step")
-        self._end(Ending("failed", error=error, reason=f"`{step}` failed" if step else str(error["message"])))
+        self.end(Ending("failed", error=error, reason=str(error["message"])))
 
     def interrupt(self, reason: str) -> None:
         """Stop everything; the run can go on elsewhere."""
-        self._end(Ending("interrupted", reason=reason))
+        self.interrupted = True
+        self.end(Ending("interrupted", reason=reason))
+
+    def end(self, ending: Ending) -> None:
+        """Have the pipeline end early."""
+        if self._stop_all is not None:
+            self._stop_all(ending)
+        self._wake.set()
+
+    def done(self, ending: Ending) -> None:
+        """Take note that the pipeline has ended."""
+        self._result = ending
+        self._wake.set()
+
+    def answer(self, path: str, value: Any, by: str) -> None:
+        """Give a waiting question its answer; an answer that does not fit, or that nobody waits for, is passed over."""
+        node = self._live.get(path)
+        if node is None or not isinstance(node.activity, Waiting):
+            return
+        with suppress(InputError):  # who sent it was told: it is held to the question before it is sent
+            node.activity.answer(value, by)
 
     def report(self, path: str, attempt: int, type: EventType, data: dict[str, Any]) -> None:
         """Record what a tool reports about its own work."""
-        with suppress(StoreError):  # the next commit says so
-            self._record(type, self._nodes[path], data)
+        node = self._live.get(path)
+        if node is not None:
+            with suppress(StoreError):  # the next commit says so
+                self.record(type, node, data)
 
-    def _record(self, type: EventType, node: Node, data: Mapping[str, Any]) -> None:
-        recorded = self._redactor.scrub_fields(data) if self._redactor else data
-        self._log.record(type, node.step.id, node.attempt, recorded)
+    def record(self, type: EventType, node: Node, data: Mapping[str, Any]) -> Event:
+        """Record an event of a step, without secrets."""
+        recorded = self.redactor.scrub_fields(data) if self.redactor else data
+        return self.log.record(type, node.path, node.attempt, recorded)
+
+    def record_item(self, path: str, state: str, data: Mapping[str, Any]) -> tuple[int, int]:
+        """Record how an item of a loop, or a round, ended; return the event's number and size."""
+        recorded = self.redactor.scrub_fields(data) if self.redactor else data
+        event = self.log.record("step.succeeded" if state == "succeeded" else "step.failed", path, 1, recorded)
+        return event.seq, self.log.last_size
+
+    def occupied_by_handler(self, node: Node) -> None:
+        """Take note that a failed step is being dealt with: it is no longer at work, and takes no place."""
+        node.state = "busy"
+        node.stopped = ""
+        if node.timer is not None:
+            node.timer.cancel()
+            node.timer = None
+        self._running.discard(node)
+        node.frame.busy.add(node)
+        self._live[node.path] = node
+
+    def break_(self, failure: BaseException) -> None:
+        """Give up: something is wrong that no step is to blame for."""
+        self._broken = failure
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Have the main loop look again."""
+        self._wake.set()
+
+    # --- frames
+
+    def open(
+        self,
+        steps: Iterable[StepPlan],
+        path: str,
+        scope: BlockScope,
+        owner: FrameOwner,
+        *,
+        only: str | None = None,
+        enough: int | None = None,
+    ) -> Frame:
+        """Begin to carry out a block. `only` is the path of its one step, if it has that of the item of a loop.
+
+        It ends with the success of `enough` steps, if that is given. What the run has recorded of its steps counts.
+        `owner.closed` is called later.
+        """
+        frame = Frame(path, scope, owner)
+        frame.fill(steps, path=only)
+        frame.enough = enough
+        restored = []
+        for node in frame.nodes.values():
+            record = self.recorded.steps.pop(node.path, None)
+            if record is not None and record.settled:
+                restored.append((node, record))
+            else:
+                node.record = record
+        for node, record in restored:
+            self._restore(node, record)
+        for node, record in restored:
+            self._count(node, record.state)
+            self._release(node)
+        for node in frame.nodes.values():
+            if node.waits_for == 0:
+                self._make_ready(node)
+        self._check(frame)
+        self._wake.set()
+        return frame
+
+    def stop_frame(self, frame: Frame, reason: str) -> None:
+        """Stop all that is under way in a frame; nothing of it is started any more. It closes when that is done."""
+        if frame.stopped:
+            return
+        frame.stopped = True
+        frame.reason = reason
+        for node in list(frame.busy):
+            self._stop(node, "cancelled")
+        self._check(frame)
+        self._wake.set()
+
+    def _stop(self, node: Node, why: Any) -> None:
+        match node.state:
+            case "running":
+                self._attempts.stop(node, why)
+            case "busy" if node.activity is not None:
+                node.stopped = node.stopped or why
+                node.activity.stop()
+            case "waiting":
+                self._retrying -= 1
+                if node.timer is not None:
+                    node.timer.cancel()
+                self.cancelled(node)
+
+    def _check(self, frame: Frame) -> None:
+        if not frame.closed and (frame.left == 0 or (frame.stopped and not frame.busy)):
+            frame.closed = True
+            self._closing.append(frame)
+
+    async def _close_frames(self) -> None:
+        count = 0
+        while self._closing:
+            frame = self._closing.popleft()
+            frame.owner.closed(frame)
+            count += 1
+            if count % _CLOSED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing will happen before somebody acts."""
+        if self._settled or self._closing or self._running or self._result is not None:
+            return False
+        if self.paused:
+            return True
+        asked = any(isinstance(node.activity, Waiting) and node.activity.asks for node in self._live.values())
+        return asked and not self._retrying and not any(not node.frame.stopped for node in self._ready)
 
     # --- from ready to running
 
@@ -202,223 +328,303 @@ class Scheduler:
     def _start_ready(self) -> None:
         """Fill the free places. Conditions are decided here, so a step that is skipped takes none."""
         ready, running = self._ready, self._running
-        while ready and not self.paused and self._ending is None and len(running) < self._max_parallel:
-            self._start(ready.popleft())
+        while ready and not self.paused and len(running) < self.max_parallel and self._broken is None:
+            node = ready.popleft()
+            if not node.frame.stopped:
+                self._start(node)
         if self._fresh:
-            if ready and self._ending is None:
+            if ready:
                 for node in self._fresh:
-                    if node.state == "ready" and not node.announced:
+                    if node.state == "ready" and not node.announced and not node.frame.stopped:
                         node.announced = True
-                        self._record("step.ready", node, {})
+                        self.record("step.ready", node, {})
             self._fresh.clear()
 
     def _start(self, node: Node) -> None:
-        step, scope = node.step, self._scope.scope
+        step, scope = node.step, node.frame.scope
+        scope.names["step"] = {
+            "id": step.id,
+            "path": node.path,
+            "attempt": node.attempt + 1,
+            "idempotency_key": f"{self.run_id}:{node.path}",
+        }
         if node.attempt == 0 and step.condition is not None:
             try:
-                met = bool(step.condition.evaluate(scope))
+                met = bool(step.condition.evaluate(scope.scope))
             except EvaluationError as error:
                 self._begin(node)
-                self._failed(node, error)
+                self.failed(node, Failure.of(error, node))
                 return
             if not met:
                 if step.on_false is not None:
                     node.jump = "on_false"
                 self._skip(node, {"reason": "condition", "by": None})
                 return
+        if not isinstance(step.work, ToolCall):
+            self._occupy(node)
+            return
+        if step.on_resume != "rerun" and node.record is not None and not self._may_rerun(node, node.record):
+            return
+        node.record = None
         self._begin(node)
         try:
-            parameters = step.work.parameters.evaluate(scope)
+            parameters: Any = step.work.parameters.evaluate(scope.scope)
         except EvaluationError as error:
-            self._failed(node, error)
+            self.failed(node, Failure.of(error, node))
             return
-        node.context = StepContext(
-            self,
-            run_id=self._run_id,
-            step=step.id,
-            attempt=node.attempt,
-            directory=self._plan.directory,
-            permissions=self._permissions,
-            loop=self._loop,
-        )
-        node.task = self._loop.create_task(self._attempt(node, node.context, copy_of(parameters)))
-        if step.timeout is not None:
-            node.timer = self._loop.call_later(step.timeout, self._stop, node, "timeout")
+        self._attempts.start(node, parameters)
 
     def _begin(self, node: Node) -> None:
         node.attempt += 1
         node.state = "running"
         node.stopped = ""
         node.entered = False
-        node.started = self._loop.time()
+        node.started = self.loop.time()
+        node.frame.busy.add(node)
         self._running.add(node)
+        self._live[node.path] = node
         work = node.step.work
-        self._log.record(
-            "step.started", node.step.id, node.attempt, {"tool": work.tool.name, "action": work.action.name}
+        data = {"tool": work.tool.name, "action": work.action.name} if isinstance(work, ToolCall) else {}
+        self.log.record("step.started", node.path, node.attempt, data)
+
+    def _occupy(self, node: Node) -> None:
+        """Begin work that is no call of a tool: it takes no place, since what it waits for may need one."""
+        node.attempt = 1
+        node.state = "busy"
+        node.started = self.loop.time()
+        node.frame.busy.add(node)
+        self._live[node.path] = node
+        try:
+            node.activity = activity = activity_of(self, node)
+            activity.open()
+        except OrchestratorError as error:
+            self.failed(node, Failure.of(error, node))
+            return
+        if node.state == "busy" and node.step.timeout is not None and not isinstance(node.activity, Waiting):
+            node.timer = self.loop.call_later(node.step.timeout, self._time_out, node)
+
+    def _time_out(self, node: Node) -> None:
+        node.timer = None
+        self._stop(node, "timeout")
+        self._wake.set()
+
+    def _may_rerun(self, node: Node, record: StepRecord) -> bool:
+        """Whether a step that was under way when its process died may run again; else it fails, or is asked about."""
+        asked = record.question is not None and record.question.get("kind") == "resume"
+        if record.state != "running" and not asked:
+            return True
+        if node.step.on_resume == "ask":
+            if record.answered and record.answer is True:
+                return True
+            if not record.answered:
+                node.state = "busy"
+                node.frame.busy.add(node)
+                self._live[node.path] = node
+                node.activity = Waiting.about_rerun(self, node)
+                return False
+        self._begin(node)
+        error = StepError(
+            f"`{node.path}` was under way when its process died, and must not be run again by itself",
+            code="ORC716",
+            help="see whether its work was done; run it again with: "
+            f"orchestrator retry {self.run_id} --step {node.path}",
+            retryable=False,
         )
+        self.failed(node, Failure.of(error, node))
+        return False
 
-    # --- one attempt
+    def rerun(self, node: Node) -> None:
+        """Run a step whose second attempt was asked about and permitted."""
+        node.activity = None
+        node.record = None
+        node.frame.busy.discard(node)
+        node.state = "pending"
+        self._make_ready(node)
+        self._wake.set()
 
-    async def _attempt(self, node: Node, context: StepContext, parameters: Mapping[str, Any]) -> None:
-        node.entered = True
-        output: Any = None
-        error: OrchestratorError | None = None
-        try:
-            output = await call(node.step.work.action, parameters, context)
-        except asyncio.CancelledError:
-            if not node.stopped and self._main is not None and self._main.cancelling():
-                node.stopped = "cancelled"  # the whole loop is being shut down, and the main task is told in a moment
-            error = StepError("the tool's work was cancelled from inside the tool")
-        except SystemExit as exit_:
-            error = StepError(f"the tool asked the whole process to exit (status {exit_.code})", retryable=False)
-        except Exception as failure:
-            error = as_step_error(failure)
-        if context.ended:
-            return  # abandoned: the run has gone on without this attempt
-        try:
-            self._end_attempt(node, output, error)
-        except Exception as failure:
-            self._broken = failure
-            self._wake.set()
+    # --- how a step ends
 
-    def _stop(self, node: Node, why: Literal["timeout", "cancelled"]) -> None:
-        """Ask an attempt to end. It is waited for, but not for ever."""
-        if node.task is None or node.task.done() or node.stopped:
-            return
-        node.stopped = why
-        if node.timer is not None:
-            node.timer.cancel()
-        node.task.cancel()
-        if node.entered:
-            node.timer = self._loop.call_later(STOP_GRACE, self._abandon, node)
-        else:  # a task that is cancelled before its first step never runs at all
-            self._loop.call_soon(self._end_attempt, node, None, None)
-
-    def _abandon(self, node: Node) -> None:
-        if node.task is None or node.task.done():
-            return
-        self._abandoned.add(node.task)
-        node.task.add_done_callback(self._abandoned.discard)
-        with suppress(StoreError):  # the next commit says so
-            self._warn(node, f"`{node.step.id}` did not stop within {STOP_GRACE:g} seconds and was abandoned")
-        try:
-            self._end_attempt(node, None, None)
-        except StoreError as failure:
-            self._broken = failure
-            self._wake.set()
-
-    def _end_attempt(self, node: Node, output: Any, error: OrchestratorError | None) -> None:
-        if node.context is not None:
-            node.context.end()
-        if node.timer is not None:
-            node.timer.cancel()
-            node.timer = None
-        node.task = None
-        if node.stopped and node.entered and node.step.work.action.mode == "thread":
-            self._warn(
-                node, f"the thread of `{node.step.id}` cannot be stopped and was abandoned; it may still be working"
-            )
-        if node.stopped == "cancelled":
-            self._cancelled(node)
+    def ended_attempt(self, node: Node, output: Any, failure: OrchestratorError | None) -> None:
+        """Take note that an attempt of a tool has ended, by itself or because it was stopped."""
+        if node.stopped == "requeued":
+            self._requeue(node)
+        elif node.stopped == "cancelled":
+            self.cancelled(node)
         elif node.stopped == "timeout":
-            seconds = node.step.timeout or 0.0
-            message = f"`{node.step.id}` ran longer than its timeout of {seconds:g} s"
-            self._failed(node, StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do"))
-        elif error is not None:
-            self._failed(node, error)
+            self.failed(node, Failure.of(self._timeout(node), node))
+        elif failure is not None:
+            self.failed(node, Failure.of(failure, node))
         else:
-            self._succeeded(node, output)
+            self.succeeded(node, {"output": output})
 
-    def _warn(self, node: Node, message: str) -> None:
-        self._record("step.warning", node, {"message": message, "code": StepTimeout.default_code})
+    def ended_frames(self, node: Node) -> bool:
+        """Whether a composite was stopped, and with its last frame has now ended for that."""
+        if node.stopped == "timeout":
+            self.failed(node, Failure.of(self._timeout(node), node))
+        elif node.stopped:
+            self.cancelled(node)
+        return bool(node.stopped)
 
-    # --- how an attempt ends
+    def _timeout(self, node: Node) -> StepTimeout:
+        seconds = node.step.timeout or 0.0
+        message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
+        return StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do")
 
-    def _succeeded(self, node: Node, output: Any) -> None:
-        duration = self._loop.time() - node.started
-        self._scope.succeeded(node.step, output, attempts=node.attempt, duration=duration)
-        self._record("step.succeeded", node, {"output": output, "duration": duration})
+    def succeeded(self, node: Node, data: Mapping[str, Any], entity: Entity | None = None) -> None:
+        """Record a success; `data` is that of its event but for the duration."""
+        duration = self.loop.time() - node.started
+        if entity is None:
+            entity = entities.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
+        node.frame.scope.enter(node.step.id, entity)
+        event = self.record("step.succeeded", node, {**data, "duration": duration, **(node.cache or {})})
+        node.end_seq, node.end_size = event.seq, self.log.last_size
+        self._count(node, "succeeded")
         if node.step.on_success is not None:
             node.jump = "on_success"
         self._settle(node)
 
-    def _failed(self, node: Node, error: OrchestratorError) -> None:
-        step, duration = node.step, self._loop.time() - node.started
-        if is_retried(error, step.retry, node.attempt):
-            if self._ending is None:
-                self._retry(node, error)
-            else:
-                self._cancelled(node)
-            return
-        kind, value = step.on_failure.kind, None
-        if kind == "value" and step.on_failure.value is not None:
+    def failed(self, node: Node, failure: Failure) -> None:
+        """Make another attempt, have the failure handled, or record it."""
+        error = failure.error
+        if error is not None and is_retried(error, node.step.retry, node.attempt):
+            self._retry_or_cancel(node, error, retry_delay(error, node.step.retry, node.attempt, self._chance))
+        elif not node.frame.stopped and node.step.on_error and handle(self, node, failure):
+            pass
+        else:
+            self.unhandled(node, failure)
+
+    def retry(self, node: Node, failure: Failure, policy: Any) -> bool:
+        """Make another attempt by the policy of a handler, if it allows one."""
+        error = failure.error
+        if error is None or not isinstance(node.step.work, ToolCall) or not is_retried(error, policy, node.attempt):
+            return False
+        self._retry_or_cancel(node, error, retry_delay(error, policy, node.attempt, self._chance))
+        return True
+
+    def unhandled(self, node: Node, failure: Failure) -> None:
+        """Record a failure, and go on as `on_failure` says."""
+        policy = node.step.on_failure
+        kind, value = policy.kind, None
+        if kind == "value" and policy.value is not None:
             try:
-                value = step.on_failure.value.evaluate(self._scope.scope)
+                value = policy.value.evaluate(node.frame.scope.scope)
             except EvaluationError as second:
-                second.message = f"{error.message}; and the value instead of a result: {second.message}"
-                kind, error = "fail", second
-        recorded = error_data(error, attempt=node.attempt, step=step.id)
+                second.message = f"{failure.data['message']}; and the value instead of a result: {second.message}"
+                kind, failure = "fail", Failure.of(second, node)
+        self.record_failure(node, failure, kind, value)
+
+    def record_failure(self, node: Node, failure: Failure, kind: str, value: Any) -> None:
+        """Record a failure that is dealt with as `kind` says."""
+        duration = self.loop.time() - node.started
+        if kind == "fail" and self._is_bearable(node):
+            kind = "continue"
         data = {
-            "error": recorded,
+            "error": dict(failure.data),
             "duration": duration,
             "handled": kind,
             "value": value,
-            "target": step.on_failure.target,
+            "target": node.step.on_failure.target,
         }
-        self._record("step.failed", node, data)
+        event = self.record("step.failed", node, {**data, **(node.cache or {})})
+        node.end_seq, node.end_size = event.seq, self.log.last_size
         if kind == "fail":
+            node.frame.failure = node.frame.failure or failure
             self._settle(node)
-            self.fail(recorded)
+            self.stop_frame(node.frame, f"`{failure.data['step'] or node.path}` failed")
             return
         if kind == "jump":
             node.jump = "on_failure"
-        self._scope.failed(step, value, recorded, attempts=node.attempt, duration=duration)
+        entity = entities.failed(value, failure.data, attempts=node.attempt, duration=duration)
+        node.frame.scope.enter(node.step.id, entity)
         self._settle(node)
 
-    def _retry(self, node: Node, error: OrchestratorError) -> None:
+    def _is_bearable(self, node: Node) -> bool:
+        """Whether enough other steps of the frame can still succeed."""
+        frame = node.frame
+        if frame.enough is None:
+            return False
+        frame.failed += 1
+        return len(frame.nodes) - frame.failed >= frame.enough
+
+    def _count(self, node: Node, state: str) -> None:
+        """Stop a frame of which enough steps have succeeded."""
+        frame = node.frame
+        if frame.enough is not None and state == "succeeded":
+            frame.succeeded += 1
+            if frame.succeeded >= frame.enough:
+                self.loop.call_soon(self.stop_frame, frame, "enough others had succeeded")
+
+    def _retry_or_cancel(self, node: Node, error: OrchestratorError, delay: float) -> None:
         """Wait for the next attempt, without taking a place meanwhile."""
-        delay = retry_delay(error, node.step.retry, node.attempt, self._chance)
-        recorded = error_data(error, attempt=node.attempt, step=node.step.id)
-        self._record("step.waiting", node, {"reason": "retry", "until": time.time() + delay, "error": recorded})
+        if node.frame.stopped:
+            self.cancelled(node)
+            return
+        recorded = error_data(error, attempt=node.attempt, step=node.path)
+        self.record("step.waiting", node, {"reason": "retry", "until": time.time() + delay, "error": recorded})
         node.state = "waiting"
         self._running.discard(node)
-        self._waiting.add(node)
-        node.timer = self._loop.call_later(delay, self._retry_now, node)
+        self._retrying += 1
+        node.timer = self.loop.call_later(delay, self._retry_now, node)
         self._wake.set()
 
     def _retry_now(self, node: Node) -> None:
-        self._waiting.discard(node)
+        self._retrying -= 1
         node.timer = None
         node.state = "ready"
         self._ready.append(node)
         self._wake.set()
 
-    def _cancelled(self, node: Node) -> None:
-        self._record("step.cancelled", node, {"reason": self._ending.reason if self._ending else ""})
+    def _requeue(self, node: Node) -> None:
+        """Put back a step that was interrupted; its attempt does not count."""
+        self.record("step.requeued", node, {"reason": "paused"})
+        node.attempt -= 1
+        node.stopped = ""
+        node.state = "ready"
+        self._running.discard(node)
+        node.frame.busy.discard(node)
+        self._ready.appendleft(node)
+        self._wake.set()
+
+    def cancelled(self, node: Node) -> None:
+        """Record that a step was stopped."""
+        if not (self.interrupted and not isinstance(node.step.work, ToolCall)):
+            # What an interrupted process leaves open stays open: a loop, a question.
+            self.record("step.cancelled", node, {"reason": node.frame.reason})
         self._settle(node)
 
     def _settle(self, node: Node) -> None:
-        node.state = "ended"
+        if node.timer is not None:
+            node.timer.cancel()
+            node.timer = None
+        node.activity = None
+        node.state = "settling"
+        self._live.pop(node.path, None)
         self._settled.append(node)
         self._wake.set()
 
-    # --- after an attempt
+    # --- after a step
 
     async def _commit(self) -> None:
         """Make all ends that are recorded durable, and start what waited for them."""
         batch, self._settled = self._settled, []
-        await self._log.commit()
+        await self.log.commit()
         for node in batch:
+            frame = node.frame
+            node.state = "ended"
             self._running.discard(node)
-            if self._ending is None:
+            frame.busy.discard(node)
+            frame.left -= 1
+            if not frame.stopped:
                 self._release(node)
+            self._check(frame)
 
     def _release(self, node: Node) -> None:
         """Let the successors of a step that has ended go on; first skip those that its jump skips."""
+        frame = node.frame
         if node.jump is not None:
-            for path in node.step.skips.get(node.jump, ()):
-                if self._nodes[path].state == "pending":
-                    self._skip(self._nodes[path], {"reason": "jump", "by": node.step.id})
+            for step in node.step.skips.get(node.jump, ()):
+                if frame.nodes[step].state == "pending":
+                    self._skip(frame.nodes[step], {"reason": "jump", "by": node.path})
         for successor in node.successors:
             successor.waits_for -= 1
             if successor.waits_for == 0:
@@ -427,35 +633,40 @@ class Scheduler:
     def _skip(self, node: Node, data: Mapping[str, Any]) -> None:
         """A skip is not waited for: it follows from what is recorded, so it would be decided the same way again."""
         node.state = "ended"
-        self._scope.skipped(node.step)
-        self._record("step.skipped", node, data)
+        node.frame.left -= 1
+        node.frame.scope.enter(node.step.id, entities.skipped())
+        self.record("step.skipped", node, data)
         self._release(node)
-
-    def _end(self, ending: Ending) -> None:
-        """Start nothing more and stop what runs; the first reason counts."""
-        if self._ending is None:
-            self._ending = ending
-        for node in self._waiting:
-            if node.timer is not None:
-                node.timer.cancel()
-            node.state = "ended"
-            self._record("step.cancelled", node, {"reason": ending.reason})
-        self._waiting.clear()
-        for node in self._running:
-            self._stop(node, "cancelled")
-        self._wake.set()
+        self._check(node.frame)
 
     def _restore(self, node: Node, record: StepRecord) -> None:
-        step, attempts, duration = node.step, record.attempts, record.duration
+        step = node.step
         node.state = "ended"
-        output = self._redactor.restore(record.output)
+        node.frame.left -= 1
+        node.frame.scope.enter(step.id, self.entity_recorded(step, record))
         if record.state == "succeeded":
-            self._scope.succeeded(step, output, attempts=attempts, duration=duration)
             node.jump = "on_success" if step.on_success is not None else None
         elif record.state == "failed":
-            error = self._redactor.restore(record.error or {})
-            self._scope.failed(step, output, error, attempts=attempts, duration=duration)
             node.jump = "on_failure" if record.handled == "jump" else None
         else:
-            self._scope.skipped(step)
             node.jump = "on_false" if record.reason == "condition" and step.on_false is not None else None
+
+    def entity_recorded(self, step: StepPlan, record: StepRecord) -> Entity:
+        """What a step that has ended before stands for in expressions."""
+        attempts, duration = record.attempts, record.duration
+        output = self.redactor.restore(record.output)
+        if record.state == "succeeded":
+            data = {
+                "output": output,
+                "items": record.items,
+                "state": self.redactor.restore(record.accumulators),
+                "values": self.redactor.restore(record.values),
+                "case": record.case,
+            }
+            work = step.work
+            items = items_recorded(self, record.path, work) if isinstance(work, ForEach | Repeat) else None
+            return entities.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
+        if record.state == "failed":
+            error = self.redactor.restore(record.error or {})
+            return entities.failed(output, error, attempts=attempts, duration=duration)
+        return entities.skipped()

@@ -1,4 +1,4 @@
-"""What the expressions of a run can read: inputs, variables, the run itself, and each step as soon as it has ended."""
+"""What expressions can read: the inputs, variables and steps of a pipeline, and what the blocks within it add."""
 
 from __future__ import annotations
 
@@ -8,87 +8,96 @@ from orchestrator.errors import EvaluationError
 from orchestrator.expressions import Entity, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from orchestrator.compiler.plan import Plan, StepPlan
+    from orchestrator.compiler.plan import Plan
+
+NULL = Entity(None, {}, null_fields=True)
+"""What is not there yet, or was not given: null, with null fields, and missing for `default` and `is defined`."""
 
 
-_NOT_GIVEN = Entity(None, {}, null_fields=True)
-"""An optional input without a value reads as a skipped step does: null, and missing for `default` and `is defined`."""
+class Names(dict[str, Any]):
+    """Names within names: what is not here is looked up outside."""
+
+    __slots__ = ("outer",)
+
+    def __init__(self, outer: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        super().__init__(own)
+        self.outer = outer
+
+    def __missing__(self, name: str) -> Any:
+        return self.outer[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a name, wherever it is."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.outer
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        yield from (name for name in self.outer if not super(Names, self).__contains__(name))
 
 
-class RunScope:
-    """The names of one run. They only grow: what a step reads has ended before it starts, so one scope serves all."""
+class BlockScope:
+    """The names of one block. They only grow: what a step reads has ended before it starts, so one scope serves all."""
 
-    def __init__(self, plan: Plan, run_id: str, now: datetime, inputs: Mapping[str, Any]) -> None:
-        """Bind the inputs and evaluate the variables.
+    __slots__ = ("depths", "names", "scope", "steps")
 
-        Raises:
-            EvaluationError: A variable cannot be evaluated with these inputs.
-        """
-        inputs = {name: _NOT_GIVEN if value is None else value for name, value in inputs.items()}
-        variables: dict[str, Any] = {}
-        self._steps: dict[str, Entity] = {}
-        self._names: dict[str, Any] = {
-            **inputs,
-            "inputs": inputs,
-            "variables": variables,
-            "steps": self._steps,
-            "run": {"id": run_id, "started_at": now.isoformat()},
-            "pipeline": {"id": plan.id, "name": plan.name, "version": plan.version},
-        }
-        self.scope = Scope(self._names, now)
-        for name, value in plan.variables.items():
-            try:
-                variables[name] = self._names[name] = value.evaluate(self.scope)
-            except EvaluationError as error:
-                error.message = f"variable `{name}`: {error.message}"
-                raise
+    def __init__(self, names: dict[str, Any], steps: dict[str, Any], now: datetime, depths: Mapping[str, int]) -> None:
+        """`depths`: how often each called pipeline stands around this block."""
+        self.names = names
+        self.steps = steps
+        self.depths = depths
+        self.scope = Scope(names, now)
 
-    def succeeded(self, step: StepPlan, result: Any, *, attempts: int, duration: float) -> None:
-        """Enter a step's result."""
-        value, fields = result, {}
-        primary = step.work.action.primary
-        if primary is not None and isinstance(result, dict):
-            value, fields = result.get(primary), result
-        self._enter(step, value, fields, _outcome("succeeded", result, None, attempts, duration))
+    def child(self, names: Mapping[str, Any]) -> BlockScope:
+        """A scope within this one, with further names."""
+        steps = Names(self.steps, {})
+        return BlockScope(Names(self.names, {**names, "steps": steps}), steps, self.scope.now, self.depths)
 
-    def failed(self, step: StepPlan, value: Any, error: Mapping[str, Any], *, attempts: int, duration: float) -> None:
-        """Enter a failed step that the run goes on after; `value` is its fallback, or null."""
-        known = {key: error.get(key) for key in ("code", "message", "type", "attempt")}
-        self._enter(step, value, {}, _outcome("failed", value, known, attempts, duration), null_fields=True)
+    def enter(self, step: str, entity: Entity) -> None:
+        """Let a step be read under its id."""
+        self.names[step] = self.steps[step] = entity
 
-    def skipped(self, step: StepPlan) -> None:
-        """Enter a step that was skipped: null, and every field of it is null."""
-        self._enter(step, None, {}, _outcome("skipped", None, None, 0, 0.0), null_fields=True)
-
-    def _enter(
-        self,
-        step: StepPlan,
-        value: Any,
-        fields: Mapping[str, Any],
-        outcome: Mapping[str, Any],
-        *,
-        null_fields: bool = False,
-    ) -> None:
-        attributes = {**fields, **outcome} if fields else outcome
-        self._names[step.id] = self._steps[step.id] = Entity(value, attributes, null_fields)
+    def value(self, step: str) -> Any:
+        """What the bare id of a step of this block stands for; null if it has not ended."""
+        entity = self.steps.get(step)
+        return entity.value if entity is not None else None
 
 
-def _outcome(
-    status: str, result: Any, error: Mapping[str, Any] | None, attempts: int, duration: float
-) -> dict[str, Any]:
-    return {
-        "result": result,
-        "output": result,
-        "outputs": result,
-        "status": status,
-        "error": error,
-        "success": status == "succeeded",
-        "attempts": attempts,
-        "duration": duration,
+def pipeline_scope(
+    plan: Plan, run_id: str, now: datetime, inputs: Mapping[str, Any], depths: Mapping[str, int] | None = None
+) -> BlockScope:
+    """Bind the inputs of a pipeline and evaluate its variables.
+
+    Raises:
+        EvaluationError: A variable cannot be evaluated with these inputs.
+    """
+    inputs = {name: NULL if value is None else value for name, value in inputs.items()}
+    variables: dict[str, Any] = {}
+    steps: dict[str, Any] = {}
+    names: dict[str, Any] = {
+        **inputs,
+        "inputs": inputs,
+        "variables": variables,
+        "steps": steps,
+        "run": {"id": run_id, "started_at": now.isoformat()},
+        "pipeline": {"id": plan.id, "name": plan.name, "version": plan.version},
     }
+    scope = BlockScope(names, steps, now, depths or {})
+    for name, value in plan.variables.items():
+        try:
+            variables[name] = names[name] = value.evaluate(scope.scope)
+        except EvaluationError as error:
+            error.message = f"variable `{name}`: {error.message}"
+            raise
+    return scope
 
 
 def copy_of(value: Any) -> Any:

@@ -1,0 +1,80 @@
+"""What each kind of step stands for in expressions, made of what its last event recorded: live and on resume alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.compiler.plan import Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
+from orchestrator.expressions import Entity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.compiler.plan import Work
+    from orchestrator.runtime.items import ItemValues
+
+
+def succeeded(
+    work: Work, data: Mapping[str, Any], *, attempts: int, duration: float, items: ItemValues | None = None
+) -> Entity:
+    """A step that succeeded. `data` is that of its event, with secrets; `items` are the values of a loop's items."""
+    result = data.get("output")
+    value: Any = result
+    fields: Mapping[str, Any] = {}
+    match work:
+        case ToolCall():
+            if work.action.primary is not None and isinstance(result, dict):
+                value, fields = result.get(work.action.primary), result
+        case Approve():
+            fields = result or {}
+            value = fields.get("approved")
+        case ForEach() if items is not None:
+            whole = Entity(load=items.values)
+            counts = data["items"]
+            outcome = _outcome("succeeded", whole, None, attempts, duration)
+            return Entity(None, {**outcome, **counts}, load=items.values)
+        case Repeat() if items is not None:
+            fields = {**(data.get("state") or {}), "iterations": Entity(load=items.values), "count": len(items)}
+        case Group():
+            fields = (result if work.parallel else data.get("values")) or {}
+        case Switch():
+            fields = {"case": data.get("case")}
+        case SubPipeline():
+            fields = result or {}
+        case _:
+            pass
+    outcome = _outcome("succeeded", result, None, attempts, duration)
+    return Entity(value, {**fields, **outcome} if fields else outcome)
+
+
+def failed(value: Any, error: Mapping[str, Any], *, attempts: int, duration: float) -> Entity:
+    """A failed step that the run goes on after; `value` is its fallback, or null."""
+    known = {key: error.get(key) for key in ("code", "message", "type", "attempt")}
+    return Entity(value, _outcome("failed", value, known, attempts, duration), null_fields=True)
+
+
+def skipped() -> Entity:
+    """A step that was skipped, or not reached: null, and every field of it is null."""
+    return Entity(None, _outcome("skipped", None, None, 0, 0.0), null_fields=True)
+
+
+def value_of(work: Work, output: Any) -> Any:
+    """What the bare id of a step with this output stands for."""
+    if isinstance(work, ToolCall) and work.action.primary is not None and isinstance(output, dict):
+        return output.get(work.action.primary)
+    return output["approved"] if isinstance(work, Approve) and isinstance(output, dict) else output
+
+
+def _outcome(
+    status: str, result: Any, error: Mapping[str, Any] | None, attempts: int, duration: float
+) -> dict[str, Any]:
+    return {
+        "result": result,
+        "output": result,
+        "outputs": result,
+        "status": status,
+        "error": error,
+        "success": status == "succeeded",
+        "attempts": attempts,
+        "duration": duration,
+    }

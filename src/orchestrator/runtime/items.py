@@ -1,0 +1,180 @@
+"""What a loop goes through, and the values that come of it: neither is held in memory when there is much of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from orchestrator.compiler.plan import FileItems, RangeItems
+from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.language.values import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.compiler.plan import ForEach
+    from orchestrator.expressions import Scope
+    from orchestrator.journal import ItemEnds
+    from orchestrator.journal.recorded import ItemState
+    from orchestrator.tools import Permissions
+
+KEPT = 1_000_000
+"""Characters of JSON: a loop whose values are longer reads them from the journal when they are asked for."""
+
+MOST_LINE = 64 * 1024 * 1024
+"""Characters of the longest line of a file of items."""
+
+_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+
+class ItemValues:
+    """The values of the items of a loop that have ended, in their order.
+
+    They are kept while they are few. Otherwise only the numbers of the events that hold them are, and `load` reads
+    those events' outputs; `value_of` makes the item's value of an output.
+    """
+
+    def __init__(
+        self, ends: ItemEnds, load: Callable[[Sequence[int]], list[Any]], value_of: Callable[[Any], Any]
+    ) -> None:
+        self.ends = ends
+        self._load = load
+        self._value_of = value_of
+        self._kept: dict[int, Any] | None = None if len(ends) else {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def add(self, index: int, state: ItemState, seq: int, output: Any, size: int) -> None:
+        """Take the output of an item that has ended, recorded by the event `seq` in `size` characters."""
+        self.ends.set(index, state, seq)
+        if self._kept is None:
+            return
+        self._size += size
+        if self._size > KEPT:
+            self._kept = None
+        else:
+            self._kept[index] = self._value_of(output) if state == "succeeded" else output
+
+    def values(self) -> list[Any]:
+        """All values, in the order of the items; those of items that have not ended are left out."""
+        indexes = list(self.ends)
+        if self._kept is not None:
+            return [self._kept[index] for index in indexes]
+        outputs = self._load([self.ends.seq(index) for index in indexes])
+        pairs = zip(indexes, outputs, strict=True)
+        return [self._value_of(output) if self.ends.state(i) == "succeeded" else output for i, output in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before."""
+
+    rows: Iterator[Any]
+    count: int | None = None
+    mark: str | None = None
+
+
+def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permissions) -> Items:
+    """Begin to go through the items of a loop.
+
+    Raises:
+        StepError: ORC713, there is nothing to go through; ORC703 or ORC714 where it is a file.
+        EvaluationError: An expression cannot be evaluated.
+    """
+    match loop.items:
+        case FileItems() as file:
+            path = file.path.evaluate(scope)
+            if not isinstance(path, str):
+                raise StepError(
+                    f"the file of a loop is named by text, not by {shown(path)}", code="ORC713", retryable=False
+                )
+            return _file_items(directory / path, file.format, permissions)
+        case RangeItems() as limits:
+            bounds: list[Any] = [value.evaluate(scope) for value in (limits.start, limits.stop, limits.step)]
+            if not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
+                raise StepError(
+                    f"a range is made of integers, not of {', '.join(map(shown, bounds))}",
+                    code="ORC713",
+                    help="convert them with `| int`; the third, the step, is not 0",
+                    retryable=False,
+                )
+            numbers = range(*bounds)
+            return Items(iter(numbers), len(numbers))
+        case value:
+            found = value.evaluate(scope)
+            if isinstance(found, Mapping):
+                return Items(iter([{"key": key, "value": item} for key, item in found.items()]), len(found))
+            if isinstance(found, list):
+                return Items(iter(found), len(found))
+            raise StepError(
+                f"`for_each` goes through a list, an object or a range, and this is {shown(found)}",
+                code="ORC713",
+                help="make a list of it, for example with `| list` or `| default([], true)`",
+                retryable=False,
+            )
+
+
+def _file_items(path: Path, format: str | None, permissions: Permissions) -> Items:
+    refusal = permissions.check_read(path)
+    if refusal is not None:
+        raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+    try:
+        file = path.open(encoding="utf-8-sig", newline="")
+        state = os.fstat(file.fileno())
+    except OSError as error:
+        reason = error.strerror.lower() if error.strerror else "it cannot be opened"
+        raise StepError(
+            f"the items cannot be read from `{path}`: {reason}",
+            code="ORC714",
+            help="check the path; relative paths start at the working directory",
+        ) from error
+    format = format or _FORMATS.get(path.suffix.lower(), "text")
+    return Items(_rows(file, path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
+
+
+def _rows(file: TextIO, path: Path, format: str) -> Iterator[Any]:
+    with file:
+        try:
+            if format == "csv":
+                reader = csv.DictReader(file, strict=True)
+                for row in reader:
+                    if None in row or None in row.values():
+                        raise _bad_row(path, reader.line_num, "it has another number of columns than the first line")
+                    yield dict(row)
+                return
+            number = 0
+            while line := file.readline(MOST_LINE):
+                number += 1
+                text = line.rstrip("\r\n")
+                if format == "text":
+                    yield text
+                elif text.strip():
+                    yield _parsed(text, path, number)
+        except UnicodeDecodeError as error:
+            raise _bad_row(path, 0, "it is not UTF-8 text") from error
+        except csv.Error as error:
+            raise _bad_row(path, reader.line_num, str(error)) from error
+
+
+def _parsed(text: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise _bad_row(path, number, f"it is no JSON: {error}") from error
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _bad_row(path: Path, number: int, reason: str) -> StepError:
+    where = f"line {number} of `{path}`" if number else f"`{path}`"
+    return StepError(
+        f"{where} cannot be read: {reason}", code="ORC714", help="mend the file, then go on", retryable=False
+    )

@@ -1,0 +1,330 @@
+"""The loops: a frame for each item or round. What has ended is dropped; the journal has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.compiler.plan import Block
+from orchestrator.errors import EvaluationError, StepError
+from orchestrator.runtime import entities
+from orchestrator.runtime.composites import items_recorded
+from orchestrator.runtime.items import items_of
+from orchestrator.runtime.nodes import Failure
+from orchestrator.runtime.scope import NULL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.compiler.plan import ForEach, Repeat
+    from orchestrator.expressions import Entity
+    from orchestrator.journal.recorded import ItemState
+    from orchestrator.runtime.nodes import Frame, Node
+    from orchestrator.runtime.scheduler import Scheduler
+
+_NOTHING = object()
+
+
+class ForEachLoop:
+    """A frame for each item, as many at once as the loop allows, begun in the order of the items."""
+
+    def __init__(self, scheduler: Scheduler, node: Node, loop: ForEach) -> None:
+        self._scheduler = scheduler
+        self._node = node
+        self._loop = loop
+        self._limit = loop.max_parallel or scheduler.max_parallel
+        self._values = items_recorded(scheduler, node.path, loop)
+        self._frames: dict[Frame, tuple[int, float]] = {}
+        self._next_index = 0
+        self._ahead: Any = _NOTHING
+        self._failure: Failure | None = None
+        self._filling = False
+
+    def open(self) -> None:
+        """Begin with the first items."""
+        node, scheduler, ends = self._node, self._scheduler, self._values.ends
+        items = items_of(
+            self._loop,
+            node.frame.scope.scope,
+            directory=scheduler.plan.directory,
+            permissions=scheduler.permissions,
+        )
+        began = node.record.mark if node.record is not None else None
+        if began is not None and items.mark != began and len(ends):
+            raise StepError(
+                f"the file that `{node.path}` goes through has changed since it began",
+                code="ORC714",
+                help="put the file back as it was, or begin the loop anew with: "
+                f"orchestrator retry {scheduler.run_id} --step {node.path}",
+                retryable=False,
+            )
+        self._rows = items.rows
+        started: dict[str, Any] = {"kind": "for_each", "done": len(ends), "failed": ends.failed}
+        if items.count is not None:
+            started["of"] = items.count
+        if items.mark is not None:
+            started["mark"] = items.mark
+        scheduler.record("step.started", node, started)
+        self._ahead = next(self._rows, _NOTHING)
+        self._fill()
+
+    def stop(self) -> None:
+        """Stop all items."""
+        for frame in list(self._frames):
+            self._scheduler.stop_frame(frame, self._node.frame.reason)
+        self._end_if_done()
+
+    def closed(self, frame: Frame) -> None:
+        """Take the outcome of an item, and begin with the next."""
+        index, started = self._frames.pop(frame)
+        if not self._node.stopped and self._failure is None:
+            try:
+                self._take(index, frame, started)
+            except EvaluationError as error:
+                self._fail(Failure.of(error, self._node))
+        self._fill()
+
+    # --- items
+
+    def _fill(self) -> None:
+        """Begin with as many items as there is room for; those that have ended before are passed over."""
+        if self._filling:
+            return
+        self._filling = True
+        try:
+            while self._ahead is not _NOTHING and len(self._frames) < self._limit and not self._is_over():
+                item, index = self._ahead, self._next_index
+                self._ahead = next(self._rows, _NOTHING)
+                self._next_index += 1
+                if not self._values.ends.state(index):
+                    self._begin(index, item)
+        except StepError as error:
+            self._ahead = _NOTHING
+            self._fail(Failure.of(error, self._node))
+        finally:
+            self._filling = False
+        self._end_if_done()
+
+    def _is_over(self) -> bool:
+        return self._failure is not None or bool(self._node.stopped)
+
+    def _begin(self, index: int, item: Any) -> None:
+        node, body = self._node, self._loop.body
+        names = {
+            self._loop.name: item,
+            "item": item,
+            "index": index,
+            "is_first": index == 0,
+            "is_last": self._ahead is _NOTHING,
+        }
+        path = f"{node.path}[{index}]"
+        scope = node.frame.scope.child(names)
+        started = self._scheduler.loop.time()
+        if isinstance(body, Block):
+            frame = self._scheduler.open(body.steps, path, scope, self)
+        else:
+            frame = self._scheduler.open((body,), path, scope, self, only=path)
+        self._frames[frame] = (index, started)
+
+    def _take(self, index: int, frame: Frame, started: float) -> None:
+        loop = self._loop
+        if not isinstance(loop.body, Block):
+            self._take_step(frame, index)
+        elif frame.failure is None:
+            self._record(index, started, {"output": self._value(frame, loop.body)})
+        else:
+            policy, value = loop.on_item_failure, None
+            if policy.kind == "value" and policy.value is not None:
+                value = policy.value.evaluate(frame.scope.scope)
+            self._record(index, started, {"error": dict(frame.failure.data), "handled": policy.kind, "value": value})
+            if policy.kind == "fail":
+                self._fail(frame.failure)
+
+    def _take_step(self, frame: Frame, index: int) -> None:
+        """The item was the loop's own step, and its events are the item's."""
+        (node,) = frame.nodes.values()
+        if frame.failure is not None:
+            self._fail(frame.failure)
+            return
+        entity = frame.scope.steps[node.step.id]
+        state: ItemState = "succeeded" if entity.attributes["success"] else "failed"
+        self._values.add(index, state, node.end_seq, entity.attributes["output"], node.end_size)
+
+    def _value(self, frame: Frame, body: Block) -> Any:
+        if self._loop.collect is not None:
+            return self._loop.collect.evaluate(frame.scope.scope)
+        return frame.scope.value(body.steps[-1].id)
+
+    def _record(self, index: int, started: float, data: Mapping[str, Any]) -> None:
+        duration = self._scheduler.loop.time() - started
+        state: ItemState = "failed" if "error" in data else "succeeded"
+        seq, size = self._scheduler.record_item(f"{self._node.path}[{index}]", state, {**data, "duration": duration})
+        if data.get("handled") != "fail":
+            self._values.add(index, state, seq, data.get("value" if state == "failed" else "output"), size)
+
+    def _fail(self, failure: Failure) -> None:
+        self._failure = self._failure or failure
+        for frame in list(self._frames):
+            self._scheduler.stop_frame(frame, f"`{failure.data.get('step') or self._node.path}` failed")
+
+    # --- the end
+
+    def _end_if_done(self) -> None:
+        node, scheduler = self._node, self._scheduler
+        if self._frames or (self._ahead is not _NOTHING and not self._is_over()) or node.state != "busy":
+            return
+        if scheduler.ended_frames(node):
+            return
+        if self._failure is not None:
+            scheduler.failed(node, Failure(self._failure.data, self._failure.names))
+            return
+        count, bad = len(self._values), self._values.ends.failed
+        least = self._loop.min_success
+        if least is not None and count and (count - bad) / count < least:
+            error = StepError(
+                f"{count - bad:,} of {count:,} items of `{node.path}` succeeded, fewer than {least:.0%}",
+                code="ORC712",
+                help="see what failed with: orchestrator show "
+                f"{scheduler.run_id}; mend it, and try the items again with: "
+                f"orchestrator retry {scheduler.run_id} --step {node.path}[N]",
+                retryable=False,
+            )
+            scheduler.failed(node, Failure.of(error, node))
+            return
+        data = {"output": None, "items": {"count": count, "succeeded": count - bad, "failed": bad}}
+        entity = entities.succeeded(
+            self._loop,
+            data,
+            attempts=1,
+            duration=scheduler.loop.time() - node.started,
+            items=self._values,
+        )
+        scheduler.succeeded(node, data, entity)
+
+
+class RepeatLoop:
+    """One frame after another, until the condition says so."""
+
+    def __init__(self, scheduler: Scheduler, node: Node, loop: Repeat) -> None:
+        self._scheduler = scheduler
+        self._node = node
+        self._loop = loop
+        self._values = items_recorded(scheduler, node.path, loop)
+        self._frame: Frame | None = None
+        self._round = 0
+        self._started = 0.0
+        self._last: dict[str, Entity] = {}
+        self._state: dict[str, Any] = {}
+        self._value: Any = None
+
+    def open(self) -> None:
+        """Begin with the first round, or with the one after the last that was recorded."""
+        node, scheduler, loop = self._node, self._scheduler, self._loop
+        scope = node.frame.scope.scope
+        self._state = dict.fromkeys(loop.update)
+        self._state |= {name: value.evaluate(scope) for name, value in loop.initial.items()}
+        done = len(self._values)
+        started: dict[str, Any] = {"kind": loop.kind, "done": done, "failed": 0}
+        scheduler.record("step.started", node, started)
+        if done:
+            self._restore(done - 1)
+        if done and loop.kind == "until" and self._holds(self._round - 1):
+            self._succeed()
+        else:
+            self._next()
+
+    def stop(self) -> None:
+        """Stop the round."""
+        if self._frame is not None:
+            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+
+    def closed(self, frame: Frame) -> None:
+        """Take the outcome of a round, and go on."""
+        scheduler, node, loop = self._scheduler, self._node, self._loop
+        self._frame = None
+        if scheduler.ended_frames(node):
+            return
+        if frame.failure is not None:
+            scheduler.failed(node, Failure(frame.failure.data, frame.failure.names))
+            return
+        try:
+            self._take(frame)
+            if loop.kind == "until" and self._holds(self._round - 1):
+                self._succeed()
+            else:
+                self._next()
+        except EvaluationError as error:
+            scheduler.failed(node, Failure.of(error, node))
+
+    def _take(self, frame: Frame) -> None:
+        loop = self._loop
+        self._last = {step.id: frame.scope.steps[step.id] for step in loop.body.steps}
+        after = self._scope(self._round)
+        if loop.collect is not None:
+            self._value = loop.collect.evaluate(after)
+        else:
+            self._value = frame.scope.value(loop.body.steps[-1].id)
+        self._state |= {name: value.evaluate(after) for name, value in loop.update.items()}
+        data = {"output": self._value, "duration": self._scheduler.loop.time() - self._started, "state": self._state}
+        seq, size = self._scheduler.record_item(f"{self._node.path}[{self._round}]", "succeeded", data)
+        self._values.add(self._round, "succeeded", seq, self._value, size)
+        self._round += 1
+
+    def _next(self) -> None:
+        loop, node, scheduler = self._loop, self._node, self._scheduler
+        if loop.kind == "while" and not self._holds(self._round):
+            self._succeed()
+            return
+        if self._round >= loop.max_iterations:
+            if loop.on_limit == "continue":
+                self._succeed()
+                return
+            word = "held" if loop.kind == "while" else "did not hold"
+            error = StepError(
+                f"`{node.path}` made {self._round} rounds, and its condition still {word}",
+                code="ORC711",
+                help="allow more with `max_iterations`, or go on after so many with `on_limit: continue`",
+                retryable=False,
+            )
+            scheduler.failed(node, Failure.of(error, node))
+            return
+        names = {"iteration": self._round, "previous": self._previous(), **self._state}
+        self._started = scheduler.loop.time()
+        scope = node.frame.scope.child(names)
+        self._frame = scheduler.open(loop.body.steps, f"{node.path}[{self._round}]", scope, self)
+
+    def _holds(self, iteration: int) -> bool:
+        return bool(self._loop.condition.evaluate(self._scope(iteration)))
+
+    def _scope(self, iteration: int) -> Any:
+        """What the condition and the updates can read: the steps of the last round by their own names too."""
+        steps = self._last or dict.fromkeys((step.id for step in self._loop.body.steps), NULL)
+        names = {"iteration": iteration, "previous": self._previous(), **self._state, **steps}
+        return self._node.frame.scope.child(names).scope
+
+    def _previous(self) -> Any:
+        return dict(self._last) if self._last else NULL
+
+    def _restore(self, last: int) -> None:
+        """Read what the last recorded round left: its value, the accumulators, its steps."""
+        scheduler, node = self._scheduler, self._node
+        recorded, restore = scheduler.recorded.steps, scheduler.redactor.restore
+        self._round = last + 1
+        record = recorded.pop(f"{node.path}[{last}]", None)
+        if record is not None:
+            self._state |= restore(record.accumulators or {})
+        self._value = self._values.values()[-1]
+        for step in self._loop.body.steps:
+            of_step = recorded.pop(f"{node.path}[{last}].{step.id}", None)
+            entity = entities.skipped() if of_step is None else scheduler.entity_recorded(step, of_step)
+            self._last[step.id] = entity
+
+    def _succeed(self) -> None:
+        scheduler, node = self._scheduler, self._node
+        data = {
+            "output": self._value,
+            "items": {"count": len(self._values), "succeeded": len(self._values), "failed": 0},
+            "state": self._state,
+        }
+        duration = scheduler.loop.time() - node.started
+        entity = entities.succeeded(self._loop, data, attempts=1, duration=duration, items=self._values)
+        scheduler.succeeded(node, data, entity)

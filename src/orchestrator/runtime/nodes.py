@@ -1,0 +1,162 @@
+"""The graph of a run: frames of nodes. A frame is a block that is being carried out, a node a step in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.runtime.failures import error_data, error_names
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from orchestrator.compiler.plan import StepPlan
+    from orchestrator.journal import StepRecord
+    from orchestrator.runtime.context import StepContext
+    from orchestrator.runtime.scope import BlockScope
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a pipeline ended. `interrupted`: this process stops, and the run can go on elsewhere."""
+
+    state: Literal["succeeded", "failed", "cancelled", "interrupted"]
+    error: Mapping[str, Any] | None = None
+    reason: str = ""
+    by: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step failed: as the journal records it, and the names by which handlers and policies know it."""
+
+    data: Mapping[str, Any]
+    names: frozenset[str]
+    error: OrchestratorError | None = None
+
+    @classmethod
+    def of(cls, error: OrchestratorError, node: Node) -> Failure:
+        """The failure of an attempt of a step."""
+        return cls(error_data(error, attempt=node.attempt, step=node.path), error_names(error), error)
+
+
+class Activity(Protocol):
+    """What occupies a node in place of an attempt: the frames of a composite, a handler, a question."""
+
+    def open(self) -> None:
+        """Begin. It may end at once."""
+
+    def stop(self) -> None:
+        """Stop whatever is under way; the node is told when that has been done."""
+
+
+class FrameOwner(Protocol):
+    """Who opened a frame."""
+
+    def closed(self, frame: Frame) -> None:
+        """Take note that nothing of the frame is under way any more."""
+
+
+class Node:
+    """A step in the graph of one run. `jump` is the kind of jump that its end made."""
+
+    __slots__ = (
+        "activity",
+        "announced",
+        "attempt",
+        "cache",
+        "context",
+        "end_seq",
+        "end_size",
+        "entered",
+        "frame",
+        "jump",
+        "path",
+        "record",
+        "started",
+        "state",
+        "step",
+        "stopped",
+        "successors",
+        "task",
+        "timer",
+        "waits_for",
+    )
+
+    def __init__(self, step: StepPlan, path: str, frame: Frame) -> None:
+        self.step = step
+        self.path = path
+        self.frame = frame
+        self.waits_for = len(step.dependencies)
+        self.successors: list[Node] = []
+        self.state: Literal["pending", "ready", "running", "waiting", "busy", "settling", "ended"] = "pending"
+        self.attempt = 0
+        self.jump: Literal["on_success", "on_false", "on_failure"] | None = None
+        self.announced = False
+        self.started = 0.0
+        self.context: StepContext | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.entered = False
+        self.stopped: Literal["", "timeout", "cancelled", "requeued"] = ""
+        self.activity: Activity | None = None
+        self.record: StepRecord | None = None
+        self.cache: Mapping[str, Any] | None = None
+        self.end_seq = 0
+        self.end_size = 0
+
+
+class Frame:
+    """A block that is being carried out, once.
+
+    It closes when all of its nodes have ended, or it was stopped and nothing of it is under way any more.
+    With `enough`, failures of steps are borne as long as so many can still succeed, and it is stopped as soon as they
+    have.
+    """
+
+    __slots__ = (
+        "busy",
+        "closed",
+        "enough",
+        "failed",
+        "failure",
+        "left",
+        "nodes",
+        "owner",
+        "path",
+        "reason",
+        "scope",
+        "stopped",
+        "succeeded",
+    )
+
+    def __init__(self, path: str, scope: BlockScope, owner: FrameOwner) -> None:
+        self.path = path
+        self.scope = scope
+        self.owner = owner
+        self.nodes: dict[str, Node] = {}
+        self.busy: set[Node] = set()
+        self.left = 0
+        self.enough: int | None = None
+        self.succeeded = 0
+        self.failed = 0
+        self.failure: Failure | None = None
+        self.stopped = False
+        self.reason = ""
+        self.closed = False
+
+    def fill(self, steps: Iterable[StepPlan], *, path: str | None = None) -> None:
+        """Make the nodes; `path` is that of the only one, if it is not below the frame's."""
+        prefix = f"{self.path}." if self.path else ""
+        for step in steps:
+            self.nodes[step.id] = Node(step, path or prefix + step.id, self)
+        for node in self.nodes.values():
+            if path is not None:
+                node.waits_for = 0  # what the loop depends on has ended
+                continue
+            for dependency in node.step.dependencies:
+                self.nodes[dependency].successors.append(node)
+        self.left = len(self.nodes)

@@ -1,0 +1,181 @@
+"""A pipeline as a whole, the run's own or a called one: its steps, the error handlers if they fail, then `finally`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import StepError
+from orchestrator.expressions import validate
+from orchestrator.runtime.entities import skipped
+from orchestrator.runtime.failures import error_data, error_names
+from orchestrator.runtime.handlers import error_names_in_scope, matching
+from orchestrator.runtime.inputs import bind
+from orchestrator.runtime.nodes import Ending, Failure
+from orchestrator.runtime.scope import pipeline_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.compiler.plan import Plan, SubPipeline
+    from orchestrator.runtime.nodes import Frame, Node
+    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.scope import BlockScope
+
+
+class PipelineRun:
+    """One pipeline from its first step to its end, which `on_end` is told. Frames are below `path`."""
+
+    def __init__(
+        self, scheduler: Scheduler, plan: Plan, scope: BlockScope, path: str, on_end: Callable[[Ending], None]
+    ) -> None:
+        self._scheduler = scheduler
+        self._plan = plan
+        self._scope = scope
+        self._prefix = f"{path}." if path else ""
+        self._path = path
+        self._on_end = on_end
+        self._ending: Ending | None = None
+        self._failure: Failure | None = None
+        self._frame: Frame | None = None
+        self._phase = "steps"
+
+    def open(self) -> None:
+        """Begin with the steps."""
+        self._frame = self._scheduler.open(self._plan.steps, self._path, self._scope, self)
+
+    def end(self, ending: Ending) -> None:
+        """Have the pipeline end early; the first reason counts, but for an interruption, which leaves all as it is."""
+        if self._ending is None or ending.state == "interrupted":
+            self._ending = ending
+        if self._frame is not None:
+            self._scheduler.stop_frame(self._frame, ending.reason)
+
+    def closed(self, frame: Frame) -> None:
+        """Go on with what comes after a phase."""
+        self._frame = None
+        ending = self._ending
+        if ending is not None and ending.state == "interrupted":
+            self._on_end(ending)
+        elif ending is None or self._phase == "steps":
+            self._steps_ended(frame)
+        elif self._phase == "error_handlers":
+            self._finally(ending)
+        else:
+            self._finally_ended(frame, ending)
+
+    def _steps_ended(self, frame: Frame) -> None:
+        if self._ending is None:
+            if frame.failure is not None:
+                self._failure = frame.failure
+                self._ending = Ending("failed", error=frame.failure.data)
+            else:
+                self._ending = self._success()
+        if self._ending.state == "failed" and (error := self._ending.error) is not None:
+            failure = self._failure or Failure(error, frozenset())
+            found = matching(self._plan.error_handlers, failure)
+            if found is not None and (body := found[1].body) is not None:
+                self._phase = "error_handlers"
+                scope = self._scope.child({"error": error_names_in_scope(error)})
+                path = f"{self._prefix}error_handlers[{found[0]}]"
+                self._frame = self._scheduler.open(body.steps, path, scope, self)
+                return
+        self._finally(self._ending)
+
+    def _success(self) -> Ending:
+        try:
+            return Ending("succeeded", outputs=outputs_of(self._plan, self._scope))
+        except StepError as error:
+            self._failure = Failure(error_data(error), error_names(error), error)
+            return Ending("failed", error=self._failure.data)
+
+    def _finally(self, ending: Ending) -> None:
+        body = self._plan.finally_
+        if body is None:
+            self._on_end(ending)
+            return
+        self._phase = "finally"
+        error = error_names_in_scope(ending.error) if ending.error is not None else None
+        run = {**self._scope.names["run"], "state": ending.state}
+        scope = self._scope.child({"error": error, "run": run})
+        for step in self._plan.steps:
+            if step.id not in self._scope.steps:
+                self._scope.enter(step.id, skipped())
+        self._frame = self._scheduler.open(body.steps, f"{self._prefix}finally", scope, self)
+
+    def _finally_ended(self, frame: Frame, ending: Ending) -> None:
+        if frame.failure is not None and ending.state == "succeeded":
+            ending = Ending("failed", error=frame.failure.data)
+            self._failure = frame.failure
+        self._on_end(ending)
+
+    @property
+    def failure(self) -> Failure | None:
+        """What made it fail."""
+        return self._failure
+
+
+class SubPipelineRun:
+    """A called pipeline, as a step of its caller."""
+
+    def __init__(self, scheduler: Scheduler, node: Node, call: SubPipeline) -> None:
+        self._scheduler = scheduler
+        self._node = node
+        self._call = call
+        self._run: PipelineRun | None = None
+
+    def open(self) -> None:
+        """Bind the inputs, and begin with its steps."""
+        scheduler, node, call = self._scheduler, self._node, self._call
+        plan = scheduler.plan.pipelines[call.source]
+        depths = node.frame.scope.depths
+        depth = depths.get(call.source, 0) + 1
+        if call.max_depth is not None and depth > call.max_depth:
+            raise StepError(
+                f"`{call.source}` stands within itself {depth} times, and `max_depth` allows {call.max_depth}",
+                code="ORC715",
+                help="end the recursion with a `condition`, or allow more with `max_depth`",
+                retryable=False,
+            )
+        given: Any = call.inputs.evaluate(node.frame.scope.scope)
+        bound = bind(plan.inputs, given, permissions=scheduler.permissions)
+        scheduler.redactor.learn(bound.secrets)
+        depths = {**depths, call.source: depth}
+        scope = pipeline_scope(plan, scheduler.run_id, scheduler.now, bound.values, depths)
+        scheduler.record("step.started", node, {"kind": "pipeline", "of": len(plan.steps), "done": 0, "failed": 0})
+        self._run = PipelineRun(scheduler, plan, scope, node.path, self._ended)
+        self._run.open()
+
+    def stop(self) -> None:
+        """Stop its steps; its `finally` still runs."""
+        if self._run is not None:
+            state: Literal["cancelled", "interrupted"] = "interrupted" if self._scheduler.interrupted else "cancelled"
+            self._run.end(Ending(state, reason=self._node.frame.reason))
+
+    def _ended(self, ending: Ending) -> None:
+        scheduler, node = self._scheduler, self._node
+        if scheduler.ended_frames(node):
+            return
+        if ending.state == "succeeded":
+            scheduler.succeeded(node, {"output": dict(ending.outputs)})
+        else:
+            failure = (self._run.failure if self._run else None) or Failure(ending.error or {}, frozenset())
+            scheduler.failed(node, Failure(failure.data, failure.names))
+
+
+def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
+    """Evaluate the declared outputs, and hold them to their types; an output may always be null.
+
+    Raises:
+        StepError: One cannot be evaluated, or is of another type.
+    """
+    values = {}
+    for name, output in plan.outputs.items():
+        try:
+            value = values[name] = output.value.evaluate(scope.scope)
+        except StepError as error:
+            error.message = f"output `{name}`: {error.message}"
+            raise
+        problems = validate(value, output.type) if value is not None and output.type.kind != "any" else ()
+        if problems:
+            raise StepError(f"output `{name}`: {problems[0]}", code="ORC505", help="change its `type:` or its value")
+    return values

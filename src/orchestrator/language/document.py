@@ -14,8 +14,9 @@ from orchestrator.diagnostics import Diagnostic, Source, Span, sort
 from orchestrator.language.layout import Layout
 from orchestrator.language.nodes import Mapping
 from orchestrator.language.reader import MAX_CHARACTERS, read_tree
-from orchestrator.language.sections import Sections
+from orchestrator.language.sections import read_pipeline
 from orchestrator.language.spec import PipelineSpec
+from orchestrator.language.validation import Validation
 from orchestrator.language.writer import write_yaml
 
 _SUFFIXES = (".yaml", ".yml")
@@ -67,13 +68,13 @@ def read_text(text: str, *, name: str = "<text>", default_id: str | None = None)
         spec = PipelineSpec(id=default_id)
         spec.at(Mapping({}, 0, 0, Layout(source.text)))
         return Document(source, None, spec, tuple(sort(reading.diagnostics)), partial=True)
-    sections = Sections(source, partial=reading.partial)
-    spec = sections.pipeline(reading.root)
+    checks = Validation(source, partial=reading.partial)
+    spec = read_pipeline(checks, reading.root)
     if spec.id is None and default_id:
         node = spec.node
         spec = spec.model_copy(update={"id": default_id})
         spec.at(node)
-    structural = [d for d in sections.diagnostics if d.code != "ORC201" or d.span.start.line not in reading.moved]
+    structural = [d for d in checks.diagnostics if d.code != "ORC201" or d.span.start.line not in reading.moved]
     diagnostics = tuple(sort([*reading.diagnostics, *structural]))
     return Document(source, reading.root, spec, diagnostics, reading.partial)
 

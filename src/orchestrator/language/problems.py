@@ -15,7 +15,7 @@ from orchestrator.language.values import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import ValidationError
 
 _EXPECTED = {
     "string_type": "text",
@@ -31,6 +31,22 @@ _EXPECTED = {
 }
 
 _FIELD_EXPECTED = {
+    "for_each": "a template, a list, a mapping, `{range: 10}` or `{file: rows.jsonl}`",
+    "while": "an expression or true/false",
+    "until": "an expression or true/false",
+    "switch": "an expression or a value",
+    "pipeline": "the path of a pipeline file",
+    "wait_for": "`all`, `any` or a number of steps",
+    "ask": "a question, or a mapping such as `{prompt: ..., type: integer}`",
+    "approve": "a title, or a mapping such as `{title: ..., content: ...}`",
+    "wait_until": "a time such as `2030-12-01T09:00`, or a template",
+    "sleep": "a duration such as `5m`, or a template",
+    "on_error": "a handler or a list of them",
+    "on_item_failure": "`fail`, `continue` or `{value: ...}`",
+    "cache": "true, false, or a mapping such as `{ttl: 1d}`",
+    "stop": "an integer or a template",
+    "start": "an integer or a template",
+    "step": "an integer or a template",
     "retry": "a number of attempts or a mapping such as `{max_attempts: 3, delay: 2s}`",
     "on_failure": "`fail`, `continue`, the id of a later step, or `{value: ...}`",
     "condition": "an expression or true/false",
@@ -47,6 +63,9 @@ _ALIASES: dict[str, dict[str, str]] = {
     "OutputSpec": spellings.OUTPUT_KEYS,
     "RetrySpec": spellings.RETRY_KEYS,
     "DefaultsSpec": spellings.DEFAULTS_KEYS,
+    "AskSpec": spellings.ASK_KEYS,
+    "ApproveSpec": spellings.APPROVE_KEYS,
+    "HandlerSpec": spellings.HANDLER_KEYS,
 }
 
 # What people write for a key when they know another tool.
@@ -72,10 +91,35 @@ _MEANT = {
     "env": "inputs",
     "values": "enum",
     "regex": "pattern",
+    "do": "steps",
+    "body": "steps",
+    "substeps": "steps",
+    "actions": "steps",
+    "branches": "parallel",
+    "match": "switch",
+    "else": "default",
+    "loop": "for_each",
+    "each": "for_each",
+    "items": "for_each",
+    "repeat": "until",
+    "wait": "sleep",
+    "delay": "sleep",
+    "approval": "approve",
+    "confirm": "approve",
+    "goto": "on_success",
+    "cleanup": "finally",
+    "always": "finally",
+    "ensure": "finally",
+    "on_exit": "finally",
 }
 
 
-def refused(error: ValidationError, node: Mapping, model: type[BaseModel], what: str, source: Source) -> Refusal:
+def expected(key: str) -> str:
+    """What the value of a step's key must be, in words."""
+    return _FIELD_EXPECTED[key]
+
+
+def refused(error: ValidationError, node: Mapping, model: type[spec.Spec], what: str, source: Source) -> Refusal:
     """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`"."""
     refusal = Refusal(source)
     seen: set[tuple[int | str, ...]] = set()
@@ -105,7 +149,7 @@ class Refusal:
         key: Scalar | None,
         value: Node | None,
         node: Mapping,
-        owner: type[BaseModel],
+        owner: type[spec.Spec],
         what: str,
     ) -> None:
         """Add one complaint of the model."""
@@ -145,7 +189,7 @@ class Refusal:
 
 
 def _complaint(
-    kind: str, entry: Any, path: tuple[int | str, ...], owner: type[BaseModel]
+    kind: str, entry: Any, path: tuple[int | str, ...], owner: type[spec.Spec]
 ) -> tuple[str, str, str | None]:
     """Return code, what was expected, and help."""
     context = entry.get("ctx") or {}
@@ -214,21 +258,23 @@ def _place(node: Mapping, path: Iterable[int | str]) -> tuple[tuple[int | str, .
     return tuple(gone), key, here
 
 
-_PARTS: dict[str, type[BaseModel]] = {
+_PARTS: dict[str, type[spec.Spec]] = {
     "retry": spec.RetrySpec,
     "on_failure": spec.OnFailureSpec,
+    "on_item_failure": spec.OnFailureSpec,
+    "cache": spec.CacheSpec,
     "defaults": spec.DefaultsSpec,
     "items": spec.InputSpec,
 }
 
 
-def _model_at(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseModel]:
+def _model_at(model: type[spec.Spec], path: Iterable[int | str]) -> type[spec.Spec]:
     for part in path:
         model = _PARTS.get(str(part), model)
     return model
 
 
-def unknown_key(source: Source, key: Scalar, model: type[BaseModel], what: str) -> Diagnostic:
+def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str) -> Diagnostic:
     """A key that is not part of the language here, with the nearest one that is."""
     written, allowed = spellings.written(key), _allowed(model)
     near = meant_key(key, model)
@@ -247,7 +293,7 @@ def unknown_key(source: Source, key: Scalar, model: type[BaseModel], what: str) 
     )
 
 
-def meant_key(key: Scalar, model: type[BaseModel]) -> str | None:
+def meant_key(key: Scalar, model: type[spec.Spec]) -> str | None:
     """The key of the model that an unknown key probably means."""
     allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
     written = spellings.written(key)
@@ -256,11 +302,11 @@ def meant_key(key: Scalar, model: type[BaseModel]) -> str | None:
     return aliases.get(near, near) if near else None
 
 
-def _allowed(model: type[BaseModel]) -> list[str]:
-    return [name for name in model.model_fields if name not in _hidden(model)]
+def _allowed(model: type[spec.Spec]) -> list[str]:
+    return [name for name in spec.keys(model) if name not in _hidden(model)]
 
 
-def _hidden(model: type[BaseModel]) -> frozenset[str]:
+def _hidden(model: type[spec.Spec]) -> frozenset[str]:
     return frozenset({"kind", "target"}) if model is spec.OnFailureSpec else frozenset()
 
 

@@ -5,6 +5,7 @@ The models describe the canonical form. Other spellings and short forms become i
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -42,7 +43,9 @@ Kind = Literal[
 """What a step does, by the key that says so."""
 
 
-class _Spec(BaseModel):
+class Spec(BaseModel):
+    """A part of a pipeline file: what it says, and where it stands."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     _node: Mapping | None = PrivateAttr(default=None)
@@ -68,7 +71,7 @@ class _Spec(BaseModel):
             private["_node"] = node
 
 
-class InputSpec(_Spec):
+class InputSpec(Spec):
     """One declared input of a pipeline: what callers may pass, and what the expressions can rely on."""
 
     type: InputType | None = Field(
@@ -136,7 +139,7 @@ class InputSpec(_Spec):
         return values.filled(self, value)
 
 
-class OutputSpec(_Spec):
+class OutputSpec(Spec):
     """One declared output of a pipeline."""
 
     value: Any = Field(description="A template, or any value with templates in it.")
@@ -148,7 +151,7 @@ class OutputSpec(_Spec):
         return InputSpec(type=self.type, required=True)
 
 
-class RetrySpec(_Spec):
+class RetrySpec(Spec):
     """How often, and when, a failed attempt of a step is made again."""
 
     max_attempts: int = Field(default=3, ge=1, description="Attempts in all, the first one included.")
@@ -165,7 +168,7 @@ class RetrySpec(_Spec):
     )
 
 
-class OnFailureSpec(_Spec):
+class OnFailureSpec(Spec):
     """What follows when the last attempt of a step has failed.
 
     Written as `fail`, `continue`, the id of a later step, or `{value: ...}`.
@@ -176,7 +179,7 @@ class OnFailureSpec(_Spec):
     target: str | None = Field(default=None, description="The later step at which the run goes on.")
 
 
-class DefaultsSpec(_Spec):
+class DefaultsSpec(Spec):
     """What holds for every step that does not say otherwise."""
 
     retry: RetrySpec | None = Field(default=None, description="The steps' retry policy.")
@@ -184,7 +187,7 @@ class DefaultsSpec(_Spec):
     max_parallel: int | None = Field(default=None, ge=1, description="How many steps may run at once.")
 
 
-class RangeSpec(_Spec):
+class RangeSpec(Spec):
     """The integers from `start` to `stop`, without `stop`; each a number or a template."""
 
     start: int | str = Field(default=0, description="The first number.")
@@ -192,7 +195,7 @@ class RangeSpec(_Spec):
     step: int | str = Field(default=1, description="The distance from one number to the next; not 0.")
 
 
-class ItemsSpec(_Spec):
+class ItemsSpec(Spec):
     """What a loop goes over: exactly one of `value`, `range` and `file`.
 
     Written as a template, a list, a mapping (its items are `{key, value}`), `{range: 10}` or `{file: rows.jsonl}`.
@@ -206,7 +209,7 @@ class ItemsSpec(_Spec):
     )
 
 
-class AskSpec(_Spec):
+class AskSpec(Spec):
     """A question to a person. The step's value is the answer. Short form: the question alone."""
 
     prompt: str = Field(description="The question; it may hold templates.")
@@ -250,7 +253,7 @@ class AskSpec(_Spec):
 _LIMITS_OF_ANSWERS = ("type", *values.LIMITS)
 
 
-class ApproveSpec(_Spec):
+class ApproveSpec(Spec):
     """Something that a person approves or rejects. The step's value is `approved`, true or false.
 
     Short form: the title alone.
@@ -262,7 +265,7 @@ class ApproveSpec(_Spec):
     default: bool | None = Field(default=None, description="The decision when `timeout` has passed.")
 
 
-class CacheSpec(_Spec):
+class CacheSpec(Spec):
     """Results are shared across runs. Written as `true` or as a mapping."""
 
     ttl: Duration | None = Field(default=None, description="How long a result may be used again. Default: for ever.")
@@ -272,7 +275,7 @@ class CacheSpec(_Spec):
     )
 
 
-class StepSpec(_Spec):
+class StepSpec(Spec):
     """One step, with when and how to take it. It has exactly one kind of work: a tool, a loop, a question, ..."""
 
     id: str = Field(
@@ -405,7 +408,7 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-class HandlerSpec(_Spec):
+class HandlerSpec(Spec):
     """What to do about an error that matches: one of `error_types` and one of `error_patterns`; without them, any.
 
     The one step of a handler may stand in it without `steps`: `{tool: ..., parameters: ...}`.
@@ -425,7 +428,7 @@ class HandlerSpec(_Spec):
         return "fallback_value" in self.model_fields_set
 
 
-class PipelineSpec(_Spec):
+class PipelineSpec(Spec):
     """A whole pipeline file."""
 
     id: str | None = Field(
@@ -454,6 +457,7 @@ class PipelineSpec(_Spec):
     metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
 
 
+@cache
 def keys(model: type[BaseModel]) -> dict[str, str]:
     """The keys that a file may write for a model, each with the name of its field: `while` is kept in `while_`."""
     return {field.alias or name: name for name, field in model.model_fields.items()}

@@ -15,7 +15,14 @@ from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-PIPELINE_KEYS = {"parameters": "inputs", "params": "inputs", "vars": "variables", "constants": "variables"}
+PIPELINE_KEYS = {
+    "parameters": "inputs",
+    "params": "inputs",
+    "vars": "variables",
+    "constants": "variables",
+    "on_error": "error_handlers",
+    "global_error_handlers": "error_handlers",
+}
 
 STEP_KEYS = {
     "depends_on": "dependencies",
@@ -28,7 +35,41 @@ STEP_KEYS = {
     "arguments": "parameters",
     "with": "parameters",
     "timeout_seconds": "timeout",
-    "on_error": "on_failure",
+    "foreach": "for_each",
+    "loop_over": "for_each",
+    "loop_var": "as",
+    "loop_variable": "as",
+    "item_name": "as",
+    "max_concurrency": "max_parallel",
+    "concurrency": "max_parallel",
+    "on_item_error": "on_item_failure",
+    "max_loop_iterations": "max_iterations",
+    "otherwise": "default",
+    "sub_pipeline": "pipeline",
+}
+
+ASK_KEYS = {
+    "question": "prompt",
+    "message": "prompt",
+    "options": "choices",
+    "enum": "choices",
+    "min": "minimum",
+    "max": "maximum",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+}
+
+APPROVE_KEYS = {"prompt": "title", "question": "title", "message": "title", "editable": "allow_editing"}
+
+HANDLER_KEYS = {
+    "error_type": "error_types",
+    "errors": "error_types",
+    "error_pattern": "error_patterns",
+    "patterns": "error_patterns",
+    "fallback": "fallback_value",
+    "handler_action": "action",
 }
 
 RETRY_KEYS = {
@@ -104,11 +145,12 @@ def rename(node: Mapping, table: dict[str, str]) -> Canonical:
         if name in entries:
             clashes.append(Clash(name, entries[name].key, entry.key))
         else:
-            entries[name] = Entry(_renamed(entry.key, name), entry.value)
+            entries[name] = Entry(renamed(entry.key, name), entry.value)
     return Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
-def _renamed(key: Scalar, name: str) -> Scalar:
+def renamed(key: Scalar, name: str) -> Scalar:
+    """The key under its canonical name, where it stands."""
     if key.text == name:
         return key
     return Spelled(name, name, "synthetic", key.start, key.end, key.layout, key.text)
@@ -132,156 +174,32 @@ def written(key: Scalar) -> str:
 def pipeline(node: Mapping) -> Canonical:
     """The top level."""
     renamed = rename(node, PIPELINE_KEYS)
-    return Canonical(_texts(renamed.node, ("version", "name", "description", "id")), renamed.clashes)
+    return Canonical(texts(renamed.node, ("version", "name", "description", "id")), renamed.clashes)
 
 
-def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
-    """One step. `ids` are those of all steps: a word such as `skip` that is a step's id means that step."""
-    table = node.table
-    if _PLAIN_STEP.issuperset(table):
-        return Canonical(_texts(node, ("name", "description", "id")))
-    renamed = rename(node, STEP_KEYS)
-    clashes = list(renamed.clashes)
-    entries = dict(renamed.node.table)
-    for name in RETRY_COUNTS:
-        if entry := entries.pop(name, None):
-            _put(entries, "retry", entry, _attempts(entry.value), clashes)
-    if entry := entries.pop("continue_on_error", None):
-        value = entry.value
-        if isinstance(value, Scalar) and isinstance(value.value, bool):
-            _put(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
-        else:
-            entries["continue_on_error"] = entry  # refused below as what it is: not true or false
-    _change(entries, "dependencies", _names)
-    _change(entries, "retry", retry)
-    _change(entries, "on_failure", lambda value: on_failure(value, ids))
-    result = Mapping(entries, node.start, node.end, node.layout)
-    return Canonical(_texts(result, ("name", "description", "id")), tuple(clashes))
-
-
-# The keys of a step whose value has one form only; a step with no others needs no work.
-_PLAIN_STEP = frozenset(
-    {
-        "id",
-        "name",
-        "description",
-        "tool",
-        "action",
-        "parameters",
-        "condition",
-        "timeout",
-        "on_success",
-        "on_false",
-        "metadata",
-    }
-)
-
-
-def _put(entries: dict[str, Entry], name: str, entry: Entry, value: Node, clashes: list[Clash]) -> None:
+def put(entries: dict[str, Entry], name: str, entry: Entry, value: Node, clashes: list[Clash]) -> None:
+    """Enter a value under its canonical key, unless that is there already."""
     if name in entries:
         clashes.append(Clash(name, entries[name].key, entry.key))
     else:
-        entries[name] = Entry(_renamed(entry.key, name), value)
+        entries[name] = Entry(renamed(entry.key, name), value)
 
 
-def _change(entries: dict[str, Entry], name: str, change: Callable[[Node], Node]) -> None:
+def change(entries: dict[str, Entry], name: str, by: Callable[[Node], Node]) -> None:
+    """Give the value of a key its canonical form."""
     entry = entries.get(name)
     if entry is not None:
-        value = change(entry.value)
+        value = by(entry.value)
         if value is not entry.value:
             entries[name] = Entry(entry.key, value)
 
 
-def _attempts(value: Node) -> Node:
-    if isinstance(value, Scalar) and isinstance(value.value, int) and not isinstance(value.value, bool):
-        return Scalar(value.value + 1, value.text, "synthetic", value.start, value.end, value.layout)
-    return value
-
-
-def _names(value: Node) -> Node:
-    """A list of names from one name, or several with commas between them; nothing is an empty list."""
-    if not isinstance(value, Scalar):
-        return value
-    if value.value is None:
-        return Sequence([], value.start, value.end, value.layout)
-    if not isinstance(value.value, str):
-        return value
-    if "," not in value.text:
-        return Sequence([value], value.start, value.end, value.layout)
-    items: list[Node] = []
-    place = 0
-    for piece in value.text.split(","):
-        name = piece.strip()
-        if name:
-            items.append(_part(value, name, place + piece.index(name)))
-        place += len(piece) + 1
-    return Sequence(items, value.start, value.end, value.layout)
-
-
-def _part(value: Scalar, text: str, offset: int) -> Scalar:
-    start = value.raw_offset(offset)
-    return Scalar(text, text, "", start, start + len(text), value.layout)
-
-
-def retry(value: Node) -> Node:
-    """`retry: 3`, and the words of `backoff` and `jitter`."""
-    if isinstance(value, Scalar):
-        if value.value is None:
-            return value
-        return _made(value, max_attempts=value)
-    if not isinstance(value, Mapping):
-        return value
-    entries = dict(rename(value, RETRY_KEYS).node.table)
-    for name in RETRY_COUNTS:
-        if (entry := entries.pop(name, None)) and "max_attempts" not in entries:
-            entries["max_attempts"] = Entry(_renamed(entry.key, "max_attempts"), _attempts(entry.value))
-    _change(entries, "backoff", lambda node: _word(node, BACKOFF_WORDS))
-    _change(entries, "jitter", _jitter)
-    _change(entries, "on", _names)
-    return Mapping(entries, value.start, value.end, value.layout)
-
-
-def _jitter(value: Node) -> Node:
-    if isinstance(value, Scalar) and isinstance(value.value, bool):
-        return Scalar(0.1 if value.value else 0.0, value.text, "synthetic", value.start, value.end, value.layout)
-    return value
-
-
-def _word(value: Node, words: dict[str, Any]) -> Node:
+def word(value: Node, words: dict[str, Any]) -> Node:
+    """The meaning of a word, if it is one of these."""
     if isinstance(value, Scalar) and isinstance(value.value, str) and value.value.lower() in words:
         meaning = words[value.value.lower()]
         return Scalar(meaning, value.text, "synthetic", value.start, value.end, value.layout)
     return value
-
-
-def on_failure(value: Node, ids: Collection[str] = ()) -> Node:
-    """`fail`, `continue`, a step's id, or `{value: ...}`."""
-    if isinstance(value, Scalar):
-        if not isinstance(value.value, str):
-            return value
-        word = value.value if value.value in ids else ON_FAILURE_WORDS.get(value.value, value.value)
-        if word in ("fail", "continue"):
-            return _made(value, kind=text_at(value, word))
-        return _made(value, kind=text_at(value, "jump"), target=value)
-    if not isinstance(value, Mapping):
-        return value
-    entries = dict(rename(value, {"jump": "target", "goto": "target", "default": "value"}).node.table)
-    if "kind" not in entries and len(entries) == 1 and (name := next(iter(entries))) in ("value", "target"):
-        kind = "value" if name == "value" else "jump"
-        entries["kind"] = Entry(text_at(entries[name].key, "kind"), text_at(value, kind))
-    return Mapping(entries, value.start, value.end, value.layout)
-
-
-def defaults(node: Mapping) -> Canonical:
-    """The section `defaults`."""
-    renamed = rename(node, DEFAULTS_KEYS)
-    clashes = list(renamed.clashes)
-    entries = dict(renamed.node.table)
-    for name in RETRY_COUNTS:
-        if entry := entries.pop(name, None):
-            _put(entries, "retry", entry, _attempts(entry.value), clashes)
-    _change(entries, "retry", retry)
-    return Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
 def input_(value: Node) -> Canonical:
@@ -290,13 +208,13 @@ def input_(value: Node) -> Canonical:
         renamed = rename(value, INPUT_KEYS)
         entries = dict(renamed.node.table)
         clashes = list(renamed.clashes)
-        _change(entries, "type", lambda node: _word(node, TYPE_WORDS))
-        _change(entries, "items", lambda node: _part_spec(node, clashes))
-        _change(entries, "properties", lambda node: _part_specs(node, clashes))
+        change(entries, "type", lambda node: word(node, TYPE_WORDS))
+        change(entries, "items", lambda node: _part_spec(node, clashes))
+        change(entries, "properties", lambda node: _part_specs(node, clashes))
         return Canonical(Mapping(entries, value.start, value.end, value.layout), tuple(clashes))
     if isinstance(value, Scalar) and (value.value is None or (not value.style and value.text in _EMPTY_WORDS)):
-        return Canonical(_made(value))
-    return Canonical(_made(value, default=value))
+        return Canonical(made(value))
+    return Canonical(made(value, default=value))
 
 
 def _part_spec(value: Node, clashes: list[Clash]) -> Node:
@@ -306,7 +224,7 @@ def _part_spec(value: Node, clashes: list[Clash]) -> Node:
         clashes.extend(canonical.clashes)
         return canonical.node
     if isinstance(value, Scalar) and isinstance(value.value, str):
-        return _made(value, type=_word(value, TYPE_WORDS))
+        return made(value, type=word(value, TYPE_WORDS))
     return value
 
 
@@ -316,14 +234,25 @@ def _part_specs(value: Node, clashes: list[Clash]) -> Node:
     return value.replaced(Entry(entry.key, _part_spec(entry.value, clashes)) for entry in value.entries)
 
 
+def question(node: Mapping) -> Canonical:
+    """What is asked of a person, with what an input can say about its values."""
+    renamed = rename(node, ASK_KEYS)
+    clashes = list(renamed.clashes)
+    entries = dict(renamed.node.table)
+    change(entries, "type", lambda value: word(value, TYPE_WORDS))
+    change(entries, "items", lambda value: _part_spec(value, clashes))
+    change(entries, "properties", lambda value: _part_specs(value, clashes))
+    return Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+
+
 def output(value: Node) -> Canonical:
     """One output: a template, or a mapping of its properties."""
     if isinstance(value, Mapping):
         renamed = rename(value, OUTPUT_KEYS)
         entries = dict(renamed.node.table)
-        _change(entries, "type", lambda node: _word(node, TYPE_WORDS))
+        change(entries, "type", lambda node: word(node, TYPE_WORDS))
         return Canonical(Mapping(entries, value.start, value.end, value.layout), renamed.clashes)
-    return Canonical(_made(value, value=value))
+    return Canonical(made(value, value=value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,30 +300,13 @@ def _named(item: Node, *, outputs: bool) -> list[tuple[Scalar, Node]]:
     return [(entry.key, entry.value) for entry in item.entries]
 
 
-def steps_of_mapping(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
-    """Turn steps that are written as a mapping by id into a list of steps."""
-    items: list[Node] = []
-    clashes = []
-    for entry in value.entries:
-        node = entry.value
-        if not isinstance(node, Mapping):
-            items.append(node)
-            continue
-        if inner := node.key("id"):
-            clashes.append(Clash("id", entry.key, inner))
-        id_entry = Entry(text_at(entry.key, "id"), entry.key)
-        rest = {key: inner_entry for key, inner_entry in node.table.items() if key != "id"}
-        items.append(Mapping({"id": id_entry, **rest}, entry.key.start, node.end, node.layout))
-    return Sequence(items, value.start, value.end, value.layout), tuple(clashes)
-
-
-def _made(place: Node, **parts: Node) -> Mapping:
+def made(place: Node, /, **parts: Node) -> Mapping:
     """A mapping that stands for a short form, at its place."""
     entries = {name: Entry(text_at(place, name), part) for name, part in parts.items()}
     return Mapping(entries, place.start, place.end, place.layout)
 
 
-def _texts(node: Mapping, keys: Collection[str]) -> Mapping:
+def texts(node: Mapping, keys: Collection[str]) -> Mapping:
     """Read unquoted numbers as the text that they are written as, where only text makes sense: `version: 1.0`."""
     changed: dict[str, Entry] | None = None
     for name in keys:

@@ -1,0 +1,123 @@
+"""Reads what a pipeline declares to take and to return: the sections `inputs` and `outputs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.diagnostics.lines import short
+from orchestrator.language import problems, spellings
+from orchestrator.language.nodes import Entry, Mapping, Sequence
+from orchestrator.language.spec import InputSpec, OutputSpec
+from orchestrator.language.validation import is_null
+from orchestrator.language.values import LIMITS, pattern_problem
+
+if TYPE_CHECKING:
+    from orchestrator.language.nodes import Node
+    from orchestrator.language.validation import Validation
+
+
+def read_inputs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, InputSpec], Mapping]:
+    """Read the section `inputs`, in whatever form, and return its canonical one too."""
+    named = _by_name(checks, section, root, "inputs", "input")
+    specs = {}
+    placed = []
+    for entry in named.entries:
+        name = entry.key.text
+        what = f"the input `{short(name)}`"
+        node = checks.canonical(spellings.input_(entry.value), what)
+        known = {*InputSpec.model_fields, *spellings.INPUT_KEYS}
+        if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
+            _no_spec(checks, entry, what, "type", "to give an object as the default write `default: {...}`")
+            node = Mapping({"default": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
+        spec = specs[name] = checks.spec(InputSpec, node, what)
+        placed.append(Entry(entry.key, spec.node))
+        checks.name(entry.key, name, "an input's name")
+        check_declaration(checks, spec, spec.node, what)
+    return specs, named.replaced(placed)
+
+
+def read_outputs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, OutputSpec], Mapping]:
+    """Read the section `outputs`, in whatever form, and return its canonical one too."""
+    named = _by_name(checks, section, root, "outputs", "output")
+    specs = {}
+    placed = []
+    for entry in named.entries:
+        name = entry.key.text
+        what = f"the output `{short(name)}`"
+        node = checks.canonical(spellings.output(entry.value), what)
+        known = {*OutputSpec.model_fields, *spellings.OUTPUT_KEYS}
+        if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
+            _no_spec(checks, entry, what, "value", "to give an object as the value write `value: {...}`")
+            node = Mapping({"value": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
+        spec = specs[name] = checks.spec(OutputSpec, node, what)
+        placed.append(Entry(entry.key, spec.node))
+    return specs, named.replaced(placed)
+
+
+def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, what: str) -> Mapping:
+    """Return a section as a mapping by name, whatever form it has."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, Sequence):
+        listed = spellings.by_name(value, outputs=name == "outputs")
+        checks.report(*(problems.clash(checks.source, again, f"`{name}`") for again in listed.again))
+        for node in listed.nameless:
+            checks.wrong(node, f"an {what} in a list needs a name: `- name: ...`")
+        return listed.node
+    if value is not None and not is_null(value):
+        checks.wrong(value, f"`{name}` must be a mapping of names")
+    place = value or root
+    return Mapping({}, place.start, place.end, place.layout)
+
+
+def _no_spec(checks: Validation, entry: Entry, what: str, key: str, help: str) -> None:
+    message = f"{what} is a mapping without `{key}`"
+    checks.add("ORC203", entry.key, message, label=f"`{key}` is missing", help=help)
+
+
+def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: str) -> None:
+    """Refuse what contradicts itself: limits without meaning for the type, and a default outside of them."""
+    for name, types in LIMITS.items():
+        if getattr(spec, name) is not None and spec.type is not None and spec.type not in types:
+            listed = " or ".join(f"`{type}`" for type in sorted(types))
+            checks.add(
+                "ORC205",
+                node.key(name) or node,
+                f"`{name}` has no meaning for {what} of type `{spec.type}`",
+                label=f"only for {listed}",
+                help="remove it, or change the type",
+            )
+    for low, high in (("minimum", "maximum"), ("min_length", "max_length")):
+        least, most = getattr(spec, low), getattr(spec, high)
+        if least is not None and most is not None and least > most:
+            checks.add(
+                "ORC205",
+                node.get(high) or node,
+                f"`{high}` of {what} is less than its `{low}`",
+                label=f"less than {least:g}",
+                help="exchange the two numbers",
+            )
+    if spec.pattern is not None and (reason := pattern_problem(spec.pattern)):
+        checks.add(
+            "ORC205",
+            node.get("pattern") or node,
+            f"`pattern` of {what} is no regular expression: {reason}",
+            label="not a regular expression",
+            help="in YAML, single quotes keep backslashes as they are",
+        )
+    elif spec.has_default and (place := node.get("default")):
+        for problem in spec.problems(spec.default):
+            checks.add(
+                "ORC208",
+                place,
+                f"the default of {what} violates its own declaration: {problem}",
+                label="not allowed by the declaration",
+                help="change the default or the declaration",
+            )
+    if spec.items is not None and isinstance(inner := node.get("items"), Mapping):
+        check_declaration(checks, spec.items, inner, f"the items of {what}")
+    properties = node.get("properties")
+    if spec.properties and isinstance(properties, Mapping):
+        for name, part in spec.properties.items():
+            if isinstance(inner := properties.get(name), Mapping):
+                check_declaration(checks, part, inner, f"the property `{name}` of {what}")

@@ -1,0 +1,153 @@
+"""Reads the parts of steps that are neither steps nor policies, and checks what only several keys together say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.diagnostics.lines import short
+from orchestrator.language import problems, spellings, step_spellings
+from orchestrator.language.declarations import check_declaration
+from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
+from orchestrator.language.spec import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
+from orchestrator.language.validation import complete
+from orchestrator.language.values import has_template, pattern_problem
+
+if TYPE_CHECKING:
+    from orchestrator.language.spec import HandlerSpec, StepSpec
+    from orchestrator.language.validation import Validation
+
+
+def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec | None, Node]:
+    """Read what a loop goes over; None if that is nothing to go over."""
+    node = step_spellings.items(entry.value)
+    name = f"`{short(spellings.written(entry.key))}` of {what}"
+    if not isinstance(node, Mapping):
+        written = entry.value
+        is_name = isinstance(written, Scalar) and isinstance(written.value, str) and written.value.isidentifier()
+        help = f'did you mean `"{{{{ {written.value} }}}}"`?' if isinstance(written, Scalar) and is_name else None
+        checks.mistyped(entry, problems.expected("for_each"), help)
+        return None, entry.value
+    if "value" in node.table and node.get("value") is entry.value:
+        return checks.spec(ItemsSpec, node, name), node
+    bounds = node.table.get("range")
+    items = checks.spec(ItemsSpec, node.without(["range"]), name)
+    if "range" in node.table and "file" in node.table:
+        help = "loop over one of them; for a mapping with such keys name it in `variables:` and write its template here"
+        checks.add(
+            "ORC207", node.table["file"].key, f"{name} has both `range` and `file`", label="and this?", help=help
+        )
+    if bounds is None:
+        return items, items.node
+    if not isinstance(bounds.value, Mapping):
+        checks.mistyped(bounds, "a number, or a list `[start, stop]` or `[start, stop, step]`")
+        return items, items.node
+    numbers = checks.spec(RangeSpec, bounds.value, f"`range` of {what}")
+    _check_range(checks, numbers)
+    whole = items.node.replaced([*items.node.entries, Entry(bounds.key, numbers.node)])
+    return complete(items, whole, {"range": numbers}), whole
+
+
+def _check_range(checks: Validation, numbers: RangeSpec) -> None:
+    for name in ("start", "stop", "step"):
+        value, node = getattr(numbers, name), numbers.node.get(name)
+        if node is None:
+            continue
+        if isinstance(value, str) and value and not has_template(value):
+            checks.wrong(node, f"`{name}` of a range must be an integer or a template, not the string {value!r}")
+        elif name == "step" and value == 0:
+            help = "write how far it is from one number to the next, for example 1 or -1"
+            checks.add(
+                "ORC205", node, "the `step` of a range is 0, so it would never end", label="never ends", help=help
+            )
+
+
+def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | None, Node]:
+    """Read a question; None if there is none."""
+    name = f"`{short(spellings.written(entry.key))}` of {what}"
+    canonical = step_spellings.ask(entry.value)
+    if canonical is None:
+        checks.mistyped(entry, problems.expected("ask"))
+        return None, entry.value
+    ask = checks.spec(AskSpec, checks.canonical(canonical, name), name)
+    choices = ask.node.get("choices")
+    if choices is not None and isinstance(ask.choices, str) and not has_template(ask.choices):
+        checks.wrong(
+            choices, f"`choices` of {what} must be a list, or a template that gives one", "`choices: [yes, no]`"
+        )
+    check_declaration(checks, ask.as_input(), ask.node, name)
+    return ask, ask.node
+
+
+def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSpec | None, Node]:
+    """Read what is to be approved; None if there is nothing."""
+    name = f"`{short(spellings.written(entry.key))}` of {what}"
+    canonical = step_spellings.approve(entry.value)
+    if canonical is None:
+        checks.mistyped(entry, problems.expected("approve"))
+        return None, entry.value
+    approve = checks.spec(ApproveSpec, checks.canonical(canonical, name), name)
+    return approve, approve.node
+
+
+def check_details(checks: Validation, step: StepSpec, what: str) -> None:
+    """Check names, numbers and times that the types of the keys do not."""
+    node = step.node
+    if step.as_ is not None and (place := node.get("as")):
+        checks.name(place, step.as_, "the name of an item")
+    for key in ("initial", "update"):
+        checks.names(node.get(key), "carried value")
+    failure = node.get("on_item_failure")
+    if step.on_item_failure is not None and step.on_item_failure.kind == "jump" and failure is not None:
+        checks.add(
+            "ORC205",
+            failure,
+            "an item that fails cannot jump to a step; the others go on",
+            label="expected `fail`, `continue` or `{value: ...}`",
+            help="write `fail`, `continue` or `{value: ...}`; `on_failure` of the loop can jump",
+        )
+    _check_wait_for(checks, step)
+    place = node.get("wait_until")
+    if place is not None and (reason := _time_problem(step.wait_until)):
+        help = "write it like `2030-12-01T09:00` or `2030-12-01T09:00+01:00`, or a template that gives such a text"
+        checks.add("ORC205", place, f"`wait_until` of {what} is {reason}", label="not a time", help=help)
+
+
+def _check_wait_for(checks: Validation, step: StepSpec) -> None:
+    count, place = step.wait_for, step.node.get("wait_for")
+    branches = step.node.get("parallel")
+    if not isinstance(count, int) or place is None or not isinstance(branches, Sequence) or not branches.items:
+        return
+    if count > len(branches.items):
+        checks.add(
+            "ORC205",
+            place,
+            f"`wait_for` is {count}, and `parallel` has only {len(branches.items)} "
+            f"step{'s' if len(branches.items) > 1 else ''}",
+            label="never reached",
+            help="write `all`, `any`, or a smaller number",
+        )
+
+
+def _time_problem(value: Any) -> str | None:
+    if value is None or has_template(value) or not isinstance(value, str):
+        return None
+    try:
+        datetime.fromisoformat(value.strip())
+    except ValueError:
+        return f"no time: {value.strip()!r}" if value.strip() else "empty"
+    return None
+
+
+def check_patterns(checks: Validation, handler: HandlerSpec, what: str) -> None:
+    """Refuse error patterns that are no regular expressions."""
+    patterns = handler.node.get("error_patterns")
+    for item in patterns.items if isinstance(patterns, Sequence) else ():
+        if isinstance(item, Scalar) and isinstance(item.value, str) and (reason := pattern_problem(item.value)):
+            checks.add(
+                "ORC205",
+                item,
+                f"`error_patterns` of {what} has no regular expression here: {reason}",
+                label="not a regular expression",
+                help="in YAML, single quotes keep backslashes as they are",
+            )

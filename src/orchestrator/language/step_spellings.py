@@ -1,0 +1,257 @@
+"""The canonical form of steps: of their keys, and of the short forms of their values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.language import spellings
+from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from orchestrator.language.spellings import Canonical, Clash
+
+
+def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
+    """One step. `ids` are those of its list: a word such as `skip` that is a step's id means that step."""
+    table = node.table
+    if _PLAIN_STEP.issuperset(table):
+        return spellings.Canonical(spellings.texts(node, ("name", "description", "id")))
+    renamed = spellings.rename(node, spellings.STEP_KEYS)
+    clashes = list(renamed.clashes)
+    entries = dict(renamed.node.table)
+    for name in spellings.RETRY_COUNTS:
+        if entry := entries.pop(name, None):
+            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+    if entry := entries.pop("continue_on_error", None):
+        value = entry.value
+        if isinstance(value, Scalar) and isinstance(value.value, bool):
+            spellings.put(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
+        else:
+            entries["continue_on_error"] = entry  # refused below as what it is: not true or false
+    if (entry := entries.get("on_error")) and _is_outcome(entry.value):
+        del entries["on_error"]
+        spellings.put(entries, "on_failure", entry, entry.value, clashes)
+    if "pipeline" in entries and (entry := entries.pop("parameters", None)):
+        spellings.put(entries, "inputs", entry, entry.value, clashes)
+    for name in ("ask", "approve"):
+        if (outer := entries.get(name)) and isinstance(outer.value, Mapping):
+            for inner in ("timeout", "timeout_seconds"):
+                if entry := outer.value.table.get(inner):
+                    spellings.put(entries, "timeout", entry, entry.value, clashes)
+                    entries[name] = outer = Entry(outer.key, outer.value.without([inner]))
+    spellings.change(entries, "cache", _cache)
+    spellings.change(entries, "on_item_failure", on_failure)
+    spellings.change(entries, "dependencies", names)
+    spellings.change(entries, "retry", retry)
+    spellings.change(entries, "on_failure", lambda value: on_failure(value, ids))
+    result = Mapping(entries, node.start, node.end, node.layout)
+    return spellings.Canonical(spellings.texts(result, ("name", "description", "id")), tuple(clashes))
+
+
+# The keys of a step whose value has one form only; a step with no others needs no work.
+_PLAIN_STEP = frozenset(
+    {
+        "id",
+        "name",
+        "description",
+        "tool",
+        "action",
+        "parameters",
+        "condition",
+        "timeout",
+        "on_success",
+        "on_false",
+        "metadata",
+    }
+)
+
+
+def names(value: Node) -> Node:
+    """A list of names from one name, or several with commas between them; nothing is an empty list."""
+    if not isinstance(value, Scalar):
+        return value
+    if value.value is None:
+        return Sequence([], value.start, value.end, value.layout)
+    if not isinstance(value.value, str):
+        return value
+    if "," not in value.text:
+        return Sequence([value], value.start, value.end, value.layout)
+    items: list[Node] = []
+    place = 0
+    for piece in value.text.split(","):
+        name = piece.strip()
+        if name:
+            items.append(_part(value, name, place + piece.index(name)))
+        place += len(piece) + 1
+    return Sequence(items, value.start, value.end, value.layout)
+
+
+def _part(value: Scalar, text: str, offset: int) -> Scalar:
+    start = value.raw_offset(offset)
+    return Scalar(text, text, "", start, start + len(text), value.layout)
+
+
+def retry(value: Node) -> Node:
+    """`retry: 3`, and the words of `backoff` and `jitter`."""
+    if isinstance(value, Scalar):
+        if value.value is None:
+            return value
+        return spellings.made(value, max_attempts=value)
+    if not isinstance(value, Mapping):
+        return value
+    entries = dict(spellings.rename(value, spellings.RETRY_KEYS).node.table)
+    for name in spellings.RETRY_COUNTS:
+        if (entry := entries.pop(name, None)) and "max_attempts" not in entries:
+            entries["max_attempts"] = Entry(spellings.renamed(entry.key, "max_attempts"), _attempts(entry.value))
+    spellings.change(entries, "backoff", lambda node: spellings.word(node, spellings.BACKOFF_WORDS))
+    spellings.change(entries, "jitter", _jitter)
+    spellings.change(entries, "on", names)
+    return Mapping(entries, value.start, value.end, value.layout)
+
+
+def _jitter(value: Node) -> Node:
+    if isinstance(value, Scalar) and isinstance(value.value, bool):
+        return Scalar(0.1 if value.value else 0.0, value.text, "synthetic", value.start, value.end, value.layout)
+    return value
+
+
+def on_failure(value: Node, ids: Collection[str] = ()) -> Node:
+    """`fail`, `continue`, a step's id, or `{value: ...}`."""
+    if isinstance(value, Scalar):
+        if not isinstance(value.value, str):
+            return value
+        word = value.value if value.value in ids else spellings.ON_FAILURE_WORDS.get(value.value, value.value)
+        if word in ("fail", "continue"):
+            return spellings.made(value, kind=text_at(value, word))
+        return spellings.made(value, kind=text_at(value, "jump"), target=value)
+    if not isinstance(value, Mapping):
+        return value
+    entries = dict(spellings.rename(value, {"jump": "target", "goto": "target", "default": "value"}).node.table)
+    if "kind" not in entries and len(entries) == 1 and (name := next(iter(entries))) in ("value", "target"):
+        kind = "value" if name == "value" else "jump"
+        entries["kind"] = Entry(text_at(entries[name].key, "kind"), text_at(value, kind))
+    return Mapping(entries, value.start, value.end, value.layout)
+
+
+def defaults(node: Mapping) -> Canonical:
+    """The section `defaults`."""
+    renamed = spellings.rename(node, spellings.DEFAULTS_KEYS)
+    clashes = list(renamed.clashes)
+    entries = dict(renamed.node.table)
+    for name in spellings.RETRY_COUNTS:
+        if entry := entries.pop(name, None):
+            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+    spellings.change(entries, "retry", retry)
+    return spellings.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+
+
+def steps_of_mapping(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
+    """Turn steps that are written as a mapping by id into a list of steps. A list in it is a group with that id."""
+    items: list[Node] = []
+    clashes = []
+    for entry in value.entries:
+        node = entry.value
+        id_entry = Entry(text_at(entry.key, "id"), entry.key)
+        if isinstance(node, Sequence):
+            group = {"id": id_entry, "steps": Entry(text_at(entry.key, "steps"), node)}
+            items.append(Mapping(group, entry.key.start, node.end, node.layout))
+        elif isinstance(node, Mapping):
+            if inner := node.key("id"):
+                clashes.append(spellings.Clash("id", entry.key, inner))
+            rest = {key: inner_entry for key, inner_entry in node.table.items() if key != "id"}
+            items.append(Mapping({"id": id_entry, **rest}, entry.key.start, node.end, node.layout))
+        else:
+            items.append(node)
+    return Sequence(items, value.start, value.end, value.layout), tuple(clashes)
+
+
+def _is_outcome(value: Node) -> bool:
+    """Whether the value of `on_error` is one of `on_failure`: a word, a step's id, or `{value: ...}`."""
+    if isinstance(value, Mapping):
+        return len(value.table) == 1 and not _OUTCOMES.isdisjoint(value.table)
+    return isinstance(value, Scalar)
+
+
+_OUTCOMES = frozenset({"value", "default", "target", "jump", "goto"})
+
+
+def _cache(value: Node) -> Node:
+    """`true` is a cache without further wishes, `false` is none."""
+    if isinstance(value, Scalar) and isinstance(value.value, bool):
+        return (
+            spellings.made(value)
+            if value.value
+            else Scalar(None, value.text, "synthetic", value.start, value.end, value.layout)
+        )
+    return value
+
+
+def items(value: Node) -> Node:
+    """What a loop goes over: `{range: ...}`, `{file: ...}`, or a list, a mapping or a template as `{value: ...}`."""
+    if isinstance(value, Mapping) and ("range" in value.table or "file" in value.table):
+        entries = dict(value.table)
+        spellings.change(entries, "range", _range)
+        return Mapping(entries, value.start, value.end, value.layout)
+    if isinstance(value, Scalar) and not (isinstance(value.value, str) and "{{" in value.value):
+        return value
+    return spellings.made(value, value=value)
+
+
+def _range(value: Node) -> Node:
+    """`10` is up to 10, `[1, 10]` from 1, `[1, 10, 2]` in steps of 2."""
+    if isinstance(value, Scalar):
+        return spellings.made(value, stop=value)
+    if isinstance(value, Sequence) and 1 <= len(value.items) <= 3:
+        parts = ("stop",) if len(value.items) == 1 else ("start", "stop", "step")
+        return spellings.made(value, **dict(zip(parts, value.items, strict=False)))
+    return value
+
+
+def ask(value: Node) -> Canonical | None:
+    """A question: its text, or a mapping. None for what is neither."""
+    if isinstance(value, Scalar) and isinstance(value.value, str):
+        return spellings.Canonical(spellings.made(value, prompt=value))
+    return spellings.question(value) if isinstance(value, Mapping) else None
+
+
+def approve(value: Node) -> Canonical | None:
+    """Something to approve: its title, or a mapping. None for what is neither."""
+    if isinstance(value, Scalar) and isinstance(value.value, str):
+        return spellings.Canonical(spellings.made(value, title=value))
+    return spellings.rename(value, spellings.APPROVE_KEYS) if isinstance(value, Mapping) else None
+
+
+def handler(node: Mapping) -> Canonical:
+    """A handler. What it has besides its own keys makes one step, whose id is `handle` if it has none."""
+    renamed = spellings.rename(node, spellings.HANDLER_KEYS)
+    clashes = list(renamed.clashes)
+    entries = dict(renamed.node.table)
+    for name in spellings.RETRY_COUNTS:
+        if entry := entries.pop(name, None):
+            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+    spellings.change(entries, "retry", retry)
+    spellings.change(entries, "error_types", _types)
+    spellings.change(entries, "error_patterns", _patterns)
+    return spellings.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+
+
+def _types(value: Node) -> Node:
+    """Names of errors; `*` is any, which is what no name at all is too."""
+    listed = names(value)
+    if isinstance(listed, Sequence) and any(isinstance(item, Scalar) and item.value == "*" for item in listed.items):
+        return Sequence([], listed.start, listed.end, listed.layout)
+    return listed
+
+
+def _patterns(value: Node) -> Node:
+    if isinstance(value, Scalar) and isinstance(value.value, str):
+        return Sequence([value], value.start, value.end, value.layout)
+    return value
+
+
+def _attempts(value: Node) -> Node:
+    if isinstance(value, Scalar) and isinstance(value.value, int) and not isinstance(value.value, bool):
+        return Scalar(value.value + 1, value.text, "synthetic", value.start, value.end, value.layout)
+    return value

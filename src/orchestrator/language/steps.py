@@ -1,0 +1,266 @@
+"""Reads steps, and the steps in steps, each on its own, so that one mistake hides no other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.diagnostics import Related
+from orchestrator.diagnostics.lines import short
+from orchestrator.language import problems, spellings, step_spellings
+from orchestrator.language.details import check_details, check_patterns, read_approve, read_ask, read_items
+from orchestrator.language.kinds import HEADS, PLAIN_KEYS, heads
+from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
+from orchestrator.language.spec import HandlerSpec, StepSpec, keys
+from orchestrator.language.validation import as_name, complete, is_null
+from orchestrator.language.work import check_work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.language.validation import Validation
+
+Read = tuple[Any, Node]
+"""What came of one part of a step: its value, and its node in canonical spelling."""
+
+
+def read_list(checks: Validation, section: Sequence, within: str = "") -> tuple[tuple[StepSpec, ...], Sequence]:
+    """Read the steps of one list; `within` says where they are, for one without an id: " of step `review`"."""
+    ids = {
+        node.text
+        for item in section.items
+        if isinstance(item, Mapping) and isinstance(node := item.get("id"), Scalar) and node.text
+    }
+    steps = []
+    first: dict[str, StepSpec] = {}
+    for number, item in enumerate(section.items, start=1):
+        if not isinstance(item, Mapping):
+            checks.wrong(item, f"step {number}{within} must be a mapping with `id:` and `tool:`")
+            continue
+        step = _step(checks, item, f"{number}{within}", ids)
+        steps.append(step)
+        if step.id in first:
+            _duplicate_id(checks, step, first[step.id])
+        elif step.id:
+            first[step.id] = step
+    nodes: list[Node] = [step.node for step in steps]
+    return tuple(steps), Sequence(nodes, section.start, section.end, section.layout)
+
+
+def listed(checks: Validation, section: Mapping) -> Sequence:
+    """Turn steps by their ids into a list of steps."""
+    steps, clashes = step_spellings.steps_of_mapping(section)
+    checks.report(*(problems.clash(checks.source, clash, "a step") for clash in clashes))
+    return steps
+
+
+def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> Read:
+    """Read the steps below a key of `what`: a list, or a mapping by id. Messages call them by their `name`."""
+    key, value = entry.key, entry.value
+    name = name or f"`{short(spellings.written(key))}`"
+    if isinstance(value, Mapping) and value.table and isinstance(value.get("id"), Scalar):
+        checks.wrong(value, f"{name} of {what} must be a list of steps", "begin the step with `- id:`")
+        value = Sequence([value], value.start, value.end, value.layout)
+    if isinstance(value, Mapping):
+        value = listed(checks, value)
+    if is_null(value) or (isinstance(value, Sequence) and not value.items):
+        if not checks.partial:
+            help = "add a list of steps below it, each with an `id` and its work"
+            checks.add("ORC203", key, f"{name} of {what} has no steps", label="no steps below", help=help)
+    elif not isinstance(value, Sequence):
+        checks.wrong(value, f"{name} of {what} must be a list of steps, each beginning with `- id:`")
+    if not isinstance(value, Sequence):
+        value = Sequence([], value.start, value.end, value.layout)
+    return read_list(checks, value, f" of {what}" if what.startswith("step") else f" of {name}")
+
+
+def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> StepSpec:
+    id = item.get("id")
+    what = f"step `{short(id.text)}`" if isinstance(id, Scalar) and id.text else f"step {number}"
+    canonical = step_spellings.step(item, ids)
+    node = canonical.node if not canonical.clashes else checks.canonical(canonical, what)
+    step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
+    if step.id:
+        checks.name(step.node.get("id") or step.node, step.id, "a step's id")
+    return step
+
+
+def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
+    """Read a step that has parts of its own. It keeps its kind of work even if the value of that is refused."""
+    node = check_work(checks, node, what)
+    parts: dict[str, Read] = {}
+    for key, entry in node.table.items():
+        if key in _PARTS:
+            parts[key] = _PARTS[key](checks, entry, what)
+        elif key in HEADS and key not in ("tool", "action") and is_null(entry.value):
+            checks.mistyped(entry, problems.expected(key))
+    step = checks.spec(StepSpec, node.without(parts), what)
+    fields = keys(StepSpec)
+    values = {fields[key]: value for key, (value, _) in parts.items()}
+    for head in heads(node)[:1]:
+        if fields[head] not in step.model_fields_set:
+            values.setdefault(fields[head], None)
+    kept = {
+        key: Entry(entry.key, parts[key][1]) if key in parts else step.node.table[key]
+        for key, entry in node.table.items()
+        if key in parts or key in step.node.table
+    }
+    step = complete(step, Mapping(kept, node.start, node.end, node.layout), values)
+    check_details(checks, step, what)
+    return step
+
+
+def _cases(checks: Validation, entry: Entry, what: str) -> Read:
+    """The steps of each case: a list, `{steps: [...]}`, or one step, whose id is the case's name if it has none."""
+    section = entry.value
+    read: dict[str, tuple[StepSpec, ...]] = {}
+    placed = []
+    if not isinstance(section, Mapping) and not is_null(section):
+        help = "write the values as keys: `cases: {yes: [...], no: [...]}`"
+        checks.mistyped(entry, "a mapping from values to steps", help)
+    elif not isinstance(section, Mapping) or not section.table:
+        help = "add steps for each value: `cases: {yes: [...], no: [...]}`"
+        checks.add("ORC203", entry.key, f"`cases` of {what} has no cases", label="no cases below", help=help)
+    if not isinstance(section, Mapping):
+        section = Mapping({}, entry.value.start, entry.value.end, entry.value.layout)
+    for case in section.entries:
+        name = f"the case `{short(case.key.text)}`"
+        steps, node = read_block(checks, Entry(case.key, _one_or_many(case.value, case.key)), what, name)
+        read[case.key.text] = steps
+        placed.append(Entry(case.key, node))
+    return read, section.replaced(placed)
+
+
+def _default(checks: Validation, entry: Entry, what: str) -> Read:
+    return read_block(checks, Entry(entry.key, _one_or_many(entry.value, entry.key)), what)
+
+
+def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
+    """Return the steps of a case or handler as a list: `{steps: [...]}` and a single step become one.
+
+    The single step's `id` defaults to the one given, else to what `key` says.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    names = {spellings.STEP_KEYS.get(name, name) for name in value.table}
+    if names == {"steps"}:
+        return value.entries[0].value
+    if names.isdisjoint(_STEP_WORDS) and all(isinstance(entry.value, Mapping | Sequence) for entry in value.entries):
+        return value
+    if "id" not in value.table:
+        name = id or as_name(key.text) or "case"
+        place = text_at(key, name)
+        table = {"id": Entry(text_at(key, "id"), place), **value.table}
+        value = Mapping(table, value.start, value.end, value.layout)
+    return Sequence([value], value.start, value.end, value.layout)
+
+
+_STEP_WORDS: Final = frozenset({*keys(StepSpec), *spellings.RETRY_COUNTS, "continue_on_error"})
+
+
+def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
+    """Read the handlers below a key of `what`: a list of them, or one."""
+    value = entry.value
+    name = short(spellings.written(entry.key))
+    if isinstance(value, Mapping) and value.table:
+        value = Sequence([value], value.start, value.end, value.layout)
+    if isinstance(value, Scalar) and not is_null(value):
+        checks.mistyped(entry, problems.expected("on_error"), "a handler says what to do: `{steps: [...]}`")
+    elif not isinstance(value, Sequence) or not value.items:
+        help = "add a handler: `{error_types: [...], steps: [...]}`"
+        checks.add("ORC203", entry.key, f"`{name}` of {what} has no handlers", label="no handlers below", help=help)
+    if not isinstance(value, Sequence):
+        return (), Sequence([], value.start, value.end, value.layout)
+    read = []
+    for number, item in enumerate(value.items, start=1):
+        title = f"handler {number} of {what}"
+        if isinstance(item, Mapping):
+            read.append(_handler(checks, item, title, of_step=what.startswith("step")))
+        else:
+            checks.wrong(item, f"{title} must be a mapping", "a handler says what to do: `{steps: [...]}`")
+    nodes: list[Node] = [handler.node for handler in read]
+    return tuple(read), Sequence(nodes, value.start, value.end, value.layout)
+
+
+def _handler(checks: Validation, item: Mapping, what: str, *, of_step: bool) -> HandlerSpec:
+    before = len(checks.diagnostics)
+    node = checks.canonical(step_spellings.handler(item), what)
+    if not of_step:
+        node = _too_late(checks, node, what)
+    node = _one_step(checks, node, what)
+    body = node.table.get("steps")
+    handler = checks.spec(HandlerSpec, node.without(["steps"]), what)
+    table = dict(handler.node.table)
+    if body is not None:
+        steps, block = read_block(checks, body, what)
+        table["steps"] = Entry(body.key, block)
+        handler = complete(handler, Mapping(table, node.start, node.end, node.layout), {"steps": steps})
+    check_patterns(checks, handler, what)
+    if not {"retry", "steps", "fallback_value"} & table.keys() and len(checks.diagnostics) == before:
+        help = "add `steps:`, `retry:` or `fallback_value:`" if of_step else "add `steps:`"
+        place = node.entries[0].key if node.table else node
+        checks.add("ORC203", place, f"{what} does nothing about the error", label="and then?", help=help)
+    return handler
+
+
+def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
+    """Refuse, in a handler of the pipeline, what could only help a step that has not failed for good."""
+    late = [key for key in ("retry", "fallback_value") if key in node.table]
+    for key in late:
+        checks.add(
+            "ORC213",
+            node.table[key].key,
+            f"`{short(spellings.written(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
+            label="only for `on_error` of a step",
+            help=f"write `{key}` in the `on_error` of the step that may fail",
+        )
+    return node.without(late) if late else node
+
+
+def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
+    """Move what makes one step of a handler into its `steps`, as the step `handle` if it has no id."""
+    names = {name: spellings.STEP_KEYS.get(name, name) for name in node.table if name not in _HANDLER_KEYS}
+    work = [name for name in names if names[name] in HEADS]
+    if not work:
+        return node
+    if "steps" in node.table:
+        checks.add(
+            "ORC212",
+            node.table[work[0]].key,
+            f"{what} has `steps` and also a step of its own (`{short(work[0])}`)",
+            label="a second kind of work",
+            help="write it as one of the steps below `steps:`",
+            related=(Related("the steps are here", checks.source, node.table["steps"].key.span),),
+        )
+        return node.without(name for name in names if names[name] in _STEP_WORDS)
+    own = {name: node.table[name] for name in names if names[name] in _STEP_WORDS}
+    key = next(iter(own.values())).key
+    step = Mapping(own, key.start, node.end, node.layout)
+    rest = {name: entry for name, entry in node.table.items() if name not in own}
+    rest["steps"] = Entry(text_at(key, "steps"), _one_or_many(step, key, "handle"))
+    return Mapping(rest, node.start, node.end, node.layout)
+
+
+_HANDLER_KEYS: Final = frozenset(keys(HandlerSpec))
+
+_PARTS: Final[dict[str, Callable[[Validation, Entry, str], Read]]] = {
+    "for_each": read_items,
+    "ask": read_ask,
+    "approve": read_approve,
+    "steps": read_block,
+    "parallel": read_block,
+    "cases": _cases,
+    "default": _default,
+    "on_error": read_handlers,
+}
+
+
+def _duplicate_id(checks: Validation, step: StepSpec, first: StepSpec) -> None:
+    place, before = step.node.get("id") or step.node, first.node.get("id") or first.node
+    checks.add(
+        "ORC204",
+        place,
+        f"there are two steps with the id `{short(step.id)}`",
+        label="again here",
+        help="give one of them another id",
+        related=(Related("first used here", checks.source, before.span),),
+    )

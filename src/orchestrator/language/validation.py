@@ -1,0 +1,190 @@
+"""Validates one mapping of a file against its model, and collects what is wrong in the whole file."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span
+from orchestrator.diagnostics.lines import short
+from orchestrator.language import problems
+from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.spec import Spec, keys
+from orchestrator.language.spellings import written
+from orchestrator.language.values import shown
+
+if TYPE_CHECKING:
+    from orchestrator.language.spellings import Canonical
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_MOST_ROUNDS = 8
+_MOST_DIAGNOSTICS = 1_000
+
+_S = TypeVar("_S", bound=Spec)
+
+
+class Validation:
+    """The mistakes of one file. `partial` says that a part of it could not be read, so that it may seem missing."""
+
+    def __init__(self, source: Source, *, partial: bool) -> None:
+        self.source = source
+        self.partial = partial
+        self.diagnostics: list[Diagnostic] = []
+
+    def report(self, *diagnostics: Diagnostic) -> None:
+        """Keep these, unless there are so many that more help nobody: each takes time and memory."""
+        if len(self.diagnostics) < _MOST_DIAGNOSTICS:
+            self.diagnostics.extend(diagnostics)
+
+    def add(
+        self,
+        code: str,
+        place: Node,
+        message: str,
+        *,
+        label: str,
+        help: str | None,
+        related: tuple[Related, ...] = (),
+        fix: str | None = None,
+    ) -> None:
+        """Report one mistake; `fix` may safely be put in the place of what is wrong."""
+        span = place.span
+        if span.end.line > span.start.line and not isinstance(place, Scalar):
+            span = Span.at(span.start.line, span.start.column)
+        mended = Fix(span, fix) if fix is not None else None
+        self.report(Diagnostic(code, message, self.source, span, label=label, help=help, related=related, fix=mended))
+
+    def wrong(self, node: Node, message: str, help: str | None = None) -> None:
+        """Report a value of another type than the language asks for."""
+        self.add("ORC202", node, message, label="another type", help=help)
+
+    def mistyped(self, entry: Entry, expected: str, help: str | None = None) -> None:
+        """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
+        name = short(written(entry.key))
+        if is_null(entry.value):
+            place: Node = entry.key
+            message = f"`{name}` has no value; it must be {expected}"
+        else:
+            place, message = entry.value, f"`{name}` must be {expected}, not {shown(plain(entry.value))}"
+        self.add("ORC202", place, message, label=f"expected {expected}", help=help)
+
+    def canonical(self, canonical: Canonical, what: str) -> Mapping:
+        """Report the clashes of spellings, and return the mapping."""
+        self.report(*(problems.clash(self.source, clash, what) for clash in canonical.clashes))
+        return canonical.node
+
+    def names(self, section: Node | None, what: str) -> None:
+        """Refuse keys that are no names."""
+        if isinstance(section, Mapping):
+            for entry in section.entries:
+                self.name(entry.key, entry.key.text, f"{'an' if what[0] in 'aeio' else 'a'} {what}'s name")
+
+    def name(self, place: Node, name: str, what: str) -> None:
+        """Refuse what is no name; `what` it would be."""
+        if _NAME.match(name):
+            return
+        better = as_name(name)
+        self.add(
+            "ORC209",
+            place,
+            f"`{short(name)}` cannot be {what}",
+            label="not a name",
+            help="use letters (a to z), digits, `_` and `-`, and begin with a letter"
+            + (f": `{short(better)}`" if better and better != name else ""),
+        )
+
+    def spec(self, model: type[_S], node: Mapping, what: str) -> _S:
+        """Validate one mapping. What is refused is reported and left out, until the rest is accepted."""
+        required = _required(model)
+        if len(node.table) > _MOST_DIAGNOSTICS:
+            node = _less_excess(model, node)
+        filled: dict[str, str] = {}
+        reported: set[tuple[str, Span]] = set()
+        for _ in range(_MOST_ROUNDS):
+            try:
+                spec = model.model_validate({**plain(node), **filled})
+            except ValidationError as error:
+                refusal = problems.refused(error, node, model, what, self.source)
+                for diagnostic in refusal.diagnostics:
+                    if (diagnostic.message, diagnostic.span) not in reported:
+                        reported.add((diagnostic.message, diagnostic.span))
+                        self.report(diagnostic)
+                node = node.without([str(path[0]) for path in refusal.paths if len(path) == 1])
+                inner = [path for path in refusal.paths if len(path) != 1]
+                for path in sorted(inner, key=lambda path: [str(part) for part in path], reverse=True):
+                    node = _without(node, path)
+                filled = {name: "" for name in required if name not in node.table}
+            else:
+                place(spec, node)
+                return spec
+        spec = model.model_validate(dict.fromkeys(required, ""))
+        place(spec, node.replaced(()))
+        return spec
+
+
+def place(spec: Spec, node: Mapping) -> None:
+    """Tell a spec, and those in it, from where they were read."""
+    spec.at(node)
+    table = node.table
+    for name in ("retry", "on_failure", "on_item_failure", "items"):
+        if name in table and (part := getattr(spec, name, None)) is not None:
+            part_node = table[name].value
+            if isinstance(part_node, Mapping):
+                place(part, part_node)
+    properties = node.get("properties")
+    if isinstance(properties, Mapping) and (parts := getattr(spec, "properties", None)):
+        for name, part in parts.items():
+            if isinstance(inner := properties.get(name), Mapping):
+                place(part, inner)
+
+
+def complete(spec: _S, node: Mapping, parts: dict[str, Any]) -> _S:
+    """Return a spec with parts that were read on their own, by field, and the node that has all of them."""
+    whole = spec.model_copy(update=parts)
+    whole.at(node)
+    return whole
+
+
+def as_name(text: str) -> str:
+    """Return the name that is nearest to a text; empty if nothing of it could be in a name."""
+    better = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")
+    return f"_{better}" if better[:1].isdigit() else better
+
+
+def is_null(node: Node) -> bool:
+    """Whether nothing, or `null`, is written there."""
+    return isinstance(node, Scalar) and node.value is None
+
+
+@cache
+def _required(model: type[Spec]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in model.model_fields.items() if field.is_required())
+
+
+def _less_excess(model: type[Spec], node: Mapping) -> Mapping:
+    """Return the mapping less the unknown keys beyond those that are reported, for each takes time and memory."""
+    known = keys(model)
+    unknown = [key for key in node.table if key not in known]
+    return node.without(unknown[_MOST_DIAGNOSTICS:])
+
+
+def _without(node: Mapping, path: tuple[int | str, ...]) -> Mapping:
+    """Return the mapping less what stands at the path."""
+    if not path:
+        return node.replaced(())
+    name = str(path[0])
+    entry = node.table.get(name)
+    if entry is None:
+        return node
+    inner = entry.value
+    if len(path) > 1 and isinstance(inner, Mapping):
+        kept = _without(inner, path[1:])
+        return node.replaced(Entry(other.key, kept) if other is entry else other for other in node.entries)
+    if len(path) > 1 and isinstance(inner, Sequence) and isinstance(path[1], int):
+        items = [item for index, item in enumerate(inner.items) if index != path[1]]
+        rest = Sequence(items, inner.start, inner.end, inner.layout)
+        return node.replaced(Entry(other.key, rest) if other is entry else other for other in node.entries)
+    return node.without([name])

@@ -1,0 +1,161 @@
+"""Checks that a step does one thing, and that each of its keys has a meaning for that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.diagnostics import Related
+from orchestrator.diagnostics.lines import short
+from orchestrator.language import kinds, problems
+from orchestrator.language.kinds import CALL, DOES, HEADS, LOOPS, OWNERS
+from orchestrator.language.spec import StepSpec, keys
+from orchestrator.language.spellings import written
+
+if TYPE_CHECKING:
+    from orchestrator.language.nodes import Mapping, Scalar
+    from orchestrator.language.spec import Kind
+    from orchestrator.language.validation import Validation
+
+
+def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:
+    """Report a second kind of work, keys without a meaning for the first, and what the first lacks.
+
+    Return the step without what was refused.
+    """
+    heads = kinds.heads(node)
+    whole = node
+    if len(heads) > 1:
+        node = _first_kind(checks, node, heads, what)
+    of = kinds.kinds(node)
+    kind = HEADS[heads[0]] if heads else None
+    refused = []
+    for key, entry in node.table.items():
+        owners = OWNERS.get(key)
+        if owners is not None and of.isdisjoint(owners) and (of or "tool" not in owners):
+            refused.append(key)
+            _without_effect(checks, entry.key, key, kind, what)
+    if len(heads) == 1:
+        _lacking(checks, whole, kind, what)
+    return node.without(refused) if refused else node
+
+
+def _first_kind(checks: Validation, node: Mapping, heads: list[str], what: str) -> Mapping:
+    """Report what a step does besides the first thing, and leave that out with all that belongs to it."""
+    first = heads[0]
+    for other in heads[1:]:
+        _second_kind(checks, node, first, other, what)
+    kept, others = HEADS[first], {HEADS[key] for key in heads[1:]}
+    dropped = {
+        key
+        for key in node.table
+        if key in heads[1:] or (kept not in OWNERS.get(key, (kept,)) and not others.isdisjoint(OWNERS[key]))
+    }
+    return node.without(dropped)
+
+
+def _second_kind(checks: Validation, node: Mapping, first: str, other: str, what: str) -> None:
+    one, two = node.table[first].key, node.table[other].key
+    checks.add(
+        "ORC212",
+        two,
+        f"{what} does two things: it {DOES[HEADS[first]]} (`{short(written(one))}`) "
+        f"and it {DOES[HEADS[other]]} (`{short(written(two))}`)",
+        label="a second kind of work",
+        help=_one_of_two(first, other),
+        related=(Related("the first is here", checks.source, one.span),),
+    )
+
+
+def _one_of_two(first: str, other: str) -> str:
+    if {first, other} == {"while", "until"}:
+        return "keep one of the two, and join the conditions: `while` is asked before each round, `until` after it"
+    if first in LOOPS and other not in LOOPS:
+        return f"to do that in every round, write it as a step of its own below `steps:`: `- id: one` with `{other}:`"
+    if other in LOOPS or first in LOOPS:
+        return "to loop within a loop, write the inner one as a step below the `steps:` of the outer one"
+    if "steps" in (first, other):
+        return "make two steps of it, or write the other one as a step below `steps:`"
+    return "make two steps of it; what comes second can read the first, or name it in `dependencies`"
+
+
+_HELP: Final[dict[str, str]] = {
+    "parameters": "parameters are given to the call of a tool; write them in the step that has `tool:` or `action:`",
+    "as": "it names the item of a `for_each`",
+    "max_parallel": "it says how many items of a `for_each` are under way at once; "
+    "for all steps of the file write `defaults: {max_parallel: ...}`",
+    "on_item_failure": "it says what follows when an item of a `for_each` fails; for the whole step write `on_failure`",
+    "min_success": "it says how many items of a `for_each` must succeed",
+    "collect": "it says which value each item or round of a loop has; other steps have the value of their last step",
+    "max_iterations": "it bounds the rounds of a `while` or `until`; a `for_each` ends with its items",
+    "on_limit": "it says what follows when a `while` or `until` has made all of its `max_iterations`",
+    "initial": "it gives the first values of what a `while` or `until` carries from round to round",
+    "update": "it says what a `while` or `until` carries from round to round",
+    "cases": "add `switch:` with the value that chooses between them",
+    "default": "it is the part of a `switch` that runs when none of its cases fits",
+    "wait_for": "it says how many steps of a `parallel` must succeed",
+    "inputs": "they are those of another pipeline: `pipeline: ./other.yaml`; a tool is given `parameters`",
+    "max_depth": "it bounds how deep a `pipeline` may call itself",
+    "timeout": "a step that waits takes as long as it waits; change how long that is",
+}
+
+_WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "switch", "parallel", "steps"})
+
+
+def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
+    name, does = short(written(place)), f"which {DOES[kind]}"
+    fix = None
+    if key in ("retry", "cache", "on_resume"):
+        help = (
+            f"only calls of tools have `{key}`; write it in the steps inside that call one"
+            if kind in _WITHIN
+            else f"only calls of tools have `{key}`; "
+            + ("write it in the steps of that pipeline" if kind == "pipeline" else "remove it")
+        )
+    elif key == "inputs" and kind == "tool":
+        help, fix = "did you mean `parameters`?", "parameters"
+    elif key == "wait_for" and kind == "steps":
+        help = "did you mean `parallel` instead of `steps`? Only steps that run side by side are waited for"
+    elif key in ("default", "parameters") and kind in ("ask", "approve"):
+        help = f"write it below `{kind}:`: `{kind}: {{{'prompt' if kind == 'ask' else 'title'}: ..., default: ...}}`"
+    elif key == "as" and kind in ("while", "until"):
+        help = "it names the item of a `for_each`; rounds have a number, `iteration`"
+    elif key == "max_parallel" and kind in ("while", "until"):
+        help = "the rounds of such a loop run one after another; those of a `for_each` can run side by side"
+    else:
+        help = _HELP[key]
+    checks.add(
+        "ORC213",
+        place,
+        f"`{name}` has no meaning in {what}, {does}",
+        label=f"only for {_listed(key)}",
+        help=help,
+        fix=fix,
+    )
+
+
+def _listed(key: str) -> str:
+    owners = OWNERS[key]
+    if owners == ("tool",):
+        return "calls of tools"
+    return " and ".join(f"`{kind}`" for kind in owners) if len(owners) < 4 else "steps that do not wait"
+
+
+_LACKS: Final[dict[str, tuple[str, str, str]]] = {
+    "for_each": ("steps", "says nothing to do for each item", "add `steps:` with a list of steps, or an `action:`"),
+    "while": ("steps", "has no steps to repeat", "add `steps:` with a list of steps"),
+    "until": ("steps", "has no steps to repeat", "add `steps:` with a list of steps"),
+    "switch": ("cases", "has no cases to choose from", "add `cases:` with steps for each value: `cases: {yes: [...]}`"),
+}
+
+
+def _lacking(checks: Validation, node: Mapping, kind: Kind | None, what: str) -> None:
+    key, lack, help = _LACKS.get(kind or "", ("", "", ""))
+    table = node.table
+    if not key or key in table or (kind == "for_each" and any(call in table for call in CALL)):
+        return
+    known = keys(StepSpec)
+    if checks.partial or any(
+        problems.meant_key(entry.key, StepSpec) == key for entry in node.entries if entry.key.text not in known
+    ):
+        return  # it is there in another spelling, which is reported
+    checks.add("ORC203", table[kind or ""].key, f"{what} {lack}", label=f"`{key}` is missing", help=help)

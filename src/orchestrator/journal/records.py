@@ -19,7 +19,9 @@ class NewRun:
     """Everything that a run is made of, fixed when it is created.
 
     `plan` is the plan as JSON data, `inputs` are bound and without secrets, `now` is the one time that the whole run
-    reads as now (seconds since the epoch), `total` is the number of steps, `metadata` the pipeline's own.
+    reads as now (seconds since the epoch), `total` is the number of steps, `metadata` the pipeline's own. `sources` are
+    the texts of the pipelines that it calls, by their keys in the plan. `forked_from` names the run and the step that
+    it began with, `batch` and `row` what it is part of.
     """
 
     run_id: str
@@ -35,10 +37,14 @@ class NewRun:
     now: float
     total: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    forked_from: Mapping[str, str] | None = None
+    batch: str | None = None
+    row: int | None = None
 
     def to_data(self) -> dict[str, Any]:
         """Return the data of the event `run.created`."""
-        return {
+        data: dict[str, Any] = {
             "pipeline": self.pipeline,
             "name": self.name,
             "source_name": self.source_name,
@@ -52,6 +58,13 @@ class NewRun:
             "steps": self.total,
             "metadata": self.metadata,
         }
+        if self.sources:
+            data["sources"] = self.sources
+        if self.forked_from is not None:
+            data["forked_from"] = self.forked_from
+        if self.batch is not None:
+            data["batch"] = {"id": self.batch, "row": self.row}
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,10 @@ class RunRecord(NewRun):
             now=data["now"],
             total=data["steps"],
             metadata=data.get("metadata", {}),
+            sources=data.get("sources", {}),
+            forked_from=data.get("forked_from"),
+            batch=data.get("batch", {}).get("id"),
+            row=data.get("batch", {}).get("row"),
             created_at=created_at,
         )
 

@@ -13,15 +13,15 @@ _SECTION = re.compile(r"(Args|Returns|Raises|Example):\s*")
 _ENTRY = re.compile(r"([*\w, ]+): (.*)")
 
 GROUPS = {
-    "Functions": ("check", "compile", "default", "get_run", "list_runs", "resume", "tool"),
+    "Functions": ("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry", "tool"),
     "Pipelines and runs": ("Orchestrator", "Pipeline", "Report", "Result", "Run", "RunStatus", "StepResult"),
-    "What they are made of": ("Diagnostic", "Event"),
+    "What they are made of": ("Changes", "Diagnostic", "Event", "StepChange"),
     "Tools": ("Permissions", "Registry", "Tool", "ToolContext"),
 }
 
 MADE_BY = {
     "Pipeline": "Made by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
-    "Run": "Made by `Pipeline.start`, `get_run` and `resume`. Attribute: `id`.",
+    "Run": "Made by `Pipeline.start`, `get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
 }
 """Classes that users never make themselves."""
 

@@ -14,18 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.api import (
+        Changes,
         Orchestrator,
         Pipeline,
         Report,
         Result,
         Run,
+        StepChange,
         StepResult,
         check,
         compile,
         default,
+        fork,
         get_run,
         list_runs,
         resume,
+        retry,
     )
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.errors import (
@@ -54,8 +58,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "orchestrator.api": (
-        *("Orchestrator", "Pipeline", "Report", "Result", "Run", "StepResult"),
-        *("check", "compile", "default", "get_run", "list_runs", "resume"),
+        *("Changes", "Orchestrator", "Pipeline", "Report", "Result", "Run", "StepChange", "StepResult"),
+        *("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry"),
     ),
     "orchestrator.diagnostics": ("Diagnostic",),
     "orchestrator.errors": (
@@ -71,6 +75,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
 
 __all__ = [
+    "Changes",
     "CompilationError",
     "ConfigurationError",
     "Diagnostic",
@@ -96,6 +101,7 @@ __all__ = [
     "RunOwned",
     "RunPaused",
     "RunStatus",
+    "StepChange",
     "StepError",
     "StepResult",
     "StepTimeout",
@@ -107,9 +113,11 @@ __all__ = [
     "check",
     "compile",
     "default",
+    "fork",
     "get_run",
     "list_runs",
     "resume",
+    "retry",
     "tool",
 ]
 

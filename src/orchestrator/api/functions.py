@@ -47,6 +47,16 @@ def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStat
     return default().list_runs(state=state, limit=limit)
 
 
-def resume(run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+def resume(run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None) -> Run:
     """As `Orchestrator.resume`, with the default orchestrator."""
-    return default().resume(run_id, inputs=inputs)
+    return default().resume(run_id, pipeline=pipeline, inputs=inputs)
+
+
+def fork(run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
+    """As `Orchestrator.fork`, with the default orchestrator."""
+    return default().fork(run_id, from_step=from_step, inputs=inputs)
+
+
+def retry(run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+    """As `Orchestrator.retry`, with the default orchestrator."""
+    return default().retry(run_id, step, inputs=inputs)

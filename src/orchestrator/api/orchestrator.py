@@ -13,7 +13,7 @@ from orchestrator.api.run import Run, person
 from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
-from orchestrator.runtime import Engine, Options, Portal, in_thread
+from orchestrator.runtime import Changes, Engine, Execution, Options, Portal, in_thread
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
@@ -101,46 +101,126 @@ class Orchestrator:
         """Return the newest runs first."""
         return self._engine.store.list(state=state, limit=limit) if self._has_store() else []
 
-    def resume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
-        """Go on with a run that was paused, has failed, was cancelled or was interrupted; `inputs` are its secrets.
+    def resume(
+        self, run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None
+    ) -> Run:
+        """Go on with a run that was paused, has failed, was cancelled, was interrupted, or has its answers.
 
         What had succeeded is not run again. If its owner is alive and the run is paused, the owner goes on with it;
-        otherwise this process executes it from now on.
+        otherwise this process executes it from now on. `inputs` are its secrets.
+
+        With a `pipeline` the run goes on with that one: what has changed, and what depends on it, runs again, also if
+        the run has succeeded; `changes` says beforehand what. `inputs` are then also those that the run was created
+        without.
 
         Raises:
             RunOwned: Another process executes it at this moment.
             RunNotResumable: It has succeeded, or its tools have changed.
-            InputError: A secret is needed again.
+            CompilationError: The edited pipeline is wrong.
+            InputError: A secret is needed again, or the edited pipeline needs another input.
         """
-        self._require_runs(run_id)
-        engine = self._engine
-        run = Run(self, engine.store.find(run_id))
-        if engine.execution(run.id) is not None:
+        run = self.get_run(run_id)
+        edited = self._edited(pipeline)
+        if edited is None and self._engine.execution(run.id) is not None:
             run._control("resume")
             return run
         try:
-            self._portal.call(engine.resume(run.id, self._recompile, inputs or {}, self._options))
+            self._portal.call(self._go_on(run, inputs, edited=edited))
         except RunOwned:
-            if engine.store.status(run.id).state != "paused":
+            if edited is not None or run.status().state != "paused":
                 raise
-            engine.control(run.id, Command("resume", {}, person()))
+            self._engine.control(run.id, Command("resume", {}, person()))
         return run
 
-    async def aresume(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+    async def aresume(
+        self, run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None
+    ) -> Run:
         """As `resume`, on the current event loop."""
-        self._require_runs(run_id)
-        engine = self._engine
-        run = Run(self, await in_thread(lambda: engine.store.find(run_id)))
-        if engine.execution(run.id) is not None:
+        run = await in_thread(lambda: self.get_run(run_id))
+        edited = self._edited(pipeline)
+        if edited is None and self._engine.execution(run.id) is not None:
             await run._acontrol("resume")
             return run
         try:
-            await engine.resume(run.id, self._recompile, inputs or {}, self._options)
+            await self._go_on(run, inputs, edited=edited)
         except RunOwned:
-            if (await run.astatus()).state != "paused":
+            if edited is not None or (await run.astatus()).state != "paused":
                 raise
-            await in_thread(lambda: engine.control(run.id, Command("resume", {}, person())))
+            await in_thread(lambda: self._engine.control(run.id, Command("resume", {}, person())))
         return run
+
+    def changes(self, run_id: str, pipeline: Source | Pipeline, *, inputs: Mapping[str, Any] | None = None) -> Changes:
+        """Say what `resume` with this pipeline would keep, run again and drop, and why. Nothing happens.
+
+        Raises:
+            CompilationError: The edited pipeline is wrong.
+            InputError: It needs an input that the run was created without.
+        """
+        return self._engine.changes(self.get_run(run_id).id, self._plan(pipeline), inputs or {})
+
+    async def achanges(
+        self, run_id: str, pipeline: Source | Pipeline, *, inputs: Mapping[str, Any] | None = None
+    ) -> Changes:
+        """As `changes`."""
+        return await in_thread(lambda: self.changes(run_id, pipeline, inputs=inputs))
+
+    def retry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+        """Do a step of a run again, and all that depends on it, and go on; also in a run that has succeeded.
+
+        `step` is a path: `draft`, an item of a loop such as `translate[17]`, a step in one, `translate[17].draft`.
+        `inputs` are the run's secrets.
+
+        Raises:
+            RunError: The run has no such step (ORC809).
+            RunOwned: A process executes it at this moment.
+            InputError: A secret is needed again.
+        """
+        run = self.get_run(run_id)
+        self._portal.call(self._go_on(run, inputs, again=step))
+        return run
+
+    async def aretry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
+        """As `retry`, on the current event loop."""
+        run = await in_thread(lambda: self.get_run(run_id))
+        await self._go_on(run, inputs, again=step)
+        return run
+
+    def fork(self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
+        """Begin a new run that shares what another one has achieved, except the step and all that depends on it.
+
+        The other run may stand anywhere, and is left as it is. `from_step` is a path, as of `retry`. `inputs` are those
+        that are to differ, and the secrets. What is shared is not run again, even if it read an input that differs:
+        then the new run has a warning.
+
+        Raises:
+            RunError: The run has no such step (ORC809).
+            InputError: An input does not fit, or a secret is needed again.
+        """
+        return self._forked(self._portal.call(self._fork(self.get_run(run_id), from_step, inputs)))
+
+    async def afork(self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
+        """As `fork`, on the current event loop."""
+        run = await in_thread(lambda: self.get_run(run_id))
+        return self._forked(await self._fork(run, from_step, inputs))
+
+    async def _go_on(
+        self, run: Run, inputs: Mapping[str, Any] | None, *, edited: Plan | None = None, again: str = ""
+    ) -> Execution:
+        return await self._engine.resume(
+            run.id, self._recompile, inputs or {}, self._options, edited=edited, again=again, by=person()
+        )
+
+    async def _fork(self, run: Run, step: str, inputs: Mapping[str, Any] | None) -> Execution:
+        return await self._engine.fork(run.id, self._recompile, step, inputs or {}, self._options)
+
+    def _forked(self, execution: Execution) -> Run:
+        return Run(self, execution.run_id)
+
+    def _edited(self, pipeline: Source | Pipeline | None) -> Plan | None:
+        return None if pipeline is None else self._plan(pipeline)
+
+    def _plan(self, pipeline: Source | Pipeline) -> Plan:
+        return (pipeline if isinstance(pipeline, Pipeline) else self.compile(pipeline))._plan
 
     def _has_store(self) -> bool:
         """Whether there is a store to look into: looking makes none."""
@@ -170,17 +250,27 @@ class Orchestrator:
             if opened is not None:
                 opened[0].close()
 
-    def _compile(self, source: Source, *, directory: Path | None = None, name: str | None = None) -> Compilation:
+    def _compile(
+        self,
+        source: Source,
+        *,
+        directory: Path | None = None,
+        name: str | None = None,
+        sources: Mapping[str, str] | None = None,
+    ) -> Compilation:
         return compile_pipeline(
             source,
             registry=self.registry,
             permissions=self.permissions,
             directory=directory or self.directory,
             name=name,
+            sources=sources,
         )
 
     def _recompile(self, record: RunRecord) -> Plan:
-        compilation = self._compile(record.source_text, directory=Path(record.directory), name=record.source_name)
+        compilation = self._compile(
+            record.source_text, directory=Path(record.directory), name=record.source_name, sources=record.sources
+        )
         if compilation.plan is not None:
             return compilation.plan
         first = next(diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.records import Command
-from orchestrator.runtime import Engine, Follower, Result, in_thread, verdict
+from orchestrator.runtime import Engine, Follower, Result, in_thread, refuse_if_waiting, verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.journal import Event, RunStatus
+    from orchestrator.journal import CommandKind, Event, RunStatus
 
 
 class Run:
@@ -47,7 +47,9 @@ class Run:
         return self._follower.events(after, follow=follow)
 
     def wait(self, *, timeout: float | None = None) -> RunStatus:
-        """Return the status as soon as the run has ended or rests: paused with nothing running, or interrupted.
+        """Return the status as soon as the run has ended or rests.
+
+        It rests when it is paused with nothing running, waits for answers alone, or was interrupted.
 
         Raises:
             TimeoutError: It still runs after `timeout` seconds.
@@ -61,11 +63,13 @@ class Run:
         Raises:
             RunFailed: A step failed; `.result` holds what was achieved nevertheless.
             RunCancelled: Somebody cancelled it; with `.result`, too.
-            RunPaused: It is paused.
+            RunPaused: It is paused, or waits for an answer.
             RunError: It was interrupted (ORC808).
             TimeoutError: It still runs after `timeout` seconds.
         """
-        return verdict(self._follower.result(*self._follower.rest(timeout)))
+        status, end = self._follower.rest(timeout)
+        refuse_if_waiting(status)
+        return verdict(self._follower.result(status, end))
 
     def snapshot(self) -> Result:
         """Return what the run has achieved up to now, whatever its state."""
@@ -74,6 +78,19 @@ class Run:
     def pause(self) -> None:
         """Have nothing new started; what runs goes on to its end."""
         self._control("pause")
+
+    def answer(self, path: str, value: Any) -> None:
+        """Answer the question that the step at `path` asks; to an approval with true or false, or an object.
+
+        The answer is recorded. If nobody executes the run at this moment, go on with it: `resume`.
+
+        Raises:
+            RunError: Nobody asks that (ORC606).
+            InputError: It is not what was asked for (ORC605).
+        """
+        command = self._engine.answer(self.id, path, value, person())
+        if command is not None:
+            self._post(command)
 
     def resume(self) -> None:
         """Go on after a pause, a failure, a cancellation or a crash; here, unless its owner is alive."""
@@ -100,11 +117,23 @@ class Run:
 
     async def aresult(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - the twin of `result`
         """As `result`."""
-        return verdict(await self._follower.aresult(*await self._follower.arest(timeout)))
+        status, end = await self._follower.arest(timeout)
+        refuse_if_waiting(status)
+        return verdict(await self._follower.aresult(status, end))
+
+    async def asnapshot(self) -> Result:
+        """As `snapshot`."""
+        return await self._follower.aresult(await self.astatus())
 
     async def apause(self) -> None:
         """As `pause`."""
         await self._acontrol("pause")
+
+    async def aanswer(self, path: str, value: Any) -> None:
+        """As `answer`."""
+        command = await in_thread(lambda: self._engine.answer(self.id, path, value, person()))
+        if command is not None:
+            await self._apost(command)
 
     async def aresume(self) -> None:
         """As `resume`; if the run is executed here, then on the current event loop."""
@@ -114,8 +143,14 @@ class Run:
         """As `cancel`."""
         await self._acontrol("cancel", reason=reason)
 
-    def _control(self, kind: Literal["pause", "resume", "cancel"], **data: Any) -> None:
-        command = Command(kind, data, person())
+    def _control(self, kind: CommandKind, **data: Any) -> None:
+        self._post(Command(kind, data, person()))
+
+    async def _acontrol(self, kind: CommandKind, **data: Any) -> None:
+        await self._apost(Command(kind, data, person()))
+
+    def _post(self, command: Command) -> None:
+        """Have whoever executes the run carry out a command; return when it has taken effect, if that is here."""
         execution = self._engine.execution(self.id)
         if execution is None:
             self._engine.control(self.id, command)
@@ -124,8 +159,7 @@ class Run:
         if not execution.is_on_this_thread:
             taken.result()
 
-    async def _acontrol(self, kind: Literal["pause", "resume", "cancel"], **data: Any) -> None:
-        command = Command(kind, data, person())
+    async def _apost(self, command: Command) -> None:
         execution = self._engine.execution(self.id)
         if execution is None:
             await in_thread(lambda: self._engine.control(self.id, command))

@@ -9,10 +9,12 @@ from orchestrator.runtime.inputs import Bound, bind
 from orchestrator.runtime.portal import Portal
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.result import Result, StepResult
-from orchestrator.runtime.verdict import verdict
+from orchestrator.runtime.revision import Changes, StepChange
+from orchestrator.runtime.verdict import refuse_if_waiting, verdict
 
 __all__ = [
     "Bound",
+    "Changes",
     "Engine",
     "Execution",
     "Follower",
@@ -20,8 +22,10 @@ __all__ = [
     "Portal",
     "Redactor",
     "Result",
+    "StepChange",
     "StepResult",
     "bind",
     "in_thread",
+    "refuse_if_waiting",
     "verdict",
 ]

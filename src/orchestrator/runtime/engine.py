@@ -7,24 +7,29 @@ import random
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from orchestrator.errors import OrchestratorError, RunNotResumable, RunOwned
-from orchestrator.journal import NewRun, Owner, settled, step_records
+from orchestrator.diagnostics import suggest
+from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
+from orchestrator.journal import Command, NewRun, Owner
+from orchestrator.runtime.answers import accepted
 from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import Bound, rebind
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.repeating import read_again, shared, to_forget
+from orchestrator.runtime.revision import Changes, compare, inputs_read
 from orchestrator.runtime.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.compiler.plan import Plan
-    from orchestrator.journal import Command, Event, Lease, RunJournal, RunRecord, RunStatus, Store
+    from orchestrator.journal import Event, Lease, Recorded, RunJournal, RunRecord, RunStatus, Store
+    from orchestrator.journal.events import EventType
     from orchestrator.tools import Permissions
 
 _EVENTS_AT_ONCE = 2000
@@ -69,56 +74,147 @@ class Engine:
         """Record a new run and begin to execute it on the current event loop."""
         nonce = secrets.token_hex(3)
         redactor = Redactor(inputs.secrets, nonce)
-        now = time.time()
-        new = NewRun(
-            run_id=new_run_id(),
-            pipeline=plan.id,
-            name=plan.name,
-            source_name=plan.source_name,
-            source_text=plan.source_text,
-            directory=str(plan.directory),
-            digest=plan.digest,
-            plan=redactor.scrub_fields(plan.to_dict()),
-            inputs=inputs.recorded(redactor),
-            options={"max_parallel": options.max_parallel, "timeout": options.timeout, "redaction": nonce},
-            now=now,
-            total=len(plan.steps),
-            metadata=redactor.scrub(plan.metadata),
-        )
+        new = self._new_run(plan, inputs, redactor, time.time(), options, nonce)
 
         def create() -> tuple[Lease, RunJournal]:
             lease, state = self.store.begin_run(new, self._owner)
             return lease, self._journal.attach(lease, state)
 
         lease, journal = await anyio.to_thread.run_sync(create)
-        return self._execute(self._assignment(plan, inputs, redactor, now, options), lease, journal)
+        return self._execute(self._assignment(plan, inputs, redactor, new.now, options), lease, journal)
 
     async def resume(
-        self, run_id: str, compile: Callable[[RunRecord], Plan], given: Mapping[str, Any], options: Options
+        self,
+        run_id: str,
+        compile: Callable[[RunRecord], Plan],
+        given: Mapping[str, Any],
+        options: Options,
+        *,
+        edited: Plan | None = None,
+        again: str = "",
+        by: str = "",
     ) -> Execution:
         """Take a run up where it was left and go on with it on the current event loop.
 
-        `compile` makes the plan anew from the recorded source; `given` are its secrets.
+        `compile` makes the plan anew from the recorded source; `given` are its secrets. With `edited` the run goes on
+        with that plan and keeps what is still good; with `again` it does the step at that path again. Then it may have
+        succeeded.
 
         Raises:
             RunOwned: Another live process executes it.
             RunNotResumable: It has succeeded, or its plan is not what it was.
-            InputError: A secret is missing.
+            RunError: ORC809, it has no step `again`.
+            InputError: A secret is missing, or the edited plan needs another input (ORC810).
         """
 
         def take() -> tuple[Assignment, Lease, RunJournal]:
-            refuse_if_succeeded(self.store.status(run_id))
+            revised = edited is not None or again != ""
+            if not revised:
+                refuse_if_succeeded(self.store.status(run_id))
             lease = self.store.acquire(run_id, self._owner)
+            journal = None
             try:
-                assignment = self._taken_up(run_id, compile, given, options)
+                if not revised:
+                    refuse_if_succeeded(self.store.status(run_id))
+                record = self.store.record(run_id)
+                plan = edited or _unchanged(record, compile(record))
+                assignment = self._taken_up(plan, record, given, options)
+                journal = self._journal.attach(lease)
+                if revised:
+                    data = self._revision(record, assignment, again)
+                    journal.record("run.revised", data={**data, "by": by})
+                    journal.flush()
+                    assignment = replace(assignment, recorded=self._recorded(run_id))
                 self._discard_commands(run_id)
-                return assignment, lease, self._journal.attach(lease)
+                return assignment, lease, journal
             except BaseException:
+                if journal is not None:
+                    journal.detach()
                 self.store.release(lease)
                 raise
 
         assignment, lease, journal = await anyio.to_thread.run_sync(take)
         return self._execute(assignment, lease, journal)
+
+    async def fork(
+        self,
+        run_id: str,
+        compile: Callable[[RunRecord], Plan],
+        path: str,
+        given: Mapping[str, Any],
+        options: Options,
+    ) -> Execution:
+        """Begin a new run with what another one has achieved but for the step at `path` and what came of it.
+
+        `given` are inputs that are to differ, and the secrets.
+
+        Raises:
+            RunError: ORC809, there is no such step.
+            InputError: An input does not fit, or a secret is missing.
+        """
+
+        def create() -> tuple[Assignment, Lease, RunJournal]:
+            record = self.store.record(run_id)
+            plan = _unchanged(record, compile(record))
+            bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions, fixed=False)
+            nonce = str(record.options.get("redaction", ""))  # its marks are in what is shared
+            redactor = Redactor(bound.secrets, nonce)
+            inputs = Bound(redactor.restore(bound.values), bound.secrets)
+            effective = _effective(options, record)
+            forget = to_forget(run_id, record.plan, self._recorded(run_id), path)
+            new = replace(
+                self._new_run(plan, inputs, redactor, time.time(), effective, nonce),
+                forked_from={"run_id": run_id, "step": path},
+            )
+            events = shared(lambda: self.events(run_id, resolve=False), new.run_id, forget)
+            lease, state = self.store.begin_run(new, self._owner, copied=events)
+            journal = self._journal.attach(lease, state)
+            found = self._recorded(new.run_id)
+            for message in _reads_of_changed(record, new, found):
+                journal.record("run.warning", data={"message": message})
+            return (
+                self._assignment(plan, inputs, redactor, new.now, effective, resumed=True, recorded=found),
+                lease,
+                journal,
+            )
+
+        assignment, lease, journal = await anyio.to_thread.run_sync(create)
+        return self._execute(assignment, lease, journal)
+
+    def changes(self, run_id: str, edited: Plan, given: Mapping[str, Any]) -> Changes:
+        """Say what of a run would be kept if it went on with this plan. Nothing happens."""
+        record = self.store.record(run_id)
+        try:
+            secrets = rebind(edited.inputs, record.inputs, given, permissions=self.permissions).secrets
+        except InputError as error:
+            if error.code != "ORC604":
+                raise
+            secrets = {}  # they are needed to go on, but not to see what would happen
+        redactor = Redactor(secrets, str(record.options.get("redaction", "")))
+        return self._compared(record, redactor.scrub_fields(edited.to_dict()), self._recorded(run_id))
+
+    def answer(self, run_id: str, path: str, value: Any, by: str) -> Command | None:
+        """Record the answer to a question that a run asks. Returns the command for the run's owner if it has one here.
+
+        Raises:
+            RunError: ORC606, it asks no such question.
+            InputError: ORC605, this is no answer to it.
+        """
+        status = self.status(run_id)
+        asked = {step.path: step for step in status.active if step.question is not None and not step.answered}
+        step = asked.get(path)
+        if step is None or step.question is None:
+            raise _nobody_asked(status, path, list(asked))
+        command = Command("answer", {"path": path, "value": accepted(step.question, value)}, by)
+        if self.execution(run_id) is not None:
+            return command
+        try:
+            lease = self.store.acquire(run_id, self._owner)
+        except RunOwned:
+            self.store.send(run_id, command)
+            return None
+        self._note(lease, "step.answered", path, step.attempt, {"value": command.data["value"], "by": by})
+        return None
 
     def control(self, run_id: str, command: Command) -> None:
         """Have a run that is not executed here paused, resumed or cancelled: by its owner, or if it has none, here.
@@ -126,6 +222,9 @@ class Engine:
         Raises:
             RunNotResumable: The run has ended already.
         """
+        if command.kind == "answer":  # it was executed here until a moment ago
+            self.answer(run_id, command.data["path"], command.data["value"], command.by)
+            return
         status = self.store.status(run_id)
         if status.ended:
             if status.state == "cancelled" and command.kind == "cancel":
@@ -146,16 +245,11 @@ class Engine:
         except RunOwned:
             self.store.send(run_id, command)
             return
-        journal = self._journal.attach(lease)
-        try:
-            if command.kind == "pause":
-                journal.record("run.paused", data={"by": command.by})
-            else:
-                journal.record("run.cancelled", data={"reason": command.data.get("reason", ""), "by": command.by})
-            journal.flush()
-        finally:
-            journal.detach()
-            self.store.release(lease)
+        if command.kind == "pause":
+            self._note(lease, "run.paused", data={"by": command.by})
+        else:
+            data = {"reason": command.data.get("reason", ""), "by": command.by}
+            self._note(lease, "run.cancelled", data=data)
 
     def events(self, run_id: str, *, after: int = 0, resolve: bool = True) -> Iterator[Event]:
         """Yield what is recorded of a run up to now."""
@@ -182,6 +276,25 @@ class Engine:
         finally:
             self._journal.close()
 
+    @staticmethod
+    def _new_run(plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, nonce: str) -> NewRun:
+        return NewRun(
+            run_id=new_run_id(),
+            pipeline=plan.id,
+            name=plan.name,
+            source_name=plan.source_name,
+            source_text=plan.source_text,
+            sources=plan.sources,
+            directory=str(plan.directory),
+            digest=plan.digest,
+            plan=redactor.scrub_fields(plan.to_dict()),
+            inputs=inputs.recorded(redactor),
+            options={"max_parallel": options.max_parallel, "timeout": options.timeout, "redaction": nonce},
+            now=now,
+            total=len(plan.steps),
+            metadata=redactor.scrub(plan.metadata),
+        )
+
     def _assignment(
         self, plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, **resumed: Any
     ) -> Assignment:
@@ -196,28 +309,52 @@ class Engine:
             **resumed,
         )
 
-    def _taken_up(
-        self, run_id: str, compile: Callable[[RunRecord], Plan], given: Mapping[str, Any], options: Options
-    ) -> Assignment:
-        refuse_if_succeeded(self.store.status(run_id))
-        record = self.store.record(run_id)
-        plan = compile(record)
-        if plan.digest != record.digest:
-            raise RunNotResumable(
-                f"run `{run_id}` cannot go on: its pipeline compiles to another plan than when the run was created",
-                run_id=run_id,
-                help="its tools have changed; resume with those that it was started with, or start a new run",
-            )
+    def _taken_up(self, plan: Plan, record: RunRecord, given: Mapping[str, Any], options: Options) -> Assignment:
         bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions)
         redactor = Redactor(bound.secrets, str(record.options.get("redaction", "")))
         inputs = Bound(redactor.restore(bound.values), bound.secrets)
-        steps = {path: step for path, step in step_records(self.events(run_id)).items() if settled(step)}
-        recorded = record.options
-        effective = Options(
-            max_parallel=options.max_parallel or recorded.get("max_parallel"),
-            timeout=options.timeout or recorded.get("timeout"),
-        )
-        return self._assignment(plan, inputs, redactor, record.now, effective, resumed=True, settled=steps)
+        found = self._recorded(record.run_id)
+        effective = _effective(options, record)
+        return self._assignment(plan, inputs, redactor, record.now, effective, resumed=True, recorded=found)
+
+    def _recorded(self, run_id: str) -> Recorded:
+        return read_again(lambda: self.events(run_id))
+
+    def _revision(self, record: RunRecord, assignment: Assignment, again: str) -> dict[str, Any]:
+        """The data of `run.revised`."""
+        if again:
+            forget = to_forget(record.run_id, record.plan, assignment.recorded, again)
+            return {"reason": "retry", "forget": list(forget)}
+        plan, redactor = assignment.plan, assignment.redactor
+        data = redactor.scrub_fields(plan.to_dict())
+        return {
+            "reason": "with",
+            "forget": list(self._compared(record, data, assignment.recorded).forget),
+            "source": plan.source_text,
+            "source_name": plan.source_name,
+            "sources": plan.sources,
+            "directory": str(plan.directory),
+            "plan": data,
+            "digest": plan.digest,
+            "steps": len(plan.steps),
+            "inputs": assignment.inputs.recorded(redactor),
+        }
+
+    def _compared(self, record: RunRecord, plan: Mapping[str, Any], found: Recorded) -> Changes:
+        error = self.store.status(record.run_id).error or {}
+        return compare(record.run_id, record.plan, plan, found, failed=str(error.get("step") or ""))
+
+    def _note(
+        self, lease: Lease, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record one event of a run that nobody executes, and give it back."""
+        journal = self._journal.attach(lease)
+        try:
+            journal.record(type, path, attempt, data)
+            journal.flush()
+        finally:
+            journal.detach()
+            self.store.release(lease)
 
     def _discard_commands(self, run_id: str) -> None:
         """Commands that were meant for an earlier owner: who resumes a run does not want it cancelled by those."""
@@ -254,6 +391,50 @@ def refuse_if_succeeded(status: RunStatus) -> None:
             run_id=status.run_id,
             help=f"look at it with: orchestrator show {status.run_id}",
         )
+
+
+def _unchanged(record: RunRecord, plan: Plan) -> Plan:
+    """Return the plan that was compiled anew, if it still is the recorded one."""
+    if plan.digest != record.digest:
+        raise RunNotResumable(
+            f"run `{record.run_id}` cannot go on: its pipeline compiles to another plan than when the run was created",
+            run_id=record.run_id,
+            help="its tools have changed; resume with those that it was started with, or go on with the new ones, "
+            f"which runs their steps again: orchestrator resume {record.run_id} --with FILE",
+        )
+    return plan
+
+
+def _effective(options: Options, record: RunRecord) -> Options:
+    """The options given now, else those that the run was created with."""
+    return replace(
+        options,
+        max_parallel=options.max_parallel or record.options.get("max_parallel"),
+        timeout=options.timeout or record.options.get("timeout"),
+    )
+
+
+def _reads_of_changed(record: RunRecord, new: NewRun, found: Recorded) -> Iterator[str]:
+    """Say which steps were taken over although an input that they read is another one."""
+    changed = [name for name, value in new.inputs.items() if value != record.inputs.get(name)]
+    for path, names in inputs_read(new.plan, changed).items():
+        step = found.steps.get(path)
+        if step is not None and step.settled:
+            read = " and ".join(f"`{name}`" for name in names)
+            yield f"`{path}` was taken over from run {record.run_id} as it is, although it reads {read}, which changed"
+
+
+def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunError:
+    run_id = status.run_id
+    if asked:
+        near = suggest(path, asked)
+        listed = f"did you mean `{near}`?" if near else "it asks " + ", ".join(f"`{each}`" for each in asked)
+    elif status.ended:
+        listed = f"it has {_ENDED[status.state]}"
+    else:
+        listed = f"it asks nothing now; look at it with: orchestrator status {run_id}"
+    message = f"no step `{path}` of run `{run_id}` waits for an answer"
+    return RunError(message, run_id=run_id, code="ORC606", help=listed)
 
 
 def _is_current(loop: asyncio.AbstractEventLoop) -> bool:

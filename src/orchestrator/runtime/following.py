@@ -16,7 +16,7 @@ from orchestrator.runtime.result import Result, result_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from orchestrator.journal import Event, RunStatus
+    from orchestrator.journal import ActiveStep, Event, RunStatus
     from orchestrator.runtime.engine import Engine
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Follower:
                 await in_thread(partial(self._sleep, after, INTERVAL))
 
     def rest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:
-        """Wait until the run has ended, is paused with nothing running, or is interrupted.
+        """Wait until the run has ended, is paused with nothing running, waits for an answer alone, or is interrupted.
 
         Returns its status, and its last event if it ended here, which then need not be read.
 
@@ -128,7 +128,15 @@ class Follower:
 
 
 def _rests(status: RunStatus) -> bool:
+    """Whether nothing more will happen unless somebody does something."""
+    if status.state == "waiting":
+        return status.owner is None or not any(_goes_on_alone(step) for step in status.active)
     return status.ended or status.state == "interrupted" or (status.state == "paused" and not status.running)
+
+
+def _goes_on_alone(step: ActiveStep) -> bool:
+    """Whether a waiting step's owner goes on with it: with its answer, at the end of a wait, or without an answer."""
+    return not step.kind and (step.answered or step.waiting_until is not None)
 
 
 def _may_be_over(batch: Sequence[Event]) -> bool:
@@ -136,7 +144,8 @@ def _may_be_over(batch: Sequence[Event]) -> bool:
 
 
 def _is_over(status: RunStatus, seen: int) -> bool:
-    return (status.ended or status.state == "interrupted") and seen >= status.last_seq
+    nobody_works = status.state == "interrupted" or (status.state == "waiting" and status.owner is None)
+    return (status.ended or nobody_works) and seen >= status.last_seq
 
 
 async def in_thread(function: Callable[[], T]) -> T:

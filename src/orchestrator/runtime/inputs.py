@@ -78,11 +78,16 @@ def rebind(
     *,
     permissions: Permissions,
     environment: Mapping[str, str] | None = None,
+    fixed: bool = True,
 ) -> Bound:
     """Return the inputs of a run that goes on: as recorded, with the secrets given again or from the environment.
 
+    An input that an edited pipeline has in addition is bound as that of a new run. Without `fixed`, as in a run that
+    begins with another one's results, all that is given counts.
+
     Raises:
-        InputError: ORC604 for a secret that is nowhere to be found; ORC603 for another input that is given.
+        InputError: ORC604 for a secret that is nowhere to be found; ORC603 for another input that is given; ORC810 for
+            one that the run cannot have, or whose recorded value is none for the edited pipeline.
     """
     environment = os.environ if environment is None else environment
     problems: list[tuple[str, str]] = []
@@ -91,21 +96,32 @@ def rebind(
     for name in given:
         if name not in specs:
             problems.append(("ORC602", _unknown(name, specs)))
-        elif not specs[name].secret and _plain(given[name]) != recorded.get(name):
+        elif fixed and name in recorded and not specs[name].secret and _plain(given[name]) != recorded[name]:
             problems.append(("ORC603", f"`{name}` is fixed since the run was created; only secrets are given again"))
     for name, spec in specs.items():
-        values[name] = recorded.get(name)
-        if not spec.secret or values[name] is None:
+        is_new = name not in recorded or (name in given and not fixed and not spec.secret)
+        if not is_new and not (spec.secret and recorded[name] is not None):
+            values[name] = recorded[name]
+            unfit = [] if values[name] is None and not spec.required else spec.problems(values[name], name)
+            problems.extend(("ORC810", f"as the run was created, {fault}") for fault in unfit)
             continue
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
-            faults = _faults(name, spec, value, permissions)
-        if not found or faults:
-            variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
+            faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
+        variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
+        if not is_new and (not found or faults):
             problems.append(
                 ("ORC604", f"`{name}` is a secret and is needed again: give it with `-i {name}=...`{variable}")
             )
-        values[name] = secrets[name] = value
+        elif faults:
+            hide = Redactor({name: value} if spec.secret else {}, "hidden")
+            problems.extend(("ORC603", hide.text(fault)) for fault in faults)
+        elif not found and spec.required:
+            words = f"`{name}` is required, and the run was created without it: give it with `-i {name}=...`{variable}"
+            problems.append(("ORC810", words))
+        values[name] = value if faults or not found else spec.filled(value)
+        if spec.secret and value is not None:
+            secrets[name] = value
     if problems:
         raise input_error(problems, specs)
     return Bound(values, secrets)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
+from orchestrator.runtime.answers import expected
 
 if TYPE_CHECKING:
+    from orchestrator.journal import RunStatus
     from orchestrator.runtime.result import Result
 
 
@@ -35,6 +37,27 @@ def verdict(result: Result) -> Result:
                 code="ORC808",
                 help=f"go on with: {again}",
             )
+
+
+def refuse_if_waiting(status: RunStatus) -> None:
+    """Raise RunPaused for a run that waits for answers: it says how to give the first."""
+    if status.state != "waiting":
+        return
+    run_id = status.run_id
+    open_questions = [step for step in status.active if step.question is not None and not step.answered]
+    if not open_questions:
+        message = f"run `{run_id}` waits for somebody to go on with it"
+        raise RunPaused(message, run_id=run_id, help=f"go on with: orchestrator resume {run_id}")
+    first = open_questions[0]
+    question = first.question or {}
+    prompt = " ".join(str(question.get("prompt") or "").split())
+    more = f", and for {len(open_questions) - 1} more" if len(open_questions) > 1 else ""
+    raise RunPaused(
+        f"run `{run_id}` waits for an answer to `{first.path}`" + (f": {prompt}" if prompt else "") + more,
+        run_id=run_id,
+        help=f"answer with {expected(question)}: `run.answer({first.path!r}, ...)`, "
+        f"or orchestrator answer {run_id} {first.path} ...",
+    )
 
 
 def _failed(result: Result, again: str) -> RunFailed:

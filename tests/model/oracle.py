@@ -1,0 +1,302 @@
+"""What becomes of a plan, by a program that goes through it step by step, one after another, and never stops in between.
+
+Where two steps that do not depend on each other may both fail, the one that is first ends their block and the other may
+or may not have run. So a block that fails is gone through to the end, and whatever in it did not have to happen is
+*loose*: `states` then allows for more than one state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.model.plans import (
+    Act,
+    Approve,
+    Ask,
+    ForEach,
+    Group,
+    Hang,
+    Handler,
+    Items,
+    Nap,
+    Plan,
+    Repeat,
+    Step,
+    Sub,
+    Sum,
+    Switch,
+    Test,
+    answer,
+    digest,
+    needs,
+)
+
+NOT_DONE = {"cancelled", "pending"}
+Scope = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the name of a step stands for."""
+
+    value: Any
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    skipped: bool = False
+
+
+SKIPPED = Known(None, skipped=True)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a tool is asked, and how often: `count` attempts, of at most `most`."""
+
+    reads: list[Any]
+    count: int
+    most: int
+
+
+class Failure(Exception):
+    """A block or step that failed, and the paths of the steps that may have been the cause."""
+
+    def __init__(self, causes: set[str], type: str = "", message: str = "") -> None:
+        super().__init__(message)
+        self.causes, self.type, self.message = causes, type, message
+
+
+@dataclass
+class Expected:
+    """What is expected of a run: the states that each path may end in, the calls, the questions."""
+
+    mended: bool = True
+    states: dict[str, set[str]] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    failure: Failure | None = None
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def block(self, steps: tuple[Step, ...], outer: Scope, prefix: str) -> dict[str, Any]:
+        """Go through a block; return its steps by id."""
+        scope, failures, lost, until, mark = dict(outer), [], set[str](), 0, len(self.states)
+        for position, step in enumerate(steps):
+            if needs(step, steps) & lost:
+                self.states[prefix + step.id] = NOT_DONE | {"skipped"}
+                lost.add(step.id)
+            elif position < until:
+                self.states[prefix + step.id], scope[step.id] = {"skipped"}, SKIPPED
+            else:
+                try:
+                    scope[step.id], target = self.step(step, scope, prefix + step.id)
+                except Failure as failure:
+                    failures.append(failure)
+                    lost.add(step.id)
+                    continue
+                until = max(until, next((n for n, one in enumerate(steps) if one.id == target), 0))
+        self.end(failures, mark)
+        return {step.id: scope[step.id] for step in steps}
+
+    def end(self, failures: list[Failure], mark: int) -> None:
+        """Fail if something failed: then nothing that was found since `mark` had to happen."""
+        if failures:
+            for path in list(self.states)[mark:]:
+                self.states[path] = self.states[path] | NOT_DONE
+            raise Failure(set().union(*(one.causes for one in failures)), failures[0].type, failures[0].message)
+
+    def step(self, step: Step, scope: Scope, path: str) -> tuple[Known, str | None]:
+        """Carry out a step; return what its name stands for, and where it jumps to."""
+        if step.condition and not holds(step.condition, scope):
+            self.states[path] = {"skipped"}
+            return SKIPPED, step.on_false
+        try:
+            known = self.work(step, scope, path)
+        except Failure as failure:
+            self.states[path] = {"failed"}
+            return self.handled(step, failure, scope, path)
+        self.states[path] = {"succeeded"}
+        return known, step.on_success
+
+    def handled(self, step: Step, failure: Failure, scope: Scope, path: str) -> tuple[Known, str | None]:
+        """Deal with a failure, or pass it on."""
+        for number, handler in enumerate(step.handlers):
+            if matches(handler, failure):
+                error = Known(None, {"type": failure.type, "message": failure.message, "step": path})
+                steps = self.block(handler.steps, {**scope, "error": error}, f"{path}.on_error[{number}].")
+                return Known(last(steps) if handler.fallback is None else handler.fallback), None
+        match step.on_failure.kind:
+            case "continue":
+                return Known(None), None
+            case "value":
+                return Known(step.on_failure.value), None
+            case "jump":
+                return Known(None), step.on_failure.target
+        raise failure
+
+    def work(self, step: Step, scope: Scope, path: str) -> Known:
+        """Do what the step is there for."""
+        match step.work:
+            case Act() as act:
+                return Known(self.act(act, scope, path))
+            case Ask():
+                self.asked.add(path)
+                return Known(answer(path))
+            case Approve():
+                self.asked.add(path)
+                return Known(answer(path) % 2 == 0)
+            case Nap():
+                return Known(None)
+            case ForEach() as loop:
+                return self.for_each(loop, scope, path)
+            case Repeat() as loop:
+                return self.repeat(loop, scope, path)
+            case Switch(subject=subject, modulus=modulus, cases=cases, default=default):
+                case_ = (read(subject, scope) or 0) % modulus
+                chosen = cases.get(case_, default)
+                return SKIPPED if chosen is None else Known(last(self.block(chosen, scope, f"{path}.")))
+            case Group(wait_for=int()) as race:
+                return self.race(race, scope, path)
+            case Group(steps=steps, parallel=parallel):
+                values = {id: known.value for id, known in self.block(steps, scope, f"{path}.").items()}
+                return Known(values if parallel else list(values.values())[-1], values)
+            case Sub(inputs=inputs, steps=steps, outputs=outputs):
+                inner = {name: read(ref, scope) or 0 for name, ref in inputs.items()}
+                inner |= self.block(steps, inner, f"{path}.")
+                values = {name: read(ref, inner) for name, ref in outputs.items()}
+                return Known(values, values)
+        raise TypeError(step.work)
+
+    def act(self, act: Act, scope: Scope, path: str) -> int:
+        """Call a tool."""
+        failures = act.attempts if act.transient and not self.mended else act.failures
+        self.calls[path] = Call([read(ref, scope) for ref in act.reads], min(failures + 1, act.attempts), act.attempts)
+        if failures >= act.attempts:
+            raise Failure({path}, {"boom": "StepError", "clash": "ValueError"}[act.error], f"{act.error} {act.salt}")
+        return digest(act.salt, self.calls[path].reads)
+
+    def for_each(self, loop: ForEach, scope: Scope, path: str) -> Known:
+        """Go through the items, one after another."""
+        values: list[Any] = []
+        items, failures, good, mark = items_of(loop.items, scope), [], 0, len(self.states)
+        for index, item in enumerate(items):
+            place = {"index": index, "is_first": index == 0, "is_last": index == len(items) - 1}
+            inner, here = {**scope, **place, loop.name: item}, f"{path}[{index}]"
+            try:
+                if isinstance(loop.body, Act):
+                    value = self.act(loop.body, inner, here)
+                else:
+                    steps = self.block(loop.body, inner, f"{here}.")
+                    value = read(loop.collect, inner | steps) if loop.collect else last(steps)
+                self.states[here] = {"succeeded"}
+                good += 1
+            except Failure as failure:
+                self.states[here] = {"failed"}
+                value = {"value": loop.on_item.value}.get(loop.on_item.kind)
+                value = read(value, inner) if isinstance(value, str) else value
+                failures += [failure] if loop.on_item.kind == "fail" else []
+            values.append(value)
+        if items and loop.min_success is not None and good / len(items) < loop.min_success:
+            failures.append(Failure({path}))
+        self.end(failures, mark)
+        return Known(values, {"count": len(items), "succeeded": good, "failed": len(items) - good})
+
+    def repeat(self, loop: Repeat, scope: Scope, path: str) -> Known:
+        """Go round and round."""
+        totals: dict[str, Any] = {**{name: None for name in loop.update}, **loop.initial}
+        rounds: list[Any] = []
+        steps: dict[str, Any] = {step.id: SKIPPED for step in loop.body}
+        previous: Any = SKIPPED
+        while True:
+            names = {**scope, **totals, "previous": previous, "iteration": len(rounds)}
+            if loop.kind == "while" and not holds(loop.condition, names | steps):
+                break
+            if len(rounds) == loop.max_iterations:
+                if loop.on_limit == "fail":
+                    raise Failure({path})
+                break
+            here = f"{path}[{len(rounds)}]"
+            try:
+                steps = self.block(loop.body, names, f"{here}.")
+            except Failure:
+                self.states[here] = {"failed", *NOT_DONE}
+                raise
+            self.states[here] = {"succeeded"}
+            totals = {name: plus(total, names | steps) for name, total in loop.update.items()}
+            rounds.append(read(loop.collect, names | steps) if loop.collect else last(steps))
+            previous = Known(None, steps)
+            if loop.kind == "until" and holds(loop.condition, names | steps | totals):
+                break
+        return Known(rounds[-1] if rounds else None, {**totals, "iterations": rounds, "count": len(rounds)})
+
+    def race(self, race: Group, scope: Scope, path: str) -> Known:
+        """Go through branches of which as many succeed as are waited for, or too few; the others fail or hang."""
+        values: dict[str, Any] = {}
+        for step in race.steps:
+            here, values[step.id] = f"{path}.{step.id}", None
+            self.states[here] = set(NOT_DONE)
+            if not isinstance(step.work, Hang):
+                try:
+                    values[step.id] = self.work(step, scope, here).value
+                    self.states[here] = {"succeeded"}
+                except Failure:
+                    self.states[here] = {"failed", *NOT_DONE}
+        winners = [id for id, value in values.items() if value is not None]
+        if race.wait_for is not None and len(winners) < race.wait_for:
+            for id in winners:
+                self.states[f"{path}.{id}"] |= NOT_DONE
+            raise Failure({path})
+        return Known(values, values)
+
+
+def expected(plan: Plan, *, mended: bool = True) -> Expected:
+    """What is expected of a run of the plan, apart from its `finally` and its error handlers."""
+    found = Expected(mended)
+    try:
+        found.outputs = {id: known.value for id, known in found.block(plan.steps, {}, "").items()}
+    except Failure as failure:
+        found.failure = failure
+    return found
+
+
+def read(ref: str, scope: Scope) -> Any:
+    """The value of a reference."""
+    name, *fields = ref.split(".")
+    here = scope[name]
+    for one in fields:
+        if isinstance(here, Known) and here.skipped:
+            return None
+        here = here.fields[one] if isinstance(here, Known) else here[one]
+    return here.value if isinstance(here, Known) else here
+
+
+def holds(test: Test, scope: Scope) -> bool:
+    """Whether a condition holds."""
+    value = read(test.ref, scope) or 0
+    return bool(value % test.a == test.b if test.op == "mod" else value < test.a)
+
+
+def plus(total: Sum, scope: Scope) -> int:
+    """The value of a sum."""
+    return int((read(total.left, scope) or 0) + (read(total.right, scope) or 0))
+
+
+def last(steps: Mapping[str, Known]) -> Any:
+    """The value of a block: that of its last step."""
+    return list(steps.values())[-1].value
+
+
+def items_of(items: Items, scope: Scope) -> list[Any]:
+    """The items of a loop."""
+    match items.kind:
+        case "mapping":
+            return [{"key": f"k{n}", "value": value} for n, value in enumerate(items.values)]
+        case "file":
+            return [{"n": value} for value in items.values]
+        case "ref":
+            return list(read(items.ref, scope) or [])
+    return list(items.values)
+
+
+def matches(handler: Handler, failure: Failure) -> bool:
+    """Whether a handler is there for this failure."""
+    return (not handler.type or handler.type == failure.type) and handler.pattern in failure.message

@@ -1,0 +1,244 @@
+"""The little language of the model: what a generated pipeline does, apart from how a file says it.
+
+A reference is text such as `s3`, `item.value` or `previous.s2`. What is counted with is a number or null, and null
+counts as 0; anything else is only handed on.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Test:
+    """A condition: `mod`: the reference modulo `a` is `b`; `below`: it is less than `a`."""
+
+    __test__ = False
+
+    op: Literal["mod", "below"]
+    ref: str
+    a: int
+    b: int = 0
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of two references."""
+
+    left: str
+    right: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What becomes of a failure. `value` is a number or a reference; `target` is where a jump goes."""
+
+    kind: Literal["fail", "continue", "value", "jump"] = "fail"
+    value: int | str = 0
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Act:
+    """A call whose value follows from `salt` and what it reads. It fails on its first `failures` attempts.
+
+    A transient one fails until the world has been mended.
+    """
+
+    salt: int
+    reads: tuple[str, ...] = ()
+    failures: int = 0
+    attempts: int = 1
+    error: Literal["boom", "clash"] = "boom"
+    transient: bool = False
+
+
+@dataclass(frozen=True)
+class Hang:
+    """A call that never ends."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question whose answer is a whole number."""
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Something that is approved or not."""
+
+
+@dataclass(frozen=True)
+class Nap:
+    """A wait for a moment that is past."""
+
+    kind: Literal["sleep", "wait_until"] = "sleep"
+
+
+@dataclass(frozen=True)
+class Items:
+    """What a loop goes over: numbers, in one of the forms; or what `ref` stands for."""
+
+    kind: Literal["list", "mapping", "range", "file", "ref"]
+    values: tuple[int, ...] = ()
+    ref: str = ""
+
+
+@dataclass(frozen=True)
+class ForEach:
+    items: Items
+    body: tuple[Step, ...] | Act
+    name: str = "item"
+    max_parallel: int | None = None
+    on_item: Policy = Policy()
+    min_success: float | None = None
+    collect: str | None = None
+
+
+@dataclass(frozen=True)
+class Repeat:
+    kind: Literal["while", "until"]
+    condition: Test
+    body: tuple[Step, ...]
+    max_iterations: int = 4
+    on_limit: Literal["fail", "continue"] = "fail"
+    initial: Mapping[str, int] = field(default_factory=dict)
+    update: Mapping[str, Sum] = field(default_factory=dict)
+    collect: str | None = None
+
+
+@dataclass(frozen=True)
+class Switch:
+    """The case is the reference modulo `modulus`."""
+
+    subject: str
+    modulus: int
+    cases: Mapping[int, tuple[Step, ...]]
+    default: tuple[Step, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    steps: tuple[Step, ...]
+    parallel: bool = False
+    wait_for: int | None = None
+
+
+@dataclass(frozen=True)
+class Sub:
+    """A pipeline in a file of its own: `inputs` are references here, `outputs` references there."""
+
+    name: str
+    inputs: Mapping[str, str]
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, str]
+
+
+Work = Act | Hang | Ask | Approve | Nap | ForEach | Repeat | Switch | Group | Sub
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What is done about an error: one of `type` (its name), `pattern` (in its message), or any."""
+
+    type: str = ""
+    pattern: str = ""
+    steps: tuple[Step, ...] = ()
+    fallback: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    id: str
+    work: Work
+    after: tuple[str, ...] = ()
+    condition: Test | None = None
+    on_failure: Policy = Policy()
+    on_success: str | None = None
+    on_false: str | None = None
+    handlers: tuple[Handler, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    steps: tuple[Step, ...]
+    finally_: Step | None = None
+    error_handler: Step | None = None
+    places: int | None = None
+
+
+def digest(salt: int, reads: list[Any]) -> int:
+    """The value of a call."""
+    return zlib.crc32(json.dumps([salt, reads], sort_keys=True).encode()) % 997
+
+
+def answer(path: str) -> int:
+    """What the person says who is asked at this path."""
+    return zlib.crc32(path.encode()) % 97
+
+
+def blocks(step: Step) -> Iterator[tuple[Step, ...]]:
+    """The blocks directly within a step that run in its own scope."""
+    for handler in step.handlers:
+        yield handler.steps
+    match step.work:
+        case ForEach(body=tuple(body)) | Repeat(body=body) | Group(steps=body):
+            yield body
+        case Switch(cases=cases, default=default):
+            yield from cases.values()
+            yield default or ()
+        case _:
+            pass
+
+
+def references(step: Step) -> Iterator[str]:
+    """Every reference in a step and the steps within it."""
+    if step.condition:
+        yield step.condition.ref
+    match step.work:
+        case Act(reads=reads) | ForEach(body=Act(reads=reads)):
+            yield from reads
+        case _:
+            pass
+    match step.work:
+        case ForEach(items=items, on_item=on_item, collect=collect):
+            yield from (text for text in (items.ref, on_item.value, collect) if isinstance(text, str) and text)
+        case Repeat(condition=condition, update=update, collect=collect):
+            yield condition.ref
+            yield from (ref for total in update.values() for ref in (total.left, total.right))
+            yield from [collect] if collect else []
+        case Switch(subject=subject):
+            yield subject
+        case Sub(inputs=inputs):
+            yield from inputs.values()
+        case _:
+            pass
+    for block in blocks(step):
+        for inner in block:
+            yield from references(inner)
+
+
+def needs(step: Step, block: tuple[Step, ...]) -> set[str]:
+    """The siblings that must have ended before a step: those it names or reads, and those that may jump over or to it."""
+    ids = [one.id for one in block]
+    here = ids.index(step.id)
+    named = {*step.after, *(text.partition(".")[0] for text in references(step))}
+    jumpers = {
+        one.id
+        for one in block[:here]
+        for target in (one.on_success, one.on_false, one.on_failure.target)
+        if target and ids.index(target) >= here
+    }
+    return (named & set(ids)) | jumpers
+
+
+def everything(steps: tuple[Step, ...]) -> Iterator[Step]:
+    """All steps of a block, at any depth."""
+    for step in steps:
+        yield step
+        for block in [*blocks(step), *([step.work.steps] if isinstance(step.work, Sub) else [])]:
+            yield from everything(block)

@@ -1,0 +1,273 @@
+"""Random plans, and random lives of their runs.
+
+What has no single outcome is not made here, so that the oracle can stay simple: a race of branches always has exactly
+as many that can succeed as are waited for, the others hang or fail; a handler that looks at the error belongs to a call;
+and a transient failure is one that nothing deals with, so that it always ends the run, whoever else failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+from tests.model.plans import (
+    Act,
+    Approve,
+    Ask,
+    ForEach,
+    Group,
+    Handler,
+    Hang,
+    Items,
+    Nap,
+    Plan,
+    Policy,
+    Repeat,
+    Step,
+    Sub,
+    Sum,
+    Switch,
+    Test,
+    Work,
+    everything,
+)
+
+FAIL = Policy()
+DEEPEST, MOST_STEPS = 3, 16
+
+
+@dataclass(frozen=True)
+class Names:
+    """What can be read at a place: numbers, lists, and other things, apart from the steps of the same block."""
+
+    numbers: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.numbers + self.lists + self.others
+
+    def plus(self, numbers: tuple[str, ...] = (), lists: tuple[str, ...] = (), others: tuple[str, ...] = ()) -> Names:
+        return Names(self.numbers + numbers, self.lists + lists, self.others + others)
+
+    def without(self, *hidden: str) -> Names:
+        def left(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name for name in names if name.partition(".")[0] not in hidden)
+
+        return Names(left(self.numbers), left(self.lists), left(self.others))
+
+
+class Author:
+    """Writes one plan. `draw` chooses."""
+
+    def __init__(self, draw: st.DrawFn, *, people: bool) -> None:
+        self.draw = draw
+        self.people = people
+        self.count = 0
+
+    def chance(self, one_in: int) -> bool:
+        return self.draw(st.integers(1, one_in)) == one_in
+
+    def number(self, least: int, most: int) -> int:
+        return self.draw(st.integers(least, most))
+
+    def new(self, letter: str = "s") -> str:
+        self.count += 1
+        return f"{letter}{self.count}"
+
+    def one_of(self, *texts: str) -> str:
+        return self.draw(st.sampled_from(texts))
+
+    def plan(self) -> Plan:
+        steps, _ = self.block(Names(), 0, open=True, most=6)
+        finally_ = Step("last", Act(1, ("run.state",))) if self.chance(3) else None
+        handler = Step("tell", Act(2)) if self.chance(3) else None
+        return Plan(steps, finally_, handler, self.number(1, 4) if self.people or not _hangs(steps) else None)
+
+    def block(self, names: Names, depth: int, *, open: bool, most: int = 3) -> tuple[tuple[Step, ...], Names]:
+        """Steps, and what can be read once they have ended. `open`: nothing around them deals with their failures."""
+        steps: list[Step] = []
+        for _ in range(self.number(1, most)):
+            step, names = self.step(names, depth, tuple(one.id for one in steps), open=open)
+            steps.append(step)
+        for position, step in enumerate(steps[:-1]):
+            if self.chance(8):
+                target = steps[self.number(position + 1, len(steps) - 1)].id
+                kind = self.one_of("on_success", "on_false", "on_failure")
+                if kind != "on_failure":
+                    steps[position] = replace(step, **{kind: target})
+                elif isinstance(step.work, Act) and step.on_failure == FAIL and not step.work.transient:
+                    steps[position] = replace(step, on_failure=Policy("jump", target=target))
+        return tuple(steps), names
+
+    def step(self, names: Names, depth: int, before: tuple[str, ...], *, open: bool) -> tuple[Step, Names]:
+        """A step, and what can be read after it."""
+        id = self.new()
+        on_failure = FAIL if self.chance(2) else self.draw(st.sampled_from([Policy("continue"), Policy("value", 7)]))
+        handlers: tuple[Handler, ...] = ()
+        composite = depth < DEEPEST and self.count < MOST_STEPS and not self.chance(3)
+        if self.chance(6):
+            handlers = tuple(self.handler(names, call=not composite) for _ in range(self.number(1, 2)))
+        handled = on_failure != FAIL or bool(handlers)
+        if composite:
+            kind = self.draw(st.sampled_from([self.for_each, self.repeat, self.switch, self.group, self.sub, self.race]))
+            work, found = kind(id, names, depth + 1, open=open and not handled)
+        else:
+            work, found = self.simple(id, names, open=open and not handled)
+        if handled:  # of a step that failed nothing is read but its value
+            plain = id in found.numbers and all(one.fallback is not None for one in handlers)
+            found = Names((id,)) if plain else Names(others=(id,))
+        if isinstance(work, Ask | Approve | Nap | Hang):
+            on_failure, handlers = FAIL, ()
+        condition = self.test(names) if names.numbers and self.chance(5) else None
+        after = tuple(self.draw(st.lists(st.sampled_from(before), max_size=2, unique=True))) if before else ()
+        step = Step(id, work, after, condition, on_failure, handlers=handlers)
+        return step, names.plus(found.numbers, found.lists, found.others)
+
+    def simple(self, id: str, names: Names, *, open: bool) -> tuple[Work, Names]:
+        if self.people and self.chance(5):
+            return (Ask(), Names((id,))) if self.chance(2) else (Approve(), Names(others=(id,)))
+        if self.chance(10):
+            return Nap(self.draw(st.sampled_from(["sleep", "wait_until"]))), Names(others=(id,))
+        return self.act(names, open=open), Names((id,))
+
+    def act(self, names: Names, *, open: bool = False) -> Act:
+        reads = tuple(self.draw(st.lists(st.sampled_from(names.all), max_size=3))) if names.all else ()
+        failures = self.number(1, 2) if self.chance(3) else 0
+        attempts = failures + 1 if self.chance(3) else self.number(1, 3)
+        transient = open and not failures and self.chance(8)
+        error = self.draw(st.sampled_from(["boom", "clash"]))
+        return Act(self.number(0, 99), reads, failures, attempts, error, transient)
+
+    def test(self, names: Names) -> Test:
+        modulus = self.number(2, 4)
+        return Test("mod", self.one_of(*names.numbers), modulus, self.number(0, modulus - 1))
+
+    def handler(self, names: Names, *, call: bool) -> Handler:
+        type = self.one_of("StepError", "ValueError") if call and self.chance(3) else ""
+        pattern = self.one_of("boom", "clash") if call and self.chance(3) else ""
+        steps: tuple[Step, ...] = ()
+        if self.chance(2):
+            inner = names.plus(others=("error.type", "error.step") if call else ())
+            steps = (Step(self.new(), replace(self.act(inner), failures=0)),)
+        fallback = self.number(0, 9) if not steps or self.chance(2) else None
+        return Handler(type, pattern, steps, fallback)
+
+    def for_each(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        values = tuple(self.number(0, 20) for _ in range(self.draw(st.sampled_from([2, 3, 1, 4, 0]))))
+        kind = self.one_of("list", "mapping", "range", "file", *(["ref"] if names.lists else []))
+        name = "item" if self.chance(2) else self.new("it")
+        items = Items(kind, values)  # type: ignore[arg-type]
+        if kind == "range":
+            items = Items("range", tuple(range(len(values))))
+        elif kind == "ref":
+            items = Items("ref", ref=self.one_of(*names.lists))
+        inner = names.without(name, "item", "index", "is_first", "is_last")
+        numbers, others = {
+            "mapping": ((f"{name}.value",), (f"{name}.key", name)),
+            "file": ((f"{name}.n",), (name,)),
+            "ref": ((), (name,)),
+        }.get(kind, ((name,), ()))
+        inner = inner.plus(("index", *numbers), (), ("is_first", "is_last", *others))
+        policies = [FAIL, FAIL, Policy("continue"), Policy("value", 3), Policy("value", "index")]
+        on_item = self.draw(st.sampled_from(policies))
+        min_success = self.draw(st.sampled_from([None, 0.5, 1.0])) if on_item != FAIL else None
+        body: tuple[Step, ...] | Act
+        collect = None
+        if self.chance(3):
+            body = self.act(inner, open=open and on_item == FAIL)
+        else:
+            body, inside = self.block(inner, depth, open=open and on_item == FAIL, most=2)
+            collect = self.one_of(*inside.all) if self.chance(3) else None
+        max_parallel = self.number(1, 3) if self.chance(2) else None
+        loop = ForEach(items, body, name, max_parallel, on_item, min_success, collect)
+        return loop, Names((f"{id}.count", f"{id}.succeeded", f"{id}.failed"), (id,))
+
+    def repeat(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        kind = self.draw(st.sampled_from(["while", "until"]))
+        total = self.new("total") if self.chance(2) else ""
+        inner = names.without("previous", "iteration").plus(("iteration", *([total] if total else [])))
+        steps, inside = self.block(inner, depth, open=open, most=2)
+        ids = {step.id for step in steps}
+        own = tuple(name for name in inside.numbers if name in ids)  # without what is within them
+        if self.chance(2):  # once more, knowing what there is to be read of the round before
+            first = replace(steps[0], work=Act(self.number(0, 99), (f"previous.{steps[-1].id}", "iteration")))
+            steps = (first, *steps[1:]) if not _is_read(steps[0]) else steps
+        least = self.draw(st.sampled_from([*(["iteration"] * 3), *own, *([total] if total else [])]))
+        limit = self.number(0, 3) if least == "iteration" else self.number(100, 900)
+        test = Test("below", least, limit) if kind == "while" or self.chance(2) else self.test(Names((least,)))
+        update = {total: Sum(total, self.one_of("iteration", *own))} if total else {}
+        initial = {total: self.number(0, 9)} if total and self.chance(2) else {}
+        collect = self.one_of("iteration", *ids) if self.chance(3) else None
+        on_limit = self.draw(st.sampled_from(["fail", "continue", "continue"]))
+        loop = Repeat(kind, test, steps, self.number(1, 4), on_limit, initial, update, collect)
+        whole = (id,) if (collect or steps[-1].id) in {"iteration", *own} else ()
+        numbers = (f"{id}.count", *([f"{id}.{total}"] if total else []))
+        return loop, Names(whole + numbers, (f"{id}.iterations",), () if whole else (id,))
+
+    def switch(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        if not names.numbers:
+            return self.group(id, names, depth, open=open)
+        modulus = self.number(1, 3)
+        keys = self.draw(st.lists(st.integers(0, modulus), min_size=1, max_size=3, unique=True))
+        cases = {key: self.block(names, depth, open=open, most=2)[0] for key in keys}
+        default = self.block(names, depth, open=open, most=2)[0] if self.chance(2) else None
+        return Switch(self.one_of(*names.numbers), modulus, cases, default), Names(others=(id,))
+
+    def group(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        steps, inside = self.block(names, depth, open=open)
+        parallel = self.chance(2)
+        numbers = tuple(f"{id}.{step.id}" for step in steps if step.id in inside.numbers)
+        others = tuple(f"{id}.{step.id}" for step in steps if step.id not in inside.numbers)
+        if parallel or steps[-1].id not in inside.numbers:
+            return Group(steps, parallel), Names(numbers, (), (id, *others))
+        return Group(steps), Names((id, *numbers), (), others)
+
+    def race(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        """A group that waits for some, with just as many that can succeed; without people, who would wait for ever."""
+        winners = [Step(self.new(), replace(self.act(names), failures=0)) for _ in range(self.number(1, 2))]
+        losers = [Step(self.new(), Hang() if not self.people else Act(5, (), 1, 1)) for _ in range(self.number(0, 2))]
+        short = not self.people and self.chance(4)
+        if short:  # one fails, and then there are too few
+            losers = [Step(self.new(), Act(6, (), 1, 1))]
+        steps = self.draw(st.permutations(winners + losers))
+        return Group(tuple(steps), True, len(winners) + short), Names(others=(id,))
+
+    def sub(self, id: str, names: Names, depth: int, *, open: bool) -> tuple[Work, Names]:
+        read = self.draw(st.lists(st.sampled_from(names.numbers), max_size=2)) if names.numbers else []
+        inputs = {self.new("in"): ref for ref in read}
+        steps, inside = self.block(Names(tuple(inputs)), depth, open=open)
+        outputs = {self.new("out"): self.one_of(*inside.all) for _ in range(self.number(1, 2))}
+        numbers = tuple(f"{id}.{name}" for name, ref in outputs.items() if ref in inside.numbers)
+        others = tuple(f"{id}.{name}" for name, ref in outputs.items() if ref not in inside.numbers)
+        return Sub(self.new("pipeline"), inputs, steps, outputs), Names(numbers, (), (id, *others))
+
+
+def _is_read(step: Step) -> bool:
+    """Whether more than the value of a step may be read, so that it must stay what it is."""
+    return not isinstance(step.work, Act) or step.work.transient or bool(step.handlers)
+
+
+def _hangs(steps: tuple[Step, ...]) -> bool:
+    return any(isinstance(step.work, Hang) for step in everything(steps))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """A plan; in half of them people are asked."""
+    return Author(draw, people=draw(st.booleans())).plan()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What happens to a run in one stretch of its life, when its `at`-th event is recorded."""
+
+    kind: str
+    at: int
+
+
+def lives(*kinds: str) -> st.SearchStrategy[list[Turn]]:
+    """What happens to a run, stretch by stretch."""
+    return st.lists(st.builds(Turn, st.sampled_from(kinds), st.integers(1, 40)), max_size=4)

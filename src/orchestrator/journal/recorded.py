@@ -200,7 +200,7 @@ class _Tree:
 
     def _record(self, path: str) -> StepRecord:
         record = self.recorded.steps.get(path)
-        if record is None:
+        if record is None or record.seq:
             record = self.recorded.steps[path] = StepRecord(path)
             self._grow(path)
         return record

@@ -1,0 +1,26 @@
+"""`why`: the reasons for which a step ran, ran again, was taken from the cache, was skipped, or waits."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options
+
+
+def why(
+    run: options.RunArgument,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The step's path, such as `fetch` or `translate[2]`.")],
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Say why a step ran, ran again, was taken from the cache, was skipped, or waits."""
+    from orchestrator.cli.output import emit, emit_json, moment, printable
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        found = orchestrator.get_run(run).why(step)
+    if json:
+        emit_json(found.to_dict())
+        return
+    width = max(len(moment(reason.at)) for reason in found.reasons)
+    lines = [f"{moment(reason.at):{width}}  {printable(reason.text)}" for reason in found.reasons]
+    emit("\n".join([f"{found.path}: {found.state}", *(f"  {line.strip()}" for line in lines)]))

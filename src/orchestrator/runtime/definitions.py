@@ -1,0 +1,74 @@
+"""Finding the definition of a step in a plan as JSON data, by the step's path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Data = Mapping[str, Any]
+
+_PART = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
+
+
+def definition_at(plan: Data, path: str) -> Data | None:
+    """Return what the plan says of the step at `path`, None if there is none.
+
+    An item of a loop (`translate[2]`) is the step that the loop repeats, or of the kind `item`; it waits for nothing.
+    """
+    parts = path.split(".")
+    if not parts or any(_PART.fullmatch(part) is None for part in parts):
+        return None
+    block: list[Any] = [*plan.get("steps", ()), {"id": "finally", "steps": plan.get("finally", ())}]
+    block.append({"id": "error_handlers", "handlers": plan.get("error_handlers", ())})
+    found: Data | None = None
+    for part in parts:
+        name, numbers = _split(part)
+        if found is not None:
+            block = [*_steps_within(found, plan), {"id": "on_error", "handlers": found.get("on_error", ())}]
+        found = next((step for step in block if step.get("id") == name), None)
+        if found is None:
+            return None
+        for number in numbers:
+            found = _item(found, number)
+            if found is None:
+                return None
+    return found if found is not None and "kind" in found else None
+
+
+def paths_of(plan: Data) -> Iterator[str]:
+    """Yield the paths of all steps, at any depth; items of loops without their numbers, pipelines without their own."""
+    yield from _paths_below(plan.get("steps", ()), "")
+    yield from _paths_below(plan.get("finally", ()), "finally.")
+
+
+def _paths_below(steps: Any, prefix: str) -> Iterator[str]:
+    for step in steps:
+        path = prefix + step["id"]
+        yield path
+        yield from _paths_below(_steps_within(step, {}), f"{path}.")
+
+
+def _split(part: str) -> tuple[str, list[int]]:
+    name, bracket, rest = part.partition("[")
+    return name, [int(number) for number in rest.rstrip("]").split("][")] if bracket else []
+
+
+def _item(found: Data, number: int) -> Data | None:
+    if "handlers" in found:
+        handlers = found["handlers"]
+        return {"id": number, "steps": handlers[number].get("steps", ())} if number < len(handlers) else None
+    if found.get("kind") not in ("for_each", "while", "until"):
+        return None
+    if "step" in found:
+        return {**found["step"], "dependencies": []}
+    return {"id": found["id"], "kind": "item", "dependencies": [], "steps": found.get("steps", ())}
+
+
+def _steps_within(found: Data, plan: Data) -> Iterator[Data]:
+    yield from found.get("steps", ())
+    for case in found.get("cases", ()):
+        yield from case.get("steps", ())
+    yield from found.get("default", ()) if found.get("kind") == "switch" else ()
+    if found.get("kind") == "pipeline":
+        yield from plan.get("pipelines", {}).get(found["pipeline"], {}).get("steps", ())

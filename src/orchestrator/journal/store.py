@@ -6,7 +6,7 @@ import difflib
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -280,10 +280,19 @@ class Store:
                 found += [s for s in self._statuses(connection, heads) if state is None or s.state == state]
         return found[:limit]
 
-    def events(self, run_id: str, after: int = 0, limit: int = 1000, *, resolve: bool = False) -> builtins.list[Event]:
+    def events(
+        self,
+        run_id: str,
+        after: int = 0,
+        limit: int = 1000,
+        *,
+        resolve: bool = False,
+        paths: Collection[str] | None = None,
+    ) -> builtins.list[Event]:
         """Return up to `limit` events that follow the one numbered `after`, in order and without gaps.
 
-        With `resolve`, large values are read from their blobs; without, they stand as references.
+        With `resolve`, large values are read from their blobs; without, they stand as references. With `paths`, only
+        the events of these steps are returned; those of the run itself have the path "".
         """
         query = (
             sa.select(events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, events.c.data)
@@ -291,6 +300,8 @@ class Store:
             .order_by(events.c.seq)
             .limit(limit)
         )
+        if paths is not None:
+            query = query.where(events.c.path.in_(paths))
         with self.database.read() as connection:
             found = [
                 Event(run_id, row[0], row[1], row[2], row[3], row[4], json.loads(row[5]))

@@ -86,3 +86,19 @@ def test_a_condition_guards_the_reads_in_its_branches(template: str) -> None:
 def test_a_condition_as_a_whole_is_a_guard() -> None:
     assert parse_expression("a").references[0].guarded
     assert not parse_expression("a", condition=False).references[0].guarded
+
+
+@pytest.mark.parametrize("name", ["item", "index", "iteration", "is_first", "is_last"])
+def test_a_loops_name_may_have_a_dollar_sign(name: str) -> None:
+    text = f"{{{{ ${name}.part ~ ${name} }}}}"
+    template = parse_template(text)
+    assert not template.problems
+    assert [(reference.name, reference.path) for reference in template.references] == [(name, ("part",)), (name, ())]
+    assert {text[reference.start : reference.end] for reference in template.references} >= {f"${name}"}
+
+
+@pytest.mark.parametrize("name", ["other", "items", "index0", "loop_state"])
+def test_no_other_name_may_have_a_dollar_sign(name: str) -> None:
+    (problem,) = parse_template(f"{{{{ ${name} }}}}").problems
+    assert problem.code == "ORC310"
+    assert f"write `{name}`" in (problem.help or "")

@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     | (0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|\d[\d_]*)                   # 3 integer
     | ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")                                   # 4 string
     | ([-+]?[%}]\}|//|\*\*|[=!<>]=|[-+*/%~<>()\[\]{},.:|=])                   # 5 operator
-    | (\S)                                                                    # 6 anything else
+    | (\$(?:item|index|iteration|is_first|is_last)\b)                         # 6 a loop's name, in another spelling
+    | (\S)                                                                    # 7 anything else
     )
     """,
     re.VERBOSE | re.DOTALL,
@@ -76,6 +77,8 @@ def tokenize(text: str, position: int, *, hyphenated: frozenset[str]) -> list[To
             add(("integer", value, start, position))
         elif group == 2:
             add(("float", value, start, position))
+        elif group == 6:
+            add(("name", value[1:], start, position))
         else:
             add(("bad", value, start, position))
 

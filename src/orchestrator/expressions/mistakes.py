@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions.filters import FILTERS
@@ -144,6 +145,7 @@ _TIME_PARTS: Final = {
     "weekday": "%A",
 }
 _MAX_ARGUMENT: Final = 40
+_NAME: Final = re.compile(r"[^\W\d]\w*")
 
 
 def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Problem:
@@ -170,6 +172,8 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
         help = _PAIRS.get(before[1] + value, help)
     if value == "?":
         help = _PAIRS.get(text[start : start + 2], help)
+    if value == "$" and kind == "bad" and (name := _NAME.match(text, end)):
+        help = f"write `{name[0]}`: a name has no `$`, only those of a loop may: `$item`, `$index`, `$iteration`"
     if value == "!" and text.startswith("!=", start):
         help = "write `!=`"
     if value in (")", "]", "}") and wanted.startswith("an operator"):

@@ -147,7 +147,7 @@ def check_patterns(checks: Validation, handler: HandlerSpec, what: str) -> None:
             checks.add(
                 "ORC205",
                 item,
-                f"`error_patterns` of {what} has no regular expression here: {reason}",
+                f"`{short(item.value)}` in `error_patterns` of {what} is no regular expression: {reason}",
                 label="not a regular expression",
                 help="in YAML, single quotes keep backslashes as they are",
             )

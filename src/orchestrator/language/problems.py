@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, suggest
 from orchestrator.diagnostics.lines import short
-from orchestrator.language import spec, spellings
+from orchestrator.language import kinds, spec, spellings
 from orchestrator.language.durations import FORMS, parse_duration
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
 from orchestrator.language.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Sequence as ABCSequence
 
     from pydantic import ValidationError
 
@@ -119,6 +120,16 @@ def expected(key: str) -> str:
     return _FIELD_EXPECTED[key]
 
 
+_HANDLERS_ELSEWHERE = {
+    "priority": "handlers are tried in the order in which they stand",
+    **dict.fromkeys(("retry_with_handler", "max_handler_retries"), "to try the step again write `retry: 2`"),
+    "handler_task_id": "write the steps that handle the error below `steps:`; to jump to one write `on_failure: id`",
+    "error_codes": "write codes among the `error_types`, or look for them in the message with `error_patterns`",
+    "condition": "write it at the steps below `steps:`; `error` can be read there",
+    "enabled": "write `condition:` at the steps below `steps:`; `error` can be read there",
+}
+
+
 def refused(error: ValidationError, node: Mapping, model: type[spec.Spec], what: str, source: Source) -> Refusal:
     """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`"."""
     refusal = Refusal(source)
@@ -166,7 +177,7 @@ class Refusal:
             self.diagnostics.append(Diagnostic("ORC202", message, self.source, _one_line(value.span), label=label))
             return
         if kind == "extra_forbidden" and key is not None:
-            self.diagnostics.append(unknown_key(self.source, key, owner, what))
+            self.diagnostics.append(unknown_key(self.source, key, owner, what, node))
             return
         name = spellings.written(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):
@@ -196,6 +207,8 @@ def _complaint(
     field = str(path[-1]) if path else ""
     if kind == "value_error":
         return "ORC206", FORMS, f"write {FORMS}"
+    if field == "wait_for":
+        return "ORC205", _FIELD_EXPECTED[field], None
     if kind == "literal_error":
         info = owner.model_fields.get(field)
         words = _words(info.annotation) if info else []
@@ -209,7 +222,8 @@ def _complaint(
         number = "an integer" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
         return "ORC205", f"{number} of at least {context.get('ge')}", None
     if kind == "less_than_equal":
-        return "ORC205", f"a number of at most {context.get('le')}", None
+        help = "0.9 is 90 per cent" if field == "min_success" else None
+        return "ORC205", f"a number of at most {context.get('le'):g}", help
     if kind == "too_short":
         return "ORC205", "a list with at least one item", None
     if field in _FIELD_EXPECTED:
@@ -274,11 +288,15 @@ def _model_at(model: type[spec.Spec], path: Iterable[int | str]) -> type[spec.Sp
     return model
 
 
-def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str) -> Diagnostic:
+def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str, node: Mapping) -> Diagnostic:
     """A key that is not part of the language here, with the nearest one that is."""
-    written, allowed = spellings.written(key), _allowed(model)
-    near = meant_key(key, model)
-    if near:
+    written = spellings.written(key)
+    allowed = kinds.allowed(node) if model is spec.StepSpec else _allowed(model)
+    advice = _advice(written, model, node)
+    near = None if advice else meant_key(key, model, allowed)
+    if advice:
+        help = advice
+    elif near:
         help = f"did you mean `{near}`?"
     else:
         help = "allowed here: " + ", ".join(f"`{name}`" for name in allowed)
@@ -293,12 +311,24 @@ def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str) 
     )
 
 
-def meant_key(key: Scalar, model: type[spec.Spec]) -> str | None:
-    """The key of the model that an unknown key probably means."""
+def _advice(written: str, model: type[spec.Spec], node: Mapping) -> str | None:
+    """What to do about a key that other tools or other places have."""
+    if model is spec.HandlerSpec:
+        return _HANDLERS_ELSEWHERE.get(written)
+    if model is spec.StepSpec:
+        for head, part, aliases in (("ask", spec.AskSpec, spellings.ASK_KEYS), ("approve", spec.ApproveSpec, {})):
+            if head in node.table and (written in spec.keys(part) or written in aliases):
+                first = "prompt" if head == "ask" else "title"
+                return f"write it below `{head}:`: `{head}: {{{first}: ..., {written}: ...}}`"
+    return None
+
+
+def meant_key(key: Scalar, model: type[spec.Spec], likely: ABCSequence[str] = ()) -> str | None:
+    """The key of the model that an unknown key probably means; one of the likely ones if it is near to one."""
     allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
     written = spellings.written(key)
     meant = _MEANT.get(written)
-    near = suggest(written, [*allowed, *aliases]) or (meant if meant in allowed else None)
+    near = suggest(written, likely) or suggest(written, [*allowed, *aliases]) or (meant if meant in allowed else None)
     return aliases.get(near, near) if near else None
 
 
@@ -314,7 +344,13 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
     """A key that must be there."""
     entries = node.entries
     span = entries[0].key.span if entries else _one_line(node.span)
-    examples = {"id": "add `id:` with a short name, for example `id: fetch`", "value": "add `value:` with a template"}
+    examples = {
+        "prompt": "add `prompt:` with the question",
+        "title": "add `title:` with what is to be approved",
+        "stop": "add `stop:` with the number where the range ends",
+        "id": "add `id:` with a short name, for example `id: fetch`",
+        "value": "add `value:` with a template",
+    }
     return Diagnostic(
         "ORC203",
         f"{what} has no `{name}`",

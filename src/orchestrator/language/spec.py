@@ -330,7 +330,7 @@ class StepSpec(Spec):
     parallel: tuple[StepSpec, ...] | None = Field(
         default=None, description="A group whose steps run side by side; its value is the object of all their values."
     )
-    wait_for: Literal["all", "any"] | int | None = Field(
+    wait_for: Literal["all", "any"] | Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         description="How many steps of `parallel` must succeed; the others are then cancelled. Default: `all`.",
     )

@@ -67,7 +67,9 @@ def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> R
             help = "add a list of steps below it, each with an `id` and its work"
             checks.add("ORC203", key, f"{name} of {what} has no steps", label="no steps below", help=help)
     elif not isinstance(value, Sequence):
-        checks.wrong(value, f"{name} of {what} must be a list of steps, each beginning with `- id:`")
+        side_by_side = key.text == "parallel" and isinstance(value, Scalar) and isinstance(value.value, bool)
+        hint = "the items of a `for_each` run side by side with `max_parallel: 8`" if side_by_side else None
+        checks.wrong(value, f"{name} of {what} must be a list of steps, each beginning with `- id:`", hint)
     if not isinstance(value, Sequence):
         value = Sequence([], value.start, value.end, value.layout)
     return read_list(checks, value, f" of {what}" if what.startswith("step") else f" of {name}")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 ASIDE = ("finally", "error_handlers")
 """What stands beside the steps of a pipeline: it runs anew for every owner of the run."""
+
+
+_ASIDE_IN = re.compile(rf"(?:.*?\.)??(?:{'|'.join(ASIDE)})(?:\[\d+\])?(?=\.|$)")
 
 
 def is_top_level(path: str) -> bool:
@@ -28,7 +33,15 @@ def item_of(path: str) -> tuple[str, int] | None:
 
 def is_aside(path: str) -> bool:
     """Whether the path is at or below one of `ASIDE`."""
-    return path.startswith(ASIDE) and path.replace("[", ".", 1).partition(".")[0] in ASIDE
+    return aside_in(path) is not None
+
+
+def aside_in(path: str) -> str | None:
+    """Return the part of the path up to the first of `ASIDE`, of the run's own pipeline or of one that is called."""
+    if not any(word in path for word in ASIDE):
+        return None
+    found = _ASIDE_IN.match(path)
+    return found[0] if found else None
 
 
 def is_at_or_below(path: str, ancestor: str) -> bool:

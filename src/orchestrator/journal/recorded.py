@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.journal.paths import ASIDE, item_of, parent_of
+from orchestrator.journal.paths import aside_in, item_of, parent_of
 from orchestrator.journal.steps import StepRecord, apply
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class _Tree:
         self.recorded = found
         self._inner: dict[str, dict[str, None]] = {}
         self._rounds: dict[str, int] = {}
+        self._asides: set[str] = set()
         for path in (*found.steps, *found.items):
             self._grow(path)
 
@@ -124,8 +125,9 @@ class _Tree:
         path = event.path
         match event.type:
             case "run.started":
-                for aside in ASIDE:
+                for aside in self._asides:
                     self._drop(aside)
+                self._asides.clear()
             case "run.revised":
                 for forgotten in event.data.get("forget", ()):
                     self.forget(forgotten)
@@ -203,6 +205,8 @@ class _Tree:
         if record is None or record.seq:
             record = self.recorded.steps[path] = StepRecord(path)
             self._grow(path)
+            if (aside := aside_in(path)) is not None:
+                self._asides.add(aside)
         return record
 
     def _grow(self, path: str) -> None:

@@ -21,7 +21,8 @@ class StepRecord:
     Of a step that consists of steps: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
     those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
     a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
-    the key that it was looked up by, `cached` where its result was taken from. `mark` tells the file that a loop goes through.
+    the key that it was looked up by, `cached` where its result was taken from. `mark` tells the file that a loop
+    goes through from what it was before.
     """
 
     path: str

@@ -37,10 +37,16 @@ _EVENTS_AT_ONCE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is executed. They are recorded with the run. `timeout` in seconds, of the whole run."""
+    """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
+
+    Without `cache` no result is taken from the cache or put into it; `refresh` are the paths of steps whose results are
+    made anew.
+    """
 
     max_parallel: int | None = None
     timeout: float | None = None
+    cache: bool = True
+    refresh: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -70,11 +76,15 @@ class Engine:
         execution = self.execution(run_id)
         return self.store.status(run_id) if execution is None else execution.status()
 
-    async def start(self, plan: Plan, inputs: Bound, options: Options) -> Execution:
-        """Record a new run and begin to execute it on the current event loop."""
+    async def start(
+        self, plan: Plan, inputs: Bound, options: Options, *, batch: tuple[str, int] | None = None
+    ) -> Execution:
+        """Record a new run and begin to execute it on the current event loop; it may be a row of a batch."""
         nonce = secrets.token_hex(3)
         redactor = Redactor(inputs.secrets, nonce)
         new = self._new_run(plan, inputs, redactor, time.time(), options, nonce)
+        if batch is not None:
+            new = replace(new, batch=batch[0], row=batch[1])
 
         def create() -> tuple[Lease, RunJournal]:
             lease, state = self.store.begin_run(new, self._owner)
@@ -306,6 +316,8 @@ class Engine:
             permissions=self.permissions,
             max_parallel=options.max_parallel or plan.max_parallel or DEFAULT_MAX_PARALLEL,
             timeout=options.timeout,
+            use_cache=options.cache,
+            refresh=options.refresh,
             **resumed,
         )
 

@@ -1,0 +1,246 @@
+"""One run for each row of a batch: rows are read and results handed over as they come, neither is held in memory.
+
+A batch goes on where it was left: a row that succeeded is not run again, a run that was left is resumed, and one that
+cannot be is started anew. What is kept for that is one short entry for each row that was begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable
+from orchestrator.journal.events import RunState
+from orchestrator.runtime.following import Follower, in_thread
+from orchestrator.runtime.ids import new_run_id
+from orchestrator.runtime.inputs import bind
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.plan import Plan
+    from orchestrator.journal import Event, RunRecord, RunStatus
+    from orchestrator.runtime.engine import Engine, Options
+    from orchestrator.runtime.execution import Execution
+
+Row = Mapping[str, Any] | OrchestratorError
+"""The inputs of one run, or why they could not be read."""
+
+MAX_PARALLEL = 16
+"""How many runs of a batch are executed at once, unless told."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What became of one row, counted from 1. An `invalid` row has no run, as its inputs do not fit.
+
+    `error` is as in a run's status: `{code, type, message, help, ...}`.
+    """
+
+    row: int
+    run_id: str | None
+    state: RunState | Literal["invalid"]
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run succeeded."""
+        return self.state == "succeeded"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON data."""
+        return {
+            "row": self.row,
+            "run_id": self.run_id,
+            "state": self.state,
+            "outputs": dict(self.outputs),
+            "error": dict(self.error) if self.error is not None else None,
+        }
+
+
+class Batch:
+    """Many runs of one pipeline, `max_parallel` of them at once, on one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        options: Options,
+        *,
+        batch: str | None = None,
+        max_parallel: int = MAX_PARALLEL,
+    ) -> None:
+        """With `batch`, go on with the batch of that id; without, this is a new one."""
+        self.id = batch or new_run_id()
+        self._engine = engine
+        self._plan = plan
+        self._options = options
+        self._goes_on = batch is not None
+        self._max_parallel = max_parallel
+        self._known: dict[int, tuple[str, str]] = {}
+        self._rows: Iterator[tuple[int, Row]] = iter(())
+        self._reading = asyncio.Lock()
+        self._results: asyncio.Queue[RowResult | BaseException | None] = asyncio.Queue(max_parallel)
+        self._interruptible: set[asyncio.Task[None]] = set()
+        self._under_way: set[Execution] = set()
+        self._stopping = False
+
+    async def results(self, rows: Iterable[Row]) -> AsyncIterator[RowResult]:
+        """Run all rows, and yield the results in the order in which the runs end.
+
+        Closing the iterator interrupts what is under way, so that the batch can go on later.
+
+        Raises:
+            RunError: ORC817, there is no such batch, or a row is another than when the batch began.
+            StoreError: What happens cannot be recorded.
+        """
+        if self._goes_on:
+            self._known = await in_thread(self._begun)
+        self._rows = enumerate(rows, 1)
+        loop = asyncio.get_running_loop()
+        workers = [loop.create_task(self._work()) for _ in range(self._max_parallel)]
+        working = len(workers)
+        try:
+            while working:
+                result = await self._results.get()
+                if isinstance(result, BaseException):
+                    raise result
+                if result is None:
+                    working -= 1
+                else:
+                    yield result
+        finally:
+            await self._stop(workers)
+
+    def _begun(self) -> dict[int, tuple[str, str]]:
+        """The newest run of each row, and how it stands."""
+        begun = {row: (run_id, state) for row, run_id, state in self._engine.store.batch(self.id)}
+        if not begun:
+            raise RunError(
+                f"there is no batch `{self.id}` in {self._engine.store.url}",
+                code="ORC817",
+                help="write the id that was printed when the batch began, or leave it out to begin a new one",
+            )
+        return begun
+
+    async def _work(self) -> None:
+        """Run one row after another, until there are no more."""
+        last: BaseException | None = None
+        try:
+            while not self._stopping:
+                entry = await self._interrupted_by_stop(self._next())
+                if entry is None or self._stopping:
+                    return
+                result = await self._one(*entry)
+                if not self._stopping:
+                    await self._interrupted_by_stop(self._results.put(result))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # whoever reads the results is told
+            last = error
+        finally:
+            if not self._stopping:
+                await self._interrupted_by_stop(self._results.put(last))
+
+    async def _next(self) -> tuple[int, Row] | None:
+        """The next row; reading may take its time, so it is done in a thread."""
+        async with self._reading:
+            return await in_thread(partial(next, self._rows, None))
+
+    async def _interrupted_by_stop(self, waiting: Any) -> Any:
+        """Wait for something that need not be waited for when the batch is stopped."""
+        if (task := asyncio.current_task()) is None:
+            raise RuntimeError("only workers wait")
+        self._interruptible.add(task)
+        try:
+            return await waiting
+        finally:
+            self._interruptible.discard(task)
+
+    async def _one(self, row: int, inputs: Row) -> RowResult:
+        """Run one row to its end."""
+        try:
+            if isinstance(inputs, OrchestratorError):
+                raise inputs
+            if not isinstance(inputs, Mapping):
+                raise InputError(
+                    f"a row must be an object with the inputs, not {type(inputs).__name__}",
+                    help='for example {"topic": "solar cells"}',
+                )
+            if before := self._known.pop(row, None):
+                result = await self._again(row, inputs, *before)
+                if result is not None:
+                    return result
+            bound = bind(self._plan.inputs, inputs, permissions=self._engine.permissions)
+        except InputError as error:
+            return RowResult(row, None, "invalid", error=error.to_dict())
+        execution = await self._engine.start(self._plan, bound, self._options, batch=(self.id, row))
+        return await self._ended(row, execution)
+
+    async def _again(self, row: int, inputs: Mapping[str, Any], run_id: str, state: str) -> RowResult | None:
+        """The result of a row that was begun before; None if it has to be started anew."""
+        record = await in_thread(partial(self._engine.store.record, run_id))
+        self._require_same(row, inputs, record)
+        if state == "succeeded":
+            return await self._found(row, run_id)
+        if record.digest != self._plan.digest:
+            return None
+        try:
+            execution = await self._engine.resume(run_id, lambda _: self._plan, inputs, self._options)
+        except RunNotResumable:
+            return await self._found(row, run_id)  # it has succeeded meanwhile
+        except RunError as error:
+            if error.code != "ORC803":
+                raise
+            return await self._found(row, run_id)  # another process executes it
+        return await self._ended(row, execution)
+
+    def _require_same(self, row: int, inputs: Mapping[str, Any], record: RunRecord) -> None:
+        for name, value in inputs.items():
+            spec = self._plan.inputs.get(name)
+            if spec is None or spec.secret or name not in record.inputs:
+                continue
+            if spec.filled(value) != record.inputs[name]:
+                raise RunError(
+                    f"row {row} is another than when the batch `{self.id}` began: its `{name}` differs",
+                    run_id=record.run_id,
+                    code="ORC817",
+                    help="go on with the same rows in the same order, or begin a new batch",
+                )
+
+    async def _ended(self, row: int, execution: Execution) -> RowResult:
+        """Wait for a run that is executed here."""
+        self._under_way.add(execution)
+        try:
+            if self._stopping:
+                execution.interrupt("the batch was stopped")
+            await asyncio.wrap_future(execution.resting)
+            if execution.end is not None:
+                return _result(row, execution.status(), execution.end)
+            return await self._found(row, execution.run_id)
+        finally:
+            self._under_way.discard(execution)
+
+    async def _found(self, row: int, run_id: str) -> RowResult:
+        """Wait for a run that ends elsewhere, or rests; most often it has done so already."""
+        status, end = await Follower(self._engine, run_id).arest(None)
+        if status.state == "succeeded" and end is None:
+            read = partial(self._engine.store.events, run_id, after=status.last_seq - 1, limit=1, resolve=True)
+            (end,) = await in_thread(read)
+        return _result(row, status, end)
+
+    async def _stop(self, workers: list[asyncio.Task[None]]) -> None:
+        """Interrupt what is under way, and wait until it has been left."""
+        self._stopping = True
+        for execution in list(self._under_way):
+            execution.interrupt("the batch was stopped")
+        for task in list(self._interruptible):
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
+def _result(row: int, status: RunStatus, end: Event | None) -> RowResult:
+    outputs = end.data.get("outputs", {}) if end is not None and status.state == "succeeded" else {}
+    return RowResult(row, status.run_id, status.state, outputs, status.error)

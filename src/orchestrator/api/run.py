@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.journal import CommandKind, Event, RunStatus
+    from orchestrator.journal import CommandKind, Event, RunRecord, RunStatus
 
 
 class Run:
@@ -75,6 +75,10 @@ class Run:
         """Return what the run has achieved up to now, whatever its state."""
         return self._follower.result(self.status())
 
+    def record(self) -> RunRecord:
+        """Return what the run is made of: its pipeline's source and plan, its inputs without secrets."""
+        return self._engine.store.record(self.id)
+
     def pause(self) -> None:
         """Have nothing new started; what runs goes on to its end."""
         self._control("pause")
@@ -124,6 +128,10 @@ class Run:
     async def asnapshot(self) -> Result:
         """As `snapshot`."""
         return await self._follower.aresult(await self.astatus())
+
+    async def arecord(self) -> RunRecord:
+        """As `record`."""
+        return await in_thread(self.record)
 
     async def apause(self) -> None:
         """As `pause`."""

@@ -1,4 +1,4 @@
-"""What `run` and `resume` share: show a run that this process executes to its end, and print what it achieved."""
+"""Shows a run that this process executes to its end, asks what it asks, and prints what it achieved."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from orchestrator.cli.output import (
     say,
     seconds,
 )
+from orchestrator.cli.questions import Asking, open_questions, questions_data, tell_questions
 from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from orchestrator.api import Result, Run
     from orchestrator.cli.interrupts import Interrupts
@@ -72,32 +73,41 @@ def error_object(error: OrchestratorError) -> dict[str, Any]:
     return data
 
 
-def run_object(run_id: str | None, state: str | None, outputs: Any, error: Any) -> dict[str, Any]:
+def run_object(run_id: str | None, state: str | None, outputs: Any, error: Any, **more: Any) -> dict[str, Any]:
     """Return the one object that `run --json` prints."""
-    return {"run_id": run_id, "state": state, "outputs": outputs, "error": error}
+    return {"run_id": run_id, "state": state, "outputs": outputs, "error": error, **more}
 
 
-def show_to_the_end(
-    run: Run,
-    showing: Showing,
-    interrupts: Interrupts,
-    *,
-    title: str,
-    paths: Iterable[str],
-    since: int = 0,
-) -> int:
-    """Follow a run that this process executes, print its outputs, and return the exit code."""
-    board = Board.of(paths)
+def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title: str, since: int = 0) -> int:
+    """Follow a run that this process executes, print its outputs, and return the exit code.
+
+    On a terminal its questions are asked as they come. Elsewhere, with nobody to answer, it is left waiting.
+    """
+    board = Board.of(step["id"] for step in run.record().plan["steps"])
+    asking = None if showing.json else Asking(run, interrupts)
     try:
-        with view_of(board, title, quiet=showing.quiet) as view:
-            status = follow(run, board, view, since=since, between=lambda: interrupts.cancel(run))
+        while True:
+            with view_of(board, title, quiet=showing.quiet) as view:
+                status = follow(
+                    run,
+                    board,
+                    view,
+                    since=since,
+                    between=lambda: interrupts.cancel(run),
+                    leave=lambda seen: asking is not None and bool(asking.new(seen)),
+                )
+            questions = asking.new(status) if asking is not None and not interrupts.count else []
+            if asking is None or not questions:
+                break
+            asking.ask(questions)
     except StoreError as error:
         _tell_given_up(run, error, showing)
         raise Told(exit_code(error)) from error
-    result = None if status.state in ("paused", "interrupted") else result_of(run)
+    result = None if status.state in ("paused", "waiting", "interrupted") else result_of(run)
     if showing.json:
         outputs = dict(result.outputs) if result else {}
-        emit_json(run_object(run.id, status.state, outputs, result.error if result else status.error))
+        more = {"questions": questions_data(status, showing.store)} if status.state == "waiting" else {}
+        emit_json(run_object(run.id, status.state, outputs, result.error if result else status.error, **more))
     elif result and result.outputs:
         emit_yaml(result.outputs)
     tell_end(status, showing, interrupted=interrupts.count > 0)
@@ -147,6 +157,9 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
         why = f": {printable(status.reason)}" if status.reason else ""
         say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else why), "yellow")
         say(f"  go on with: {resume}")
+    elif status.state == "waiting" and (questions := len(open_questions(status))):
+        say(f"run {run_id} waits for {'an answer' if questions == 1 else f'{questions} answers'}", "yellow")
+        tell_questions(status, showing.store)
     elif status.state == "paused":
         say(f"run {run_id} is paused", "yellow")
         say(f"  go on with: {resume}")
@@ -159,4 +172,4 @@ def end_code(status: RunStatus, *, interrupted: bool = False) -> int:
     """Return the exit code for how a run stands."""
     if interrupted and status.state != "succeeded":
         return INTERRUPTED
-    return {"succeeded": DONE, "paused": PAUSED, "running": PAUSED}.get(status.state, FAILED)
+    return {"succeeded": DONE, "paused": PAUSED, "waiting": PAUSED, "running": PAUSED}.get(status.state, FAILED)

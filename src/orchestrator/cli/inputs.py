@@ -16,13 +16,14 @@ from orchestrator.runtime.redaction import Redactor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api import Pipeline
+    from orchestrator.api import Run
+    from orchestrator.language.spec import InputSpec
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 
 
-def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) -> dict[str, Any]:
-    """Return the inputs of one run; `-i` wins over the file.
+def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: str | None) -> dict[str, Any]:
+    """Return the inputs of one run, read by their declarations; `-i` wins over the file.
 
     Raises:
         InputError: A pair without `=`, a text that is not of the declared type, or an unreadable file.
@@ -34,7 +35,7 @@ def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) ->
         if not separator or not name:
             problems.append(("ORC603", f"`-i {pair}` has no `=`; write it as `-i name=value`"))
             continue
-        spec = pipeline.inputs.get(name)
+        spec = specs.get(name)
         if spec is None:
             values[name] = text  # named as unknown, with all other problems, when the inputs are bound
             continue
@@ -44,8 +45,15 @@ def read_inputs(pipeline: Pipeline, pairs: Sequence[str], source: str | None) ->
             hide = Redactor({name: text} if spec.secret else {}, "hidden")
             problems.append(("ORC603", hide.text(f"`{name}` {str(error).removeprefix('it ')}")))
     if problems:
-        raise input_error(problems, pipeline.inputs)
+        raise input_error(problems, specs)
     return values
+
+
+def declared(run: Run) -> dict[str, InputSpec]:
+    """Return the inputs that the pipeline of a run declares, as it was recorded."""
+    from orchestrator.language.spec import InputSpec
+
+    return {name: InputSpec.model_validate(spec) for name, spec in run.record().plan["inputs"].items()}
 
 
 def read_file(source: str) -> dict[str, Any]:
@@ -54,22 +62,8 @@ def read_file(source: str) -> dict[str, Any]:
     Raises:
         InputError: The file cannot be read, or does not hold a mapping.
     """
-    name = "stdin" if source == "-" else f"`{source}`"
-    try:
-        text = _read_stdin() if source == "-" else read_content(source, _MAX_BYTES).decode("utf-8")
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
-            raise InputError(
-                f"the inputs of {name} are larger than {limit}", help="put large data into a file that a step reads"
-            ) from error
-        raise InputError(
-            f"the inputs file {name} cannot be read: {(error.strerror or str(error)).lower()}",
-            help="give `--inputs` a JSON or YAML file, or `-` for stdin",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the inputs file {name} is not UTF-8 text", help="save it as UTF-8") from error
-    values = parse(text, name)
+    name = _name(source)
+    values = parse(read_text(source, what="inputs"), name)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -77,6 +71,33 @@ def read_file(source: str) -> dict[str, Any]:
             f"{name} must hold a mapping from input names to values", help='for example {"topic": "solar cells"}'
         )
     return {str(key): value for key, value in values.items()}
+
+
+def read_text(source: str, *, what: str) -> str:
+    """Read the text of a file, or of stdin when `source` is `-`. `what` it holds is named in errors.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    name = _name(source)
+    try:
+        return _read_stdin() if source == "-" else read_content(source, _MAX_BYTES).decode("utf-8")
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
+            raise InputError(
+                f"{name} is larger than {limit}", help="put large data into a file that a step reads"
+            ) from error
+        raise InputError(
+            f"the {what} file {name} cannot be read: {(error.strerror or str(error)).lower()}",
+            help="name a file that can be read, or `-` for stdin",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the {what} file {name} is not UTF-8 text", help="save it as UTF-8") from error
+
+
+def _name(source: str) -> str:
+    return "stdin" if source == "-" else f"`{source}`"
 
 
 def _read_stdin() -> str:

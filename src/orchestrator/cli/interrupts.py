@@ -23,6 +23,7 @@ class Interrupts:
 
     count: int = 0
     told: bool = False
+    raising: bool = False
 
     def cancel(self, run: Run) -> None:
         """Cancel the run if it was asked for and not yet done.
@@ -34,6 +35,15 @@ class Interrupts:
             self.told = True
             say(f"cancelling {run.id}; press Ctrl-C again to stop at once", "yellow")
             run.cancel(reason="interrupted")
+
+    @contextmanager
+    def raised(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt too when somebody asks to stop: a read from the terminal would go on."""
+        self.raising = True
+        try:
+            yield
+        finally:
+            self.raising = False
 
 
 @contextmanager
@@ -48,6 +58,8 @@ def counted_interrupts() -> Iterator[Interrupts]:
                 os.write(2, b"\033[?25h\n")  # the live table hides the cursor
             kill_children()
             os._exit(INTERRUPTED)
+        if interrupts.raising:
+            raise KeyboardInterrupt
 
     asking = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it

@@ -137,11 +137,12 @@ def follow(
     *,
     since: int = 0,
     between: Callable[[], None] = lambda: None,
+    leave: Callable[[RunStatus], bool] = lambda status: False,
 ) -> RunStatus:
-    """Show a run until it has ended, is paused, or has lost its owner; return its last status.
+    """Show a run until it has ended, is paused, waits for answers, or has lost its owner; return its last status.
 
     Events up to `since` are history: they fill the board, but are not shown and do not end the following. `between`
-    is called between two looks at the journal.
+    is called between two looks at the journal; when `leave` says so of the status, the following ends early.
     """
     while True:
         status = _settled(run)
@@ -152,6 +153,8 @@ def follow(
         if status is not None and (status.last_seq > since or status.state == "interrupted"):
             return status
         between()
+        if leave(seen := board.status(time.time())):
+            return seen
 
 
 def _settled(run: Run) -> RunStatus | None:

@@ -86,10 +86,11 @@ def open_orchestrator(
     return Orchestrator(store=store, tools=tuple(tools or ()), permissions=permissions, max_parallel=max_parallel)
 
 
-def command_for(verb: str, run_id: str, store: str | None) -> str:
+def command_for(verb: str, run_id: str, store: str | None, *words: str) -> str:
     """Return the command to give next about this run, such as `orchestrator resume <id>`.
 
     It names the store when that came from the command line: one from the environment will be found again.
     """
     named = store and store != os.environ.get("ORCHESTRATOR_STORE")
-    return f"orchestrator {verb} {run_id}" + (f" --store {shlex.quote(store)}" if named and store else "")
+    command = " ".join(["orchestrator", verb, run_id, *(shlex.quote(word) for word in words)])
+    return command + (f" --store {shlex.quote(store)}" if named and store else "")

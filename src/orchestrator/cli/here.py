@@ -1,0 +1,86 @@
+"""The options of every command that executes a run in this process, written once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.api import Orchestrator
+    from orchestrator.cli.execution import Showing
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """With what configuration a run is executed here, and how it is shown."""
+
+    store: options.StoreOption = None
+    max_parallel: options.MaxParallelOption = None
+    json: options.JsonOption = False
+    quiet: options.QuietOption = False
+    tools: options.ToolsOption = None
+    allow_path: options.AllowPathOption = None
+    allow_run: options.AllowRunOption = False
+    allow_host: options.AllowHostOption = None
+
+    @property
+    def showing(self) -> Showing:
+        """How the person wants to see the run."""
+        from orchestrator.cli.execution import Showing
+
+        return Showing(json=self.json, quiet=self.quiet, store=self.store)
+
+    def orchestrator(self) -> Orchestrator:
+        """Return the configuration that the options describe."""
+        return options.open_orchestrator(
+            store=self.store,
+            tools=self.tools,
+            allow_path=self.allow_path,
+            allow_run=self.allow_run,
+            allow_host=self.allow_host,
+            max_parallel=self.max_parallel,
+        )
+
+    def words(self) -> list[str]:
+        """Return the words of a command line that say the same, but for how it is shown."""
+        given: dict[str, list[object]] = {
+            "--store": [] if self.store is None else [self.store],
+            "--max-parallel": [] if self.max_parallel is None else [self.max_parallel],
+            "--tools": [*(self.tools or ())],
+            "--allow-path": [*(self.allow_path or ())],
+            "--allow-host": [*(self.allow_host or ())],
+        }
+        words = [str(word) for option, values in given.items() for value in values for word in (option, value)]
+        return [*words, "--allow-run"] if self.allow_run else words
+
+
+def executes(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that has a parameter `here: Here` the options that it stands for, in its place."""
+    hints = get_type_hints(Here, localns={"Path": Path}, include_extras=True)
+    names = [field.name for field in fields(Here)]
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(Here)
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        here = Here(**{name: given.pop(name) for name in names})
+        command(**given, here=here)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        parameters += shared if parameter.name == "here" else own
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapper

@@ -1,0 +1,146 @@
+"""Questions that a run asks: put to the person at the terminal, or listed with the command that answers each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.options import command_for
+from orchestrator.cli.output import LINES, is_terminal, paint, printable, report, say
+from orchestrator.errors import InputError, RunError
+from orchestrator.runtime.answers import as_text, expected, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.api import Run
+    from orchestrator.cli.interrupts import Interrupts
+    from orchestrator.journal.status import ActiveStep, RunStatus
+
+_EDIT = "edit"
+
+
+def can_ask() -> bool:
+    """Whether a person is there to answer: both ends of the terminal are."""
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def open_questions(status: RunStatus) -> list[ActiveStep]:
+    """The steps that wait for an answer, which nobody has given yet."""
+    return [step for step in status.active if step.question is not None and not step.answered]
+
+
+class Asking:
+    """Asks each question of a run once, until the person has no more answers."""
+
+    def __init__(self, run: Run, interrupts: Interrupts) -> None:
+        self._run = run
+        self._interrupts = interrupts
+        self._asked: set[tuple[str, float]] = set()
+        self._gave_up = not can_ask()
+
+    def new(self, status: RunStatus) -> list[ActiveStep]:
+        """The questions that were not asked yet; none if there is nobody to ask."""
+        if self._gave_up:
+            return []
+        return [step for step in open_questions(status) if (step.path, step.started_at) not in self._asked]
+
+    def ask(self, steps: Iterable[ActiveStep]) -> None:
+        """Put the questions to the person and answer them. The end of the input (Ctrl-D) leaves them open."""
+        for step in steps:
+            self._asked.add((step.path, step.started_at))
+            try:
+                with self._interrupts.raised():
+                    answer = ask(step.path, step.question or {})
+            except (EOFError, KeyboardInterrupt):
+                say()
+                self._gave_up = True
+                return
+            try:
+                self._run.answer(step.path, answer)
+            except RunError as error:  # somebody else was faster, or its time is over
+                report(error)
+
+
+def ask(path: str, question: Mapping[str, Any]) -> Any:
+    """Put one question to the person, again until the answer fits.
+
+    Raises:
+        EOFError: There is no more input.
+    """
+    say(f"{paint('?', 'cyan')} {path}: {printable(str(question.get('prompt') or ''), keep=LINES)}")
+    content = question.get("content")
+    if content not in (None, ""):
+        for line in _text(content).splitlines():
+            say(f"  {printable(line)}")
+    default = question.get("default")
+    hint = expected(question) + (f", or {_EDIT}" if question.get("editable") else "")
+    hint += "" if default is None else f"; nothing for {printable(as_text(default))}"
+    while True:
+        say(f"  ({printable(hint)})")
+        sys.stderr.write("> ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise EOFError
+        text = line.rstrip("\r\n")
+        if not text.strip() and default is not None:
+            text = as_text(default)
+        if text.strip() == _EDIT and question.get("editable"):
+            content = _edited(content)
+            say(f"  the content is now {len(_text(content))} characters long; approve it with yes")
+            continue
+        try:
+            answer = parsed(question, text)
+        except InputError as error:
+            say(f"  {printable(error.problems[0] if error.problems else error.message)}", "yellow")
+            continue
+        return {**answer, "content": content} if question.get("editable") else answer
+
+
+def tell_questions(status: RunStatus, store: str | None) -> None:
+    """Say what a run asks, and the command that answers each question."""
+    for step in open_questions(status):
+        question = step.question or {}
+        say(f"  {step.path} asks: {printable(str(question.get('prompt') or ''))} ({printable(expected(question))})")
+        say(f"    answer with: {answer_command(status.run_id, step, store)}")
+
+
+def questions_data(status: RunStatus, store: str | None) -> list[dict[str, Any]]:
+    """Return what a run asks as JSON data."""
+    return [
+        {"path": step.path, **(step.question or {}), "command": answer_command(status.run_id, step, store)}
+        for step in open_questions(status)
+    ]
+
+
+def answer_command(run_id: str, step: ActiveStep, store: str | None) -> str:
+    """Return the command that answers a question, with an answer that fits, or `VALUE` where none is known."""
+    question = step.question or {}
+    if question.get("kind") in ("approve", "resume"):
+        return command_for("answer", run_id, store, step.path, "yes")
+    allowed = question.get("choices") or (question.get("answer") or {}).get("enum") or ()
+    example = next((as_text(value) for value in (question.get("default"), *allowed) if value is not None), "VALUE")
+    return command_for("answer", run_id, store, step.path, example)
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
+
+
+def _edited(content: Any) -> Any:
+    """Have the person change the content in their editor; what is not text is JSON there."""
+    import click
+
+    is_text = isinstance(content, str)
+    changed = click.edit(_text(content), extension=".txt" if is_text else ".json")
+    if changed is None:
+        return content
+    if is_text:
+        return changed.rstrip("\n")
+    try:
+        return json.loads(changed)
+    except ValueError as error:
+        say(f"  this is no JSON, so nothing was changed: {error}", "yellow")
+        return content

@@ -28,7 +28,10 @@ from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.tools import Unresolved, check_value, missing_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchestrator.compiler.findings import Findings
+    from orchestrator.diagnostics import Related
     from orchestrator.language.spec import StepSpec
     from orchestrator.tools import Permissions, Registry
     from orchestrator.tools.contract import Action, Parameter, Tool
@@ -41,7 +44,7 @@ class CallChecker:
         self._findings = findings
         self._registry = registry
         self._permissions = permissions
-        self.directory = permissions.directory
+        self._declared: tuple[Related, ...] = ()
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
         """Find the tool and the action that a step names; None after reporting why there is none."""
@@ -85,7 +88,7 @@ class CallChecker:
         """Report what is wrong with the parameters of a call, and return them as the action takes them."""
         node = child(step.node, "parameters")
         label = f"{tool.name}.{action.name}" if len(tool.actions) > 1 else tool.name
-        given = _entries(parameters)
+        given = self.entries(parameters)
         meant = {
             self._unknown(label, name, action, node)
             for name in given
@@ -103,7 +106,7 @@ class CallChecker:
             checked[name] = value
             if declared is not None and place is not None:
                 what, before = f"`{name}` of `{label}`", len(self._findings)
-                checked[name] = self._typed(value, declared.type, place, what, types)
+                checked[name] = self.typed(value, declared.type, place, what, types)
                 if isinstance(value, Constant) and len(self._findings) == before:
                     self._bounds(declared, value.value, place, what)
         self._check_access(step, action, checked, node)
@@ -157,8 +160,35 @@ class CallChecker:
             help=f"add `{name}:` ({describe(wanted)}) under `parameters:`",
         )
 
+    @staticmethod
+    def entries(value: Value) -> dict[str, Value]:
+        """The fields of a value that is written as a mapping."""
+        if isinstance(value, MappingValue):
+            return dict(value.entries)
+        if isinstance(value, Constant) and isinstance(value.value, dict):
+            return {name: Constant(item) for name, item in value.value.items()}
+        return {}
+
+    def typed(
+        self,
+        value: Value,
+        wanted: Type,
+        node: Node,
+        what: str,
+        types: _Types,
+        related: Iterable[Related] = (),
+    ) -> Value:
+        """Check one value against a type, as deep as both are known, and report the innermost misfits.
+
+        Returns the value as it is to be evaluated; `related` says where the type is declared.
+        """
+        self._declared = tuple(related)
+        try:
+            return self._typed(value, wanted, node, what, types)
+        finally:
+            self._declared = ()
+
     def _typed(self, value: Value, wanted: Type, node: Node, what: str, types: _Types) -> Value:
-        """Check one value against a type, as deep as both are known, and report the innermost misfits."""
         if wanted.kind == "any":
             return value
         if isinstance(value, Templated):
@@ -221,6 +251,7 @@ class CallChecker:
             help=f"write it as {replacement}" if replacement else f"give {describe(wanted)}",
             notes=() if isinstance(node, Scalar) else (reason,),
             replacement=replacement,
+            related=self._declared,
         )
 
     def _misfit(self, node: Node, what: str, wanted: Type, actual: Type) -> None:
@@ -235,6 +266,7 @@ class CallChecker:
             f"{what} must be {describe(wanted)}, and this is {describe(actual)}",
             label=f"expected {describe(wanted)}",
             help=help,
+            related=self._declared,
         )
 
     def _check_access(self, step: StepSpec, action: Action, given: dict[str, Value], node: Node | None) -> None:
@@ -258,14 +290,6 @@ class CallChecker:
 
 _Types = MappingABC[int, Type]
 """The inferred type of each template, by its identity."""
-
-
-def _entries(value: Value) -> dict[str, Value]:
-    if isinstance(value, MappingValue):
-        return dict(value.entries)
-    if isinstance(value, Constant) and isinstance(value.value, dict):
-        return {name: Constant(item) for name, item in value.value.items()}
-    return {}
 
 
 def static_type(value: Value, types: _Types) -> Type:

@@ -60,7 +60,7 @@ class Findings:
         label: str = "",
         help: str | None = None,
         notes: Sequence[str] = (),
-        related: Sequence[tuple[str, Span]] = (),
+        related: Sequence[tuple[str, Span] | Related] = (),
         replacement: str | None = None,
         severity: str | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Findings:
             label=label,
             help=help,
             notes=tuple(notes),
-            related=tuple(Related(text, self.source, where) for text, where in related),
+            related=tuple(r if isinstance(r, Related) else Related(r[0], self.source, r[1]) for r in related),
             fix=None if replacement is None else Fix(span, replacement),
         )
         self._items.setdefault((code, span), diagnostic)

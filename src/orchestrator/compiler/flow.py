@@ -1,12 +1,12 @@
-"""In which order steps can run: dependencies, jumps, cycles, and which steps may be skipped."""
+"""In which order the steps of a block can run: dependencies, jumps, cycles, and which steps may be skipped."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from orchestrator.compiler.reach import report_missing_step, report_unknown_step
 from orchestrator.compiler.templates import child
-from orchestrator.diagnostics import Span, suggest
 from orchestrator.language.nodes import Node, Scalar
 from orchestrator.language.nodes import Sequence as SequenceNode
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.compiler.findings import Findings
+    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.diagnostics import Span
+    from orchestrator.expressions import Reference
     from orchestrator.language.spec import StepSpec
 
 JumpKind = Literal["on_success", "on_false", "on_failure"]
@@ -41,7 +46,7 @@ class Edge:
 
 @dataclass(slots=True)
 class Flow:
-    """The order of one pipeline's steps: the edges by step and by dependency, the jumps, and what they skip."""
+    """The order of one block's steps: the edges by step and by dependency, the jumps, and what they skip."""
 
     edges: dict[str, dict[str, Edge]] = field(default_factory=dict)
     jumps: dict[str, dict[JumpKind, str]] = field(default_factory=dict)
@@ -57,64 +62,126 @@ class Flow:
         return tuple(self.edges.get(step, ()))
 
 
-def add_declared(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], findings: Findings) -> None:
-    """Add the edges that `dependencies:` declares."""
-    for step in steps:
-        listed = child(step.node, "dependencies")
+def add_reads(unit: Unit, step: StepParts) -> None:
+    """Add the edges that the expressions of a step make: in its own block, or in the one around it that is read."""
+    for place in step.places():
+        for reference in place.template.references:
+            unit.note_read(place, reference)
+            target = place.scope.target(reference)
+            if target is not None and target.block is not None and step.id:
+                _add_read(unit, step, target.block, target.name, place, reference)
+
+
+def _add_read(
+    unit: Unit, reader: StepParts, block: BlockParts, on: str, place: PlacedTemplate, reference: Reference
+) -> None:
+    step = reader.within(block)
+    if step is None or not step.id:  # what runs after all of the block: `finally`, or the loop that it is the body of
+        return
+    part = (reference.start, reference.end)
+    if step.id == on:
+        if on not in unit.shared:  # it may be the input of the same name that is read
+            _report_own(unit, reader, step, place.scalar.span_of(*part), "reads")
+    elif on not in block.flow.edges.get(step.id, ()):
+        block.flow.add(Edge(step.id, on, place.scalar, f"{_within(reader, step)} reads `{on}`", part))
+
+
+def _within(reader: StepParts, step: StepParts) -> str:
+    return f"`{step.id}`" if reader is step else f"`{reader.id}` in `{step.id}`"
+
+
+def _report_own(unit: Unit, reader: StepParts, step: StepParts, span: Span, verb: str) -> None:
+    """Report a step that waits for itself, or for the step that it is a part of."""
+    if reader is step:
+        message = f"step `{step.id}` reads its own result, which does not exist before it has run"
+        help = "read an earlier step"
+        if verb != "reads":
+            message, help = f"step `{step.id}` depends on itself", f"remove `{step.id}` from its own dependencies"
+        label = "itself"
+    else:
+        message = f"`{reader.id}` is a part of `{step.id}`, which has no result before all of its parts have ended"
+        help, label = "read a step that ends before", "the step around it"
+    unit.findings.add("ORC304", span, message, label=label, help=help)
+
+
+def add_declared(unit: Unit, block: BlockParts) -> None:
+    """Add the edges that `dependencies:` declares; on a step outside, they hold for the whole of what is inside."""
+    for step in block.steps:
+        listed = child(step.spec.node, "dependencies")
         if not isinstance(listed, SequenceNode):
             continue
         for node in listed.items:
             name = node.value if isinstance(node, Scalar) else None
             if not isinstance(name, str):
                 continue
-            if name == step.id:
-                findings.add(
-                    "ORC304",
-                    node.span,
-                    f"step `{name}` depends on itself",
-                    label="itself",
-                    help=f"remove `{name}` from its own dependencies",
-                )
-            elif name not in ids:
-                report_unknown_step(findings, "ORC302", node.span, f"there is no step `{name}`", name, ids)
-            elif step.id:
-                flow.add(Edge(step.id, name, node, f"`{step.id}` lists `{name}` in its dependencies"))
+            target = block.scope.step(name)
+            if target is None or target.block is None:
+                report_unknown_step(unit, "ORC302", node.span, f"there is no step `{name}`", name, block.scope)
+                continue
+            waiting = step.within(target.block)
+            if waiting is None:
+                continue
+            if waiting.id == name:
+                _report_own(unit, step, waiting, node.span, "depends")
+            elif waiting.id:
+                reason = f"{_within(step, waiting)} lists `{name}` in its dependencies"
+                target.block.flow.add(Edge(waiting.id, name, node, reason))
 
 
-def add_jumps(flow: Flow, steps: Sequence[StepSpec], ids: Mapping[str, int], findings: Findings) -> None:
+def add_jumps(unit: Unit, block: BlockParts) -> None:
     """Check the jumps, and add the edges that make them safe.
 
     A jump from A to B skips every step between them in the file's order. So that the decision never depends on
     timing, each of these steps, and B itself, waits for A.
     """
-    for position, step in enumerate(steps):
+    ids = block.ids
+    for position, step in enumerate(block.steps):
         for kind in JUMP_KINDS:
-            found = _jump(step, kind)
+            found = _jump(step.spec, kind)
             if found is None:
                 continue
             target, node = found
             if target not in ids:
-                message = f"`{kind}` jumps to `{target}`, and there is no such step"
-                report_unknown_step(findings, "ORC306", node.span, message, target, ids)
+                _report_no_target(unit, block, step, kind, target, node)
             elif ids[target] <= position:
                 where = "itself" if target == step.id else f"the earlier step `{target}`"
-                findings.add(
+                unit.findings.add(
                     "ORC307",
                     node.span,
                     f"`{kind}` jumps from `{step.id}` back to {where}",
                     label="jumps only go forward",
                     help="name a later step; to try a step again use `retry:`",
-                    related=[("the step is here", _id_span(steps[ids[target]]))] if target != step.id else [],
+                    related=[("the step is here", block.steps[ids[target]].id_span)] if target != step.id else [],
                 )
             elif step.id:
-                _add_jump(flow, steps, step.id, kind, ids[target], position, node)
+                _add_jump(block, step.id, kind, ids[target], position, node)
 
 
-def _add_jump(
-    flow: Flow, steps: Sequence[StepSpec], source: str, kind: JumpKind, to: int, position: int, node: Node
-) -> None:
-    between = tuple(other.id for other in steps[position + 1 : to] if other.id)
-    target = steps[to].id
+def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: JumpKind, target: str, node: Node) -> None:
+    if block.scope.step(target) is None and target not in unit.inside:
+        message = f"`{kind}` jumps to `{target}`, and there is no such step"
+        report_missing_step(unit.findings, "ORC306", node.span, message, target, block.ids)
+        return
+    inside = block.scope.step(target) is None
+    around = block.owner
+    help = "a jump stays within its own list of steps"
+    if inside:
+        help += "; jump to the step that it is a part of"
+    elif around is not None:
+        help += f"; to leave `{around.id}` let `{around.id}` itself jump"
+    unit.findings.add(
+        "ORC306",
+        node.span,
+        f"`{kind}` of `{step.id}` jumps to `{target}`, which is not in the same list of steps",
+        label="in another list",
+        help=help,
+    )
+
+
+def _add_jump(block: BlockParts, source: str, kind: JumpKind, to: int, position: int, node: Node) -> None:
+    flow = block.flow
+    between = tuple(other.id for other in block.steps[position + 1 : to] if other.id)
+    target = block.steps[to].id
     flow.jumps.setdefault(source, {})[kind] = target
     flow.skips.setdefault(source, {})[kind] = between
     for other in between:
@@ -135,8 +202,7 @@ def _jump(step: StepSpec, kind: JumpKind) -> tuple[str, Node] | None:
 
 def report_cycles(flow: Flow, order: Sequence[str], findings: Findings) -> None:
     """Report each group of steps that wait for one another, once, with the whole path of a shortest cycle."""
-    for group in _components(flow.edges, order):
-        cycle = _shortest_cycle(flow.edges, group)
+    for cycle in circles(flow.edges, order):
         edges = [flow.edges[step][on] for step, on in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
         first, *others = edges
         findings.add(
@@ -149,8 +215,14 @@ def report_cycles(flow: Flow, order: Sequence[str], findings: Findings) -> None:
         )
 
 
-def _components(edges: Mapping[str, Mapping[str, Edge]], order: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the strongly connected components of more than one step (Tarjan 1972, without recursion)."""
+def circles(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> Iterator[list[str]]:
+    """Yield a shortest circle of each group of nodes that lead to one another."""
+    for group in _components(edges, order):
+        yield _shortest_cycle(edges, group)
+
+
+def _components(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the strongly connected components that have a cycle (Tarjan 1972, without recursion)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -183,11 +255,11 @@ def _components(edges: Mapping[str, Mapping[str, Edge]], order: Sequence[str]) -
                         group.append(stack.pop())
                     group.reverse()
                     on_stack.difference_update(group)
-                    if len(group) > 1:
+                    if len(group) > 1 or step in edges.get(step, ()):
                         yield group
 
 
-def _shortest_cycle(edges: Mapping[str, Mapping[str, Edge]], group: Sequence[str]) -> list[str]:
+def _shortest_cycle(edges: Mapping[str, Mapping[str, object]], group: Sequence[str]) -> list[str]:
     """A shortest cycle through the first step of the group, by breadth-first search."""
     start, members = group[0], set(group)
     came_from: dict[str, str] = {}
@@ -205,15 +277,17 @@ def _shortest_cycle(edges: Mapping[str, Mapping[str, Edge]], group: Sequence[str
     return list(group)
 
 
-def _id_span(step: StepSpec) -> Span:
-    return (child(step.node, "id") or step.node).span
-
-
-def report_unknown_step(
-    findings: Findings, code: str, span: Span, message: str, name: str, ids: Mapping[str, int], *, fix: bool = True
-) -> None:
-    """Report that no step is called `name`; with `fix`, what stands at `span` may be replaced by a near id."""
-    near = suggest(name, ids)
-    known = ", ".join(f"`{other}`" for other in list(ids)[:12]) + (", …" if len(ids) > 12 else "")
-    help = f"did you mean `{near}`?" if near else f"steps: {known}"
-    findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
+def in_order(flow: Flow, order: Sequence[str]) -> list[str]:
+    """Return the steps so that each comes after all that it waits for; those in a circle come last."""
+    missing = {step: len(flow.edges.get(step, ())) for step in order}
+    readers: dict[str, list[str]] = {}
+    for step in order:
+        for on in flow.edges.get(step, ()):
+            readers.setdefault(on, []).append(step)
+    ready = [step for step in order if not missing[step]]
+    for step in ready:
+        for reader in readers.get(step, ()):
+            missing[reader] -= 1
+            if not missing[reader]:
+                ready.append(reader)
+    return [*ready, *(step for step in order if missing[step] > 0)]

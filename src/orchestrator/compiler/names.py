@@ -1,94 +1,65 @@
-"""What an expression can see: inputs, variables, steps, and their types."""
+"""The names that mean something in every pipeline, and the types of what expressions can read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from orchestrator.expressions.operator_types import bare
 from orchestrator.expressions.types import (
     ANY,
     BOOLEAN,
     INTEGER,
+    NULL,
     NUMBER,
     STRING,
     Type,
     array_of,
     object_of,
+    union_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.expressions import Reference
     from orchestrator.language.spec import InputSpec
     from orchestrator.tools.contract import Action
 
 NAMESPACES = ("inputs", "variables", "steps", "run", "pipeline")
-RESERVED = frozenset({*NAMESPACES, "now", "range", "env", "loop", "item", "index", "previous", "error", "step"}) | {
+LOCAL_NAMES = {
+    **dict.fromkeys(("item", "index", "is_first", "is_last"), "inside of a `for_each`"),
+    **dict.fromkeys(("iteration", "previous"), "inside of a `while` or `until` loop"),
+    "error": "in the handlers of `on_error` and `error_handlers`, and in `finally`",
+    "step": "in steps",
+}
+"""Names that are known in some places only, and where."""
+
+RESERVED = frozenset({*NAMESPACES, *LOCAL_NAMES, "now", "range", "env", "loop", "finally", "error_handlers"}) | {
     *("true", "false", "none", "null", "and", "or", "not", "in", "is", "if", "else"),
     *("fail", "continue"),
 }
 """Names that no input, variable or step may have: they mean something in expressions or in `on_failure`."""
 
-_PIPELINE = object_of({"id": STRING, "name": STRING, "version": STRING})
-_RUN = object_of({"id": STRING, "started_at": STRING})
+PIPELINE = object_of({"id": STRING, "name": STRING, "version": STRING})
+RUN = object_of({"id": STRING, "started_at": STRING})
+ENDED_RUN = object_of({**RUN.properties, "state": Type("string", enum=("succeeded", "failed", "cancelled"))})
+"""`run` as the steps of `finally` see it."""
+
+STEP = object_of({"id": STRING, "path": STRING, "attempt": INTEGER, "idempotency_key": STRING})
+"""`step` in the expressions of a step."""
+
+HANDLED_ERROR = object_of(
+    {"type": STRING, "code": STRING, "message": STRING, "step": STRING, "attempts": INTEGER},
+)
+"""`error` in the expressions of a handler."""
+
 _STATUS = Type("string", enum=("succeeded", "failed", "skipped"))
 _ERROR = object_of({"code": STRING, "message": STRING, "type": STRING, "attempt": INTEGER})
 
-TargetKind = Literal["input", "variable", "step"]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a reference reads: the kind of thing and its name."""
-
-    kind: TargetKind
-    name: str
-
-
-@dataclass(slots=True)
-class Environment:
-    """The names that expressions of this file can read, with their types."""
-
-    inputs: dict[str, Type] = field(default_factory=dict)
-    variables: dict[str, Type] = field(default_factory=dict)
-    steps: dict[str, Type] = field(default_factory=dict)
-
-    def types(self) -> Mapping[str, Type]:
-        """The types by name, for inference. Namespaces come last so that nothing can hide them."""
-        return {
-            **self.steps,
-            **self.variables,
-            **self.inputs,
-            "inputs": object_of(self.inputs),
-            "variables": object_of(self.variables),
-            "steps": object_of(self.steps, closed=False),  # an unknown step is reported with a code of its own
-            "run": _RUN,
-            "pipeline": _PIPELINE,
-        }
-
-    def target(self, reference: Reference) -> Target | None:
-        """Resolve a reference; None if it reads no input, variable or step of this pipeline."""
-        name = reference.name
-        if name in self.steps:
-            return Target("step", name)
-        if name in self.inputs:
-            return Target("input", name)
-        if name in self.variables:
-            return Target("variable", name)
-        if reference.path and isinstance(member := reference.path[0], str):
-            if name == "steps" and member in self.steps:
-                return Target("step", member)
-            if name == "inputs" and member in self.inputs:
-                return Target("input", member)
-            if name == "variables" and member in self.variables:
-                return Target("variable", member)
-        return None
-
-
-def fields_read(reference: Reference) -> tuple[str | int, ...]:
-    """The path below the thing that is read: `("status",)` for both `a.status` and `steps.a.status`."""
-    return reference.path[1:] if reference.name in NAMESPACES else reference.path
+OUTCOME_FIELDS = frozenset(
+    {"result", "output", "outputs", "status", "success", "error", "attempts", "duration"},
+)
+"""The fields that every step has, whatever its value."""
 
 
 def input_type(spec: InputSpec) -> Type:
@@ -116,26 +87,33 @@ def input_type(spec: InputSpec) -> Type:
     return base
 
 
-def step_type(action: Action | None, *, fallback: bool) -> Type:
-    """The type of a step: its primary value, with the result's fields and the reserved names as attributes.
-
-    With `fallback` the value may also be one that is not of the action's type.
-    """
-    result = action.returns if action else ANY
-    attributes: dict[str, Type] = dict(result.properties) if result.kind == "object" else {}
+def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str, Type] | None = None) -> Type:
+    """The type of a step: its value, with fields of its own and those that every step has as attributes."""
+    whole = bare(value) if result is None else result
+    attributes: dict[str, Type] = dict(fields or {})
     attributes.update(
-        result=result,
-        output=result,
-        outputs=result,
+        result=whole,
+        output=whole,
+        outputs=whole,
         status=_STATUS,
         success=BOOLEAN,
         error=_ERROR,
         attempts=INTEGER,
         duration=NUMBER,
     )
+    return replace(value, attributes=attributes)
+
+
+def step_type(action: Action | None) -> Type:
+    """The type of a step that calls an action: its primary value, with the result's fields as attributes."""
+    result = action.returns if action else ANY
+    fields = result.properties if result.kind == "object" else None
     value = result
     if action and action.primary:
         value = result.properties.get(action.primary, ANY) if result.closed else ANY
-    if fallback:
-        value = ANY
-    return replace(value, attributes=attributes)
+    return entity_type(value, result=result, fields=fields)
+
+
+def or_null(type_: Type) -> Type:
+    """The type of a value that may also be missing."""
+    return union_of((bare(type_), NULL))

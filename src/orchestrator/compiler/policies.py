@@ -1,4 +1,4 @@
-"""Checks what steps say about failure: `retry.on` must name errors that can happen."""
+"""Checks what steps say about failure: errors that are named must be able to happen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from orchestrator import errors
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import CODES, suggest
 from orchestrator.language.nodes import Node, Scalar, Sequence
+from orchestrator.language.values import pattern_problem
 
 if TYPE_CHECKING:
     from orchestrator.compiler.findings import Findings
@@ -21,7 +22,11 @@ _WORDS = {"timeout": "StepTimeout", "permission": "PermissionDenied", "http": "O
 
 def check_retry(node: Node | None, findings: Findings) -> None:
     """Report names in `retry.on` that no error has. A tool's own exceptions are known only when it runs."""
-    listed = child(node, "on")
+    check_error_names(child(node, "on"), findings)
+
+
+def check_error_names(listed: Node | None, findings: Findings) -> None:
+    """Report names of errors, in a list of them, that no error has."""
     if not isinstance(listed, Sequence):
         return
     for item in listed.items:
@@ -43,3 +48,19 @@ def check_retry(node: Node | None, findings: Findings) -> None:
             severity="warning" if of_a_tool else "error",
             replacement=near,
         )
+
+
+def check_patterns(listed: Node | None, findings: Findings) -> None:
+    """Report what is no regular expression in a list of them."""
+    for item in listed.items if isinstance(listed, Sequence) else ():
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            continue
+        reason = pattern_problem(item.value)
+        if reason is not None:
+            findings.add(
+                "ORC205",
+                item.span,
+                f"`{item.value}` is no regular expression: {reason}",
+                label="not a regular expression",
+                help="in YAML, single quotes keep backslashes as they are",
+            )

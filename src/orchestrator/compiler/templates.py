@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.scopes import Scope
 from orchestrator.expressions import (
     Constant,
     ListValue,
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlacedTemplate:
-    """A template and the scalar of the file that holds it."""
+    """A template, the scalar of the file that holds it, and the names that it can read there."""
 
     template: Template
     scalar: Scalar
+    scope: Scope
 
     def references(self) -> Iterator[tuple[Reference, Scalar]]:
         """Each read of a free name, with the scalar in which it stands."""
@@ -45,7 +47,7 @@ class TemplateReader:
         self._hyphenated = hyphenated
         self._parsed: dict[str, Template] = {}
 
-    def value(self, node: Node, places: list[PlacedTemplate]) -> Value:
+    def value(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Value:
         """Build the value of `node`; every template in it that can be evaluated is appended to `places`."""
         if isinstance(node, Scalar):
             text = node.value
@@ -54,32 +56,32 @@ class TemplateReader:
             template = self._parsed.get(text)
             if template is None:
                 template = self._parsed[text] = parse_template(text, hyphenated=self._hyphenated)
-            return self._placed(template, node, places)
+            return self._placed(template, node, scope, places)
         if isinstance(node, Sequence):
-            items = [self.value(item, places) for item in node.items]
+            items = [self.value(item, scope, places) for item in node.items]
             if all(isinstance(item, Constant) for item in items):
                 return Constant([item.value for item in items if isinstance(item, Constant)])
             return ListValue(tuple(items))
-        entries = {str(entry.key.value): self.value(entry.value, places) for entry in node.entries}
+        entries = {str(entry.key.value): self.value(entry.value, scope, places) for entry in node.entries}
         if all(isinstance(value, Constant) for value in entries.values()):
             return Constant({key: value.value for key, value in entries.items() if isinstance(value, Constant)})
         return MappingValue(entries)
 
-    def condition(self, node: Node, places: list[PlacedTemplate]) -> Template | None:
+    def condition(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Template | None:
         """Build a condition: an expression, bare or between `{{` and `}}`."""
         if not isinstance(node, Scalar):
             return None
         text = node.value if isinstance(node.value, str) else str(node.value).lower()
         template = parse_expression(text, hyphenated=self._hyphenated)
-        self._placed(template, node, places)
+        self._placed(template, node, scope, places)
         return template
 
-    def _placed(self, template: Template, node: Scalar, places: list[PlacedTemplate]) -> Value:
+    def _placed(self, template: Template, node: Scalar, scope: Scope, places: list[PlacedTemplate]) -> Value:
         if template.problems:
             self._findings.add_problems(node, template.problems)
         elif template.is_constant:
             return Constant(node.value)
-        places.append(PlacedTemplate(template, node))
+        places.append(PlacedTemplate(template, node, scope))
         return Templated(template)
 
 

@@ -1,0 +1,42 @@
+"""What a step can do, each kind in a module of its own: how it is read, what can be wrong with it, its plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.constructs.for_each import ForEachWork
+from orchestrator.compiler.constructs.groups import GroupWork
+from orchestrator.compiler.constructs.people import ApproveWork, AskWork
+from orchestrator.compiler.constructs.pipelines import PipelineWork
+from orchestrator.compiler.constructs.repeat import RepeatWork
+from orchestrator.compiler.constructs.switch import SwitchWork
+from orchestrator.compiler.constructs.tool_calls import ToolWork
+from orchestrator.compiler.constructs.waits import WaitWork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.compiler.parts import Construct, StepParts
+    from orchestrator.compiler.unit import Unit
+
+__all__ = ["ForEachWork", "ToolWork", "construct_of"]
+
+_CONSTRUCTS: dict[str, Callable[[Unit, StepParts], Construct]] = {
+    "for_each": ForEachWork,
+    "while": RepeatWork,
+    "until": RepeatWork,
+    "switch": SwitchWork,
+    "parallel": GroupWork,
+    "steps": GroupWork,
+    "pipeline": PipelineWork,
+    "ask": AskWork,
+    "approve": ApproveWork,
+    "wait_until": WaitWork,
+    "sleep": WaitWork,
+}
+
+
+def construct_of(unit: Unit, step: StepParts) -> Construct:
+    """Read the work of a step. One that names no kind of work is taken for a call, which then has no tool."""
+    kind = step.spec.kind
+    return _CONSTRUCTS[kind](unit, step) if kind in _CONSTRUCTS else ToolWork(unit, step)

@@ -1,0 +1,239 @@
+"""The loop over items: of a list, a mapping, a range or a file."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.constructs.tool_calls import ToolWork
+from orchestrator.compiler.names import entity_type, or_null
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import child
+from orchestrator.expressions import (
+    ANY,
+    BOOLEAN,
+    INTEGER,
+    OBJECT,
+    STRING,
+    Constant,
+    Rendered,
+    Templated,
+    Type,
+    Value,
+    array_of,
+    describe,
+    fits,
+    object_of,
+    union_of,
+)
+from orchestrator.expressions.operator_types import bare
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.nodes import Node
+
+FileFormat = Literal["jsonl", "csv", "text"]
+
+_ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
+_ENDINGS: dict[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+_COUNTS = {"count": INTEGER, "succeeded": INTEGER, "failed": INTEGER}
+
+
+class ForEachWork(Construct):
+    """`for_each` with `steps`, or with the step's own action.
+
+    `names` is the scope of the item's names, `body` a block in it or the call that is made for each item.
+    """
+
+    def __init__(self, unit: Unit, step: StepParts) -> None:
+        super().__init__()
+        self.step = step
+        self.spec = spec = step.spec
+        outer = step.block.scope
+        self.headers: list[PlacedTemplate] = []
+        self.items = _read_items(unit, step, self.headers)
+        self.name = spec.as_ or "item"
+        self.names = Scope(outer, {"index": INTEGER, "is_first": BOOLEAN, "is_last": BOOLEAN})
+        node = child(spec.node, "as")
+        if node is not None and self.name != "item":
+            unit.claim("name", self.name, node.span, self.names)
+        self.names.declare(self.name, ANY, node=node)
+        self.body: BlockParts | ToolWork
+        if spec.steps is not None:
+            self.body = unit.read_block("for_each", spec.steps, Scope(self.names), step)
+            inside = self.body.scope
+        else:
+            self.body = ToolWork(unit, step, self.names)
+            self.item_scope = inside = self.names
+        self.outcomes: list[PlacedTemplate] = []
+        self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
+        self.fallbacks: list[PlacedTemplate] = []
+        self.fallback = unit.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)
+        own = self.body.places if isinstance(self.body, ToolWork) else []
+        self.places = [*self.headers, *own, *self.outcomes, *self.fallbacks]
+
+    def check(self, unit: Unit) -> Type:
+        """Check the items, the body with the type of an item, and what an item's value is."""
+        self.names.names[self.name] = self._item_type(unit)
+        if isinstance(self.body, ToolWork):
+            value = bare(self.body.check(unit))
+        else:
+            unit.check_block(self.body)
+            value = bare(self.body.value_type() or ANY)
+        types = unit.infer(self.outcomes)
+        if self.collect is not None:
+            value = bare(static_type(self.collect, types))
+        given = unit.infer(self.fallbacks)
+        if self.fallback is not None:
+            value = union_of((value, bare(static_type(self.fallback, given))))
+        elif self.spec.on_item_failure is not None and self.spec.on_item_failure.kind == "continue":
+            value = or_null(value)
+        return entity_type(array_of(value), fields=_COUNTS)
+
+    def _item_type(self, unit: Unit) -> Type:
+        types = unit.infer(self.headers)
+        node = child(self.spec.node, "for_each")
+        match self.items:
+            case RangeItems():
+                self._check_range(unit, self.items, types)
+                return INTEGER
+            case FileItems():
+                return self._check_file(unit, self.items, types)
+        place = child(node, "value") or node or self.spec.node
+        type_ = bare(static_type(self.items, types))
+        if isinstance(self.items, Constant):
+            type_ = _type_of_constant(self.items.value)
+        found: list[Type] = []
+        for option in type_.options if type_.kind == "union" else (type_,):
+            if option.kind == "array":
+                found.append(option.items or ANY)
+            elif option.kind == "object":
+                values = union_of(option.properties.values()) if option.closed and option.properties else ANY
+                found.append(object_of({"key": STRING, "value": values}))
+            elif option.kind == "any":
+                found.append(ANY)
+        if not found:
+            self._not_items(unit, place, type_)
+        return union_of(found)
+
+    def _not_items(self, unit: Unit, place: Node, type_: Type) -> None:
+        help = "give a list or a mapping"
+        replacement = None
+        value = self.items.value if isinstance(self.items, Constant) else None
+        if isinstance(value, str) and self.step.block.scope.find(value.strip().split(".")[0]) is not None:
+            replacement = f'"{{{{ {value.strip()} }}}}"'
+            help = f"did you mean `{replacement}`?"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            help = f"to count write `{{range: {value}}}`"
+        elif type_.kind == "integer":
+            help = "to count write `{range: ...}`"
+        elif type_.kind == "string":
+            help = (
+                "make a list of it, for example with `| split(',')` or `.splitlines()`; for a file write `{file: ...}`"
+            )
+        unit.findings.add(
+            "ORC202",
+            place.span,
+            f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe(type_)}",
+            label="nothing to loop over",
+            help=help,
+            replacement=replacement,
+        )
+
+    def _check_range(self, unit: Unit, items: RangeItems, types: dict[int, Type]) -> None:
+        for name, value in (("start", items.start), ("stop", items.stop), ("step", items.step)):
+            node = child(self.spec.node, "for_each", "range", name)
+            if node is None:
+                continue
+            type_ = bare(static_type(value, types))
+            if not fits(type_, INTEGER):
+                unit.findings.add(
+                    "ORC202",
+                    node.span,
+                    f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe(type_)}",
+                    label="not an integer",
+                    help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
+                )
+            elif name == "step" and isinstance(value, Constant) and value.value == 0:
+                unit.findings.add(
+                    "ORC205",
+                    node.span,
+                    f"the range of `{self.spec.id}` never ends: its step is 0",
+                    label="never ends",
+                    help="give the distance from one number to the next",
+                )
+
+    def _check_file(self, unit: Unit, items: FileItems, types: dict[int, Type]) -> Type:
+        path = items.path.value if isinstance(items.path, Constant) else None
+        node = child(self.spec.node, "for_each", "file")
+        if isinstance(items.path, Rendered) and node is not None:
+            type_ = bare(types.get(id(items.path.template), ANY))
+            if not fits(type_, STRING):
+                unit.findings.add(
+                    "ORC202",
+                    node.span,
+                    f"the file of `{self.spec.id}` is named by a string, and this is {describe(type_)}",
+                    label="not a path",
+                    help="give the path of a file; to loop over a value write it as `for_each:` itself",
+                )
+        if isinstance(path, str) and node is not None:
+            refusal = unit.library.permissions.check_read(path)
+            if refusal is not None:
+                unit.findings.add("ORC406", node.span, refusal.message, label="not permitted", help=refusal.help)
+        if items.format is not None:
+            return _ROWS[items.format]
+        if isinstance(path, str):
+            return _ROWS[_ENDINGS.get(PurePath(path).suffix.lower(), "text")]
+        return ANY
+
+    def files_read(self) -> list[Node]:
+        """The file of items, and those that the loop's own action reads."""
+        node = child(self.spec.node, "for_each", "file")
+        own = self.body.files_read() if isinstance(self.body, ToolWork) else []
+        return own if node is None else [node, *own]
+
+    def plan(self, unit: Unit) -> ForEach:
+        """Build the loop."""
+        spec = self.spec
+        kind = spec.on_item_failure.kind if spec.on_item_failure is not None else "fail"
+        on_failure = OnFailure(kind, value=self.fallback)
+        if isinstance(self.body, ToolWork):
+            body: Block | StepPlan = unit.plan_item(self.step, self.body, on_failure)
+            on_failure = OnFailure()
+        else:
+            body = unit.plan_block(self.body)
+        return ForEach(
+            items=self.items,
+            body=body,
+            name=self.name,
+            max_parallel=spec.max_parallel,
+            on_item_failure=on_failure,
+            min_success=spec.min_success,
+            collect=self.collect,
+        )
+
+
+def _read_items(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> Value | FileItems | RangeItems:
+    spec = step.spec.for_each
+    node, scope = child(step.spec.node, "for_each"), step.block.scope
+    if spec is None:
+        return Constant([])
+    if spec.range is not None:
+        start = unit.value_at(node, ("range", "start"), scope, places)
+        stop = unit.value_at(node, ("range", "stop"), scope, places)
+        distance = unit.value_at(node, ("range", "step"), scope, places)
+        return RangeItems(start or Constant(0), stop or Constant(0), distance or Constant(1))
+    if spec.file is not None:
+        path = unit.value_at(node, ("file",), scope, places) or Constant("")
+        return FileItems(Rendered(path.template) if isinstance(path, Templated) else path, spec.format)
+    found = unit.value_at(node, ("value",), scope, places)
+    return Constant(None) if found is None else found
+
+
+def _type_of_constant(value: object) -> Type:
+    return static_type(Constant(value), {})

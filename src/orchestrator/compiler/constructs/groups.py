@@ -1,0 +1,61 @@
+"""Groups of steps: one after another as they depend on each other, or side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.names import entity_type, or_null
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import Group
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import child
+from orchestrator.expressions import ANY, Type, object_of
+from orchestrator.expressions.operator_types import bare
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.unit import Unit
+
+
+class GroupWork(Construct):
+    """`steps` alone, and `parallel`."""
+
+    def __init__(self, unit: Unit, step: StepParts) -> None:
+        super().__init__()
+        self.spec = step.spec
+        self.parallel = step.spec.kind == "parallel"
+        specs = (step.spec.parallel if self.parallel else step.spec.steps) or ()
+        scope = Scope(step.block.scope)
+        self.body = unit.read_block("parallel" if self.parallel else "group", specs, scope, step)
+
+    @property
+    def wait_for(self) -> int | None:
+        """How many steps must succeed; None: all."""
+        words = {"all": None, "any": 1, None: None}
+        given = self.spec.wait_for
+        return given if isinstance(given, int) else words[given]
+
+    def check(self, unit: Unit) -> Type:
+        """Check the steps, and that there are as many as are waited for."""
+        unit.check_block(self.body)
+        wanted, count = self.wait_for, len(self.body.steps)
+        node = child(self.spec.node, "wait_for")
+        if wanted is not None and node is not None and not 1 <= wanted <= max(count, 1):
+            unit.findings.add(
+                "ORC205",
+                node.span,
+                f"`wait_for` of `{self.spec.id}` is {wanted}, and `parallel` has {count} step{'s' * (count != 1)}",
+                label="too many" if wanted > count else "too few",
+                help=f"write a number from 1 to {count}, `any` or `all`",
+            )
+        values = {id: bare(type_) for id, type_ in self.body.scope.steps.items()}
+        if not self.parallel:
+            return entity_type(self.body.value_type() or ANY, fields=values)
+        if wanted is not None and wanted < count:  # those that are cancelled are null
+            values = {id: or_null(type_) for id, type_ in values.items()}
+        return entity_type(object_of(values), fields=values)
+
+    def plan(self, unit: Unit) -> Group:
+        """Build the group."""
+        wanted = self.wait_for
+        return Group(unit.plan_block(self.body), self.parallel, None if wanted == len(self.body.steps) else wanted)

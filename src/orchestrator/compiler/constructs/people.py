@@ -1,0 +1,108 @@
+"""Questions to a person: what to answer, and whether to approve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.names import entity_type, input_type
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import Approve, Ask
+from orchestrator.compiler.templates import child
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
+from orchestrator.expressions.operator_types import bare
+from orchestrator.language.nodes import Sequence
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.nodes import Node
+    from orchestrator.language.spec import InputSpec
+
+
+class AskWork(Construct):
+    """`ask`."""
+
+    def __init__(self, unit: Unit, step: StepParts) -> None:
+        super().__init__()
+        if step.spec.ask is None:
+            raise OrchestratorError(f"step `{step.spec.id}` asks nothing")
+        self.spec, self.ask = step.spec, step.spec.ask
+        self.answer: InputSpec = self.ask.as_input()
+        node, scope = step.spec.node, step.block.scope
+        self.prompt = unit.value_at(node, ("ask", "prompt"), scope, self.places)
+        self.choices = unit.value_at(node, ("ask", "choices"), scope, self.places)
+        self.default = unit.value_at(node, ("ask", "default"), scope, self.places) if self.ask.has_default else None
+
+    def check(self, unit: Unit) -> Type:
+        """Check that the choices and the default are answers."""
+        types = unit.infer(self.places)
+        wanted = self._type()
+        choices, default = (child(self.spec.node, "ask", key) for key in ("choices", "default"))
+        plain = self.answer.model_copy(update={"enum": None})
+        if isinstance(self.choices, Constant) and isinstance(choices, Sequence):
+            for node, value in zip(choices.items, self.choices.value, strict=True):
+                for problem in plain.problems(value):
+                    self._wrong(unit, node, f"a choice of `{self.spec.id}`", problem)
+        elif self.choices is not None and choices is not None:
+            type_ = bare(static_type(self.choices, types))
+            if not fits(type_, ARRAY):
+                self._wrong(unit, choices, f"`choices` of `{self.spec.id}`", f"it is {describe(type_)}, not a list")
+        if self.default is not None and default is not None:
+            if isinstance(self.default, Constant):
+                for problem in self.answer.problems(self.default.value):
+                    self._wrong(unit, default, f"the default of `{self.spec.id}`", problem)
+            else:
+                type_ = bare(static_type(self.default, types))
+                if not fits(type_, wanted):
+                    what = f"it is {describe(type_)}, not {describe(wanted)}"
+                    self._wrong(unit, default, f"the default of `{self.spec.id}`", what)
+        return entity_type(wanted)
+
+    def _type(self) -> Type:
+        spec = self.answer.model_copy(update={"required": True})
+        return input_type(spec)
+
+    def _wrong(self, unit: Unit, node: Node, what: str, problem: str) -> None:
+        unit.findings.add(
+            "ORC208",
+            node.span,
+            f"{what} is no possible answer: {problem}",
+            label="not an answer",
+            help="change it, or what `ask` says of the answer",
+        )
+
+    def plan(self, unit: Unit) -> Ask:
+        """Build the question."""
+        return Ask(self.prompt or Constant(""), self.answer, self.choices, self.default)
+
+
+class ApproveWork(Construct):
+    """`approve`."""
+
+    def __init__(self, unit: Unit, step: StepParts) -> None:
+        super().__init__()
+        if step.spec.approve is None:
+            raise OrchestratorError(f"step `{step.spec.id}` asks for no approval")
+        self.approve = step.spec.approve
+        node, scope = step.spec.node, step.block.scope
+        self.title: Value = unit.value_at(node, ("approve", "title"), scope, self.places) or Constant("")
+        self.content: Value = unit.value_at(node, ("approve", "content"), scope, self.places) or Constant(None)
+
+    def check(self, unit: Unit) -> Type:
+        """Check what is shown."""
+        types = unit.infer(self.places)
+        content = ANY if self.approve.allow_editing else bare(static_type(self.content, types))
+        result = object_of({"approved": BOOLEAN, "content": content, "comment": ANY})
+        return entity_type(BOOLEAN, result=result, fields=result.properties)
+
+    def plan(self, unit: Unit) -> Approve:
+        """Build the question."""
+        default = self.approve.default
+        return Approve(
+            title=self.title,
+            content=self.content,
+            editable=self.approve.allow_editing,
+            default=Constant(default) if default is not None else None,
+        )

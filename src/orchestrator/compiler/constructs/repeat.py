@@ -1,0 +1,154 @@
+"""The loops that go on while, or until, a condition is true."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.names import OUTCOME_FIELDS, entity_type, or_null
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import Repeat
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import child
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
+from orchestrator.expressions.operator_types import bare
+from orchestrator.language.nodes import Mapping, Scalar
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+
+_OWN_FIELDS = frozenset({"iterations", "count"}) | OUTCOME_FIELDS
+_CHANGES_BY_ITSELF = re.compile(r"\bnow\s*\(")
+
+
+class RepeatWork(Construct):
+    """`while` and `until`. `names` is the scope of what each round knows besides its steps."""
+
+    def __init__(self, unit: Unit, step: StepParts) -> None:
+        super().__init__()
+        self.spec = spec = step.spec
+        self.key = "while" if spec.kind == "while" else "until"
+        outer = step.block.scope
+        self.names = Scope(outer, {"iteration": INTEGER, "previous": ANY})
+        self.first: list[PlacedTemplate] = []
+        self.initial: dict[str, Value] = {}
+        self.update: dict[str, Value] = {}
+        for section in ("initial", "update"):
+            entries = child(spec.node, section)
+            for entry in entries.entries if isinstance(entries, Mapping) else []:
+                self._declare(unit, entry.key)
+        self._read("initial", outer, self.first, self.initial, unit)
+        self.body = unit.read_block("repeat", spec.steps or (), Scope(self.names), step)
+        inside = self.body.scope
+        self.names.names["previous"] = union_of((Type("object", properties=inside.steps, closed=True), NULL))
+        self.tests: list[PlacedTemplate] = []
+        node = child(spec.node, self.key)
+        self.condition = unit.templates.condition(node, inside, self.tests) if node is not None else None
+        self.changes: list[PlacedTemplate] = []
+        self._read("update", inside, self.changes, self.update, unit)
+        self.outcomes: list[PlacedTemplate] = []
+        self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
+        self.places = [*self.first, *self.tests, *self.changes, *self.outcomes]
+
+    def _declare(self, unit: Unit, key: Scalar) -> None:
+        name = key.text
+        if name in self.names.targets:
+            if name in ("iteration", "previous"):
+                unit.claim("name", name, key.span, self.names)
+            return
+        if name in _OWN_FIELDS:
+            unit.findings.add(
+                "ORC209",
+                key.span,
+                f"`{name}` cannot be a value that `{self.spec.id}` carries on: `{self.spec.id}.{name}` has a meaning "
+                "of its own",
+                label="reserved",
+                help=f"choose another name, for example `my_{name}`",
+            )
+        else:
+            unit.claim("name", name, key.span, self.names)
+        self.names.declare(name, ANY, node=key)
+
+    def _read(
+        self, section: str, scope: Scope, places: list[PlacedTemplate], into: dict[str, Value], unit: Unit
+    ) -> None:
+        entries = child(self.spec.node, section)
+        for entry in entries.entries if isinstance(entries, Mapping) else []:
+            into[entry.key.text] = unit.value(entry.value, scope, places)
+
+    def check(self, unit: Unit) -> Type:
+        """Check the body, the condition, and what is carried on from round to round."""
+        first = unit.infer(self.first)
+        carried = self._carried(unit, {name: bare(static_type(v, first)) for name, v in self.initial.items()})
+        unit.check_block(self.body)
+        unit.infer(self.tests)
+        unit.infer(self.changes)
+        types = unit.infer(self.outcomes)
+        value = bare(self.body.value_type() or ANY)
+        if self.collect is not None:
+            value = bare(static_type(self.collect, types))
+        self._check_end(unit)
+        fields = {**carried, "iterations": array_of(value), "count": INTEGER}
+        return entity_type(or_null(value) if self.key == "while" else value, fields=fields)
+
+    def _carried(self, unit: Unit, first: dict[str, Type]) -> dict[str, Type]:
+        """The types of the accumulators: those of their first values, where no update changes them."""
+        types = {name: first.get(name, ANY) for name in (*self.initial, *self.update)}
+        while True:
+            self.names.names.update(types)
+            found = unit.infer(self.changes, quiet=True)
+            moved = [
+                name
+                for name, value in self.update.items()
+                if types[name] != ANY and bare(static_type(value, found)) != types[name]
+            ]
+            if not moved:
+                return types
+            types.update(dict.fromkeys(moved, ANY))
+
+    def _check_end(self, unit: Unit) -> None:
+        """Warn of a condition that is the same in every round."""
+        node = child(self.spec.node, self.key)
+        if self.condition is None or node is None or self.condition.problems:
+            return
+        if _CHANGES_BY_ITSELF.search(self.condition.text):
+            return
+        reads = [self.body.scope.target(reference) for reference in self.condition.references]
+        for target in reads:
+            if target is None:
+                continue
+            changing = target.name in ("iteration", "previous") or target.name in self.update
+            if target.block is self.body or (target.scope is self.names and changing):
+                return
+        if any(reference.name == "steps" for reference in self.condition.references) or None in reads:
+            return  # something that is reported in its own right
+        if not reads and self.spec.on_limit == "continue":
+            return  # a fixed number of rounds
+        never = "it goes on until its limit" if reads else "it is a constant"
+        unit.findings.add(
+            "ORC508",
+            node.span,
+            f"the condition of `{self.spec.id}` never changes: {never}",
+            label="the same in every round",
+            help="read a step of the body, `iteration`, or a name under `update:`; for a fixed number of rounds write "
+            "`for_each: {range: 10}`",
+        )
+
+    def plan(self, unit: Unit) -> Repeat:
+        """Build the loop."""
+        if self.condition is None:
+            raise OrchestratorError(f"the loop `{self.spec.id}` has no condition, and was not reported")
+        return Repeat(
+            kind="while" if self.key == "while" else "until",
+            condition=self.condition,
+            body=unit.plan_block(self.body),
+            max_iterations=self.spec.max_iterations,
+            on_limit=self.spec.on_limit,
+            initial=self.initial,
+            update=self.update,
+            collect=self.collect,
+        )

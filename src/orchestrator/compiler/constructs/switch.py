@@ -1,0 +1,121 @@
+"""A choice between blocks of steps by a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.names import entity_type
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import Switch
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import child
+from orchestrator.diagnostics import suggest
+from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
+from orchestrator.expressions.operator_types import bare
+from orchestrator.language.nodes import Mapping, Scalar
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.unit import Unit
+
+
+class SwitchWork(Construct):
+    """`switch` with `cases` and `default`."""
+
+    def __init__(self, unit: Unit, step: StepParts) -> None:
+        super().__init__()
+        self.spec = step.spec
+        self.scope = step.block.scope
+        found = unit.value_at(step.spec.node, ("switch",), self.scope, self.places)
+        self.subject = Constant(None) if found is None else found
+        cases = child(step.spec.node, "cases")
+        self.keys: list[Scalar] = []
+        self.blocks: list[BlockParts] = []
+        for name, specs in (step.spec.cases or {}).items():
+            key = cases.key(name) if isinstance(cases, Mapping) else None
+            if key is not None:
+                self.keys.append(key)
+                self.blocks.append(unit.read_block("case", specs, Scope(self.scope), step))
+        self.default = None
+        if step.spec.default is not None:
+            self.default = unit.read_block("case", step.spec.default, Scope(self.scope), step)
+
+    def check(self, unit: Unit) -> Type:
+        """Check that each case can be taken, and the steps of all of them."""
+        subject = bare(static_type(self.subject, unit.infer(self.places)))
+        if isinstance(self.subject, Constant):
+            self._constant(unit, self.subject.value)
+        else:
+            for key in self.keys:
+                self._case(unit, key, subject)
+        blocks = [*self.blocks, *([self.default] if self.default is not None else [])]
+        for block in blocks:
+            unit.check_block(block)
+        values = [bare(block.value_type() or ANY) for block in blocks]
+        return entity_type(union_of(values if self.default is not None else [*values, NULL]), fields={"case": ANY})
+
+    def _constant(self, unit: Unit, value: Any) -> None:
+        node = child(self.spec.node, "switch")
+        if node is None:
+            return
+        word = value.strip() if isinstance(value, str) else ""
+        name = word.split(".")[0]
+        known = bool(word) and (self.scope.find(name) is not None)
+        unit.findings.add(
+            "ORC205",
+            node.span,
+            f"`switch` of `{self.spec.id}` is a constant, so every run takes the same case",
+            label="a constant",
+            help=f'did you mean `"{{{{ {word} }}}}"`?' if known else 'read something: `switch: "{{ kind }}"`',
+            replacement=f'"{{{{ {word} }}}}"' if known else None,
+        )
+
+    def _case(self, unit: Unit, key: Scalar, subject: Type) -> None:
+        """Report a case that the subject can never equal, as far as its type tells."""
+        options = subject.options if subject.kind == "union" else (subject,)
+        if any(_equals(key.value, option) for option in options):
+            return
+        words = [str(value) for option in options for value in option.enum]
+        near = suggest(key.text, words)
+        unit.findings.add(
+            "ORC205",
+            key.span,
+            f"the case `{key.text}` is never taken: `switch` gives {describe(subject)}",
+            label="never taken",
+            help=f"did you mean `{near}`?" if near else "remove it, or compare with something else",
+            replacement=near,
+        )
+
+    def plan(self, unit: Unit) -> Switch:
+        """Build the choice."""
+        cases = tuple((key.value, unit.plan_block(block)) for key, block in zip(self.keys, self.blocks, strict=True))
+        return Switch(self.subject, cases, unit.plan_block(self.default) if self.default is not None else None)
+
+
+def _equals(case: Any, subject: Type) -> bool:
+    """Whether a value of this type, or its text, can be what a case is written as."""
+    text = "true" if case is True else "false" if case is False else str(case)
+    if subject.enum:
+        return any(case == value and isinstance(case, bool) is isinstance(value, bool) for value in subject.enum) or (
+            text in [str(value) for value in subject.enum]
+        )
+    match subject.kind:
+        case "boolean":
+            return text in ("true", "false")
+        case "integer" | "number":
+            return _is_number(text)
+        case "null":
+            return case is None or text in ("null", "")
+        case "array" | "object":
+            return text[:1] in ("[", "{")
+        case _:
+            return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

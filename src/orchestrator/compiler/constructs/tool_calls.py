@@ -1,0 +1,49 @@
+"""A step that calls an action of a tool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.names import step_type
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import ToolCall
+from orchestrator.compiler.templates import child
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions import Constant, Type, Value
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.nodes import Node
+
+
+class ToolWork(Construct):
+    """The call; `scope` is what its parameters can see, where that is not all that the step can see."""
+
+    def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
+        super().__init__()
+        self.spec = step.spec
+        self.call = unit.calls.resolve(step.spec)
+        self.result_type = step_type(self.call[1] if self.call else None)
+        parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
+        self.parameters: Value = Constant({}) if parameters is None else parameters
+
+    def check(self, unit: Unit) -> Type:
+        """Check the parameters against the action."""
+        types = unit.infer(self.places)
+        if self.call is not None:
+            self.parameters = unit.calls.check(self.spec, *self.call, self.parameters, types)
+        return self.result_type
+
+    def files_read(self) -> list[Node]:
+        """The parameters that the action reads as files."""
+        reads = self.call[1].reads if self.call is not None else ()
+        found = (child(self.spec.node, "parameters", name) for name in reads)
+        return [node for node in found if node is not None]
+
+    def plan(self, unit: Unit) -> ToolCall:
+        """Build the call."""
+        if self.call is None:
+            raise OrchestratorError(f"step `{self.spec.id}` has no work, and was not reported")
+        return ToolCall(*self.call, self.parameters)

@@ -1,0 +1,142 @@
+"""What a file declares besides its steps: inputs, variables and outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.names import PIPELINE, RUN, input_type
+from orchestrator.compiler.plan import OutputPlan
+from orchestrator.compiler.templates import PlacedTemplate, child
+from orchestrator.expressions import ANY, Constant, Type, fits, object_of
+from orchestrator.expressions.operator_types import bare
+from orchestrator.expressions.types import describe
+from orchestrator.language.nodes import Mapping, Scalar
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.spec import OutputSpec
+
+
+def declare_inputs(unit: Unit) -> None:
+    """Enter the inputs into the scope of the file."""
+    fields: dict[str, Type] = {}
+    for name, spec in unit.spec.inputs.items():
+        key = child_key(unit, "inputs", name)
+        unit.claim("input", name, key.span if key is not None else unit.spec.node.span, unit.scope)
+        fields[name] = input_type(spec)
+        unit.scope.declare(name, fields[name], "input", key)
+        _check_default(unit, name)
+    unit.scope.names.update(inputs=_namespace(fields), pipeline=PIPELINE)
+
+
+def _check_default(unit: Unit, name: str) -> None:
+    node = child(unit.spec.node, "inputs", name, "default")
+    spec = unit.spec.inputs[name]
+    if node is not None and spec.secret and spec.default not in (None, ""):
+        unit.findings.add(
+            "ORC205",
+            node.span,
+            f"the secret `{name}` has its value in the file, and the file is stored with every run",
+            label="no longer a secret",
+            help="remove the default; name an environment variable with `default_from_env:`, or give it with `-i`",
+        )
+    if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
+        unit.findings.unreadable = True
+        unit.findings.add(
+            "ORC205",
+            node.span,
+            f"the default of the input `{name}` is a constant; a template in it would never be evaluated",
+            label="not evaluated",
+            help="move the template to `variables:`, which may read inputs",
+        )
+
+
+def declare_variables(unit: Unit) -> None:
+    """Enter the variables into the scope of the file. Each may read the inputs and the variables above it."""
+    scope = unit.scope
+    fields: dict[str, Type] = {}
+    scope.names["variables"] = _namespace(fields)
+    for name in unit.spec.variables:
+        key = child_key(unit, "variables", name)
+        unit.claim("variable", name, key.span if key is not None else unit.spec.node.span, scope)
+        node = child(unit.spec.node, "variables", name)
+        if node is None:
+            continue
+        places: list[PlacedTemplate] = []
+        value = unit.value(node, scope, places)
+        types = unit.infer(places)
+        for place in places:
+            for reference in place.template.references:
+                unit.note_read(place, reference)
+        unit.variables[name] = value
+        fields[name] = static_type(value, types)
+        if name not in unit.spec.inputs:
+            scope.declare(name, fields[name], "variable", key)
+    scope.names.update(run=RUN, steps=object_of({}, closed=False))
+
+
+def _namespace(fields: dict[str, Type]) -> Type:
+    """An object whose fields are those of a dictionary that may still grow."""
+    return Type("object", properties=fields, closed=True)
+
+
+def check_outputs(unit: Unit) -> None:
+    """Check every output: its template, what it reads, and its declared type."""
+    if unit.block is None:
+        return
+    scope = unit.block.scope.apart_from("step")
+    for name, output in unit.spec.outputs.items():
+        _check_output(unit, scope, name, output)
+
+
+def _check_output(unit: Unit, scope: Scope, name: str, output: OutputSpec) -> None:
+    node = child(output.node, "value")
+    if node is None:
+        return
+    places: list[PlacedTemplate] = []
+    value = unit.value(node, scope, places)
+    types = unit.infer(places)
+    unit.output_places.extend(places)
+    reads: dict[str, None] = {}
+    for place in places:
+        for reference in place.template.references:
+            unit.note_read(place, reference)
+            target = scope.target(reference)
+            if target is not None and target.kind == "step":
+                reads[target.name] = None
+    if isinstance(value, Constant):
+        _report_constant(unit, name, value.value, node)
+    declared = input_type(output.as_input()) if output.type else ANY
+    actual = static_type(value, types)
+    if not fits(actual, declared):
+        unit.findings.add(
+            "ORC505",
+            node.span,
+            f"the output `{name}` is declared as {describe(declared)}, and its value is {describe(actual)}",
+            label=f"expected {describe(declared)}",
+            help="change the `type:` or convert the value",
+            severity="error",
+        )
+    unit.output_types[name] = declared if output.type else bare(actual)
+    unit.outputs[name] = OutputPlan(name, value, declared, output.description or "", tuple(reads))
+
+
+def _report_constant(unit: Unit, name: str, value: Any, node: Any) -> None:
+    word = value.strip() if isinstance(value, str) else ""
+    known = bool(word) and unit.block is not None and unit.block.scope.find(word.split(".")[0]) is not None
+    unit.findings.add(
+        "ORC506",
+        node.span,
+        f"the output `{name}` refers to nothing: it is the same constant in every run",
+        label="a constant",
+        help=f'did you mean `"{{{{ {word} }}}}"`?' if known else "refer to a step: `{{ step_id }}`",
+        replacement=f'"{{{{ {word} }}}}"' if known else None,
+    )
+
+
+def child_key(unit: Unit, section: str, name: str) -> Scalar | None:
+    """The key of `name` in a section of the file."""
+    part = child(unit.spec.node, section)
+    return part.key(name) if isinstance(part, Mapping) else None

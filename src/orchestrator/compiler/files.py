@@ -1,0 +1,113 @@
+"""Finds the files that a pipeline calls, and their texts: in the file system, or in the record of a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.diagnostics import suggest
+from orchestrator.language import Document, read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.tools import Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a file cannot be called."""
+
+    code: str
+    message: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is. Its key is the path relative to the run's directory, where it is inside of that."""
+
+    key: str
+    path: Path
+
+
+class Files:
+    """The files that a compilation may read. Where `sources` are given, by their keys, they stand for the files."""
+
+    def __init__(self, directory: Path, permissions: Permissions, sources: Mapping[str, str] | None) -> None:
+        self._directory = absolute(directory)
+        self._permissions = permissions
+        self._sources = sources
+
+    def places(self, name: str) -> tuple[Place, ...]:
+        """Where the file that is compiled may be, by its name in diagnostics; none for a text without a path.
+
+        A recorded name is relative to where its run was started, which need not be where this process is.
+        """
+        if name.startswith("<"):
+            return ()
+        bases = (Path.cwd(),) if self._sources is None else (self._directory, Path.cwd())
+        places = tuple(self._place(base / name) for base in bases)
+        known = [place for place in places if place.key in (self._sources or ())]
+        return tuple(known or places)
+
+    def find(self, callers: Sequence[Place], written: str) -> Place | Unreadable:
+        """Find the file that is called `written` in a file at one of these places; it need not exist."""
+        if "\0" in written:
+            return Unreadable("ORC410", "a path cannot hold a NUL character", "name a file")
+        bases = [caller.path.parent for caller in callers] or [self._directory]
+        places = [self._place(base / written) for base in bases]
+        if self._sources is None:
+            return places[0]
+        tail = _without_ups(written)
+        places += [self._place(self._directory / key) for key in self._sources if key.endswith(f"/{tail}")]
+        known = (place for place in places if place.key in self._sources)
+        missing = Unreadable("ORC410", f"the run has no record of the pipeline file `{written}`", "start a new run")
+        return next(known, missing)
+
+    def read(self, place: Place, written: str, name: str) -> Document | Unreadable:
+        """Read the file at a place; `name` is what diagnostics call it."""
+        if self._sources is not None:
+            return read(self._sources[place.key], name=name)
+        refusal = self._permissions.check_read(place.path)
+        if refusal is not None:
+            return Unreadable("ORC406", refusal.message, refusal.help)
+        if not place.path.is_file():
+            return _missing(written, place.path)
+        document = read(place.path, name=name)
+        first = document.diagnostics[0] if document.diagnostics else None
+        if document.root is None and first is not None and first.code == "ORC100":
+            return Unreadable("ORC410", first.message, first.help or "check the file")
+        return document
+
+    def _place(self, path: Path) -> Place:
+        path = absolute(path)
+        inside = path.is_relative_to(self._directory)
+        return Place((path.relative_to(self._directory) if inside else path).as_posix(), path)
+
+
+def absolute(path: Path) -> Path:
+    """The absolute path without `..`, as it is written: no symbolic link is followed, so that it is always the same."""
+    return Path(os.path.normpath(Path.cwd() / path))
+
+
+def _without_ups(written: str) -> str:
+    tail = Path(os.path.normpath(written)).as_posix().removeprefix("/")
+    while tail.startswith("../"):
+        tail = tail[3:]
+    return tail
+
+
+def _missing(written: str, path: Path) -> Unreadable:
+    if path.is_dir():
+        return Unreadable("ORC410", f"`{written}` is a directory, not a pipeline file", "name a file in it")
+    try:
+        near = suggest(path.name, [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")])
+    except OSError:
+        near = None
+    help = f"paths start where the calling file is: `{path.parent}`"
+    if near:
+        help = f"did you mean `{(Path(written).parent / near).as_posix()}`?"
+    return Unreadable("ORC410", f"there is no pipeline file `{written}`", help)

@@ -1,0 +1,61 @@
+"""Handlers of errors: those of a step, and those of the pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.names import HANDLED_ERROR
+from orchestrator.compiler.parts import HandlerParts
+from orchestrator.compiler.plan import Handler, Retry
+from orchestrator.compiler.policies import check_error_names, check_patterns, check_retry
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import child
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.spec import HandlerSpec
+
+
+def read_handlers(
+    unit: Unit, specs: Sequence[HandlerSpec], scope: Scope, owner: StepParts | None = None
+) -> list[HandlerParts]:
+    """Read handlers; their steps see the names of `scope` and `error`."""
+    handlers = []
+    for spec in specs:
+        handler = HandlerParts(spec)
+        inner = Scope(scope, {"error": HANDLED_ERROR})
+        if spec.has_fallback and (node := child(spec.node, "fallback_value")) is not None:
+            handler.fallback = unit.value(node, inner, handler.places)
+        if spec.steps:
+            handler.block = unit.read_block("handler", spec.steps, Scope(inner), owner)
+        handlers.append(handler)
+    return handlers
+
+
+def check_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> None:
+    """Report what is wrong with handlers."""
+    for handler in handlers:
+        node = handler.spec.node
+        check_retry(child(node, "retry"), unit.findings)
+        check_error_names(child(node, "error_types"), unit.findings)
+        check_patterns(child(node, "error_patterns"), unit.findings)
+        unit.infer(handler.places)
+        if handler.block is not None:
+            unit.check_block(handler.block)
+
+
+def plan_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> tuple[Handler, ...]:
+    """Build the plan of handlers without errors."""
+    return tuple(
+        Handler(
+            error_types=tuple(handler.spec.error_types),
+            error_patterns=tuple(handler.spec.error_patterns),
+            retry=Retry(**handler.spec.retry.model_dump(exclude_none=True)) if handler.spec.retry else None,
+            body=unit.plan_block(handler.block) if handler.block is not None else None,
+            fallback=handler.fallback,
+        )
+        for handler in handlers
+    )

@@ -1,0 +1,126 @@
+"""What is known of the steps of a file and of the blocks that they stand in, while the file is checked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.compiler.flow import Flow
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import PlacedTemplate, child
+from orchestrator.expressions import Template, Value
+from orchestrator.language.spec import HandlerSpec, StepSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.compiler.plan import Work
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.diagnostics import Span
+    from orchestrator.expressions import Type
+    from orchestrator.language.nodes import Node
+
+BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "finally"]
+
+
+class Construct(ABC):
+    """The work of one step while it is checked. It is made when the step is read: all its templates are parsed then.
+
+    `places` are the templates of the step itself, not those of the steps within.
+    """
+
+    def __init__(self) -> None:
+        self.places: list[PlacedTemplate] = []
+        self.item_scope: Scope | None = None
+        """What the attempts of the step can see, where they are made for each item of a loop."""
+
+    @abstractmethod
+    def check(self, unit: Unit) -> Type:
+        """Report what is wrong, and return the type of the step. What it reads has been checked before."""
+
+    def files_read(self) -> list[Node]:
+        """Where the step names files that it reads, if they are constants."""
+        return []
+
+    @abstractmethod
+    def plan(self, unit: Unit) -> Work:
+        """Build the work of a step without errors."""
+
+
+@dataclass(slots=True, eq=False)
+class HandlerParts:
+    """One handler of errors."""
+
+    spec: HandlerSpec
+    block: BlockParts | None = None
+    fallback: Value | None = None
+    places: list[PlacedTemplate] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class StepParts:
+    """One step. `templates` are those that are evaluated if it runs, `guards` those that decide whether it does."""
+
+    spec: StepSpec
+    block: BlockParts
+    work: Construct | None = None
+    condition: Template | None = None
+    fallback: Value | None = None
+    cache_key: Value | None = None
+    handlers: list[HandlerParts] = field(default_factory=list)
+    templates: list[PlacedTemplate] = field(default_factory=list)
+    guards: list[PlacedTemplate] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The id, "" if it has none."""
+        return self.spec.id
+
+    @property
+    def id_span(self) -> Span:
+        """The place of the id."""
+        return (child(self.spec.node, "id") or self.spec.node).span
+
+    def places(self) -> Iterator[PlacedTemplate]:
+        """All templates of the step itself."""
+        yield from self.guards
+        yield from self.templates
+        if self.work is not None:
+            yield from self.work.places
+        for handler in self.handlers:
+            yield from handler.places
+
+    def outwards(self) -> Iterator[StepParts]:
+        """The step, the one that it is part of, and so on."""
+        step: StepParts | None = self
+        while step is not None:
+            yield step
+            step = step.block.owner
+
+    def within(self, block: BlockParts) -> StepParts | None:
+        """The step of `block` that this one is, or is part of."""
+        return next((step for step in self.outwards() if step.block is block), None)
+
+
+@dataclass(slots=True, eq=False)
+class BlockParts:
+    """Steps with a scope of their own. `owner` is the step that they are part of, None for those of the file itself."""
+
+    kind: BlockKind
+    scope: Scope
+    owner: StepParts | None = None
+    steps: list[StepParts] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    flow: Flow = field(default_factory=Flow)
+    conditions: dict[str, str | None] = field(default_factory=dict)
+    """Of each step that may be skipped: the text of its condition, None if a jump skips it."""
+
+    @property
+    def last(self) -> StepParts | None:
+        """The step whose value is the block's."""
+        return self.steps[-1] if self.steps else None
+
+    def value_type(self) -> Type | None:
+        """The type of the block's value; None if it has no steps."""
+        return self.scope.steps.get(self.steps[-1].id) if self.steps else None

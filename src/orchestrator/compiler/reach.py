@@ -1,0 +1,103 @@
+"""Explains reads of names that are not known where they are read: unknown steps, and steps inside of others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.names import LOCAL_NAMES
+from orchestrator.diagnostics import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from orchestrator.compiler.findings import Findings
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.diagnostics import Span
+    from orchestrator.expressions import Problem
+
+
+def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
+    """Say more of an undefined name: that it is known elsewhere in the file."""
+    if problem.code != "ORC301":
+        return problem
+    name = place.template.text[problem.start : problem.end]
+    if name in unit.inside:
+        message, help = out_of_reach(unit, name, place.scope)
+        return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
+    if name in LOCAL_NAMES:
+        return replace(problem, help=f"`{name}` is known {LOCAL_NAMES[name]} only", replacement=None)
+    return problem
+
+
+def report_unknown_reads(unit: Unit) -> None:
+    """Report `steps.name` where there is no such step."""
+    for place, reference in unit.unknown:
+        if not reference.path or not isinstance(name := reference.path[0], str):
+            continue
+        span = place.scalar.span_of(reference.start, reference.end)
+        report_unknown_step(unit, "ORC302", span, f"there is no step `{name}`", name, place.scope, fix=False)
+
+
+def report_unknown_step(
+    unit: Unit, code: str, span: Span, message: str, name: str, scope: Scope, *, fix: bool = True
+) -> None:
+    """Report that no step is called `name` where `scope` is; with `fix`, a near id may be put at `span`."""
+    if name in unit.inside:
+        message, help = out_of_reach(unit, name, scope)
+        unit.findings.add("ORC308", span, message, label="out of reach", help=help)
+        return
+    report_missing_step(unit.findings, code, span, message, name, list(scope["steps"].properties), fix=fix)
+
+
+def report_missing_step(
+    findings: Findings, code: str, span: Span, message: str, name: str, ids: Collection[str], *, fix: bool = True
+) -> None:
+    """Report that no step is called `name`; with `fix`, what stands at `span` may be replaced by a near id."""
+    near = suggest(name, ids)
+    known = ", ".join(f"`{other}`" for other in list(ids)[:12]) + (", …" if len(ids) > 12 else "")
+    help = f"did you mean `{near}`?" if near else f"steps: {known}"
+    findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
+
+
+def out_of_reach(unit: Unit, name: str, scope: Scope) -> tuple[str, str]:
+    """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same."""
+    inner = unit.inside[name][0]
+    around = list(inner.outwards())[1:]
+    outer = next((step for step in around if (seen := scope.step(step.id)) and seen.block is step.block), None)
+    block = around[-1].block if around else inner.block
+    if outer is None and block.kind == "finally":
+        return f"`{name}` is a step of `finally`", "steps of `finally` run after all others; only they can read it"
+    if outer is None or not around:
+        return f"`{name}` is a step of a handler", "only the steps of the same handler can read it"
+    message = f"`{name}` is inside of `{around[0].id}`"
+    if outer is not around[0]:
+        return (
+            f"{message}, and that inside of `{outer.id}`",
+            f"what leaves `{outer.id}` is its own value: {_read(outer)}",
+        )
+    return message, _WAYS_OUT[inner.block.kind](name, outer)
+
+
+def _read(step: StepParts) -> str:
+    return f"`{{{{ {step.id} }}}}`"
+
+
+_WAYS_OUT = {
+    "group": lambda name, outer: f"read `{{{{ {outer.id}.{name} }}}}`",
+    "parallel": lambda name, outer: f"read `{{{{ {outer.id}.{name} }}}}`",
+    "for_each": lambda name, outer: (
+        f'add `collect: "{{{{ {name} }}}}"` to `{outer.id}`, and read the list of the items\' values: {_read(outer)}'
+    ),
+    "repeat": lambda name, outer: (
+        f'add `collect: "{{{{ {name} }}}}"` to `{outer.id}`, and read the value of the last round: {_read(outer)}'
+    ),
+    "case": lambda name, outer: f"the value of the chosen case's last step is {_read(outer)}",
+    "handler": lambda name, outer: f"the value of the handler's last step is {_read(outer)}",
+    "pipeline": lambda name, outer: f"read {_read(outer)}",
+    "finally": lambda name, outer: f"read {_read(outer)}",
+}
+"""How a value gets out of each kind of block."""

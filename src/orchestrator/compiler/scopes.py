@@ -1,0 +1,163 @@
+"""What an expression can see at its place: names within names, each with its type and with what it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from orchestrator.compiler.names import NAMESPACES
+from orchestrator.expressions.types import Type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.compiler.parts import BlockParts
+    from orchestrator.expressions import Reference
+    from orchestrator.language.nodes import Node
+
+TargetKind = Literal["input", "variable", "step", "local"]
+
+
+_SECTIONS: dict[str, TargetKind] = {"inputs": "input", "variables": "variable"}
+
+
+class Target(NamedTuple):
+    """What a reference reads: the kind of thing and its name; for a step its block, for a local name its scope.
+
+    `node` is where the name was given, unless it is a step's.
+    """
+
+    kind: TargetKind
+    name: str
+    block: BlockParts | None = None
+    scope: Scope | None = None
+    node: Node | None = None
+
+
+class Scope(Mapping[str, Type]):
+    """The names of one place with their types, as inference wants them; what is not here is looked up in `parent`.
+
+    `steps` are those of `block`; they may be replaced as more becomes known of their types. `names` are all others.
+    """
+
+    __slots__ = ("block", "names", "parent", "steps", "targets")
+
+    def __init__(self, parent: Scope | None, names: Mapping[str, Type] | None = None) -> None:
+        self.parent = parent
+        self.block: BlockParts | None = None
+        self.names: dict[str, Type] = {}
+        self.steps: dict[str, Type] = {}
+        self.targets: dict[str, Target] = {}
+        for name, type_ in (names or {}).items():
+            self.declare(name, type_)
+
+    def declare(self, name: str, type_: Type, kind: TargetKind = "local", node: Node | None = None) -> None:
+        """Add a name that is known here and in the scopes within."""
+        self.names[name] = type_
+        self.targets[name] = Target(kind, name, scope=self, node=node)
+
+    def enter(self, block: BlockParts, ids: Iterable[str], unknown: Type) -> None:
+        """Make this the scope of a block with steps of these ids, whose types are not known yet."""
+        self.block = block
+        for id in ids:
+            self.steps[id] = unknown
+            self.targets[id] = Target("step", id, block=block)
+        self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a code of its own
+
+    def apart_from(self, *names: str) -> Scope:
+        """The same scope without some of its own names."""
+        other = Scope(self.parent)
+        other.block, other.steps = self.block, self.steps
+        other.names = {name: type_ for name, type_ in self.names.items() if name not in names}
+        other.targets = {name: target for name, target in self.targets.items() if name not in names}
+        return other
+
+    def get(self, name: str, default: Type | None = None) -> Type | None:  # type: ignore[override]  # narrower
+        """The type of a name."""
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.steps.get(name) or scope.names.get(name)
+            if found is not None:
+                return found
+            scope = scope.parent
+        return default
+
+    def __getitem__(self, name: str) -> Type:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name: None for scope in self.chain() for name in (*scope.steps, *scope.names)})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def chain(self) -> Iterator[Scope]:
+        """This scope, and those around it from within."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def find(self, name: str) -> Target | None:
+        """What a bare name stands for; None for a namespace and for what nobody knows."""
+        scope: Scope | None = self
+        while scope is not None:
+            target = scope.targets.get(name)
+            if target is not None:
+                return target
+            scope = scope.parent
+        return None
+
+    def step(self, name: str) -> Target | None:
+        """The step of this id that can be seen from here."""
+        for scope in self.chain():
+            if name in scope.steps:
+                return scope.targets[name]
+        return None
+
+    def target(self, reference: Reference) -> Target | None:
+        """What a reference reads; None if that is no input, variable, step or local name."""
+        name = reference.name
+        scope: Scope | None = self
+        while scope is not None:
+            target = scope.targets.get(name)
+            if target is not None:
+                return target
+            if scope.parent is None:
+                break
+            scope = scope.parent
+        if not reference.path or not isinstance(member := reference.path[0], str):
+            return None
+        if name == "steps":
+            return self.step(member)
+        target = scope.targets.get(member) if scope else None
+        return target if target is not None and target.kind == _SECTIONS.get(name) else None
+
+
+class _Steps(Mapping[str, Type]):
+    """The steps that can be seen from a scope: the fields of `steps`."""
+
+    __slots__ = ("scope",)
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __getitem__(self, name: str) -> Type:
+        for scope in self.scope.chain():
+            if name in scope.steps:
+                return scope.steps[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name: None for scope in self.scope.chain() for name in scope.steps})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def fields_read(reference: Reference) -> tuple[str | int, ...]:
+    """The path below the thing that is read: `("status",)` for both `a.status` and `steps.a.status`."""
+    return reference.path[1:] if reference.name in NAMESPACES else reference.path

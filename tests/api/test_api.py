@@ -78,7 +78,7 @@ def test_a_result_tells_the_whole_story(client: orc.Orchestrator) -> None:
     assert (data["state"], data["error"]["step"], data["steps"]["a"]["output"]) == ("failed", "b", [1, {"b": "c|d"}])
     assert [event.seq for event in result.log] == list(range(1, len(result.log) + 1))
     page = result.to_markdown()
-    for words in (result.run_id, "failed", "it broke", "| a | succeeded | 1 |", "**step.failed** `b`"):
+    for words in (result.run_id, "failed", "it broke", "| `a` | succeeded | 1 |", "**step.failed** `b`"):
         assert words in page
 
 

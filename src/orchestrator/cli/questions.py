@@ -14,7 +14,7 @@ from orchestrator.runtime.answers import as_text, expected, parsed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.api import Run
+    from orchestrator.api import Run, StepResult
     from orchestrator.cli.interrupts import Interrupts
     from orchestrator.journal.status import ActiveStep, RunStatus
 
@@ -115,7 +115,7 @@ def questions_data(status: RunStatus, store: str | None) -> list[dict[str, Any]]
     ]
 
 
-def answer_command(run_id: str, step: ActiveStep, store: str | None) -> str:
+def answer_command(run_id: str, step: ActiveStep | StepResult, store: str | None) -> str:
     """Return the command that answers a question, with an answer that fits, or `VALUE` where none is known."""
     question = step.question or {}
     if question.get("kind") in ("approve", "resume"):

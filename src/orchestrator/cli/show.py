@@ -1,7 +1,8 @@
 """`show`: what a run achieved, step by step."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -9,6 +10,10 @@ from orchestrator.cli import options
 
 if TYPE_CHECKING:
     from orchestrator.api import Result, StepResult
+    from orchestrator.runtime.outline import Line
+
+MOST_NAMES: Final = 2_000
+"""How many steps' paths a misspelt one is compared with."""
 
 
 def show(
@@ -20,14 +25,15 @@ def show(
 ) -> None:
     """Show a run's outputs, steps, timings and errors.
 
-    A step's time is that of all its attempts, and of the waits between them.
+    A step's time is that of all its attempts, and of the waits between them. Of a loop the first items are shown and
+    those that failed; --json has all.
     """
     from orchestrator.cli.output import emit, emit_json, printable
 
     with options.open_orchestrator(store=store) as orchestrator:
         result = orchestrator.get_run(run).snapshot()
         if step is not None:
-            _show_step(result, step, json=json)
+            _show_step(result, step, store, json=json)
         elif json:
             emit_json(result.to_dict())
         elif markdown:
@@ -39,7 +45,8 @@ def show(
 
 def describe(result: "Result") -> str:
     """Write a result for people: outputs first, then the steps."""
-    from orchestrator.cli.output import LINES, printable, seconds, table
+    from orchestrator.cli.output import LINES, printable, table
+    from orchestrator.runtime.outline import outline
 
     lines = [f"run {result.run_id}: {result.state}"]
     if result.outputs:
@@ -47,16 +54,7 @@ def describe(result: "Result") -> str:
         for name, value in result.outputs.items():
             lines += _indented(name, value)
     if result.steps:
-        rows = [
-            (
-                path,
-                step.state,
-                str(step.attempts) if step.attempts else "",
-                seconds(step.elapsed) if step.ended_at and step.attempts else "",
-                brief(step),
-            )
-            for path, step in result.steps.items()
-        ]
+        rows = [_row(line, result) for line in outline(result.steps)]
         lines += ["", table(("STEP", "STATE", "ATTEMPTS", "TOOK", "RESULT"), rows)]
     if result.error:
         where = f" in step `{result.error['step']}`" if result.error.get("step") else ""
@@ -69,12 +67,33 @@ def describe(result: "Result") -> str:
     return "\n".join(lines)
 
 
+def _row(line: "Line", result: "Result") -> tuple[str, str, str, str, str]:
+    from orchestrator.cli.output import seconds
+    from orchestrator.runtime.outline import summary
+
+    label, step = "  " * line.depth + line.label, line.step
+    if step is None:
+        return (label, "", "", "", "")
+    about = "" if step.error else summary(step)
+    if not about:
+        about = brief(result.steps[line.path] if step.state == "succeeded" else step)
+    return (
+        label,
+        step.state,
+        str(step.attempts) if step.attempts and not step.kind else "",
+        seconds(step.elapsed) if step.ended_at and step.started_at else "",
+        about,
+    )
+
+
 def brief(step: "StepResult", width: int = 60) -> str:
     """Return the first words of what a step made of its work: its output, error or reason."""
     from json import dumps
 
     if step.error:
         text = str(step.error.get("message", ""))
+    elif step.question is not None:
+        text = f"asks: {step.question.get('prompt', '')}"
     elif step.state == "succeeded":
         text = step.output if isinstance(step.output, str) else dumps(step.output, ensure_ascii=False, default=str)
     else:
@@ -95,14 +114,16 @@ def _indented(name: str, value: Any) -> list[str]:
     return [f"  {name}:", *(f"    {printable(line)}".rstrip() for line in text.rstrip("\n").split("\n"))]
 
 
-def _show_step(result: "Result", path: str, *, json: bool) -> None:
-    from orchestrator.cli.output import emit, emit_json, seconds
+def _show_step(result: "Result", path: str, store: str | None, *, json: bool) -> None:
+    from orchestrator.cli.output import emit, emit_json, moment, printable, seconds
+    from orchestrator.cli.questions import answer_command
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import RunError
+    from orchestrator.runtime.outline import summary
 
     step = result.steps.get(path)
     if step is None:
-        near = suggest(path, list(result.steps))
+        near = suggest(path, list(islice(result.steps, MOST_NAMES)))
         raise RunError(
             f"run {result.run_id} has no step `{path}`",
             run_id=result.run_id,
@@ -113,10 +134,19 @@ def _show_step(result: "Result", path: str, *, json: bool) -> None:
         emit_json(step.to_dict())
         return
     lines = [f"step {path}: {step.state}" + (f" in {seconds(step.elapsed)}" if step.ended_at else "")]
-    if step.attempts > 1:
+    if summary(step):
+        lines.append(f"{step.kind}: {summary(step)}")
+    if step.attempts > 1 and not step.kind:
         lines.append(f"attempts: {step.attempts}, the last in {seconds(step.duration)}")
+    if step.cached:
+        lines.append(f"taken from run {step.cached.get('run_id')}, step {step.cached.get('path')}")
     if step.reason:
         lines.append(f"reason: {step.reason}")
+    if step.question is not None:
+        lines.append(f"asks: {printable(str(step.question.get('prompt', '')))}")
+        lines.append(f"answer with: {answer_command(result.run_id, step, store)}")
+    elif step.until is not None:
+        lines.append(f"until: {moment(step.until)}")
     if step.error:
         lines.append(f"error[{step.error.get('code')}]: {step.error.get('message')}")
     if step.output is not None:

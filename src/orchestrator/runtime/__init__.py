@@ -8,8 +8,9 @@ from orchestrator.runtime.following import Follower, in_thread
 from orchestrator.runtime.inputs import Bound, bind
 from orchestrator.runtime.portal import Portal
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.runtime.result import Result, StepResult
+from orchestrator.runtime.result import Result
 from orchestrator.runtime.revision import Changes, StepChange
+from orchestrator.runtime.step_results import StepResult, StepResults
 from orchestrator.runtime.verdict import refuse_if_waiting, verdict
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Result",
     "StepChange",
     "StepResult",
+    "StepResults",
     "bind",
     "in_thread",
     "refuse_if_waiting",

@@ -7,16 +7,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.runtime.outline import Line, outline, summary
 from orchestrator.runtime.result import Result, iso_time
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event
 
 _LONGEST_LINE = 200
+_LOG_ENDS = 1_000  # events shown of the log's beginning, and of its end
 
 
 def result_page(result: Result) -> str:
-    """Return the page: the outputs, a table of the steps, the error, and the log, one line for each event."""
+    """Return the page: the outputs, a table of the steps, the error, and the log, a line for each event of its ends."""
     return "\n".join(_page(result)) + "\n"
 
 
@@ -35,12 +37,31 @@ def _page(result: Result) -> Iterator[str]:
         for name, value in result.outputs.items():
             yield from ("", f"### {name}", "", *_block(value))
     yield from ("", "## Steps", "", "| Step | State | Attempts | Took | |", "| --- | --- | ---: | ---: | --- |")
-    for step in result.steps.values():
-        about = (step.error or {}).get("message") or step.reason
-        yield f"| {_cell(step.path)} | {step.state} | {step.attempts} | {step.elapsed:.3f} s | {_cell(about)} |"
+    for line in outline(result.steps):
+        yield _row(line)
     yield from ("", "## Log", "")
-    for event in result.log:
-        yield f"- {iso_time(event.at)} {_describe(event)}"
+    yield from _log(result)
+
+
+def _row(line: Line) -> str:
+    name = "· " * line.depth + (line.label if line.left_out else f"`{line.label}`")
+    step = line.step
+    if step is None:
+        return f"| {name} | | | | |"
+    about = (step.error or {}).get("message") or step.reason or summary(step)
+    attempts = str(step.attempts) if step.attempts and not step.kind else ""
+    return f"| {name} | {step.state} | {attempts} | {step.elapsed:.3f} s | {_cell(about)} |"
+
+
+def _log(result: Result) -> Iterator[str]:
+    count = len(result.log)
+    left_out = range(_LOG_ENDS, count - _LOG_ENDS)
+    for number in range(count):
+        if number not in left_out:
+            event = result.log[number]
+            yield f"- {iso_time(event.at)} {_describe(event)}"
+        elif number == left_out.start:
+            yield f"- … {len(left_out)} more: `orchestrator events {result.run_id}`"
 
 
 def _describe(event: Event) -> str:
@@ -50,6 +71,10 @@ def _describe(event: Event) -> str:
         about.append(f"attempt {event.attempt}")
     if isinstance(data.get("fraction"), int | float):
         about.append(f"{data['fraction']:.0%}")
+    if isinstance(data.get("items"), Mapping):
+        about.append(", ".join(f"{number} {name}" for name, number in data["items"].items()))
+    if isinstance(data.get("question"), Mapping):
+        about.append(str(data["question"].get("prompt", "")))
     about += [str(data[key]) for key in ("level", "message", "reason", "by", "owner") if data.get(key)]
     if isinstance(data.get("error"), Mapping):
         about.append(str(data["error"].get("message", "")))

@@ -1,0 +1,102 @@
+"""A run's steps as a tree for people: every step, but of a loop only its first items and those that did not go well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.journal.paths import is_at_or_below, item_of, parent_of
+from orchestrator.runtime.step_results import StepResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.runtime.step_results import StepResults
+
+FIRST_ITEMS: Final = 3
+OTHER_ITEMS: Final = 10
+"""How many items of a loop are shown: of those that succeeded, and of those that failed or have not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the tree: a step (without its output), what stands around steps, or what was left out.
+
+    `label` is what the path adds to that of the line above it that it is part of. Only steps have a `step`.
+    """
+
+    depth: int
+    path: str
+    label: str
+    step: StepResult | None = None
+    left_out: int = 0
+
+
+def outline(steps: StepResults) -> Iterator[Line]:
+    """Yield the lines, in the file's order; each loop as a bounded number of them."""
+    chosen: dict[str, frozenset[int]] = {}
+    around: list[str] = []
+    hidden = ""
+    for path in steps:
+        if hidden and is_at_or_below(path, hidden):
+            continue
+        hidden = ""
+        while around and not is_at_or_below(path, around[-1]):
+            yield from _left_out(steps, chosen, around)
+        for ancestor in _missing(path, around):
+            item = item_of(ancestor)
+            if item is not None:
+                loop, index = item
+                if loop not in chosen:
+                    chosen[loop] = _chosen(steps, loop)
+                if index not in chosen[loop]:
+                    hidden = ancestor
+                    break
+            label = ancestor[len(around[-1]) if around else 0 :].removeprefix(".")
+            yield Line(len(around), ancestor, label, steps.head(ancestor) if ancestor in steps else None)
+            around.append(ancestor)
+    while around:
+        yield from _left_out(steps, chosen, around)
+
+
+def summary(step: StepResult) -> str:
+    """Say in words what there is to say of a step that consists of others: counts, or the case that was chosen."""
+    if step.items is not None:
+        what = "item" if step.kind == "for_each" else "round"
+        words = [f"{step.items.get('count', 0)} {what}{'' if step.items.get('count') == 1 else 's'}"]
+        words += [f"{step.items[state]} {state}" for state in ("succeeded", "failed") if step.items.get(state)]
+        return ", ".join(words)
+    return f"case {step.case}" if step.kind == "switch" and step.case is not None else ""
+
+
+def _missing(path: str, around: list[str]) -> list[str]:
+    """The path and all that it stands in below the last line around it, from the outermost."""
+    last = around[-1] if around else ""
+    found: list[str] = []
+    while path and path != last:
+        found.append(path)
+        path = parent_of(path)
+    return found[::-1]
+
+
+def _chosen(steps: StepResults, loop: str) -> frozenset[int]:
+    """The indices of the items that are shown."""
+    well: list[int] = []
+    other: list[int] = []
+    for index in steps.items_of(loop):
+        kept, most = (
+            (well, FIRST_ITEMS)
+            if steps.state_of(f"{loop}[{index}]") in ("succeeded", "skipped")
+            else (other, OTHER_ITEMS)
+        )
+        if len(kept) < most:
+            kept.append(index)
+    return frozenset((*well, *other))
+
+
+def _left_out(steps: StepResults, chosen: dict[str, frozenset[int]], around: list[str]) -> Iterator[Line]:
+    """Leave the innermost of what is around, with a line on its items that were not shown."""
+    path = around.pop()
+    count = len(steps.items_of(path)) - len(chosen.get(path, ())) if path in chosen else 0
+    if count:
+        yield Line(len(around) + 1, path, f"… {count} more", left_out=count)

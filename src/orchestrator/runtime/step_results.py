@@ -1,0 +1,276 @@
+"""The steps of a run, read from its events: what they are, in the file's order, and their outputs when looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.journal import Event, StepRecord, step_records
+from orchestrator.journal.events import StepState
+from orchestrator.journal.paths import item_of, parent_of
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Store
+
+EVENTS_AT_ONCE: Final = 1_000
+OUTPUTS_AT_ONCE: Final = 64
+"""How many steps' outputs are read together when steps are looked at one after another."""
+
+_OUTPUTS: Final = frozenset({"output", "value", "values"})
+_SEGMENT: Final = re.compile(r"[^.\[\]]+|\[\d+")
+_NOTHING: Final[Mapping[str, Any]] = {}
+_UNKNOWN, _HANDLERS, _ERROR_HANDLERS, _FINALLY = 10**8, 10**9, 10**9 + 1, 10**9 + 2
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How one step ended. Times in seconds since the epoch; `duration` in seconds, of the last attempt.
+
+    `output` is the whole result of its tool, or the value that the run went on with after its failure; that of a
+    `for_each` is the list of its items' outputs. `reason` says why it was skipped or cancelled, or what it waits for:
+    with `question` a person, with `until` a time. Of a step that consists of steps, `kind` says of which kind it is,
+    `case` which case of a switch was chosen, `items` how many of a loop's items there were and how they ended (`count`,
+    `succeeded`, `failed`). `cached` tells which run's result was taken: `{key, run_id, path, at}`.
+    """
+
+    path: str
+    state: StepState
+    output: Any = None
+    attempts: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    duration: float = 0.0
+    error: Mapping[str, Any] | None = None
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    kind: str = ""
+    case: Any = None
+    items: Mapping[str, int] | None = None
+    question: Mapping[str, Any] | None = None
+    until: float | None = None
+    cached: Mapping[str, Any] | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the first start to the last end: all attempts, and the waits between them."""
+        if self.started_at is None or self.ended_at is None:
+            return 0.0
+        return max(0.0, self.ended_at - self.started_at)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the step as JSON data."""
+        return {
+            "path": self.path,
+            "state": self.state,
+            "output": self.output,
+            "attempts": self.attempts,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "duration": self.duration,
+            "error": dict(self.error) if self.error is not None else None,
+            "reason": self.reason,
+            "warnings": list(self.warnings),
+            "kind": self.kind,
+            "case": self.case,
+            "items": dict(self.items) if self.items is not None else None,
+            "question": dict(self.question) if self.question is not None else None,
+            "until": self.until,
+            "cached": dict(self.cached) if self.cached is not None else None,
+        }
+
+
+class StepResults(Mapping[str, StepResult]):
+    """The steps of a run by path: all of the plan's top level, and those within them that have begun.
+
+    They come in the file's order, a loop's items below it by index. All records are read at once when the first one is
+    asked for, which takes about 1 KB of memory for each step; outputs are read when a step is looked at, and not kept.
+    """
+
+    def __init__(self, store: Store, run_id: str, last_seq: int) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._last_seq = last_seq
+        self._loaded: dict[str, StepRecord] | None = None
+        self._paths: list[str] = []
+        self._positions: dict[str, int] = {}
+        self._items: dict[str, dict[int, None]] = {}
+        self._page: dict[str, StepResult] = {}
+        self._last = -2
+
+    def __getitem__(self, path: str) -> StepResult:
+        if path not in self._records:
+            raise KeyError(path)
+        position = self._positions[path]
+        if path not in self._page:
+            # Whoever takes one after another gets many at once, whoever picks one does not pay for its neighbours.
+            end = position + (OUTPUTS_AT_ONCE if position == self._last + 1 else 1)
+            self._page = self._read(self._paths[position:end])
+        self._last = position
+        return self._page[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._records
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} steps>"
+
+    def head(self, path: str) -> StepResult:
+        """Return a step without its output, which is not read."""
+        record = self._records[path]
+        waits = record.state == "waiting"
+        return StepResult(
+            path=path,
+            state=record.state,
+            attempts=record.attempts,
+            started_at=record.started_at,
+            ended_at=record.ended_at,
+            duration=record.duration,
+            error=record.error,
+            reason=record.reason,
+            warnings=tuple(record.warnings),
+            kind=record.kind,
+            case=record.case,
+            items=self._counts(record),
+            question=self._store.resolve(record.question) if waits else None,
+            until=record.until if waits else None,
+            cached=record.cached,
+        )
+
+    def items_of(self, path: str) -> Sequence[int]:
+        """Return the indices of a loop's items that have begun, in order; of a step that is no loop, none."""
+        return sorted(self._items.get(path, ())) if self._records else []
+
+    def state_of(self, path: str) -> StepState | None:
+        """Return the state of a step or an item, None if there is no record of it."""
+        record = self._records.get(path)
+        return record.state if record is not None else None
+
+    @property
+    def _records(self) -> dict[str, StepRecord]:
+        if self._loaded is None:
+            order = Order(self._store.record(self._run_id).plan)
+            found = {id: StepRecord(id) for id in order.ids}
+            found.update(step_records(self._lean_events()))
+            self._loaded = {path: found[path] for path in sorted(found, key=order.key)}
+            self._paths = list(self._loaded)
+            self._positions = {path: position for position, path in enumerate(self._paths)}
+            for path in self._paths:
+                self._note_items(path)
+        return self._loaded
+
+    def _note_items(self, path: str) -> None:
+        """Note the items that a path stands in; those that are under way have no record of their own."""
+        while path:
+            item = item_of(path)
+            if item is not None:
+                known = self._items.setdefault(item[0], {})
+                if item[1] in known:
+                    return
+                known[item[1]] = None
+            path = parent_of(path)
+
+    def _lean_events(self) -> Iterator[Event]:
+        """The events without outputs, and without looking into blobs."""
+        after = 0
+        while batch := self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE):
+            for event in batch:
+                if event.seq > self._last_seq:
+                    return
+                if event.path and not _OUTPUTS.isdisjoint(event.data):
+                    yield replace(event, data={key: event.data[key] for key in event.data if key not in _OUTPUTS})
+                else:
+                    yield event
+            after = batch[-1].seq
+
+    def _read(self, paths: Sequence[str]) -> dict[str, StepResult]:
+        records = [self._records[path] for path in paths]
+        ended = [record for record in records if record.seq and not _is_list(record)]
+        outputs = dict(zip((r.path for r in ended), self._values([r.seq for r in ended]), strict=True))
+        outputs |= {record.path: self._item_values(record) for record in records if _is_list(record)}
+        return {path: replace(self.head(path), output=outputs.get(path)) for path in paths}
+
+    def _item_values(self, loop: StepRecord) -> list[Any]:
+        """The values of a loop's items, in order; null where there is none."""
+        seqs = {}
+        for index in self.items_of(loop.path):
+            item = self._records.get(f"{loop.path}[{index}]")
+            if item is not None and item.seq:
+                seqs[index] = item.seq
+        values = dict(zip(seqs, self._values(list(seqs.values())), strict=True))
+        count = (loop.items or {}).get("count", len(values))
+        return [values.get(index) for index in range(count)]
+
+    def _values(self, seqs: Sequence[int]) -> list[Any]:
+        return self._store.values_at(self._run_id, seqs) if seqs else []
+
+    def _counts(self, record: StepRecord) -> Mapping[str, int] | None:
+        """How a loop's items ended: as it was recorded at its end, before that as far as it is."""
+        if record.kind not in ("for_each", "while", "until"):
+            return None
+        if record.items is not None and record.state != "running":
+            return record.items
+        states = [self.state_of(f"{record.path}[{index}]") for index in self.items_of(record.path)]
+        failed = states.count("failed")
+        return {
+            "count": len(states),
+            "succeeded": states.count("succeeded") + states.count("skipped"),
+            "failed": failed,
+        }
+
+
+def _is_list(record: StepRecord) -> bool:
+    return record.kind == "for_each" and record.state == "succeeded"
+
+
+class Order:
+    """The order of a plan's steps, from the plan as data: a key to sort paths by."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self._pipelines: Mapping[str, Any] = plan.get("pipelines", {})
+        self._top = _numbered(plan["steps"])
+        self.ids: list[str] = list(self._top)
+        self._top["error_handlers"] = (_ERROR_HANDLERS, {"handlers": plan.get("error_handlers", ())})
+        self._top["finally"] = (_FINALLY, {"steps": plan.get("finally", ())})
+        self._inner: dict[int, dict[str, tuple[int, Mapping[str, Any]]]] = {}
+
+    def key(self, path: str) -> tuple[int, ...]:
+        """Return where the path stands: a step before those within it, an item before the next one."""
+        numbers = []
+        within = self._top
+        step = _NOTHING
+        for segment in _SEGMENT.findall(path):
+            if segment.startswith("["):
+                number = int(segment[1:])
+                if "handlers" in step:
+                    step = step["handlers"][number] if number < len(step["handlers"]) else _NOTHING
+            else:
+                number, step = within.get(segment, (_UNKNOWN, _NOTHING))
+            numbers.append(number)
+            within = self._within(step)
+        return tuple(numbers)
+
+    def _within(self, step: Mapping[str, Any]) -> dict[str, tuple[int, Mapping[str, Any]]]:
+        """The steps that stand directly in a step, by their ids."""
+        known = self._inner.get(id(step))
+        if known is None:
+            while "step" in step:  # a loop over one step: the item is that step
+                step = step["step"]
+            blocks = [step.get("steps", ()), *(case["steps"] for case in step.get("cases", ())), step.get("default")]
+            if step.get("kind") == "pipeline":
+                blocks.append(self._pipelines.get(step["pipeline"], {}).get("steps", ()))
+            known = _numbered([one for block in blocks if isinstance(block, list) for one in block if "id" in one])
+            known["on_error"] = (_HANDLERS, {"handlers": step.get("on_error", ())})
+            self._inner[id(step)] = known
+        return known
+
+
+def _numbered(steps: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, Mapping[str, Any]]]:
+    return {step["id"]: (number, step) for number, step in enumerate(steps)}

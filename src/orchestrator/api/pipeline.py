@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator.api.batches import AsyncBatchResults, BatchResults
 from orchestrator.api.run import Run, person
-from orchestrator.diagnostics import Diagnostic
+from orchestrator.diagnostics import Diagnostic, suggest
 from orchestrator.errors import CompilationError, ConfigurationError
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Options, Result, bind
+from orchestrator.runtime.batches import MAX_PARALLEL, Batch, Row
+from orchestrator.runtime.definitions import definition_at, paths_of
 
 if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
@@ -78,19 +81,43 @@ class Pipeline:
             raise ConfigurationError(f"`{format}` is no format of a graph", help="use `mermaid` or `svg`")
         return to_svg(self._plan) if format == "svg" else to_mermaid(self._plan)
 
-    def with_options(self, *, max_parallel: int | None = None, timeout: float | None = None) -> Pipeline:
+    def with_options(
+        self,
+        *,
+        max_parallel: int | None = None,
+        timeout: float | None = None,
+        cache: bool | None = None,
+        refresh: Iterable[str] | None = None,
+    ) -> Pipeline:
         """Return the pipeline with other options for its runs.
 
         Args:
             max_parallel: how many steps run at once, at most.
             timeout: seconds after which a run fails.
+            cache: false: take no result from the cache, and put none into it.
+            refresh: paths of steps whose results are made anew, and then shared in the place of the old ones. The path
+                of a loop or a group means all steps within it, one without numbers (`translate.draft`) all items.
+
+        Raises:
+            ConfigurationError: An option is none, or there is no such step.
         """
         options = replace(
             self._options,
             max_parallel=positive("max_parallel", max_parallel) or self._options.max_parallel,
             timeout=positive("timeout", timeout) or self._options.timeout,
+            cache=self._options.cache if cache is None else bool(cache),
+            refresh=self._options.refresh if refresh is None else self._steps_named(refresh),
         )
         return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
+
+    def _steps_named(self, paths: Iterable[str]) -> frozenset[str]:
+        data, named = self._plan.to_dict(), frozenset(paths)
+        for path in named:
+            if definition_at(data, path) is None:
+                near = suggest(path, list(paths_of(data)))
+                help = f"did you mean `{near}`?" if near else "name a step by its path, such as `translate.draft`"
+                raise ConfigurationError(f"the pipeline `{self.id}` has no step `{path}`", code="ORC809", help=help)
+        return named
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
@@ -134,6 +161,33 @@ class Pipeline:
         engine = self._orchestrator._engine
         execution = await engine.start(self._plan, bound, self._options)
         return Run(self._orchestrator, execution.run_id)
+
+    def map(self, rows: Iterable[Row], *, max_parallel: int = MAX_PARALLEL, batch: str | None = None) -> BatchResults:
+        """Run the pipeline once for each row, and return an iterator over what becomes of them, as the runs end.
+
+        Rows are read while runs are executed, so they may be more than fit into memory. A row that fails, or whose
+        inputs do not fit, has its error in its result. To go on with a batch that was stopped, give its id and the same
+        rows: those that succeeded are not run again, runs that were left are resumed.
+
+        Args:
+            rows: the inputs of each run, or the error for which they could not be read.
+            max_parallel: how many runs are executed at once.
+            batch: the `batch` of earlier results.
+
+        Raises:
+            RunError: ORC817, while the results are read: there is no such batch, or its rows are others.
+        """
+        return BatchResults(self._orchestrator._portal, self._batch(max_parallel, batch), rows)
+
+    def amap(
+        self, rows: Iterable[Row], *, max_parallel: int = MAX_PARALLEL, batch: str | None = None
+    ) -> AsyncBatchResults:
+        """As `map`, on the current event loop. `rows` is read in a thread, as it may have to wait."""
+        return AsyncBatchResults(self._batch(max_parallel, batch), rows)
+
+    def _batch(self, max_parallel: int, batch: str | None) -> Batch:
+        at_once = int(positive("max_parallel", max_parallel))
+        return Batch(self._orchestrator._engine, self._plan, self._options, batch=batch, max_parallel=max(1, at_once))
 
     def _bind(self, inputs: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Bound:
         return bind(self._plan.inputs, {**(inputs or {}), **kwargs}, permissions=self._orchestrator.permissions)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Engine, Follower, Result, in_thread, refuse_if_waiting, verdict
+from orchestrator.runtime.reasons import Why, why
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -79,9 +80,17 @@ class Run:
         """Return what the run is made of: its pipeline's source and plan, its inputs without secrets."""
         return self._engine.store.record(self.id)
 
-    def pause(self) -> None:
-        """Have nothing new started; what runs goes on to its end."""
-        self._control("pause")
+    def pause(self, *, now: bool = False) -> None:
+        """Have nothing new started. What runs goes on to its end; with `now` it is stopped, and will be run again."""
+        self._control("pause", now=now)
+
+    def why(self, path: str) -> Why:
+        """Say why a step ran, ran again, was taken from the cache, was skipped, or waits.
+
+        Raises:
+            RunError: The run has no such step (ORC809).
+        """
+        return why(self._engine.store, self.status(), path)
 
     def answer(self, path: str, value: Any) -> None:
         """Answer the question that the step at `path` asks; to an approval with true or false, or an object.
@@ -133,15 +142,19 @@ class Run:
         """As `record`."""
         return await in_thread(self.record)
 
-    async def apause(self) -> None:
+    async def apause(self, *, now: bool = False) -> None:
         """As `pause`."""
-        await self._acontrol("pause")
+        await self._acontrol("pause", now=now)
 
     async def aanswer(self, path: str, value: Any) -> None:
         """As `answer`."""
         command = await in_thread(lambda: self._engine.answer(self.id, path, value, person()))
         if command is not None:
             await self._apost(command)
+
+    async def awhy(self, path: str) -> Why:
+        """As `why`."""
+        return await in_thread(lambda: self.why(path))
 
     async def aresume(self) -> None:
         """As `resume`; if the run is executed here, then on the current event loop."""

@@ -7,7 +7,7 @@ cannot be is started anew. What is kept for that is one short entry for each row
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,7 +87,7 @@ class Batch:
         self._under_way: set[Execution] = set()
         self._stopping = False
 
-    async def results(self, rows: Iterable[Row]) -> AsyncIterator[RowResult]:
+    async def results(self, rows: Iterable[Row]) -> AsyncGenerator[RowResult, None]:
         """Run all rows, and yield the results in the order in which the runs end.
 
         Closing the iterator interrupts what is under way, so that the batch can go on later.

@@ -8,12 +8,14 @@ from typing import Any
 
 Data = Mapping[str, Any]
 
+LOOPS = ("for_each", "while", "until")
 _PART = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
 
-def definition_at(plan: Data, path: str) -> Data | None:
+def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | None:
     """Return what the plan says of the step at `path`, None if there is none.
 
+    With `numbered`, a path that leads into a loop names the item or round, as that of a step that ran does.
     An item of a loop (`translate[2]`) is the step that the loop repeats, or of the kind `item`; it waits for nothing.
     """
     parts = path.split(".")
@@ -22,9 +24,12 @@ def definition_at(plan: Data, path: str) -> Data | None:
     block: list[Any] = [*plan.get("steps", ()), {"id": "finally", "steps": plan.get("finally", ())}]
     block.append({"id": "error_handlers", "handlers": plan.get("error_handlers", ())})
     found: Data | None = None
+    numbers_before: list[int] = []
     for part in parts:
         name, numbers = _split(part)
         if found is not None:
+            if numbered and not numbers_before and found["kind"] in LOOPS and name != "on_error":
+                return None
             block = [*_steps_within(found, plan), {"id": "on_error", "handlers": found.get("on_error", ())}]
         found = next((step for step in block if step.get("id") == name), None)
         if found is None:
@@ -33,6 +38,7 @@ def definition_at(plan: Data, path: str) -> Data | None:
             found = _item(found, number)
             if found is None:
                 return None
+        numbers_before = numbers
     return found if found is not None and "kind" in found else None
 
 
@@ -58,7 +64,7 @@ def _item(found: Data, number: int) -> Data | None:
     if "handlers" in found:
         handlers = found["handlers"]
         return {"id": number, "steps": handlers[number].get("steps", ())} if number < len(handlers) else None
-    if found.get("kind") not in ("for_each", "while", "until"):
+    if found.get("kind") not in LOOPS:
         return None
     if "step" in found:
         return {**found["step"], "dependencies": []}

@@ -73,17 +73,9 @@ def why(store: Store, status: RunStatus, path: str) -> Why:
         RunError: ORC809, the run has no such step.
     """
     record = store.record(status.run_id)
-    definition = definition_at(record.plan, path)
+    definition = definition_at(record.plan, path, numbered=True)
     if definition is None:
-        from orchestrator.diagnostics import suggest
-
-        near = suggest(path, list(paths_of(record.plan)))
-        raise RunError(
-            f"run `{status.run_id}` has no step `{path}`",
-            run_id=status.run_id,
-            code="ORC809",
-            help=f"did you mean `{near}`?" if near else f"list its steps with: orchestrator show {status.run_id}",
-        )
+        raise _no_such_step(status.run_id, record.plan, path)
     story = _Story(path, definition, record.plan)
     for event in _events(store, status.run_id, story.interesting):
         story.take(event)
@@ -93,6 +85,17 @@ def why(store: Store, status: RunStatus, path: str) -> Why:
         compared = _compared(store, status, path, story.cache)
         reasons = _with_comparison(reasons, compared, cached=story.cached)
     return Why(status.run_id, path, story.state, tuple(reasons), compared)
+
+
+def _no_such_step(run_id: str, plan: Data, path: str) -> RunError:
+    from orchestrator.diagnostics import suggest
+
+    help = f"list its steps with: orchestrator show {run_id}"
+    if definition_at(plan, path) is not None:
+        help = f"`{path}` is in a loop: name the item, as in `{path.replace('.', '[0].', 1)}`"
+    elif near := suggest(path, list(paths_of(plan))):
+        help = f"did you mean `{near}`?"
+    return RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code="ORC809", help=help)
 
 
 @dataclass(slots=True)

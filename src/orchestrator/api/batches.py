@@ -1,0 +1,81 @@
+"""The results of a batch: an iterator over what becomes of each row, for callers with an event loop and without one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import TYPE_CHECKING, Self
+
+from orchestrator.runtime.batches import Batch, Row, RowResult
+
+if TYPE_CHECKING:
+    from orchestrator.runtime import Portal
+
+
+class BatchResults(Iterator[RowResult]):
+    """Yields the result of each row as soon as it is there. `batch` is the id with which the batch can go on later.
+
+    Runs are executed in the background of this process, also between two results; `close`, or the end of a `with` block,
+    interrupts those that are under way.
+    """
+
+    def __init__(self, portal: Portal, batch: Batch, rows: Iterable[Row]) -> None:
+        self.batch = batch.id
+        self._portal = portal
+        self._results = batch.results(rows)
+
+    def __repr__(self) -> str:
+        return f"BatchResults({self.batch!r})"
+
+    def __next__(self) -> RowResult:
+        """Wait for the next result."""
+
+        async def following() -> RowResult | None:
+            return await anext(self._results, None)
+
+        try:
+            result = self._portal.call(following())
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        if result is None:
+            raise StopIteration
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Interrupt what is under way, and wait until it has been left."""
+
+        async def closed() -> None:
+            await self._results.aclose()
+
+        self._portal.call(closed())
+
+
+class AsyncBatchResults(AsyncIterator[RowResult]):
+    """As `BatchResults`, on the event loop that asks for the results, which must go on until the last one."""
+
+    def __init__(self, batch: Batch, rows: Iterable[Row]) -> None:
+        self.batch = batch.id
+        self._results = batch.results(rows)
+
+    def __repr__(self) -> str:
+        return f"AsyncBatchResults({self.batch!r})"
+
+    async def __anext__(self) -> RowResult:
+        """Wait for the next result."""
+        return await anext(self._results)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Interrupt what is under way, and wait until it has been left."""
+        await self._results.aclose()

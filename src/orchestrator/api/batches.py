@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class BatchResults(Iterator[RowResult]):
     """Yields the result of each row as soon as it is there. `batch` is the id with which the batch can go on later.
 
-    Runs are executed in the background of this process, also between two results; `close`, or the end of a `with` block,
-    interrupts those that are under way.
+    Runs are executed in the background of this process, also between two results; `close`, or the end of a `with`
+    block, interrupts those that are under way.
     """
 
     def __init__(self, portal: Portal, batch: Batch, rows: Iterable[Row]) -> None:

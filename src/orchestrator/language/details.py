@@ -11,7 +11,7 @@ from orchestrator.language.declarations import check_declaration
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.language.spec import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
 from orchestrator.language.validation import complete
-from orchestrator.language.values import has_template, pattern_problem
+from orchestrator.language.values import has_template, pattern_problem, shown
 
 if TYPE_CHECKING:
     from orchestrator.language.spec import HandlerSpec, StepSpec
@@ -54,7 +54,7 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
         if node is None:
             continue
         if isinstance(value, str) and value and not has_template(value):
-            checks.wrong(node, f"`{name}` of a range must be an integer or a template, not the string {value!r}")
+            checks.wrong(node, f"`{name}` of a range must be an integer or a template, not {shown(value)}")
         elif name == "step" and value == 0:
             help = "write how far it is from one number to the next, for example 1 or -1"
             checks.add(
@@ -135,7 +135,7 @@ def _time_problem(value: Any) -> str | None:
     try:
         datetime.fromisoformat(value.strip())
     except ValueError:
-        return f"no time: {value.strip()!r}" if value.strip() else "empty"
+        return f"no time: {shown(value)}" if value.strip() else "empty"
     return None
 
 

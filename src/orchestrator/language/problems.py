@@ -130,9 +130,14 @@ _HANDLERS_ELSEWHERE = {
 }
 
 
-def refused(error: ValidationError, node: Mapping, model: type[spec.Spec], what: str, source: Source) -> Refusal:
-    """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`"."""
-    refusal = Refusal(source)
+def refused(
+    error: ValidationError, node: Mapping, model: type[spec.Spec], what: str, source: Source, whole: Mapping
+) -> Refusal:
+    """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`".
+
+    `whole` is the thing with all of its parts.
+    """
+    refusal = Refusal(source, whole)
     seen: set[tuple[int | str, ...]] = set()
     for entry in error.errors(include_url=False):
         path, key, value = _place(node, entry["loc"])
@@ -147,8 +152,9 @@ def refused(error: ValidationError, node: Mapping, model: type[spec.Spec], what:
 class Refusal:
     """The diagnostics for what was refused, and the paths of the keys to leave out so that the rest can be used."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, whole: Mapping) -> None:
         self.source = source
+        self.whole = whole
         self.diagnostics: list[Diagnostic] = []
         self.paths: list[tuple[int | str, ...]] = []
         self.missing: list[str] = []
@@ -177,7 +183,7 @@ class Refusal:
             self.diagnostics.append(Diagnostic("ORC202", message, self.source, _one_line(value.span), label=label))
             return
         if kind == "extra_forbidden" and key is not None:
-            self.diagnostics.append(unknown_key(self.source, key, owner, what, node))
+            self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole))
             return
         name = spellings.written(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):

@@ -95,7 +95,7 @@ def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
             parts[key] = _PARTS[key](checks, entry, what)
         elif key in HEADS and key not in ("tool", "action") and is_null(entry.value):
             checks.mistyped(entry, problems.expected(key))
-    step = checks.spec(StepSpec, node.without(parts), what)
+    step = checks.spec(StepSpec, node.without(parts), what, node)
     fields = keys(StepSpec)
     values = {fields[key]: value for key, (value, _) in parts.items()}
     for head in heads(node)[:1]:
@@ -190,7 +190,7 @@ def _handler(checks: Validation, item: Mapping, what: str, *, of_step: bool) -> 
         node = _too_late(checks, node, what)
     node = _one_step(checks, node, what)
     body = node.table.get("steps")
-    handler = checks.spec(HandlerSpec, node.without(["steps"]), what)
+    handler = checks.spec(HandlerSpec, node.without(["steps"]), what, node)
     table = dict(handler.node.table)
     if body is not None:
         steps, block = read_block(checks, body, what)

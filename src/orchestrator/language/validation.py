@@ -96,8 +96,11 @@ class Validation:
             + (f": `{short(better)}`" if better and better != name else ""),
         )
 
-    def spec(self, model: type[_S], node: Mapping, what: str) -> _S:
-        """Validate one mapping. What is refused is reported and left out, until the rest is accepted."""
+    def spec(self, model: type[_S], node: Mapping, what: str, whole: Mapping | None = None) -> _S:
+        """Validate one mapping. What is refused is reported and left out, until the rest is accepted.
+
+        `whole` has the parts too that are read on their own, for what messages say of the others.
+        """
         required = _required(model)
         if len(node.table) > _MOST_DIAGNOSTICS:
             node = _less_excess(model, node)
@@ -107,7 +110,7 @@ class Validation:
             try:
                 spec = model.model_validate({**plain(node), **filled})
             except ValidationError as error:
-                refusal = problems.refused(error, node, model, what, self.source)
+                refusal = problems.refused(error, node, model, what, self.source, whole or node)
                 for diagnostic in refusal.diagnostics:
                     if (diagnostic.message, diagnostic.span) not in reported:
                         reported.add((diagnostic.message, diagnostic.span))

@@ -1,0 +1,390 @@
+"""Going on with a run: answers, an edited pipeline, a step done again, another run that begins where it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import orchestrator as orc
+from tests.runtime.support import Bench, ended, pipeline, states, step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ASKING = pipeline(
+    step("before"),
+    {"id": "count", "ask": {"prompt": "How many?", "type": "integer", "minimum": 1}, "dependencies": ["before"]},
+    step("after", value="{{ count + 1 }}"),
+    outputs={"after": "{{ after }}"},
+)
+
+
+def events_of(run: orc.Run, type: str) -> list[orc.Event]:
+    return [event for event in run.events(follow=False) if event.type == type]
+
+
+# --- answers
+
+
+def test_a_run_that_waits_for_an_answer_says_so_and_goes_on_with_it(client: orc.Orchestrator, bench: Bench) -> None:
+    run = client.compile(ASKING).start()
+    status = run.wait(timeout=20)
+    assert status.state == "waiting"
+    assert [step.path for step in status.active] == ["count"]
+    with pytest.raises(orc.RunPaused, match=r"waits for an answer to `count`: How many\?") as caught:
+        run.result()
+    assert f"orchestrator answer {run.id} count" in str(caught.value)
+    run.answer("count", 2)
+    assert run.result(timeout=20).outputs == {"after": 3}
+    assert bench.calls == ["before", "after"]
+
+
+def test_an_answer_days_later_in_another_process_needs_only_the_store(
+    client: orc.Orchestrator, bench: Bench, tmp_path: Path
+) -> None:
+    run = client.compile(ASKING).start()
+    run.wait(timeout=20)
+    client.close()
+    with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as later:
+        again = later.get_run(run.id)
+        assert again.status().state == "waiting"
+        again.answer("count", 4)
+        assert later.resume(run.id).result(timeout=20).outputs == {"after": 5}
+        [answered] = events_of(again, "step.answered")
+        assert (answered.path, answered.data["value"]) == ("count", 4)
+    assert bench.calls == ["before", "after"]
+
+
+@pytest.mark.parametrize("value", ["two", 0, 1.5, None, [1], {"approved": True}])
+def test_an_answer_that_does_not_fit_is_refused_and_not_recorded(client: orc.Orchestrator, value: Any) -> None:
+    run = client.compile(ASKING).start()
+    run.wait(timeout=20)
+    with pytest.raises(orc.InputError) as caught:
+        run.answer("count", value)
+    assert caught.value.code == "ORC605"
+    assert "How many?" in caught.value.message
+    assert events_of(run, "step.answered") == []
+
+
+@pytest.mark.parametrize(("path", "help"), [("cuont", "did you mean `count`?"), ("elsewhere", "it asks `count`")])
+def test_an_answer_to_what_nobody_asked_names_the_open_questions(
+    client: orc.Orchestrator, path: str, help: str
+) -> None:
+    run = client.compile(ASKING).start()
+    run.wait(timeout=20)
+    with pytest.raises(orc.RunError) as caught:
+        run.answer(path, 1)
+    assert (caught.value.code, caught.value.help) == ("ORC606", help)
+
+
+def test_one_question_is_answered_once(client: orc.Orchestrator) -> None:
+    run = client.compile(ASKING).start()
+    run.wait(timeout=20)
+    run.answer("count", 1)
+    run.wait(timeout=20)
+    with pytest.raises(orc.RunError, match="ORC606"):
+        run.answer("count", 2)
+
+
+def test_the_other_steps_of_a_run_go_on_while_it_asks(client: orc.Orchestrator, bench: Bench) -> None:
+    asking = pipeline({"id": "q", "ask": "Which?"}, step("long", "gate"), step("z", value="{{ q }}{{ long }}"))
+    run = client.compile(asking).start()
+    bench.wait_for("long")
+    assert run.status().state == "running"
+    run.answer("q", "this")
+    bench.open("long")
+    assert run.result(timeout=20).state == "succeeded"
+
+
+APPROVAL = pipeline(
+    step("draft", value="a draft"),
+    {"id": "ok", "approve": {"title": "Publish?", "content": "{{ draft }}", "allow_editing": True}},
+    outputs={"ok": "{{ ok }}", "content": "{{ ok.content }}"},
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outputs"),
+    [
+        (True, {"ok": True, "content": "a draft"}),
+        (False, {"ok": False, "content": "a draft"}),
+        ({"approved": True, "content": "better"}, {"ok": True, "content": "better"}),
+    ],
+)
+def test_an_approval_is_given_refused_or_given_with_changes(
+    client: orc.Orchestrator, answer: Any, outputs: dict[str, Any]
+) -> None:
+    run = client.compile(APPROVAL).start()
+    run.wait(timeout=20)
+    run.answer("ok", answer)
+    assert run.result(timeout=20).outputs == outputs
+
+
+@pytest.mark.anyio
+async def test_the_async_twin_of_an_answer(client: orc.Orchestrator) -> None:
+    run = await client.compile(ASKING).astart()
+    assert (await run.await_(timeout=20)).state == "waiting"
+    with pytest.raises(orc.RunPaused):
+        await run.aresult()
+    await run.aanswer("count", 6)
+    assert (await run.aresult(timeout=20)).outputs == {"after": 7}
+    assert (await run.asnapshot()).state == "succeeded"
+    assert (await run.arecord()).pipeline == "test"
+
+
+# --- an edited pipeline
+
+FAILING = [step("a", value=1), step("b", value="{{ a + 1 }}"), step("c", "fail", "b")]
+
+
+def test_a_run_goes_on_with_an_edited_pipeline_and_keeps_what_is_still_good(
+    client: orc.Orchestrator, bench: Bench
+) -> None:
+    failed = ended(client.compile(pipeline(*FAILING)))
+    edited = pipeline(*FAILING[:2], step("c", value="{{ b * 10 }}"), outputs={"c": "{{ c }}"})
+    changes = client.changes(failed.run_id, edited)
+    assert [(change.path, change.action, change.reason) for change in changes.steps] == [
+        ("a", "keep", ""),
+        ("b", "keep", ""),
+        ("c", "run", "it had failed"),
+    ]
+    bench.calls.clear()
+    run = client.resume(failed.run_id, pipeline=edited)
+    assert run.id == failed.run_id
+    assert run.result(timeout=20).outputs == {"c": 20}
+    assert bench.calls == ["c"]
+
+
+def test_a_run_that_has_succeeded_goes_on_with_an_edited_pipeline(client: orc.Orchestrator, bench: Bench) -> None:
+    one = pipeline(step("a", value=1), step("b", value="{{ a + 1 }}"), step("x"), outputs={"b": "{{ b }}"})
+    run_id = client.compile(one).run().run_id
+    two = pipeline(step("a", value=1), step("b", value="{{ a + 2 }}"), step("n"), outputs={"b": "{{ b }}"})
+    bench.calls.clear()
+    run = client.resume(run_id, pipeline=two)
+    assert run.result(timeout=20).outputs == {"b": 3}
+    assert sorted(bench.calls) == ["b", "n"]
+    assert states(run.snapshot()) == {"a": "succeeded", "b": "succeeded", "n": "succeeded"}
+    status = run.status()
+    assert (status.total, status.done, status.counts["succeeded"]) == (3, 3, 3)
+
+
+def test_the_edited_pipeline_is_that_of_the_run_from_then_on(client: orc.Orchestrator, bench: Bench) -> None:
+    failed = ended(client.compile(pipeline(*FAILING)))
+    edited = pipeline(*FAILING[:2], step("c", "flaky", "b"), outputs={"c": "{{ b }}"})
+    bench.failures["c"] = 1
+    again = client.resume(failed.run_id, pipeline=edited)
+    with pytest.raises(orc.RunFailed):
+        again.result(timeout=20)
+    bench.calls.clear()
+    assert client.resume(failed.run_id).result(timeout=20).outputs == {"c": 2}
+    assert bench.calls == ["c"]
+
+
+def test_an_edited_pipeline_may_need_more_inputs(client: orc.Orchestrator) -> None:
+    failed = ended(client.compile(pipeline(*FAILING)))
+    more = {"inputs": {"size": {"type": "integer"}, "tone": "calm"}, "outputs": {"c": "{{ c }}"}}
+    edited = pipeline(*FAILING[:2], step("c", value="{{ tone }} {{ size }}"), **more)
+    for attempt in (client.changes, lambda run_id, new: client.resume(run_id, pipeline=new)):
+        with pytest.raises(orc.InputError) as caught:
+            attempt(failed.run_id, edited)
+        assert (caught.value.code, "`size`" in caught.value.message) == ("ORC810", True)
+    run = client.resume(failed.run_id, pipeline=edited, inputs={"size": 3})
+    assert run.result(timeout=20).outputs == {"c": "calm 3"}
+    assert run.record().inputs == {"size": 3, "tone": "calm"}
+
+
+def test_a_recorded_input_that_does_not_fit_the_edited_pipeline_is_refused(client: orc.Orchestrator) -> None:
+    steps = [step("a", "fail", message="{{ topic }}")]
+    failed = ended(client.compile(pipeline(*steps, inputs={"topic": "sun"})))
+    with pytest.raises(orc.InputError, match="ORC810"):
+        client.resume(failed.run_id, pipeline=pipeline(step("a", value="{{ topic }}"), inputs={"topic": 3}))
+    assert client.get_run(failed.run_id).status().owner is None
+
+
+def test_looking_at_the_changes_changes_nothing(client: orc.Orchestrator) -> None:
+    result = client.compile(pipeline(step("a", value=1))).run()
+    before = list(client.get_run(result.run_id).events(follow=False))
+    changes = client.changes(result.run_id, pipeline(step("a", value=2)))
+    assert changes.to_run == ("a",)
+    assert list(client.get_run(result.run_id).events(follow=False)) == before
+
+
+# --- a step done again
+
+
+def test_a_step_is_done_again_with_what_depends_on_it(client: orc.Orchestrator, bench: Bench) -> None:
+    steps = [step("a", "flaky"), step("b", value="{{ a }}"), step("c", "echo", "b"), step("other")]
+    result = client.compile(pipeline(*steps)).run()
+    bench.calls.clear()
+    run = client.retry(result.run_id, "b")
+    assert run.result(timeout=20).state == "succeeded"
+    assert bench.calls == ["b", "c"]
+    assert run.status().counts["succeeded"] == 4
+
+
+LOOP = [
+    {
+        "id": "l",
+        "for_each": {"range": 4},
+        "steps": [step("x", value="{{ item }}"), step("y", value="{{ x * 10 }}"), step("z", value="{{ x + y }}")],
+    },
+    step("sum", value="{{ l | sum }}"),
+    step("other"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "calls"),
+    [
+        ("l[2]", ["l[2].x", "l[2].y", "l[2].z", "sum"]),
+        ("l[2].y", ["l[2].y", "l[2].z", "sum"]),
+        ("l[0].z", ["l[0].z", "sum"]),
+        ("l", [f"l[{index}].{step}" for index in range(4) for step in "xyz"] + ["sum"]),
+        ("sum", ["sum"]),
+    ],
+)
+def test_an_item_of_a_loop_or_a_step_in_it_is_done_again(
+    client: orc.Orchestrator, path: str, calls: list[str]
+) -> None:
+    result = client.compile(pipeline(*LOOP, outputs={"sum": "{{ sum }}"})).run()
+    run = client.retry(result.run_id, path)
+    assert run.result(timeout=20).outputs == {"sum": 66}
+    starts = [event.path for event in run.events(after=result.log[-1].seq) if event.data.get("tool") == "echo"]
+    assert sorted(starts) == sorted(calls)
+    again = client.retry(result.run_id, path)
+    assert again.result(timeout=20).outputs == {"sum": 66}
+
+
+def test_the_rounds_after_one_that_is_done_again_are_done_again(client: orc.Orchestrator) -> None:
+    counting = {
+        "id": "w",
+        "while": "n < 5",
+        "initial": {"n": 0},
+        "update": {"n": "{{ n + add }}"},
+        "steps": [step("add", value=1)],
+    }
+    result = client.compile(pipeline(counting, outputs={"n": "{{ w.n }}"})).run()
+    run = client.retry(result.run_id, "w[2]")
+    assert run.result(timeout=20).outputs == {"n": 5}
+    starts = [event.path for event in run.events(after=result.log[-1].seq) if event.data.get("tool") == "echo"]
+    assert starts == ["w[2].add", "w[3].add", "w[4].add"]
+
+
+@pytest.mark.parametrize(
+    ("path", "help"),
+    [
+        ("summ", "did you mean `sum`?"),
+        ("l[1].w", "there are `l[1].x`, `l[1].y`, `l[1].z`"),
+        ("l[9]", "counted from 0"),
+        ("sum[1]", "write `sum`"),
+        ("sum.x", "`sum` contains no steps"),
+        ("", "there are `l`, `sum`, `other`"),
+    ],
+)
+def test_a_path_that_the_run_does_not_have_is_named(client: orc.Orchestrator, path: str, help: str) -> None:
+    result = client.compile(pipeline(*LOOP)).run()
+    for go_on in (lambda: client.retry(result.run_id, path), lambda: client.fork(result.run_id, from_step=path)):
+        with pytest.raises(orc.RunError) as caught:
+            go_on()
+        assert caught.value.code == "ORC809"
+        assert help in (caught.value.help or "")
+    assert client.get_run(result.run_id).status().state == "succeeded"
+
+
+# --- another run
+
+
+def test_a_fork_shares_what_does_not_depend_on_its_first_step(client: orc.Orchestrator, bench: Bench) -> None:
+    steps = [step("a", value="x" * 200_000), step("b", value="{{ a }}{{ tail }}"), step("c", "fail", "b"), step("d")]
+    failed = ended(client.compile(pipeline(*steps, inputs={"tail": "!"})))
+    before = list(client.get_run(failed.run_id).events(follow=False))
+    bench.calls.clear()
+    run = client.fork(failed.run_id, from_step="b", inputs={"tail": "?"})
+    with pytest.raises(orc.RunFailed) as caught:
+        run.result(timeout=20)
+    assert run.id != failed.run_id
+    assert bench.calls == ["b", "c"]
+    result = caught.value.result
+    assert result.steps["a"].output == "x" * 200_000
+    assert result.steps["b"].output[-1] == "?"
+    assert list(client.get_run(failed.run_id).events(follow=False)) == before
+    assert dict(run.record().forked_from or {}) == {"run_id": failed.run_id, "step": "b"}
+    assert events_of(run, "run.warning") == []
+
+
+def test_a_fork_is_numbered_like_any_run_and_can_be_resumed_and_forked(client: orc.Orchestrator, bench: Bench) -> None:
+    bench.failures["c"] = 2
+    failed = ended(client.compile(pipeline(step("a"), step("b", "echo", "a"), step("c", "flaky", "b"))))
+    fork = client.fork(failed.run_id, from_step="b")
+    with pytest.raises(orc.RunFailed):
+        fork.result(timeout=20)
+    assert [event.seq for event in fork.events()] == list(range(1, fork.status().last_seq + 1))
+    assert {event.run_id for event in fork.events()} == {fork.id}
+    again = client.fork(fork.id, from_step="c")
+    bench.calls.clear()
+    assert states(client.resume(fork.id).result(timeout=20)) == dict.fromkeys("abc", "succeeded")
+    assert states(again.result(timeout=20)) == dict.fromkeys("abc", "succeeded")
+    assert "a" not in bench.calls
+
+
+def test_a_kept_step_that_read_a_changed_input_is_warned_of(client: orc.Orchestrator) -> None:
+    steps = [step("a", value="{{ topic }}"), step("b", value="{{ a }}")]
+    result = client.compile(pipeline(*steps, inputs={"topic": "sun"}, outputs={"b": "{{ b }}"})).run()
+    run = client.fork(result.run_id, from_step="b", inputs={"topic": "moon"})
+    assert run.result(timeout=20).outputs == {"b": "sun"}
+    [warning] = events_of(run, "run.warning")
+    assert "`a` was taken over" in warning.data["message"]
+    assert "`topic`" in warning.data["message"]
+
+
+def test_a_fork_of_a_run_that_is_being_executed_takes_what_has_ended(client: orc.Orchestrator, bench: Bench) -> None:
+    run = client.compile(pipeline(step("a"), step("b", "gate", "a"), step("c", "echo", "a"))).start()
+    bench.wait_for("b")
+    while run.status().counts["succeeded"] < 2:
+        run.events(after=run.status().last_seq)
+    bench.calls.clear()
+    fork = client.fork(run.id, from_step="c")
+    bench.open("b")
+    assert states(fork.result(timeout=20)) == dict.fromkeys("abc", "succeeded")
+    assert run.result(timeout=20).state == "succeeded"
+    assert sorted(bench.calls) == ["b", "c"]
+
+
+def test_a_fork_shares_the_items_of_a_loop(client: orc.Orchestrator) -> None:
+    result = client.compile(pipeline(*LOOP, outputs={"sum": "{{ sum }}"})).run()
+    for path, count in (("sum", 1), ("l[1].z", 2), ("l[3]", 4)):
+        run = client.fork(result.run_id, from_step=path)
+        assert run.result(timeout=20).outputs == {"sum": 66}
+        begun = next(event.seq for event in run.events() if event.type == "run.started")
+        starts = [event.path for event in run.events(after=begun) if event.data.get("tool") == "echo"]
+        assert len(starts) == count, path
+
+
+def test_secrets_are_asked_again_and_kept_out_of_a_fork(client: orc.Orchestrator, bench: Bench) -> None:
+    steps = [step("a", value="{{ key }}"), step("b", value="{{ a }}")]
+    secret = {"inputs": {"key": {"type": "string", "secret": True}}}
+    result = client.compile(pipeline(*steps, **secret, outputs={"same": "{{ b == key }}"})).run(key="hunter2hunter2")
+    with pytest.raises(orc.InputError, match="ORC604"):
+        client.fork(result.run_id, from_step="b")
+    with pytest.raises(orc.InputError, match="ORC604"):
+        client.retry(result.run_id, "b")
+    for run in (
+        client.fork(result.run_id, from_step="b", inputs={"key": "hunter2hunter2"}),
+        client.retry(result.run_id, "b", inputs={"key": "hunter2hunter2"}),
+    ):
+        assert run.result(timeout=20).outputs == {"same": True}
+        assert "hunter2" not in str([event.data for event in run.events()])
+
+
+@pytest.mark.anyio
+async def test_the_async_twins_of_going_on(client: orc.Orchestrator) -> None:
+    result = await client.compile(pipeline(step("a", value=1), step("b", value="{{ a }}"))).arun()
+    edited = pipeline(step("a", value=2), step("b", value="{{ a }}"))
+    assert (await client.achanges(result.run_id, edited)).to_run == ("a", "b")
+    for run in (
+        await client.aretry(result.run_id, "b"),
+        await client.afork(result.run_id, from_step="b"),
+        await client.aresume(result.run_id, pipeline=edited),
+    ):
+        assert (await run.aresult(timeout=20)).state == "succeeded"

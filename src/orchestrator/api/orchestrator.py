@@ -17,7 +17,7 @@ from orchestrator.runtime import Changes, Engine, Execution, Options, Portal, in
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.compiler import Compilation
     from orchestrator.compiler.plan import Plan
@@ -32,7 +32,7 @@ class Orchestrator:
     `store`: a URL, default `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
     modules, or names of modules. `permissions`: default from `orchestrator.toml` in `directory`, else deny.
     `directory`: where relative paths start, default the current one. `max_parallel`: how many steps of a run are
-    executed at once, whatever the pipeline says.
+    executed at once, whatever the pipeline says. `cache` and `refresh`: as in `Pipeline.with_options`, for all runs.
 
     Close it, or use it as a context manager: runs that it still executes are then stopped, and can be resumed.
     """
@@ -45,12 +45,16 @@ class Orchestrator:
         permissions: Permissions | None = None,
         directory: str | Path | None = None,
         max_parallel: int | None = None,
+        cache: bool = True,
+        refresh: Iterable[str] = (),
     ) -> None:
         self.directory = Path(directory or Path.cwd()).absolute()
         self.permissions = permissions or Permissions.load(self.directory)
         self.registry = (builtin_registry() | entry_point_tools()).with_tools(*tools)
         self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
-        self._options = Options(max_parallel=positive("max_parallel", max_parallel))
+        self._options = Options(
+            max_parallel=positive("max_parallel", max_parallel), cache=cache, refresh=frozenset(refresh)
+        )
         self._portal = Portal()
         self._lock = threading.Lock()
         self._opened: tuple[Store, Engine] | None = None

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.api.batches import AsyncBatchResults, BatchResults
 from orchestrator.api.run import Run, person
-from orchestrator.diagnostics import Diagnostic, suggest
+from orchestrator.diagnostics import Diagnostic
 from orchestrator.errors import CompilationError, ConfigurationError
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.batches import MAX_PARALLEL, Batch, Row
-from orchestrator.runtime.definitions import definition_at, paths_of
+from orchestrator.runtime.definitions import require_steps
 
 if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
@@ -99,25 +99,18 @@ class Pipeline:
                 of a loop or a group means all steps within it, one without numbers (`translate.draft`) all items.
 
         Raises:
-            ConfigurationError: An option is none, or there is no such step.
+            ConfigurationError: A number is not above 0.
+            RunError: ORC809, there is no such step to refresh.
         """
         options = replace(
             self._options,
             max_parallel=positive("max_parallel", max_parallel) or self._options.max_parallel,
             timeout=positive("timeout", timeout) or self._options.timeout,
             cache=self._options.cache if cache is None else bool(cache),
-            refresh=self._options.refresh if refresh is None else self._steps_named(refresh),
+            refresh=self._options.refresh if refresh is None else frozenset(refresh),
         )
+        require_steps(self._plan, options.refresh)
         return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
-
-    def _steps_named(self, paths: Iterable[str]) -> frozenset[str]:
-        data, named = self._plan.to_dict(), frozenset(paths)
-        for path in named:
-            if definition_at(data, path) is None:
-                near = suggest(path, list(paths_of(data)))
-                help = f"did you mean `{near}`?" if near else "name a step by its path, such as `translate.draft`"
-                raise ConfigurationError(f"the pipeline `{self.id}` has no step `{path}`", code="ORC809", help=help)
-        return named
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.

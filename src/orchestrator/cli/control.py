@@ -16,6 +16,7 @@ PATIENCE: Final = 3.0
 
 def pause(
     run: options.RunArgument,
+    now: Annotated[bool, typer.Option("--now", help="Stop running steps too; they are run again later.")] = False,
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
@@ -24,7 +25,7 @@ def pause(
 
     with options.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
-        handle.pause()
+        handle.pause(now=now)
         status = _settled(handle)
         if json:
             emit_json(status.to_dict())
@@ -36,6 +37,8 @@ def pause(
         else:
             names = ", ".join(step.path for step in status.active[:5])
             say(f"run {handle.id} pauses when its running steps have ended: {names}", "yellow")
+            if not now:
+                say(f"  do not wait for them: {options.command_for('pause', handle.id, store)} --now")
             say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
 
 

@@ -23,6 +23,8 @@ class Here:
 
     store: options.StoreOption = None
     max_parallel: options.MaxParallelOption = None
+    no_cache: options.NoCacheOption = False
+    refresh: options.RefreshOption = None
     json: options.JsonOption = False
     quiet: options.QuietOption = False
     tools: options.ToolsOption = None
@@ -46,6 +48,8 @@ class Here:
             allow_run=self.allow_run,
             allow_host=self.allow_host,
             max_parallel=self.max_parallel,
+            no_cache=self.no_cache,
+            refresh=self.refresh,
         )
 
     def words(self) -> list[str]:
@@ -56,9 +60,10 @@ class Here:
             "--tools": [*(self.tools or ())],
             "--allow-path": [*(self.allow_path or ())],
             "--allow-host": [*(self.allow_host or ())],
+            "--refresh": [*(self.refresh or ())],
         }
         words = [str(word) for option, values in given.items() for value in values for word in (option, value)]
-        return [*words, "--allow-run"] if self.allow_run else words
+        return words + ["--allow-run"] * self.allow_run + ["--no-cache"] * self.no_cache
 
 
 def executes(command: Callable[..., None]) -> Callable[..., None]:

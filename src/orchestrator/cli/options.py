@@ -66,6 +66,11 @@ MaxParallelOption = Annotated[
         help="Run at most N steps at once.",
     ),
 ]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Take no result from the cache, and put none into it.")]
+RefreshOption = Annotated[
+    list[str] | None,
+    typer.Option("--refresh", metavar="STEP", help="Make this step's cached results anew. Repeatable."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -77,13 +82,22 @@ def open_orchestrator(
     allow_run: bool = False,
     allow_host: list[str] | None = None,
     max_parallel: int | None = None,
+    no_cache: bool = False,
+    refresh: list[str] | None = None,
 ) -> "Orchestrator":
     """Return the configuration that the options describe, on top of `orchestrator.toml`."""
     from orchestrator.api import Orchestrator
     from orchestrator.tools.permissions import Permissions
 
     permissions = Permissions.load(Path.cwd()).extended(paths=allow_path or (), run=allow_run, hosts=allow_host or ())
-    return Orchestrator(store=store, tools=tuple(tools or ()), permissions=permissions, max_parallel=max_parallel)
+    return Orchestrator(
+        store=store,
+        tools=tuple(tools or ()),
+        permissions=permissions,
+        max_parallel=max_parallel,
+        cache=not no_cache,
+        refresh=refresh or (),
+    )
 
 
 def command_for(verb: str, run_id: str, store: str | None, *words: str) -> str:

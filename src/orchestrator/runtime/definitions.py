@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.diagnostics import suggest
+from orchestrator.errors import RunError
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.plan import Plan
 
 Data = Mapping[str, Any]
 
@@ -40,6 +46,17 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
                 return None
         numbers_before = numbers
     return found if found is not None and "kind" in found else None
+
+
+def require_steps(plan: Plan, paths: Iterable[str]) -> None:
+    """Raise RunError (ORC809) if the plan has no step at one of these paths, with the numbers of items or without."""
+    paths = list(paths)
+    data = plan.to_dict() if paths else {}
+    for path in paths:
+        if definition_at(data, path) is None:
+            near = suggest(path, list(paths_of(data)))
+            help = f"did you mean `{near}`?" if near else "name a step by its path, such as `translate.draft`"
+            raise RunError(f"the pipeline `{plan.id}` has no step `{path}`", code="ORC809", help=help)
 
 
 def paths_of(plan: Data) -> Iterator[str]:

@@ -16,6 +16,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command, NewRun, Owner
 from orchestrator.runtime.answers import accepted
+from orchestrator.runtime.definitions import require_steps
 from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import Bound, rebind
@@ -80,6 +81,7 @@ class Engine:
         self, plan: Plan, inputs: Bound, options: Options, *, batch: tuple[str, int] | None = None
     ) -> Execution:
         """Record a new run and begin to execute it on the current event loop; it may be a row of a batch."""
+        require_steps(plan, options.refresh)
         nonce = secrets.token_hex(3)
         redactor = Redactor(inputs.secrets, nonce)
         new = self._new_run(plan, inputs, redactor, time.time(), options, nonce)
@@ -166,6 +168,7 @@ class Engine:
         def create() -> tuple[Assignment, Lease, RunJournal]:
             record = self.store.record(run_id)
             plan = _unchanged(record, compile(record))
+            require_steps(plan, options.refresh)
             bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions, fixed=False)
             nonce = str(record.options.get("redaction", ""))  # its marks are in what is shared
             redactor = Redactor(bound.secrets, nonce)
@@ -322,6 +325,7 @@ class Engine:
         )
 
     def _taken_up(self, plan: Plan, record: RunRecord, given: Mapping[str, Any], options: Options) -> Assignment:
+        require_steps(plan, options.refresh)
         bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions)
         redactor = Redactor(bound.secrets, str(record.options.get("redaction", "")))
         inputs = Bound(redactor.restore(bound.values), bound.secrets)

@@ -69,12 +69,95 @@ def test_a_spelling_of_a_step_reads_as_the_canonical_one(written: str) -> None:
     assert step_of(written) == step_of(STEPS[written])
 
 
+BODY = "steps: [{id: b, tool: x}]"
+
+WORK = {
+    f"foreach: [1], {BODY}": f"for_each: [1], {BODY}",
+    f"loop_over: [1], {BODY}": f"for_each: [1], {BODY}",
+    f"for_each: [1], loop_var: row, {BODY}": f"for_each: [1], as: row, {BODY}",
+    f"for_each: [1], loop_variable: row, {BODY}": f"for_each: [1], as: row, {BODY}",
+    f"for_each: [1], item_name: row, {BODY}": f"for_each: [1], as: row, {BODY}",
+    f"for_each: [1], max_concurrency: 3, {BODY}": f"for_each: [1], max_parallel: 3, {BODY}",
+    f"for_each: [1], concurrency: 3, {BODY}": f"for_each: [1], max_parallel: 3, {BODY}",
+    f"for_each: [1], on_item_error: skip, {BODY}": f"for_each: [1], on_item_failure: continue, {BODY}",
+    f"for_each: {{range: 5}}, {BODY}": f"for_each: {{range: {{stop: 5}}}}, {BODY}",
+    f"for_each: {{range: [5]}}, {BODY}": f"for_each: {{range: {{stop: 5}}}}, {BODY}",
+    f"for_each: {{range: [1, 5]}}, {BODY}": f"for_each: {{range: {{start: 1, stop: 5}}}}, {BODY}",
+    f"for_each: {{range: [1, 5, 2]}}, {BODY}": f"for_each: {{range: {{start: 1, stop: 5, step: 2}}}}, {BODY}",
+    "for_each: [1], steps: {b: {tool: x}}": f"for_each: [1], {BODY}",
+    f"while: y, max_loop_iterations: 3, {BODY}": f"while: y, max_iterations: 3, {BODY}",
+    f"switch: 1, cases: {{v: {{{BODY}}}}}": "switch: 1, cases: {v: [{id: b, tool: x}]}",
+    "switch: 1, cases: {v: {b: {tool: x}}}": "switch: 1, cases: {v: [{id: b, tool: x}]}",
+    "switch: 1, cases: {v: {tool: x}}": "switch: 1, cases: {v: [{id: v, tool: x}]}",
+    "switch: 1, cases: {v: {id: b, tool: x}}": "switch: 1, cases: {v: [{id: b, tool: x}]}",
+    "switch: 1, cases: {very high: {tool: x}}": "switch: 1, cases: {very high: [{id: very_high, tool: x}]}",
+    "switch: 1, cases: {2: {tool: x}}": "switch: 1, cases: {2: [{id: _2, tool: x}]}",
+    "switch: 1, cases: {'?': {tool: x}}": "switch: 1, cases: {'?': [{id: case, tool: x}]}",
+    f"switch: 1, cases: {{v: {{{BODY}, timeout: 5}}}}": f"switch: 1, cases: {{v: [{{id: v, {BODY}, timeout: 5}}]}}",
+    "switch: 1, cases: {v: {ask: y}}": "switch: 1, cases: {v: [{id: v, ask: y}]}",
+    "switch: 1, cases: {v: {b: {tool: x}}}, otherwise: {tool: x}": "switch: 1, cases: {v: [{id: b, tool: x}]}, "
+    "default: [{id: default, tool: x}]",
+    "parallel: {b: {tool: x}, c: {tool: y}}": "parallel: [{id: b, tool: x}, {id: c, tool: y}]",
+    "parallel: {b: [{id: c, tool: y}]}": "parallel: [{id: b, steps: [{id: c, tool: y}]}]",
+    "sub_pipeline: f.yaml": "pipeline: f.yaml",
+    "pipeline: f.yaml, parameters: {y: 1}": "pipeline: f.yaml, inputs: {y: 1}",
+    "pipeline: f.yaml, with: {y: 1}": "pipeline: f.yaml, inputs: {y: 1}",
+    "ask: How many?": "ask: {prompt: How many?}",
+    "ask: {question: How many?}": "ask: {prompt: How many?}",
+    "ask: {message: How many?, type: int}": "ask: {prompt: How many?, type: integer}",
+    "ask: {prompt: y, options: [1]}": "ask: {prompt: y, choices: [1]}",
+    "ask: {prompt: y, enum: [1]}": "ask: {prompt: y, choices: [1]}",
+    "ask: {prompt: y, type: int, min: 1, max: 5}": "ask: {prompt: y, type: integer, minimum: 1, maximum: 5}",
+    "ask: {prompt: y, minLength: 1, maxLength: 5}": "ask: {prompt: y, min_length: 1, max_length: 5}",
+    "ask: {prompt: y, minItems: 1, maxItems: 5}": "ask: {prompt: y, min_length: 1, max_length: 5}",
+    "ask: {prompt: y, items: int}": "ask: {prompt: y, items: {type: integer}}",
+    "ask: {prompt: y, timeout: 1h}": "ask: y, timeout: 1h",
+    "ask: {prompt: y, timeout_seconds: 5}": "ask: y, timeout: 5",
+    "approve: Publish?": "approve: {title: Publish?}",
+    "approve: {prompt: Publish?}": "approve: {title: Publish?}",
+    "approve: {question: Publish?}": "approve: {title: Publish?}",
+    "approve: {message: Publish?, editable: true, timeout: 5}": "approve: {title: Publish?, allow_editing: true}, "
+    "timeout: 5",
+    "sleep: 90": "sleep: 1m30s",
+    "tool: x, cache: true": "tool: x, cache: {}",
+    "tool: x, cache: false": "tool: x, cache: ",
+    "tool: x, on_error: continue": "tool: x, on_failure: continue",
+    "tool: x, on_error: b": "tool: x, on_failure: b",
+    "tool: x, on_error: {value: 1}": "tool: x, on_failure: {value: 1}",
+    f"tool: x, on_error: {{{BODY}}}": f"tool: x, on_error: [{{{BODY}}}]",
+    "tool: x, on_error: {tool: y, parameters: {m: 1}}": "tool: x, on_error: [{steps: "
+    "[{id: handle, tool: y, parameters: {m: 1}}]}]",
+    "tool: x, on_error: {id: b, ask: y, retry: 2}": "tool: x, on_error: [{steps: [{id: b, ask: y}], retry: 2}]",
+    "tool: x, on_error: {handler_action: y}": "tool: x, on_error: [{steps: [{id: handle, action: y}]}]",
+    "tool: x, on_error: {error_type: A, fallback: 1}": "tool: x, on_error: [{error_types: [A], fallback_value: 1}]",
+    "tool: x, on_error: {errors: 'A, B', fallback: 1}": "tool: x, on_error: [{error_types: [A, B], fallback_value: 1}]",
+    "tool: x, on_error: {error_types: ['*'], retry: 2}": "tool: x, on_error: [{error_types: [], retry: 2}]",
+    "tool: x, on_error: {error_pattern: 'a, b', retry: 2}": "tool: x, on_error: [{error_patterns: ['a, b'], retry: 2}]",
+    "tool: x, on_error: {patterns: [a], max_retries: 1}": "tool: x, on_error: [{error_patterns: [a], retry: 2}]",
+}
+
+
+@pytest.mark.parametrize("written", WORK)
+def test_a_spelling_of_work_reads_as_the_canonical_one(written: str) -> None:
+    one, other = (spec_of(f"steps: [{{id: a, {step}}}]\n") for step in (written, WORK[written]))
+    assert said(one) == said(other)
+
+
+def said(spec: PipelineSpec) -> Any:
+    """What a spec says; a key that is there without a value says what one says that is not there."""
+    return spec.model_dump(exclude_none=True)
+
+
 FILES = {
     "parameters: {topic: x}": "inputs: {topic: x}",
     "params: {topic: x}": "inputs: {topic: x}",
     "vars: {a: 1}": "variables: {a: 1}",
     "constants: {a: 1}": "variables: {a: 1}",
     "version: 1.0": "version: '1.0'",
+    "finally: {b: {tool: x}}": "finally: [{id: b, tool: x}]",
+    "on_error: {tool: x}": "error_handlers: [{steps: [{id: handle, tool: x}]}]",
+    "global_error_handlers: [{tool: x}]": "error_handlers: [{tool: x}]",
+    "error_handlers: {tool: x}": "error_handlers: [{tool: x}]",
     "inputs: [topic]": "inputs: {topic: }",
     "inputs: [{topic: None}]": "inputs: {topic: }",
     "inputs: [{topic: x}, {n: 5}]": "inputs: {topic: x, n: 5}",
@@ -107,9 +190,10 @@ def test_a_spelling_of_the_file_reads_as_the_canonical_one(written: str) -> None
 
 
 def test_every_spelling_of_the_tables_has_a_case() -> None:
-    cases = " ".join([*STEPS, *FILES])
+    cases = " ".join([*STEPS, *WORK, *FILES])
     tables: list[dict[str, Any]] = [spellings.PIPELINE_KEYS, spellings.STEP_KEYS, spellings.INPUT_KEYS]
     tables += [spellings.OUTPUT_KEYS, spellings.RETRY_KEYS, spellings.ON_FAILURE_WORDS]
+    tables += [spellings.ASK_KEYS, spellings.APPROVE_KEYS, spellings.HANDLER_KEYS]
     for name in [*(name for table in tables for name in table), *spellings.RETRY_COUNTS]:
         assert name in cases
 
@@ -141,6 +225,12 @@ def test_a_word_that_is_a_steps_id_is_that_step() -> None:
         ("steps:\n  - id: a\n    tool: x\n    condition: b\n    if: c\n", (4, 5), (5, 5)),
         ("steps:\n  - id: a\n    tool: x\n    retry: 2\n    max_retries: 1\n", (4, 5), (5, 5)),
         ("steps:\n  - id: a\n    tool: x\n    on_failure: fail\n    continue_on_error: true\n", (4, 5), (5, 5)),
+        ("steps:\n  - id: a\n    for_each: [1]\n    foreach: [2]\n    tool: x\n", (3, 5), (4, 5)),
+        ("steps:\n  - id: a\n    pipeline: f\n    with: {b: 1}\n    inputs: {c: 1}\n", (5, 5), (4, 5)),
+        ("steps:\n  - id: a\n    timeout: 5\n    ask: {prompt: b,\n      timeout: 6}\n", (3, 5), (5, 7)),
+        ("steps:\n  - id: a\n    tool: x\n    on_error: fail\n    on_failure: b\n", (5, 5), (4, 5)),
+        ("steps:\n  - id: a\n    parallel:\n      b: {tool: x,\n        id: c}\n", (4, 7), (5, 9)),
+        ("error_handlers: {tool: x}\non_error: {tool: x}\nsteps: [{id: a, tool: x}]\n", (1, 1), (2, 1)),
         ("inputs: {a: 1}\nparameters: {b: 2}\nsteps: [{id: a, tool: x}]\n", (1, 1), (2, 1)),
         ("inputs:\n  - a: 1\n  - a: 2\nsteps: [{id: b, tool: x}]\n", (2, 5), (3, 5)),
         ("inputs:\n  a:\n    min: 1\n    minimum: 2\nsteps: [{id: b, tool: x}]\n", (3, 5), (4, 5)),

@@ -208,7 +208,7 @@ class Orchestrator:
         return self._forked(await self._fork(run, from_step, inputs))
 
     async def _go_on(
-        self, run: Run, inputs: Mapping[str, Any] | None, *, edited: Plan | None = None, again: str = ""
+        self, run: Run, inputs: Mapping[str, Any] | None, *, edited: Plan | None = None, again: str | None = None
     ) -> Execution:
         return await self._engine.resume(
             run.id, self._recompile, inputs or {}, self._options, edited=edited, again=again, by=person()

@@ -15,6 +15,7 @@ import anyio.to_thread
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command, NewRun, Owner
+from orchestrator.journal.paths import is_top_level
 from orchestrator.runtime.answers import accepted
 from orchestrator.runtime.definitions import require_steps
 from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
@@ -103,7 +104,7 @@ class Engine:
         options: Options,
         *,
         edited: Plan | None = None,
-        again: str = "",
+        again: str | None = None,
         by: str = "",
     ) -> Execution:
         """Take a run up where it was left and go on with it on the current event loop.
@@ -120,7 +121,7 @@ class Engine:
         """
 
         def take() -> tuple[Assignment, Lease, RunJournal]:
-            revised = edited is not None or again != ""
+            revised = edited is not None or again is not None
             if not revised:
                 refuse_if_succeeded(self.store.status(run_id))
             lease = self.store.acquire(run_id, self._owner)
@@ -336,16 +337,19 @@ class Engine:
     def _recorded(self, run_id: str) -> Recorded:
         return read_again(lambda: self.events(run_id))
 
-    def _revision(self, record: RunRecord, assignment: Assignment, again: str) -> dict[str, Any]:
+    def _revision(self, record: RunRecord, assignment: Assignment, again: str | None) -> dict[str, Any]:
         """The data of `run.revised`."""
-        if again:
-            forget = to_forget(record.run_id, record.plan, assignment.recorded, again)
-            return {"reason": "retry", "forget": list(forget)}
+        found = assignment.recorded
+        if again is not None:
+            forget = to_forget(record.run_id, record.plan, found, again)
+            return {"reason": "retry", "forget": list(forget), "settled": _counts(found.without(forget))}
         plan, redactor = assignment.plan, assignment.redactor
         data = redactor.scrub_fields(plan.to_dict())
+        forget = self._compared(record, data, found).forget
         return {
             "reason": "with",
-            "forget": list(self._compared(record, data, assignment.recorded).forget),
+            "forget": list(forget),
+            "settled": _counts(found.without(forget)),
             "source": plan.source_text,
             "source_name": plan.source_name,
             "sources": plan.sources,
@@ -428,6 +432,12 @@ def _effective(options: Options, record: RunRecord) -> Options:
         max_parallel=options.max_parallel or record.options.get("max_parallel"),
         timeout=options.timeout or record.options.get("timeout"),
     )
+
+
+def _counts(found: Recorded) -> dict[str, int]:
+    """How many top-level steps have ended, by how."""
+    settled = [record for path, record in found.steps.items() if is_top_level(path) and record.settled]
+    return {state: sum(record.state == state for record in settled) for state in ("succeeded", "skipped", "failed")}
 
 
 def _reads_of_changed(record: RunRecord, new: NewRun, found: Recorded) -> Iterator[str]:

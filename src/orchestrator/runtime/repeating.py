@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
-from orchestrator.journal.paths import is_aside, is_at_or_below, item_of, parent_of
+from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
 from orchestrator.journal.recorded import recorded
 from orchestrator.journal.steps import StepRecord, apply
 
@@ -90,14 +90,14 @@ def roots(found: Recorded) -> set[str]:
 def read_again(read: Callable[[], Iterable[Event]]) -> Recorded:
     """Fold a run's events to what a run that goes on must know. `read` gives them from the beginning.
 
-    Of an item that has ended nothing is kept but its end. If one of its steps is done again, the others are needed, so
-    then the events are read a second time, without that end.
+    Of a loop's item that has ended nothing is kept but its end, and of rounds the last. If some of that is forgotten,
+    what was before it is needed, so then the events are read a second time, as if that had never been.
     """
     forgotten = _Forgotten()
     found = recorded(forgotten.noting(read()))
-    if not any(item_of(path) for path in forgotten.opened):
+    if not forgotten.within_loops:
         return found
-    return recorded(event for event in read() if not forgotten.has_opened(event))
+    return recorded(event for event in read() if not (forgotten.has(event) or forgotten.has_opened(event)))
 
 
 def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
@@ -108,7 +108,7 @@ def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[st
     """
     forgotten = _Forgotten()
     deque(forgotten.noting(read()), maxlen=0)
-    forgotten.add(tuple(forget))
+    forgotten.add(forget)
     pending: dict[str, list[Event]] = {}
     seq = 1  # that of the run's creation
     for event in read():
@@ -132,38 +132,47 @@ def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[st
 
 
 class _Forgotten:
-    """What a run was told to forget, and when. `opened` has what contains those paths: it has ended only after that."""
+    """What a run was told to forget, and when: the numbers of the last events that say so, by path.
+
+    What contains those paths is `opened`: it has ended only after that.
+    """
 
     def __init__(self) -> None:
-        self._revisions: list[tuple[float, tuple[str, ...]]] = []
-        self.opened: dict[str, float] = {}
+        self._paths: dict[str, float] = {}
+        self._opened: dict[str, float] = {}
+
+    @property
+    def within_loops(self) -> bool:
+        """Whether items, rounds, or steps in them were forgotten."""
+        return any("[" in path for path in self._paths)
 
     def noting(self, events: Iterable[Event]) -> Iterator[Event]:
         """Pass events on, and note those that revise the run."""
         for event in events:
             if event.type == "run.revised":
-                self.add(tuple(event.data.get("forget", ())), event.seq)
+                self.add(event.data.get("forget", ()), event.seq)
             yield event
 
-    def add(self, paths: tuple[str, ...], seq: float = inf) -> None:
+    def add(self, paths: Iterable[str], seq: float = inf) -> None:
         """Forget these paths as of this number."""
-        self._revisions.append((seq, paths))
         for path in paths:
-            around = parent_of(path)
-            while around:
-                self.opened[around] = seq
-                around = parent_of(around)
+            self._paths[path] = seq
+            self._opened.update(dict.fromkeys(_around(path), seq))
 
     def has(self, event: Event) -> bool:
         """Whether the event's step was forgotten later on."""
-        return any(
-            event.seq < seq and any(is_at_or_below(event.path, path) for path in paths)
-            for seq, paths in self._revisions
-        )
+        path = event.path
+        return any(event.seq < self._paths.get(each, 0) for each in (path, *_around(path)))
 
     def has_opened(self, event: Event) -> bool:
         """Whether the event is an end that, by something forgotten later on, is none."""
-        return event.type in _ENDS and event.seq < self.opened.get(event.path, 0)
+        return event.type in _ENDS and event.seq < self._opened.get(event.path, 0)
+
+
+def _around(path: str) -> Iterator[str]:
+    """What a path stands in, from the inside."""
+    while path := parent_of(path):
+        yield path
 
 
 def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The tools of the conformance cases: small, deterministic, and able to fail on demand."""
 
 import asyncio
+import threading
 import time
 from typing import Any, TypedDict
 
@@ -45,6 +46,48 @@ async def flaky(context: orc.ToolContext, failures: int, value: str = "at last")
 def crash(number: int = 0) -> float:
     """Fail as ordinary Python code does."""
     return 1 / number
+
+
+class Gates:
+    """What calls of `gate` wait for, by the paths of their steps."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[str] = set()
+        self._waiting: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
+
+    def open(self, step: str) -> None:
+        """Let the step end, now or as soon as it has begun."""
+        with self._lock:
+            self._open.add(step)
+            loop, event = self._waiting.get(step, (None, None))
+        if loop is not None and event is not None:
+            loop.call_soon_threadsafe(event.set)
+
+    async def passed(self, step: str) -> None:
+        """Return when the gate is open."""
+        event = asyncio.Event()
+        with self._lock:
+            if step in self._open:
+                return
+            self._waiting[step] = (asyncio.get_running_loop(), event)
+        await event.wait()
+
+    def close(self) -> None:
+        """Close all gates."""
+        with self._lock:
+            self._open.clear()
+            self._waiting.clear()
+
+
+GATES = Gates()
+
+
+@orc.tool
+async def gate(context: orc.ToolContext, value: Any = None) -> Any:
+    """Return the value when the case has opened the gate for this step."""
+    await GATES.passed(context.step)
+    return value
 
 
 @orc.tool

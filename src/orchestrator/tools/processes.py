@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
 
+_REST = 0.3
+"""Seconds for what is left in the pipes after SIGKILL: a step that is cancelled has ended within two seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -133,17 +136,17 @@ async def _end_group(process: asyncio.SubprocessTransport, watch: _Watch) -> Non
     try:
         if not watch.exited.is_set():
             _signal(process, signal.SIGTERM)
-            await _within(watch.exited)
+            await _within(watch.exited, _GRACE)
     finally:
         _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-    await _within(watch.exited)
-    await _within(watch.closed)
+    await _within(watch.exited, _REST)
+    await _within(watch.closed, _REST)
 
 
-async def _within(event: asyncio.Event) -> None:
-    """Wait for an event for the time of grace; a process that left the group may hold a pipe open for longer."""
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event for a while; a process that left the group may hold a pipe open for longer."""
     try:
-        async with asyncio.timeout(_GRACE):
+        async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
         pass

@@ -29,7 +29,8 @@ from orchestrator.expressions import (
     object_of,
     union_of,
 )
-from orchestrator.expressions.operator_types import bare
+from orchestrator.expressions.operator_types import bare, options
+from orchestrator.language.nodes import Scalar
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import BlockParts, StepParts
@@ -61,15 +62,17 @@ class ForEachWork(Construct):
         self.names = Scope(outer, {"index": INTEGER, "is_first": BOOLEAN, "is_last": BOOLEAN})
         node = child(spec.node, "as")
         if node is not None and self.name != "item":
-            unit.claim("name", self.name, node.span, self.names)
-        self.names.declare(self.name, ANY, node=node)
+            unit.claim("item", self.name, node.span, self.names)
+        unit.declare_within(self.names, "item", self.name, node, spec.id)
         self.body: BlockParts | ToolWork
         if spec.steps is not None:
             self.body = unit.read_block("for_each", spec.steps, Scope(self.names), step)
             inside = self.body.scope
         else:
             self.body = ToolWork(unit, step, self.names)
-            self.item_scope = inside = self.names
+            self.item_scope = self.names
+            inside = Scope(self.names, {spec.id: ANY})  # what is collected may read the call's result
+        self.inside = inside
         self.outcomes: list[PlacedTemplate] = []
         self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.fallbacks: list[PlacedTemplate] = []
@@ -81,7 +84,9 @@ class ForEachWork(Construct):
         """Check the items, the body with the type of an item, and what an item's value is."""
         self.names.names[self.name] = self._item_type(unit)
         if isinstance(self.body, ToolWork):
-            value = bare(self.body.check(unit))
+            called = self.body.check(unit)
+            self.inside.names[self.spec.id] = called
+            value = bare(called)
         else:
             unit.check_block(self.body)
             value = bare(self.body.value_type() or ANY)
@@ -109,7 +114,7 @@ class ForEachWork(Construct):
         if isinstance(self.items, Constant):
             type_ = _type_of_constant(self.items.value)
         found: list[Type] = []
-        for option in type_.options if type_.kind == "union" else (type_,):
+        for option in options(type_):
             if option.kind == "array":
                 found.append(option.items or ANY)
             elif option.kind == "object":
@@ -123,15 +128,8 @@ class ForEachWork(Construct):
 
     def _not_items(self, unit: Unit, place: Node, type_: Type) -> None:
         help = "give a list or a mapping"
-        replacement = None
-        value = self.items.value if isinstance(self.items, Constant) else None
-        if isinstance(value, str) and self.step.block.scope.find(value.strip().split(".")[0]) is not None:
-            replacement = f'"{{{{ {value.strip()} }}}}"'
-            help = f"did you mean `{replacement}`?"
-        elif isinstance(value, int) and not isinstance(value, bool):
-            help = f"to count write `{{range: {value}}}`"
-        elif type_.kind == "integer":
-            help = "to count write `{range: ...}`"
+        if type_.kind == "integer" and isinstance(place, Scalar):
+            help = f'to count write `{{range: "{place.text}"}}`'
         elif type_.kind == "string":
             help = (
                 "make a list of it, for example with `| split(',')` or `.splitlines()`; for a file write `{file: ...}`"
@@ -142,7 +140,6 @@ class ForEachWork(Construct):
             f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe(type_)}",
             label="nothing to loop over",
             help=help,
-            replacement=replacement,
         )
 
     def _check_range(self, unit: Unit, items: RangeItems, types: dict[int, Type]) -> None:
@@ -158,14 +155,6 @@ class ForEachWork(Construct):
                     f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe(type_)}",
                     label="not an integer",
                     help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
-                )
-            elif name == "step" and isinstance(value, Constant) and value.value == 0:
-                unit.findings.add(
-                    "ORC205",
-                    node.span,
-                    f"the range of `{self.spec.id}` never ends: its step is 0",
-                    label="never ends",
-                    help="give the distance from one number to the next",
                 )
 
     def _check_file(self, unit: Unit, items: FileItems, types: dict[int, Type]) -> Type:
@@ -203,8 +192,12 @@ class ForEachWork(Construct):
         kind = spec.on_item_failure.kind if spec.on_item_failure is not None else "fail"
         on_failure = OnFailure(kind, value=self.fallback)
         if isinstance(self.body, ToolWork):
-            body: Block | StepPlan = unit.plan_item(self.step, self.body, on_failure)
-            on_failure = OnFailure()
+            body: Block | StepPlan
+            if self.collect is None:
+                body = unit.plan_item(self.step, self.body, on_failure)
+                on_failure = OnFailure()
+            else:  # the value of an item is not the call's, so the item has an end of its own
+                body = Block((unit.plan_item(self.step, self.body, OnFailure()),))
         else:
             body = unit.plan_block(self.body)
         return ForEach(

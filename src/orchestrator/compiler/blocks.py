@@ -18,6 +18,7 @@ from orchestrator.compiler.policies import check_retry
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
+from orchestrator.language.nodes import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.parts import BlockKind
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.unit import Unit
+    from orchestrator.language.nodes import Node
     from orchestrator.language.spec import StepSpec
 
 
@@ -36,8 +38,9 @@ def read_block(
     block.steps = [StepParts(spec, block) for spec in specs]
     for position, spec in enumerate(specs):
         if spec.id and spec.id not in block.ids:
-            if (node := child(spec.node, "id")) is not None:
-                unit.claim("step", spec.id, node.span, scope)
+            node = child(spec.node, "id")
+            if node is not None and not _is_a_case_of_its_own(node):
+                unit.claim("step", spec.id, node.span, scope, within=owner.id if owner is not None else "")
             block.ids[spec.id] = position
     scope.enter(block, block.ids, entity_type(ANY))
     for step in block.steps:
@@ -45,6 +48,11 @@ def read_block(
         _read_step(unit, step)
         add_reads(unit, step)
     return block
+
+
+def _is_a_case_of_its_own(node: Node) -> bool:
+    """Whether a step got its id from `true: {...}` or `null: {...}`, where no expression can mean it."""
+    return isinstance(node, Scalar) and node.style == "synthetic" and node.text in ("true", "false", "null", "none")
 
 
 def _read_step(unit: Unit, step: StepParts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.compiler.reach import report_missing_step, report_unknown_step
+from orchestrator.compiler.reach import around, report_missing_step, report_unknown_step
 from orchestrator.compiler.templates import child
 from orchestrator.language.nodes import Node, Scalar
 from orchestrator.language.nodes import Sequence as SequenceNode
@@ -98,6 +98,9 @@ def _report_own(unit: Unit, reader: StepParts, step: StepParts, span: Span, verb
         if verb != "reads":
             message, help = f"step `{step.id}` depends on itself", f"remove `{step.id}` from its own dependencies"
         label = "itself"
+    elif any(part.block.kind == "handler" and part.block.owner is step for part in reader.outwards()):
+        message = f"`{reader.id}` handles a failure of `{step.id}`, which has no result before that is done"
+        help, label = "read `error`: it says what has failed and why", "the step itself"
     else:
         message = f"`{reader.id}` is a part of `{step.id}`, which has no result before all of its parts have ended"
         help, label = "read a step that ends before", "the step around it"
@@ -162,13 +165,12 @@ def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: Jump
         message = f"`{kind}` jumps to `{target}`, and there is no such step"
         report_missing_step(unit.findings, "ORC306", node.span, message, target, block.ids)
         return
-    inside = block.scope.step(target) is None
-    around = block.owner
+    outer = around(unit, target, block.scope) if block.scope.step(target) is None else None
     help = "a jump stays within its own list of steps"
-    if inside:
-        help += "; jump to the step that it is a part of"
-    elif around is not None:
-        help += f"; to leave `{around.id}` let `{around.id}` itself jump"
+    if outer is not None:
+        help += f"; jump to the step that it is a part of: `{outer.id}`"
+    elif block.owner is not None:
+        help += f"; to leave `{block.owner.id}` let `{block.owner.id}` itself jump"
     unit.findings.add(
         "ORC306",
         node.span,

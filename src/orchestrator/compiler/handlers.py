@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.compiler.names import HANDLED_ERROR
 from orchestrator.compiler.parts import HandlerParts
 from orchestrator.compiler.plan import Handler, Retry
-from orchestrator.compiler.policies import check_error_names, check_patterns, check_retry
+from orchestrator.compiler.policies import check_error_names, check_retry
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
 
@@ -41,7 +41,6 @@ def check_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> None:
         node = handler.spec.node
         check_retry(child(node, "retry"), unit.findings)
         check_error_names(child(node, "error_types"), unit.findings)
-        check_patterns(child(node, "error_patterns"), unit.findings)
         unit.infer(handler.places)
         if handler.block is not None:
             unit.check_block(handler.block)

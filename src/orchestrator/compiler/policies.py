@@ -9,7 +9,6 @@ from orchestrator import errors
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import CODES, suggest
 from orchestrator.language.nodes import Node, Scalar, Sequence
-from orchestrator.language.values import pattern_problem
 
 if TYPE_CHECKING:
     from orchestrator.compiler.findings import Findings
@@ -48,19 +47,3 @@ def check_error_names(listed: Node | None, findings: Findings) -> None:
             severity="warning" if of_a_tool else "error",
             replacement=near,
         )
-
-
-def check_patterns(listed: Node | None, findings: Findings) -> None:
-    """Report what is no regular expression in a list of them."""
-    for item in listed.items if isinstance(listed, Sequence) else ():
-        if not isinstance(item, Scalar) or not isinstance(item.value, str):
-            continue
-        reason = pattern_problem(item.value)
-        if reason is not None:
-            findings.add(
-                "ORC205",
-                item.span,
-                f"`{item.value}` is no regular expression: {reason}",
-                label="not a regular expression",
-                help="in YAML, single quotes keep backslashes as they are",
-            )

@@ -29,7 +29,13 @@ def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Prob
         message, help = out_of_reach(unit, name, place.scope)
         return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
     if name in LOCAL_NAMES:
-        return replace(problem, help=f"`{name}` is known {LOCAL_NAMES[name]} only", replacement=None)
+        called = next((t.name for s in place.scope.chain() for t in s.targets.values() if t.word == name), None)
+        help = f"the {name} is called `{called}` here" if called else f"`{name}` is known {LOCAL_NAMES[name]} only"
+        return replace(problem, help=help, replacement=called)
+    if name in unit.within:
+        word, step = unit.within[name]
+        help = f"`{name}` is the {word} of `{step}`, and known inside of it only"
+        return replace(problem, help=help, replacement=None)
     return problem
 
 
@@ -45,10 +51,17 @@ def report_unknown_reads(unit: Unit) -> None:
 def report_unknown_step(
     unit: Unit, code: str, span: Span, message: str, name: str, scope: Scope, *, fix: bool = True
 ) -> None:
-    """Report that no step is called `name` where `scope` is; with `fix`, a near id may be put at `span`."""
+    """Report that no step is called `name` where `scope` is.
+
+    With `fix` the name itself stands at `span`, as in `dependencies:`, and a better one may be put in its place.
+    """
     if name in unit.inside:
         message, help = out_of_reach(unit, name, scope)
-        unit.findings.add("ORC308", span, message, label="out of reach", help=help)
+        outer = around(unit, name, scope) if fix else None
+        if outer is not None:
+            help = f"name the step that it is a part of: `{outer.id}`"
+        replacement = outer.id if outer is not None else None
+        unit.findings.add("ORC308", span, message, label="out of reach", help=help, replacement=replacement)
         return
     report_missing_step(unit.findings, code, span, message, name, list(scope["steps"].properties), fix=fix)
 
@@ -63,18 +76,25 @@ def report_missing_step(
     findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
 
 
+def around(unit: Unit, name: str, scope: Scope) -> StepParts | None:
+    """The step that can be seen from `scope` and that the first inner step called `name` is a part of."""
+    inner = unit.inside[name][0]
+    outer = (step for step in inner.outwards() if step is not inner)
+    return next((step for step in outer if (seen := scope.step(step.id)) and seen.block is step.block), None)
+
+
 def out_of_reach(unit: Unit, name: str, scope: Scope) -> tuple[str, str]:
     """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same."""
     inner = unit.inside[name][0]
-    around = list(inner.outwards())[1:]
-    outer = next((step for step in around if (seen := scope.step(step.id)) and seen.block is step.block), None)
-    block = around[-1].block if around else inner.block
+    steps = list(inner.outwards())[1:]
+    outer = around(unit, name, scope)
+    block = steps[-1].block if steps else inner.block
     if outer is None and block.kind == "finally":
         return f"`{name}` is a step of `finally`", "steps of `finally` run after all others; only they can read it"
-    if outer is None or not around:
+    if outer is None or not steps:
         return f"`{name}` is a step of a handler", "only the steps of the same handler can read it"
-    message = f"`{name}` is inside of `{around[0].id}`"
-    if outer is not around[0]:
+    message = f"`{name}` is inside of `{steps[0].id}`"
+    if outer is not steps[0]:
         return (
             f"{message}, and that inside of `{outer.id}`",
             f"what leaves `{outer.id}` is its own value: {_read(outer)}",

@@ -24,7 +24,7 @@ _SECTIONS: dict[str, TargetKind] = {"inputs": "input", "variables": "variable"}
 class Target(NamedTuple):
     """What a reference reads: the kind of thing and its name; for a step its block, for a local name its scope.
 
-    `node` is where the name was given, unless it is a step's.
+    `node` is where the name was given, unless it is a step's; `word` says what a local name is.
     """
 
     kind: TargetKind
@@ -32,6 +32,7 @@ class Target(NamedTuple):
     block: BlockParts | None = None
     scope: Scope | None = None
     node: Node | None = None
+    word: str = ""
 
 
 class Scope(Mapping[str, Type]):
@@ -51,10 +52,12 @@ class Scope(Mapping[str, Type]):
         for name, type_ in (names or {}).items():
             self.declare(name, type_)
 
-    def declare(self, name: str, type_: Type, kind: TargetKind = "local", node: Node | None = None) -> None:
+    def declare(
+        self, name: str, type_: Type, kind: TargetKind = "local", node: Node | None = None, word: str = "name"
+    ) -> None:
         """Add a name that is known here and in the scopes within."""
         self.names[name] = type_
-        self.targets[name] = Target(kind, name, scope=self, node=node)
+        self.targets[name] = Target(kind, name, scope=self, node=node, word=word)
 
     def enter(self, block: BlockParts, ids: Iterable[str], unknown: Type) -> None:
         """Make this the scope of a block with steps of these ids, whose types are not known yet."""

@@ -85,6 +85,11 @@ class TemplateReader:
         return Templated(template)
 
 
+def is_always_false(node: Scalar) -> bool:
+    """Whether a condition is written as false."""
+    return str(node.value).strip().lower() in ("false", "{{ false }}")
+
+
 def child(node: Node | None, *path: str | int) -> Node | None:
     """The node at `path` below `node`, or None where there is none."""
     for part in path:

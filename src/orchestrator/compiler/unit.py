@@ -17,6 +17,7 @@ from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, child
 from orchestrator.compiler.usage import report_usage
 from orchestrator.errors import OrchestratorError
+from orchestrator.expressions import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
     from orchestrator.language.nodes import Node
     from orchestrator.language.spec import HandlerSpec, StepSpec
 
-_WORDS: dict[TargetKind, str] = {"input": "an input", "variable": "a variable", "step": "a step", "local": "a name"}
-
 
 class Unit:
     """One file: what was read, what was found in it, and how far it has come.
 
     `key` names the file among those of the compilation, None if it has no path. `scope` holds the names of the file
-    itself, `block` its steps, `steps` those at every depth. `read` are the inputs and variables that something reads.
+    itself, `block` its steps, `steps` those at every depth. `read` are the inputs and variables that something reads,
+    `within` the names that are known inside of one step only: what they are, and its id.
     """
 
     def __init__(self, document: Document, library: Library, key: str | None) -> None:
@@ -62,6 +62,7 @@ class Unit:
         self.output_places: list[PlacedTemplate] = []
         self.read: set[tuple[TargetKind, str]] = set()
         self.shared: set[str] = set()
+        self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
         self.state: str = "read"
         self._inside: dict[str, list[StepParts]] | None = None
@@ -188,8 +189,11 @@ class Unit:
             metadata=spec.metadata or {},
         )
 
-    def claim(self, kind: str, name: str, span: Span, scope: Scope) -> None:
-        """Report a name that cannot be given to something, as it already means something else in `scope`."""
+    def claim(self, kind: str, name: str, span: Span, scope: Scope, *, within: str = "") -> bool:
+        """Whether a name can be given to something; if it already means something else in `scope`, report that.
+
+        `within` is the id of the step that it is part of.
+        """
         if name in RESERVED:
             self.findings.add(
                 "ORC209",
@@ -198,25 +202,34 @@ class Unit:
                 label="reserved",
                 help=f"choose another name, for example `my_{name}`",
             )
-            return
+            return False
         taken = scope.find(name)
         if taken is None:
-            return
+            return True
         self.shared.add(name)
-        other = _WORDS[taken.kind]
-        where = taken.node
+        other = taken.word if taken.kind == "local" else taken.kind
         if taken.block is not None:
             place: Span | None = taken.block.steps[taken.block.ids[name]].id_span
         else:
-            place = where.span if where is not None else None
+            place = taken.node.span if taken.node is not None else None
+        inside = f" in `{within}`" if within else ""
+        outside = " outside of it" if within and taken.block is not None else ""
         self.findings.add(
             "ORC211",
             span,
-            f"the {kind} `{name}` has the same name as {other}, so `{{{{ {name} }}}}` could mean either",
+            f"the {kind} `{name}`{inside} has the same name as {_a(other)}{outside}, so `{{{{ {name} }}}}` could mean "
+            "either",
             label="the same name",
             help="rename one of them",
-            related=[(f"the {other.partition(' ')[2]} is here", place)] if place is not None else [],
+            related=[(f"the {other} is here", place)] if place is not None else [],
         )
+        return False
+
+    def declare_within(self, scope: Scope, word: str, name: str, node: Node | None, step: str) -> None:
+        """Give a name to something that is known inside of one step only."""
+        scope.declare(name, ANY, node=node, word=word)
+        if name not in RESERVED:
+            self.within.setdefault(name, (word, step))
 
 
 def _a(kind: str) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.scopes import Target, TargetKind, fields_read
-from orchestrator.compiler.templates import PlacedTemplate, child
+from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
 from orchestrator.language.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _report_unused(unit: Unit) -> None:
 def _report_never(unit: Unit, step: StepParts) -> None:
     for key in ("condition", "while"):
         node = child(step.spec.node, key)
-        if isinstance(node, Scalar) and str(node.value).strip().lower() in ("false", "{{ false }}"):
+        if isinstance(node, Scalar) and is_always_false(node):
             unit.findings.add(
                 "ORC503",
                 node.span,

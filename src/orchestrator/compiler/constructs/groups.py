@@ -8,7 +8,6 @@ from orchestrator.compiler.names import entity_type, or_null
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import Group
 from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import child
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.operator_types import bare
 
@@ -36,18 +35,9 @@ class GroupWork(Construct):
         return given if isinstance(given, int) else words[given]
 
     def check(self, unit: Unit) -> Type:
-        """Check the steps, and that there are as many as are waited for."""
+        """Check the steps."""
         unit.check_block(self.body)
         wanted, count = self.wait_for, len(self.body.steps)
-        node = child(self.spec.node, "wait_for")
-        if wanted is not None and node is not None and not 1 <= wanted <= max(count, 1):
-            unit.findings.add(
-                "ORC205",
-                node.span,
-                f"`wait_for` of `{self.spec.id}` is {wanted}, and `parallel` has {count} step{'s' * (count != 1)}",
-                label="too many" if wanted > count else "too few",
-                help=f"write a number from 1 to {count}, `any` or `all`",
-            )
         values = {id: bare(type_) for id, type_ in self.body.scope.steps.items()}
         if not self.parallel:
             return entity_type(self.body.value_type() or ANY, fields=values)

@@ -36,7 +36,7 @@ class AskWork(Construct):
         self.default = unit.value_at(node, ("ask", "default"), scope, self.places) if self.ask.has_default else None
 
     def check(self, unit: Unit) -> Type:
-        """Check that the choices and the default are answers."""
+        """Check that the choices are answers, and the default where it is not known yet."""
         types = unit.infer(self.places)
         wanted = self._type()
         choices, default = (child(self.spec.node, "ask", key) for key in ("choices", "default"))
@@ -49,15 +49,11 @@ class AskWork(Construct):
             type_ = bare(static_type(self.choices, types))
             if not fits(type_, ARRAY):
                 self._wrong(unit, choices, f"`choices` of `{self.spec.id}`", f"it is {describe(type_)}, not a list")
-        if self.default is not None and default is not None:
-            if isinstance(self.default, Constant):
-                for problem in self.answer.problems(self.default.value):
-                    self._wrong(unit, default, f"the default of `{self.spec.id}`", problem)
-            else:
-                type_ = bare(static_type(self.default, types))
-                if not fits(type_, wanted):
-                    what = f"it is {describe(type_)}, not {describe(wanted)}"
-                    self._wrong(unit, default, f"the default of `{self.spec.id}`", what)
+        if self.default is not None and default is not None and not isinstance(self.default, Constant):
+            type_ = bare(static_type(self.default, types))
+            if not fits(type_, wanted):
+                what = f"it is {describe(type_)}, not {describe(wanted)}"
+                self._wrong(unit, default, f"the default of `{self.spec.id}`", what)
         return entity_type(wanted)
 
     def _type(self) -> Type:

@@ -10,7 +10,7 @@ from orchestrator.compiler.names import OUTCOME_FIELDS, entity_type, or_null
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import Repeat
 from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.templates import child, is_always_false
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
 from orchestrator.expressions.operator_types import bare
@@ -56,22 +56,20 @@ class RepeatWork(Construct):
 
     def _declare(self, unit: Unit, key: Scalar) -> None:
         name = key.text
-        if name in self.names.targets:
-            if name in ("iteration", "previous"):
-                unit.claim("name", name, key.span, self.names)
+        if name in self.names.targets and name not in ("iteration", "previous"):
             return
         if name in _OWN_FIELDS:
             unit.findings.add(
                 "ORC209",
                 key.span,
-                f"`{name}` cannot be a value that `{self.spec.id}` carries on: `{self.spec.id}.{name}` has a meaning "
-                "of its own",
+                f"`{name}` cannot be the name of a carried value: `{self.spec.id}.{name}` has a meaning of its own",
                 label="reserved",
                 help=f"choose another name, for example `my_{name}`",
             )
-        else:
-            unit.claim("name", name, key.span, self.names)
-        self.names.declare(name, ANY, node=key)
+        elif unit.claim("carried value", name, key.span, self.names.parent or self.names):
+            unit.declare_within(self.names, "carried value", name, key, self.spec.id)
+            return
+        self.names.names.setdefault(name, ANY)
 
     def _read(
         self, section: str, scope: Scope, places: list[PlacedTemplate], into: dict[str, Value], unit: Unit
@@ -126,8 +124,8 @@ class RepeatWork(Construct):
                 return
         if any(reference.name == "steps" for reference in self.condition.references) or None in reads:
             return  # something that is reported in its own right
-        if not reads and self.spec.on_limit == "continue":
-            return  # a fixed number of rounds
+        if not self.body.steps or (not reads and (self.spec.on_limit == "continue" or self._is_never())):
+            return  # a fixed number of rounds, or none
         never = "it goes on until its limit" if reads else "it is a constant"
         unit.findings.add(
             "ORC508",
@@ -137,6 +135,10 @@ class RepeatWork(Construct):
             help="read a step of the body, `iteration`, or a name under `update:`; for a fixed number of rounds write "
             "`for_each: {range: 10}`",
         )
+
+    def _is_never(self) -> bool:
+        node = child(self.spec.node, "while")
+        return isinstance(node, Scalar) and is_always_false(node)
 
     def plan(self, unit: Unit) -> Repeat:
         """Build the loop."""

@@ -12,7 +12,8 @@ from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
-from orchestrator.expressions.operator_types import bare
+from orchestrator.expressions.operator_types import bare, options
+from orchestrator.expressions.text import to_text
 from orchestrator.language.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ class SwitchWork(Construct):
 
     def _case(self, unit: Unit, key: Scalar, subject: Type) -> None:
         """Report a case that the subject can never equal, as far as its type tells."""
-        options = subject.options if subject.kind == "union" else (subject,)
-        if any(_equals(key.value, option) for option in options):
+        kinds = options(subject)
+        if any(_equals(key.value, option) for option in kinds):
             return
-        words = [str(value) for option in options for value in option.enum]
+        words = [_text(value) for option in kinds for value in option.enum]
         near = suggest(key.text, words)
         unit.findings.add(
             "ORC205",
@@ -95,22 +96,25 @@ class SwitchWork(Construct):
 
 def _equals(case: Any, subject: Type) -> bool:
     """Whether a value of this type, or its text, can be what a case is written as."""
-    text = "true" if case is True else "false" if case is False else str(case)
+    text = _text(case)
     if subject.enum:
-        return any(case == value and isinstance(case, bool) is isinstance(value, bool) for value in subject.enum) or (
-            text in [str(value) for value in subject.enum]
-        )
+        return text in map(_text, subject.enum)
     match subject.kind:
         case "boolean":
             return text in ("true", "false")
         case "integer" | "number":
             return _is_number(text)
         case "null":
-            return case is None or text in ("null", "")
+            return text in ("null", "")
         case "array" | "object":
             return text[:1] in ("[", "{")
         case _:
             return True
+
+
+def _text(value: Any) -> str:
+    """A value as a case would write it."""
+    return value if isinstance(value, str) else to_text(value) if value is not None else "null"
 
 
 def _is_number(text: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.cli.active import waiting_words
 from orchestrator.cli.output import printable, seconds
 from orchestrator.journal.events import Event
 from orchestrator.journal.fold import fold, status_of
+from orchestrator.journal.paths import is_at_or_below, is_top_level, item_of
 from orchestrator.journal.state import RunFold
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 ACTIVE = ("running", "waiting")
 ENDED = ("succeeded", "failed", "skipped", "cancelled")
+
+TENTHS_FROM = 20
+"""Loops of so many items are told of while they go on."""
 
 MARKS = {
     "pending": ("·", "dim"),
@@ -51,9 +56,10 @@ class Row:
 
 @dataclass(slots=True)
 class Board:
-    """The rows of a run in the plan's order (steps not known from a plan join at the end), and the run's own fold.
+    """The rows of a run's top-level steps in the plan's order (those of another plan join at the end), and its fold.
 
-    Whatever is said of the run as a whole comes from the fold, so that it agrees with `status`.
+    Whatever is said of the run as a whole, and of what is at work within its steps, comes from the fold, so that it
+    agrees with `status` and stays as small.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -78,11 +84,21 @@ class Board:
         """Take one event in; they come in order of `seq`."""
         fold(self.run, event)
         if event.path:
-            self._apply_to_step(event)
+            if is_top_level(event.path):
+                self._apply_to_step(event)
         elif event.type == "run.started" and event.data.get("resumed"):
             for row in self.rows.values():
-                if row.state not in ("succeeded", "skipped") and row.path not in self.run.handled:
+                settled = row.state in ("succeeded", "skipped") or row.path in self.run.handled
+                if not settled and row.path not in self.run.active:
                     row.state, row.fraction, row.message = "pending", None, ""
+        elif event.type == "run.revised":
+            for path in event.data.get("forget", ()):
+                self._forget(path)
+
+    def _forget(self, path: str) -> None:
+        for row in self.rows.values():
+            if is_at_or_below(path, row.path):
+                row.state, row.fraction, row.message = "pending", None, ""
 
     def _apply_to_step(self, event: Event) -> None:
         row = self.rows.get(event.path)
@@ -99,6 +115,8 @@ class Board:
             row.state = "ready"
         elif kind == "waiting":
             row.state, row.waiting, row.fraction = "waiting", event, None
+        elif kind == "requeued":
+            row.state, row.fraction, row.message = "pending", None, ""
         elif kind == "progress":
             row.fraction, row.message = event.data.get("fraction"), str(event.data.get("message") or row.message)
         elif kind in ENDED:
@@ -116,11 +134,12 @@ def error_text(error: Any) -> str:
 
 def waiting_text(event: Event, now: float) -> str:
     """Say what a waiting step waits for, and how long it still will."""
-    reason = str(event.data.get("reason") or "")
-    until = event.data.get("until")
-    after = f" in {seconds(max(0.0, until - now))}" if isinstance(until, int | float) else ""
+    question = event.data.get("question")
+    if isinstance(question, dict):
+        return f"asks: {question.get('prompt') or ''}"
     cause = error_text(event.data.get("error"))
-    return f"{reason}{after}" + (f": {cause}" if cause else "")
+    words = waiting_words(str(event.data.get("reason") or ""), event.data.get("until"), now)
+    return words + (f": {cause}" if cause else "")
 
 
 def ended_text(event: Event) -> str:
@@ -133,29 +152,59 @@ def ended_text(event: Event) -> str:
     if kind == "skipped":
         by = event.data.get("by")
         return f"jump from `{by}`" if event.data.get("reason") == "jump" and by else "condition is false"
+    items = event.data.get("items")
+    if isinstance(items, dict) and items.get("failed"):
+        return f"{items['failed']} of {items.get('count')} failed"
     return str(event.data.get("reason") or "")
 
 
-def line_for(event: Event, row: Row | None) -> tuple[str, str] | None:
-    """Return the line and its style that tell of an event without a live table, or None if it is of no interest."""
+def line_for(event: Event, board: Board) -> tuple[str, str] | None:
+    """Return the line and its style that tell of an event without a live table, or None if it is of no interest.
+
+    Of what happens within a loop's items only failures and what concerns people is told, and how far the loop is.
+    """
     kind = event.type.removeprefix("step.")
     if not event.path:
         if event.type == "run.warning":
             return f"! {printable(str(event.data.get('message', '')))}", "yellow"
         return None
-    if kind in ENDED and row is not None:
-        mark, style = MARKS[kind]
-        took = seconds(row.elapsed(event.at)) if kind in ("succeeded", "failed") else ""
-        attempts = f" after {event.attempt} attempts" if event.attempt > 1 else ""
-        detail = ended_text(event)
-        if kind == "failed" and event.data.get("handled") != "fail":
-            style = "yellow"
-        text = f"{mark} {event.path} {kind}" + (f" in {took}" if took else "") + attempts
-        return printable(text + (f": {detail}" if detail else "")), style
+    if kind in ENDED and (kind == "failed" or "[" not in event.path):
+        return _end_line(event, board.rows.get(event.path))
+    if kind in ENDED:
+        return _loop_line(event, board.run)
     if kind == "waiting":
-        return printable(f"… {event.path} waits, {waiting_text(event, event.at)}"), "yellow"
+        asks = event.data.get("question") is not None
+        text = waiting_text(event, event.at)
+        return printable(f"? {event.path} {text}" if asks else f"… {event.path} waits, {text}"), "yellow"
+    if kind == "answered":
+        return printable(f"! {event.path} was answered by {event.data.get('by') or 'somebody'}"), ""
     if kind == "warning":
         return printable(f"! {event.path}: {event.data.get('message', '')}"), "yellow"
     if kind == "log" and event.data.get("level") != "debug":
         return printable(f"  {event.path}: {event.data.get('message', '')}"), ""
     return None
+
+
+def _end_line(event: Event, row: Row | None) -> tuple[str, str]:
+    kind = event.type.removeprefix("step.")
+    mark, style = MARKS[kind]
+    elapsed = row.elapsed(event.at) if row is not None else event.data.get("duration")
+    took = seconds(elapsed) if kind in ("succeeded", "failed") else ""
+    attempts = f" after {event.attempt} attempts" if event.attempt > 1 else ""
+    detail = ended_text(event)
+    if kind == "failed" and event.data.get("handled") != "fail":
+        style = "yellow"
+    text = f"{mark} {event.path} {kind}" + (f" in {took}" if took else "") + attempts
+    return printable(text + (f": {detail}" if detail else "")), style
+
+
+def _loop_line(event: Event, run: RunFold) -> tuple[str, str] | None:
+    """Tell every tenth of a long loop that stands in no other."""
+    item = item_of(event.path)
+    loop = run.active.get(item[0]) if item is not None else None
+    if item is None or loop is None or loop.of is None or loop.of < TENTHS_FROM or "[" in item[0]:
+        return None
+    if loop.done * 10 // loop.of == (loop.done - 1) * 10 // loop.of or loop.done == loop.of:
+        return None
+    failed = f", {loop.failed} failed" if loop.failed else ""
+    return printable(f"▸ {item[0]} {loop.done} of {loop.of}{failed}"), ""

@@ -87,7 +87,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
     asking = None if showing.json else Asking(run, interrupts)
     try:
         while True:
-            with view_of(board, title, quiet=showing.quiet) as view:
+            with view_of(board, title, quiet=showing.quiet, store=showing.store) as view:
                 status = follow(
                     run,
                     board,

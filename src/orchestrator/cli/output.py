@@ -25,6 +25,19 @@ _DATA: Final[list[TextIO]] = []
 LINES: Final = "\n"
 """What `printable` keeps of a text that may have several lines."""
 
+STATE_STYLES: Final = {
+    "running": "cyan",
+    "paused": "yellow",
+    "waiting": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "interrupted": "yellow",
+    "skipped": "dim",
+    "pending": "dim",
+}
+"""The colours of the states of runs and steps."""
+
 _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
 # Errors in what the user asked for, as against failures of doing it.
@@ -166,7 +179,7 @@ def exit_code(error: OrchestratorError) -> int:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows in columns by display width; the last column is not padded."""
+    """Lay out rows in columns by display width; the last column is not padded. States have their colours on stdout."""
     from wcwidth import wcswidth
 
     def width(cell: str) -> int:
@@ -176,9 +189,16 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(width(row[column]) for row in cells) for column in range(len(headers))]
     lines = []
     for row in cells:
-        padded = [cell + " " * (widths[column] - width(cell)) for column, cell in enumerate(row)]
+        padded = [
+            _state(cell, headers[column]) + " " * (widths[column] - width(cell)) for column, cell in enumerate(row)
+        ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
+
+
+def _state(cell: str, header: str) -> str:
+    style = STATE_STYLES.get(cell.partition(" ")[0], "") if header == "STATE" else ""
+    return paint(cell, style, stream=_DATA[-1] if _DATA else sys.stdout) if style else cell
 
 
 def seconds(value: float | None) -> str:

@@ -14,7 +14,7 @@ from orchestrator.runtime.answers import as_text, expected, parsed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.api import Run, StepResult
+    from orchestrator.api import Run
     from orchestrator.cli.interrupts import Interrupts
     from orchestrator.journal.status import ActiveStep, RunStatus
 
@@ -104,25 +104,25 @@ def tell_questions(status: RunStatus, store: str | None) -> None:
     for step in open_questions(status):
         question = step.question or {}
         say(f"  {step.path} asks: {printable(str(question.get('prompt') or ''))} ({printable(expected(question))})")
-        say(f"    answer with: {answer_command(status.run_id, step, store)}")
+        say(f"    answer with: {answer_command(status.run_id, step.path, question, store)}")
 
 
 def questions_data(status: RunStatus, store: str | None) -> list[dict[str, Any]]:
     """Return what a run asks as JSON data."""
     return [
-        {"path": step.path, **(step.question or {}), "command": answer_command(status.run_id, step, store)}
+        {"path": step.path, **question, "command": answer_command(status.run_id, step.path, question, store)}
         for step in open_questions(status)
+        for question in (step.question or {},)
     ]
 
 
-def answer_command(run_id: str, step: ActiveStep | StepResult, store: str | None) -> str:
+def answer_command(run_id: str, path: str, question: Mapping[str, Any], store: str | None) -> str:
     """Return the command that answers a question, with an answer that fits, or `VALUE` where none is known."""
-    question = step.question or {}
     if question.get("kind") in ("approve", "resume"):
-        return command_for("answer", run_id, store, step.path, "yes")
+        return command_for("answer", run_id, store, path, "yes")
     allowed = question.get("choices") or (question.get("answer") or {}).get("enum") or ()
     example = next((as_text(value) for value in (question.get("default"), *allowed) if value is not None), "VALUE")
-    return command_for("answer", run_id, store, step.path, example)
+    return command_for("answer", run_id, store, path, example)
 
 
 def _text(content: Any) -> str:

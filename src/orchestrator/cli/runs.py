@@ -1,6 +1,7 @@
 """`runs`, `status` and `events`: where runs stand and what has happened in them."""
 
 import enum
+import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -9,9 +10,16 @@ from orchestrator.cli import options
 from orchestrator.cli.usage import one_of, shown, whole_number
 
 if TYPE_CHECKING:
-    from orchestrator.journal.events import Event
-    from orchestrator.journal.status import RunStatus
+    from collections.abc import Sequence
 
+    from orchestrator.journal.events import Event
+    from orchestrator.journal.status import ActiveStep, RunStatus
+
+
+MOST_ACTIVE: Final = 30
+MOST_QUESTIONS: Final = 5
+MOST_WORDS: Final = 8
+"""How much of what there may be any number of is shown: the rest is counted, and in `--json`."""
 
 _MANY: Final = 2**62  # no store holds a larger number
 
@@ -20,6 +28,7 @@ class StateFilter(enum.StrEnum):
     """The states that a run can be in."""
 
     RUNNING = "running"
+    WAITING = "waiting"
     PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -68,13 +77,14 @@ def runs(
 
 def status(
     run: options.RunArgument,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay until the run ends or is paused.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay until the run ends, is paused or waits.")] = False,
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
     """Say where a run stands.
 
-    With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused.
+    With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused or waiting
+    for an answer.
     """
     from orchestrator.cli.execution import end_code
     from orchestrator.cli.output import emit, emit_json
@@ -86,8 +96,8 @@ def status(
             from orchestrator.cli.board import Board
             from orchestrator.cli.live import follow, view_of
 
-            board = Board.of(handle.snapshot().steps)
-            with view_of(board, now.name or now.pipeline, quiet=json) as view:
+            board = Board.of(step["id"] for step in handle.record().plan["steps"])
+            with view_of(board, now.name or now.pipeline, quiet=json, store=store) as view:
                 now = follow(handle, board, view, since=0 if not now.ended else now.last_seq - 1)
         if json:
             emit_json(now.to_dict())
@@ -98,7 +108,8 @@ def status(
 
 def describe(status: "RunStatus", store: str | None) -> str:
     """Write a status for people."""
-    from orchestrator.cli.output import moment, printable, seconds, table
+    from orchestrator.cli.output import STATE_STYLES, moment, paint, printable, seconds
+    from orchestrator.cli.questions import open_questions
 
     title = status.pipeline + (f" ({status.name})" if status.name and status.name != status.pipeline else "")
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
@@ -112,32 +123,73 @@ def describe(status: "RunStatus", store: str | None) -> str:
     ]
     if status.reason:
         pairs.append(("reason", status.reason))
-    if status.owner and status.state == "running":
+    if status.owner and status.state in ("running", "waiting"):
         pairs.append(("owner", status.owner))
     lines = [f"{name:<9} {printable(value)}" for name, value in pairs]
+    lines[2] = f"{'state':<9} {paint(status.state, STATE_STYLES.get(status.state, ''), stream=sys.stdout)}"
     if status.waiting_on:
-        lines.append(f"waits for {printable('; '.join(status.waiting_on))}")
+        lines.append(f"waits for {_some(status.waiting_on, '; ')}")
     if status.failures:
-        lines.append(f"gone on after failures in {printable(', '.join(status.failures))}")
+        lines.append(f"gone on after failures in {_some(status.failures, ', ')}")
     if status.active:
-        rows = [
-            (
-                step.path,
-                step.state + (f" (attempt {step.attempt})" if step.attempt > 1 else ""),
-                seconds(step.elapsed),
-                "" if step.fraction is None else f"{step.fraction:.0%}",
-                step.message or step.waiting_on,
-            )
-            for step in status.active
-        ]
-        lines += ["", table(("STEP", "STATE", "ELAPSED", "DONE", "MESSAGE"), rows)]
+        lines += ["", *_active(status)]
+    questions = open_questions(status)
+    if questions:
+        lines += ["", *_asked(status, questions, store)]
     if status.error:
         where = f" in step `{status.error['step']}`" if status.error.get("step") else ""
         message = printable(str(status.error.get("message", "")))
         lines += ["", f"error[{status.error.get('code', 'ORC805')}]{where}: {message}"]
-    if status.state in ("failed", "cancelled", "paused", "interrupted"):
+    left_alone = status.state == "waiting" and status.owner is None and not questions
+    if status.state in ("failed", "cancelled", "paused", "interrupted") or left_alone:
         lines += [f"go on with: {options.command_for('resume', status.run_id, store)}"]
     return "\n".join(lines)
+
+
+def _active(status: "RunStatus") -> list[str]:
+    """What is at work, as a tree of a size that fits on a screen."""
+    from time import time
+
+    from orchestrator.cli.active import doing, nested, progress_text
+    from orchestrator.cli.output import seconds, table
+
+    tree, left_out = nested(status.active, MOST_ACTIVE)
+    now = time()
+    rows = [
+        (
+            "  " * one.depth + one.label,
+            one.step.state + (f" (attempt {one.step.attempt})" if one.step.attempt > 1 else ""),
+            seconds(one.step.elapsed),
+            progress_text(one.step),
+            doing(one.step, now),
+        )
+        for one in tree
+    ]
+    lines = table(("STEP", "STATE", "ELAPSED", "DONE", "MESSAGE"), rows).split("\n")
+    return lines + ([f"… {left_out} more"] if left_out else [])
+
+
+def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", store: str | None) -> list[str]:
+    """The open questions, and how to answer them."""
+    from orchestrator.cli.output import printable
+    from orchestrator.cli.questions import answer_command
+    from orchestrator.runtime.answers import expected
+
+    lines = []
+    for step in questions[:MOST_QUESTIONS]:
+        question = step.question or {}
+        prompt = printable(str(question.get("prompt") or ""))
+        lines.append(f"{printable(step.path)} asks: {prompt} ({printable(expected(question))})")
+        lines.append(f"  answer with: {answer_command(status.run_id, step.path, question, store)}")
+    left_out = len(questions) - MOST_QUESTIONS
+    return lines + ([f"… {left_out} more questions"] if left_out > 0 else [])
+
+
+def _some(words: "Sequence[str]", separator: str) -> str:
+    from orchestrator.cli.output import printable
+
+    more = f"{separator}{len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+    return printable(separator.join(words[:MOST_WORDS])) + more
 
 
 def events(
@@ -181,7 +233,8 @@ def describe_event(event: "Event") -> str:
 
 
 _SHOWN: dict[str, tuple[str, ...]] = {
-    "run.created": ("pipeline", "inputs", "steps"),
+    "run.created": ("pipeline", "inputs", "steps", "forked_from", "batch"),
+    "run.revised": ("reason", "by", "forget"),
     "run.started": ("owner", "resumed"),
     "run.paused": ("by",),
     "run.resumed": ("by",),
@@ -189,14 +242,16 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "run.failed": ("step", "error"),
     "run.cancelled": ("reason", "by"),
     "run.warning": ("code", "message"),
-    "step.started": ("tool", "action"),
+    "step.started": ("tool", "action", "kind", "of", "done", "case"),
     "step.progress": ("fraction", "message"),
     "step.log": ("level", "message"),
     "step.warning": ("code", "message"),
-    "step.waiting": ("reason", "until", "error"),
-    "step.succeeded": ("duration", "output"),
-    "step.failed": ("handled", "error"),
+    "step.waiting": ("reason", "until", "question", "error"),
+    "step.answered": ("value", "by"),
+    "step.succeeded": ("duration", "items", "cached", "output"),
+    "step.failed": ("handled", "items", "error"),
     "step.skipped": ("reason", "by"),
     "step.cancelled": ("reason",),
+    "step.requeued": ("reason",),
 }
 """What a line tells of each event; `--json` has everything."""

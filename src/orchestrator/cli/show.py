@@ -81,7 +81,7 @@ def _row(line: "Line", result: "Result") -> tuple[str, str, str, str, str]:
         label,
         step.state,
         str(step.attempts) if step.attempts and not step.kind else "",
-        seconds(step.elapsed) if step.ended_at and step.started_at else "",
+        seconds(step.elapsed) if step.ended_at and step.state in ("succeeded", "failed") else "",
         about,
     )
 
@@ -144,7 +144,7 @@ def _show_step(result: "Result", path: str, store: str | None, *, json: bool) ->
         lines.append(f"reason: {step.reason}")
     if step.question is not None:
         lines.append(f"asks: {printable(str(step.question.get('prompt', '')))}")
-        lines.append(f"answer with: {answer_command(result.run_id, step, store)}")
+        lines.append(f"answer with: {answer_command(result.run_id, path, step.question, store)}")
     elif step.until is not None:
         lines.append(f"until: {moment(step.until)}")
     if step.error:

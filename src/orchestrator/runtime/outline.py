@@ -64,7 +64,8 @@ def summary(step: StepResult) -> str:
     if step.items is not None:
         what = "item" if step.kind == "for_each" else "round"
         words = [f"{step.items.get('count', 0)} {what}{'' if step.items.get('count') == 1 else 's'}"]
-        words += [f"{step.items[state]} {state}" for state in ("succeeded", "failed") if step.items.get(state)]
+        if step.kind == "for_each" or step.items.get("failed"):
+            words += [f"{step.items[state]} {state}" for state in ("succeeded", "failed") if step.items.get(state)]
         return ", ".join(words)
     return f"case {step.case}" if step.kind == "switch" and step.case is not None else ""
 

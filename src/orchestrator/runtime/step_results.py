@@ -55,8 +55,10 @@ class StepResult:
     @property
     def elapsed(self) -> float:
         """Seconds from the first start to the last end: all attempts, and the waits between them."""
-        if self.started_at is None or self.ended_at is None:
+        if self.ended_at is None:
             return 0.0
+        if self.started_at is None:  # an item: its own steps start
+            return self.duration
         return max(0.0, self.ended_at - self.started_at)
 
     def to_dict(self) -> dict[str, Any]:

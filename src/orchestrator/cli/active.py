@@ -1,0 +1,91 @@
+"""What is at work in a run, for people: as a tree, and no more of it than somebody can take in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.cli.output import printable, seconds
+from orchestrator.journal.paths import parent_of
+from orchestrator.journal.status import ActiveStep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+BAR_WIDTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An active step with its place in the tree; `label` is what its path adds to that of what it stands in."""
+
+    depth: int
+    label: str
+    step: ActiveStep
+
+
+def nested(active: Sequence[ActiveStep], room: int) -> tuple[list[Nested], int]:
+    """Return at most `room` of the active steps as a tree, and how many are left out.
+
+    What is further out comes before what is further in, and of each step the first within it before the second: so
+    there is something of everything.
+    """
+    paths = {step.path for step in active}
+    inner: dict[str, list[ActiveStep]] = {}
+    for step in active:
+        inner.setdefault(_around(step.path, paths), []).append(step)
+    kept: set[str] = set()
+    ranked = [(0, number, step.path) for number, step in enumerate(inner.get("", ()))]
+    while ranked and len(kept) < room:
+        following = []
+        for depth, _, path in sorted(ranked, key=lambda rank: rank[:2])[: room - len(kept)]:
+            kept.add(path)
+            following += [(depth + 1, number, step.path) for number, step in enumerate(inner.get(path, ()))]
+        ranked = following
+    found: list[Nested] = []
+    waiting = [(0, "", step) for step in reversed(inner.get("", ()))]
+    while waiting:
+        depth, around, step = waiting.pop()
+        if step.path in kept:
+            found.append(Nested(depth, step.path[len(around) :].removeprefix("."), step))
+            waiting += [(depth + 1, step.path, below) for below in reversed(inner.get(step.path, ()))]
+    return found, len(active) - len(found)
+
+
+def _around(path: str, paths: Iterable[str]) -> str:
+    path = parent_of(path)
+    while path and path not in paths:
+        path = parent_of(path)
+    return path
+
+
+def progress_text(step: ActiveStep) -> str:
+    """Say how far a step is: a bar and counts of what it consists of, or its own fraction."""
+    if not step.kind:
+        return "" if step.fraction is None else f"{step.fraction:.0%}"
+    counts = f"{step.done} of {step.of}" if step.of is not None else f"{step.done} done"
+    failed = f", {step.failed} failed" if step.failed else ""
+    return f"{bar(step.done / step.of, BAR_WIDTH)} {counts}{failed}" if step.of else f"{counts}{failed}"
+
+
+def doing(step: ActiveStep, now: float) -> str:
+    """Say what a step is at: its message, or what it waits for and how long it still will."""
+    if step.state != "waiting":
+        return printable(step.message)
+    if step.question is not None:
+        if step.answered:
+            return "answered"
+        return f"asks: {printable(str(step.question.get('prompt') or ''))}"
+    return printable(waiting_words(step.waiting_on, step.waiting_until, now))
+
+
+def waiting_words(reason: str, until: float | None, now: float) -> str:
+    """Say what is waited for, and how long it will be."""
+    left = f" in {seconds(max(0.0, until - now))}" if until is not None else ""
+    return ("goes on" + left if reason == "time" else reason + left).strip()
+
+
+def bar(fraction: float, width: int) -> str:
+    """Draw how much is done."""
+    filled = round(min(1.0, max(0.0, fraction)) * width)
+    return "━" * filled + "╌" * (width - filled)

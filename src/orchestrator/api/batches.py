@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.runtime.batches import Batch, Row, RowResult
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from orchestrator.runtime import Portal
 
 
@@ -21,7 +24,9 @@ class BatchResults(Iterator[RowResult]):
     def __init__(self, portal: Portal, batch: Batch, rows: Iterable[Row]) -> None:
         self.batch = batch.id
         self._portal = portal
+        self._running = batch
         self._results = batch.results(rows)
+        self._pending: Future[RowResult | None] | None = None
 
     def __repr__(self) -> str:
         return f"BatchResults({self.batch!r})"
@@ -32,11 +37,9 @@ class BatchResults(Iterator[RowResult]):
         async def following() -> RowResult | None:
             return await anext(self._results, None)
 
-        try:
-            result = self._portal.call(following())
-        except KeyboardInterrupt:
-            self.close()
-            raise
+        self._pending = self._pending or self._portal.submit(following())
+        result = self._pending.result()  # a Ctrl-C leaves it pending
+        self._pending = None
         if result is None:
             raise StopIteration
         return result
@@ -50,9 +53,17 @@ class BatchResults(Iterator[RowResult]):
     def close(self) -> None:
         """Interrupt what is under way, and wait until it has been left."""
 
+        async def stopped() -> None:
+            self._running.stop()
+
         async def closed() -> None:
             await self._results.aclose()
 
+        self._portal.call(stopped())
+        if self._pending is not None:
+            with suppress(Exception):  # whoever closes has no use for the next result
+                self._pending.result()
+            self._pending = None
         self._portal.call(closed())
 
 

@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "fork": "resume",
     "answer": "resume",
     "cancel": "control",
+    "why": "why",
+    "map": "map",
     "graph": "check",
     "explain": "explain",
     "tools": "explain",

@@ -105,6 +105,8 @@ class Batch:
         try:
             while working:
                 result = await self._results.get()
+                if self._stopping:
+                    return
                 if isinstance(result, BaseException):
                     raise result
                 if result is None:
@@ -112,7 +114,20 @@ class Batch:
                 else:
                     yield result
         finally:
-            await self._stop(workers)
+            self.stop()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Interrupt what is under way; the results end as soon as it has been left."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for execution in list(self._under_way):
+            execution.interrupt("the batch was stopped")
+        for task in list(self._interruptible):
+            task.cancel()
+        if self._results.empty():
+            self._results.put_nowait(None)  # whoever waits for a result hears of it
 
     def _begun(self) -> dict[int, tuple[str, str]]:
         """The newest run of each row, and how it stands."""
@@ -230,15 +245,6 @@ class Batch:
             read = partial(self._engine.store.events, run_id, after=status.last_seq - 1, limit=1, resolve=True)
             (end,) = await in_thread(read)
         return _result(row, status, end)
-
-    async def _stop(self, workers: list[asyncio.Task[None]]) -> None:
-        """Interrupt what is under way, and wait until it has been left."""
-        self._stopping = True
-        for execution in list(self._under_way):
-            execution.interrupt("the batch was stopped")
-        for task in list(self._interruptible):
-            task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
 
 
 def _result(row: int, status: RunStatus, end: Event | None) -> RowResult:

@@ -1,0 +1,107 @@
+"""`map`: run a pipeline once for each row of a file, and write what becomes of each."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.here import Here
+from orchestrator.cli.usage import whole_number
+
+
+def map(
+    file: options.FileArgument,
+    rows: Annotated[
+        Path, typer.Argument(metavar="INPUTS", help="A file of JSON Lines or CSV: the inputs of a run in each row.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write the results. Default: stdout")
+    ] = None,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Go on with this batch.")] = None,
+    max_parallel: Annotated[
+        int,
+        typer.Option(
+            "--max-parallel",
+            parser=whole_number("--max-parallel", least=1),
+            metavar="N",
+            help="Execute at most N runs at once.",
+        ),
+    ] = 16,
+    input: options.InputOption = None,
+    inputs: options.InputsOption = None,
+    store: options.StoreOption = None,
+    json: Annotated[bool, typer.Option("--json", help="With --out: print the counts as JSON.")] = False,
+    quiet: options.QuietOption = False,
+    no_cache: options.NoCacheOption = False,
+    refresh: options.RefreshOption = None,
+    tools: options.ToolsOption = None,
+    allow_path: options.AllowPathOption = None,
+    allow_run: options.AllowRunOption = False,
+    allow_host: options.AllowHostOption = None,
+) -> None:
+    """Run a pipeline once for each row of a file.
+
+    Rows are read as runs end, and each result is written as soon as it is there, as one JSON object on a line: row,
+    run_id, state, outputs, error. So results are not in the order of the rows. Rows are counted from 1. -i and --inputs
+    give inputs that all rows share; a row's own come before them. A row whose inputs do not fit is reported as invalid.
+
+    A batch has an id, which is printed. After Ctrl-C, a crash or failures, the same command with --batch ID goes on:
+    rows that succeeded are not run again, runs that were left are resumed, and the results of all rows are written.
+
+    Exit code: 0 all succeeded, 1 a row failed, 2 not started because something is wrong, 3 some runs are paused or wait
+    for an answer, 130 interrupted.
+    """
+    from orchestrator.cli.execution import reported
+    from orchestrator.cli.inputs import read_inputs
+    from orchestrator.cli.interrupts import counted_interrupts
+    from orchestrator.cli.output import emit_json, only_data, say
+    from orchestrator.cli.rows import open_rows
+    from orchestrator.cli.run import warn
+    from orchestrator.cli.tally import Tally, shown, sink
+
+    here = Here(
+        store=store,
+        quiet=quiet,
+        tools=tools,
+        allow_path=allow_path,
+        allow_run=allow_run,
+        allow_host=allow_host,
+        no_cache=no_cache,
+        refresh=refresh,
+    )
+    with reported(here.showing), here.orchestrator() as orchestrator:
+        pipeline = orchestrator.compile(file)
+        shared = read_inputs(pipeline.inputs, input or (), inputs)
+        if not quiet:
+            warn(pipeline)
+        with (
+            open_rows(rows, pipeline.inputs, shared) as found,
+            sink(out, instead_of=rows) as write,
+            only_data(),
+            counted_interrupts() as interrupts,
+            pipeline.map(found, max_parallel=max_parallel, batch=batch) as results,
+        ):
+            tally = Tally(results.batch, found)
+            say(f"batch {results.batch}: {pipeline.name or pipeline.id}")
+            with shown(tally, quiet=quiet) as tell:
+                while not interrupts.count:
+                    try:
+                        with interrupts.raised():
+                            result = next(results, None)
+                    except KeyboardInterrupt:
+                        break
+                    if result is None:
+                        break
+                    write(result)
+                    tally.add(result)
+                    tell(result)
+            if interrupts.count:
+                say("stopping; press Ctrl-C again to stop at once", "yellow")
+    if json and out is not None:
+        emit_json(tally.to_dict())
+    command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]
+    command += [] if out is None else ["--out", str(out)]
+    tally.tell_end(shlex.join([*command, *here.words()]), interrupted=interrupts.count > 0)
+    raise typer.Exit(tally.exit_code(interrupted=interrupts.count > 0))

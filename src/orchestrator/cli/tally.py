@@ -1,0 +1,187 @@
+"""How far a batch is, and how it ended: counted, shown and written row by row."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from orchestrator.cli.live import BAR_WIDTH
+from orchestrator.cli.output import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    PAUSED,
+    emit_json,
+    is_terminal,
+    printable,
+    say,
+    seconds,
+    use_colour,
+)
+from orchestrator.cli.rows import Rows
+from orchestrator.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from rich.text import Text
+
+    from orchestrator.runtime.batches import RowResult
+
+TELL_SECONDS: Final = 5.0
+"""How often a batch says how far it is where there is no terminal."""
+
+_WAITING: Final = ("paused", "waiting")
+
+
+@dataclass(slots=True)
+class Tally:
+    """The rows of a batch that have ended, counted by how they did."""
+
+    batch: str
+    rows: Rows
+    counts: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+    begun: bool = False
+
+    def add(self, result: RowResult) -> None:
+        """Count a row."""
+        self.counts[result.state] += 1
+        self.begun = self.begun or result.run_id is not None
+
+    @property
+    def total(self) -> int:
+        """The number of rows that have been counted."""
+        return self.counts.total()
+
+    @property
+    def good(self) -> int:
+        """How many of them succeeded."""
+        return self.counts["succeeded"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON data."""
+        return {"batch": self.batch, "rows": self.total, **dict(sorted(self.counts.items()))}
+
+    def summary(self) -> str:
+        """Return the counts in words."""
+        took = time.monotonic() - self.began
+        states = sorted(self.counts.items(), key=lambda item: (item[0] != "succeeded", item))
+        counted = ", ".join(f"{count:,} {state}" for state, count in states) or "none has ended"
+        rows = "1 row" if self.total == 1 else f"{self.total:,} rows"
+        return f"{rows}: {counted}; {seconds(took)}, {self.total / max(took, 0.001):.3g} rows/s"
+
+    def tell_end(self, command: str, *, interrupted: bool) -> None:
+        """Say how the batch ended, and what goes on with it."""
+        whole = self.good == self.total and not interrupted
+        say(f"batch {self.batch}: {self.summary()}", "green" if whole else "yellow")
+        if not whole and self.begun:
+            say(f"  go on with: {command}")
+
+    def exit_code(self, *, interrupted: bool) -> int:
+        """Return the exit code."""
+        if interrupted:
+            return INTERRUPTED
+        waiting = sum(self.counts[state] for state in _WAITING)
+        if self.good + waiting < self.total:
+            return FAILED
+        return PAUSED if waiting else DONE
+
+    def __rich__(self) -> Text:
+        """Draw how far the batch is."""
+        from rich.text import Text
+
+        read = self.rows.read
+        bar = ""
+        if read is not None:
+            filled = round(read * BAR_WIDTH)
+            bar = f"{'━' * filled}{'╌' * (BAR_WIDTH - filled)}  "
+        return Text(f"batch {self.batch}  {bar}{self.summary()}", no_wrap=True, overflow="ellipsis")
+
+
+@contextmanager
+def shown(tally: Tally, *, quiet: bool) -> Iterator[Callable[[RowResult], None]]:
+    """Show how far a batch is, and each row that did not succeed."""
+    if quiet:
+        yield lambda result: None
+    elif not is_terminal(sys.stderr):
+        told = time.monotonic()
+
+        def tell(result: RowResult) -> None:
+            nonlocal told
+            if not result.ok:
+                say(*_line(result))
+            if time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                say(f"… {tally.summary()}")
+
+        yield tell
+    else:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, no_color=not use_colour(sys.stderr), highlight=False)
+        with Live(tally, console=console, refresh_per_second=5, redirect_stdout=False, redirect_stderr=False):
+
+            def draw(result: RowResult) -> None:
+                if not result.ok:
+                    text, style = _line(result)
+                    console.print(text, style=style, markup=False, highlight=False)
+
+            yield draw
+
+
+def _line(result: RowResult) -> tuple[str, str]:
+    error = result.error or {}
+    message = f": {error.get('message') or error.get('code')}" if error else ""
+    run = f" (run {result.run_id})" if result.run_id else ""
+    mark, style = ("…", "yellow") if result.state in _WAITING else ("✗", "red")
+    return printable(f"{mark} row {result.row} {result.state}{run}{message}"), style
+
+
+@contextmanager
+def sink(out: Path | None, *, instead_of: Path) -> Iterator[Callable[[RowResult], None]]:
+    """Write each result as a line: to stdout, or to a file, of which earlier content goes with the first result.
+
+    Raises:
+        InputError: The file cannot be written, or is the one that is read.
+    """
+    if out is None:
+        yield lambda result: _printed(result)
+        return
+    try:
+        if out.exists() and instead_of.exists() and out.samefile(instead_of):
+            raise InputError(f"`{out}` is the file of the rows", help="write the results to another file")
+        file = out.open("a", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"the results cannot be written to `{out}`: {(error.strerror or str(error)).lower()}",
+            help="name a file in a directory where you may write",
+        ) from error
+    with file:
+        yield _Writer(file).write
+
+
+class _Writer:
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._begun = False
+
+    def write(self, result: RowResult) -> None:
+        if not self._begun:
+            self._begun = True
+            if self._file.seekable():
+                self._file.truncate(0)
+        self._file.write(json.dumps(result.to_dict(), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+def _printed(result: RowResult) -> None:
+    if not emit_json(result.to_dict(), indent=None):
+        raise SystemExit(DONE)  # whoever read the results has gone away

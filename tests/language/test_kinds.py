@@ -6,12 +6,15 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import CODES
 from orchestrator.language import Document, read
+from orchestrator.language.nodes import plain
+from orchestrator.language.schema import json_schema
 from orchestrator.language.spec import StepSpec, keys
 
 CALL = "{id: x, tool: log}"
@@ -236,6 +239,36 @@ def test_a_mistake_is_told_once_with_a_way_to_mend_it(name: str) -> None:
     assert help in advice
     for word in ("pydantic", "input should", "spec ", "nonetype", "tuple", "dict", "valid "):
         assert word not in f"{diagnostic.message} {diagnostic.label} {advice}".lower()
+
+
+BEYOND_THE_SCHEMA = {
+    "a range that never ends",
+    "nothing to do",
+    "nothing to repeat",
+    "no cases",
+    "cases of nothing",
+    "waiting for more",
+    "waiting for a group",
+    "a default of another type",
+    "a default that is no choice",
+    "a limit without meaning",
+    "text as choices",
+    "no time",
+    "a handler that does nothing",
+    "a handler of two minds",
+    "a bad pattern",
+    "no subject",
+    "a bad carried name",
+}
+"""What no schema knows, or only one that would be too long for its use."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_editors_know_of_a_mistake_from_the_schema(name: str) -> None:
+    root = document(WRONG[name][0]).root
+    assert root is not None
+    valid = jsonschema.Draft202012Validator(json_schema()).is_valid(plain(root))
+    assert valid == (name in BEYOND_THE_SCHEMA)
 
 
 def test_one_pass_tells_every_mistake_of_every_step() -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from orchestrator.language import read, spellings
+from orchestrator.language.nodes import plain
+from orchestrator.language.schema import json_schema
 
 if TYPE_CHECKING:
     from orchestrator.language.spec import PipelineSpec, StepSpec
 
 
+SCHEMA = jsonschema.Draft202012Validator(json_schema())
+
+
 def spec_of(text: str) -> PipelineSpec:
     document = read(text, name="f.yaml")
     assert not document.diagnostics, [d.message for d in document.diagnostics]
+    assert document.root is not None
+    SCHEMA.validate(plain(document.root))  # what is accepted is what the schema describes
     return document.spec
 
 
@@ -120,7 +128,7 @@ WORK = {
     "timeout: 5",
     "sleep: 90": "sleep: 1m30s",
     "tool: x, cache: true": "tool: x, cache: {}",
-    "tool: x, cache: false": "tool: x, cache: ",
+    "tool: x, cache: false": "tool: x",
     "tool: x, on_error: continue": "tool: x, on_failure: continue",
     "tool: x, on_error: b": "tool: x, on_failure: b",
     "tool: x, on_error: {value: 1}": "tool: x, on_failure: {value: 1}",

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 from orchestrator.language import spellings
-from orchestrator.language.durations import PATTERN
 from orchestrator.language.spec import PipelineSpec
+from orchestrator.language.step_schema import block, described, duration, handlers, retries, write_steps
 
 SCHEMA_ID = "urn:orchestrator:pipeline"
 
@@ -24,6 +24,29 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("StepSpec", "retry"): [3, {"max_attempts": 5, "delay": "2s", "backoff": 2}],
     ("StepSpec", "timeout"): [30, "30s", "5m", "1h30m"],
     ("StepSpec", "on_failure"): ["continue", {"value": []}],
+    ("StepSpec", "for_each"): ["{{ rows }}", {"range": [1, 10]}, {"file": "rows.jsonl"}],
+    ("StepSpec", "as"): ["row"],
+    ("StepSpec", "on_item_failure"): ["continue", {"value": None}],
+    ("StepSpec", "min_success"): [0.9],
+    ("StepSpec", "while"): ["check.score < 0.8"],
+    ("StepSpec", "until"): ["check.ok"],
+    ("StepSpec", "initial"): [{"total": 0}],
+    ("StepSpec", "update"): [{"total": "{{ total + count }}"}],
+    ("StepSpec", "collect"): ["{{ draft.text }}"],
+    ("StepSpec", "switch"): ["{{ kind }}"],
+    ("StepSpec", "cases"): [{"short": [{"id": "summarise", "tool": "text"}], "long": {"tool": "text"}}],
+    ("StepSpec", "parallel"): [[{"id": "left", "tool": "text"}, {"id": "right", "tool": "text"}]],
+    ("StepSpec", "wait_for"): ["all", "any", 2],
+    ("StepSpec", "pipeline"): ["./translate.yaml"],
+    ("StepSpec", "inputs"): [{"topic": "{{ topic }}"}],
+    ("StepSpec", "ask"): ["How many pages?", {"prompt": "Which one?", "choices": ["first", "second"]}],
+    ("StepSpec", "approve"): ["Publish?", {"title": "Publish?", "content": "{{ draft }}", "allow_editing": True}],
+    ("StepSpec", "wait_until"): ["2030-12-01T09:00", "{{ start }}"],
+    ("StepSpec", "sleep"): ["5m", "{{ pause }}"],
+    ("StepSpec", "on_error"): [{"error_types": ["StepTimeout"], "fallback_value": None}],
+    ("StepSpec", "cache"): [True, {"ttl": "1d"}],
+    ("PipelineSpec", "finally"): [[{"id": "clean", "tool": "filesystem", "action": "delete"}]],
+    ("PipelineSpec", "error_handlers"): [{"tool": "log", "parameters": {"message": "{{ error.message }}"}}],
     ("InputSpec", "pattern"): ["^[a-z]+$"],
     ("InputSpec", "default_from_env"): ["API_TOKEN"],
     ("OutputSpec", "value"): ["{{ write_report.path }}"],
@@ -34,11 +57,14 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
 
 _KEYS = {
     "PipelineSpec": spellings.PIPELINE_KEYS,
-    "StepSpec": spellings.STEP_KEYS,
+    "StepBody": spellings.STEP_KEYS,
     "InputSpec": spellings.INPUT_KEYS,
     "OutputSpec": spellings.OUTPUT_KEYS,
     "RetrySpec": spellings.RETRY_KEYS,
     "DefaultsSpec": spellings.DEFAULTS_KEYS,
+    "AskSpec": spellings.ASK_KEYS,
+    "ApproveSpec": spellings.APPROVE_KEYS,
+    "HandlerSpec": {**spellings.STEP_KEYS, **spellings.HANDLER_KEYS},
 }
 
 
@@ -61,25 +87,26 @@ def _schema() -> dict[str, Any]:
     for name, definition in definitions.items():
         _tidy(name, definition)
     pipeline = definitions.pop("PipelineSpec")
-    step, inputs = definitions["StepSpec"], definitions["InputSpec"]
+    inputs = definitions["InputSpec"]
+    write_steps(definitions)
     _steps(pipeline)
     _named(pipeline["properties"], "inputs", "InputSpec")
     _named(pipeline["properties"], "outputs", "OutputSpec")
-    _short_forms(step["properties"], definitions)
-    _short_forms(definitions["DefaultsSpec"]["properties"], definitions)
-    _retry(definitions["RetrySpec"])
-    _on_failure(definitions["OnFailureSpec"])
+    retries(definitions["DefaultsSpec"]["properties"])
+    for name in ("AskSpec", "ApproveSpec"):
+        _question(definitions[name])
     inputs["properties"]["default"].pop("default", None)
     inputs["properties"]["required"].pop("default", None)
     part = {"anyOf": [{"$ref": "#/$defs/InputSpec"}, {"type": "string", "enum": _types(inputs)}]}
-    inputs["properties"]["items"] = {**_described(inputs["properties"]["items"]), **part}
-    inputs["properties"]["properties"] = {
-        **_described(inputs["properties"]["properties"]),
-        "type": "object",
-        "additionalProperties": part,
-    }
+    for definition in (inputs, definitions["AskSpec"]):
+        properties = definition["properties"]
+        properties["type"]["enum"] = inputs["properties"]["type"]["enum"]
+        properties["items"] = {**described(properties["items"]), **part}
+        parts = {"type": "object", "additionalProperties": part}
+        properties["properties"] = {**described(properties["properties"]), **parts}
     for name, definition in [*definitions.items(), ("PipelineSpec", pipeline)]:
-        _other_spellings(name, definition)
+        if name != "StepSpec":
+            _other_spellings(name, definition)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
@@ -106,10 +133,6 @@ def _tidy(name: str, definition: dict[str, Any]) -> None:
             field["examples"] = _EXAMPLES[name, key]
 
 
-def _described(field: dict[str, Any]) -> dict[str, Any]:
-    return {key: field[key] for key in ("description", "examples", "deprecated") if key in field}
-
-
 def _types(inputs: dict[str, Any]) -> list[str]:
     types: list[str] = inputs["properties"]["type"]["enum"]
     words = [*types, *(word for word in spellings.TYPE_WORDS if word not in types)]
@@ -127,14 +150,14 @@ def _named(properties: dict[str, Any], name: str, model: str) -> None:
         by_name["propertyNames"] = {"pattern": _NAME_PATTERN}
     items = {"anyOf": [{"type": "string"}, {"type": "object"}]}
     listed = {"type": "array", "items": items, "deprecated": True}
-    properties[name] = {**_described(field), "anyOf": [by_name, listed, {"type": "null"}]}
+    properties[name] = {**described(field), "anyOf": [by_name, listed, {"type": "null"}]}
 
 
 def _steps(pipeline: dict[str, Any]) -> None:
     field = pipeline["properties"]["steps"]
-    listed = {"type": "array", "items": {"$ref": "#/$defs/StepSpec"}, "minItems": 1}
-    by_id = {"type": "object", "deprecated": True}
-    pipeline["properties"]["steps"] = {**_described(field), "anyOf": [listed, by_id]}
+    pipeline["properties"]["steps"] = block(field)
+    pipeline["properties"]["finally"] = block(pipeline["properties"]["finally"])
+    pipeline["properties"]["error_handlers"] = handlers(pipeline["properties"]["error_handlers"])
     pipeline["required"] = ["steps"]
     for name in ("version", "name"):
         pipeline["properties"][name]["type"] = ["string", "number"]
@@ -142,53 +165,12 @@ def _steps(pipeline: dict[str, Any]) -> None:
         pipeline["properties"][name]["type"] = ["object", "null"]
 
 
-def _duration(field: dict[str, Any]) -> dict[str, Any]:
-    forms: list[dict[str, Any]] = [{"type": "number", "minimum": 0}, {"type": "string", "pattern": PATTERN}]
-    kept: dict[str, Any] = {key: field[key] for key in ("description", "examples", "default") if key in field}
-    return {**kept, "anyOf": forms}
-
-
-def _short_forms(properties: dict[str, Any], definitions: dict[str, Any]) -> None:
-    attempts = {"type": "integer", "minimum": 1, "description": "The number of attempts in all."}
-    properties["retry"] = {**_described(properties["retry"]), "anyOf": [attempts, {"$ref": "#/$defs/RetrySpec"}]}
-    properties["timeout"] = _duration(properties["timeout"])
-    if "on_failure" not in properties:
-        return
-    words: dict[str, Any] = {"enum": ["fail", "continue"]}
-    target = {"type": "string", "description": "The id of a later step to jump to."}
-    reference = {"$ref": "#/$defs/OnFailureSpec"}
-    properties["on_failure"] = {**_described(properties["on_failure"]), "anyOf": [words, target, reference]}
-    names = {"type": "array", "items": {"type": "string"}}
-    one = {"type": "string", "deprecated": True}
-    properties["dependencies"] = {**_described(properties["dependencies"]), "anyOf": [names, one, {"type": "null"}]}
-    for name in ("parameters", "metadata"):
-        properties[name]["type"] = ["object", "null"]
-
-
-def _retry(definition: dict[str, Any]) -> None:
-    properties = definition["properties"]
-    for name in ("delay", "max_delay"):
-        properties[name] = _duration(properties[name])
-    backoff = properties["backoff"]
-    properties["backoff"] = {
-        **_described(backoff),
-        "default": backoff["default"],
-        "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(spellings.BACKOFF_WORDS), "deprecated": True}],
-    }
-    jitter = properties["jitter"]
-    properties["jitter"] = {
-        **_described(jitter),
-        "default": jitter["default"],
-        "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean", "deprecated": True}],
-    }
-    properties["on"].update(default=[])
-
-
-def _on_failure(definition: dict[str, Any]) -> None:
-    """Its canonical mapping has one key, `value`; the others are how short forms are kept."""
-    properties = definition["properties"]
-    definition["properties"] = {"value": properties["value"]}
-    definition["required"] = ["value"]
+def _question(definition: dict[str, Any]) -> None:
+    """The answer's `timeout` may be written within the question."""
+    limit = {"description": "How long to wait for the answer. Write it in the step.", "deprecated": True}
+    for name in ("timeout", "timeout_seconds"):
+        definition["properties"][name] = duration(limit) | {"deprecated": True}
+    definition["properties"]["default"].pop("default", None)
 
 
 def _other_spellings(name: str, definition: dict[str, Any]) -> None:
@@ -201,7 +183,13 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
                 "description": f"Another spelling of `{canonical}`.",
                 "deprecated": True,
             }
-    if name in ("StepSpec", "RetrySpec", "DefaultsSpec"):
+    spelled = {
+        canonical: [other for other, meant in others.items() if meant == canonical] for canonical in others.values()
+    }
+    for key in [key for key in definition.get("required", ()) if key in spelled]:
+        definition["required"] = [other for other in definition["required"] if other != key]
+        definition["anyOf"] = [{"required": [other]} for other in (key, *spelled[key])]
+    if name in ("StepBody", "HandlerSpec", "RetrySpec", "DefaultsSpec"):
         for other in spellings.RETRY_COUNTS:
             properties[other] = {
                 "type": "integer",
@@ -209,7 +197,7 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
                 "description": "Attempts after the first one. Write `retry`, the number of attempts in all.",
                 "deprecated": True,
             }
-    if name == "StepSpec":
+    if name == "StepBody":
         properties["continue_on_error"] = {
             "type": "boolean",
             "description": "Write `on_failure: continue`.",

@@ -1,0 +1,205 @@
+"""The part of the JSON Schema that says what steps are: every form in which their keys may be written."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from orchestrator.language import spellings
+from orchestrator.language.durations import PATTERN
+
+Schema = dict[str, Any]
+
+_TEMPLATE: Final[Schema] = {"type": "string", "pattern": "\\{\\{"}
+_TEXT: Final[Schema] = {"type": "string"}
+
+
+def described(field: Schema) -> Schema:
+    """What is said of a field whatever its forms."""
+    return {key: field[key] for key in ("description", "examples", "deprecated") if key in field}
+
+
+def duration(field: Schema) -> Schema:
+    """A field in the forms of a duration."""
+    forms: list[Schema] = [{"type": "number", "minimum": 0}, {"type": "string", "pattern": PATTERN}]
+    kept: Schema = {key: field[key] for key in ("description", "examples", "default") if key in field}
+    return {**kept, "anyOf": forms}
+
+
+def reference(name: str) -> Schema:
+    """A reference to a definition."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def block(field: Schema, *, optional: bool = False) -> Schema:
+    """A list of steps, or steps by id; for what is optional also nothing."""
+    return {**described(field), "anyOf": [*_BLOCK, *([{"type": "null"}] if optional else [])]}
+
+
+_LISTED: Final[Schema] = {"type": "array", "items": reference("StepSpec"), "minItems": 1}
+_BY_ID: Final[Schema] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"anyOf": [reference("StepBody"), _LISTED]},
+}
+_BLOCK: Final = [_LISTED, _BY_ID]
+
+
+def write_steps(definitions: dict[str, Schema]) -> None:
+    """Give the definitions of steps and of what belongs to them all the forms that a file may have.
+
+    `StepBody` is a step without an id, for where that is written as a key; `StepSpec` is one with it.
+    """
+    body = definitions["StepBody"] = definitions.pop("StepSpec")
+    del body["required"]
+    _policies(body["properties"])
+    _work(body["properties"])
+    _retry(definitions["RetrySpec"])
+    _on_failure(definitions["OnFailureSpec"])
+    _cache(definitions["CacheSpec"])
+    _handler(definitions["HandlerSpec"], body)
+    for name in ("ItemsSpec", "RangeSpec"):
+        del definitions[name]
+    definitions["StepSpec"] = {
+        "description": body["description"],
+        "allOf": [reference("StepBody")],
+        "required": ["id"],
+    }
+
+
+def retries(properties: dict[str, Schema]) -> None:
+    """The forms of `retry` and `timeout`, for a step and for the defaults."""
+    attempts = {"type": "integer", "minimum": 1, "description": "The number of attempts in all."}
+    properties["retry"] = {**described(properties["retry"]), "anyOf": [attempts, reference("RetrySpec")]}
+    if "timeout" in properties:
+        properties["timeout"] = duration(properties["timeout"])
+
+
+def handlers(field: Schema) -> Schema:
+    """One handler, or a list of them."""
+    listed = {"type": "array", "items": reference("HandlerSpec"), "minItems": 1}
+    return {**described(field), "anyOf": [reference("HandlerSpec"), listed]}
+
+
+def _policies(properties: dict[str, Schema]) -> None:
+    retries(properties)
+    words: Schema = {"enum": ["fail", "continue"]}
+    target = {"type": "string", "description": "The id of a later step to jump to."}
+    value = reference("OnFailureSpec")
+    properties["on_failure"] = {**described(properties["on_failure"]), "anyOf": [words, target, value]}
+    others = {"enum": list(spellings.ON_FAILURE_WORDS), "deprecated": True}
+    properties["on_item_failure"] = {**described(properties["on_item_failure"]), "anyOf": [words, value, others]}
+    for name in ("name", "description"):
+        properties[name]["type"] = ["string", "number"]
+    on_error = handlers(properties["on_error"])
+    short = [{**form, "deprecated": True} for form in (_TEXT, value)]
+    properties["on_error"] = {**on_error, "anyOf": [*on_error["anyOf"], *short]}
+    names = {"type": "array", "items": {"type": "string"}}
+    one = {"type": "string", "deprecated": True}
+    properties["dependencies"] = {**described(properties["dependencies"]), "anyOf": [names, one, {"type": "null"}]}
+    properties["cache"] = {**described(properties["cache"]), "anyOf": [{"type": "boolean"}, reference("CacheSpec")]}
+    for name in ("parameters", "inputs", "metadata", "initial", "update"):
+        properties[name]["type"] = ["object", "null"]
+
+
+def _work(properties: dict[str, Schema]) -> None:
+    properties["for_each"] = {**described(properties["for_each"]), "anyOf": _items()}
+    properties["as"]["pattern"] = "^[A-Za-z_][A-Za-z0-9_-]*$"
+    for name in ("steps", "parallel"):
+        properties[name] = block(properties[name])
+    case = {"anyOf": [*_BLOCK, reference("StepBody")]}
+    properties["default"] = {**described(properties["default"]), **case}
+    properties["cases"] = {
+        **described(properties["cases"]),
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": case,
+    }
+    for name, form in (("ask", "AskSpec"), ("approve", "ApproveSpec")):
+        properties[name] = {**described(properties[name]), "anyOf": [_TEXT, reference(form)]}
+    pause = duration(properties["sleep"])
+    properties["sleep"] = {**pause, "anyOf": [*pause["anyOf"], _TEMPLATE]}
+
+
+def _items() -> list[Schema]:
+    number: Schema = {"anyOf": [{"type": "integer"}, _TEMPLATE]}
+    bounds: Schema = {
+        "description": "Numbers up to the last one, without that: `10`, `[1, 10]`, or `[1, 10, 2]`.",
+        "anyOf": [
+            *number["anyOf"],
+            {"type": "array", "items": number, "minItems": 1, "maxItems": 3},
+            {
+                "type": "object",
+                "properties": dict.fromkeys(("start", "stop", "step"), number),
+                "required": ["stop"],
+                "additionalProperties": False,
+            },
+        ],
+    }
+    rows: Schema = {
+        "file": {"type": "string", "description": "A file whose rows are read one after another, lazily."},
+        "format": {"enum": ["jsonl", "csv", "text"], "description": "What the file's lines are."},
+    }
+    one_of = {"type": "object", "additionalProperties": False}
+    return [
+        _TEMPLATE,
+        {"type": "array"},
+        {**one_of, "properties": {"range": bounds}, "required": ["range"]},
+        {**one_of, "properties": rows, "required": ["file"]},
+        {"type": "object", "not": {"anyOf": [{"required": ["range"]}, {"required": ["file"]}]}},
+    ]
+
+
+def _retry(definition: Schema) -> None:
+    properties = definition["properties"]
+    for name in ("delay", "max_delay"):
+        properties[name] = duration(properties[name])
+    backoff = properties["backoff"]
+    properties["backoff"] = {
+        **described(backoff),
+        "default": backoff["default"],
+        "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(spellings.BACKOFF_WORDS), "deprecated": True}],
+    }
+    jitter = properties["jitter"]
+    properties["jitter"] = {
+        **described(jitter),
+        "default": jitter["default"],
+        "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean", "deprecated": True}],
+    }
+    names = [{"type": "array", "items": _TEXT}, {**_TEXT, "deprecated": True}]
+    properties["on"] = {**described(properties["on"]), "default": [], "anyOf": names}
+
+
+def _on_failure(definition: Schema) -> None:
+    """Its canonical mapping has one key, `value`; a later step is named by its id alone."""
+    value = definition["properties"]["value"]
+    other = {
+        "default": "value",
+        "target": "a step's id alone",
+        "jump": "a step's id alone",
+        "goto": "a step's id alone",
+    }
+    spelled = {name: {"description": f"Write {better}.", "deprecated": True} for name, better in other.items()}
+    definition["properties"] = {"value": value, **spelled}
+    definition.update(minProperties=1, maxProperties=1)
+
+
+def _cache(definition: Schema) -> None:
+    properties = definition["properties"]
+    properties["ttl"] = duration(properties["ttl"])
+
+
+def _handler(definition: Schema, body: Schema) -> None:
+    """A handler has keys of its own, and those of the one step that may stand in it."""
+    properties = definition["properties"]
+    definition["minProperties"] = 1
+    retries(properties)
+    properties["steps"] = block(properties["steps"])
+    for name in ("error_types", "error_patterns"):
+        properties[name] = {
+            **described(properties[name]),
+            "anyOf": [{"type": "array", "items": _TEXT}, {**_TEXT, "deprecated": True}],
+        }
+    for name, field in body["properties"].items():
+        if name not in properties:
+            place = reference(f"StepBody/properties/{name}")
+            properties[name] = {"description": field["description"], "allOf": [place]}

@@ -86,7 +86,7 @@ def check_block(unit: Unit, block: BlockParts) -> None:
         for step in block.steps:
             _check_step(unit, step)
         return
-    for id in in_order(block.flow, order):
+    for id in in_order(block.flow.edges, order):
         _check_step(unit, block.steps[block.ids[id]])
     for position, step in enumerate(block.steps):
         if block.ids.get(step.id) != position:  # it has no id, or that of another

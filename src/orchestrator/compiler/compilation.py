@@ -62,9 +62,7 @@ def compile_pipeline(
     with _without_collection():
         library = Library(registry, permissions, directory or permissions.directory, sources)
         main = library.main(read(source, name=name))
-        library.check(main)
-        library.report_recursion()
-        units = [main, *(unit for unit in library.units.values() if unit is not main)]
+        units = library.check(main)
         diagnostics = tuple(sort(diagnostic for unit in units for diagnostic in _found(unit)))
         wrong = any(diagnostic.severity == "error" for diagnostic in diagnostics)
         return Compilation(main.document, diagnostics, None if wrong else _plan(main, library))

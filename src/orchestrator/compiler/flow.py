@@ -279,17 +279,17 @@ def _shortest_cycle(edges: Mapping[str, Mapping[str, object]], group: Sequence[s
     return list(group)
 
 
-def in_order(flow: Flow, order: Sequence[str]) -> list[str]:
-    """Return the steps so that each comes after all that it waits for; those in a circle come last."""
-    missing = {step: len(flow.edges.get(step, ())) for step in order}
-    readers: dict[str, list[str]] = {}
-    for step in order:
-        for on in flow.edges.get(step, ()):
-            readers.setdefault(on, []).append(step)
-    ready = [step for step in order if not missing[step]]
-    for step in ready:
-        for reader in readers.get(step, ()):
-            missing[reader] -= 1
-            if not missing[reader]:
-                ready.append(reader)
-    return [*ready, *(step for step in order if missing[step] > 0)]
+def in_order(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> list[str]:
+    """Return the nodes so that each comes after all that it leads to; those of circles, and before them, come last."""
+    missing = {node: len(edges.get(node, ())) for node in order}
+    before: dict[str, list[str]] = {}
+    for node in order:
+        for other in edges.get(node, ()):
+            before.setdefault(other, []).append(node)
+    ready = [node for node in order if not missing[node]]
+    for node in ready:
+        for other in before.get(node, ()):
+            missing[other] -= 1
+            if not missing[other]:
+                ready.append(other)
+    return [*ready, *(node for node in order if missing[node] > 0)]

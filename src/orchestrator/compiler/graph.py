@@ -192,7 +192,7 @@ def describe(work: Work) -> str:
         case ToolCall(tool, action):
             return tool.name if tool.name == action.name else f"{tool.name} {action.name}"
         case ForEach():
-            each = f"for each {work.name} of {_items(work)}"
+            each = f"for each {work.name} {_items(work)}"
             return f"{each}: {describe(work.body.work)}" if isinstance(work.body, StepPlan) else each
         case Repeat():
             return f"{work.kind} {work.condition.text}"
@@ -220,12 +220,13 @@ def _moment(source: object) -> str:
 def _items(loop: ForEach) -> str:
     match loop.items:
         case FileItems(path):
-            return _text(source_of(path))
+            return f"of {_text(source_of(path))}"
         case RangeItems(start, stop, step):
-            return "range " + ", ".join(_expression(source_of(value)) for value in (start, stop, step))
+            first, end, by = (_expression(source_of(value)) for value in (start, stop, step))
+            return f"from {first} to below {end}" + (f" by {by}" if by != "1" else "")
         case values:
             source = source_of(values)
-            return f"{len(source)} items" if isinstance(source, list | dict) else _expression(source)
+            return f"of {len(source)}" if isinstance(source, list | dict) else f"of {_expression(source)}"
 
 
 def _expression(source: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.files import Files, Place, Unreadable
-from orchestrator.compiler.flow import circles
+from orchestrator.compiler.flow import circles, in_order
 from orchestrator.compiler.unit import Unit
 from orchestrator.diagnostics import Related
 from orchestrator.language.nodes import Node
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from orchestrator.language import Document
     from orchestrator.tools import Permissions, Registry
-
-_MOST_LEVELS = 10
-"""How many files are checked within one another, each using Python's stack; those further down are checked later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +41,8 @@ class Library:
         self.called: dict[str, Unit] = {}
         self._files = Files(directory, permissions, sources)
         self._places: dict[Unit, tuple[Place, ...]] = {}
+        self._calls: dict[str, dict[str, None]] = {}
         self._unlimited: dict[str, dict[str, _Call]] = {}
-        self._later: list[Unit] = []
-        self._level = 0
 
     def main(self, document: Document) -> Unit:
         """Enter the pipeline that is compiled."""
@@ -78,23 +74,32 @@ class Library:
         if called.key is None:
             return
         self.called[called.key] = called
-        if not limited and caller.key is not None:
-            self._unlimited.setdefault(caller.key, {}).setdefault(called.key, _Call(caller, node))
+        if caller.key is not None:
+            self._calls.setdefault(caller.key, {}).setdefault(called.key, None)
+            if not limited:
+                self._unlimited.setdefault(caller.key, {}).setdefault(called.key, _Call(caller, node))
 
-    def check(self, unit: Unit) -> None:
-        """Check a file, unless that has been done or is under way."""
-        if unit.state != "read":
-            return
-        if self._level >= _MOST_LEVELS:
-            self._later.append(unit)
-            return
-        self._level += 1
-        unit.check()
-        self._level -= 1
-        while not self._level and self._later:
-            self.check(self._later.pop())
+    def check(self, main: Unit) -> list[Unit]:
+        """Read and check all files, each after those that it calls, and return them with the first one first.
 
-    def report_recursion(self) -> None:
+        What files call one another in a circle know of each other is what they declare.
+        """
+        units = [main]
+        known = {main}
+        for unit in units:
+            unit.open()
+            found = [called for called in self.called.values() if called not in known]
+            units += found
+            known.update(found)
+        keys = {unit.key: unit for unit in units if unit.key is not None}
+        for key in in_order(self._calls, list(keys)):
+            keys[key].check()
+        if main.key is None:
+            main.check()
+        self._report_recursion()
+        return units
+
+    def _report_recursion(self) -> None:
         """Report every pipeline that reaches itself without a limit, once, with the whole path."""
         for circle in circles(self._unlimited, list(self.units)):
             calls = [self._unlimited[one][other] for one, other in zip(circle, [*circle[1:], circle[0]], strict=True)]

@@ -26,17 +26,29 @@ def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Prob
         return problem
     name = place.template.text[problem.start : problem.end]
     if name in unit.inside:
-        message, help = out_of_reach(unit, name, place.scope)
+        message, help = out_of_reach(unit, name, place.scope, unit.holder(place))
         return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
-    if name in LOCAL_NAMES:
-        called = next((t.name for s in place.scope.chain() for t in s.targets.values() if t.word == name), None)
-        help = f"the {name} is called `{called}` here" if called else f"`{name}` is known {LOCAL_NAMES[name]} only"
-        return replace(problem, help=help, replacement=called)
-    if name in unit.within:
-        word, step = unit.within[name]
-        help = f"`{name}` is the {word} of `{step}`, and known inside of it only"
-        return replace(problem, help=help, replacement=None)
-    return problem
+    known = _where_known(unit, name, place)
+    return problem if known is None else replace(problem, help=known, replacement=None)
+
+
+def _where_known(unit: Unit, name: str, place: PlacedTemplate) -> str | None:
+    """Where a name is known that belongs to a loop, a handler or a step; None for any other name."""
+    holder = unit.holder(place)
+    if holder is not None and holder.work is not None and holder.work.item_scope is not None:
+        own = holder.work.item_scope.targets
+        if name in own:
+            return (
+                f"a condition is that of the whole loop, so it cannot read `{name}`; write `steps:` with a step that "
+                "has the condition, or choose the items before: `rows | selectattr('ready')`"
+            )
+    word, step = unit.within.get(name, ("", ""))
+    if word and name not in LOCAL_NAMES:
+        return f"`{name}` is the {word} of `{step}`, and known inside of it only"
+    if name not in LOCAL_NAMES:
+        return None
+    called = next((t.name for scope in place.scope.chain() for t in scope.targets.values() if t.word == name), None)
+    return f"the {name} is called `{called}` here" if called else f"`{name}` is known {LOCAL_NAMES[name]} only"
 
 
 def report_unknown_reads(unit: Unit) -> None:
@@ -45,18 +57,27 @@ def report_unknown_reads(unit: Unit) -> None:
         if not reference.path or not isinstance(name := reference.path[0], str):
             continue
         span = place.scalar.span_of(reference.start, reference.end)
-        report_unknown_step(unit, "ORC302", span, f"there is no step `{name}`", name, place.scope, fix=False)
+        message = f"there is no step `{name}`"
+        report_unknown_step(unit, "ORC302", span, message, name, place.scope, holder=unit.holder(place), fix=False)
 
 
 def report_unknown_step(
-    unit: Unit, code: str, span: Span, message: str, name: str, scope: Scope, *, fix: bool = True
+    unit: Unit,
+    code: str,
+    span: Span,
+    message: str,
+    name: str,
+    scope: Scope,
+    *,
+    holder: StepParts | None = None,
+    fix: bool = True,
 ) -> None:
     """Report that no step is called `name` where `scope` is.
 
     With `fix` the name itself stands at `span`, as in `dependencies:`, and a better one may be put in its place.
     """
     if name in unit.inside:
-        message, help = out_of_reach(unit, name, scope)
+        message, help = out_of_reach(unit, name, scope, holder)
         outer = around(unit, name, scope) if fix else None
         if outer is not None:
             help = f"name the step that it is a part of: `{outer.id}`"
@@ -83,8 +104,11 @@ def around(unit: Unit, name: str, scope: Scope) -> StepParts | None:
     return next((step for step in outer if (seen := scope.step(step.id)) and seen.block is step.block), None)
 
 
-def out_of_reach(unit: Unit, name: str, scope: Scope) -> tuple[str, str]:
-    """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same."""
+def out_of_reach(unit: Unit, name: str, scope: Scope, holder: StepParts | None) -> tuple[str, str]:
+    """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same.
+
+    `holder` is the step in which the name stands.
+    """
     inner = unit.inside[name][0]
     steps = list(inner.outwards())[1:]
     outer = around(unit, name, scope)
@@ -94,6 +118,8 @@ def out_of_reach(unit: Unit, name: str, scope: Scope) -> tuple[str, str]:
     if outer is None or not steps:
         return f"`{name}` is a step of a handler", "only the steps of the same handler can read it"
     message = f"`{name}` is inside of `{steps[0].id}`"
+    if outer is holder:
+        return message, f"this is evaluated before `{name}` runs; read a step outside of `{outer.id}`"
     if outer is not steps[0]:
         return (
             f"{message}, and that inside of `{outer.id}`",

@@ -75,6 +75,12 @@ class Scope(Mapping[str, Type]):
         other.targets = {name: target for name, target in self.targets.items() if name not in names}
         return other
 
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def get(self, name: str, default: Type | None = None) -> Type | None:  # type: ignore[override]  # narrower
         """The type of a name."""
         scope: Scope | None = self

@@ -64,7 +64,6 @@ class Unit:
         self.shared: set[str] = set()
         self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
-        self.state: str = "read"
         self._inside: dict[str, list[StepParts]] | None = None
 
     @property
@@ -81,6 +80,10 @@ class Unit:
                 if step.id and step.block is not self.block:
                     self._inside.setdefault(step.id, []).append(step)
         return self._inside
+
+    def holder(self, place: PlacedTemplate) -> StepParts | None:
+        """The step that holds a template itself, and not in a step within."""
+        return next((step for step in self.steps if any(place is other for other in step.places())), None)
 
     def value(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Value:
         """Build the value of a node whose templates see the names of `scope`."""
@@ -143,9 +146,8 @@ class Unit:
         """Build the plan of the one step that is done for each item of a loop."""
         return blocks.plan_item(self, step, work, on_failure)
 
-    def check(self) -> None:
-        """Find every mistake of the file."""
-        self.state = "checking"
+    def open(self) -> None:
+        """Read all steps, and find the files that they call."""
         declare_inputs(self)
         declare_variables(self)
         scope = Scope(self.scope, {"step": STEP})
@@ -155,7 +157,11 @@ class Unit:
             self.finally_ = blocks.read_block(self, "finally", self.spec.finally_, at_end)
         if self.spec.error_handlers:
             self.handlers = read_handlers(self, self.spec.error_handlers, scope)
-        blocks.check_block(self, self.block)
+
+    def check(self) -> None:
+        """Find every mistake of the file. The files that it calls have been checked before."""
+        if self.block is not None:
+            blocks.check_block(self, self.block)
         if self.finally_ is not None:
             blocks.check_block(self, self.finally_)
         check_handlers(self, self.handlers)
@@ -163,7 +169,6 @@ class Unit:
         check_outputs(self)
         report_unknown_reads(self)
         report_usage(self)
-        self.state = "checked"
 
     def plan(self) -> Plan:
         """Build the plan of a file without errors, without those that it calls."""

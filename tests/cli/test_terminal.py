@@ -134,6 +134,26 @@ def test_the_table_of_a_large_run_shows_active_steps_and_counts(project: Project
         shown.read_until(None)
 
 
+def test_the_items_that_run_stand_below_their_loop_and_a_question_below_all(project: Project) -> None:
+    (project.directory / "loop.yaml").write_text(
+        """
+        steps:
+          - id: pages
+            for_each: {range: 50}
+            max_parallel: 2
+            steps: [{id: read, tool: hang}]
+          - {id: agree, approve: "Go on?"}
+        """
+    )
+    run_id = project.detach("loop.yaml")
+    with terminal(project, "status", run_id, "--watch") as shown:
+        for words in ("0 of 50", "[0].read", "[1].read", "40% page 4 of 10", "asks: Go on?"):
+            shown.read_until(words)
+        text = shown.read_until(f"? agree: orchestrator answer {run_id} agree yes")
+        assert "[2].read" not in text
+    assert project("cancel", run_id).code == 0
+
+
 def test_tools_cannot_steer_the_terminal(project: Project) -> None:
     evil = "import orchestrator as orc\n@orc.tool\ndef evil() -> str:\n    'x'\n    raise ValueError('\\033[2Jgone')\n"
     (project.directory / "tools.py").write_text(evil)

@@ -72,6 +72,10 @@ class Pipeline:
         """The steps in the file's order."""
         return self._plan.steps
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the checked plan as JSON data: inputs, steps with those within them, called pipelines, outputs."""
+        return self._plan.to_dict()
+
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
         """Draw the steps and what they wait for."""
         from orchestrator.compiler.mermaid import to_mermaid

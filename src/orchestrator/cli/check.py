@@ -96,10 +96,9 @@ def graph(
     ) as orchestrator:
         pipeline = orchestrator.compile(file)
         if json:
-            steps = [
-                {"id": step.id, "name": step.name, "dependencies": list(step.dependencies)} for step in pipeline.steps
-            ]
-            emit_json({"pipeline": pipeline.id, "steps": steps})
+            plan = pipeline.to_dict()
+            drawn = ("steps", "error_handlers", "finally", "pipelines")
+            emit_json({"pipeline": pipeline.id} | {part: plan[part] for part in drawn if part in plan})
         else:
             emit(pipeline.graph(format.value).rstrip("\n"))
 

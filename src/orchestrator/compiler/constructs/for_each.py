@@ -132,8 +132,10 @@ class ForEachWork(Construct):
             help = f'to count write `{{range: "{place.text}"}}`'
         elif type_.kind == "string":
             help = (
-                "make a list of it, for example with `| split(',')` or `.splitlines()`; for a file write `{file: ...}`"
+                "make a list of it, for example with `.split(',')` or `.splitlines()`; for a file write `{file: ...}`"
             )
+            if isinstance(self.items, Templated) and not self.items.template.is_expression:
+                help = "text beside the braces makes text of it: write `{{ ... }}` and nothing else"
         unit.findings.add(
             "ORC202",
             place.span,

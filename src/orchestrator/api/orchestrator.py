@@ -234,7 +234,7 @@ class Orchestrator:
 
     def _require_runs(self, run_id: str) -> None:
         if not self._has_store():
-            from orchestrator.journal.store import no_runs
+            from orchestrator.journal.finding import no_runs
 
             raise no_runs(self.store_url, run_id)
 

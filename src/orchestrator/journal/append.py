@@ -1,20 +1,23 @@
-"""The one hot statement of the store: appending a batch of events, on the driver's own cursor.
+"""The hot statements of the store: those that every run needs, on the driver's own cursor.
 
 Measured per commit on SQLite: 0.04 ms of CPU this way, 1.2 ms through an asyncio engine.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.journal.blobs import Blob, split
+from orchestrator.errors import RunNotFound
+from orchestrator.journal.blobs import Blob, encode, split, storable
 from orchestrator.journal.records import Lease
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
+    from orchestrator.journal.beginning import Beginning
     from orchestrator.journal.database import Database
 
 
@@ -42,7 +45,10 @@ class Row:
 
 
 class Appender:
-    """Writes batches of events, each in one transaction. Used by one thread at a time."""
+    """Writes batches of events, and the beginnings and ends of runs, each in one transaction.
+
+    Used by one thread at a time.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,6 +57,7 @@ class Appender:
         self._sqlite = database.is_sqlite
         mark = "?" if self._sqlite else "%s"
         lock = "" if self._sqlite else " FOR SHARE"  # no owner may change while its events are written
+        until = mark if self._sqlite else f"extract(epoch FROM clock_timestamp())::float8 + {mark}"
         ignore = "ON CONFLICT DO NOTHING"
         self._fence = f"SELECT fence FROM runs WHERE key={mark}{lock}"  # noqa: S608 - only marks are put in
         self._last = f"SELECT coalesce(max(seq), 0) FROM events WHERE run={mark}"  # noqa: S608
@@ -58,19 +65,28 @@ class Appender:
         self._blob = f"INSERT INTO blobs VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
         self._use = f"INSERT INTO blob_uses VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._snapshot = f"UPDATE runs SET state={mark}, snapshot_seq={mark}, snapshot={mark} WHERE key={mark}"  # noqa: S608
+        columns = "run_id, pipeline, state, created_at, snapshot, snapshot_seq, owner, batch, batch_row"
+        values = ", ".join([mark] * 9)
+        self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
+        self._run += " RETURNING key"
+        self._known = f"SELECT 1 FROM blobs WHERE hash={mark}"  # noqa: S608
+        self._release = f"UPDATE runs SET owner=NULL, lease_until=NULL, fence=fence+1 WHERE key={mark} AND fence={mark}"  # noqa: S608
 
-    def append(self, rows: Sequence[Row]) -> list[Lease]:
-        """Commit all rows whose lease still holds; return the leases that do not.
+    def append(
+        self, rows: Sequence[Row], *, beginnings: Sequence[Beginning] = (), releases: Sequence[Lease] = ()
+    ) -> list[Lease]:
+        """Commit new runs, all rows whose lease still holds, and then the ends of leases; return the leases lost.
 
         After an error nothing of the batch is known to be stored; append the same rows again, and those that did
         get there are passed over.
 
         Raises:
             StoreUnavailable: nothing more can be written now.
+            RunNotFound: a beginning shares a large value that is gone.
         """
         with self._database.errors(), self._database.turn:
             try:
-                return self._append(rows)
+                return self._append(rows, beginnings, releases)
             except BaseException as error:
                 self._abandon()
                 if not _is_driver_error(error):
@@ -83,7 +99,7 @@ class Appender:
             self._connection.close()
             self._connection = None
 
-    def _append(self, rows: Sequence[Row]) -> list[Lease]:
+    def _append(self, rows: Sequence[Row], beginnings: Sequence[Beginning], releases: Sequence[Lease]) -> list[Lease]:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._database.driver_connection()
@@ -91,13 +107,19 @@ class Appender:
         try:
             if self._sqlite:
                 cursor.execute("BEGIN IMMEDIATE")
+            content = _Content()
+            for beginning in beginnings:
+                self._begin(cursor, beginning, content)
             leases = {(row.lease.key, row.lease.fence): row.lease for row in rows}
             lost = [lease for lease in leases.values() if self._holds_not(cursor, lease)]
             if lost:
                 rows = [row for row in rows if row.lease not in lost]
             if self._doubtful:
                 rows = self._without_stored(cursor, rows)
-            self._write(cursor, rows)
+            content.add(rows)
+            self._write(cursor, content)
+            for lease in releases:
+                cursor.execute(self._release, (lease.key, lease.fence))
             if self._sqlite:
                 cursor.execute("COMMIT")
             else:
@@ -107,29 +129,48 @@ class Appender:
         self._doubtful = False
         return lost
 
-    def _write(self, cursor: Any, rows: Iterable[Row]) -> None:
-        values = []
-        large: dict[str, Blob] = {}
-        uses: set[tuple[int, str]] = set()
-        snapshots: dict[int, Snapshot] = {}
-        for row in rows:
-            data = row.data
-            key = row.lease.key
-            if not isinstance(data, str):
-                data, found = split(data)
-                for blob in found:
-                    large[blob.hash] = blob
-                    uses.add((key, blob.hash))
-            values.append((key, row.seq, row.at, row.type, row.path, row.attempt, data))
-            if row.snapshot is not None:
-                snapshots[key] = row.snapshot
-        if values:
-            cursor.executemany(self._insert, values)
-        if large:  # in one order everywhere, or two processes could wait for each other
-            ordered = sorted(large.values(), key=lambda blob: blob.hash)
+    def _begin(self, cursor: Any, beginning: Beginning, content: _Content) -> None:
+        """Insert the run; the rest of what it begins with joins the content."""
+        new, state = beginning.new, beginning.state
+        if beginning.shared and not self._sqlite:
+            cursor.execute("LOCK TABLE blobs IN ROW EXCLUSIVE MODE")  # none of them may be pruned now
+        for digest in sorted(beginning.shared):
+            if cursor.execute(self._known, (digest,)).fetchone() is None:
+                raise RunNotFound(
+                    "what the new run was to share with another is gone",
+                    run_id=(new.forked_from or {}).get("run_id", ""),
+                    help="the other run has been pruned meanwhile; start a new one",
+                )
+        values = (
+            new.run_id,
+            storable(new.pipeline),
+            state.state,
+            state.created_at,
+            encode(state.to_dict()),
+            state.last_seq,
+            encode(beginning.owner.to_dict()),
+            new.batch,
+            new.row,
+            beginning.ttl + (time.time() if self._sqlite else 0.0),
+        )
+        row = cursor.execute(self._run, values).fetchone()
+        if row is None:
+            beginning.key = None
+            return
+        key = beginning.key = row[0]
+        content.events += [(key, *event) for event in beginning.events]
+        content.blobs.update(beginning.blobs)
+        content.uses.update((key, digest) for digest in (*beginning.blobs, *beginning.shared))
+
+    def _write(self, cursor: Any, content: _Content) -> None:
+        if content.events:
+            cursor.executemany(self._insert, content.events)
+        if content.blobs:  # in one order everywhere, or two processes could wait for each other
+            ordered = sorted(content.blobs.values(), key=lambda blob: blob.hash)
             cursor.executemany(self._blob, [(b.hash, b.encoding, b.size, b.content) for b in ordered])
-            cursor.executemany(self._use, sorted(uses))
-        for key, snapshot in snapshots.items():
+        if content.uses:
+            cursor.executemany(self._use, sorted(content.uses))
+        for key, snapshot in content.snapshots.items():
             cursor.execute(self._snapshot, (snapshot.state, snapshot.seq, snapshot.text, key))
 
     def _holds_not(self, cursor: Any, lease: Lease) -> bool:
@@ -149,6 +190,31 @@ class Appender:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()
+
+
+class _Content:
+    """What one transaction writes besides the runs' own rows."""
+
+    __slots__ = ("blobs", "events", "snapshots", "uses")
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.blobs: dict[str, Blob] = {}
+        self.uses: set[tuple[int, str]] = set()
+        self.snapshots: dict[int, Snapshot] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            data = row.data
+            key = row.lease.key
+            if not isinstance(data, str):
+                data, found = split(data)
+                for blob in found:
+                    self.blobs[blob.hash] = blob
+                    self.uses.add((key, blob.hash))
+            self.events.append((key, row.seq, row.at, row.type, row.path, row.attempt, data))
+            if row.snapshot is not None:
+                self.snapshots[key] = row.snapshot
 
 
 def _is_driver_error(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 LIMIT = 16 * 1024
@@ -15,7 +16,8 @@ LIMIT = 16 * 1024
 ALWAYS_FROM = 256
 """The source and the plan are blobs from this size on, since many runs share them."""
 
-_SHARED = frozenset({"source", "plan"})
+_REMEMBERED = 1 << 20  # characters
+_SHARED = frozenset({"source", "plan", "sources"})
 _INLINE = frozenset({"error"})  # part of a run's status, which is read without blobs
 _REFERENCE = frozenset({"$blob", "size"})
 
@@ -86,11 +88,17 @@ def split(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
         value = text
         # A value that only looks like a reference is stored as a blob itself, so that it comes back as it was.
         if (len(text) > limit and key not in _INLINE) or text.startswith('{"$blob":'):
-            blob = Blob.of(text)
+            blob = _shared(text) if key in _SHARED and len(text) < _REMEMBERED else Blob.of(text)
             blobs.append(blob)
             value = blob.reference
         fields.append(f"{_encode(key)}:{value}")
     return "{" + ",".join(fields) + "}", blobs
+
+
+@lru_cache(maxsize=16)
+def _shared(text: str) -> Blob:
+    """Make the blob of a source or a plan, which the next run is likely to have too."""
+    return Blob.of(text)
 
 
 def decode(encoding: str, content: bytes) -> Any:

@@ -419,6 +419,8 @@ def _use_write_ahead_log(database: Database) -> None:
     while True:
         try:
             with database.engine.connect() as connection:
+                # First, as it counts only in an empty file: pages that pruning frees can be given back.
+                connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             return
         except DBAPIError as error:

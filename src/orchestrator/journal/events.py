@@ -8,10 +8,10 @@ Paths are those of `paths`.
                     `steps` is the number of top-level steps in the plan, `now` the one time that the whole run reads as
                     now, `sources` the texts of the pipelines that it calls
     run.revised     {reason: "retry" | "with", forget: [paths], settled: {succeeded, skipped, failed}, [by],
-                     [source, source_name, plan, digest, sources, steps]}
+                     [source, source_name, sources, directory, plan, digest, steps, inputs]}
                     between two owners: the run forgets what is recorded at these paths and below, and that what
-                    contains them has ended. `settled` says how many top-level steps still have ended so (the journal
-                    counts them); with another source, the run is of that from now on
+                    contains them has ended. `settled` says how many top-level steps still have ended so. With another
+                    source, the run is of all that from now on
     run.started     {owner, resumed}  once per owner; `resumed` is true when an earlier owner had begun. What is
                     recorded below `finally` and `error_handlers` is forgotten
     run.paused      {[by]}
@@ -21,12 +21,12 @@ Paths are those of `paths`.
     run.cancelled   {[reason], [by]}
     run.warning     {message, [code]}
     step.ready      {}  only when the step must wait for a free place
-    step.started    {[tool], [action], [cache {key, parts {name: digest}}]}  once per attempt; what is recorded below
+    step.started    {[tool], [action]}  once per attempt; what is recorded below
                     it, by handlers of its errors, is forgotten. Of a step that consists of steps, each time that it is
                     taken up: {kind: "for_each" | "while" | "until" | "switch" | "group" | "parallel" | "pipeline",
-                    [of], done, failed, [case]}
+                    [of], done, failed, [case], [mark]}
                     `of` is how many items or steps there will be where that is known, `done` how many of them have
-                    ended already, `failed` how many of those failed
+                    ended already, `failed` how many of those failed; `mark` tells the file that a loop goes through
     step.progress   {[fraction], [message]}  fraction from 0 to 1
     step.log        {level, message}
     step.warning    {message, [code]}
@@ -35,10 +35,11 @@ Paths are those of `paths`.
                                 [editable]}]}
                     `answer` is the specification of what is asked for, as of an input
     step.answered   {value, by}  the step still waits, until the owner takes the answer
-    step.succeeded  {output, duration, [cached {key, run_id, path, at}]}
-                    of a loop also {items {count, succeeded, failed}}, and the output of `for_each` is null: it is those
-                    of its items; of a round {state: the accumulators}; of a group {values: by the ids of its steps}
-    step.failed     {error, duration, handled: "fail" | "continue" | "value" | "jump", [value], [target]}
+    step.succeeded  {output, duration, [cache {key, parts {name: digest}}], [cached {key, run_id, path, at}]}
+                    `cache` is what its result was looked up by, `cached` where it was found. A loop has also {items
+                    {count, succeeded, failed}}, and the output of `for_each` is null: it is those of its items; a round
+                    {state: the accumulators}; a group {values: by the ids of its steps}
+    step.failed     {error, duration, handled: "fail" | "continue" | "value" | "jump", [value], [target], [cache]}
                     the last attempt failed; `handled` other than "fail" means that the run goes on
     step.skipped    {reason: "condition" | "jump", [by]}
     step.cancelled  {[reason]}

@@ -200,6 +200,8 @@ def _run_revised(state: RunFold, event: Event) -> None:
     state.skipped = settled.get("skipped", 0)
     state.gone_on = settled.get("failed", 0)
     state.total = data.get("steps", state.total)
+    if "source" in data:
+        state.revised = event.seq
 
 
 def _run_started(state: RunFold, event: Event) -> None:

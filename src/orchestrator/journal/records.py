@@ -119,3 +119,44 @@ class Command:
     kind: CommandKind
     data: Mapping[str, Any] = field(default_factory=dict)
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A result that runs share: of the step at `path` of the run, made at the time `at` (seconds since the epoch)."""
+
+    key: str
+    run_id: str
+    path: str
+    at: float
+    output: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed: how many runs, shared results and large values, and how many bytes the large values had."""
+
+    runs: int = 0
+    cache_entries: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """What a store holds.
+
+    `runs` counts them by state, `blobs` are large values and `blob_bytes` what they take. `size_bytes` is what the
+    whole takes, `free_bytes` the part of it that is free for what comes next. `oldest` and `newest` are when the first
+    and the last run were created, in seconds since the epoch.
+    """
+
+    runs: Mapping[str, int]
+    events: int
+    blobs: int
+    blob_bytes: int
+    cache_entries: int
+    size_bytes: int
+    free_bytes: int
+    oldest: float | None
+    newest: float | None

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
 
 VERSION_TABLE = "orchestrator_version"
@@ -49,9 +49,12 @@ runs = Table(
     Column("fence", BigInteger, nullable=False),
     Column("owner", Text),
     Column("lease_until", Double),
+    Column("batch", Text),
+    Column("batch_row", BigInteger),
     sqlite_autoincrement=True,
 )
 Index(None, runs.c.state, runs.c.key)
+Index(None, runs.c.batch, runs.c.batch_row, runs.c.key)
 
 events = Table(
     "events",
@@ -96,3 +99,16 @@ commands = Table(
     sqlite_autoincrement=True,  # an id must not come back after its command was acknowledged
 )
 Index(None, commands.c.run)
+
+cache = Table(
+    "cache",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("hash", Text, ForeignKey("blobs.hash")),  # of a large result; else it is in `output`
+    Column("output", Text),
+)
+Index(None, cache.c.at)
+Index(None, cache.c.hash)

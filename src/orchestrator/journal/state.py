@@ -74,6 +74,7 @@ class RunFold:
 
     The dicts with None values are ordered sets of paths, of top-level steps except for `handled`: `failed` ended the
     run; `handled` did not, at any depth, the first `FAILURES` of them; `gone_on` counts those of top-level steps.
+    `revised` is the number of the event that last gave it another source, 0 if none did.
     `spent` is the time of closed stretches of work, `since` the start of the open one. `active` is changed by `enter`
     and `leave` only, as `modes`, `below` and `weight` follow from it: how many steps there are at what, and at work
     below each path, and what they all weigh.
@@ -97,6 +98,7 @@ class RunFold:
     succeeded: int = 0
     skipped: int = 0
     gone_on: int = 0
+    revised: int = 0
     ready: dict[str, None] = field(default_factory=dict)
     active: dict[str, ActiveState] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
@@ -184,6 +186,7 @@ class RunFold:
             "succeeded": self.succeeded,
             "skipped": self.skipped,
             "gone_on": self.gone_on,
+            "revised": self.revised,
             "ready": list(self.ready),
             "active": {path: _compact(step) for path, step in self.active.items()},
             "failed": list(self.failed),

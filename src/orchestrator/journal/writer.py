@@ -14,6 +14,7 @@ from orchestrator.journal.append import Appender, Row, Snapshot
 from orchestrator.journal.blobs import encode, encode_parts, storable
 from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.fold import fold, status_of
+from orchestrator.journal.owning import lease_lost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -208,7 +209,7 @@ class Journal:
         for lease in lost:
             journal = self._journals.get((lease.key, lease.fence))
             if journal is not None:
-                journal.error = self.store.lease_lost(lease)
+                journal.error = lease_lost(self.store.url, lease)
         self._settle(waiters, problem)
 
     def _settle(self, waiters: list[_Waiter], problem: OrchestratorError | None) -> None:

@@ -1,0 +1,73 @@
+"""The beginning of a run: its row and first events, made ready before the transaction that writes them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import RunError
+from orchestrator.journal.blobs import Blob, encode, reference, split
+from orchestrator.journal.events import Event
+from orchestrator.journal.fold import fold
+from orchestrator.journal.owner import Owner
+from orchestrator.journal.records import LEASE_SECONDS, Lease, NewRun
+from orchestrator.journal.state import RunFold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(slots=True)
+class Beginning:
+    """A run that is to be created for `owner`, with the fold's state after its first events.
+
+    An event is (seq, at, type, path, attempt, data). `blobs` are its large values, `shared` the hashes of those that
+    the store has already. Writing it down sets `key`, the store's number for the run; None means that the id is taken.
+    """
+
+    new: NewRun
+    owner: Owner
+    ttl: float = LEASE_SECONDS
+    state: RunFold = field(default_factory=RunFold)
+    events: list[tuple[int, float, str, str, int, str]] = field(default_factory=list)
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+    key: int | None = None
+
+    @classmethod
+    def of(cls, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()) -> Beginning:
+        """Make ready what `new` describes; `copied` are events of another run of the store, with references to blobs.
+
+        They are numbered anew and keep their times.
+        """
+        beginning = cls(new, owner, ttl)
+        first = new.to_data()
+        text, large = split({key: encode(value) for key, value in first.items()})
+        beginning.blobs = {blob.hash: blob for blob in large}
+        beginning._add(Event(new.run_id, 1, time.time(), "run.created", data=first), text)
+        for seq, event in enumerate(copied, 2):
+            beginning.shared.update(filter(None, map(reference, event.data.values())))
+            again = Event(new.run_id, seq, event.at, event.type, event.path, event.attempt, event.data)
+            beginning._add(again, encode(event.data))
+        return beginning
+
+    def _add(self, event: Event, text: str) -> None:
+        fold(self.state, event)
+        self.events.append((event.seq, event.at, event.type, event.path, event.attempt, text))
+
+    @property
+    def lease(self) -> Lease:
+        """The owner's right to record the run's events, once it is written.
+
+        Raises:
+            RunError: the id was taken (ORC802).
+        """
+        if self.key is None:
+            raise RunError(
+                f"there is already a run `{self.new.run_id}`",
+                run_id=self.new.run_id,
+                code="ORC802",
+                help="start it again: it is given another id",
+            )
+        return Lease(self.new.run_id, self.owner, 1, self.ttl, self.key)

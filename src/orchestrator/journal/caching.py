@@ -1,0 +1,58 @@
+"""Results that runs share, by a key of what they were made of."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from orchestrator.journal.blobs import LIMIT, Blob, decode, encode, storable
+from orchestrator.journal.contents import keep
+from orchestrator.journal.records import CacheEntry
+from orchestrator.journal.schema import blobs, cache
+from orchestrator.journal.upserts import insert
+
+if TYPE_CHECKING:
+    from orchestrator.journal.database import Database
+
+
+def get(database: Database, key: str, newer_than: float | None) -> CacheEntry | None:
+    """Return the result kept under the key, unless it is older than that (seconds since the epoch)."""
+    # With its content in one statement: an entry may be pruned at any moment.
+    query = (
+        sa.select(cache, blobs.c.encoding, blobs.c.content)
+        .outerjoin(blobs, blobs.c.hash == cache.c.hash)
+        .where(cache.c.key == key)
+    )
+    if newer_than is not None:
+        query = query.where(cache.c.at >= newer_than)
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        return None
+    output = json.loads(row.output) if row.hash is None else decode(row.encoding, row.content)
+    return CacheEntry(key, row.run_id, row.path, row.at, output)
+
+
+def put(database: Database, key: str, run_id: str, path: str, output: Any) -> None:
+    """Keep a result under the key; the newest one stays."""
+    text = encode(output)
+    blob = Blob.of(text) if len(text) > LIMIT else None
+    row = {
+        "key": key,
+        "run_id": storable(run_id),
+        "path": storable(path),
+        "at": time.time(),
+        "hash": blob.hash if blob is not None else None,
+        "output": None if blob is not None else text,
+    }
+    with database.write() as connection:
+        if blob is not None:
+            keep(connection, [blob])
+        upsert = insert(connection, cache).values(row)
+        newest = {name: upsert.excluded[name] for name in row if name != "key"}
+        connection.execute(
+            upsert.on_conflict_do_update(index_elements=["key"], set_=newest, where=cache.c.at <= upsert.excluded.at)
+        )

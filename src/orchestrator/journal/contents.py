@@ -1,0 +1,75 @@
+"""Large values in the store: put in the place of the references that stand in events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.journal import blobs as blob_codec
+from orchestrator.journal.schema import blobs
+from orchestrator.journal.upserts import insert
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from sqlalchemy.engine import Connection
+
+    from orchestrator.journal.blobs import Blob
+    from orchestrator.journal.database import Database
+
+_AT_ONCE = 100
+
+
+def resolve(database: Database, value: Any) -> Any:
+    """Return `value` with blobs in place of references: of itself, or of its values if it is an event's data.
+
+    Resolve a value once: what comes out may be anything, also something that looks like a reference.
+    """
+    digest = blob_codec.reference(value)
+    if digest is not None:
+        return _contents(database, [digest])[digest]
+    if isinstance(value, Mapping):
+        return resolve_all(database, [value])[0]
+    return value
+
+
+def resolve_all(database: Database, many: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the data of several events with blobs in place of references; each blob is read once."""
+    wanted = {digest for data in many for value in data.values() if (digest := blob_codec.reference(value))}
+    if not wanted:
+        return list(many)
+    found = _contents(database, sorted(wanted))
+
+    def resolved(value: Any) -> Any:
+        digest = blob_codec.reference(value)
+        return value if digest is None else found[digest]
+
+    return [{key: resolved(value) for key, value in data.items()} for data in many]
+
+
+def keep(connection: Connection, large: Iterable[Blob]) -> None:
+    """Write blobs, save for those that are there."""
+    rows = [{"hash": b.hash, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
+    if rows:
+        connection.execute(insert(connection, blobs).on_conflict_do_nothing(), rows)
+
+
+def _contents(database: Database, digests: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    query = sa.select(blobs.c.hash, blobs.c.encoding, blobs.c.content)
+    with database.read() as connection:
+        for start in range(0, len(digests), _AT_ONCE):
+            some = digests[start : start + _AT_ONCE]
+            for row in connection.execute(query.where(blobs.c.hash.in_(some))):
+                found[row.hash] = blob_codec.decode(row.encoding, row.content)
+    missing = [digest for digest in digests if digest not in found]
+    if missing:
+        raise StoreUnavailable(
+            f"the store {database.url} lacks the value {missing[0][:12]} that an event refers to",
+            url=database.url,
+            help="put a backup in its place",
+        )
+    return found

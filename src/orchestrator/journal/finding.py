@@ -1,0 +1,65 @@
+"""Which run is meant, and what to say when there is none."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from orchestrator.errors import RunNotFound
+from orchestrator.journal.blobs import storable
+from orchestrator.journal.schema import runs
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from orchestrator.journal.database import Database
+
+
+def no_runs(url: str, name: str) -> RunNotFound:
+    """The error of who looks for a run where there is none at all."""
+    return RunNotFound(f"there are no runs in {url} yet", run_id=name, help="start one with: orchestrator run FILE")
+
+
+def find(database: Database, name: str) -> str:
+    """Return the run's id for an id, a unique beginning of one, or `last` (the newest run).
+
+    Raises:
+        RunNotFound: there is none, or more than one; the help names the candidates.
+    """
+    name = storable(name)
+    with database.read() as connection:
+        newest = sa.select(runs.c.run_id).order_by(runs.c.key.desc())
+        if name == "last":
+            run_id = connection.execute(newest.limit(1)).scalar()
+            if run_id is None:
+                raise not_found(connection, database.url, name)
+            return str(run_id)
+        if connection.execute(sa.select(runs.c.key).where(runs.c.run_id == name)).first():
+            return name
+        begins = sa.and_(runs.c.run_id >= name, runs.c.run_id < name + "\U0010ffff")
+        found = connection.execute(newest.where(begins).limit(6)).scalars().all() if name else []
+        if len(found) == 1:
+            return str(found[0])
+        if found:
+            more = " and more" if len(found) > 5 else ""
+            raise RunNotFound(
+                f"more than one run begins with `{name}`",
+                run_id=name,
+                help=f"write more of the id: {', '.join(found[:5])}{more}",
+            )
+        raise not_found(connection, database.url, name)
+
+
+def not_found(connection: Connection, url: str, name: str) -> RunNotFound:
+    """The error of who looks for a run that is not there."""
+    recent = connection.execute(sa.select(runs.c.run_id).order_by(runs.c.key.desc()).limit(200)).scalars().all()
+    if not recent:
+        return no_runs(url, name)
+    near = difflib.get_close_matches(name, recent, n=3, cutoff=0.5)
+    return RunNotFound(
+        f"there is no run `{name}` in {url}",
+        run_id=name,
+        help=f"did you mean {' or '.join(near)}?" if near else "list them with: orchestrator runs",
+    )

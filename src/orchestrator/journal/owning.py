@@ -1,0 +1,97 @@
+"""Who may record the events of a run: leases, taken, renewed and given back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from orchestrator.errors import LeaseLost, RunOwned
+from orchestrator.journal import blobs as blob_codec
+from orchestrator.journal.finding import not_found
+from orchestrator.journal.owner import Owner
+from orchestrator.journal.records import Lease
+from orchestrator.journal.schema import runs
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+
+    from orchestrator.journal.database import Database
+
+_RELEASE = (
+    runs.update()
+    .where(runs.c.key == sa.bindparam("held_key"), runs.c.fence == sa.bindparam("held_fence"))
+    .values(owner=None, lease_until=None, fence=runs.c.fence + 1)
+)
+
+
+def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
+    """Take a run that nobody owns: it was released, its lease ran out, or its owner's process has ended.
+
+    Raises:
+        RunNotFound: there is no such run.
+        RunOwned: a live owner has it; also when that is this process.
+    """
+    with database.write() as connection:
+        query = sa.select(
+            runs.c.key, runs.c.fence, runs.c.owner, runs.c.lease_until, database.clock().label("now")
+        ).where(runs.c.run_id == blob_codec.storable(run_id))
+        row = connection.execute(query.with_for_update()).first()
+        if row is None:
+            raise not_found(connection, database.url, run_id)
+        held_by = holder(row)
+        if held_by is not None:
+            raise RunOwned(
+                f"run `{run_id}` is being executed by {held_by}",
+                run_id=run_id,
+                owner=str(held_by),
+                help=f"watch it with: orchestrator status {run_id} --watch, or stop it with: "
+                f"orchestrator cancel {run_id}",
+            )
+        fence = row.fence + 1
+        connection.execute(
+            runs.update()
+            .where(runs.c.key == row.key)
+            .values(fence=fence, owner=blob_codec.encode(owner.to_dict()), lease_until=row.now + ttl)
+        )
+    return Lease(run_id, owner, fence, ttl, row.key)
+
+
+def renew(database: Database, lease: Lease) -> None:
+    """Hold the lease for another `ttl` seconds from now.
+
+    Raises:
+        LeaseLost: another process has taken the run.
+    """
+    with database.write() as connection:
+        held = connection.execute(
+            runs.update()
+            .where(runs.c.key == lease.key, runs.c.fence == lease.fence)
+            .values(lease_until=database.clock() + lease.ttl)
+        )
+        if held.rowcount == 0:
+            raise lease_lost(database.url, lease)
+
+
+def release(database: Database, lease: Lease) -> None:
+    """Give the run up, so that anybody may take it at once. Nothing happens if it is lost already."""
+    with database.write() as connection:
+        connection.execute(_RELEASE, {"held_key": lease.key, "held_fence": lease.fence})
+
+
+def lease_lost(url: str, lease: Lease) -> LeaseLost:
+    """Say that a lease is no longer valid."""
+    return LeaseLost(
+        f"another process has taken over run `{lease.run_id}`",
+        url=url,
+        help=f"see who executes it with: orchestrator status {lease.run_id}",
+    )
+
+
+def holder(row: Row[Any]) -> Owner | None:
+    """Return who holds the run of this row now, None if it is free. The row has the time `now`."""
+    if row.owner is None or row.lease_until is None or row.lease_until <= row.now:
+        return None
+    owner = Owner.from_dict(json.loads(row.owner))
+    return None if owner.is_dead() else owner

@@ -1,0 +1,103 @@
+"""Reading the events of a run, and what they say that it was made of and has achieved."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from orchestrator.journal.contents import resolve_all
+from orchestrator.journal.events import Event, EventType, StepState
+from orchestrator.journal.recorded import Recorded, recorded
+from orchestrator.journal.records import RunRecord
+from orchestrator.journal.schema import events
+from orchestrator.journal.standing import LEAN_DATA, folds, head
+from orchestrator.journal.steps import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from orchestrator.journal.database import Database
+
+_COLUMNS = (events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt)
+
+# What a run that goes on need not know.
+_BESIDE = ("step.ready", "step.progress", "step.log", "step.warning", "run.warning", "run.created", "run.succeeded")
+
+_STEP_ENDS: Mapping[StepState, EventType] = {
+    "succeeded": "step.succeeded",
+    "failed": "step.failed",
+    "skipped": "step.skipped",
+}
+_AT_ONCE = 500
+_REVISED = ("source", "source_name", "directory", "plan", "digest", "sources", "steps", "inputs")
+
+
+def page(
+    database: Database, run_id: str, key: int, after: int, limit: int, *, paths: Collection[str] | None, whole: bool
+) -> list[Event]:
+    """Return up to `limit` events after the one numbered `after`; `whole` puts large values in their places."""
+    query = (
+        sa.select(*_COLUMNS, events.c.data)
+        .where(events.c.run == key, events.c.seq > after)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    if paths is not None:
+        query = query.where(events.c.path.in_(paths))
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    many: Sequence[Mapping[str, Any]] = [json.loads(row[5]) for row in rows]
+    if whole:
+        many = resolve_all(database, many)
+    return [Event(run_id, *row[:5], data) for row, data in zip(rows, many, strict=True)]
+
+
+def record(database: Database, run_id: str) -> RunRecord:
+    """Return everything that the run is made of: as it was created, or as it was revised last."""
+    with database.read() as connection:
+        row = head(database, connection, run_id)
+        state = folds(database, connection, [row])[0]
+    parts = dict(_data_at(database, row.key, [1, *filter(None, [state.revised])]))
+    changes = {key: value for key, value in parts.get(state.revised, {}).items() if key in _REVISED}
+    return RunRecord.of(run_id, state.created_at, {**parts[1], **changes})
+
+
+def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:
+    """Return what the steps have achieved whose ends are the events with these numbers, in the order asked."""
+    found: dict[int, Any] = {}
+    for seq, data in _data_at(database, key, seqs):
+        found[seq] = data.get("output", data.get("value"))
+    return [found[seq] for seq in seqs]
+
+
+def read_recorded(database: Database, run_id: str, key: int) -> Recorded:
+    """Return what a run that goes on must know of what was recorded. Of ended items no output is read."""
+    lean = (
+        sa.select(*_COLUMNS, LEAN_DATA)
+        .where(events.c.run == key, events.c.type.not_in(_BESIDE))
+        .order_by(events.c.seq)
+        .execution_options(yield_per=1000)
+    )
+    with database.read() as connection:
+        rows = connection.execute(lean)
+        found = recorded(Event(run_id, *row[:5], json.loads(row[5])) for row in rows)
+    by_seq = {step.seq: step for step in found.steps.values() if step.seq}
+    for seq, data in _data_at(database, key, list(by_seq)):
+        step = by_seq[seq]
+        apply(step, Event(run_id, seq, step.ended_at or 0.0, _STEP_ENDS[step.state], step.path, 0, data))
+    for step in found.steps.values():
+        waits = resolve_all(database, [{"question": step.question, "answer": step.answer}])[0]
+        step.question, step.answer = waits["question"], waits["answer"]
+    return found
+
+
+def _data_at(database: Database, key: int, seqs: Sequence[int]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the data of the events with these numbers, with large values in place."""
+    query = sa.select(events.c.seq, events.c.data).where(events.c.run == key)
+    for start in range(0, len(seqs), _AT_ONCE):
+        with database.read() as connection:
+            rows = connection.execute(query.where(events.c.seq.in_(seqs[start : start + _AT_ONCE]))).all()
+        many = resolve_all(database, [json.loads(row.data) for row in rows])
+        yield from zip((row.seq for row in rows), many, strict=True)

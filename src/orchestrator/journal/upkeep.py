@@ -1,0 +1,146 @@
+"""Removing what is no longer wanted from a store, and saying what it holds."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from orchestrator.errors import StoreUnavailable
+from orchestrator.journal.events import ENDS
+from orchestrator.journal.records import Pruned, StoreStats
+from orchestrator.journal.schema import blob_uses, blobs, cache, commands, events, runs
+from orchestrator.journal.standing import running_states
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from orchestrator.journal.database import Database
+
+_RUNS_AT_ONCE = 20  # in one transaction, so that others can write in between
+_BLOBS_AT_ONCE = 200
+_PAGES_AT_ONCE = 500
+_ENDED = tuple(event.removeprefix("run.") for event in sorted(ENDS))
+
+
+def prune(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
+    """Remove runs that have ended, shared results that are old, and then large values that nothing uses any more."""
+    removed = entries = 0
+    if older_than is not None or keep is not None:
+        unwanted = _unwanted(database, older_than, keep)
+        for start in range(0, len(unwanted), _RUNS_AT_ONCE):
+            with database.write() as connection:
+                removed += _remove_runs(database, connection, unwanted[start : start + _RUNS_AT_ONCE])
+    if older_than is not None:
+        with database.write() as connection:
+            entries = connection.execute(cache.delete().where(cache.c.at < older_than)).rowcount
+    gone, size = _remove_blobs(database)
+    if database.is_sqlite:
+        _shrink(database)
+    return Pruned(removed, entries, gone, size)
+
+
+def stats(database: Database) -> StoreStats:
+    """Return what the store holds, and how large it is."""
+    last_seq = sa.select(sa.func.max(events.c.seq)).where(events.c.run == runs.c.key).scalar_subquery()
+    with database.read() as connection:
+        by_state = sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)
+        counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(by_state)}
+        recorded = connection.execute(sa.select(sa.func.sum(last_seq)).select_from(runs)).scalar()
+        large, stored = connection.execute(
+            sa.select(sa.func.count(), sa.func.sum(sa.func.length(blobs.c.content))).select_from(blobs)
+        ).one()
+        entries = connection.execute(sa.select(sa.func.count()).select_from(cache)).scalar_one()
+        oldest, newest = connection.execute(
+            sa.select(sa.func.min(runs.c.created_at), sa.func.max(runs.c.created_at))
+        ).one()
+        size, free = _sizes(database, connection)
+    if counts.pop("running", 0):
+        counts |= running_states(database)
+    return StoreStats(counts, int(recorded or 0), large, int(stored or 0), entries, size, free, oldest, newest)
+
+
+def _unwanted(database: Database, older_than: float | None, keep: int | None) -> list[int]:
+    """Return the numbers of the runs to remove, the oldest first."""
+    ended_at = sa.select(events.c.at).where(events.c.run == runs.c.key).order_by(events.c.seq.desc()).limit(1)
+    ends = (
+        sa.select(runs.c.key, ended_at.scalar_subquery().label("ended_at")).where(runs.c.state.in_(_ENDED)).subquery()
+    )
+    query = sa.select(ends.c.key).order_by(ends.c.ended_at.desc(), ends.c.key.desc())
+    if keep is not None:
+        query = query.offset(keep) if not database.is_sqlite else query.limit(-1).offset(keep)
+    if older_than is not None:
+        kept = query.subquery()
+        query = (
+            sa.select(ends.c.key)
+            .where(ends.c.ended_at < older_than, ends.c.key.in_(sa.select(kept.c.key)))
+            .order_by(ends.c.ended_at.desc())
+        )
+    with database.read() as connection:
+        return list(connection.execute(query).scalars())[::-1]
+
+
+def _remove_runs(database: Database, connection: Connection, keys: list[int]) -> int:
+    """Remove those of the runs that still stand as they did and that nobody executes."""
+    free = sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until <= database.clock())
+    query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), free)
+    found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+    for table in (events, blob_uses, commands):
+        connection.execute(table.delete().where(table.c.run.in_(found)))
+    connection.execute(runs.delete().where(runs.c.key.in_(found)))
+    return len(found)
+
+
+def _remove_blobs(database: Database) -> tuple[int, int]:
+    """Remove the blobs that no run and no shared result uses; return how many, and how many bytes."""
+    used = sa.or_(
+        sa.exists().where(blob_uses.c.hash == blobs.c.hash),
+        sa.exists().where(cache.c.hash == blobs.c.hash),
+    )
+    unused = sa.select(blobs.c.hash, sa.func.length(blobs.c.content)).where(~used).order_by(blobs.c.hash)
+    count = size = 0
+    after = ""
+    while True:
+        with database.write() as connection:
+            if not database.is_sqlite:
+                # A writer that finds a blob there does not write it, and refers to it a moment later: it must not go in
+                # between. SQLite has one writer at a time.
+                connection.exec_driver_sql("LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE")
+            rows = connection.execute(unused.where(blobs.c.hash > after).limit(_BLOBS_AT_ONCE)).all()
+            if rows:
+                connection.execute(blobs.delete().where(blobs.c.hash.in_([row[0] for row in rows])))
+        count += len(rows)
+        size += sum(row[1] for row in rows)
+        if len(rows) < _BLOBS_AT_ONCE:
+            return count, size
+        after = rows[-1][0]
+
+
+def _shrink(database: Database) -> None:
+    """Give free pages back to the file system, a few at a time. A busy store is left as large as it is."""
+    with suppress(StoreUnavailable):
+        while True:
+            with database.write() as connection:
+                before = _pragma(connection, "freelist_count")
+                connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").all()
+                after = _pragma(connection, "freelist_count")
+            if after in (0, before):
+                break
+        with database.read() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+
+
+def _sizes(database: Database, connection: Connection) -> tuple[int, int]:
+    if database.is_sqlite:
+        page = _pragma(connection, "page_size")
+        return page * _pragma(connection, "page_count"), page * _pragma(connection, "freelist_count")
+    tables = sa.text(
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind = 'r'"
+    )
+    return int(connection.execute(tables, {"schema": database.schema}).scalar_one()), 0
+
+
+def _pragma(connection: Connection, name: str) -> Any:
+    return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from orchestrator.runtime.scope import BlockScope
     from orchestrator.tools import Permissions
 
+_STARTED_AT_ONCE = 100
+"""Steps that are started before other work of the event loop, such as that of other runs, gets a turn."""
+
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
 
@@ -118,13 +121,16 @@ class Scheduler:
         self._stop_all = begin(self)
         while True:
             await self._close_frames()
-            self._start_ready()
+            more = self._start_ready()
             if self._broken is not None:
                 raise self._broken
             if self._closing:
                 continue
             if self._settled:
                 await self._commit()
+                continue
+            if more:
+                await asyncio.sleep(0)
                 continue
             if not self._running:
                 if self._result is not None:
@@ -325,13 +331,20 @@ class Scheduler:
             self._ready.append(node)
             self._fresh.append(node)
 
-    def _start_ready(self) -> None:
-        """Fill the free places. Conditions are decided here, so a step that is skipped takes none."""
+    def _start_ready(self) -> bool:
+        """Fill free places, and return whether more could be filled.
+
+        Conditions are decided here, so a step that is skipped takes no place.
+        """
         ready, running = self._ready, self._running
+        started = 0
         while ready and not self.paused and len(running) < self.max_parallel and self._broken is None:
+            if started == _STARTED_AT_ONCE:
+                return True
             node = ready.popleft()
             if not node.frame.stopped:
                 self._start(node)
+                started += 1
         if self._fresh:
             if ready:
                 for node in self._fresh:
@@ -339,6 +352,7 @@ class Scheduler:
                         node.announced = True
                         self.record("step.ready", node, {})
             self._fresh.clear()
+        return False
 
     def _start(self, node: Node) -> None:
         step, scope = node.step, node.frame.scope

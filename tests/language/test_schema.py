@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
+import orchestrator as orc
 from orchestrator.language import read
 from orchestrator.language.nodes import plain
 from orchestrator.language.reference_page import reference_markdown
 from orchestrator.language.schema import json_schema
-from orchestrator.language.spec import InputSpec, PipelineSpec, StepSpec
+from orchestrator.language.spec import (
+    ApproveSpec,
+    AskSpec,
+    CacheSpec,
+    HandlerSpec,
+    InputSpec,
+    Kind,
+    PipelineSpec,
+    StepSpec,
+    keys,
+)
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.yaml"))
 
@@ -87,7 +99,36 @@ def test_every_key_has_a_description_for_editors() -> None:
 
 def test_the_reference_page_names_every_key() -> None:
     page = reference_markdown()
-    for model in (PipelineSpec, StepSpec, InputSpec):
-        for name, field in model.model_fields.items():
+    for model in (PipelineSpec, StepSpec, InputSpec, AskSpec, ApproveSpec, CacheSpec, HandlerSpec):
+        for name, field in keys(model).items():
             assert f"| `{name}` |" in page
-            assert field.description
+            assert model.model_fields[field].description
+
+
+EXAMPLES_OF_PAGE = re.findall(r"^```yaml\n(.*?)^```$", reference_markdown(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EXAMPLES_OF_PAGE)
+def test_the_examples_of_the_reference_page_are_right(text: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("f.yaml").write_text(text)
+    tmp_path.joinpath("translate.yaml").write_text("inputs: {text: hello}\nsteps: [{id: a, sleep: '{{ text }}'}]\n")
+    document = read(text, name="f.yaml")
+    assert orc.check(tmp_path / "f.yaml").diagnostics == ()
+    assert document.root is not None
+    VALIDATOR.validate(plain(document.root))
+
+
+def test_the_reference_page_has_an_example_of_every_kind_of_work() -> None:
+    kinds = {step.kind for text in EXAMPLES_OF_PAGE for step in read(text, name="f.yaml").spec.steps}
+    assert kinds == set(get_args(Kind)) - {"while"}  # it is written as `until` is
+
+
+def test_the_examples_of_keys_are_valid() -> None:
+    schema = json_schema()
+    properties = schema["$defs"]["StepBody"]["properties"]
+    shown = {key: example for key, field in properties.items() for example in field.get("examples", ())}
+    assert {"for_each", "while", "switch", "ask", "approve", "cache", "on_error"} <= shown.keys()
+    for key, field in properties.items():
+        part = jsonschema.Draft202012Validator({**field, "$defs": schema["$defs"]})
+        for example in field.get("examples", ()):
+            assert part.is_valid(example), (key, example)

@@ -16,12 +16,16 @@ from orchestrator.language.spec import (
     OutputSpec,
     PipelineSpec,
     RetrySpec,
+    Spec,
     StepSpec,
+    keys,
 )
 from orchestrator.language.tree import MAX_DEPTH, MAX_NODES
+from orchestrator.language.work_page import work_markdown
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from collections.abc import Iterable
+
     from pydantic.fields import FieldInfo
 
 _INTRODUCTION = """\
@@ -63,7 +67,9 @@ _DURATIONS = """\
 A number is seconds. A text has units: `250ms`, `30s`, `5m`, `1h30m`, `2d`.
 """
 
-_PAGES: tuple[tuple[str, type[BaseModel], str], ...] = (
+_Page = tuple[str, type[Spec], str]
+
+_BEFORE: tuple[_Page, ...] = (
     ("The file", PipelineSpec, ""),
     (
         "An input",
@@ -72,13 +78,15 @@ _PAGES: tuple[tuple[str, type[BaseModel], str], ...] = (
         "`topic:` with nothing declares an input that must be given. Below `properties` too a field without "
         "a default must be there unless it says `required: false`.",
     ),
-    ("A step", StepSpec, "Below `steps:`, a list."),
+)
+
+_AFTER: tuple[_Page, ...] = (
     ("`retry`", RetrySpec, "Short form: `retry: 3` is three attempts in all."),
     (
         "`on_failure`",
         OnFailureSpec,
         "`fail` (the default) ends the run; `continue` goes on with null; the id of a later step jumps there; "
-        "`{value: ...}` goes on with this value.",
+        "`{value: ...}` goes on with this value. `on_item_failure` is the same for a loop's items, without the jump.",
     ),
     ("An output", OutputSpec, "Below `outputs:`, by name. Short form: the template alone."),
     ("`defaults`", DefaultsSpec, "For every step that does not say otherwise."),
@@ -88,28 +96,45 @@ _PAGES: tuple[tuple[str, type[BaseModel], str], ...] = (
 def reference_markdown() -> str:
     """Return the reference page of the pipeline language as Markdown."""
     parts = [_INTRODUCTION]
-    parts += [_section(title, model, text) for title, model, text in _PAGES]
+    parts += [_section(title, model, text) for title, model, text in _BEFORE]
+    parts += work_markdown(_table)
+    parts += [_section(title, model, text) for title, model, text in _AFTER]
     parts += [_DURATIONS, _spellings(), _YAML]
     return "\n".join(parts)
 
 
-def _section(title: str, model: type[BaseModel], text: str) -> str:
-    lines = [f"## {title}", ""]
-    if text:
-        lines += [text, ""]
-    lines += ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
-    for name, field in model.model_fields.items():
-        if model is OnFailureSpec and name != "value":
-            continue
+def _section(title: str, model: type[Spec], text: str) -> str:
+    names = ["value"] if model is OnFailureSpec else keys(model)
+    return "\n".join([f"## {title}", "", *([text, ""] if text else []), _table(model, names)])
+
+
+def _table(model: type[Spec], names: Iterable[str]) -> str:
+    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for name in names:
+        field = model.model_fields[keys(model)[name]]
         meaning = (field.description or "").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_type(field)} | {_default(name, field)} | {meaning} |")
+        lines.append(f"| `{name}` | {_type(name, field)} | {_default(name, field)} | {meaning} |")
     return "\n".join([*lines, ""])
 
 
-def _type(field: FieldInfo) -> str:
+def _type(name: str, field: FieldInfo) -> str:
+    if name in _FORMS and field.annotation is not None:
+        return _FORMS[name]
     if any("parse_duration" in repr(item) for item in field.metadata):
         return "duration"
     return _type_words(field.annotation)
+
+
+_FORMS = {
+    "for_each": "template, list, mapping, `{range: ...}` or `{file: ...}`",
+    "sleep": "duration or template",
+    "ask": "text or mapping",
+    "approve": "text or mapping",
+    "cache": "true/false or mapping",
+    "on_error": "handler or list of handlers",
+    "error_handlers": "handler or list of handlers",
+    "on_item_failure": "`fail`, `continue` or `{value: ...}`",
+}
 
 
 def _type_words(annotation: Any) -> str:
@@ -126,11 +151,11 @@ def _type_words(annotation: Any) -> str:
         return "mapping" if inner == "any value" else f"mapping of names to {inner}"
     if origin in (list, tuple):
         inner = _type_words(arguments[0])
-        return "list" if inner == "any value" else f"list of {inner}"
+        return {"any value": "list", "step": "steps"}.get(inner, f"list of {inner}")
     if hasattr(annotation, "__metadata__"):
         return _type_words(arguments[0])
     words = {str: "text", int: "integer", float: "number", bool: "true/false"}
-    specs = {InputSpec: "input", OutputSpec: "output", StepSpec: "steps", RetrySpec: "`retry`"}
+    specs = {InputSpec: "input", OutputSpec: "output", StepSpec: "step", RetrySpec: "`retry`"}
     specs |= {OnFailureSpec: "`on_failure`", DefaultsSpec: "`defaults`"}
     return words.get(annotation) or specs.get(annotation) or "any value"
 
@@ -157,6 +182,9 @@ def _spellings() -> str:
         ("`retry`", spellings.RETRY_KEYS),
         ("an input", spellings.INPUT_KEYS),
         ("an output", spellings.OUTPUT_KEYS),
+        ("`ask`", spellings.ASK_KEYS),
+        ("`approve`", spellings.APPROVE_KEYS),
+        ("a handler", spellings.HANDLER_KEYS),
     )
     counts = ", ".join(f"`{name}: 2`" for name in spellings.RETRY_COUNTS)
     lines = [
@@ -172,9 +200,14 @@ def _spellings() -> str:
     lines += [
         f"| a step, `defaults` | {counts} | `retry: 3` |",
         "| a step | `continue_on_error: true` | `on_failure: continue` |",
+        "| a step | `on_error: continue`, `on_error: {value: 0}` | `on_failure: continue`, `on_failure: {value: 0}` |",
+        "| a step with `pipeline` | `parameters`, `with` | `inputs` |",
+        "| `ask`, `approve` | `timeout` | `timeout` of the step |",
+        '| a handler | `error_types: "*"` | no `error_types`: any error |',
+        "| an expression | `$item`, `$index`, `$iteration`, `$is_first`, `$is_last` | the same without `$` |",
         "| a step | `dependencies: a, b` | `dependencies: [a, b]` |",
         "| `retry` | `backoff: exponential`, `backoff: constant` | `backoff: 2`, `backoff: 1` |",
-        "| the file | `steps` as a mapping from id to step | `steps` as a list |",
+        "| steps | a mapping from id to step, or to a list of steps | a list of steps; a group |",
         "| the file | `inputs` as a list: `- topic`, `- topic: solar cells`, `- name: topic` | `inputs` as a mapping |",
         '| the file | `outputs` as a list: `- draft`, `- draft: "{{ draft }}"`, `- name: draft` | as a mapping |',
     ]

@@ -109,11 +109,15 @@ EXAMPLES_OF_PAGE = re.findall(r"^```yaml\n(.*?)^```$", reference_markdown(), re.
 
 
 @pytest.mark.parametrize("text", EXAMPLES_OF_PAGE)
-def test_the_examples_of_the_reference_page_are_right(text: str, tmp_path: Path) -> None:
+def test_the_examples_of_the_reference_page_are_right(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     tmp_path.joinpath("f.yaml").write_text(text)
     tmp_path.joinpath("translate.yaml").write_text("inputs: {text: hello}\nsteps: [{id: a, sleep: '{{ text }}'}]\n")
     document = read(text, name="f.yaml")
-    assert orc.check(tmp_path / "f.yaml").diagnostics == ()
+    with orc.Orchestrator(store=f"sqlite:///{tmp_path}/runs.db", directory=tmp_path) as client:
+        assert client.check("f.yaml").diagnostics == ()
     assert document.root is not None
     VALIDATOR.validate(plain(document.root))
 

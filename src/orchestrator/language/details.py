@@ -24,9 +24,11 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
     name = f"`{short(spellings.written(entry.key))}` of {what}"
     if not isinstance(node, Mapping):
         written = entry.value
-        is_name = isinstance(written, Scalar) and isinstance(written.value, str) and written.value.isidentifier()
-        help = f'did you mean `"{{{{ {written.value} }}}}"`?' if isinstance(written, Scalar) and is_name else None
-        checks.mistyped(entry, problems.expected("for_each"), help)
+        meant = None
+        if isinstance(written, Scalar) and isinstance(written.value, str) and written.value.isidentifier():
+            meant = f'"{{{{ {written.value} }}}}"'
+        help = f"did you mean `{meant}`?" if meant else None
+        checks.mistyped(entry, problems.expected("for_each"), help, meant)
         return None, entry.value
     if "value" in node.table and node.get("value") is entry.value:
         return checks.spec(ItemsSpec, node, name), node

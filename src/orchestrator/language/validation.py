@@ -61,7 +61,7 @@ class Validation:
         """Report a value of another type than the language asks for."""
         self.add("ORC202", node, message, label="another type", help=help)
 
-    def mistyped(self, entry: Entry, expected: str, help: str | None = None) -> None:
+    def mistyped(self, entry: Entry, expected: str, help: str | None = None, fix: str | None = None) -> None:
         """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
         name = short(written(entry.key))
         if is_null(entry.value):
@@ -69,7 +69,7 @@ class Validation:
             message = f"`{name}` has no value; it must be {expected}"
         else:
             place, message = entry.value, f"`{name}` must be {expected}, not {shown(plain(entry.value))}"
-        self.add("ORC202", place, message, label=f"expected {expected}", help=help)
+        self.add("ORC202", place, message, label=f"expected {expected}", help=help, fix=fix)
 
     def canonical(self, canonical: Canonical, what: str) -> Mapping:
         """Report the clashes of spellings, and return the mapping."""

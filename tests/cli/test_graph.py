@@ -155,6 +155,14 @@ def test_edges_point_down_and_boxes_never_overlap(
         assert all(left[1] < right[0] for left, right in itertools.pairwise(spans))
 
 
+def test_boxes_without_edges_are_set_in_rows_of_bounded_width() -> None:
+    sizes = {f"n{i}": (200.0, 40.0) for i in range(50)}
+    placed = lay_out(sizes, [("n0", "n1"), ("n1", "n2")])
+    assert placed.width <= layout.WIDEST_ROW
+    in_order = sorted(placed.boxes, key=lambda box: placed.boxes[box][::-1])
+    assert [box for box in in_order if box not in ("n0", "n1", "n2")] == [f"n{i}" for i in range(3, 50)]
+
+
 def nested() -> st.SearchStrategy[StepPlan]:
     """A step with steps within steps; each depends on some of those before it in its block."""
     names = itertools.count()

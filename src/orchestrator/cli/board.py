@@ -115,6 +115,7 @@ class Board:
             row.state = "ready"
         elif kind == "waiting":
             row.state, row.waiting, row.fraction = "waiting", event, None
+            row.started_at = event.at if row.started_at is None else row.started_at
         elif kind == "requeued":
             row.state, row.fraction, row.message = "pending", None, ""
         elif kind == "progress":

@@ -17,6 +17,7 @@ GAP_X: Final = 28.0
 GAP_Y: Final = 44.0
 LANE: Final = 10.0
 SWEEPS: Final = 8
+WIDEST_ROW: Final = 1_400.0
 LARGEST_REDUCED: Final = 20_000
 MOST_CROSSINGS: Final = 40_000
 
@@ -40,7 +41,7 @@ def lay_out(sizes: Mapping[str, tuple[float, float]], pairs: Sequence[tuple[str,
 
     `pairs` must have no cycle. The work is linear in boxes and crossed layers per sweep, with a fixed number of sweeps.
     """
-    layer_of = layers(list(sizes), pairs)
+    layer_of = _wrapped(layers(list(sizes), pairs), sizes, pairs)
     rows, chains = _with_crossings(list(sizes), pairs, layer_of)
     neighbours = _neighbours(chains)
     _order(rows, *neighbours)
@@ -112,6 +113,25 @@ def without_implied(boxes: Sequence[str], pairs: Sequence[tuple[str, str]]) -> s
                 kept.add((source, box))
                 above[box] |= above[source] | bit[source]
     return kept
+
+
+def _wrapped(
+    layer_of: Mapping[str, int], sizes: Mapping[str, tuple[float, float]], pairs: Sequence[tuple[str, str]]
+) -> dict[str, int]:
+    """Move boxes without edges, which may stand anywhere, further down where the first row would be too wide."""
+    joined = {box for pair in pairs for box in pair}
+    found = dict(layer_of)
+    used: dict[int, float] = defaultdict(float)
+    for box in joined:
+        used[found[box]] += sizes[box][0] + GAP_X
+    layer = 0
+    for box, (width, _) in sizes.items():
+        if box not in joined:
+            while used[layer] and used[layer] + width > WIDEST_ROW:
+                layer += 1
+            found[box] = layer
+            used[layer] += width + GAP_X
+    return found
 
 
 def _with_crossings(

@@ -180,8 +180,8 @@ class StepResults(Mapping[str, StepResult]):
             path = parent_of(path)
 
     def _lean_events(self) -> Iterator[Event]:
-        """The events without outputs, and without looking into blobs."""
-        after = 0
+        """The events after `run.created`, without outputs, and without looking into blobs."""
+        after = 1
         while batch := self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE):
             for event in batch:
                 if event.seq > self._last_seq:

@@ -12,7 +12,17 @@ from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepSt
 from orchestrator.journal.fold import fold, fold_all, status_of
 from orchestrator.journal.owner import Owner
 from orchestrator.journal.recorded import ItemEnds, Recorded, recorded
-from orchestrator.journal.records import LEASE_SECONDS, Command, CommandKind, Lease, NewRun, RunRecord
+from orchestrator.journal.records import (
+    LEASE_SECONDS,
+    CacheEntry,
+    Command,
+    CommandKind,
+    Lease,
+    NewRun,
+    Pruned,
+    RunRecord,
+    StoreStats,
+)
 from orchestrator.journal.state import RunFold
 from orchestrator.journal.status import ActiveStep, RunStatus
 from orchestrator.journal.steps import StepRecord, settled, step_records
@@ -25,6 +35,7 @@ __all__ = [
     "ENDS",
     "LEASE_SECONDS",
     "ActiveStep",
+    "CacheEntry",
     "Command",
     "CommandKind",
     "Event",
@@ -34,6 +45,7 @@ __all__ = [
     "Lease",
     "NewRun",
     "Owner",
+    "Pruned",
     "Recorded",
     "RunFold",
     "RunJournal",
@@ -43,6 +55,7 @@ __all__ = [
     "StepRecord",
     "StepState",
     "Store",
+    "StoreStats",
     "fold",
     "fold_all",
     "recorded",

@@ -256,13 +256,16 @@ class Store:
 
     # --- upkeep
 
-    def prune(self, *, older_than: float | None = None, keep: int | None = None) -> Pruned:
+    def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
         """Remove runs that have ended, and then large values that nothing uses any more.
 
         A run goes if it ended before `older_than` (seconds since the epoch) and is not among the `keep` that ended
         last; without either, that one does not matter; without both, no run goes. Shared results go that were made
         before `older_than`. Nothing goes that somebody executes or that is used otherwise. Others may write meanwhile.
+        With `dry_run` nothing goes at all.
         """
+        if dry_run:
+            return upkeep.prunable(self.database, older_than=older_than, keep=keep)
         pruned = upkeep.prune(self.database, older_than=older_than, keep=keep)
         self._keys.clear()
         return pruned

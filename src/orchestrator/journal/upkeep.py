@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -41,6 +41,24 @@ def prune(database: Database, *, older_than: float | None, keep: int | None) -> 
     return Pruned(removed, entries, gone, size)
 
 
+def prunable(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
+    """Say what `prune` would remove at this moment."""
+    unwanted = _ended(database, older_than, keep)
+    if older_than is None and keep is None:
+        unwanted = unwanted.where(sa.false())
+    old = cache.c.at < older_than if older_than is not None else sa.false()
+    used = sa.or_(
+        sa.exists().where(blob_uses.c.hash == blobs.c.hash, blob_uses.c.run.not_in(unwanted)),
+        sa.exists().where(cache.c.hash == blobs.c.hash, sa.not_(old)),
+    )
+    unused = sa.select(sa.func.count(), sa.func.sum(sa.func.length(blobs.c.content))).where(~used)
+    with database.read() as connection:
+        removed = connection.execute(sa.select(sa.func.count()).select_from(unwanted.subquery())).scalar_one()
+        entries = connection.execute(sa.select(sa.func.count()).select_from(cache).where(old)).scalar_one()
+        gone, size = connection.execute(unused).one()
+    return Pruned(removed, entries, gone, int(size or 0))
+
+
 def stats(database: Database) -> StoreStats:
     """Return what the store holds, and how large it is."""
     last_seq = sa.select(sa.func.max(events.c.seq)).where(events.c.run == runs.c.key).scalar_subquery()
@@ -63,6 +81,12 @@ def stats(database: Database) -> StoreStats:
 
 def _unwanted(database: Database, older_than: float | None, keep: int | None) -> list[int]:
     """Return the numbers of the runs to remove, the oldest first."""
+    with database.read() as connection:
+        return list(connection.execute(_ended(database, older_than, keep)).scalars())[::-1]
+
+
+def _ended(database: Database, older_than: float | None, keep: int | None) -> sa.Select[tuple[int]]:
+    """The query for the numbers of the runs that ended before, without those that ended last, the newest first."""
     ended_at = sa.select(events.c.at).where(events.c.run == runs.c.key).order_by(events.c.seq.desc()).limit(1)
     ends = (
         sa.select(runs.c.key, ended_at.scalar_subquery().label("ended_at")).where(runs.c.state.in_(_ENDED)).subquery()
@@ -77,8 +101,7 @@ def _unwanted(database: Database, older_than: float | None, keep: int | None) ->
             .where(ends.c.ended_at < older_than, ends.c.key.in_(sa.select(kept.c.key)))
             .order_by(ends.c.ended_at.desc())
         )
-    with database.read() as connection:
-        return list(connection.execute(query).scalars())[::-1]
+    return query
 
 
 def _remove_runs(database: Database, connection: Connection, keys: list[int]) -> int:
@@ -119,16 +142,22 @@ def _remove_blobs(database: Database) -> tuple[int, int]:
 
 def _shrink(database: Database) -> None:
     """Give free pages back to the file system, a few at a time. A busy store is left as large as it is."""
-    with suppress(StoreUnavailable):
-        while True:
-            with database.write() as connection:
-                before = _pragma(connection, "freelist_count")
-                connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").all()
-                after = _pragma(connection, "freelist_count")
-            if after in (0, before):
+    with suppress(StoreUnavailable), database.errors(), closing(database.driver_connection()) as connection:
+        cursor = connection.cursor()
+
+        def free() -> int:
+            return int(cursor.execute("PRAGMA freelist_count").fetchone()[0])
+
+        before = free()
+        while before:
+            with database.turn:
+                # As a script: the statement has a step for each page, and `execute` would take only the first.
+                cursor.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+            after = free()
+            if after >= before:
                 break
-        with database.read() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+            before = after
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _sizes(database: Database, connection: Connection) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import RunRecord, RunState, RunStatus, Store
+    from orchestrator.journal.records import Pruned, StoreStats
 
 _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
 
@@ -104,6 +106,23 @@ class Orchestrator:
     def list_runs(self, *, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
         """Return the newest runs first."""
         return self._engine.store.list(state=state, limit=limit) if self._has_store() else []
+
+    def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
+        """Remove runs that have ended, and what only they used; return how much went.
+
+        With both limits a run goes only if both allow it; with none only what nothing uses any more goes.
+
+        Args:
+            older_than: remove runs that ended, and shared results that were made, more than so many seconds ago.
+            keep: how many runs stay, of those that ended last.
+            dry_run: only count.
+        """
+        before = None if older_than is None else time.time() - older_than
+        return self._existing_store().prune(older_than=before, keep=keep, dry_run=dry_run)
+
+    def store_stats(self) -> StoreStats:
+        """Return what the store holds, and how large it is."""
+        return self._existing_store().stats()
 
     def resume(
         self, run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None
@@ -231,6 +250,11 @@ class Orchestrator:
         from orchestrator.journal import Store
 
         return self._opened is not None or self._closed or Store.exists(self.store_url)
+
+    def _existing_store(self) -> Store:
+        from orchestrator.journal import Store
+
+        return self._engine.store if self._has_store() else Store.open(self.store_url, create=False)
 
     def _require_runs(self, run_id: str) -> None:
         if not self._has_store():

@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "explain": "explain",
     "tools": "explain",
     "schema": "check",
+    "prune": "store",
+    "store": "store",
     "init": "init",
     "doctor": "doctor",
 }

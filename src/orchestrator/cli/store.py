@@ -1,0 +1,120 @@
+"""`prune` and `store`: remove what is no longer wanted from a store, and say what it holds."""
+
+import enum
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.usage import duration, one_of, shown, whole_number
+
+if TYPE_CHECKING:
+    from orchestrator.journal.records import StoreStats
+
+
+class About(enum.StrEnum):
+    """What `store` tells."""
+
+    STATS = "stats"
+
+
+def prune(
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            "--older-than",
+            parser=duration("--older-than"),
+            metavar="DURATION",
+            help="Remove what ended longer ago than this, such as 30d or 12h.",
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep",
+            parser=whole_number("--keep", least=0),
+            metavar="N",
+            help="Keep the N runs that ended last.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Remove runs that have ended, and what only they used.
+
+    With --older-than and --keep a run goes only if both allow it. Shared results (`cache`) go by their age. Runs that
+    are executed, paused, wait or were interrupted stay, as they can go on.
+    """
+    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.errors import ConfigurationError
+
+    if older_than is None and keep is None:
+        raise ConfigurationError(
+            "`orchestrator prune` must be told what may go",
+            help="write for example `orchestrator prune --older-than 30d --keep 100`",
+        )
+    with options.open_orchestrator(store=store) as orchestrator:
+        removed = orchestrator.prune(older_than=older_than, keep=keep, dry_run=dry_run)
+    if json:
+        emit_json({"dry_run": dry_run, **asdict(removed)})
+        return
+    parts = [
+        _counted(removed.runs, "run"),
+        _counted(removed.cache_entries, "shared result"),
+        f"{_counted(removed.blobs, 'large value')} of {size(removed.bytes)}",
+    ]
+    emit(f"{'would remove' if dry_run else 'removed'} {', '.join(parts)}")
+
+
+def store(
+    about: Annotated[
+        About,
+        typer.Argument(metavar=shown(About), parser=one_of("orchestrator store", About), help="What to tell."),
+    ],
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Say what the store holds, and how large it is."""
+    from orchestrator.cli.output import emit, emit_json
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        stats = orchestrator.store_stats()
+    if json:
+        emit_json(asdict(stats))
+    else:
+        emit("\n".join(_lines(stats)))
+
+
+def _lines(stats: "StoreStats") -> list[str]:
+    from orchestrator.cli.output import moment
+
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(stats.runs.items()) if count)
+    total = sum(stats.runs.values())
+    lines = [f"runs            {total:,}" + (f" ({states})" if states else "")]
+    if total:
+        lines.append(f"created         {moment(stats.oldest)} to {moment(stats.newest)}")
+    return [
+        *lines,
+        f"events          {stats.events:,}",
+        f"large values    {stats.blobs:,}, {size(stats.blob_bytes)}",
+        f"shared results  {stats.cache_entries:,}",
+        f"size            {size(stats.size_bytes)}, {size(stats.free_bytes)} of it free",
+    ]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def size(number: float) -> str:
+    """Write a number of bytes for people: `512 bytes`, `1.4 MB`."""
+    if number < 1000:
+        return f"{number:g} bytes"
+    unit = "kB"
+    for larger in ("MB", "GB"):
+        if number < 1_000_000:
+            break
+        number, unit = number / 1000, larger
+    return f"{number / 1000:.3g} {unit}"

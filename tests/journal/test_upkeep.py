@@ -99,6 +99,22 @@ def test_the_runs_that_ended_last_are_kept_however_old(store: Store, journal: Jo
     assert store.prune().runs == 0
 
 
+@pytest.mark.parametrize("older_than", [None, 60.0])
+@pytest.mark.parametrize("keep", [None, 0, 2, 9])
+def test_what_would_go_is_said_before_it_goes(
+    store: Store, journal: Journal, older_than: float | None, keep: int | None
+):
+    for number, text in enumerate("aabbcd"):
+        end(store, journal, f"run-{number}", output=large(text))
+        age(store, f"run-{number}", 1000 if number < 4 else 0)
+    store.cache_put("k", "run-0", "a", large("a"))
+    store.acquire("run-1", Owner.current())
+    limits: dict[str, Any] = {"older_than": older_than and time.time() - older_than, "keep": keep}
+    said = store.prune(**limits, dry_run=True)
+    assert rows(store, "runs") == 6
+    assert store.prune(**limits) == said
+
+
 def test_a_large_value_goes_with_the_last_that_uses_it(store: Store, journal: Journal):
     shared, alone = large("s"), large("a")
     end(store, journal, "one", output=shared)

@@ -43,9 +43,9 @@ def prune(database: Database, *, older_than: float | None, keep: int | None) -> 
 
 def prunable(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
     """Say what `prune` would remove at this moment."""
-    unwanted = _ended(database, older_than, keep)
-    if older_than is None and keep is None:
-        unwanted = unwanted.where(sa.false())
+    limited = older_than is not None or keep is not None
+    named = _ended(database, older_than, keep).subquery()
+    unwanted = sa.select(runs.c.key).where(sa.literal(limited), runs.c.key.in_(sa.select(named.c.key)), _free(database))
     old = cache.c.at < older_than if older_than is not None else sa.false()
     used = sa.or_(
         sa.exists().where(blob_uses.c.hash == blobs.c.hash, blob_uses.c.run.not_in(unwanted)),
@@ -106,13 +106,17 @@ def _ended(database: Database, older_than: float | None, keep: int | None) -> sa
 
 def _remove_runs(database: Database, connection: Connection, keys: list[int]) -> int:
     """Remove those of the runs that still stand as they did and that nobody executes."""
-    free = sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until <= database.clock())
-    query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), free)
+    query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), _free(database))
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     for table in (events, blob_uses, commands):
         connection.execute(table.delete().where(table.c.run.in_(found)))
     connection.execute(runs.delete().where(runs.c.key.in_(found)))
     return len(found)
+
+
+def _free(database: Database) -> sa.ColumnElement[bool]:
+    """That nobody executes a run."""
+    return sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until <= database.clock())
 
 
 def _remove_blobs(database: Database) -> tuple[int, int]:

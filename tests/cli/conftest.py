@@ -173,7 +173,7 @@ class Project:
     tools: str | None = "tools.py"
 
     def argv(self, *words: str) -> list[str]:
-        takes_tools = words[0] in ("run", "check", "resume", "graph", "tools") and "--help" not in words
+        takes_tools = words[0] in ("run", "check", "resume", "retry", "fork", "answer", "graph", "tools") and "--help" not in words
         tools = ["--tools", self.tools] if self.tools and takes_tools else []
         return [sys.executable, "-P", "-m", "orchestrator.cli", *words, *tools]
 

@@ -96,8 +96,10 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
                     between=lambda: interrupts.cancel(run),
                     leave=lambda seen: asking is not None and bool(asking.new(seen)),
                 )
-            questions = asking.new(status) if asking is not None and not interrupts.count else []
-            if asking is None or not questions:
+            if status.state == "waiting" and interrupts.count and not interrupts.told:
+                interrupts.cancel(run)
+                continue
+            if asking is None or not (questions := asking.new(status)):
                 break
             asking.ask(questions)
     except StoreError as error:

@@ -50,13 +50,6 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
                 break
             raise _unknown(run_id, path, before, block)
         here = f"{before}{step['id']}"
-        if not before and here not in roots(found):
-            raise RunError(
-                f"`{here}` has not run yet in run `{run_id}`, so there is nothing to do again",
-                run_id=run_id,
-                code="ORC809",
-                help=f"go on with: orchestrator resume {run_id}",
-            )
         forget += [f"{before}{other}" for other in dependents(step["id"], block)]
         if match[2] is not None:
             forget += _later_rounds(run_id, found, step, here, int(match[2]))

@@ -1,0 +1,200 @@
+"""`answer`, `resume --with`, `retry` and `fork`: what the person sees, and the exit codes."""
+
+import json
+import os
+
+import pytest
+
+from tests.cli.conftest import Project
+from tests.cli.test_terminal import terminal
+
+ASK = """
+id: asking
+steps:
+  - id: colour
+    ask: {prompt: Which colour?, choices: [red, green]}
+  - id: publish
+    approve: {title: "Publish {{ colour }}?", content: "{{ colour }} news", allow_editing: true}
+  - id: said
+    tool: echo
+    parameters: {value: "{{ publish.content }}, {{ publish.approved }}"}
+outputs:
+  said: "{{ said }}"
+"""
+
+BROKEN = """
+id: broken
+inputs: {who: world}
+steps:
+  - id: first
+    tool: echo
+    parameters: {value: "{{ who }}"}
+  - id: second
+    tool: broken
+    dependencies: [first]
+outputs:
+  first: "{{ first }}"
+"""
+
+
+@pytest.fixture
+def asking(project: Project) -> Project:
+    (project.directory / "ask.yaml").write_text(ASK)
+    return project
+
+
+@pytest.fixture
+def broken(project: Project) -> Project:
+    (project.directory / "broken.yaml").write_text(BROKEN)
+    assert project("run", "broken.yaml").code == 1
+    return project
+
+
+def test_without_a_terminal_a_question_ends_the_process_with_3_and_the_command_that_answers(asking: Project) -> None:
+    done = asking.process("run", "ask.yaml")
+    assert (done.code, done.out) == (3, "")
+    run_id = asking("status", "last", "--json").json["run_id"]
+    assert f"run {run_id} waits for an answer" in done.err
+    assert "colour asks: Which colour? (one of red, green)" in done.err
+    command = done.err.partition("answer with: ")[2].splitlines()[0]
+    assert command == f"orchestrator answer {run_id} colour red"
+    answered = asking.process(*command.split()[1:])
+    assert answered.code == 3
+    assert f"orchestrator answer {run_id} publish yes" in answered.err
+    last = asking.process("answer", run_id, "publish", "no", "--json")
+    assert (last.code, last.json["outputs"]) == (0, {"said": "red news, false"})
+
+
+def test_with_json_the_questions_are_data(asking: Project) -> None:
+    done = asking("run", "ask.yaml", "--json")
+    assert (done.code, done.json["state"], done.json["error"]) == (3, "waiting", None)
+    [question] = done.json["questions"]
+    assert (question["path"], question["choices"]) == ("colour", ["red", "green"])
+    assert question["command"] == f"orchestrator answer {done.json['run_id']} colour red"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["colour", "blue"], "ORC605"),
+        (["color", "red"], "ORC606"),
+        (["colour"], "ORC902"),
+        (["colour", "red", "--file", "x"], "ORC902"),
+        (["colour", "--file", "missing"], "ORC603"),
+    ],
+)
+def test_an_answer_that_is_none_exits_with_2_and_the_question_stays(
+    asking: Project, words: list[str], code: str
+) -> None:
+    asking("run", "ask.yaml")
+    done = asking("answer", "last", *words)
+    assert done.code == 2
+    assert f"error[{code}]" in done.err
+    assert asking("status", "last", "--json").json["state"] == "waiting"
+
+
+def test_an_answer_comes_from_a_file_and_is_only_recorded_with_no_wait(asking: Project) -> None:
+    asking("run", "ask.yaml")
+    (asking.directory / "colour.txt").write_text("green\n")
+    done = asking("answer", "last", "colour", "--file", "colour.txt", "--no-wait")
+    assert done.code == 0
+    assert "orchestrator resume" in done.err
+    again = asking("answer", "last", "colour", "red")
+    assert "error[ORC606]" in again.err
+    assert asking("resume", "last").code == 3
+    (asking.directory / "publish.json").write_text(json.dumps({"approved": True, "content": "better"}))
+    done = asking("answer", "last", "publish", "--file", "publish.json", "--json")
+    assert done.json["outputs"] == {"said": "better, true"}
+
+
+def test_a_run_in_a_living_process_goes_on_there(asking: Project) -> None:
+    held = ASK.replace("steps:", "steps:\n  - id: held\n    tool: gate\n    parameters: {fifo: fifo}")
+    (asking.directory / "held.yaml").write_text(held)
+    os.mkfifo(asking.directory / "fifo")
+    run_id = asking.detach("held.yaml")
+    asking.until(run_id, lambda event: event["type"] == "step.waiting")
+    done = asking("answer", run_id, "colour", "red")
+    assert done.code == 0
+    assert "goes on where it is executed" in done.err
+    asking.until(run_id, lambda event: event["type"] == "step.waiting" and event["path"] == "publish")
+    (asking.directory / "fifo").write_text("open")
+
+
+def test_on_a_terminal_the_questions_are_asked_there_until_the_answers_fit(asking: Project) -> None:
+    with terminal(asking, "run", "ask.yaml") as shown:
+        shown.read_until("Which colour?")
+        shown.read_until("(one of red, green)")
+        os.write(shown.master, b"blue\n")
+        shown.read_until("it must be one of")
+        os.write(shown.master, b"green\n")
+        shown.read_until("Publish green?")
+        shown.read_until("green news")
+        os.write(shown.master, b"yes\n")
+        shown.read_until("succeeded in")
+        out, _ = shown.process.communicate(timeout=30)
+    assert shown.process.returncode == 0
+    assert out.decode() == "said: green news, true\n"
+
+
+def test_the_end_of_the_input_leaves_the_run_waiting(asking: Project) -> None:
+    with terminal(asking, "run", "ask.yaml") as shown:
+        shown.read_until("(one of red, green)")
+        os.write(shown.master, b"\x04")
+        text = shown.read_until("answer with:")
+        assert shown.process.wait(timeout=30) == 3
+    assert "waits for an answer" in text
+    with terminal(asking, "answer", "last", "colour") as shown:
+        shown.read_until("(one of red, green)")
+        os.write(shown.master, b"red\n")
+        shown.read_until("Publish red?")
+        shown.interrupt()
+        text = shown.read_until(None)
+        assert shown.process.wait(timeout=30) == 130
+    assert "cancelled by Ctrl-C" in text
+
+
+def test_resuming_with_an_edited_pipeline_shows_first_what_runs_again(broken: Project) -> None:
+    (broken.directory / "edited.yaml").write_text(
+        BROKEN.replace("tool: broken", "tool: echo\n    parameters: {value: x}") + "  second: '{{ second }}'\n"
+    )
+    looked = broken("resume", "last", "--with", "edited.yaml", "--dry-run")
+    assert looked.code == 0
+    assert [line.split(maxsplit=2) for line in looked.out.splitlines()[1:]] == [
+        ["first", "kept"],
+        ["second", "runs", "it had failed"],
+    ]
+    as_data = broken("resume", "last", "--with", "edited.yaml", "--dry-run", "--json").json
+    assert [step["action"] for step in as_data["steps"]] == ["keep", "run"]
+    assert broken("status", "last", "--json").json["state"] == "failed"
+    done = broken("resume", "last", "--with", "edited.yaml")
+    assert done.code == 0, done.err
+    assert "it had failed" in done.err
+    assert done.out == "first: world\nsecond: x\n"
+
+
+def test_a_dry_run_is_one_of_an_edited_pipeline(broken: Project) -> None:
+    done = broken("resume", "last", "--dry-run")
+    assert (done.code, "--with FILE" in done.err) == (2, True)
+
+
+def test_retry_does_one_step_again(broken: Project) -> None:
+    done = broken("retry", "last", "--step", "fisrt")
+    assert (done.code, "did you mean `first`?" in done.err) == (2, True)
+    assert "error[ORC809]" in done.err
+    (broken.directory / "mended").touch()
+    done = broken("retry", "last", "--step", "first")
+    assert done.code == 0, done.err
+    assert "✓ first succeeded" in done.err
+    assert "✓ second succeeded" in done.err
+
+
+def test_fork_begins_another_run_and_warns_of_what_it_keeps(broken: Project) -> None:
+    first = broken("status", "last", "--json").json["run_id"]
+    (broken.directory / "mended").touch()
+    done = broken("fork", first, "--from", "second", "-i", "who=moon")
+    assert done.code == 0, done.err
+    assert done.out == "first: world\n"
+    assert "✓ first" not in done.err
+    assert "✓ second succeeded" in done.err
+    assert "`first` was taken over" in done.err
+    assert [run["state"] for run in broken("runs", "--json").json] == ["succeeded", "failed"]

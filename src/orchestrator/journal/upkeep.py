@@ -85,7 +85,7 @@ def _unwanted(database: Database, older_than: float | None, keep: int | None) ->
         return list(connection.execute(_ended(database, older_than, keep)).scalars())[::-1]
 
 
-def _ended(database: Database, older_than: float | None, keep: int | None) -> sa.Select[tuple[int]]:
+def _ended(database: Database, older_than: float | None, keep: int | None) -> sa.Select[Any]:
     """The query for the numbers of the runs that ended before, without those that ended last, the newest first."""
     ended_at = sa.select(events.c.at).where(events.c.run == runs.c.key).order_by(events.c.seq.desc()).limit(1)
     ends = (

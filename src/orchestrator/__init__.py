@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.api import (
+        AsyncBatchResults,
+        BatchResults,
         Changes,
         Orchestrator,
         Pipeline,
+        Reason,
         Report,
         Result,
+        RowResult,
         Run,
         StepChange,
         StepResult,
+        Why,
         check,
         compile,
         default,
@@ -58,7 +63,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "orchestrator.api": (
-        *("Changes", "Orchestrator", "Pipeline", "Report", "Result", "Run", "StepChange", "StepResult"),
+        *("AsyncBatchResults", "BatchResults", "Changes", "Orchestrator", "Pipeline", "Reason", "Report", "Result"),
+        *("RowResult", "Run", "StepChange", "StepResult", "Why"),
         *("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry"),
     ),
     "orchestrator.diagnostics": ("Diagnostic",),
@@ -75,6 +81,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncBatchResults",
+    "BatchResults",
     "Changes",
     "CompilationError",
     "ConfigurationError",
@@ -89,9 +97,11 @@ __all__ = [
     "PermissionDenied",
     "Permissions",
     "Pipeline",
+    "Reason",
     "Registry",
     "Report",
     "Result",
+    "RowResult",
     "Run",
     "RunCancelled",
     "RunError",
@@ -109,6 +119,7 @@ __all__ = [
     "StoreUnavailable",
     "Tool",
     "ToolContext",
+    "Why",
     "__version__",
     "check",
     "compile",

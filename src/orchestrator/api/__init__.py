@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from orchestrator.api.batches import AsyncBatchResults, BatchResults
 from orchestrator.api.functions import check, compile, default, fork, get_run, list_runs, resume, retry
 from orchestrator.api.orchestrator import Orchestrator
 from orchestrator.api.pipeline import Pipeline, Report
 from orchestrator.api.run import Run
 from orchestrator.runtime import Changes, Result, StepChange, StepResult
+from orchestrator.runtime.batches import RowResult
+from orchestrator.runtime.reasons import Reason, Why
 
 __all__ = [
+    "AsyncBatchResults",
+    "BatchResults",
     "Changes",
     "Orchestrator",
     "Pipeline",
+    "Reason",
     "Report",
     "Result",
+    "RowResult",
     "Run",
     "StepChange",
     "StepResult",
+    "Why",
     "check",
     "compile",
     "default",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orchestrator.errors import RunError
@@ -175,6 +176,8 @@ class _Story:
                 self._add("answered", f"{_by(event) or 'somebody'} answered", event)
             case "step.succeeded":
                 self.state = "succeeded"
+                if not self.reasons:
+                    self._add("ran", "the steps in it ran", event)
                 if source := data.get("cached"):
                     self.cached = True
                     self.reasons[-1:] = [Reason("cached", _cached(source), event.at)]
@@ -316,7 +319,8 @@ def _waiting(event: Event) -> str:
 
 
 def _cached(source: Data) -> str:
-    return f"its result was taken from the cache: `{source.get('path')}` of run {source.get('run_id')} had made it"
+    made = datetime.fromtimestamp(source.get("at", 0)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return f"its result was taken from the cache: `{source.get('path')}` of run {source.get('run_id')} made it at {made}"
 
 
 def _failed(event: Event) -> str:

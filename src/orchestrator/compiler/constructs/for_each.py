@@ -131,9 +131,7 @@ class ForEachWork(Construct):
         if type_.kind == "integer" and isinstance(place, Scalar):
             help = f'to count write `{{range: "{place.text}"}}`'
         elif type_.kind == "string":
-            help = (
-                "make a list of it, for example with `.split(',')` or `.splitlines()`; for a file write `{file: ...}`"
-            )
+            help = "make a list of it, for example with `.split(',')` or `.splitlines()`; of a file with `{file: ...}`"
             if isinstance(self.items, Templated) and not self.items.template.is_expression:
                 help = "text beside the braces makes text of it: write `{{ ... }}` and nothing else"
         unit.findings.add(

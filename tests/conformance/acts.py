@@ -64,11 +64,15 @@ class Session:
         yield done, refused, self._rested()
 
     def started(self) -> list[str]:
-        """The steps that began to work since the last time this was asked, sorted by their paths."""
-        run = self._running()
-        paths = []
-        for event in run.events(after=self._seen, follow=False):
+        """The steps that began to work since the last time this was asked, sorted by their paths.
+
+        What a fork shares with the other run is recorded in it before it starts, and is not among them.
+        """
+        paths: list[str] = []
+        for event in self._running().events(after=self._seen, follow=False):
             self._seen = event.seq
+            if event.type == "run.started":
+                paths.clear()
             if event.type == "step.started" and "kind" not in event.data:
                 paths.append(event.path)
         return sorted(paths)

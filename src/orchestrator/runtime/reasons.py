@@ -320,7 +320,7 @@ def _waiting(event: Event) -> str:
 
 def _cached(source: Data) -> str:
     made = datetime.fromtimestamp(source.get("at", 0)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return f"its result was taken from the cache: `{source.get('path')}` of run {source.get('run_id')} made it at {made}"
+    return f"its result was taken from the cache: `{source.get('path')}` of run {source.get('run_id')} made it, {made}"
 
 
 def _failed(event: Event) -> str:

@@ -66,8 +66,8 @@ class StepRecord:
 def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     """Fold events, with large values resolved, to a record for each step that they name, in order of first mention.
 
-    A step that the run was told to forget, or that was stopped or interrupted, is as if it had never begun, save for
-    the warnings.
+    A step that was stopped or interrupted is as if it had never begun, save for the warnings. One that the run was told
+    to forget is not there until it is done again.
     """
     records: dict[str, StepRecord] = {}
     for event in events:
@@ -77,8 +77,10 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
                     records[path] = StepRecord(path, warnings=last.warnings)
         elif event.type == "run.revised":
             forget = tuple(event.data.get("forget", ()))
-            for path, last in records.items():
-                if any(is_at_or_below(path, other) or is_at_or_below(other, path) for other in forget):
+            for path, last in list(records.items()):
+                if any(is_at_or_below(path, other) for other in forget):
+                    del records[path]
+                elif any(is_at_or_below(other, path) for other in forget):
                     records[path] = StepRecord(path, warnings=last.warnings)
         elif event.path:
             record = records.get(event.path)

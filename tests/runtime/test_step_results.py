@@ -162,6 +162,13 @@ def test_the_outline_indents_what_is_within(store: Store) -> None:
     ]
 
 
+def test_the_outline_names_each_handler_that_ran(store: Store) -> None:
+    handled = plan("a", "b")
+    facts = [*done("a.on_error[1].tell"), failed("a"), *done("b"), *done("error_handlers[0].alarm")]
+    lines = labels(written(store, handled, *facts))
+    assert lines == ["a", "  on_error[1]", "    tell", "b", "error_handlers[0]", "  alarm"]
+
+
 def test_the_outline_of_a_loop_has_its_first_items_those_that_failed_and_the_number_of_the_others(
     store: Store,
 ) -> None:

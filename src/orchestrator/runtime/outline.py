@@ -17,6 +17,8 @@ FIRST_ITEMS: Final = 3
 OTHER_ITEMS: Final = 10
 """How many items of a loop are shown: of those that succeeded, and of those that failed or have not ended."""
 
+_HANDLERS: Final = ("on_error", "error_handlers")
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -52,6 +54,8 @@ def outline(steps: StepResults) -> Iterator[Line]:
                 if index not in chosen[loop]:
                     hidden = ancestor
                     break
+            if ancestor not in steps and ancestor.endswith(_HANDLERS):
+                continue  # each handler has a line, all together have none
             label = ancestor[len(around[-1]) if around else 0 :].removeprefix(".")
             yield Line(len(around), ancestor, label, steps.head(ancestor) if ancestor in steps else None)
             around.append(ancestor)

@@ -27,10 +27,11 @@ def read_handlers(
     for spec in specs:
         handler = HandlerParts(spec)
         inner = Scope(scope, {"error": HANDLED_ERROR})
-        if spec.has_fallback and (node := child(spec.node, "fallback_value")) is not None:
-            handler.fallback = unit.value(node, inner, handler.places)
         if spec.steps:
-            handler.block = unit.read_block("handler", spec.steps, Scope(inner), owner)
+            inner = Scope(inner)
+            handler.block = unit.read_block("handler", spec.steps, inner, owner)
+        if spec.has_fallback and (node := child(spec.node, "fallback_value")) is not None:
+            handler.fallback = unit.value(node, inner, handler.places)  # evaluated after the handler's steps
         handlers.append(handler)
     return handlers
 
@@ -41,9 +42,9 @@ def check_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> None:
         node = handler.spec.node
         check_retry(child(node, "retry"), unit.findings)
         check_error_names(child(node, "error_types"), unit.findings)
-        unit.infer(handler.places)
         if handler.block is not None:
             unit.check_block(handler.block)
+        unit.infer(handler.places)
 
 
 def plan_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> tuple[Handler, ...]:

@@ -72,6 +72,14 @@ class Unit:
         return self.library.directory
 
     @property
+    def is_declared(self) -> bool:
+        """Whether the inputs and outputs are all that the file means: no mistake outside of its steps hides some."""
+        steps = child(self.spec.node, "steps")
+        lines = range(steps.span.start.line, steps.span.end.line + 1) if steps is not None else ()
+        wrong = (found.span.start.line for found in self.document.diagnostics if found.severity == "error")
+        return not self.document.partial and all(line in lines for line in wrong)
+
+    @property
     def inside(self) -> Mapping[str, list[StepParts]]:
         """By their ids, the steps that stand inside of others, in `finally` or in a handler."""
         if self._inside is None:

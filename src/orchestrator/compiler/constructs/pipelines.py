@@ -55,7 +55,7 @@ class PipelineWork(Construct):
         """Check the inputs against what the other file declares."""
         types = unit.infer(self.places)
         called = self.called
-        if called is None:
+        if called is None or not called.is_declared:
             return entity_type(ANY)
         node = child(self.spec.node, "inputs")
         given = unit.calls.entries(self.inputs)
@@ -90,8 +90,6 @@ class PipelineWork(Construct):
         return self._type(called)
 
     def _type(self, called: Unit) -> Type:
-        if called.findings.unreadable and not called.spec.outputs:
-            return entity_type(ANY)
         outputs = {
             name: called.output_types[name] if name in called.output_types else input_type(spec.as_input())
             for name, spec in called.spec.outputs.items()

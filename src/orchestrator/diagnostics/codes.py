@@ -163,8 +163,8 @@ _TABLE = (
         "ORC509",
         "secret in a cached step",
         "A cached result is found again by a digest of what the step is given. The digest of a secret would let "
-        "anybody who reads the store try out likely ones, and a result with a secret in it is not recorded as it is. So a call "
-        "that is given a secret, or returns one, is made every time, as if the step had no `cache`.",
+        "anybody who reads the store try out likely ones, and a result with a secret in it is not recorded as it "
+        "is. So a call that is given a secret, or returns one, is made every time, as if the step had no `cache`.",
         "warning",
     ),
     # --- 6xx: inputs of a run

@@ -15,7 +15,8 @@ _ENTRY = re.compile(r"([*\w, ]+): (.*)")
 GROUPS = {
     "Functions": ("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry", "tool"),
     "Pipelines and runs": ("Orchestrator", "Pipeline", "Report", "Result", "Run", "RunStatus", "StepResult"),
-    "What they are made of": ("Changes", "Diagnostic", "Event", "StepChange"),
+    "Batches": ("AsyncBatchResults", "BatchResults", "RowResult"),
+    "What they are made of": ("Changes", "Diagnostic", "Event", "Reason", "StepChange", "Why"),
     "Tools": ("Permissions", "Registry", "Tool", "ToolContext"),
 }
 

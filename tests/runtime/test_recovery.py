@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import orchestrator as orc
+from orchestrator.journal import fold_all, status_of
 from tests.runtime.support import Bench, ended, pipeline, states, step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 ASKING = pipeline(
@@ -54,6 +59,18 @@ def test_an_answer_days_later_in_another_process_needs_only_the_store(
         [answered] = events_of(again, "step.answered")
         assert (answered.path, answered.data["value"]) == ("count", 4)
     assert bench.calls == ["before", "after"]
+
+
+def test_who_follows_a_run_that_waits_is_let_go_when_nobody_executes_it(
+    client: orc.Orchestrator, bench: Bench, tmp_path: Path
+) -> None:
+    run = client.compile(ASKING).start()
+    run.wait(timeout=20)
+    client.close()
+    with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as other:
+        again = other.get_run(run.id)
+        assert again.wait(timeout=20).state == "waiting"
+        assert "step.waiting" in [event.type for event in again.events()]
 
 
 @pytest.mark.parametrize("value", ["two", 0, 1.5, None, [1], {"approved": True}])
@@ -183,7 +200,7 @@ def test_the_edited_pipeline_is_that_of_the_run_from_then_on(client: orc.Orchest
 
 def test_an_edited_pipeline_may_need_more_inputs(client: orc.Orchestrator) -> None:
     failed = ended(client.compile(pipeline(*FAILING)))
-    more = {"inputs": {"size": {"type": "integer"}, "tone": "calm"}, "outputs": {"c": "{{ c }}"}}
+    more: dict[str, Any] = {"inputs": {"size": {"type": "integer"}, "tone": "calm"}, "outputs": {"c": "{{ c }}"}}
     edited = pipeline(*FAILING[:2], step("c", value="{{ tone }} {{ size }}"), **more)
     for attempt in (client.changes, lambda run_id, new: client.resume(run_id, pipeline=new)):
         with pytest.raises(orc.InputError) as caught:
@@ -244,9 +261,7 @@ LOOP = [
         ("sum", ["sum"]),
     ],
 )
-def test_an_item_of_a_loop_or_a_step_in_it_is_done_again(
-    client: orc.Orchestrator, path: str, calls: list[str]
-) -> None:
+def test_an_item_of_a_loop_or_a_step_in_it_is_done_again(client: orc.Orchestrator, path: str, calls: list[str]) -> None:
     result = client.compile(pipeline(*LOOP, outputs={"sum": "{{ sum }}"})).run()
     run = client.retry(result.run_id, path)
     assert run.result(timeout=20).outputs == {"sum": 66}
@@ -284,12 +299,22 @@ def test_the_rounds_after_one_that_is_done_again_are_done_again(client: orc.Orch
 )
 def test_a_path_that_the_run_does_not_have_is_named(client: orc.Orchestrator, path: str, help: str) -> None:
     result = client.compile(pipeline(*LOOP)).run()
-    for go_on in (lambda: client.retry(result.run_id, path), lambda: client.fork(result.run_id, from_step=path)):
+    for go_on in (client.retry, lambda run_id, step: client.fork(run_id, from_step=step)):
         with pytest.raises(orc.RunError) as caught:
-            go_on()
+            go_on(result.run_id, path)
         assert caught.value.code == "ORC809"
         assert help in (caught.value.help or "")
     assert client.get_run(result.run_id).status().state == "succeeded"
+
+
+def test_a_run_whose_process_dies_between_forgetting_and_going_on_is_interrupted(client: orc.Orchestrator) -> None:
+    result = client.compile(pipeline(step("a"), step("b", "echo", "a"))).run()
+    settled = {"succeeded": 1, "skipped": 0, "failed": 0}
+    revised = orc.Event(
+        result.run_id, len(result.log) + 1, result.log[-1].at, "run.revised", data={"forget": ["b"], "settled": settled}
+    )
+    status = status_of(fold_all([*result.log, revised]), revised.at, interrupted=True)
+    assert (status.state, status.done, status.counts["pending"]) == ("interrupted", 1, 1)
 
 
 # --- another run
@@ -388,3 +413,74 @@ async def test_the_async_twins_of_going_on(client: orc.Orchestrator) -> None:
         await client.aresume(result.run_id, pipeline=edited),
     ):
         assert (await run.aresult(timeout=20)).state == "succeeded"
+
+
+# --- over random pipelines
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[tuple[int, set[int], bool]]:
+    """Steps, each with a constant, the earlier steps that it adds to it, and whether it is a loop over three items."""
+    return [
+        (
+            draw(st.integers(0, 9)),
+            draw(st.sets(st.integers(0, index - 1), max_size=2)) if index else set(),
+            draw(st.booleans()),
+        )
+        for index in range(draw(st.integers(1, 6)))
+    ]
+
+
+def written(graph: list[tuple[int, set[int], bool]]) -> dict[str, Any]:
+    steps = []
+    for index, (constant, reads, loops) in enumerate(graph):
+        value = " + ".join([str(constant), *(f"s{read}.sum" for read in sorted(reads))])
+        if loops:
+            inner = [step("x", value=f"{{{{ item * ({value}) }}}}"), step("y", value={"sum": "{{ x }}"})]
+            loop = {"id": f"l{index}", "for_each": [1, 2, 3], "steps": inner, "max_parallel": 2}
+            steps += [loop, step(f"s{index}", value={"sum": f"{{{{ l{index} | map(attribute='sum') | sum }}}}"})]
+        else:
+            steps.append(step(f"s{index}", value={"sum": f"{{{{ {value} }}}}"}))
+    return pipeline(*steps, outputs={f"s{index}": f"{{{{ s{index}.sum }}}}" for index in range(len(graph))})
+
+
+def after(graph: list[tuple[int, set[int], bool]], begun: set[int]) -> set[int]:
+    """These steps and all that come of them."""
+    for index, (_, reads, _) in enumerate(graph):
+        if reads & begun:
+            begun = begun | {index}
+    return begun
+
+
+@given(graphs(), st.data())
+@settings(max_examples=25, deadline=None)
+def test_going_back_leads_to_where_a_new_run_leads_and_calls_no_more_than_it_must(
+    graph: list[tuple[int, set[int], bool]], data: st.DataObject
+) -> None:
+    bench = Bench()
+    with TemporaryDirectory() as directory, orc.Orchestrator(directory=directory, tools=bench.tools()) as client:
+        first = client.compile(written(graph)).run()
+
+        def called(go_on: Callable[[], orc.Run]) -> tuple[Mapping[str, Any], set[int], list[str]]:
+            bench.calls.clear()
+            outputs = go_on().result(timeout=30).outputs
+            names = [call.partition("[")[0] for call in bench.calls]
+            return outputs, {int(name[1:]) for name in names}, sorted(bench.calls)
+
+        chosen = data.draw(st.integers(0, len(graph) - 1))
+        path = f"l{chosen}" if graph[chosen][2] else f"s{chosen}"
+        if graph[chosen][2] and data.draw(st.booleans()):
+            path = f"l{chosen}[{data.draw(st.integers(0, 2))}]" + data.draw(st.sampled_from(["", ".x", ".y"]))
+        retried = called(lambda: client.retry(first.run_id, path))
+        forked = called(lambda: client.fork(first.run_id, from_step=path))
+        assert retried == forked
+        assert retried[:2] == (first.outputs, after(graph, {chosen}))
+
+        edited = data.draw(st.sets(st.integers(0, len(graph) - 1)))
+        changed = [(constant + (index in edited), reads, loops) for index, (constant, reads, loops) in enumerate(graph)]
+        fresh = client.compile(written(changed)).run()
+        outputs, steps, _ = called(lambda: client.resume(first.run_id, pipeline=written(changed)))
+        assert (outputs, steps) == (fresh.outputs, after(graph, edited))
+        bench.calls.clear()
+        again = client.resume(first.run_id, pipeline=written(changed)).result(timeout=30)
+        assert (again.outputs, bench.calls) == (fresh.outputs, [])

@@ -148,7 +148,7 @@ def test_a_kept_step_does_the_same_and_depends_on_kept_steps_alone(data: st.Data
     """Over random graphs and random edits: nothing is kept that could differ, and everything else that ended is."""
     count = data.draw(st.integers(1, 7))
     reads = [data.draw(st.sets(st.integers(0, index - 1), max_size=3)) if index else set() for index in range(count)]
-    old = {
+    old: dict[str, list[dict[str, Any]]] = {
         "steps": [
             {"id": f"s{i}", "kind": "tool", "parameters": {"v": 0}, "dependencies": [f"s{j}" for j in sorted(reads[i])]}
             for i in range(count)

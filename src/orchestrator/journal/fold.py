@@ -195,6 +195,10 @@ def _run_revised(state: RunFold, event: Event) -> None:
     for paths in (state.ready, state.failed, state.handled, state.cancelled):
         for path in list(filter(is_forgotten, paths)):
             del paths[path]
+    state.state = "running"  # what is forgotten is still to be done, should nobody get to it
+    state.error = None
+    state.reason = ""
+    state.ended_at = None
     settled = data.get("settled", {})
     state.succeeded = settled.get("succeeded", 0)
     state.skipped = settled.get("skipped", 0)

@@ -307,6 +307,21 @@ def test_the_pipelines_handlers_cannot_try_again() -> None:
     assert all("`on_error` of the step" in (d.help or "") for d in found)
 
 
+SWALLOWED = {
+    "a bracket that swallows the body": "  - id: a\n    for_each: [\n    steps: [{id: b, tool: x}]\n",
+    "a tab before the body": "  - id: a\n    steps:\n\t- {id: b, tool: x}\n",
+    "a tab before the cases": "  - id: a\n    switch: x\n    cases:\n\tb: []\n",
+    "a tab before a handler": "  - id: a\n    tool: x\n    on_error:\n\t- {id: c, retry: 3}\n",
+}
+
+
+@pytest.mark.parametrize("name", SWALLOWED)
+def test_what_a_syntax_error_may_have_swallowed_is_not_missing(name: str) -> None:
+    found = read("steps:\n" + SWALLOWED[name]).diagnostics
+    assert {d.code for d in found} & {"ORC101", "ORC102"}
+    assert not [d.message for d in found if d.code == "ORC203"]
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

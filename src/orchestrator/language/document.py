@@ -13,7 +13,7 @@ from orchestrator.content import read_content
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort
 from orchestrator.language.layout import Layout
 from orchestrator.language.nodes import Mapping
-from orchestrator.language.reader import MAX_CHARACTERS, read_tree
+from orchestrator.language.reader import MAX_CHARACTERS, Reading, read_tree
 from orchestrator.language.sections import read_pipeline
 from orchestrator.language.spec import PipelineSpec
 from orchestrator.language.validation import Validation
@@ -74,9 +74,18 @@ def read_text(text: str, *, name: str = "<text>", default_id: str | None = None)
         node = spec.node
         spec = spec.model_copy(update={"id": default_id})
         spec.at(node)
-    structural = [d for d in checks.diagnostics if d.code != "ORC201" or d.span.start.line not in reading.moved]
+    structural = [d for d in checks.diagnostics if not _is_echo(d, reading)]
     diagnostics = tuple(sort([*reading.diagnostics, *structural]))
     return Document(source, reading.root, spec, diagnostics, reading.partial)
+
+
+def _is_echo(found: Diagnostic, reading: Reading) -> bool:
+    """Whether a mistake of structure may be a consequence of how a mistake of syntax was repaired."""
+    line = found.span.start.line
+    if found.code == "ORC201" and line in reading.moved:
+        return True
+    broken = {mistake.span.start.line for mistake in reading.diagnostics}
+    return (found.code in ("ORC203", "ORC204") and line in broken) or (found.code == "ORC203" and line + 1 in broken)
 
 
 def _as_path(text: str) -> Path | None:

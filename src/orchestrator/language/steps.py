@@ -119,7 +119,7 @@ def _cases(checks: Validation, entry: Entry, what: str) -> Read:
     if not isinstance(section, Mapping) and not is_null(section):
         help = "write the values as keys: `cases: {yes: [...], no: [...]}`"
         checks.mistyped(entry, "a mapping from values to steps", help)
-    elif not isinstance(section, Mapping) or not section.table:
+    elif not checks.partial and (not isinstance(section, Mapping) or not section.table):
         help = "add steps for each value: `cases: {yes: [...], no: [...]}`"
         checks.add("ORC203", entry.key, f"`cases` of {what} has no cases", label="no cases below", help=help)
     if not isinstance(section, Mapping):
@@ -167,7 +167,7 @@ def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
         value = Sequence([value], value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not is_null(value):
         checks.mistyped(entry, problems.expected("on_error"), "a handler says what to do: `{steps: [...]}`")
-    elif not isinstance(value, Sequence) or not value.items:
+    elif not checks.partial and (not isinstance(value, Sequence) or not value.items):
         help = "add a handler: `{error_types: [...], steps: [...]}`"
         checks.add("ORC203", entry.key, f"`{name}` of {what} has no handlers", label="no handlers below", help=help)
     if not isinstance(value, Sequence):

@@ -64,6 +64,8 @@ class Validation:
     def mistyped(self, entry: Entry, expected: str, help: str | None = None, fix: str | None = None) -> None:
         """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
         name = short(written(entry.key))
+        if is_null(entry.value) and self.partial:
+            return  # it may stand in the part that was lost
         if is_null(entry.value):
             place: Node = entry.key
             message = f"`{name}` has no value; it must be {expected}"

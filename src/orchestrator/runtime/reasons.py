@@ -147,7 +147,7 @@ class _Story:
 
     def told(self, status: RunStatus) -> list[Reason]:
         """Return the reasons; the last one of a step that is not under way says what it waits for."""
-        if self.state == "pending":
+        if self.state == "pending" or (self.state == "ready" and status.state not in ("running", "interrupted")):
             self.reasons.append(Reason("pending", self._not_begun(status)))
         elif status.state == "interrupted" and self.state in ("ready", "running"):
             self.reasons.append(Reason("pending", "the process that ran it has ended; resume the run to go on with it"))

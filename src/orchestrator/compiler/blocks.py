@@ -59,7 +59,7 @@ def _read_step(unit: Unit, step: StepParts) -> None:
     spec, scope = step.spec, step.block.scope
     node = spec.node
     step.work = construct_of(unit, step)
-    if isinstance(step.work, ToolWork) and spec.id not in unit.shared:
+    if isinstance(step.work, ToolWork) and spec.id and spec.id not in unit.shared:
         step.block.scope.steps[spec.id] = step.work.result_type
     inner = step.work.item_scope or scope
     step.fallback = unit.value_at(node, ("on_failure", "value"), scope, step.templates)

@@ -8,6 +8,7 @@ from orchestrator.compiler.constructs.for_each import ForEachWork
 from orchestrator.compiler.constructs.groups import GroupWork
 from orchestrator.compiler.constructs.people import ApproveWork, AskWork
 from orchestrator.compiler.constructs.pipelines import PipelineWork
+from orchestrator.compiler.constructs.refused import RefusedWork
 from orchestrator.compiler.constructs.repeat import RepeatWork
 from orchestrator.compiler.constructs.switch import SwitchWork
 from orchestrator.compiler.constructs.tool_calls import ToolWork
@@ -39,4 +40,6 @@ _CONSTRUCTS: dict[str, Callable[[Unit, StepParts], Construct]] = {
 def construct_of(unit: Unit, step: StepParts) -> Construct:
     """Read the work of a step. One that names no kind of work is taken for a call, which then has no tool."""
     kind = step.spec.kind
+    if kind in ("ask", "approve") and getattr(step.spec, kind) is None:
+        return RefusedWork(step)
     return _CONSTRUCTS[kind](unit, step) if kind in _CONSTRUCTS else ToolWork(unit, step)

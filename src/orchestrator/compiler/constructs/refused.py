@@ -1,0 +1,30 @@
+"""Work that was refused when the file was read, of which nothing is left but its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from orchestrator.compiler.names import entity_type
+from orchestrator.compiler.parts import Construct
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions import ANY, Type
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.unit import Unit
+
+
+class RefusedWork(Construct):
+    """It may give anything, so that its mistake, which has been reported, causes no echo."""
+
+    def __init__(self, step: StepParts) -> None:
+        super().__init__()
+        self.id = step.id
+
+    def check(self, unit: Unit) -> Type:
+        """Find nothing more to report."""
+        return entity_type(ANY)
+
+    def plan(self, unit: Unit) -> NoReturn:
+        """Fail: a pipeline with such a step has an error."""
+        raise OrchestratorError(f"the work of step `{self.id}` was refused, and that was not reported")

@@ -219,8 +219,8 @@ _TABLE = (
         "timeout",
         "An attempt ran longer than the step's `timeout` (or the tool's own), and was stopped. It counts as a "
         "failed attempt, so `retry` makes another if the step has it. What the tool had done outside of the run "
-        "until then, such as files it wrote, is not undone. If the cause has passed, resume the run; a longer "
-        "`timeout` is a change of the pipeline, and needs a new run.",
+        "until then, such as files it wrote, is not undone. If the cause has passed, resume the run; with a "
+        "longer `timeout` in the file, by `orchestrator resume RUN --with FILE`.",
     ),
     Code(
         "ORC703",
@@ -236,7 +236,7 @@ _TABLE = (
         "An expression was sound when the pipeline was checked, but cannot be evaluated with the values of this "
         "run: a division by zero, the first item of an empty list, a field that is not there. It is not tried "
         "again, as the values would be the same. Guard the expression, for example with `default(...)` or `if ... "
-        "else`, and start a new run: a run that is resumed keeps the pipeline that it was started with.",
+        "else`, and go on with the edited file: `orchestrator resume RUN --with FILE`.",
     ),
     Code(
         "ORC705",
@@ -282,7 +282,8 @@ _TABLE = (
         "bad input to a tool",
         "The tool was called in the right way, but its data cannot be processed as asked: a text that is no JSON, "
         "a table without the column, a path that cannot be read. The same data would fail again, so no further "
-        "attempt is made. Mend the data or the step that makes them; a changed pipeline needs a new run.",
+        "attempt is made. Mend the data, or the step that makes them: a run goes on with an edited pipeline by "
+        "`orchestrator resume RUN --with FILE`.",
     ),
     Code("ORC711", "loop over its limit", "A `while` or `until` loop made `max_iterations` rounds and was not done."),
     Code("ORC712", "too few items", "A smaller share of the items of a loop succeeded than `min_success` asks for."),

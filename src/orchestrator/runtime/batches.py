@@ -234,6 +234,9 @@ class Batch:
             await asyncio.wrap_future(execution.resting)
             if execution.end is not None:
                 return _result(row, execution.status(), execution.end)
+            # It is paused, or waits for a person: leave it, to keep nothing of it in memory meanwhile.
+            execution.interrupt("the batch goes on without it")
+            await asyncio.wrap_future(execution.left)
             return await self._found(row, execution.run_id)
         finally:
             self._under_way.discard(execution)

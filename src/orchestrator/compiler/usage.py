@@ -32,6 +32,9 @@ def report_usage(unit: Unit) -> None:
     if secrets:
         places = [place for step in unit.steps for place in step.places()]
         _report_derived(unit, [*places, *unit.output_places], secrets)
+        for step in unit.steps:
+            if step.spec.cache is not None:
+                _report_never_cached(unit, step, secrets)
     if any(step.block.conditions for step in unit.steps):
         for step in unit.steps:
             _report_reads(unit, step.templates, step)
@@ -59,6 +62,22 @@ def _report_derived(unit: Unit, places: Iterable[PlacedTemplate], secrets: set[s
                     f"the secret `{target.name}` is changed here, and what comes of it is recorded in clear",
                     label="no longer known as a secret",
                     help="give the secret to the tool as it is, and let the tool derive what it needs",
+                )
+
+
+def _report_never_cached(unit: Unit, step: StepParts, secrets: set[str]) -> None:
+    for place in (*step.templates, *(step.work.places if step.work is not None else ())):
+        for reference, scalar in place.references():
+            target = place.scope.target(reference)
+            if target is not None and target.kind == "input" and target.name in secrets:
+                key = step.spec.node.key("cache")
+                unit.findings.add(
+                    "ORC509",
+                    scalar.span_of(reference.start, reference.end),
+                    f"step `{step.id}` is given the secret `{target.name}`, so its results are never shared",
+                    label="a secret",
+                    help="remove `cache:`, or make the part that needs the secret a step of its own",
+                    related=[("`cache` has no effect", key.span)] if key is not None else [],
                 )
 
 

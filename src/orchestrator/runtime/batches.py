@@ -79,7 +79,7 @@ class Batch:
         self._options = options
         self._goes_on = batch is not None
         self._max_parallel = max_parallel
-        self._known: dict[int, tuple[str, str]] = {}
+        self._known: dict[int, tuple[str, RunState]] = {}
         self._rows: Iterator[tuple[int, Row]] = iter(())
         self._reading = asyncio.Lock()
         self._results: asyncio.Queue[RowResult | BaseException | None] = asyncio.Queue(max_parallel)
@@ -129,7 +129,7 @@ class Batch:
         if self._results.empty():
             self._results.put_nowait(None)  # whoever waits for a result hears of it
 
-    def _begun(self) -> dict[int, tuple[str, str]]:
+    def _begun(self) -> dict[int, tuple[str, RunState]]:
         """The newest run of each row, and how it stands."""
         begun = {row: (run_id, state) for row, run_id, state in self._engine.store.batch(self.id)}
         if not begun:

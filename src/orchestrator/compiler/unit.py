@@ -65,6 +65,7 @@ class Unit:
         self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
         self._inside: dict[str, list[StepParts]] | None = None
+        self._holders: dict[int, StepParts] | None = None
 
     @property
     def directory(self) -> Path:
@@ -90,8 +91,10 @@ class Unit:
         return self._inside
 
     def holder(self, place: PlacedTemplate) -> StepParts | None:
-        """The step that holds a template itself, and not in a step within."""
-        return next((step for step in self.steps if any(place is other for other in step.places())), None)
+        """The step that holds a template itself, and not in a step within. All steps must have been read."""
+        if self._holders is None:
+            self._holders = {id(held): step for step in self.steps for held in step.places()}
+        return self._holders.get(id(place))
 
     def value(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Value:
         """Build the value of a node whose templates see the names of `scope`."""

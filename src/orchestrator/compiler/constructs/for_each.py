@@ -19,6 +19,7 @@ from orchestrator.expressions import (
     OBJECT,
     STRING,
     Constant,
+    ListValue,
     Rendered,
     Templated,
     Type,
@@ -42,6 +43,9 @@ FileFormat = Literal["jsonl", "csv", "text"]
 
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
 _ENDINGS: dict[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+_MOST_ITEMS = 200
+"""The items of a list that are looked at for their type."""
+
 _COUNTS = {"count": INTEGER, "succeeded": INTEGER, "failed": INTEGER}
 
 
@@ -111,8 +115,8 @@ class ForEachWork(Construct):
                 return self._check_file(unit, self.items, types)
         place = child(node, "value") or node or self.spec.node
         type_ = bare(static_type(self.items, types))
-        if isinstance(self.items, Constant):
-            type_ = _type_of_constant(self.items.value)
+        if isinstance(self.items, ListValue) and len(self.items.items) <= _MOST_ITEMS:
+            return union_of(bare(static_type(item, types)) for item in self.items.items)
         found: list[Type] = []
         for option in options(type_):
             if option.kind == "array":
@@ -226,7 +230,3 @@ def _read_items(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> Va
         return FileItems(Rendered(path.template) if isinstance(path, Templated) else path, spec.format)
     found = unit.value_at(node, ("value",), scope, places)
     return Constant(None) if found is None else found
-
-
-def _type_of_constant(value: object) -> Type:
-    return static_type(Constant(value), {})

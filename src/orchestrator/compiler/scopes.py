@@ -98,7 +98,11 @@ class Scope(Mapping[str, Type]):
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return iter({name: None for scope in self.chain() for name in (*scope.steps, *scope.names)})
+        found: dict[str, Type] = {}
+        for scope in self.chain():
+            found |= scope.steps
+            found |= scope.names
+        return iter(found)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -24,7 +24,7 @@ import pytest
 
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
-from orchestrator.runtime import engine
+from orchestrator.runtime import batches, engine
 
 HERE = Path(__file__).parent
 UPDATE = bool(os.environ.get("UPDATE_CONFORMANCE"))
@@ -53,6 +53,7 @@ class Normal:
             (rf"process \d+ on {re.escape(socket.gethostname())}", "process 4711 on laptop"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-14 09:26:53"),
             (r"\b(succeeded in|failed in|elapsed  ) (\d+\.\d+) s", r"\1 0.01 s"),
+            (r"; \d+\.\d+ s, \S+ rows/s", "; 0.02 s, 100 rows/s"),
             (r"(succeeded +100%  \S+ \S+) +\d+\.\d+ s", r"\1  0.01 s"),
         ]
 
@@ -69,12 +70,17 @@ def draw_the_same_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "new_run_id", lambda: RUN_IDS[0])
 
 
+def draw_a_known_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "new_run_id", lambda: RUN_IDS[0])
+
+
 def hide_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
 
 SEAMS: Seams = {
     "ORC802/two_runs_with_one_id": draw_the_same_id,
+    "ORC817/other_rows_than_before": draw_a_known_batch,
     "ORC901/a_store_without_its_driver": hide_the_driver,
 }
 

@@ -173,8 +173,8 @@ class Project:
     tools: str | None = "tools.py"
 
     def argv(self, *words: str) -> list[str]:
-        takes_tools = words[0] in ("run", "check", "resume", "retry", "fork", "answer", "graph", "tools") and "--help" not in words
-        tools = ["--tools", self.tools] if self.tools and takes_tools else []
+        takes_tools = words[0] in ("run", "resume", "retry", "fork", "answer", "check", "graph", "tools")
+        tools = ["--tools", self.tools] if self.tools and takes_tools and "--help" not in words else []
         return [sys.executable, "-P", "-m", "orchestrator.cli", *words, *tools]
 
     def environment(self, **more: str) -> dict[str, str]:

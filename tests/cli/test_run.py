@@ -83,7 +83,7 @@ def test_resuming_tells_of_a_file_that_was_changed_and_keeps_its_own_text(projec
     resumed = project.process("resume", "last")
     assert resumed.code == 0
     assert "! broken.yaml has changed since; this run keeps the text that it began with" in resumed.err
-    assert "for the new one: orchestrator run broken.yaml" in resumed.err
+    assert "--with broken.yaml" in resumed.err
     assert "one" in project("show", "last", "--step", "first").out
 
 

@@ -32,7 +32,7 @@ def resume(
     input: options.SecretOption = None,
     inputs: options.SecretsOption = None,
 ) -> None:
-    """Go on with a run that failed, was stopped, crashed, or waits for an answer.
+    """Go on with a run that failed, was stopped, or crashed.
 
     Steps that had succeeded are not run again. The run keeps the text of the pipeline and the inputs that it began
     with. With --with it goes on with an edited pipeline, also after it has succeeded: it is shown first which steps are
@@ -86,9 +86,9 @@ def retry(
     input: options.SecretOption = None,
     inputs: options.SecretsOption = None,
 ) -> None:
-    """Do one step of a run again, and all that depends on it, and go on.
+    """Do one step again, and go on.
 
-    Works on any run that is not being executed, also on one that has succeeded. Items of loops are counted from 0.
+    All that depends on it is done again too. Works on any run that is not being executed, also on one that has succeeded. Items of loops are counted from 0.
     """
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs
@@ -112,9 +112,11 @@ def fork(
     input: options.InputOption = None,
     inputs: options.InputsOption = None,
 ) -> None:
-    """Begin a new run that shares what another one has achieved before a step.
+    """Begin a new run with what another one has achieved.
 
-    -i changes inputs of the new run, and gives secrets again. The other run may stand anywhere, and is left as it is.
+    All is shared but a step and what depends on it. The other run may stand anywhere, and is left as it is.
+
+    -i changes inputs of the new run, and gives secrets again.
     What is shared is not run again, even if it read an input that is another one now: it is said which.
     """
     from orchestrator.cli.execution import reported
@@ -148,7 +150,7 @@ def answer(
     input: options.SecretOption = None,
     inputs: options.SecretsOption = None,
 ) -> None:
-    """Answer a question that a run asks, and go on with the run.
+    """Answer a question that a run asks, and go on.
 
     Approvals take yes or no, or an object with approved, content and comment. Everything else is read by the type that
     the question asks for. On a terminal, without a VALUE, the question is asked there.

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import alone
 import costs
 import machine
 import table
@@ -45,7 +46,7 @@ ENOUGH = 30.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what the arguments ask for."""
-    names = [*JOBS, "compile", "import"]
+    names = [*JOBS, *alone.MEASURED, "compile", "import"]
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, once, without waiting for quiet")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, default=names, help=", ".join(names))
@@ -66,13 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     for missing in set(options.contenders) - set(contenders):
         print(f"{missing} is not installed and is left out; `make bench` installs it", file=sys.stderr)
-    results: dict[str, Any] = {"jobs": {}, "compile": {}, "import": {}}
+    results: dict[str, Any] = {"jobs": {}, "alone": {}, "compile": {}, "import": {}}
     if options.output.exists():
-        results = json.loads(options.output.read_text(encoding="utf-8"))
+        results |= json.loads(options.output.read_text(encoding="utf-8"))
     results["machine"] = machine.description()
     for name in options.only:
         if name == "compile":
             results["compile"] = compile_times(options)
+        elif name in alone.MEASURED:
+            results["alone"][name] = measured_alone(name, options)
         elif name == "import":
             times = costs.import_times(1 if options.quick else 15)
             results["import"] = {statement: {"seconds": median(found)} for statement, found in times.items()}
@@ -98,6 +101,18 @@ def compare(name: str, contenders: list[str], options: argparse.Namespace) -> di
         "critical_path": job.critical_path,
         "contenders": {contender: summary(found) for contender, found in samples.items()},
     }
+
+
+def measured_alone(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure something that only this project is measured at, in each of its sizes."""
+    found = []
+    for index, work in enumerate(alone.MEASURED[name](options.quick)):
+        order = {"alone": name, "index": index, "quick": options.quick}
+        samples: list[dict[str, Any]] = []
+        while len(samples) < options.repeat and (len(samples) < 2 or sum(s["wall"] for s in samples) < ENOUGH):
+            samples.append(in_new_process(order, options))
+        found.append({"title": work.title, "unit": work.unit, "count": work.count, **summary(samples)})
+    return found
 
 
 def compile_times(options: argparse.Namespace) -> dict[str, Any]:
@@ -144,6 +159,9 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     if "compile" in order:
         wanted = order["compile"]
         found = costs.compile_once(wanted, clock)
+    elif "alone" in order:
+        work = alone.MEASURED[order["alone"]](order["quick"])[order["index"]]
+        wanted, found = work.count, work.run(work, Path(order["directory"]), clock)
     else:
         job = JOBS[order["job"]](order["quick"])
         wanted = job.total

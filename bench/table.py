@@ -9,6 +9,10 @@ def markdown(results: dict[str, Any]) -> str:
     parts = []
     if results["jobs"]:
         parts.append(_table(_JOBS, [row for job in results["jobs"].values() for row in _job_rows(job)]))
+    if sizes := [found for name, found in results.get("alone", {}).items() if name != "beside"]:
+        parts.append(_table(_SIZES, [_size_row(found) for each in sizes for found in each]))
+    if beside := results.get("alone", {}).get("beside"):
+        parts.append(_table(_BESIDE, [_beside_row(found) for found in beside]))
     if results["compile"]:
         parts.append(_table(_COMPILE, list(_compile_rows(results["compile"]))))
     if results["import"]:
@@ -18,6 +22,8 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 _JOBS = ("work", "contender", "median", "best", "best per step", "CPU per step", "× floor", "peak memory", "load")
+_SIZES = ("work", "median", "best", "best each", "CPU each", "peak memory", "of it before", "load")
+_BESIDE = ("work", "alone", "beside", "worst beside", "load")
 _COMPILE = ("steps compiled", "median", "best", "best per step", "peak memory", "of it before", "load")
 
 
@@ -51,6 +57,24 @@ def _compile_rows(lengths: dict[str, Any]) -> Iterator[Sequence[str]]:
             f"{found['before']:.0f} MB",
             _load(found["load"]),
         )
+
+
+def _size_row(found: dict[str, Any]) -> Sequence[str]:
+    return (
+        found["title"],
+        f"{found['seconds']:.1f} s",
+        f"{found['best']:.1f} s",
+        f"{_milliseconds(found['best'] / found['count'])}/{found['unit']}",
+        f"{_milliseconds(found['cpu'] / found['count'])}/{found['unit']}",
+        f"{found['peak']:.0f} MB",
+        f"{found['before']:.0f} MB",
+        _load(found["load"]),
+    )
+
+
+def _beside_row(found: dict[str, Any]) -> Sequence[str]:
+    figures = [_milliseconds(found[name]) for name in ("alone", "latency", "worst")]
+    return (found["title"], *figures, _load(found["load"]))
 
 
 def _load(loads: Sequence[float]) -> str:

@@ -1,0 +1,131 @@
+"""What is measured of this project alone: long loops and batches, in bounded memory, and runs beside each other."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from own import noop
+
+import orchestrator as orc
+
+AT_ONCE = 200
+"""How many runs of a batch are under way at once."""
+
+CHAIN = [
+    {"id": f"s{number}", "tool": "noop", "parameters": {"value": f"{{{{ s{number - 1} }}}}" if number else "{{ n }}"}}
+    for number in range(5)
+]
+ROW: dict[str, Any] = {"id": "row", "inputs": {"n": {"type": "integer"}}, "steps": CHAIN, "outputs": {"n": "{{ s4 }}"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Something that is measured: `count` of its `unit`, by a function that returns what it did."""
+
+    title: str
+    unit: str
+    count: int
+    run: Callable[["Measured", Path, Any], dict[str, Any]]
+
+
+def client(directory: Path) -> orc.Orchestrator:
+    """Return a client with a store of its own."""
+    return orc.Orchestrator(store=f"sqlite:///{directory / 'runs.db'}", tools=[noop], directory=directory)
+
+
+def loop(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
+    """Go through the lines of a file, with two steps for each."""
+    with (directory / "rows.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"n": number}) + "\n" for number in range(work.count))
+    steps = [
+        {"id": "first", "tool": "noop", "parameters": {"value": "{{ item.n }}"}},
+        {"id": "second", "tool": "noop", "parameters": {"value": "{{ first }}"}},
+    ]
+    each = {"id": "each", "for_each": {"file": "rows.jsonl"}, "max_parallel": 32, "steps": steps}
+    with client(directory) as one:
+        pipeline = one.compile({"id": "loop", "steps": [each], "outputs": {"count": "{{ each.count }}"}})
+        one.list_runs()  # opens the store
+        clock.start()
+        run = pipeline.start()
+        status = run.wait()
+        clock.stop()
+        events = sum(1 for event in run.events(follow=False) if event.type == "step.succeeded")
+    return {"stored": (events - 1) // 3 if status.state == "succeeded" else 0}
+
+
+def batch(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
+    """Run a pipeline of five steps once for each row."""
+
+    def rows() -> Iterator[dict[str, int]]:
+        for number in range(work.count):
+            yield {"n": number}
+
+    with client(directory) as one:
+        pipeline = one.compile(ROW)
+        one.list_runs()
+        clock.start()
+        good = sum(result.ok for result in pipeline.map(rows(), max_parallel=AT_ONCE))
+        clock.stop()
+    return {"stored": good}
+
+
+def beside(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
+    """Run five steps, alone and beside a run of many that are all free to start; `latency` and `worst` in seconds."""
+    huge: dict[str, Any] = {"id": "huge", "steps": [{"id": f"h{n}", "tool": "noop"} for n in range(WIDTH)]}
+    with client(directory) as one:
+        small = one.compile(ROW)
+        wide = one.compile(huge).with_options(max_parallel=WIDTH)
+
+        async def latencies() -> list[float]:
+            found = []
+            for number in range(work.count):
+                began = time.perf_counter()
+                await small.arun(n=number)
+                found.append(time.perf_counter() - began)
+            return found
+
+        async def main() -> tuple[list[float], list[float]]:
+            await latencies()
+            alone = await latencies()
+            found: list[float] = []
+            while len(found) < work.count:
+                run = await wide.astart()
+                while (await run.astatus()).state == "running" and len(found) < work.count:
+                    began = time.perf_counter()
+                    await small.arun(n=0)
+                    found.append(time.perf_counter() - began)
+                await run.acancel()
+                await run.await_()
+            return alone, found
+
+        clock.start()
+        alone, found = asyncio.run(main())
+        clock.stop()
+    return {
+        "stored": len(found),
+        "alone": statistics.median(alone),
+        "latency": statistics.median(found),
+        "worst": max(found),
+    }
+
+
+WIDTH = 10_000
+"""Steps of the run that the small one stands beside."""
+
+MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
+    "loop": lambda quick: [
+        Measured(f"`for_each` over {count:,} lines, 2 steps each", "item", count, loop)
+        for count in ((20, 40) if quick else (10_000, 100_000))
+    ],
+    "batch": lambda quick: [
+        Measured(f"batch of {count:,} rows, 5 steps each, {AT_ONCE} at once", "row", count, batch)
+        for count in ((20, 40) if quick else (1_000, 10_000))
+    ],
+    "beside": lambda quick: [Measured(f"5 steps beside {WIDTH:,}", "run", 5 if quick else 100, beside)],
+}
+"""By name; each in sizes that show what grows with the size and what does not."""

@@ -88,7 +88,8 @@ def retry(
 ) -> None:
     """Do one step again, and go on.
 
-    All that depends on it is done again too. Works on any run that is not being executed, also on one that has succeeded. Items of loops are counted from 0.
+    All that depends on it is done again too. Works on any run that is not being executed, also on one that has
+    succeeded. Items of loops are counted from 0.
     """
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs

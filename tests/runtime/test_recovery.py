@@ -14,8 +14,16 @@ from orchestrator.journal import fold_all, status_of
 from tests.runtime.support import Bench, ended, pipeline, states, step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+
+@pytest.fixture
+def client(bench: Bench, tmp_path: Path, url: str) -> Iterator[orc.Orchestrator]:
+    """On both stores: a fork is written by the store."""
+    with orc.Orchestrator(directory=tmp_path, tools=bench.tools(), store=url) as client:
+        yield client
+
 
 ASKING = pipeline(
     step("before"),
@@ -46,12 +54,12 @@ def test_a_run_that_waits_for_an_answer_says_so_and_goes_on_with_it(client: orc.
 
 
 def test_an_answer_days_later_in_another_process_needs_only_the_store(
-    client: orc.Orchestrator, bench: Bench, tmp_path: Path
+    client: orc.Orchestrator, bench: Bench, url: str
 ) -> None:
     run = client.compile(ASKING).start()
     run.wait(timeout=20)
     client.close()
-    with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as later:
+    with orc.Orchestrator(directory=client.directory, store=url, tools=bench.tools()) as later:
         again = later.get_run(run.id)
         assert again.status().state == "waiting"
         again.answer("count", 4)
@@ -62,12 +70,12 @@ def test_an_answer_days_later_in_another_process_needs_only_the_store(
 
 
 def test_who_follows_a_run_that_waits_is_let_go_when_nobody_executes_it(
-    client: orc.Orchestrator, bench: Bench, tmp_path: Path
+    client: orc.Orchestrator, bench: Bench, url: str
 ) -> None:
     run = client.compile(ASKING).start()
     run.wait(timeout=20)
     client.close()
-    with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as other:
+    with orc.Orchestrator(directory=client.directory, store=url, tools=bench.tools()) as other:
         again = other.get_run(run.id)
         assert again.wait(timeout=20).state == "waiting"
         assert "step.waiting" in [event.type for event in again.events()]

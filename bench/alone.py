@@ -99,7 +99,6 @@ def beside(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
                     began = time.perf_counter()
                     await small.arun(n=0)
                     found.append(time.perf_counter() - began)
-                await run.acancel()
                 await run.await_()
             return alone, found
 

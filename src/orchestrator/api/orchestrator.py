@@ -144,7 +144,7 @@ class Orchestrator:
         """
         run = self.get_run(run_id)
         edited = self._edited(pipeline)
-        if edited is None and self._engine.execution(run.id) is not None:
+        if edited is None and self._engine.obeys(run.id):
             run._control("resume")
             return run
         try:
@@ -161,7 +161,7 @@ class Orchestrator:
         """As `resume`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
         edited = self._edited(pipeline)
-        if edited is None and self._engine.execution(run.id) is not None:
+        if edited is None and self._engine.obeys(run.id):
             await run._acontrol("resume")
             return run
         try:

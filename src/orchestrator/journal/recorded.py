@@ -107,6 +107,7 @@ def recorded(events: Iterable[Event]) -> Recorded:
     tree = _Tree(Recorded())
     for event in events:
         tree.take(event)
+    tree.drop_asides()  # they run anew for whoever goes on
     return tree.recorded
 
 
@@ -125,9 +126,7 @@ class _Tree:
         path = event.path
         match event.type:
             case "run.started":
-                for aside in self._asides:
-                    self._drop(aside)
-                self._asides.clear()
+                self.drop_asides()
             case "run.revised":
                 for forgotten in event.data.get("forget", ()):
                     self.forget(forgotten)
@@ -142,6 +141,12 @@ class _Tree:
                 self.recorded.steps.pop(path, None)
             case "step.succeeded" | "step.failed" | "step.skipped":
                 self._ended(event)
+
+    def drop_asides(self) -> None:
+        """Drop what stands beside the steps of pipelines."""
+        for aside in self._asides:
+            self._drop(aside)
+        self._asides.clear()
 
     def forget(self, path: str) -> None:
         """Drop a path and all below, and that the steps around it have ended."""

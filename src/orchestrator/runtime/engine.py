@@ -73,6 +73,11 @@ class Engine:
         live = self._live.get(run_id)
         return live[0] if live is not None and not live[0].done else None
 
+    def obeys(self, run_id: str) -> bool:
+        """Whether the run is executed here, and not past everything that a command could change."""
+        execution = self.execution(run_id)
+        return execution is not None and not execution.ending
+
     def status(self, run_id: str) -> RunStatus:
         """Where a run stands, whoever executes it."""
         execution = self.execution(run_id)
@@ -89,12 +94,8 @@ class Engine:
         if batch is not None:
             new = replace(new, batch=batch[0], row=batch[1])
 
-        def create() -> tuple[Lease, RunJournal]:
-            lease, state = self.store.begin_run(new, self._owner)
-            return lease, self._journal.attach(lease, state)
-
-        lease, journal = await anyio.to_thread.run_sync(create)
-        return self._execute(self._assignment(plan, inputs, redactor, new.now, options), lease, journal)
+        journal = await self._journal.begin(new, self._owner)
+        return self._execute(self._assignment(plan, inputs, redactor, new.now, options), journal.lease, journal)
 
     async def resume(
         self,
@@ -119,6 +120,9 @@ class Engine:
             RunError: ORC809, it has no step `again`.
             InputError: A secret is missing, or the edited plan needs another input (ORC810).
         """
+        ending = self.execution(run_id)
+        if ending is not None and ending.ending:
+            await asyncio.wrap_future(ending.left)
 
         def take() -> tuple[Assignment, Lease, RunJournal]:
             revised = edited is not None or again is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
+import anyio
 
 from orchestrator.compiler.plan import Plan
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError, StoreUnavailable
@@ -88,6 +88,8 @@ class Execution:
         self._resting: Future[None] = Future()
         self.left: Future[None] = Future()
         """Completes when this process has nothing more to do with the run."""
+        self.ending = False
+        """Whether the run is past everything that a command could change."""
         self.end: Event | None = None
         """The run's last event, once the run has ended and that is durable."""
 
@@ -237,7 +239,8 @@ class Execution:
         return ResultCache(self._store, pipeline=given.plan.id, redactor=given.redactor, refresh=given.refresh)
 
     async def _finish(self, ending: Ending) -> None:
-        """Record how the run ended."""
+        """Record how the run ended, and give it back."""
+        self.ending = True
         redactor, record = self._assignment.redactor, self.journal.record
         end: Event | None = None
         match ending.state:
@@ -249,7 +252,7 @@ class Execution:
                 end = record("run.failed", data={"error": cause, "step": cause.get("step")})
             case "cancelled":
                 end = record("run.cancelled", data={"reason": redactor.scrub(ending.reason), "by": ending.by})
-        await self.journal.commit()
+        await self.journal.leave()
         self.end = end
 
     async def _leave(self, failure: BaseException | None) -> None:
@@ -258,9 +261,8 @@ class Execution:
             if isinstance(failure, StoreUnavailable):
                 self._give_back(self.journal)
                 return
-            self.journal.detach()
             with anyio.CancelScope(shield=True), suppress(StoreError):
-                await anyio.to_thread.run_sync(self._store.release, self.lease)
+                await self.journal.leave()
         finally:
             self.left.set_result(None)
             with self._lock:
@@ -308,6 +310,7 @@ class Execution:
                 self._rest_no_more()
                 scheduler.answer(str(command.data.get("path")), command.data.get("value"), by)
             case "cancel":
+                self._rest_no_more()
                 scheduler.cancel(reason=str(command.data.get("reason") or ""), by=by)
             case _:  # it is paused, or running, already
                 pass

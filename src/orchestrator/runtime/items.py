@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.plan import FileItems, RangeItems
 from orchestrator.errors import PermissionDenied, StepError
@@ -75,7 +74,7 @@ class ItemValues:
 class Items:
     """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before."""
 
-    rows: Iterator[Any]
+    rows: Generator[Any, None, None]
     count: int | None = None
     mark: str | None = None
 
@@ -105,13 +104,13 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
                     retryable=False,
                 )
             numbers = range(*bounds)
-            return Items(iter(numbers), len(numbers))
+            return Items((number for number in numbers), len(numbers))
         case value:
             found = value.evaluate(scope)
             if isinstance(found, Mapping):
-                return Items(iter([{"key": key, "value": item} for key, item in found.items()]), len(found))
+                return Items(({"key": key, "value": item} for key, item in found.items()), len(found))
             if isinstance(found, list):
-                return Items(iter(found), len(found))
+                return Items((item for item in found), len(found))
             raise StepError(
                 f"`for_each` goes through a list, an object or a range, and this is {shown(found)}",
                 code="ORC713",
@@ -125,20 +124,27 @@ def _file_items(path: Path, format: str | None, permissions: Permissions) -> Ite
     if refusal is not None:
         raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
     try:
-        file = path.open(encoding="utf-8-sig", newline="")
-        state = os.fstat(file.fileno())
+        state = path.stat()
     except OSError as error:
-        reason = error.strerror.lower() if error.strerror else "it cannot be opened"
-        raise StepError(
-            f"the items cannot be read from `{path}`: {reason}",
-            code="ORC714",
-            help="check the path; relative paths start at the working directory",
-        ) from error
+        raise _unreadable(path, error) from error
     format = format or _FORMATS.get(path.suffix.lower(), "text")
-    return Items(_rows(file, path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
+    return Items(_rows(path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
 
 
-def _rows(file: TextIO, path: Path, format: str) -> Iterator[Any]:
+def _unreadable(path: Path, error: OSError) -> StepError:
+    reason = error.strerror.lower() if error.strerror else "it cannot be opened"
+    return StepError(
+        f"the items cannot be read from `{path}`: {reason}",
+        code="ORC714",
+        help="check the path; relative paths start at the working directory",
+    )
+
+
+def _rows(path: Path, format: str) -> Generator[Any, None, None]:
+    try:
+        file = path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise _unreadable(path, error) from error
     with file:
         try:
             if format == "csv":

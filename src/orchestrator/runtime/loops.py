@@ -172,6 +172,7 @@ class ForEachLoop:
         node, scheduler = self._node, self._scheduler
         if self._frames or (self._ahead is not _NOTHING and not self._is_over()) or node.state != "busy":
             return
+        self._rows.close()
         if scheduler.ended_frames(node):
             return
         if self._failure is not None:

@@ -320,8 +320,10 @@ class Scheduler:
             return False
         if self.paused:
             return True
-        asked = any(isinstance(node.activity, Waiting) and node.activity.asks for node in self._live.values())
-        return asked and not self._retrying and not any(not node.frame.stopped for node in self._ready)
+        waiting = [node.activity for node in self._live.values() if isinstance(node.activity, Waiting)]
+        if not waiting or self._retrying or any(activity.goes_on_alone for activity in waiting):
+            return False
+        return not any(not node.frame.stopped for node in self._ready)
 
     # --- from ready to running
 

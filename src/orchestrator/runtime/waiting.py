@@ -42,6 +42,11 @@ class Waiting:
         self._on_time = on_time
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def goes_on_alone(self) -> bool:
+        """Whether it ends some time although nobody does anything."""
+        return self._timer is not None
+
     def open(self) -> None:
         """Take the answer that was given while nobody executed the run, or begin to wait."""
         record = self._node.record

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Done, Project
+from tests.cli.test_terminal import terminal
 
 LENGTHS = """
 id: lengths
@@ -232,3 +233,14 @@ def test_results_come_while_rows_are_still_awaited(project: Project) -> None:
         rows.close()
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+def test_a_terminal_shows_how_far_the_batch_is(project: Project) -> None:
+    rows = written(project, "rows.jsonl", {"word": "a", "factor": 0}, {"word": "b"}, {"word": "slow"})
+    with terminal(project, "map", "lengths.yaml", rows, "--out", "out.jsonl") as shown:
+        shown.read_until("2 rows: 1 succeeded, 1 failed")
+        assert "✗ row 1 failed" in shown.read_until("━")
+        shown.interrupt()
+        assert "stopping; press Ctrl-C again to stop at once" in shown.read_until(None)
+        shown.process.communicate(timeout=30)
+    assert shown.process.returncode == 130

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from orchestrator.errors import StoreUnavailable
-from orchestrator.journal import Journal, Store
-from tests.journal.support import create
+from orchestrator.errors import LeaseLost, RunError, RunOwned, StoreError, StoreUnavailable
+from orchestrator.journal import Journal, Owner, RunJournal, Store
+from tests.journal.support import create, new_run, owner_elsewhere
 
 
 def test_what_was_committed_is_in_the_store(store: Store, journal: Journal):
@@ -194,3 +194,110 @@ def test_after_the_store_failed_the_next_commit_writes_everything(store: Store, 
 
     asyncio.run(work())
     assert [(event.seq, event.path) for event in store.events("one", after=1)] == [(2, "a"), (3, "a"), (4, "b")]
+
+
+# --- beginning and leaving
+
+
+def test_runs_that_begin_at_once_share_transactions_and_are_durable_when_begun(
+    store: Store, journal: Journal, url: str
+):
+    async def work() -> int:
+        runs = await asyncio.gather(
+            *(journal.begin(new_run(f"run-{n}", batch="b", row=n), Owner.current()) for n in range(50))
+        )
+        with Store.open(url) as other:
+            assert len(other.list(limit=100)) == 50
+            assert [row for row, _, _ in other.batch("b")] == list(range(50))
+            assert other.record("run-7").plan == new_run().plan
+            assert other.status("run-7").owner == str(Owner.current())
+        for run in runs:
+            assert run.last_seq == 1
+            run.record("run.started", data={"owner": "me", "resumed": False})
+        await asyncio.gather(*(run.commit() for run in runs))
+        return journal.commits
+
+    assert asyncio.run(work()) <= 10
+    assert all(len(store.events(f"run-{number}")) == 2 for number in range(50))
+
+
+def test_of_runs_that_begin_at_once_with_one_id_one_begins(store: Store, journal: Journal):
+    async def work() -> list[object]:
+        beginnings = (journal.begin(new_run(name), Owner.current()) for name in ("one", "two", "one", "three"))
+        return await asyncio.gather(*beginnings, return_exceptions=True)
+
+    one, two, again, three = asyncio.run(work())
+    assert isinstance(one, RunJournal)
+    assert isinstance(again, RunError)
+    assert again.code == "ORC802"
+    for run, name in ((one, "one"), (two, "two"), (three, "three")):
+        assert isinstance(run, RunJournal)
+        run.record("run.started")
+        run.flush()
+        assert [event.seq for event in store.events(name)] == [1, 2]
+
+
+def test_a_run_that_was_left_can_be_taken_at_once_with_all_that_was_recorded(store: Store, journal: Journal):
+    async def work() -> None:
+        run = await journal.begin(new_run("one"), Owner.current())
+        run.record("run.started", data={"owner": "me", "resumed": False})
+        await run.commit()
+        before = journal.commits
+        run.record("run.cancelled")
+        await run.leave()
+        assert (journal.commits - before, run.left) == (1, True)
+        await run.leave()
+        lease = store.acquire("one", owner_elsewhere())
+        assert lease.fence > run.lease.fence
+        assert store.status("one").state == "cancelled"
+        run.record("step.log", "a", 1, {"level": "info", "message": "too late"})
+        with pytest.raises(LeaseLost):
+            await run.commit()
+
+    asyncio.run(work())
+    assert [event.type for event in store.events("one")] == ["run.created", "run.started", "run.cancelled"]
+
+
+def test_a_run_that_was_lost_is_not_given_up_for_its_new_owner(store: Store, journal: Journal):
+    async def work() -> None:
+        old = await journal.begin(new_run("one"), owner_elsewhere(), ttl=-1.0)
+        lease = store.acquire("one", Owner.current())
+        old.record("run.cancelled")
+        with pytest.raises(LeaseLost):
+            await old.leave()
+        store.renew(lease)
+
+    asyncio.run(work())
+    assert len(store.events("one")) == 1
+
+
+def test_a_run_cannot_begin_or_be_left_while_the_store_fails_and_can_afterwards(store: Store, journal: Journal):
+    def rename(old: str, new: str) -> None:
+        with store.database.write() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    async def work() -> None:
+        run = await journal.begin(new_run("one"), Owner.current())
+        run.record("run.cancelled")
+        rename("events", "gone")
+        with pytest.raises(StoreUnavailable):
+            await run.leave()
+        with pytest.raises(StoreUnavailable):
+            await journal.begin(new_run("two"), Owner.current())
+        rename("gone", "events")
+        with pytest.raises(RunOwned):
+            store.acquire("one", Owner.current())
+        await run.leave()
+        store.acquire("one", Owner.current())
+        await journal.begin(new_run("two"), Owner.current())
+
+    asyncio.run(work())
+    assert [event.type for event in store.events("one")] == ["run.created", "run.cancelled"]
+
+
+def test_a_closed_journal_begins_nothing(store: Store):
+    journal = Journal(store)
+    journal.close()
+    with pytest.raises(StoreError):
+        asyncio.run(journal.begin(new_run("one"), Owner.current()))
+    assert store.list() == []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from orchestrator.errors import LeaseLost
     from orchestrator.journal.events import Event, RunState
     from orchestrator.journal.owner import Owner
     from orchestrator.journal.recorded import Recorded
@@ -134,6 +135,10 @@ class Store:
     def release(self, lease: Lease) -> None:
         """Give the run up, so that anybody may take it at once. Nothing happens if it is lost already."""
         owning.release(self.database, lease)
+
+    def lease_lost(self, lease: Lease) -> LeaseLost:
+        """Return the error of who goes on with a lease that is no longer valid."""
+        return owning.lease_lost(self.url, lease)
 
     # --- reading
 

@@ -91,7 +91,7 @@ def _ended(database: Database, older_than: float | None, keep: int | None) -> sa
     ends = (
         sa.select(runs.c.key, ended_at.scalar_subquery().label("ended_at")).where(runs.c.state.in_(_ENDED)).subquery()
     )
-    query = sa.select(ends.c.key).order_by(ends.c.ended_at.desc(), ends.c.key.desc())
+    query: sa.Select[Any] = sa.select(ends.c.key).order_by(ends.c.ended_at.desc(), ends.c.key.desc())
     if keep is not None:
         query = query.offset(keep) if not database.is_sqlite else query.limit(-1).offset(keep)
     if older_than is not None:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.journal.append import Appender, Row, Snapshot
+from orchestrator.journal.beginning import Beginning
 from orchestrator.journal.blobs import encode, encode_parts, storable
 from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.fold import fold, status_of
-from orchestrator.journal.owning import lease_lost
+from orchestrator.journal.records import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.journal.records import Lease
+    from orchestrator.journal.owner import Owner
+    from orchestrator.journal.records import Lease, NewRun
     from orchestrator.journal.state import RunFold
     from orchestrator.journal.status import RunStatus
     from orchestrator.journal.store import Store
@@ -36,24 +38,34 @@ SNAPSHOT_EVENTS = 256
 _NOTHING: Mapping[str, Any] = {}
 
 
-class _Waiter:
-    """Somebody who waits until the run's events up to `seq` are durable."""
+class _Commit:
+    """The wish that a run's events up to `seq` are durable, and with `leave` that then the run is given up."""
 
-    __slots__ = ("error", "journal", "seq")
+    __slots__ = ("journal", "leave", "seq")
 
-    def __init__(self, journal: RunJournal, seq: int) -> None:
+    def __init__(self, journal: RunJournal, seq: int, *, leave: bool = False) -> None:
         self.journal = journal
         self.seq = seq
+        self.leave = leave
+
+
+class _Waiter:
+    """Somebody who waits for what is wished for: a commit, or the beginning of a run."""
+
+    __slots__ = ("error", "wish")
+
+    def __init__(self, wish: _Commit | Beginning) -> None:
+        self.wish = wish
         self.error: OrchestratorError | None = None
 
 
 class _LoopWaiter(_Waiter):
     __slots__ = ("future", "loop")
 
-    def __init__(self, journal: RunJournal, seq: int, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(journal, seq)
-        self.loop = loop
-        self.future: asyncio.Future[None] = loop.create_future()
+    def __init__(self, wish: _Commit | Beginning) -> None:
+        super().__init__(wish)
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[None] = self.loop.create_future()
 
     def settle(self) -> None:
         """Complete the future; on its own loop."""
@@ -68,8 +80,8 @@ class _LoopWaiter(_Waiter):
 class _ThreadWaiter(_Waiter):
     __slots__ = ("done",)
 
-    def __init__(self, journal: RunJournal, seq: int) -> None:
-        super().__init__(journal, seq)
+    def __init__(self, wish: _Commit | Beginning) -> None:
+        super().__init__(wish)
         self.done = threading.Event()
 
 
@@ -94,6 +106,22 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._closing = False
 
+    async def begin(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> RunJournal:
+        """Create a run and begin to record its events. All runs that begin meanwhile are created in one transaction.
+
+        Returns when the run is durable. Leave it with `RunJournal.leave`.
+
+        Raises:
+            RunError: the id is taken (ORC802).
+            StoreUnavailable: the store cannot write.
+        """
+        beginning = Beginning.of(new, owner, ttl=ttl)
+        self._start()
+        waiter = _LoopWaiter(beginning)
+        self.request(waiter)
+        await waiter.future
+        return self.attach(beginning.lease, beginning.state)
+
     def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
         """Begin to record the events of a run that this process owns, after those that the store has.
 
@@ -103,13 +131,9 @@ class Journal:
             LeaseLost: another process has taken the run.
         """
         journal = RunJournal(self, lease, self.store.load(lease) if state is None else state)
+        self._start()
         with self._lock:
-            if self._closing:
-                raise StoreError("the journal is closed", url=self.store.url, help="make a new one")
             self._journals[lease.key, lease.fence] = journal
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="orchestrator-journal", daemon=True)
-                self._thread.start()
         return journal
 
     def close(self) -> None:
@@ -154,6 +178,14 @@ class Journal:
 
     # --- the thread
 
+    def _start(self) -> None:
+        with self._lock:
+            if self._closing:
+                raise StoreError("the journal is closed", url=self.store.url, help="make a new one")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="orchestrator-journal", daemon=True)
+                self._thread.start()
+
     def _run(self) -> None:
         try:
             while True:
@@ -187,11 +219,14 @@ class Journal:
     def _write(self, waiters: list[_Waiter]) -> None:
         rows = self._unwritten
         rows += [self._rows.popleft() for _ in range(len(self._rows))]
+        beginnings = [waiter.wish for waiter in waiters if isinstance(waiter.wish, Beginning)]
+        left = [w.wish.journal for w in waiters if isinstance(w.wish, _Commit) and w.wish.leave]
         problem: OrchestratorError | None = None
         lost: list[Lease] = []
-        if rows:
+        if rows or beginnings or left:
             try:
-                lost = self._appender.append(rows)
+                leases = [journal.lease for journal in left]
+                lost = self._appender.append(rows, beginnings=beginnings, releases=leases)
             except StoreError as error:
                 self.error = problem = error
             except Exception as error:  # whoever waits must hear of it, whatever it is
@@ -209,15 +244,22 @@ class Journal:
         for lease in lost:
             journal = self._journals.get((lease.key, lease.fence))
             if journal is not None:
-                journal.error = lease_lost(self.store.url, lease)
+                journal.error = self.store.lease_lost(lease)
+        if problem is None:
+            for journal in left:
+                journal.left = True
+                self.forget(journal)
         self._settle(waiters, problem)
 
     def _settle(self, waiters: list[_Waiter], problem: OrchestratorError | None) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[_LoopWaiter]] = {}
         for waiter in waiters:
-            waiter.error = waiter.journal.error or problem
-            if waiter.error is None:
-                waiter.journal.durable = max(waiter.journal.durable, waiter.seq)
+            wish = waiter.wish
+            waiter.error = problem
+            if isinstance(wish, _Commit):
+                waiter.error = wish.journal.error or problem
+                if waiter.error is None:
+                    wish.journal.durable = max(wish.journal.durable, wish.seq)
             if isinstance(waiter, _LoopWaiter):
                 loops.setdefault(waiter.loop, []).append(waiter)
             elif isinstance(waiter, _ThreadWaiter):
@@ -241,6 +283,8 @@ class RunJournal:
         self.lease = lease
         self.error: StoreError | None = None
         self.durable = state.last_seq
+        self.left = False
+        """Whether the run was given up with `leave`."""
         self.last_size = 0
         """How many characters of JSON the data of the newest event have."""
         self._journal = journal
@@ -262,7 +306,7 @@ class RunJournal:
     def record(self, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None) -> Event:
         """Number an event, count it in the status, and queue it; it is written with the next commit or soon.
 
-        `data` is JSON data, copied at once. After the lease is lost events are dropped: `commit` says so.
+        `data` is JSON data, copied at once. After the lease is lost, or left, events are dropped: `commit` says so.
 
         Raises:
             TypeError, ValueError: `data` is no JSON data; nothing was recorded.
@@ -281,7 +325,7 @@ class RunJournal:
             self._snapshot_seq = event.seq
             # As many events as paths to write: the snapshots of a run stay linear in its events.
             self._snapshot_every = max(SNAPSHOT_EVENTS, state.size)
-        if self.error is None:
+        if self.error is None and not self.left:
             self._journal.put(Row(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot))
         return event
 
@@ -294,7 +338,19 @@ class RunJournal:
         """
         if self._is_durable():
             return
-        waiter = _LoopWaiter(self, self._state.last_seq, asyncio.get_running_loop())
+        waiter = _LoopWaiter(_Commit(self, self._state.last_seq))
+        self._journal.request(waiter)
+        await waiter.future
+
+    async def leave(self) -> None:
+        """Commit what is recorded, and give the run up in the same transaction: anybody may take it then.
+
+        Raises:
+            LeaseLost, StoreUnavailable: as `commit`; then the lease is kept.
+        """
+        if self.left:
+            return
+        waiter = _LoopWaiter(_Commit(self, self._state.last_seq, leave=True))
         self._journal.request(waiter)
         await waiter.future
 
@@ -307,7 +363,7 @@ class RunJournal:
         """
         if self._is_durable():
             return
-        waiter = _ThreadWaiter(self, self._state.last_seq)
+        waiter = _ThreadWaiter(_Commit(self, self._state.last_seq))
         self._journal.request(waiter)
         if not waiter.done.wait(timeout):
             raise TimeoutError(f"the events of run {self.run_id} were not written within {timeout} s")
@@ -325,4 +381,7 @@ class RunJournal:
     def _is_durable(self) -> bool:
         if self.error is not None:
             raise self.error
-        return self.durable >= self._state.last_seq
+        durable = self.durable >= self._state.last_seq
+        if self.left and not durable:
+            raise self._journal.store.lease_lost(self.lease)
+        return durable

@@ -15,6 +15,7 @@ from orchestrator.runtime.result import Result, result_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from orchestrator.journal import ActiveStep, Event, RunStatus
     from orchestrator.runtime.engine import Engine
@@ -71,13 +72,13 @@ class Follower:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             execution = self._engine.execution(self._run_id)
             if execution is not None:
-                try:
-                    execution.resting.result(left)
-                except TimeoutError:
-                    raise self._still_running() from None
+                _wait_for(execution.resting, left, self._still_running)
                 if execution.end is not None:
                     return execution.status(), execution.end
             status = self._status()
+            if execution is not None and status.ended:  # not durably yet: it rested, and has gone on since
+                _wait_for(execution.left, left, self._still_running)
+                continue
             if _rests(status):
                 return status, None
             if left == 0.0:
@@ -96,6 +97,9 @@ class Follower:
                         if execution.end is not None and execution.is_on_this_thread:
                             return execution.status(), execution.end
                     status = await in_thread(self._status)
+                    if execution is not None and status.ended:
+                        await asyncio.shield(asyncio.wrap_future(execution.left))
+                        continue
                     if _rests(status):
                         return status, None
                     if execution is None:
@@ -125,6 +129,13 @@ class Follower:
 
     def _still_running(self) -> TimeoutError:
         return TimeoutError(f"run `{self._run_id}` has not ended yet")
+
+
+def _wait_for(future: Future[None], seconds: float | None, still_running: Callable[[], TimeoutError]) -> None:
+    try:
+        future.result(seconds)
+    except TimeoutError:
+        raise still_running() from None
 
 
 def _rests(status: RunStatus) -> bool:

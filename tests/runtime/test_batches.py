@@ -171,9 +171,10 @@ def test_rows_that_are_others_are_refused(client: orc.Orchestrator):
     pipeline = client.compile(SPEC)
     results = pipeline.map(numbers(1, 2))
     list(results)
-    with pytest.raises(orc.RunError, match="row 2 is another than when the batch") as caught:
-        list(pipeline.map(numbers(1, 3), batch=results.batch))
-    assert caught.value.code == "ORC817"
+    for other in (3, "two"):
+        with pytest.raises(orc.RunError, match="row 2 is another than when the batch") as caught:
+            list(pipeline.map([{"number": 1}, {"number": other}], batch=results.batch))
+        assert caught.value.code == "ORC817"
 
 
 def test_a_batch_that_does_not_exist_is_refused(client: orc.Orchestrator, rows: Rows):

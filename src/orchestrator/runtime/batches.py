@@ -16,11 +16,11 @@ from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotR
 from orchestrator.journal.events import RunState
 from orchestrator.runtime.following import Follower, in_thread
 from orchestrator.runtime.ids import new_run_id
-from orchestrator.runtime.inputs import bind
+from orchestrator.runtime.inputs import bind, plain
 
 if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan
-    from orchestrator.journal import Event, RunRecord, RunStatus
+    from orchestrator.journal import Event, RunStatus
     from orchestrator.runtime.engine import Engine, Options
     from orchestrator.runtime.execution import Execution
 
@@ -196,10 +196,12 @@ class Batch:
 
     async def _again(self, row: int, inputs: Mapping[str, Any], run_id: str, state: str) -> RowResult | None:
         """The result of a row that was begun before; None if it has to be started anew."""
-        record = await in_thread(partial(self._engine.store.record, run_id))
-        self._require_same(row, inputs, record)
         if state == "succeeded":
-            return await self._found(row, run_id)
+            recorded, outputs = await in_thread(partial(self._achieved, run_id))
+            self._require_same(row, inputs, run_id, recorded)
+            return RowResult(row, run_id, "succeeded", outputs)
+        record = await in_thread(partial(self._engine.store.record, run_id))
+        self._require_same(row, inputs, run_id, record.inputs)
         if record.digest != self._plan.digest:
             return None
         try:
@@ -212,15 +214,24 @@ class Batch:
             return await self._found(row, run_id)  # another process executes it
         return await self._ended(row, execution)
 
-    def _require_same(self, row: int, inputs: Mapping[str, Any], record: RunRecord) -> None:
+    def _achieved(self, run_id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The inputs and outputs of a run that succeeded, without reading anything else of it."""
+        store = self._engine.store
+        events = store.events(run_id, paths=[""])
+        created, end = events[0], next(event for event in reversed(events) if event.type == "run.succeeded")
+        found = store.resolve({"inputs": created.data["inputs"], "outputs": end.data["outputs"]})
+        return found["inputs"], found["outputs"]
+
+    def _require_same(self, row: int, inputs: Mapping[str, Any], run_id: str, recorded: Mapping[str, Any]) -> None:
         for name, value in inputs.items():
             spec = self._plan.inputs.get(name)
-            if spec is None or spec.secret or name not in record.inputs:
+            if spec is None or spec.secret or name not in recorded:
                 continue
-            if spec.filled(value) != record.inputs[name]:
+            value = plain(value)
+            if spec.problems(value, name) or spec.filled(value) != recorded[name]:
                 raise RunError(
                     f"row {row} is another than when the batch `{self.id}` began: its `{name}` differs",
-                    run_id=record.run_id,
+                    run_id=run_id,
                     code="ORC817",
                     help="go on with the same rows in the same order, or begin a new batch",
                 )

@@ -96,7 +96,7 @@ def rebind(
     for name in given:
         if name not in specs:
             problems.append(("ORC602", _unknown(name, specs)))
-        elif fixed and name in recorded and not specs[name].secret and _plain(given[name]) != recorded[name]:
+        elif fixed and name in recorded and not specs[name].secret and plain(given[name]) != recorded[name]:
             problems.append(("ORC603", f"`{name}` is fixed since the run was created; only secrets are given again"))
     for name, spec in specs.items():
         is_new = name not in recorded or (name in given and not fixed and not spec.secret)
@@ -132,7 +132,7 @@ def _value(
 ) -> tuple[bool, Any, list[str]]:
     """Find a value: whether there is one, the value, and what is wrong with how it is written."""
     if name in given:
-        value = _plain(given[name])
+        value = plain(given[name])
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
@@ -165,14 +165,14 @@ def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) ->
     return []
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Accept the Python values that stand for JSON data without doubt."""
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

@@ -25,7 +25,7 @@ from orchestrator.journal.records import (
 )
 from orchestrator.journal.state import RunFold
 from orchestrator.journal.status import ActiveStep, RunStatus
-from orchestrator.journal.steps import StepRecord, settled, step_records
+from orchestrator.journal.steps import StepRecord, step_records
 
 if TYPE_CHECKING:
     from orchestrator.journal.store import Store
@@ -59,7 +59,6 @@ __all__ = [
     "fold",
     "fold_all",
     "recorded",
-    "settled",
     "status_of",
     "step_records",
 ]

@@ -90,11 +90,6 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     return records
 
 
-def settled(record: StepRecord) -> bool:
-    """Whether a resumed run takes the step as it is."""
-    return record.settled
-
-
 def apply(record: StepRecord, event: Event) -> None:
     """Bring a step's record up to one of its own events."""
     data = event.data

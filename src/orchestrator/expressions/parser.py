@@ -124,12 +124,13 @@ class Parser:
             raise Abandoned(mistakes.too_deep(token[2], token[3]))
         self.depth += 1
         tokens = self.tokens
+        begin = tokens[self.position][2]  # of a parenthesis, if the first operand stands in some
         if tokens[self.position][0] == "not":
             if power > _NOT:
                 self.unexpected("a value")
             start = self.take()[2]
             operand = self.expression(_NOT)
-            left: Expression = Unary("not", operand, start, operand.end)
+            left: Expression = Unary("not", operand, start, self._end())
         else:
             left = self.unary()
         while True:
@@ -139,13 +140,17 @@ class Parser:
                 break
             if kind == "not" and tokens[self.position + 1][0] != "in":
                 break
-            left = self._infix(left, kind, strength)
+            left = self._infix(left, kind, strength, begin)
         self.depth -= 1
         return left
 
-    def _infix(self, left: Expression, kind: str, strength: int) -> Expression:
+    def _end(self) -> int:
+        """Where the last token ends that was taken, be it a parenthesis."""
+        return self.tokens[self.position - 1][3]
+
+    def _infix(self, left: Expression, kind: str, strength: int, begin: int) -> Expression:
         if strength == _COMPARE:
-            return self._comparison(left)
+            return self._comparison(left, begin)
         self.position += 1
         if kind == "if":
             test = self.expression(_OR)
@@ -153,19 +158,19 @@ class Parser:
             if self.tokens[self.position][0] == "else":
                 self.position += 1
                 otherwise = self.expression(_IF)
-            return Conditional(test, left, otherwise, left.start, (otherwise or test).end)
+            return Conditional(test, left, otherwise, begin, self._end())
         if kind == "~":
             parts = [left, self.expression(_PRODUCT)]
             while self.tokens[self.position][0] == "~":
                 self.position += 1
                 parts.append(self.expression(_PRODUCT))
-            return Concat(parts, left.start, parts[-1].end)
+            return Concat(parts, begin, self._end())
         right = self.expression(strength + 1)
         if kind in ("and", "or"):
-            return Logic(kind, left, right, left.start, right.end)
-        return Binary(kind, left, right, left.start, right.end)
+            return Logic(kind, left, right, begin, self._end())
+        return Binary(kind, left, right, begin, self._end())
 
-    def _comparison(self, first: Expression) -> Expression:
+    def _comparison(self, first: Expression, begin: int) -> Expression:
         rest: list[tuple[str, Expression]] = []
         while True:
             kind = self.tokens[self.position][0]
@@ -178,7 +183,7 @@ class Parser:
                 self.position += 1
             self.position += 1
             rest.append((kind, self.expression(_SUM)))
-        return Compare(first, rest, first.start, rest[-1][1].end)
+        return Compare(first, rest, begin, self._end())
 
     def unary(self, *, with_filters: bool = True) -> Expression:
         """Parse an operand with its sign, what follows it closely, and its filters and tests."""
@@ -190,7 +195,7 @@ class Parser:
             self.position += 1
             operand = self.unary(with_filters=False)
             self.depth -= 1
-            node: Expression = Unary(token[0], operand, token[2], operand.end)
+            node: Expression = Unary(token[0], operand, token[2], self._end())
         else:
             node = self.postfix(self.primary())
         if with_filters:

@@ -76,6 +76,8 @@ class Attempts:
         work = node.step.work
         if not isinstance(work, ToolCall):
             raise TypeError("only a call of a tool has attempts")
+        if node.step.on_resume != "rerun":  # whoever goes on must know that it was begun
+            await self._scheduler.log.commit()
         if self._cache is None or node.step.cache is None:
             return await call(work.action, parameters, context)
         return await self._cache.call(node, work, parameters, context)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.compiler.plan import ForEach, Repeat, StepPlan, ToolCall
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StepError, StepTimeout, StoreError
+from orchestrator.journal.paths import is_at_or_below
 from orchestrator.runtime import entities
 from orchestrator.runtime.attempts import Attempts
 from orchestrator.runtime.composites import activity_of, items_recorded
@@ -137,8 +138,9 @@ class Scheduler:
                     return self._result
                 if self._is_idle():
                     await self.log.commit()  # a question is durable before anybody hears of it
-                    if self._is_idle():
-                        self._on_idle()
+                    if not self._is_idle():
+                        continue  # somebody has acted meanwhile
+                    self._on_idle()
             self._wake.clear()
             await self._wake.wait()
 
@@ -382,6 +384,8 @@ class Scheduler:
         if step.on_resume != "rerun" and node.record is not None and not self._may_rerun(node, node.record):
             return
         node.record = None
+        if step.on_error and node.attempt == 0:
+            self._forget_handlers(node)
         self._begin(node)
         try:
             parameters: Any = step.work.parameters.evaluate(scope.scope)
@@ -389,6 +393,13 @@ class Scheduler:
             self.failed(node, Failure.of(error, node))
             return
         self._attempts.start(node, parameters)
+
+    def _forget_handlers(self, node: Node) -> None:
+        """Forget what an earlier owner recorded of the handlers of a step that is attempted anew."""
+        below = f"{node.path}.on_error"
+        for found in (self.recorded.steps, self.recorded.items):
+            for path in [path for path in found if is_at_or_below(path, below)]:
+                del found[path]
 
     def _begin(self, node: Node) -> None:
         node.attempt += 1

@@ -132,14 +132,21 @@ def _in_our_words(error: Exception, ctx: Any) -> Exception:
             return ConfigurationError(f"`{given}` needs a value", help=f"write `{given} {word}`; {manual}")
         case "MissingParameter":
             missing = error.param  # type: ignore[attr-defined]
-            name = missing.metavar or missing.name.upper()
-            usage = " ".join(p.metavar or p.name.upper() for p in params if p.required)
-            return ConfigurationError(f"`{command}` needs {name}", help=f"write `{command} {usage}`; {manual}")
+            usage = " ".join(_written(param) for param in params if param.required)
+            return ConfigurationError(
+                f"`{command}` needs `{_written(missing)}`", help=f"write `{command} {usage}`; {manual}"
+            )
     extra = re.search(r"extra argument(?:s|\(s\))? \((.*)\)$", str(error))
     if extra:
         message = f"`{command}` has no place for `{extra[1]}`"
         return ConfigurationError(message, help=f"quote a value that has spaces in it; {manual}")
     return ConfigurationError(f"`{command}` cannot be carried out: {error}", help=manual)
+
+
+def _written(param: Any) -> str:
+    """How a parameter stands in a command line."""
+    word = param.metavar or param.name.upper()
+    return f"{param.opts[0]} {word}" if isinstance(param, TyperOption) else word
 
 
 def _refused(option: str, wanted: str, text: object, *, example: str, near: str | None = None) -> ConfigurationError:

@@ -97,7 +97,7 @@ def test_steps_beside_the_pipeline_are_shown_and_not_counted():
     assert (status.done, status.counts["pending"]) == (0, 1)
 
 
-def test_a_run_whose_steps_all_wait_for_people_or_times_is_waiting():
+def test_a_run_that_cannot_go_on_before_a_person_answers_is_waiting():
     question = ("step.waiting", "ask", 1, {"reason": "human", "question": QUESTION})
     sleep = ("step.waiting", "nap", 1, {"reason": "time", "until": 5000.0})
     loop = ("step.started", "loop", 0, {"kind": "for_each", "of": 1, "done": 0, "failed": 0})
@@ -108,7 +108,8 @@ def test_a_run_whose_steps_all_wait_for_people_or_times_is_waiting():
         at_end(story(loop, ("step.waiting", "loop[0]", 1, {"reason": "human", "question": QUESTION}))).state
         == "waiting"
     )
-    assert at_end(story(sleep)).state == "waiting"
+    assert at_end(story(question, sleep)).state == "waiting"
+    assert at_end(story(sleep)).state == "running"
     assert at_end(story(question, work)).state == "running"
     assert at_end(story(question, work, retry)).state == "running"
     assert at_end(story(question, ("step.ready", "work"))).state == "running"

@@ -441,5 +441,7 @@ def _upgrade(database: Database, revision: str) -> None:
     from orchestrator.journal.migrations import upgrade
 
     with database.write() as connection:
-        if _revision(connection) != REVISIONS[-1]:
+        if not database.is_sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
+        if _revision(connection) != REVISIONS[-1]:  # else another process was first
             upgrade(connection)

@@ -92,9 +92,9 @@ def status_of(
 def _run_state(state: RunFold, *, interrupted: bool, moving: bool) -> RunState:
     if state.state != "running":
         return state.state
-    if interrupted:
-        return "waiting" if state.needs_person else "interrupted"
-    return "waiting" if state.is_waiting and not moving else "running"
+    if state.needs_person and (interrupted or not moving):
+        return "waiting"
+    return "interrupted" if interrupted else "running"
 
 
 def _counts(state: RunFold, active: Iterable[ActiveStep]) -> dict[StepState, int]:

@@ -176,6 +176,7 @@ class _Tree:
         apply(record, event)
         if not record.settled:
             del steps[path]
+            self._try_again(path)
             return
         self._drop(f"{path}.on_error")
         item = item_of(path)
@@ -197,6 +198,12 @@ class _Tree:
             self._rounds[loop] = index
         else:
             self._drop(path)
+
+    def _try_again(self, loop: str) -> None:
+        """Forget the failed items of a loop that has failed itself, if it was for them."""
+        ends = self.recorded.items.get(loop)
+        for index in [index for index in ends if ends.state(index) == "failed"] if ends else ():
+            self.recorded.items[loop].set(index, "", 0)
 
     def _end_loop(self, path: str) -> None:
         """Drop what is within the items of a loop that has ended."""

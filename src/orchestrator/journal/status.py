@@ -71,10 +71,10 @@ class RunStatus:
     lists the paths of failed steps and items that the run went on after, the first hundred. `error` is the failure that
     ended the run: `{code, type, message, help, step, attempt}`; `reason` is what was given when it was cancelled.
     `last_seq` is the newest event that this status knows of. A run is `waiting` when nothing can go on before a person
-    answers or a time has come; `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the
-    run was being worked on: without pauses, which begin when the last running step has ended, without the time that it
-    waited for nothing but people, and without that from a crash or an end to the resumption. `owner` is who holds the
-    run now.
+    answers, whether or not a process executes it; one that waits for a time alone is `running`, or `interrupted` where
+    no process does. `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the run was
+    being worked on: without pauses, which begin when the last running step has ended, without the time that it waited
+    for nothing but people, and without that from a crash or an end to the resumption. `owner` is who holds it now.
     """
 
     run_id: str

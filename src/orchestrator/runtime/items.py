@@ -171,6 +171,9 @@ def _rows(path: Path, format: str) -> Generator[Any, None, None]:
 def _parsed(text: str, path: Path, number: int) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        reason = error.msg[:1].lower() + error.msg[1:]
+        raise _bad_row(path, number, f"it is no JSON: {reason} at column {error.colno}") from error
     except (ValueError, RecursionError) as error:
         raise _bad_row(path, number, f"it is no JSON: {error}") from error
 

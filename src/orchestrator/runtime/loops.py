@@ -184,9 +184,8 @@ class ForEachLoop:
             error = StepError(
                 f"{count - bad:,} of {count:,} items of `{node.path}` succeeded, fewer than {least:.0%}",
                 code="ORC712",
-                help="see what failed with: orchestrator show "
-                f"{scheduler.run_id}; mend it, and try the items again with: "
-                f"orchestrator retry {scheduler.run_id} --step {node.path}[N]",
+                help=f"see what failed with: orchestrator show {scheduler.run_id}; when the run is resumed, the items "
+                "that failed are tried again",
                 retryable=False,
             )
             scheduler.failed(node, Failure.of(error, node))

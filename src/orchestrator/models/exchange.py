@@ -1,0 +1,141 @@
+"""What is said to a model and what it answers, the same for every provider: plain frozen data, without any library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Finish = Literal["stop", "length", "tools", "refused", "other"]
+"""Why an answer ended: it was complete, reached `max_tokens`, asks for tools, was refused or filtered, or else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A model at a provider: `openai:gpt-5-mini`. `provider` is one of ours or the name of a server in the settings."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An image or another file as part of a message: its bytes and their media type, such as `image/png`."""
+
+    content: bytes
+    media_type: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A tool that a model may ask for: its name, what it does, the JSON Schema of its parameters."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A model asks for a tool. `id` ties the result to it."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. With role `tool` it is the result of the request `request_id`; `requests` are an assistant's."""
+
+    role: Literal["user", "assistant", "tool"]
+    content: str | tuple[str | Media, ...] = ""
+    requests: tuple[ToolRequest, ...] = ()
+    request_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request. `schema`: the answer must be JSON that satisfies this JSON Schema. Absent settings are the provider's.
+
+    `timeout` in seconds, of the whole answer.
+    """
+
+    messages: tuple[Message, ...]
+    system: str = ""
+    schema: Mapping[str, Any] | None = None
+    tools: tuple[ToolOffer, ...] = ()
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call used, in tokens. `input` includes `cached`, `output` includes `reasoning`."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+            self.requests + other.requests,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """The answer. `data` is its JSON where a schema was asked for; it has not been held to the schema yet.
+
+    `model` is the model that the provider says has answered, `latency` the seconds to the end of the answer.
+    """
+
+    text: str
+    data: Any = None
+    requests: tuple[ToolRequest, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    finish: Finish = "stop"
+    model: str = ""
+    latency: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """A vector for each text, in their order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    latency: float = 0.0
+
+
+class ModelClient(Protocol):
+    """Speaks to models. One for a process; safe to use by many tasks of one event loop at once.
+
+    Raises for all methods: ModelError and its subclasses (see `orchestrator.errors`). Cancelling closes the connection.
+    """
+
+    async def ask(
+        self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelReply:
+        """Return the answer to one request. With `on_text` it is streamed, and each piece of text is given to it."""
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return the vectors of some texts."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""

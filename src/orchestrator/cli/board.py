@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 ACTIVE = ("running", "waiting")
 ENDED = ("succeeded", "failed", "skipped", "cancelled")
+
+_HANDLER = re.compile(r"(on_error|error_handlers)\[\d+\]")
+"""The numbers of handlers, which are no items of a loop."""
 
 TENTHS_FROM = 20
 """Loops of so many items are told of while they go on."""
@@ -153,6 +157,8 @@ def ended_text(event: Event) -> str:
     if kind == "skipped":
         by = event.data.get("by")
         return f"jump from `{by}`" if event.data.get("reason") == "jump" and by else "condition is false"
+    if isinstance(cached := event.data.get("cached"), dict):
+        return f"taken from the cache, where run {cached.get('run_id')} put it"
     items = event.data.get("items")
     if isinstance(items, dict) and items.get("failed"):
         return f"{items['failed']} of {items.get('count')} failed"
@@ -169,7 +175,7 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
         if event.type == "run.warning":
             return f"! {printable(str(event.data.get('message', '')))}", "yellow"
         return None
-    if kind in ENDED and (kind == "failed" or "[" not in event.path):
+    if kind in ENDED and (kind == "failed" or "[" not in _HANDLER.sub("", event.path)):
         return _end_line(event, board.rows.get(event.path))
     if kind in ENDED:
         return _loop_line(event, board.run)

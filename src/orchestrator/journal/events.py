@@ -7,7 +7,7 @@ Paths are those of `paths`.
                      [sources {key: text}], [forked_from {run_id, step}], [batch {id, row}]}
                     `steps` is the number of top-level steps in the plan, `now` the one time that the whole run reads as
                     now, `sources` the texts of the pipelines that it calls
-    run.revised     {reason: "retry" | "with", forget: [paths], settled: {succeeded, skipped, failed}, [by],
+    run.revised     {reason: "retry" | "with", [step], forget: [paths], settled: {succeeded, skipped, failed}, [by],
                      [source, source_name, sources, directory, plan, digest, steps, inputs]}
                     between two owners: the run forgets what is recorded at these paths and below, and that what
                     contains them has ended. `settled` says how many top-level steps still have ended so. With another

@@ -8,28 +8,20 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.journal.contents import resolve_all
-from orchestrator.journal.events import Event, EventType, StepState
-from orchestrator.journal.recorded import Recorded, recorded
+from orchestrator.journal.events import Event
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.schema import events
-from orchestrator.journal.standing import LEAN_DATA, folds, head
-from orchestrator.journal.steps import apply
+from orchestrator.journal.standing import folds, head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from orchestrator.journal.database import Database
+    from orchestrator.journal.recorded import Recorded
 
 _COLUMNS = (events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt)
 
-# What a run that goes on need not know.
-_BESIDE = ("step.ready", "step.progress", "step.log", "step.warning", "run.warning", "run.created", "run.succeeded")
-
-_STEP_ENDS: Mapping[StepState, EventType] = {
-    "succeeded": "step.succeeded",
-    "failed": "step.failed",
-    "skipped": "step.skipped",
-}
+_VALUES = ("output", "values", "accumulators", "question", "answer", "error", "cache", "cached")
 _AT_ONCE = 500
 _REVISED = ("source", "source_name", "directory", "plan", "digest", "sources", "steps", "inputs")
 
@@ -72,24 +64,13 @@ def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:
     return [found[seq] for seq in seqs]
 
 
-def read_recorded(database: Database, run_id: str, key: int) -> Recorded:
-    """Return what a run that goes on must know of what was recorded. Of ended items no output is read."""
-    lean = (
-        sa.select(*_COLUMNS, LEAN_DATA)
-        .where(events.c.run == key, events.c.type.not_in(_BESIDE))
-        .order_by(events.c.seq)
-        .execution_options(yield_per=1000)
-    )
-    with database.read() as connection:
-        rows = connection.execute(lean)
-        found = recorded(Event(run_id, *row[:5], json.loads(row[5])) for row in rows)
-    by_seq = {step.seq: step for step in found.steps.values() if step.seq}
-    for seq, data in _data_at(database, key, list(by_seq)):
-        step = by_seq[seq]
-        apply(step, Event(run_id, seq, step.ended_at or 0.0, _STEP_ENDS[step.state], step.path, 0, data))
-    for step in found.steps.values():
-        waits = resolve_all(database, [{"question": step.question, "answer": step.answer}])[0]
-        step.question, step.answer = waits["question"], waits["answer"]
+def put_values(database: Database, found: Recorded) -> Recorded:
+    """Put large values in the places of their references, in the records that are there; return them."""
+    steps = list(found.steps.values())
+    many = [{name: getattr(step, name) for name in _VALUES} for step in steps]
+    for step, values in zip(steps, resolve_all(database, many), strict=True):
+        for name in _VALUES:
+            setattr(step, name, values[name])
     return found
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SETTLING_SECONDS = 0.25
 """How long after its last event a run is taken to be in motion: longer than its owner keeps an event to itself."""
 
-LEAN_DATA = sa.case((events.c.type.in_(("step.succeeded", "run.succeeded")), "{}"), else_=events.c.data)
+_LEAN_DATA = sa.case((events.c.type.in_(("step.succeeded", "run.succeeded")), "{}"), else_=events.c.data)
 """The data of an event for who does not look at outputs, such as the fold."""
 
 _HEAD = (
@@ -174,7 +174,7 @@ def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]])
     # By the numbers of the snapshots just read: a newer one may be written in between.
     tails = [sa.and_(events.c.run == row.key, events.c.seq > row.snapshot_seq) for row in heads]
     query = sa.select(
-        events.c.run, events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, LEAN_DATA
+        events.c.run, events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, _LEAN_DATA
     )
     for row in connection.execute(query.where(sa.or_(*tails)).order_by(events.c.run, events.c.seq)):
         state = states[row[0]]

@@ -189,9 +189,12 @@ class Store:
         """
         return reading.values_at(self.database, self._key(run_id), seqs)
 
-    def recorded(self, run_id: str) -> Recorded:
-        """Return what a run that goes on must know of what was recorded. Of ended items no output is read."""
-        return reading.read_recorded(self.database, run_id, self._key(run_id))
+    def put_values(self, found: Recorded) -> Recorded:
+        """Put large values in the places of their references, in records made of events without `resolve`.
+
+        So those of items that have ended, of which no record is kept, are not read.
+        """
+        return reading.put_values(self.database, found)
 
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """Wait until the run has an event newer than `after`, `timeout` seconds at most; return whether it has."""

@@ -339,14 +339,14 @@ class Engine:
         return self._assignment(plan, inputs, redactor, record.now, effective, resumed=True, recorded=found)
 
     def _recorded(self, run_id: str) -> Recorded:
-        return read_again(lambda: self.events(run_id))
+        return self.store.put_values(read_again(lambda: self.events(run_id, resolve=False)))
 
     def _revision(self, record: RunRecord, assignment: Assignment, again: str | None) -> dict[str, Any]:
         """The data of `run.revised`."""
         found = assignment.recorded
         if again is not None:
             forget = to_forget(record.run_id, record.plan, found, again)
-            return {"reason": "retry", "forget": list(forget), "settled": _counts(found.without(forget))}
+            return {"reason": "retry", "step": again, "forget": list(forget), "settled": _counts(found.without(forget))}
         plan, redactor = assignment.plan, assignment.redactor
         data = redactor.scrub_fields(plan.to_dict())
         forget = self._compared(record, data, found).forget

@@ -8,7 +8,15 @@
     ├── StepError                     what a tool raises; .retryable
     │   ├── PermissionDenied          .flag
     │   ├── StepTimeout               .seconds
-    │   └── EvaluationError           .expression
+    │   ├── EvaluationError           .expression
+    │   └── ModelError                .provider .model .status
+    │       ├── ModelRateLimited      .retry_after
+    │       ├── ModelUnavailable
+    │       ├── ModelRefused
+    │       ├── ModelRejected
+    │       ├── ModelAnswerInvalid
+    │       ├── ModelMissing
+    │       └── BudgetExceeded
     ├── RunError                      .run_id
     │   ├── RunNotFound
     │   ├── RunFailed                 .result .step .attempt
@@ -154,6 +162,80 @@ class EvaluationError(StepError):
         self.expression = expression
         self.start = start
         self.end = end
+
+
+class ModelError(StepError):
+    """A call of a model failed. `provider` and `model` name it, `status` is the status of the HTTP answer if one came.
+
+    `retryable` says whether the same call may succeed later.
+    """
+
+    default_code = "ORC721"
+    default_retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        model: str = "",
+        status: int | None = None,
+        code: str | None = None,
+        help: str | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        again = self.default_retryable if retryable is None else retryable
+        super().__init__(message, code=code, help=help, retryable=again, retry_after=retry_after)
+        self.provider = provider
+        self.model = model
+        self.status = status
+
+
+class ModelRateLimited(ModelError):
+    """The provider allows no more requests or tokens in this time; `retry_after` is how long it asks to wait."""
+
+    default_code = "ORC722"
+
+
+class ModelUnavailable(ModelError):
+    """The provider cannot be reached, breaks the connection, takes too long, or says that it cannot answer now."""
+
+    default_code = "ORC723"
+
+
+class ModelRefused(ModelError):
+    """The model declined, or a filter held its answer back. Another model may answer; this one will not."""
+
+    default_code = "ORC724"
+    default_retryable = False
+
+
+class ModelRejected(ModelError):
+    """The provider will not answer a request like this: a wrong key, no such model, too long a text, a bad setting."""
+
+    default_code = "ORC725"
+    default_retryable = False
+
+
+class ModelAnswerInvalid(ModelError):
+    """The answer is not in the form that was asked for: no JSON, against its schema, or cut off."""
+
+    default_code = "ORC726"
+
+
+class ModelMissing(ModelError):
+    """The model cannot be asked at all: no key, no such provider or model. Nothing was sent."""
+
+    default_code = "ORC728"
+    default_retryable = False
+
+
+class BudgetExceeded(ModelError):
+    """The next call of a model could cost more than the budget has left. The run is resumable with a larger one."""
+
+    default_code = "ORC727"
+    default_retryable = False
 
 
 class RunError(OrchestratorError):

@@ -132,6 +132,39 @@ _TABLE = (
     Code("ORC411", "pipeline that calls itself", "A pipeline reaches itself through `pipeline:`, without a limit."),
     Code("ORC412", "missing input of a pipeline", "The called pipeline requires an input that is not given."),
     Code("ORC413", "unknown input of a pipeline", "The called pipeline has no input of this name."),
+    Code(
+        "ORC421",
+        "unknown provider",
+        "A model is named as `provider:model`, and no provider or server has this name. Providers are those that "
+        "Orchestrator knows; servers are those under `[servers]` in `orchestrator.toml`.",
+        remedy="`orchestrator models` lists the models and their providers",
+    ),
+    Code(
+        "ORC422",
+        "missing key of a provider",
+        "The provider of the model wants a key, and there is none in the environment or in `~/.orchestrator/.env`, "
+        "so every call would be refused.",
+        remedy="store the key with: orchestrator keys set PROVIDER",
+    ),
+    Code(
+        "ORC423",
+        "missing extra of a provider",
+        "The package that speaks to the provider of the model is not installed.",
+    ),
+    Code(
+        "ORC424",
+        "model that cannot do this",
+        "The step needs something that the catalogue says the model cannot do, such as seeing images, or no model "
+        "can do all that `requires_model` asks for.",
+        remedy="`orchestrator models --capability NAME` lists the models that can",
+    ),
+    Code("ORC425", "bad budget or selection", "A limit, or a wish about which model to take, cannot be what it is."),
+    Code(
+        "ORC426",
+        "schema of an answer that is wrong",
+        "What an answer must look like is given as JSON Schema or in the short form `{title: string, tags: [string], "
+        "score: number?}`, and this is neither.",
+    ),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(
@@ -297,6 +330,62 @@ _TABLE = (
     ),
     Code("ORC717", "too few branches", "Too many branches failed for as many to succeed as `wait_for` asks for."),
     Code("ORC718", "not a time", "`wait_until` or `sleep` was given something that is no time or duration."),
+    Code(
+        "ORC721",
+        "model failed",
+        "The provider of a model answered with something that has no more specific code. The attempt and its error "
+        "are recorded; `retry` makes further attempts if the step has it. The message holds what the provider said.",
+    ),
+    Code(
+        "ORC722",
+        "model over its rate",
+        "The provider refuses more requests, or more tokens, in this time than the account is allowed. The call is "
+        "made again, if the step has `retry`, and not before the time that the provider names. If it goes on so, give "
+        "the step a lower `max_parallel`, or a second model; if the message tells of a quota, the account has used it "
+        "up, and only its owner can mend that.",
+    ),
+    Code(
+        "ORC723",
+        "model unavailable",
+        "The provider could not be reached, broke the connection, took longer than the step allows, or answered that "
+        "it is overloaded or ill. That passes by itself: the call is made again if the step has `retry`, or the next "
+        "model of the list is asked. With a server of your own, see that it runs and that its `base_url` is right.",
+    ),
+    Code(
+        "ORC724",
+        "model refused",
+        "The model declined to answer, or the provider's filter held the question or the answer back. The same "
+        "question would be refused again, so it is not asked again; if the step lists further models, the next one is "
+        "asked. Change the prompt, or what is put into it.",
+    ),
+    Code(
+        "ORC725",
+        "request that the model's provider rejects",
+        "The provider understood that it was asked, and says that it will not answer a request like this: the key is "
+        "wrong or may not use the model, there is no such model, the text is longer than the model can take, or a "
+        "setting is not one of its. It would say the same again, so no further attempt is made. The help says what "
+        "to mend; then resume the run.",
+    ),
+    Code(
+        "ORC726",
+        "answer that is not valid",
+        "The model was to answer in a given form, and did not: the answer is no JSON, does not satisfy the schema, or "
+        "ended before it was complete, because it reached `max_tokens`. Another attempt may do better. Otherwise raise "
+        "`max_tokens`, make the schema simpler, or take a larger model.",
+    ),
+    Code(
+        "ORC727",
+        "budget used up",
+        "The next call of a model could cost more than the budget has left, so it is not made. What was paid for is "
+        "recorded: raise the budget and resume the run, and no answer is bought twice.",
+    ),
+    Code(
+        "ORC728",
+        "model that is not there",
+        "The model cannot be asked at all: its provider has no key here, no provider or server has this name, or it "
+        "can do nothing of the kind, as a model without embeddings. Nothing was sent. The help says what to set; then "
+        "resume the run.",
+    ),
     # --- 8xx: runs and the store
     Code(
         "ORC801",

@@ -30,7 +30,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_has_no_problem_and_fits_the_schema(path: Path, client: orc.Orchestrator) -> None:
-    assert client.check(path).diagnostics == ()
+    assert client.check(Path("examples", path.name)).diagnostics == ()
     jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json_schema())
 
 
@@ -97,3 +97,70 @@ def test_the_demo_ends_with_outputs_worth_seeing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outputs"]["moons"] == 293
+
+
+def test_invoices_that_are_wrong_are_set_aside_unless_they_are_too_many(
+    client: orc.Orchestrator, tmp_path: Path
+) -> None:
+    pipeline = client.compile("examples/invoices.yaml")
+    result = pipeline.run()
+    assert result.outputs == {
+        "total": 422.89,
+        "good": 3,
+        "bad": "2 of 5",
+        "aside": "examples/output/invoices-aside.txt",
+    }
+    assert (tmp_path / "examples/output/invoices-aside.txt").read_text(encoding="utf-8").split("\n")[:2] == [
+        "17: not a valid invoice",
+        "R-004: not a valid invoice",
+    ]
+    (tmp_path / "bad.csv").write_text("number,net,rate\nR-001,1,7\n1,1,1\n2,2,2\n")
+    with pytest.raises(orc.RunFailed) as failure:
+        pipeline.run(file="bad.csv")
+    assert failure.value.result.error["code"] == "ORC712"
+
+
+def test_a_text_is_shortened_until_it_fits_or_no_more_rounds_are_allowed(client: orc.Orchestrator) -> None:
+    pipeline = client.compile("examples/refine.yaml")
+    result = pipeline.run()
+    assert result.outputs["sizes"] == [124, 64, 54, 30]
+    assert result.outputs["text"].startswith("Four score and seven years ago")
+    assert (pipeline.run(words=1000).outputs["rounds"], pipeline.run(words=1).outputs["rounds"]) == (1, 12)
+
+
+def test_nothing_is_published_before_it_is_approved(client: orc.Orchestrator, tmp_path: Path) -> None:
+    pipeline = client.compile("examples/publish.yaml")
+    run = pipeline.start()
+    assert run.wait(timeout=20).state == "waiting"
+    page = tmp_path / "examples/output/published.txt"
+    assert not page.exists()
+    run.answer("review", {"approved": True, "content": "Eight planets."})
+    assert run.result().outputs == {"published": True, "result": "examples/output/published.txt"}
+    assert page.read_text(encoding="utf-8") == "Eight planets.\n"
+    rejected = pipeline.start()
+    rejected.wait(timeout=20)
+    rejected.answer("review", {"approved": False, "comment": "too short"})
+    assert rejected.result().outputs == {"published": False, "result": "not published: too short"}
+
+
+def test_two_quotes_are_enough_and_the_price_of_last_year_is_the_last_resort(client: orc.Orchestrator) -> None:
+    pipeline = client.compile("examples/quotes.yaml")
+    result = pipeline.run(slowest="1h")
+    assert result.outputs == {"best": 11.75, "asked": {"north": 12.5, "south": None, "east": None, "west": 11.75}}
+    assert result.steps["quotes.south"].state == "cancelled"
+    assert result.steps["quotes.east"].state == "failed"
+
+
+def test_a_book_has_a_chapter_for_each_text(client: orc.Orchestrator, tmp_path: Path) -> None:
+    assert client.compile("examples/book.yaml").run().outputs == {"file": "examples/output/book.md", "words": 14}
+    assert (tmp_path / "examples/output/book.md").read_text(encoding="utf-8").count("## ") == 2
+
+
+def test_each_parcel_of_a_batch_gets_its_label_or_its_error(client: orc.Orchestrator, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (tmp_path / "examples/data/parcels.jsonl").read_text().splitlines()]
+    results = sorted(client.compile("examples/label.yaml").map(rows), key=lambda result: result.row)
+    assert [(result.state, result.outputs.get("label")) for result in results] == [
+        ("succeeded", "ADA, AT (small parcel)"),
+        ("invalid", None),
+        ("succeeded", "CY, DE (parcel, 12.5 kg)"),
+    ]

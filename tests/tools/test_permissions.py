@@ -23,7 +23,7 @@ def test_nothing_is_allowed_without_a_file(tmp_path: Path) -> None:
 
 def test_the_file_allows_paths_commands_and_hosts(tmp_path: Path) -> None:
     write_settings(
-        tmp_path, '[allow]\npaths = ["../shared"]\nrun = ["git"]\nhosts = ["db:5432", "10.0.0.0/8"]\n[store]\n'
+        tmp_path, '[allow]\npaths = ["../shared"]\nrun = ["git"]\nhosts = ["db:5432", "10.0.0.0/8"]\n[servers]\n'
     )
     loaded = Permissions.load(tmp_path)
     assert loaded.allow_paths == (tmp_path / "../shared",)
@@ -40,6 +40,7 @@ def test_the_file_allows_paths_commands_and_hosts(tmp_path: Path) -> None:
         ("[allow]\nhosts = ['http://x']", "`http://x`", "db.internal:5432"),
         ("[allow]\nhosts = ['10.0.0.0/99']", "`10.0.0.0/99`", "db.internal:5432"),
         ("allow = 1", "`allow` is not a table", "`[allow]`"),
+        ("[alow]\nrun = true", "`alow` is no setting", "did you mean `allow`?"),
         ("[allow", "is not valid TOML", "syntax"),
     ],
 )

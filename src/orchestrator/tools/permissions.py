@@ -7,19 +7,18 @@ import os
 import shlex
 import shutil
 import socket
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from orchestrator.content import read_content
+from orchestrator.configuration import CONFIGURATION_FILE, Table, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.paths import Location
 
-CONFIGURATION_FILE = "orchestrator.toml"
-_MAX_BYTES = 1024 * 1024
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 _OWN_NAMES = frozenset({CONFIGURATION_FILE, ".orchestrator"})
 _SETTINGS = ("paths", "run", "hosts")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -52,20 +51,7 @@ class Permissions:
         Raises:
             ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
         """
-        base = Path(directory).absolute()
-        file = base / CONFIGURATION_FILE
-        try:
-            table = tomllib.loads(read_content(file, _MAX_BYTES).decode("utf-8")).get("allow", {})
-        except FileNotFoundError:
-            return cls(base)
-        except tomllib.TOMLDecodeError as error:
-            raise _wrong(file, f"it is not valid TOML: {error}", "mend the syntax") from error
-        except UnicodeDecodeError as error:
-            raise _wrong(file, "it is not UTF-8 text", "save it as UTF-8") from error
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise _wrong(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error
-        return _from_table(cls(base), table, file)
+        return _from_table(cls(Path(directory).absolute()), read_configuration(directory).table("allow"))
 
     def extended(
         self,
@@ -255,38 +241,14 @@ def _is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _from_table(base: Permissions, table: Any, file: Path) -> Permissions:
-    if not isinstance(table, Mapping):
-        raise _wrong(file, "`allow` is not a table", "write `[allow]` on a line of its own and the settings below it")
-    for key in table:
-        if key not in _SETTINGS:
-            from orchestrator.diagnostics import suggest
-
-            near = suggest(key, _SETTINGS)
-            raise _wrong(
-                file,
-                f"`allow.{key}` is no setting",
-                f"did you mean `{near}`?"
-                if near
-                else f"the settings are {', '.join(f'`{name}`' for name in _SETTINGS)}",
-            )
-    paths = _texts(table.get("paths", []), "paths", file)
-    hosts = _texts(table.get("hosts", []), "hosts", file)
+def _from_table(base: Permissions, table: Table) -> Permissions:
+    table.only(_SETTINGS)
+    hosts = table.texts("hosts")
     for host in hosts:
         problem = _host_problem(host)
         if problem:
-            raise _wrong(file, f"`allow.hosts`: `{host}`: {problem}", "write for example `db.internal:5432`")
-    run = table.get("run", False)
+            raise table.wrong(f"`{table.path('hosts')}`: `{host}`: {problem}", "write for example `db.internal:5432`")
+    run = table.values.get("run", False)
     if not isinstance(run, bool):
-        run = _texts(run, "run", file, "true, false or a list of commands")
-    return base.extended(paths=paths, run=run, hosts=hosts)
-
-
-def _texts(value: Any, key: str, file: Path, wanted: str = "a list of strings") -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise _wrong(file, f"`allow.{key}` must be {wanted}", f'write for example `{key} = ["..."]`')
-    return tuple(value)
-
-
-def _wrong(file: Path, problem: str, help: str) -> ConfigurationError:
-    return ConfigurationError(f"{file}: {problem}", help=help)
+        run = table.texts("run", "true, false or a list of commands")
+    return base.extended(paths=table.texts("paths"), run=run, hosts=hosts)

@@ -1,0 +1,134 @@
+"""`orchestrator.toml`: read in one way, so that every table refuses what it does not know in the same words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.content import read_content
+from orchestrator.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+CONFIGURATION_FILE = "orchestrator.toml"
+TABLES = ("allow", "models", "servers")
+"""The tables that the file may have."""
+
+_MAX_BYTES = 1024 * 1024
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the file. `name` is how the file writes it, such as `models."openai:gpt-5"`; the whole has none."""
+
+    file: Path
+    name: str
+    values: Mapping[str, Any]
+
+    def path(self, key: str) -> str:
+        """Return how a setting of this table is named in full."""
+        written = key if _BARE_KEY.fullmatch(key) else f'"{key}"'
+        return f"{self.name}.{written}" if self.name else written
+
+    def wrong(self, problem: str, help: str) -> ConfigurationError:
+        """Return the error for a setting that cannot be used; it names the file."""
+        return wrong(self.file, problem, help)
+
+    def only(self, keys: Collection[str]) -> None:
+        """Refuse every key but these.
+
+        Raises:
+            ConfigurationError: There is another one; the nearest that is known is suggested.
+        """
+        for key in self.values:
+            if key not in keys:
+                from orchestrator.diagnostics import suggest
+
+                near = suggest(key, keys)
+                listed = f"the settings are {', '.join(f'`{name}`' for name in keys)}"
+                raise self.wrong(f"`{self.path(key)}` is no setting", f"did you mean `{near}`?" if near else listed)
+
+    def table(self, key: str) -> Table:
+        """Return a table in this one, empty where it is absent."""
+        value = self.values.get(key, {})
+        if not isinstance(value, Mapping):
+            name = self.path(key)
+            raise self.wrong(
+                f"`{name}` is not a table", f"write `[{name}]` on a line of its own and the settings below it"
+            )
+        return Table(self.file, self.path(key), value)
+
+    def text(self, key: str, example: str) -> str | None:
+        """Return a text that is not empty, or None where it is absent."""
+        value = self.values.get(key)
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        raise self.wrong(f"`{self.path(key)}` must be a text", f'write for example `{key} = "{example}"`')
+
+    def texts(self, key: str, wanted: str = "a list of strings") -> tuple[str, ...]:
+        """Return a list of texts, empty where it is absent."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.wrong(f"`{self.path(key)}` must be {wanted}", f'write for example `{key} = ["..."]`')
+        return tuple(value)
+
+    def number(self, key: str, example: str) -> float | None:
+        """Return a number from 0, or None where it is absent."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise self.wrong(f"`{self.path(key)}` must be a number from 0", f"write for example `{key} = {example}`")
+        return float(value)
+
+    def whole(self, key: str, example: str) -> int | None:
+        """Return a whole number from 1, or None where it is absent."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.wrong(
+                f"`{self.path(key)}` must be a whole number from 1", f"write for example `{key} = {example}`"
+            )
+        return value
+
+    def flag(self, key: str) -> bool | None:
+        """Return true or false, or None where it is absent."""
+        value = self.values.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        raise self.wrong(f"`{self.path(key)}` must be true or false", f"write for example `{key} = true`")
+
+
+def read_configuration(directory: str | Path = ".") -> Table:
+    """Read `orchestrator.toml` in `directory`; without the file all its tables are empty.
+
+    Raises:
+        ConfigurationError: The file cannot be read, is not TOML, or has a table that is unknown.
+    """
+    file = Path(directory).absolute() / CONFIGURATION_FILE
+    try:
+        values = tomllib.loads(read_content(file, _MAX_BYTES).decode("utf-8"))
+    except FileNotFoundError:
+        values = {}
+    except tomllib.TOMLDecodeError as error:
+        raise wrong(file, f"it is not valid TOML: {error}", "mend the syntax") from error
+    except UnicodeDecodeError as error:
+        raise wrong(file, "it is not UTF-8 text", "save it as UTF-8") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise wrong(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error
+    whole = Table(file, "", values)
+    whole.only(TABLES)
+    return whole
+
+
+def wrong(file: Path, problem: str, help: str) -> ConfigurationError:
+    """Return the error for something in the file that cannot be used."""
+    return ConfigurationError(f"{file}: {problem}", help=help)

@@ -6,7 +6,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.journal import Command, Owner, Store
-from tests.runtime.support import Bench, ended, pipeline, states, step
+from tests.runtime.support import PATIENCE, Bench, ended, pipeline, states, step
 
 CHAIN = pipeline(step("a", "gate"), step("b", "gate", "a"), step("c", "echo", "b"))
 
@@ -186,3 +186,13 @@ def test_losing_the_lease_stops_the_work(client: orc.Orchestrator, bench: Bench)
         run.wait()
     assert bench.stopped["b"].is_set()
     assert "c" not in bench.calls
+
+
+def test_a_step_whose_next_attempt_waits_for_a_place_is_cancelled(tmp_path: Path, bench: Bench) -> None:
+    text = "steps: [{id: f, tool: fail, retry: {max_attempts: 2, delay: 0}}, {id: g, tool: hang}]"
+    with orc.Orchestrator(directory=tmp_path, tools=bench.tools(), max_parallel=1) as client:
+        run = client.compile(text).start()
+        bench.wait_for("g")
+        run.cancel()
+        assert run.wait(timeout=PATIENCE).state == "cancelled"
+    assert bench.calls == ["f", "g"]

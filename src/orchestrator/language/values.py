@@ -137,10 +137,8 @@ def _limits(spec: InputSpec, value: Any, subject: str) -> Iterator[str]:
             yield f"{subject} must have at least {spec.min_length} {unit}, and has {len(value)}"
         if spec.max_length is not None and len(value) > spec.max_length:
             yield f"{subject} must have at most {spec.max_length} {unit}, and has {len(value)}"
-    if spec.pattern is not None and isinstance(value, str):
-        matcher = _matcher(spec.pattern)
-        if matcher is not None and not matcher.isinstance_python(value):
-            yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
+    if spec.pattern is not None and isinstance(value, str) and not pattern_matches(spec.pattern, value):
+        yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
 
 
 @lru_cache(maxsize=256)
@@ -150,6 +148,12 @@ def _matcher(pattern: str) -> SchemaValidator | None:
         return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
     except SchemaError:
         return None
+
+
+def pattern_matches(pattern: str, text: str) -> bool:
+    """Whether a pattern is found anywhere in a text, in time linear in the text; one that has a problem always is."""
+    matcher = _matcher(pattern)
+    return matcher is None or matcher.isinstance_python(text.encode("utf-8", "replace").decode())
 
 
 def pattern_problem(pattern: str) -> str | None:

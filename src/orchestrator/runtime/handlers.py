@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
+from orchestrator.language.values import pattern_matches
 from orchestrator.runtime.nodes import Failure
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def matching(handlers: Sequence[Handler], failure: Failure) -> tuple[int, Handle
     for number, handler in enumerate(handlers):
         if handler.error_types and names.isdisjoint(handler.error_types):
             continue
-        if handler.error_patterns and not any(re.search(pattern, message) for pattern in handler.error_patterns):
+        if handler.error_patterns and not any(pattern_matches(pattern, message) for pattern in handler.error_patterns):
             continue
         return number, handler
     return None

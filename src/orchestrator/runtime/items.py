@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import stat
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,8 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
                     retryable=False,
                 )
             numbers = range(*bounds)
-            return Items((number for number in numbers), len(numbers))
+            count = max(0, -((bounds[0] - bounds[1]) // bounds[2]))  # len() takes no number this large
+            return Items((number for number in numbers), count)
         case value:
             found = value.evaluate(scope)
             if isinstance(found, Mapping):
@@ -127,6 +129,13 @@ def _file_items(path: Path, format: str | None, permissions: Permissions) -> Ite
         state = path.stat()
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for, a device has no end
+        raise StepError(
+            f"the items cannot be read from `{path}`: it is no regular file",
+            code="ORC714",
+            help="write what it holds to a file first",
+            retryable=False,
+        )
     format = format or _FORMATS.get(path.suffix.lower(), "text")
     return Items(_rows(path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
 

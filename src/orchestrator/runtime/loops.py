@@ -13,7 +13,7 @@ from orchestrator.runtime.nodes import Failure
 from orchestrator.runtime.scope import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from orchestrator.compiler.plan import ForEach, Repeat
     from orchestrator.expressions import Entity
@@ -34,6 +34,7 @@ class ForEachLoop:
         self._limit = loop.max_parallel or scheduler.max_parallel
         self._values = items_recorded(scheduler, node.path, loop)
         self._frames: dict[Frame, tuple[int, float]] = {}
+        self._rows: Generator[Any, None, None] | None = None
         self._next_index = 0
         self._ahead: Any = _NOTHING
         self._failure: Failure | None = None
@@ -64,7 +65,7 @@ class ForEachLoop:
         if items.mark is not None:
             started["mark"] = items.mark
         scheduler.record("step.started", node, started)
-        self._ahead = next(self._rows, _NOTHING)
+        self._ahead = next(items.rows, _NOTHING)
         self._fill()
 
     def stop(self) -> None:
@@ -93,7 +94,7 @@ class ForEachLoop:
         try:
             while self._ahead is not _NOTHING and len(self._frames) < self._limit and not self._is_over():
                 item, index = self._ahead, self._next_index
-                self._ahead = next(self._rows, _NOTHING)
+                self._ahead = next(self._rows, _NOTHING) if self._rows is not None else _NOTHING
                 self._next_index += 1
                 if not self._values.ends.state(index):
                     self._begin(index, item)
@@ -172,7 +173,8 @@ class ForEachLoop:
         node, scheduler = self._node, self._scheduler
         if self._frames or (self._ahead is not _NOTHING and not self._is_over()) or node.state != "busy":
             return
-        self._rows.close()
+        if self._rows is not None:
+            self._rows.close()
         if scheduler.ended_frames(node):
             return
         if self._failure is not None:
@@ -182,7 +184,7 @@ class ForEachLoop:
         least = self._loop.min_success
         if least is not None and count and (count - bad) / count < least:
             error = StepError(
-                f"{count - bad:,} of {count:,} items of `{node.path}` succeeded, fewer than {least:.0%}",
+                f"{count - bad:,} of {count:,} items of `{node.path}` succeeded, fewer than {least * 100:.12g}%",
                 code="ORC712",
                 help=f"see what failed with: orchestrator show {scheduler.run_id}; when the run is resumed, the items "
                 "that failed are tried again",

@@ -301,6 +301,8 @@ class Scheduler:
                 if node.timer is not None:
                     node.timer.cancel()
                 self.cancelled(node)
+            case "ready":  # for its next attempt, which waits for a place
+                self.cancelled(node)
 
     def _check(self, frame: Frame) -> None:
         if not frame.closed and (frame.left == 0 or (frame.stopped and not frame.busy)):

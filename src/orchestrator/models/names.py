@@ -1,0 +1,144 @@
+"""How people name models: `openai:gpt-5-mini`, `openai/gpt-5-mini`, `gpt-5-mini`, `auto`, `offline`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from orchestrator.diagnostics import suggest
+from orchestrator.errors import ModelMissing
+from orchestrator.models.exchange import ModelName
+from orchestrator.models.providers import SPELLINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.models.providers import Provider
+
+AUTO: Final = ModelName("auto", "auto")
+"""Not a model yet: whichever is there."""
+
+OFFLINE: Final = ModelName("offline", "offline")
+"""The model by rules that needs nothing."""
+
+_SEPARATOR = re.compile(r"[:/]")
+
+
+class Known(Protocol):
+    """What the names are looked up in; the catalogue is one."""
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The providers and the servers of the settings, by name."""
+
+    def makers_of(self, model: str) -> list[ModelName]:
+        """Return a model's names at those who made it."""
+
+    def hosts_of(self, model: str) -> list[ModelName]:
+        """Return a model's names at everybody else who offers it."""
+
+    def models_of(self, provider: str) -> Iterable[str]:
+        """Return the models of a provider that are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameProblem:
+    """Why a text names no model. `suggestion`, where there is one, is what to write in its place."""
+
+    message: str
+    help: str
+    suggestion: str | None = None
+
+    def error(self) -> ModelMissing:
+        """Return it as the error to raise where no file can be pointed at."""
+        return ModelMissing(self.message, help=self.help)
+
+
+def parse_model_name(text: str, known: Known) -> ModelName | NameProblem:
+    """Return the model that a text names.
+
+    The part before the first `:` or `/` is a provider or a server of the settings if it is one. Any model may be named
+    at those: there are newer ones than the catalogue knows. A name alone must be known, and is that of its maker.
+    """
+    name = text.strip()
+    if not name:
+        return NameProblem("the name of the model is empty", "write for example `openai:gpt-5-mini`")
+    if name in ("auto", "offline"):
+        return AUTO if name == "auto" else OFFLINE
+    before, separator, rest = _split(name)
+    provider = provider_named(before, known.providers)
+    if separator and provider is not None:
+        if not rest.strip():
+            return NameProblem(f"`{name}` names a provider and no model", f"write `{provider}:` and the model")
+        return OFFLINE if provider == "offline" else ModelName(provider, rest.strip())
+    makers = known.makers_of(name)
+    if makers:
+        return makers[0]
+    if provider is not None:
+        example = next(iter(known.models_of(provider)), "MODEL")
+        return NameProblem(f"`{name}` is a provider; a model of it is missing", f"write for example `{name}:{example}`")
+    if separator == ":" or (separator and suggest(before, _names(known))):
+        return _unknown_provider(name, before, rest, known)
+    return _unknown_model(name, known)
+
+
+def misspelt(name: ModelName, known: Known) -> str | None:
+    """Return the known model of the same provider that was probably meant, if this one is not known and one is near."""
+    models = list(known.models_of(name.provider))
+    if name.model in models:
+        return None
+    return suggest(name.model, models)
+
+
+def provider_named(text: str, providers: Mapping[str, Provider]) -> str | None:
+    """Return the provider that a text names, in any spelling and case."""
+    if text in providers:
+        return text
+    folded = text.strip().lower()
+    found = SPELLINGS.get(folded, folded)
+    return found if found in providers else None
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    found = _SEPARATOR.search(name)
+    if found is None:
+        return name, "", ""
+    return name[: found.start()], found[0], name[found.end() :]
+
+
+def _names(known: Known) -> list[str]:
+    return [*known.providers, *SPELLINGS]
+
+
+def _unknown_provider(name: str, before: str, rest: str, known: Known) -> NameProblem:
+    message = f"`{before}` in `{name}` is no provider, and no server of orchestrator.toml"
+    near = suggest(before, _names(known))
+    if near is not None and rest:
+        meant = f"{SPELLINGS.get(near, near)}:{rest}"
+        return NameProblem(message, f"did you mean `{meant}`?", meant)
+    listed = ", ".join(f"`{provider}`" for provider in known.providers)
+    return NameProblem(message, f"the providers are {listed}; give a server of your own a table `[servers.{before}]`")
+
+
+def _unknown_model(name: str, known: Known) -> NameProblem:
+    message = f"no provider is given for `{name}`, and no model of this name is known"
+    hosts = known.hosts_of(name)
+    if hosts:
+        listed = " or ".join(f"`{host}`" for host in hosts[:3])
+        suggestion = str(hosts[0]) if len(hosts) == 1 else None
+        return NameProblem(f"`{name}` is offered by others than its maker", f"say by whom: {listed}", suggestion)
+    models = {
+        model: provider
+        for provider, each in known.providers.items()
+        if each.maker
+        for model in known.models_of(provider)
+    }
+    near = suggest(name, models)
+    if near is not None:
+        meant = f"{models[near]}:{near}"
+        return NameProblem(message, f"did you mean `{meant}`?", meant)
+    if "/" in name:
+        meant = f"huggingface:{name}"
+        return NameProblem(message, f"write for example `{meant}`, if that is who offers it", meant)
+    return NameProblem(message, f"write it as `provider:model`, for example `ollama:{name}`; see `orchestrator models`")

@@ -1,0 +1,197 @@
+"""Who offers models: how each is spoken to, where, and which variables hold its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal[
+    "openai", "anthropic", "google", "huggingface", "ollama", "mistral", "groq", "bedrock", "transformers", "offline"
+]
+"""How a provider is spoken to. `openai` is the protocol of OpenAI's chat completions, which most others offer too."""
+
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider, or a server of the settings.
+
+    `key_variables`: the first that is set holds the key; none means that no key is needed. `own_keys`: variables that
+    say that the provider's own library will find its credentials. `base_url`: empty where the library knows it;
+    `url_variables` may name another. `prices`: the name in the table of prices. `free`: nobody sends a bill.
+    `timeout` in seconds.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    key_variables: tuple[str, ...] = ()
+    own_keys: tuple[str, ...] = ()
+    base_url: str = ""
+    url_variables: tuple[str, ...] = ()
+    prices: str = ""
+    maker: bool = False
+    free: bool = False
+    key_optional: bool = False
+    timeout: float | None = None
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether it answers nobody without a key."""
+        return bool(self.key_variables) and not self.key_optional
+
+    def url(self, environ: Mapping[str, str]) -> str:
+        """Return its address: from the environment, else its usual one; empty where its library knows it."""
+        for variable in self.url_variables:
+            if address := environ.get(variable, "").strip():
+                return _completed(address)
+        return self.base_url
+
+
+def _completed(address: str) -> str:
+    """Complete what the variables may hold: `OLLAMA_HOST` is often `gpu-box`, or the `0.0.0.0:11434` it listens on."""
+    if "://" in address:
+        return address.rstrip("/")
+    host = address.rstrip("/").replace("0.0.0.0", "127.0.0.1", 1)  # noqa: S104 - no client can connect to that one
+    return f"http://{host if ':' in host else host + ':11434'}/v1"
+
+
+_ALL: Final = (
+    Provider(
+        "openai",
+        "OpenAI",
+        "openai",
+        ("OPENAI_API_KEY",),
+        url_variables=("OPENAI_BASE_URL",),
+        prices="openai",
+        maker=True,
+    ),
+    Provider(
+        "anthropic",
+        "Anthropic",
+        "anthropic",
+        ("ANTHROPIC_API_KEY",),
+        url_variables=("ANTHROPIC_BASE_URL",),
+        prices="anthropic",
+        maker=True,
+    ),
+    Provider(
+        "google",
+        "Google Gemini",
+        "google",
+        ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        url_variables=("GOOGLE_GEMINI_BASE_URL",),
+        prices="google",
+        maker=True,
+    ),
+    Provider(
+        "mistral",
+        "Mistral",
+        "mistral",
+        ("MISTRAL_API_KEY",),
+        base_url="https://api.mistral.ai",
+        prices="mistral",
+        maker=True,
+    ),
+    Provider(
+        "deepseek",
+        "DeepSeek",
+        "openai",
+        ("DEEPSEEK_API_KEY",),
+        base_url="https://api.deepseek.com",
+        prices="deepseek",
+        maker=True,
+    ),
+    Provider("xai", "xAI", "openai", ("XAI_API_KEY",), base_url="https://api.x.ai/v1", prices="x-ai", maker=True),
+    Provider("groq", "Groq", "groq", ("GROQ_API_KEY",), prices="groq"),
+    Provider(
+        "huggingface",
+        "Hugging Face",
+        "huggingface",
+        ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+        base_url="https://router.huggingface.co/v1",
+    ),
+    Provider(
+        "bedrock",
+        "Amazon Bedrock",
+        "bedrock",
+        ("AWS_BEARER_TOKEN_BEDROCK",),
+        own_keys=("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN"),
+        prices="aws",
+    ),
+    Provider(
+        "azure",
+        "Azure OpenAI",
+        "openai",
+        ("AZURE_OPENAI_API_KEY",),
+        url_variables=("AZURE_OPENAI_BASE_URL",),
+        prices="azure",
+    ),
+    Provider(
+        "openrouter",
+        "OpenRouter",
+        "openai",
+        ("OPENROUTER_API_KEY",),
+        base_url="https://openrouter.ai/api/v1",
+        prices="openrouter",
+    ),
+    Provider(
+        "together",
+        "Together",
+        "openai",
+        ("TOGETHER_API_KEY",),
+        base_url="https://api.together.xyz/v1",
+        prices="together",
+    ),
+    Provider(
+        "fireworks",
+        "Fireworks",
+        "openai",
+        ("FIREWORKS_API_KEY",),
+        base_url="https://api.fireworks.ai/inference/v1",
+        prices="fireworks",
+    ),
+    Provider(
+        "cerebras",
+        "Cerebras",
+        "openai",
+        ("CEREBRAS_API_KEY",),
+        base_url="https://api.cerebras.ai/v1",
+        prices="cerebras",
+    ),
+    Provider(
+        "ollama",
+        "Ollama",
+        "ollama",
+        base_url="http://127.0.0.1:11434/v1",
+        url_variables=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+        free=True,
+    ),
+    Provider("vllm", "vLLM", "openai", base_url="http://127.0.0.1:8000/v1", free=True),
+    Provider("llamacpp", "llama.cpp", "openai", base_url="http://127.0.0.1:8080/v1", free=True),
+    Provider("lmstudio", "LM Studio", "openai", base_url="http://127.0.0.1:1234/v1", free=True),
+    Provider("transformers", "Transformers, in a folder", "transformers", free=True),
+    Provider("offline", "Offline, by rules", "offline", free=True),
+)  # fmt: skip - a table is read by its lines
+
+PROVIDERS: Final = {provider.name: provider for provider in _ALL}
+"""The providers that Orchestrator knows, in the order in which `auto` tries them."""
+
+SPELLINGS: Final = {
+    "gemini": "google",
+    "google-gla": "google",
+    "hf": "huggingface",
+    "x-ai": "xai",
+    "grok": "xai",
+    "aws": "bedrock",
+    "azure-openai": "azure",
+    "llama.cpp": "llamacpp",
+    "llama-cpp": "llamacpp",
+    "lm-studio": "lmstudio",
+    "mistralai": "mistral",
+}
+"""Other spellings of their names."""

@@ -1,0 +1,238 @@
+"""What `orchestrator.toml` says about models: the default, servers of one's own, what the catalogue does not know."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from orchestrator.configuration import Table, read_configuration
+from orchestrator.language.durations import parse_duration
+from orchestrator.models.exchange import ModelName
+from orchestrator.models.names import provider_named
+from orchestrator.models.providers import KINDS, PROVIDERS, SPELLINGS, Kind, Provider
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CAPABILITIES = (
+    "streaming",
+    "tools",
+    "json_schema",
+    "vision",
+    "audio",
+    "video",
+    "files",
+    "embeddings",
+    "reasoning",
+    "code",
+)
+"""What a model may be able to do. `code`: it is good at writing programs; `files`: it reads PDF files."""
+
+_SERVER = ("base_url", "kind", "api_key_env", "timeout", "free")
+_PRICES = ("input_price", "cached_price", "output_price")
+_SIZES = ("context_window", "max_output", "quality", "speed")
+_LISTS = ("capabilities", "expertise")
+_MODEL = (*_PRICES, *_SIZES, "size", *_LISTS)
+_OTHER_KINDS = ("transformers", "offline")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What the settings say about one model; None is silence."""
+
+    input_price: float | None = None
+    cached_price: float | None = None
+    output_price: float | None = None
+    context_window: int | None = None
+    max_output: int | None = None
+    quality: int | None = None
+    speed: int | None = None
+    size: float | None = None
+    capabilities: frozenset[str] | None = None
+    expertise: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """The tables `[models]` and `[servers]`. `providers` are the known ones and the servers, which go before them."""
+
+    default: str | None = None
+    providers: Mapping[str, Provider] = field(default_factory=lambda: PROVIDERS)
+    models: Mapping[ModelName, Override] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, directory: str | Path = ".") -> ModelSettings:
+        """Read them from `orchestrator.toml` in `directory`.
+
+        Raises:
+            ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+        """
+        whole = read_configuration(directory)
+        servers = whole.table("servers")
+        providers = dict(PROVIDERS)
+        for name in servers.values:
+            providers[_server_name(servers, name)] = _server(name, servers.table(name))
+        models = whole.table("models")
+        overrides = {key: models.table(key) for key, value in models.values.items() if isinstance(value, Mapping)}
+        Table(models.file, models.name, {k: v for k, v in models.values.items() if k not in overrides}).only(
+            ("default",)
+        )
+        return cls(
+            models.text("default", "openai:gpt-5-mini"),
+            providers,
+            {_model_name(models, key, providers): _override(table) for key, table in overrides.items()},
+        )
+
+
+def _server_name(servers: Table, name: str) -> str:
+    if not _NAME.fullmatch(name) or name in ("auto", "offline"):
+        raise servers.wrong(
+            f"`{servers.path(name)}`: a server cannot be named so",
+            "take a letter, then letters, digits, `-`, `_` and `.`; `auto` and `offline` are taken",
+        )
+    if name in SPELLINGS:
+        return SPELLINGS[name]
+    return name
+
+
+def _server(name: str, table: Table) -> Provider:
+    table.only(_SERVER)
+    known = PROVIDERS.get(SPELLINGS.get(name, name))
+    url = table.text("base_url", "http://localhost:8000/v1")
+    if url is None:
+        raise table.wrong(f"`{table.path('base_url')}` is missing", 'write `base_url = "http://localhost:8000/v1"`')
+    host = _host(table, url)
+    kind = _kind(table) or (known.kind if known else "openai")
+    variable = table.text("api_key_env", "LAB_API_KEY")
+    if variable is not None and not _VARIABLE.fullmatch(variable):
+        raise table.wrong(
+            f"`{table.path('api_key_env')}` must be the name of a variable, and never the key itself",
+            f"put the key into a variable, or store it with `orchestrator keys set {name}`",
+        )
+    free = table.flag("free")
+    keys = (variable,) if variable else known.key_variables if known else (key_variable(name),)
+    return replace(
+        known or Provider(name, name, kind),
+        kind=kind,
+        base_url=url.rstrip("/"),
+        url_variables=(),
+        key_variables=keys,
+        key_optional=variable is None,
+        own_keys=known.own_keys if known and variable is None else (),
+        free=_is_private(host) if free is None else free,
+        timeout=_timeout(table),
+    )
+
+
+def key_variable(server: str) -> str:
+    """Return the variable that holds the key of a server whose settings name none."""
+    return re.sub(r"[^A-Za-z0-9]", "_", server).upper() + "_API_KEY"
+
+
+def _host(table: Table, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise table.wrong(
+            f"`{table.path('base_url')}` is no address of a server", 'write for example `"http://localhost:8000/v1"`'
+        )
+    if parts.username or parts.password:
+        raise table.wrong(
+            f"`{table.path('base_url')}` holds a password",
+            "name the variable that holds the key with `api_key_env`, or use `orchestrator keys set`; not the file",
+        )
+    return host
+
+
+def _is_private(host: str) -> bool:
+    """Whether the host is this machine or one of the local network, so that using it costs nothing."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan")) or "." not in host
+    return address.is_private
+
+
+def _kind(table: Table) -> Kind | None:
+    kind = table.text("kind", "openai")
+    choices = [each for each in KINDS if each not in _OTHER_KINDS]
+    if kind is None or kind in choices:
+        return cast("Kind | None", kind)
+    from orchestrator.diagnostics import suggest
+
+    near = suggest(kind, choices)
+    listed = f"a server speaks like one of {', '.join(f'`{each}`' for each in choices)}"
+    raise table.wrong(f"`{table.path('kind')}`: `{kind}` is no kind", f"did you mean `{near}`?" if near else listed)
+
+
+def _timeout(table: Table) -> float | None:
+    value = table.values.get("timeout")
+    if value is None:
+        return None
+    try:
+        seconds = parse_duration(value)
+        problem = "" if seconds > 0 else "it must be more than 0"
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise table.wrong(f"`{table.path('timeout')}` is no duration: {problem}", 'write for example `timeout = "30s"`')
+    return seconds
+
+
+def _model_name(models: Table, key: str, providers: Mapping[str, Provider]) -> ModelName:
+    before, _, rest = key.partition(":") if ":" in key else key.partition("/")
+    provider = provider_named(before, providers)
+    if provider is not None and rest.strip():
+        return ModelName(provider, rest.strip())
+    if not rest:
+        problem = f"`{models.path(key)}` is no setting, and names no model at a provider"
+        raise models.wrong(problem, f'a model is named with its provider: `[models."openai:{key}"]`')
+    from orchestrator.diagnostics import suggest
+
+    near = suggest(before, [*providers, *SPELLINGS])
+    help = f"did you mean `{near}:{rest}`?" if near else f"give a server of your own a table `[servers.{before}]`"
+    raise models.wrong(f"`{models.path(key)}`: `{before}` is no provider", help)
+
+
+def _override(table: Table) -> Override:
+    table.only(_MODEL)
+    ranks = {key: table.whole(key, "3") for key in ("quality", "speed")}
+    for key, rank in ranks.items():
+        if rank is not None and rank > 5:
+            raise table.wrong(f"`{table.path(key)}` must be from 1 to 5", f"write for example `{key} = 3`")
+    capabilities = _words(table, "capabilities")
+    for capability in capabilities or ():
+        if capability not in CAPABILITIES:
+            from orchestrator.diagnostics import suggest
+
+            near = suggest(capability, CAPABILITIES)
+            listed = f"the capabilities are {', '.join(f'`{each}`' for each in CAPABILITIES)}"
+            raise table.wrong(
+                f"`{table.path('capabilities')}`: `{capability}` is none", f"did you mean `{near}`?" if near else listed
+            )
+    return Override(
+        input_price=table.number("input_price", "0.25"),
+        cached_price=table.number("cached_price", "0.025"),
+        output_price=table.number("output_price", "2.0"),
+        context_window=table.whole("context_window", "128_000"),
+        max_output=table.whole("max_output", "16_000"),
+        quality=ranks["quality"],
+        speed=ranks["speed"],
+        size=table.number("size", "8"),
+        capabilities=capabilities,
+        expertise=_words(table, "expertise"),
+    )
+
+
+def _words(table: Table, key: str) -> frozenset[str] | None:
+    return frozenset(table.texts(key)) if key in table.values else None

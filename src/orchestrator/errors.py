@@ -9,7 +9,7 @@
     │   ├── PermissionDenied          .flag
     │   ├── StepTimeout               .seconds
     │   ├── EvaluationError           .expression
-    │   └── ModelError                .provider .model .status
+    │   └── ModelError                .provider .model .status .reply
     │       ├── ModelRateLimited      .retry_after
     │       ├── ModelUnavailable
     │       ├── ModelRefused
@@ -167,7 +167,8 @@ class EvaluationError(StepError):
 class ModelError(StepError):
     """A call of a model failed. `provider` and `model` name it, `status` is the status of the HTTP answer if one came.
 
-    `retryable` says whether the same call may succeed later.
+    `retryable` says whether the same call may succeed later. `reply` is what the model did answer, if it did and that
+    cannot be used: an `orchestrator.models.exchange.ModelReply`, whose usage is to be paid like any other.
     """
 
     default_code = "ORC721"
@@ -184,12 +185,14 @@ class ModelError(StepError):
         help: str | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
+        reply: Any = None,
     ) -> None:
         again = self.default_retryable if retryable is None else retryable
         super().__init__(message, code=code, help=help, retryable=again, retry_after=retry_after)
         self.provider = provider
         self.model = model
         self.status = status
+        self.reply = reply
 
 
 class ModelRateLimited(ModelError):

@@ -1,0 +1,134 @@
+"""The ModelClient that speaks to providers over the network, through the `direct` interface of Pydantic AI."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.models.adapter.endpoints import Endpoint, endpoint_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pydantic_ai.messages import ModelResponse
+    from pydantic_ai.models import Model
+
+    from orchestrator.models.adapter.connections import Connection
+    from orchestrator.models.adapter.translation import Call
+    from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest
+
+
+class ProviderClient:
+    """Asks models where `find` says that they are. Libraries are loaded, and connections made, by the first call.
+
+    It makes no second attempt of its own: whoever calls decides about that.
+    """
+
+    def __init__(self, find: Callable[[ModelName], Endpoint] = endpoint_of) -> None:
+        self._find = find
+        self._connections: dict[Endpoint, asyncio.Task[Connection]] = {}
+
+    async def ask(
+        self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelReply:
+        """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
+        endpoint = self._find(name)
+        connection = await self._connection(endpoint)
+        from orchestrator.models.adapter.faults import fault_of
+        from orchestrator.models.adapter.translation import call_of, reply_of
+
+        if request.timeout is None and endpoint.provider.timeout is not None:
+            request = replace(request, timeout=endpoint.provider.timeout)
+        began = time.perf_counter()
+        try:
+            # OpenAI's Responses API has neither.
+            model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
+            call = call_of(request, model, endpoint.provider.kind)
+            response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
+            return reply_of(response, call, name, request, latency=time.perf_counter() - began)
+        except Exception as error:
+            fault = fault_of(error, name, endpoint)
+            if fault is error:
+                raise
+            raise fault from error
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return the vectors of some texts."""
+        endpoint = self._find(name)
+        connection = await self._connection(endpoint)
+        from orchestrator.models.adapter.embedding import embed
+        from orchestrator.models.adapter.faults import fault_of
+
+        try:
+            return await embed(connection, name, texts)
+        except Exception as error:
+            fault = fault_of(error, name, endpoint)
+            if fault is error:
+                raise
+            raise fault from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        connections, self._connections = self._connections, {}
+        for task in connections.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                await task.result().close()
+            else:
+                task.cancel()
+
+    async def _connection(self, endpoint: Endpoint) -> Connection:
+        """Return the connection to an endpoint, made by a thread: the first import of an SDK takes a second."""
+        task = self._connections.get(endpoint)
+        if task is None:
+            task = self._connections[endpoint] = asyncio.ensure_future(asyncio.to_thread(_connect, endpoint))
+        if task.done():
+            return task.result()
+        try:
+            # Whoever is cancelled does not take it away from the others.
+            return await asyncio.shield(task)
+        except Exception:
+            self._connections.pop(endpoint, None)
+            raise
+
+
+def _connect(endpoint: Endpoint) -> Connection:
+    from orchestrator.models.adapter.connections import connect
+
+    connection = connect(endpoint)
+    # Loaded here rather than in the event loop.
+    import orchestrator.models.adapter.embedding
+    import orchestrator.models.adapter.faults
+    import orchestrator.models.adapter.translation  # noqa: F401
+
+    return connection
+
+
+async def _answer(model: Model[object], call: Call) -> ModelResponse:
+    from pydantic_ai.direct import model_request
+
+    return await model_request(
+        model, call.messages, model_settings=call.settings, model_request_parameters=call.parameters, instrument=False
+    )
+
+
+async def _streamed(model: Model[object], call: Call, on_text: Callable[[str], None], name: ModelName) -> ModelResponse:
+    from pydantic_ai.direct import model_request_stream
+
+    from orchestrator.errors import ModelUnavailable
+    from orchestrator.models.adapter.translation import piece_of
+
+    stream = model_request_stream(
+        model, call.messages, model_settings=call.settings, model_request_parameters=call.parameters, instrument=False
+    )
+    async with stream as events:
+        async for event in events:
+            if piece := piece_of(event):
+                on_text(piece)
+        response = events.get()
+    if response.finish_reason is None:
+        raise ModelUnavailable(
+            f"the stream of `{name}` ended before its answer was complete", provider=name.provider, model=name.model
+        )
+    return response

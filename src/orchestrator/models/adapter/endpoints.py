@@ -1,0 +1,91 @@
+"""Where a model is asked: at which provider, which address, with which key. Nothing here loads an SDK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.errors import MissingExtra, ModelMissing
+from orchestrator.models.keys import Keys
+from orchestrator.models.providers import PROVIDERS, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.models.exchange import ModelName
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One place where models are asked. Without an address it is where the provider's own library asks.
+
+    `api` chooses between the two protocols of OpenAI. By default OpenAI itself is asked by its Responses API, and
+    servers with an address of their own by the Chat Completions API, which all of them have.
+    """
+
+    provider: Provider
+    base_url: str = ""
+    key: str | None = field(default=None, repr=False)
+    api: Literal["responses", "chat"] | None = None
+
+
+def endpoint_of(name: ModelName, providers: Mapping[str, Provider] = PROVIDERS, keys: Keys | None = None) -> Endpoint:
+    """Return where a model is asked, with the key that is at hand.
+
+    Raises:
+        ModelMissing: No provider has this name, or it has no address or no key here.
+    """
+    keys = keys or Keys.load()
+    provider = providers.get(name.provider)
+    if provider is None:
+        raise _missing(name, f"`{name}` names no provider that is known", f"providers are {', '.join(providers)}")
+    base_url = provider.url(keys.environ)
+    if provider.kind == "openai" and not base_url and provider.name != "openai":
+        where = " or ".join((*provider.url_variables, "`base_url` in orchestrator.toml"))
+        raise _missing(name, f"`{name}` cannot be asked: {provider.title} has no address here", f"give it in {where}")
+    key = keys.find(provider)
+    if key is None and provider.needs_key:
+        raise _missing(
+            name, f"`{name}` cannot be asked: there is no key of {provider.title}", how_to_give_key(provider)
+        )
+    return Endpoint(provider, base_url, (key.value or None) if key else None)
+
+
+def how_to_give_key(provider: Provider) -> str:
+    """Return how a person gives Orchestrator the key of a provider."""
+    variable = provider.key_variables[0] if provider.key_variables else f"{provider.name.upper()}_API_KEY"
+    return f"set {variable}, or store the key with: orchestrator keys set {provider.name}"
+
+
+_MODULES = {
+    "openai": ("openai",),
+    "anthropic": ("anthropic",),
+    "google": ("google.genai",),
+    # Its router speaks OpenAI's protocol.
+    "huggingface": ("openai",),
+    "ollama": ("openai",),
+    "mistral": ("mistralai",),
+    "groq": ("groq",),
+    "bedrock": ("boto3",),
+}
+"""What speaks to each kind of provider, beside Pydantic AI. The extra has the name of the kind."""
+
+
+def missing_extra(provider: Provider) -> MissingExtra | None:
+    """Return the error for a provider whose packages are not installed. None of them is loaded to find out."""
+    modules = _MODULES.get(provider.kind)
+    if modules is None or all(_is_there(module) for module in ("pydantic_ai", *modules)):
+        return None
+    return MissingExtra(f"models of {provider.title} need a package that is not installed", extra=provider.kind)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it is missing
+        return False
+
+
+def _missing(name: ModelName, message: str, help: str) -> ModelMissing:
+    return ModelMissing(message, provider=name.provider, model=name.model, help=help)

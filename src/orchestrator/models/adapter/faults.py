@@ -1,0 +1,201 @@
+"""Every error of a provider, an SDK or a connection as one of ours, with what a person can do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic_ai import exceptions as theirs
+
+from orchestrator.errors import (
+    ModelAnswerInvalid,
+    ModelError,
+    ModelMissing,
+    ModelRateLimited,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+)
+from orchestrator.models.adapter.endpoints import how_to_give_key
+
+if TYPE_CHECKING:
+    from orchestrator.models.adapter.endpoints import Endpoint
+    from orchestrator.models.exchange import ModelName
+
+Fault = TypeVar("Fault", bound=ModelError)
+
+_PASSING = (408, 409, 425)
+"""Statuses below 500, beside 429, that pass by themselves."""
+
+
+def fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelError:
+    """Return what went wrong in a call, as one of our errors."""
+    found = _fault_of(error, name, endpoint)
+    if endpoint.key and len(endpoint.key) >= 8:
+        # Servers have been seen to repeat a wrong key in what they say about it.
+        found.message = found.message.replace(endpoint.key, "***")
+        found.args = (found.message,)
+    return found
+
+
+def _fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelError:
+    if isinstance(error, ModelError):
+        return error
+    if isinstance(error, theirs.ModelRequestTimeout):
+        return _made(
+            ModelUnavailable,
+            f"`{name}` did not answer within {error.timeout:g} s",
+            name,
+            help="give the step a longer `timeout`, ask for less with `max_tokens`, or take a faster model",
+        )
+    if isinstance(error, theirs.ModelHTTPError):
+        return _of_status(error, name, endpoint)
+    if isinstance(error, theirs.ModelAPIError):
+        return _of_category(error, None, _words(error.message), name, endpoint)
+    if isinstance(error, theirs.ContentFilterError):
+        return _made(ModelRefused, f"`{name}` refused to answer: {_words(error.message)}", name)
+    if isinstance(error, theirs.OutputTokenLimitExceeded):
+        return _made(
+            ModelAnswerInvalid, f"`{name}` was cut off: {_words(error.message)}", name, help="raise `max_tokens`"
+        )
+    if isinstance(error, theirs.UnexpectedModelBehavior):
+        return _made(ModelError, f"the answer of `{name}` cannot be read: {_words(error.message)}", name)
+    if isinstance(error, theirs.UserError | NotImplementedError):
+        return _made(
+            ModelRejected,
+            f"`{name}` cannot be asked like this: {_words(str(error))}",
+            name,
+            help="`orchestrator models` says what each model can do",
+        )
+    if _is_of_connection(error):
+        return _unreachable(str(error) or type(error).__name__, name, endpoint)
+    return _made(ModelError, f"the call of `{name}` failed: {type(error).__name__}: {_words(str(error))}", name)
+
+
+def _of_status(error: theirs.ModelHTTPError, name: ModelName, endpoint: Endpoint) -> ModelError:
+    words = _said_by(error.body) or "it gave no reason"
+    return _of_category(error, error.status_code, words, name, endpoint)
+
+
+def _of_category(
+    error: theirs.ModelAPIError, status: int | None, words: str, name: ModelName, endpoint: Endpoint
+) -> ModelError:
+    """Return the error for a category, which Pydantic AI knows from each provider's own codes, else for a status."""
+    provider = endpoint.provider
+    answered = f"`{name}` answered with status {status}: {words}" if status else f"`{name}` failed: {words}"
+    if isinstance(error, theirs.ModelConnectionError):
+        return _unreachable(words, name, endpoint, timed_out=isinstance(error, theirs.ModelTimeoutError))
+    if isinstance(error, theirs.ModelQuotaExceededError):
+        return _made(
+            ModelRateLimited,
+            answered,
+            name,
+            status,
+            help=f"the quota or the credit of the account at {provider.title} is used up: its owner can raise it",
+            retryable=False,
+        )
+    if isinstance(error, theirs.ModelRateLimitError):
+        return _made(
+            ModelRateLimited,
+            answered,
+            name,
+            status,
+            help="lower `max_parallel`, or name a further model to ask",
+            retry_after=error.retry_after,
+        )
+    if isinstance(error, theirs.ModelUnavailableError | theirs.ModelServerError) or status in _PASSING:
+        return _made(
+            ModelUnavailable,
+            answered,
+            name,
+            status,
+            help="it passes by itself; `retry` waits for it, or name a further model to ask",
+            retry_after=error.retry_after,
+        )
+    if isinstance(error, theirs.ModelContextWindowExceededError):
+        return _made(
+            ModelRejected,
+            answered,
+            name,
+            status,
+            help="shorten what is asked, summarize it first, or take a model with a larger context",
+        )
+    if isinstance(error, theirs.ModelAuthenticationError):
+        return _made(ModelRejected, answered, name, status, help=_about_keys(status, endpoint))
+    if isinstance(error, theirs.ModelNotFoundError):
+        near = getattr(error, "suggested_model_id", None)
+        place = f", and that {endpoint.base_url} is the right address" if endpoint.base_url else ""
+        help = (
+            f"did you mean `{near}`?" if near else f"see that the model is spelt right (`orchestrator models`){place}"
+        )
+        return _made(ModelRejected, answered, name, status, help=help)
+    if isinstance(error, theirs.ModelRequestRejectedError) or (status is not None and 400 <= status < 500):
+        return _made(ModelRejected, answered, name, status, help="change the setting that the provider names")
+    return _made(ModelError, answered, name, status)
+
+
+def _unreachable(words: str, name: ModelName, endpoint: Endpoint, *, timed_out: bool = False) -> ModelUnavailable:
+    where = f" at {endpoint.base_url}" if endpoint.base_url else ""
+    what = "took too long" if timed_out else "cannot be reached, or broke the connection"
+    own = endpoint.provider.free
+    return _made(
+        ModelUnavailable,
+        f"`{name}`{where} {what}: {words}",
+        name,
+        help="see that the server runs and that its address is right" if own else "see that the network is there",
+    )
+
+
+def _about_keys(status: int | None, endpoint: Endpoint) -> str:
+    provider = endpoint.provider
+    if endpoint.key is None:
+        return f"{provider.title} wants a key: {how_to_give_key(provider)}"
+    if status == 403:
+        return f"see at {provider.title} what the key may do, or give another: {how_to_give_key(provider)}"
+    return f"the key is wrong or has expired: {how_to_give_key(provider)}"
+
+
+def no_embeddings(name: ModelName, endpoint: Endpoint) -> ModelMissing:
+    """Return the error for a provider that makes no vectors."""
+    return _made(
+        ModelMissing,
+        f"`{name}`: {endpoint.provider.title} has no embeddings",
+        name,
+        help="take a model that has, such as `openai:text-embedding-3-small` or `ollama:nomic-embed-text`",
+    )
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    """Whether it, or what it was raised from, is an error of a connection that a library did not translate."""
+    seen: BaseException | None = error
+    while seen is not None:
+        module = type(seen).__module__.partition(".")[0]
+        if isinstance(seen, OSError) or (module in _TRANSPORTS and "Error" in type(seen).__name__):
+            return True
+        seen = seen.__cause__
+    return False
+
+
+_TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "botocore")
+
+
+def _said_by(body: object) -> str:
+    """Return the sentence in the body of an error, wherever a provider puts it."""
+    if isinstance(body, bytes):
+        body = body.decode("utf-8", "replace")
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, dict):
+        for key in ("error", "message", "Message", "detail", "errors"):
+            if body.get(key) and (found := _said_by(body[key])):
+                return found
+        return _words(str(body)) if body else ""
+    return _words(body) if isinstance(body, str) else ""
+
+
+def _words(text: str, most: int = 500) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most] + "…"
+
+
+def _made(kind: type[Fault], message: str, name: ModelName, status: int | None = None, **more: Any) -> Fault:
+    return kind(message, provider=name.provider, model=name.model, status=status, **more)

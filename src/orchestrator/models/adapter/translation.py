@@ -1,0 +1,333 @@
+"""Says a request of ours in the words of Pydantic AI, and its answer in ours. Imported with the first call only."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelRequestPart,
+    ModelResponse,
+    ModelResponsePart,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.messages import ModelRequest as Said
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from orchestrator.errors import ModelAnswerInvalid, ModelRefused
+from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_ai.models import Model
+    from pydantic_ai.usage import RequestUsage
+
+    from orchestrator.models.exchange import Finish, Media, Message, ModelName, ModelRequest
+
+ANSWER = "answer"
+"""The tool by which a model answers that can be held to a schema in no better way, and the field of a wrapped one."""
+
+Mode = Literal["text", "native", "tool", "prompted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request in the words of Pydantic AI. `wrapped` says that the answer's value is in a field of an object."""
+
+    messages: list[ModelMessage]
+    settings: ModelSettings
+    parameters: ModelRequestParameters
+    mode: Mode
+    wrapped: bool
+
+
+def call_of(request: ModelRequest, model: Model[Any], kind: str) -> Call:
+    """Return a request as Pydantic AI takes it."""
+    tools = [
+        ToolDefinition(name=tool.name, description=tool.description, parameters_json_schema=dict(tool.parameters))
+        for tool in request.tools
+    ]
+    mode = _mode(request, model, kind)
+    parameters, wrapped = ModelRequestParameters(function_tools=tools), False
+    if request.schema is not None:
+        schema, wrapped = _object_schema(request.schema)
+        if mode == "tool":
+            answer = ToolDefinition(
+                name=ANSWER, description="Give the answer.", parameters_json_schema=schema, kind="output"
+            )
+            parameters = ModelRequestParameters(
+                function_tools=tools, output_mode="tool", output_tools=[answer], allow_text_output=False
+            )
+        else:
+            form = OutputObjectDefinition(json_schema=schema, name=ANSWER)
+            parameters = ModelRequestParameters(
+                function_tools=tools, output_mode=mode, output_object=form, allow_text_output=True
+            )
+    return Call(_messages(request), _settings(request), parameters, mode, wrapped)
+
+
+def _mode(request: ModelRequest, model: Model[Any], kind: str) -> Mode:
+    """Return how a model is held to a schema: by its own means, else by a tool to call, else by words."""
+    if request.schema is None:
+        return "text"
+    profile = cast("Mapping[str, object]", model.profile)
+    # Before Gemini 3, a schema and tools exclude each other.
+    beside_tools = not request.tools or kind != "google" or profile.get("google_supports_tool_combination", False)
+    if profile.get("supports_json_schema_output", False) and beside_tools:
+        return "native"
+    return "tool" if profile.get("supports_tools", True) else "prompted"
+
+
+def _object_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return a schema of an object, as all providers ask for, and whether the value had to be put into a field."""
+    if schema.get("type") == "object":
+        return dict(schema), False
+    inner = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema")}
+    definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    outer = {"type": "object", "properties": {ANSWER: inner}, "required": [ANSWER], "additionalProperties": False}
+    return outer | definitions, True
+
+
+def _settings(request: ModelRequest) -> ModelSettings:
+    settings = ModelSettings()
+    if request.temperature is not None:
+        settings["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        settings["max_tokens"] = request.max_tokens
+    if request.seed is not None:
+        settings["seed"] = request.seed
+    if request.stop:
+        settings["stop_sequences"] = list(request.stop)
+    if request.timeout is not None:
+        settings["request_timeout"] = request.timeout
+    return settings
+
+
+# --- messages
+
+
+def _messages(request: ModelRequest) -> list[ModelMessage]:
+    found: list[ModelMessage] = []
+    told: list[ModelRequestPart] = []
+    for message in request.messages:
+        if message.role == "assistant":
+            if told:
+                found.append(Said(parts=told))
+                told = []
+            found.append(ModelResponse(parts=_answered(message)))
+        else:
+            told.append(_told(message))
+    if told:
+        found.append(Said(parts=told))
+    if request.system:
+        for said in reversed(found):
+            if isinstance(said, Said):
+                said.instructions = request.system
+                break
+    return found
+
+
+def _told(message: Message) -> ModelRequestPart:
+    content = _content(message.content)
+    if message.role == "tool":
+        returned = content if isinstance(content, str) or len(content) != 1 else content[0]
+        return ToolReturnPart(tool_name=message.name, content=returned, tool_call_id=message.request_id)
+    return UserPromptPart(content=content)
+
+
+def _answered(message: Message) -> list[ModelResponsePart]:
+    content = message.content if isinstance(message.content, tuple) else (message.content,)
+    text = "".join(part for part in content if isinstance(part, str))
+    parts: list[ModelResponsePart] = [TextPart(content=text)] if text else []
+    parts += (
+        ToolCallPart(tool_name=asked.name, args=dict(asked.arguments), tool_call_id=asked.id)
+        for asked in message.requests
+    )
+    return parts
+
+
+def _content(content: str | tuple[str | Media, ...]) -> str | list[str | BinaryContent]:
+    return content if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: str | Media) -> str | BinaryContent:
+    if isinstance(part, str):
+        return part
+    text = _text_of(part)
+    if text is None:
+        return BinaryContent(data=part.content, media_type=part.media_type)
+    name = f' name="{part.name}"' if part.name else ""
+    return f"<file{name}>\n{text}\n</file>"
+
+
+_TEXTUAL = re.compile(r"text/|application/(.*\+)?(json|xml|yaml|x-yaml|toml)$")
+
+
+def _text_of(media: Media) -> str | None:
+    """Return a file of text as its text: providers differ in which of them they take as files."""
+    if not _TEXTUAL.match(media.media_type):
+        return None
+    try:
+        return media.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+# --- answers
+
+
+def piece_of(event: object) -> str:
+    """Return the text that an event of a stream adds to the answer."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+_FINISH: Mapping[str | None, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_call": "tools",
+    "content_filter": "refused",
+}
+
+
+def reply_of(
+    response: ModelResponse, call: Call, name: ModelName, request: ModelRequest, *, latency: float
+) -> ModelReply:
+    """Return an answer in our words; raise ModelRefused or ModelAnswerInvalid for one that is none."""
+    text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+    asked = [part for part in response.parts if isinstance(part, ToolCallPart)]
+    answers = [part for part in asked if call.mode == "tool" and part.tool_name == ANSWER]
+    reply = ModelReply(
+        text=text,
+        usage=_usage(response.usage),
+        finish=_FINISH.get(response.finish_reason, "other"),
+        model=response.model_name or name.model,
+        latency=latency,
+    )
+    if reply.finish == "refused":
+        raise _refused(response, name, reply)
+    if answers:
+        value = _arguments(answers[0], name, reply, request)
+        return _with(reply, text=text or json.dumps(value, ensure_ascii=False), data=_unwrapped(value, call))
+    requests = tuple(
+        ToolRequest(part.tool_call_id, part.tool_name, _arguments(part, name, reply, request)) for part in asked
+    )
+    if requests:
+        return _with(reply, requests=requests, finish="tools")
+    if request.schema is not None:
+        return _with(reply, data=_unwrapped(_json(text, name, reply, request), call))
+    if reply.finish == "length" and not text:
+        raise _invalid(f"`{name}` said nothing before it reached its limit of tokens", name, reply, request)
+    return reply
+
+
+def _with(
+    reply: ModelReply,
+    *,
+    text: str | None = None,
+    data: Any = None,
+    requests: tuple[ToolRequest, ...] = (),
+    finish: Finish | None = None,
+) -> ModelReply:
+    return ModelReply(
+        text=reply.text if text is None else text,
+        data=data,
+        requests=requests,
+        usage=reply.usage,
+        # Providers differ in what they call an answer by a tool; ours is an answer.
+        finish=finish or ("stop" if reply.finish == "tools" else reply.finish),
+        model=reply.model,
+        latency=reply.latency,
+    )
+
+
+def _usage(usage: RequestUsage) -> Usage:
+    details = usage.details
+    reasoning = details.get("reasoning_tokens") or details.get("thoughts_tokens") or details.get("thinking_tokens") or 0
+    return Usage(
+        input=usage.input_tokens,
+        output=usage.output_tokens,
+        cached=usage.cache_read_tokens,
+        reasoning=reasoning,
+        requests=1,
+    )
+
+
+def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> ModelRefused:
+    details = response.provider_details or {}
+    words = details.get("refusal") or reply.text or details.get("block_reason") or details.get("finish_reason")
+    return ModelRefused(
+        f"`{name}` refused to answer" + (f": {_short(str(words))}" if words else ""),
+        provider=name.provider,
+        model=name.model,
+        help="change the prompt or what is put into it, or name a further model to ask",
+        reply=reply,
+    )
+
+
+def _arguments(part: ToolCallPart, name: ModelName, reply: ModelReply, request: ModelRequest) -> dict[str, Any]:
+    if isinstance(part.args, dict):
+        return part.args
+    value = _loaded(part.args or "{}")
+    if not isinstance(value, dict):
+        raise _invalid(f"`{name}` gave `{part.tool_name}` arguments that are no JSON object", name, reply, request)
+    return value
+
+
+def _json(text: str, name: ModelName, reply: ModelReply, request: ModelRequest) -> Any:
+    fenced = _FENCED.match(text.strip())
+    value = _loaded(fenced[1] if fenced else text)
+    if value is _NOTHING:
+        said = f", but: {_short(text)}" if text.strip() else ", but nothing"
+        raise _invalid(f"`{name}` did not answer with JSON{said}", name, reply, request)
+    return value
+
+
+_FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
+_NOTHING = object()
+
+
+def _loaded(text: str) -> Any:
+    def refuse(constant: str) -> Any:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return _NOTHING
+
+
+def _unwrapped(value: Any, call: Call) -> Any:
+    # A model that was told the schema in words may leave the wrapping out.
+    return value[ANSWER] if call.wrapped and isinstance(value, dict) and value.keys() == {ANSWER} else value
+
+
+def _invalid(message: str, name: ModelName, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:
+    if reply.finish == "length":
+        limit = f" (now {request.max_tokens:,})" if request.max_tokens is not None else ""
+        help = f"raise `max_tokens`{limit}: the answer was cut off after {reply.usage.output:,} tokens"
+    else:
+        help = "make the schema simpler, or take a model that can be held to a schema"
+    return ModelAnswerInvalid(message, provider=name.provider, model=name.model, help=help, reply=reply)
+
+
+def _short(text: str, most: int = 200) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most] + "…"

@@ -43,4 +43,4 @@ def test_what_can_be_written_is_shown_and_nothing_else_is() -> None:
 
 def test_the_twenty_of_the_first_paper_are_counted() -> None:
     written = [ROWS[number][1] for number in range(1, 21)]
-    assert (written.count("yes"), written.count("in part"), written.count("no")) == (17, 1, 2)
+    assert (written.count("yes"), written.count("in part"), written.count("no")) == (15, 3, 2)

@@ -209,7 +209,7 @@ class Engine:
                 raise
             secrets = {}  # they are needed to go on, but not to see what would happen
         redactor = Redactor(secrets, str(record.options.get("redaction", "")))
-        return self._compared(record, redactor.scrub_fields(edited.to_dict()), self._recorded(run_id))
+        return self._compared(record, redactor.scrub_plan(edited.to_dict()), self._recorded(run_id))
 
     def answer(self, run_id: str, path: str, value: Any, by: str) -> Command | None:
         """Record the answer to a question that a run asks. Returns the command for the run's owner if it has one here.
@@ -305,7 +305,7 @@ class Engine:
             sources=plan.sources,
             directory=str(plan.directory),
             digest=plan.digest,
-            plan=redactor.scrub_fields(plan.to_dict()),
+            plan=redactor.scrub_plan(plan.to_dict()),
             inputs=inputs.recorded(redactor),
             options={"max_parallel": options.max_parallel, "timeout": options.timeout, "redaction": nonce},
             now=now,
@@ -348,7 +348,7 @@ class Engine:
             forget = to_forget(record.run_id, record.plan, found, again)
             return {"reason": "retry", "step": again, "forget": list(forget), "settled": _counts(found.without(forget))}
         plan, redactor = assignment.plan, assignment.redactor
-        data = redactor.scrub_fields(plan.to_dict())
+        data = redactor.scrub_plan(plan.to_dict())
         forget = self._compared(record, data, found).forget
         return {
             "reason": "with",

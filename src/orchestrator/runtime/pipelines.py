@@ -138,7 +138,7 @@ class SubPipelineRun:
             )
         given: Any = call.inputs.evaluate(node.frame.scope.scope)
         bound = bind(plan.inputs, given, permissions=scheduler.permissions)
-        scheduler.redactor.learn(bound.secrets)
+        scheduler.redactor.learn(bound.secrets, node.path)
         depths = {**depths, call.source: depth}
         scope = pipeline_scope(plan, scheduler.run_id, scheduler.now, bound.values, depths)
         scheduler.record("step.started", node, {"kind": "pipeline", "of": len(plan.steps), "done": 0, "failed": 0})

@@ -13,11 +13,24 @@ _SHORTEST_ENCODED = 4  # bytes; the base64 text of fewer has too few characters 
 _SHORTEST_LINE = 8  # characters; fewer are a brace or a word, which other texts have too
 
 _OURS = frozenset({
-    "action", "attempt", "code", "dependencies", "digest", "duration", "fraction", "handled", "id", "level",
-    "max_parallel", "on_false", "on_success", "retry", "skips", "step", "target", "timeout", "tool",
-    "tool_version", "type", "until",
+    "action", "as", "attempt", "code", "count", "dependencies", "digest", "done", "duration", "editable", "failed",
+    "fraction", "handled", "id", "kind", "level", "mark", "max_depth", "max_iterations", "max_length", "max_parallel",
+    "maximum", "min_length", "min_success", "minimum", "of", "on_false", "on_limit", "on_resume", "on_success",
+    "pipeline", "retry", "skips", "step", "succeeded", "target", "timeout", "tool", "tool_version", "type", "until",
+    "wait_for",
 })  # fmt: skip
 """The fields of events, errors and plans that nothing from outside gets into but the names of steps and tools."""
+
+_REASONS = frozenset({"condition", "human", "jump", "paused", "rate limit", "retry", "time"})
+"""What we write as the `reason` of an event; what people write there is not ours."""
+
+_WITHIN = frozenset({"answer", "error", "items", "on_failure", "on_item_failure", "question"})
+"""Fields that have fields of ours in them."""
+
+_NAMED = frozenset({"initial", "state", "update", "values", "variables"})
+"""Fields whose values go by names of ours."""
+
+_BLOCKS = frozenset({"cases", "error_handlers", "finally", "on_error", "steps"})
 
 
 class Redactor:
@@ -33,13 +46,18 @@ class Redactor:
         self._marks: dict[str, str] = {}
         self._numbers: dict[float, str] = {}
         self._originals: dict[str, Any] = {}
+        self._left = re.compile(rf"\[redacted:(.+?)#{re.escape(nonce)}\]")
         self.learn(secrets)
 
-    def learn(self, secrets: Mapping[str, Any]) -> None:
-        """Take further secrets, from now on."""
+    def learn(self, secrets: Mapping[str, Any], within: str = "") -> None:
+        """Take further secrets, from now on. `within` is the path of the step that they are secrets of, if any."""
+        known = len(self._originals)
         for name, value in secrets.items():
+            full = f"{within}.{name}" if within else name
             for index, leaf in enumerate(_leaves(value)):
-                self._learn(f"{name}[{index}]" if isinstance(value, dict | list) else name, leaf)
+                self._learn(f"{full}[{index}]" if isinstance(value, dict | list) else full, leaf)
+        if known and known == len(self._originals):
+            return
         # Longest first, so that a secret that contains another is replaced as a whole.
         self._pattern = _any_of(self._marks)
         self._mark_pattern = _any_of(mark for mark, original in self._originals.items() if isinstance(original, str))
@@ -85,23 +103,43 @@ class Redactor:
         return value
 
     def scrub_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of an event, an error or a plan without secrets.
+        """Return the fields of an event or an error without secrets.
 
         Our own words and numbers stay: a secret such as `1` or `state` must not make a record unreadable.
         """
         if not self._originals:
             return dict(data)
-        fields = {}
-        for key, value in data.items():
-            if key in _OURS:
-                fields[key] = value
-            elif key == "steps" and isinstance(value, list):
-                fields[key] = [self.scrub_fields(step) for step in value]
-            elif key == "inputs" and isinstance(value, Mapping):
-                fields[key] = {name: self.scrub_fields(spec) for name, spec in value.items()}
-            else:
-                fields[key] = self.scrub_fields(value) if key == "error" and value else self.scrub(value)
-        return fields
+        return {key: self._field(key, value) for key, value in data.items()}
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key in _OURS or (key == "reason" and value in _REASONS):
+            return value
+        if isinstance(value, Mapping):
+            if key in _WITHIN:
+                return self.scrub_fields(value)
+            if key in _NAMED:
+                return {name: self.scrub(item) for name, item in value.items()}
+            if key == "properties":
+                return {name: self.scrub_fields(spec) for name, spec in value.items()}
+        return self.scrub(value)
+
+    def scrub_plan(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a plan as data, or the definition of a step in it, without secrets: its structure stays."""
+        if not self._originals:
+            return dict(definition)
+        return {key: self._part(key, value, definition) for key, value in definition.items()}
+
+    def _part(self, key: str, value: Any, around: Mapping[str, Any]) -> Any:
+        kind = around.get("kind")
+        if key in _BLOCKS or (key == "default" and kind == "switch"):
+            return [self.scrub_plan(entry) for entry in value]
+        if key == "step":
+            return self.scrub_plan(value)
+        if key == "pipelines":
+            return {source: self.scrub_plan(called) for source, called in value.items()}
+        if key in ("inputs", "outputs") and kind is None:
+            return {name: self.scrub_fields(spec) for name, spec in value.items()}
+        return self._field(key, value)
 
     def restore(self, value: Any) -> Any:
         """Return recorded JSON data with the secrets put back: the inverse of `scrub`."""
@@ -119,6 +157,17 @@ class Redactor:
         if isinstance(value, list):
             return [self.restore(item) for item in value]
         return value
+
+    def lost(self, value: Any) -> str | None:
+        """Return the name of a secret whose mark is left in restored data: it is not known any more."""
+        if isinstance(value, str):
+            found = self._left.search(value)
+            return found[1].partition(":")[0] if found else None
+        if isinstance(value, Mapping):
+            value = [*value, *value.values()]
+        if isinstance(value, list):
+            return next((name for item in value if (name := self.lost(item))), None)
+        return None
 
 
 def _any_of(texts: Any) -> re.Pattern[str] | None:

@@ -93,6 +93,8 @@ class Scheduler:
         self.loop = asyncio.get_running_loop()
         self.log = log
         self.paused = False
+        called = (spec for one in plan.pipelines.values() for spec in one.inputs.values())
+        self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
         self._chance = chance
         self._on_idle = on_idle
         self._attempts = Attempts(self, cache)
@@ -394,7 +396,20 @@ class Scheduler:
         except EvaluationError as error:
             self.failed(node, Failure.of(error, node))
             return
+        if self._forgets_secrets and (lost := self.redactor.lost(parameters)):
+            self.failed(node, Failure.of(self._lost_secret(node, lost), node))
+            return
         self._attempts.start(node, parameters)
+
+    def _lost_secret(self, node: Node, secret: str) -> StepError:
+        call, _, name = secret.rpartition(".")
+        return StepError(
+            f"`{node.path}` is given what holds the secret `{name}` of `{call}`, which is not known any more: "
+            f"`{call}` ended before the run was taken up",
+            code="ORC604",
+            help=f"have it called again with: orchestrator retry {self.run_id} --step {call!r}",
+            retryable=False,
+        )
 
     def _forget_handlers(self, node: Node) -> None:
         """Forget what an earlier owner recorded of the handlers of a step that is attempted anew."""
@@ -690,7 +705,7 @@ class Scheduler:
                 "items": record.items,
                 "state": self.redactor.restore(record.accumulators),
                 "values": self.redactor.restore(record.values),
-                "case": record.case,
+                "case": self.redactor.restore(record.case),
             }
             work = step.work
             items = items_recorded(self, record.path, work) if isinstance(work, ForEach | Repeat) else None

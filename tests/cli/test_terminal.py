@@ -3,11 +3,13 @@
 import os
 import pty
 import re
+import select
 import shlex
 import signal
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
@@ -16,6 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Project
+
+PATIENCE = 60.0
+"""Seconds after which a test that waits for a text gives up."""
 
 ESCAPES = re.compile(r"\033(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9])")
 
@@ -41,7 +46,11 @@ class Terminal:
 
     def read_until(self, text: str | None) -> str:
         """Read until the text (without escapes) has been shown, or to the end."""
+        deadline = time.monotonic() + PATIENCE
         while text is None or text not in ESCAPES.sub("", self.raw):
+            left = deadline - time.monotonic()
+            shown = left > 0 and select.select([self.master], [], [], left)[0]
+            assert shown, f"{text!r} is not shown: {self.raw[-2000:]!r}"
             try:
                 data = os.read(self.master, 65536)
             except OSError:  # the other side is closed

@@ -135,7 +135,9 @@ class Engine:
                     refuse_if_succeeded(self.store.status(run_id))
                 record = self.store.record(run_id)
                 plan = edited or _unchanged(record, compile(record))
-                assignment = self._taken_up(plan, record, given, options)
+                # What is to be done again is not to be taken from the cache.
+                refreshed = replace(options, refresh=options.refresh | {again}) if again is not None else options
+                assignment = self._taken_up(plan, record, given, refreshed)
                 journal = self._journal.attach(lease)
                 if revised:
                     data = self._revision(record, assignment, again)

@@ -78,6 +78,7 @@ def why(store: Store, status: RunStatus, path: str) -> Why:
     if definition is None:
         raise _no_such_step(status.run_id, record.plan, path)
     story = _Story(path, definition, record.plan)
+    story.shared_by = str((record.forked_from or {}).get("run_id") or "")
     for event in _events(store, status.run_id, story.interesting):
         story.take(event)
     reasons = story.told(status)
@@ -112,6 +113,7 @@ class _Story:
     cached: bool = False
     cause: str = ""
     handled: str = ""
+    shared_by: str = ""
     others: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -136,8 +138,11 @@ class _Story:
 
     def take(self, event: Event) -> None:
         """Take an event in."""
-        if event.type == "run.started" and event.data.get("resumed"):
-            self._resumed()
+        if event.type == "run.started":
+            if self.shared_by:
+                self.shared_by = ""  # what follows is the fork's own
+            elif event.data.get("resumed"):
+                self._resumed()
         elif event.type == "run.revised":
             self._revised(event)
         elif event.path == self.path:
@@ -160,7 +165,7 @@ class _Story:
 
     def _own(self, event: Event) -> None:
         data = event.data
-        self.cache = data.get("cache") or self.cache
+        self.cache = None if self.shared_by else data.get("cache") or self.cache
         match event.type:
             case "step.ready":
                 self.state = "ready"
@@ -174,6 +179,9 @@ class _Story:
                     self.cause = f"attempt {event.attempt} had failed: {_message(data.get('error'))}"
             case "step.answered":
                 self._add("answered", f"{_by(event) or 'somebody'} answered", event)
+            case "step.succeeded" if self.shared_by:
+                self.state = "succeeded"
+                self.reasons[:] = [Reason("ran", f"it was taken over from run {self.shared_by}", event.at)]
             case "step.succeeded":
                 self.state = "succeeded"
                 if not self.reasons:
@@ -214,13 +222,12 @@ class _Story:
         forgotten = [path for path in forget if _touches(path, self.path)]
         if not forgotten or self.state == "pending":
             return
-        by = f" by {_by(event)}" if _by(event) else ""
+        by = _by(event) or "somebody"
         if event.data.get("reason") == "with":
-            what = "the run went on with another text of the pipeline, by which its result no longer holds"
+            self.cause = f"{by} went on with an edited pipeline, by which its result no longer held"
         else:
-            what = "it was to be done again"
-        inner = "" if self.path in forgotten else f" (`{forgotten[0]}` was)"
-        self.cause, self.state = what + inner + by, "pending"
+            self.cause = f"{by} had `{event.data.get('step') or forgotten[0]}` done again"
+        self.state = "pending"
 
     def _started(self, event: Event) -> str:
         attempt = f"attempt {event.attempt}: " if event.attempt > 1 else ""
@@ -241,8 +248,7 @@ class _Story:
         if event.data.get("reason") != "jump" or not by:
             condition = self.definition.get("condition")
             return "its condition " + (f"`{condition}` was false" if condition else "was false")
-        around = parent_of(self.path)
-        jumper = definition_at(self.plan, f"{around}.{by}" if around else str(by)) or {}
+        jumper = definition_at(self.plan, str(by)) or {}
         own = self.path.rpartition(".")[2]
         kind = next((kind for kind, skipped in jumper.get("skips", {}).items() if own in skipped), None)
         target = jumper.get(kind) if kind else None

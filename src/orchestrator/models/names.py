@@ -23,6 +23,7 @@ OFFLINE: Final = ModelName("offline", "offline")
 """The model by rules that needs nothing."""
 
 _SEPARATOR = re.compile(r"[:/]")
+_TAG = re.compile(r"latest|[0-9.]+[bm](-.*)?", re.IGNORECASE)
 
 
 class Known(Protocol):
@@ -40,6 +41,9 @@ class Known(Protocol):
 
     def models_of(self, provider: str) -> Iterable[str]:
         """Return the models of a provider that are known."""
+
+    def find(self, name: ModelName) -> object | None:
+        """Return what is known of a model, by any name that its provider takes, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,10 @@ def parse_model_name(text: str, known: Known) -> ModelName | NameProblem:
     if makers:
         return makers[0]
     if provider is not None:
-        example = next(iter(known.models_of(provider)), "MODEL")
-        return NameProblem(f"`{name}` is a provider; a model of it is missing", f"write for example `{name}:{example}`")
+        example = known.providers[provider].default or next(iter(known.models_of(provider)), "MODEL")
+        return NameProblem(
+            f"`{name}` is a provider; a model of it is missing", f"write for example `{provider}:{example}`"
+        )
     if separator == ":" or (separator and suggest(before, _names(known))):
         return _unknown_provider(name, before, rest, known)
     return _unknown_model(name, known)
@@ -85,10 +91,11 @@ def parse_model_name(text: str, known: Known) -> ModelName | NameProblem:
 
 def misspelt(name: ModelName, known: Known) -> str | None:
     """Return the known model of the same provider that was probably meant, if this one is not known and one is near."""
-    models = list(known.models_of(name.provider))
-    if name.model in models:
+    if name.provider not in known.providers or known.find(name) is not None:
         return None
-    return suggest(name.model, models)
+    # Other numbers are another version, and probably a newer one than is known here.
+    alike = [model for model in known.models_of(name.provider) if _digits(model) == _digits(name.model)]
+    return suggest(name.model, alike)
 
 
 def provider_named(text: str, providers: Mapping[str, Provider]) -> str | None:
@@ -107,6 +114,10 @@ def _split(name: str) -> tuple[str, str, str]:
     return name[: found.start()], found[0], name[found.end() :]
 
 
+def _digits(model: str) -> list[str]:
+    return re.findall(r"\d+", model)
+
+
 def _names(known: Known) -> list[str]:
     return [*known.providers, *SPELLINGS]
 
@@ -117,6 +128,8 @@ def _unknown_provider(name: str, before: str, rest: str, known: Known) -> NamePr
     if near is not None and rest:
         meant = f"{SPELLINGS.get(near, near)}:{rest}"
         return NameProblem(message, f"did you mean `{meant}`?", meant)
+    if _TAG.fullmatch(rest):
+        return NameProblem(message, f"write `ollama:{name}` if it is a model of Ollama", f"ollama:{name}")
     listed = ", ".join(f"`{provider}`" for provider in known.providers)
     return NameProblem(message, f"the providers are {listed}; give a server of your own a table `[servers.{before}]`")
 
@@ -124,6 +137,8 @@ def _unknown_provider(name: str, before: str, rest: str, known: Known) -> NamePr
 def _unknown_model(name: str, known: Known) -> NameProblem:
     message = f"no provider is given for `{name}`, and no model of this name is known"
     hosts = known.hosts_of(name)
+    if hosts and "/" in name:
+        hosts.insert(0, ModelName("huggingface", name))
     if hosts:
         listed = " or ".join(f"`{host}`" for host in hosts[:3])
         suggestion = str(hosts[0]) if len(hosts) == 1 else None

@@ -22,8 +22,9 @@ class Provider:
 
     `key_variables`: the first that is set holds the key; none means that no key is needed. `own_keys`: variables that
     say that the provider's own library will find its credentials. `base_url`: empty where the library knows it;
-    `url_variables` may name another. `prices`: the name in the table of prices. `free`: nobody sends a bill.
-    `timeout` in seconds.
+    `url_variables` may name another. `prices`: the name in the table of prices. `default`: what `auto` takes, small,
+    cheap and current. `maker`: its models are its own, so that their names alone mean those here. `free`: nobody sends
+    a bill. `timeout` in seconds.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Provider:
     base_url: str = ""
     url_variables: tuple[str, ...] = ()
     prices: str = ""
+    default: str = ""
     maker: bool = False
     free: bool = False
     key_optional: bool = False
@@ -68,6 +70,7 @@ _ALL: Final = (
         ("OPENAI_API_KEY",),
         url_variables=("OPENAI_BASE_URL",),
         prices="openai",
+        default="gpt-6-luna",
         maker=True,
     ),
     Provider(
@@ -77,6 +80,7 @@ _ALL: Final = (
         ("ANTHROPIC_API_KEY",),
         url_variables=("ANTHROPIC_BASE_URL",),
         prices="anthropic",
+        default="claude-haiku-5-5",
         maker=True,
     ),
     Provider(
@@ -86,6 +90,7 @@ _ALL: Final = (
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         url_variables=("GOOGLE_GEMINI_BASE_URL",),
         prices="google",
+        default="gemini-3.8-flash",
         maker=True,
     ),
     Provider(
@@ -95,6 +100,7 @@ _ALL: Final = (
         ("MISTRAL_API_KEY",),
         base_url="https://api.mistral.ai",
         prices="mistral",
+        default="mistral-small-latest",
         maker=True,
     ),
     Provider(
@@ -104,16 +110,27 @@ _ALL: Final = (
         ("DEEPSEEK_API_KEY",),
         base_url="https://api.deepseek.com",
         prices="deepseek",
+        default="deepseek-flash",
         maker=True,
     ),
-    Provider("xai", "xAI", "openai", ("XAI_API_KEY",), base_url="https://api.x.ai/v1", prices="x-ai", maker=True),
-    Provider("groq", "Groq", "groq", ("GROQ_API_KEY",), prices="groq"),
+    Provider(
+        "xai",
+        "xAI",
+        "openai",
+        ("XAI_API_KEY",),
+        base_url="https://api.x.ai/v1",
+        prices="x-ai",
+        default="grok-4.7",
+        maker=True,
+    ),
+    Provider("groq", "Groq", "groq", ("GROQ_API_KEY",), prices="groq", default="openai/gpt-oss-20b"),
     Provider(
         "huggingface",
         "Hugging Face",
         "huggingface",
         ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         base_url="https://router.huggingface.co/v1",
+        default="openai/gpt-oss-20b:groq",
     ),
     Provider(
         "bedrock",
@@ -122,6 +139,7 @@ _ALL: Final = (
         ("AWS_BEARER_TOKEN_BEDROCK",),
         own_keys=("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN"),
         prices="aws",
+        default="global.anthropic.claude-haiku-5-5",
     ),
     Provider(
         "azure",
@@ -138,6 +156,7 @@ _ALL: Final = (
         ("OPENROUTER_API_KEY",),
         base_url="https://openrouter.ai/api/v1",
         prices="openrouter",
+        default="openai/gpt-oss-20b",
     ),
     Provider(
         "together",
@@ -146,6 +165,7 @@ _ALL: Final = (
         ("TOGETHER_API_KEY",),
         base_url="https://api.together.xyz/v1",
         prices="together",
+        default="openai/gpt-oss-120b",
     ),
     Provider(
         "fireworks",
@@ -154,6 +174,7 @@ _ALL: Final = (
         ("FIREWORKS_API_KEY",),
         base_url="https://api.fireworks.ai/inference/v1",
         prices="fireworks",
+        default="accounts/fireworks/models/gpt-oss-20b",
     ),
     Provider(
         "cerebras",
@@ -162,6 +183,7 @@ _ALL: Final = (
         ("CEREBRAS_API_KEY",),
         base_url="https://api.cerebras.ai/v1",
         prices="cerebras",
+        default="gpt-oss-120b",
     ),
     Provider(
         "ollama",
@@ -176,7 +198,7 @@ _ALL: Final = (
     Provider("lmstudio", "LM Studio", "openai", base_url="http://127.0.0.1:1234/v1", free=True),
     Provider("transformers", "Transformers, in a folder", "transformers", free=True),
     Provider("offline", "Offline, by rules", "offline", free=True),
-)  # fmt: skip - a table is read by its lines
+)
 
 PROVIDERS: Final = {provider.name: provider for provider in _ALL}
 """The providers that Orchestrator knows, in the order in which `auto` tries them."""

@@ -44,8 +44,11 @@ class PipelineRun:
         self._frame = self._scheduler.open(self._plan.steps, self._path, self._scope, self)
 
     def end(self, ending: Ending) -> None:
-        """Have the pipeline end early; the first reason counts, but for an interruption, which leaves all as it is."""
-        if self._ending is None or ending.state == "interrupted":
+        """Have the pipeline end early; the first reason counts, but for an interruption, which leaves all as it is.
+
+        Who succeeded and is stopped before `finally` has ended has not succeeded: it can be resumed, and is cleaned up.
+        """
+        if self._ending is None or self._ending.state == "succeeded" or ending.state == "interrupted":
             self._ending = ending
         if self._frame is not None:
             self._scheduler.stop_frame(self._frame, ending.reason)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.compiler.plan import Plan
-    from orchestrator.journal import Event, Lease, Recorded, RunJournal, RunRecord, RunStatus, Store
+    from orchestrator.journal import ActiveStep, Event, Lease, Recorded, RunJournal, RunRecord, RunStatus, Store
     from orchestrator.journal.events import EventType
     from orchestrator.tools import Permissions
 
@@ -220,12 +220,8 @@ class Engine:
             RunError: ORC606, it asks no such question.
             InputError: ORC605, this is no answer to it.
         """
-        status = self.status(run_id)
-        asked = {step.path: step for step in status.active if step.question is not None and not step.answered}
-        step = asked.get(path)
-        if step is None or step.question is None:
-            raise _nobody_asked(status, path, list(asked))
-        command = Command("answer", {"path": path, "value": accepted(step.question, value)}, by)
+        _, question = _asked(self.status(run_id), path)
+        command = Command("answer", {"path": path, "value": accepted(question, value)}, by)
         if self.execution(run_id) is not None:
             return command
         try:
@@ -233,7 +229,13 @@ class Engine:
         except RunOwned:
             self.store.send(run_id, command)
             return None
-        self._note(lease, "step.answered", path, step.attempt, {"value": command.data["value"], "by": by})
+        try:  # somebody else may have answered before it was ours
+            step, question = _asked(self.store.status(run_id), path)
+            answer = accepted(question, value)
+        except OrchestratorError:
+            self.store.release(lease)
+            raise
+        self._note(lease, "step.answered", path, step.attempt, {"value": answer, "by": by})
         return None
 
     def control(self, run_id: str, command: Command) -> None:
@@ -265,7 +267,10 @@ class Engine:
         except RunOwned:
             self.store.send(run_id, command)
             return
-        if command.kind == "pause":
+        if self.store.status(run_id).ended:  # it ended before it was ours
+            self.store.release(lease)
+            self.control(run_id, command)
+        elif command.kind == "pause":
             self._note(lease, "run.paused", data={"by": command.by})
         else:
             data = {"reason": command.data.get("reason", ""), "by": command.by}
@@ -454,6 +459,15 @@ def _reads_of_changed(record: RunRecord, new: NewRun, found: Recorded) -> Iterat
         if step is not None and step.settled:
             read = " and ".join(f"`{name}`" for name in names)
             yield f"`{path}` was taken over from run {record.run_id} as it is, although it reads {read}, which changed"
+
+
+def _asked(status: RunStatus, path: str) -> tuple[ActiveStep, Mapping[str, Any]]:
+    """The step that waits for an answer, and its question."""
+    asked = {step.path: step for step in status.active if step.question is not None and not step.answered}
+    step = asked.get(path)
+    if step is None or step.question is None:
+        raise _nobody_asked(status, path, list(asked))
+    return step, step.question
 
 
 def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunError:

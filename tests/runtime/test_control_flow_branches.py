@@ -287,6 +287,17 @@ def test_finally_runs_after_a_cancellation(client: orc.Orchestrator, bench: Benc
     assert run.snapshot().steps["finally.cleanup"].output.startswith("cancelled|")
 
 
+def test_a_run_that_is_cancelled_within_finally_can_go_on_with_it(client: orc.Orchestrator, bench: Bench) -> None:
+    run = client.compile("steps: [{id: a, tool: echo}]\nfinally: [{id: x, tool: gate}]").start()
+    bench.wait_for("finally.x")
+    run.cancel()
+    assert run.wait().state == "cancelled"
+    bench.open("finally.x")
+    run.resume()
+    assert run.result().state == "succeeded"
+    assert bench.calls == ["a", "finally.x", "finally.x"]
+
+
 def test_a_failure_within_finally_hides_no_earlier_one(client: orc.Orchestrator) -> None:
     text = "steps: [{id: a, tool: %s}]\nfinally: [{id: f, tool: fail, parameters: {message: later}}]"
     result = run(client, text % "fail")
@@ -433,3 +444,17 @@ def test_handlers_of_the_pipeline_are_told_and_the_run_has_failed_all_the_same(
     assert result.state == "failed"
     assert result.steps["error_handlers[1].notify"].output == "g.a: it broke"
     assert bench.calls == ["g.a", "error_handlers[1].notify", "finally.cleanup"]
+
+
+def test_a_group_that_failed_for_its_branches_tries_those_again(client: orc.Orchestrator, bench: Bench) -> None:
+    bench.failures = {"p.a": 1, "p.b": 1}
+    text = """
+    steps:
+      - id: p
+        wait_for: 2
+        parallel: [{id: a, tool: flaky}, {id: b, tool: flaky, dependencies: [a]}, {id: c, tool: fail, dependencies: [b]}]
+    """
+    failed = run(client, text)
+    assert (failed.error or {})["code"] == "ORC717"
+    assert client.resume(failed.run_id).result().state == "succeeded"
+    assert bench.calls == ["p.a", "p.b", "p.a", "p.b"]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ItemState = Literal["", "succeeded", "failed", "skipped"]
 
 _STATES: tuple[ItemState, ...] = ("", "succeeded", "failed", "skipped")
+TOO_FEW_BRANCHES = "ORC717"
+"""The code of a group's failure when fewer branches than `wait_for` asks for have succeeded."""
+
 _ROUNDS = ("while", "until")
 
 
@@ -177,6 +180,9 @@ class _Tree:
         if not record.settled:
             del steps[path]
             self._try_again(path)
+            error = event.data.get("error") or {}
+            if (error.get("code"), error.get("step")) == (TOO_FEW_BRANCHES, path):
+                self._try_branches_again(path)
             return
         self._drop(f"{path}.on_error")
         item = item_of(path)
@@ -204,6 +210,13 @@ class _Tree:
         ends = self.recorded.items.get(loop)
         for index in [index for index in ends if ends.state(index) == "failed"] if ends else ():
             self.recorded.items[loop].set(index, "", 0)
+
+    def _try_branches_again(self, group: str) -> None:
+        """Forget the branches that failed of a group that has failed for them."""
+        for inner in list(self._inner.get(group, ())):
+            record = self.recorded.steps.get(inner)
+            if record is not None and record.state == "failed":
+                self._drop(inner)
 
     def _end_loop(self, path: str) -> None:
         """Drop what is within the items of a loop that has ended."""

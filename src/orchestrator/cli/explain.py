@@ -15,7 +15,7 @@ def explain(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The code of a diagnostic or error, such as ORC301.")],
     json: options.JsonOption = False,
 ) -> None:
-    """Explain the code of a diagnostic or an error."""
+    """Explain the code of a diagnostic or error."""
     from orchestrator.cli.output import emit, emit_json
     from orchestrator.diagnostics import CODES
     from orchestrator.errors import ConfigurationError

@@ -101,8 +101,8 @@ class Tally:
         bar = ""
         if read is not None:
             filled = round(read * BAR_WIDTH)
-            bar = f"{'━' * filled}{'╌' * (BAR_WIDTH - filled)}  "
-        return Text(f"batch {self.batch}  {bar}{self.summary()}", no_wrap=True, overflow="ellipsis")
+            bar = f"  {'━' * filled}{'╌' * (BAR_WIDTH - filled)}"
+        return Text(f"batch {self.batch}  {self.summary()}{bar}", no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager

@@ -135,15 +135,15 @@ class Engine:
                     refuse_if_succeeded(self.store.status(run_id))
                 record = self.store.record(run_id)
                 plan = edited or _unchanged(record, compile(record))
-                # What is to be done again is not to be taken from the cache.
-                refreshed = replace(options, refresh=options.refresh | {again}) if again is not None else options
-                assignment = self._taken_up(plan, record, given, refreshed)
+                assignment = self._taken_up(plan, record, given, options)
                 journal = self._journal.attach(lease)
                 if revised:
                     data = self._revision(record, assignment, again)
                     journal.record("run.revised", data={**data, "by": by})
                     journal.flush()
-                    assignment = replace(assignment, recorded=self._recorded(run_id))
+                    # What is to be done again is not to be taken from the cache.
+                    refresh = assignment.refresh | ({again} if again is not None else set())
+                    assignment = replace(assignment, recorded=self._recorded(run_id), refresh=refresh)
                 self._discard_commands(run_id)
                 return assignment, lease, journal
             except BaseException:

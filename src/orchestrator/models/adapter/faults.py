@@ -80,57 +80,45 @@ def _of_category(
     error: theirs.ModelAPIError, status: int | None, words: str, name: ModelName, endpoint: Endpoint
 ) -> ModelError:
     """Return the error for a category, which Pydantic AI knows from each provider's own codes, else for a status."""
-    provider = endpoint.provider
-    answered = f"`{name}` answered with status {status}: {words}" if status else f"`{name}` failed: {words}"
+    title = endpoint.provider.title
+    wait = error.retry_after
+
+    def made(kind: type[Fault], help: str | None = None, **more: Any) -> Fault:
+        said = f"`{name}` answered with status {status}: {words}" if status else f"`{name}` failed: {words}"
+        return _made(kind, said, name, status, help=help, **more)
+
     if isinstance(error, theirs.ModelConnectionError):
         return _unreachable(words, name, endpoint, timed_out=isinstance(error, theirs.ModelTimeoutError))
     if isinstance(error, theirs.ModelQuotaExceededError):
-        return _made(
-            ModelRateLimited,
-            answered,
-            name,
-            status,
-            help=f"the quota or the credit of the account at {provider.title} is used up: its owner can raise it",
-            retryable=False,
-        )
-    if isinstance(error, theirs.ModelRateLimitError):
-        return _made(
-            ModelRateLimited,
-            answered,
-            name,
-            status,
-            help="lower `max_parallel`, or name a further model to ask",
-            retry_after=error.retry_after,
-        )
-    if isinstance(error, theirs.ModelUnavailableError | theirs.ModelServerError) or status in _PASSING:
-        return _made(
-            ModelUnavailable,
-            answered,
-            name,
-            status,
-            help="it passes by itself; `retry` waits for it, or name a further model to ask",
-            retry_after=error.retry_after,
-        )
+        help = f"the quota or the credit of the account at {title} is used up: its owner can raise it"
+        return made(ModelRateLimited, help, retryable=False)
     if isinstance(error, theirs.ModelContextWindowExceededError):
-        return _made(
-            ModelRejected,
-            answered,
-            name,
-            status,
-            help="shorten what is asked, summarize it first, or take a model with a larger context",
+        return made(
+            ModelRejected, "shorten what is asked, summarize it first, or take a model with a larger context window"
         )
-    if isinstance(error, theirs.ModelAuthenticationError):
-        return _made(ModelRejected, answered, name, status, help=_about_keys(status, endpoint))
-    if isinstance(error, theirs.ModelNotFoundError):
-        near = getattr(error, "suggested_model_id", None)
-        place = f", and that {endpoint.base_url} is the right address" if endpoint.base_url else ""
-        help = (
-            f"did you mean `{near}`?" if near else f"see that the model is spelt right (`orchestrator models`){place}"
+    if isinstance(error, theirs.ModelUnavailableError | theirs.ModelServerError) or _passes(status):
+        return made(
+            ModelUnavailable, "it passes by itself: `retry` waits for it, or name a further model", retry_after=wait
         )
-        return _made(ModelRejected, answered, name, status, help=help)
+    if isinstance(error, theirs.ModelRateLimitError) or status == 429:
+        return made(ModelRateLimited, "lower `max_parallel`, or name a further model to ask", retry_after=wait)
+    if isinstance(error, theirs.ModelAuthenticationError) or status in (401, 403):
+        return made(ModelRejected, _about_keys(status, endpoint))
+    if isinstance(error, theirs.ModelNotFoundError) or status == 404:
+        return made(ModelRejected, _about_names(error, endpoint))
     if isinstance(error, theirs.ModelRequestRejectedError) or (status is not None and 400 <= status < 500):
-        return _made(ModelRejected, answered, name, status, help="change the setting that the provider names")
-    return _made(ModelError, answered, name, status)
+        return made(ModelRejected, "change what the provider names; `orchestrator models` says what each model can do")
+    return made(ModelError)
+
+
+def _passes(status: int | None) -> bool:
+    return status is not None and (status >= 500 or status in _PASSING)
+
+
+def _about_names(error: theirs.ModelAPIError, endpoint: Endpoint) -> str:
+    near = getattr(error, "suggested_model_id", None)
+    place = f", and that {endpoint.base_url} is the right address" if endpoint.base_url else ""
+    return f"did you mean `{near}`?" if near else f"see that the model is spelt right (`orchestrator models`){place}"
 
 
 def _unreachable(words: str, name: ModelName, endpoint: Endpoint, *, timed_out: bool = False) -> ModelUnavailable:

@@ -77,7 +77,7 @@ def call_of(request: ModelRequest, model: Model[Any], kind: str) -> Call:
             parameters = ModelRequestParameters(
                 function_tools=tools, output_mode=mode, output_object=form, allow_text_output=True
             )
-    return Call(_messages(request), _settings(request), parameters, mode, wrapped)
+    return Call(_messages(request), _settings(request, model), parameters, mode, wrapped)
 
 
 def _mode(request: ModelRequest, model: Model[Any], kind: str) -> Mode:
@@ -102,9 +102,9 @@ def _object_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     return outer | definitions, True
 
 
-def _settings(request: ModelRequest) -> ModelSettings:
+def _settings(request: ModelRequest, model: Model[Any]) -> ModelSettings:
     settings = ModelSettings()
-    if request.temperature is not None:
+    if request.temperature is not None and not _always_reasons(model):
         settings["temperature"] = request.temperature
     if request.max_tokens is not None:
         settings["max_tokens"] = request.max_tokens
@@ -115,6 +115,14 @@ def _settings(request: ModelRequest) -> ModelSettings:
     if request.timeout is not None:
         settings["request_timeout"] = request.timeout
     return settings
+
+
+def _always_reasons(model: Model[Any]) -> bool:
+    """Whether it is one of OpenAI's models that reason unless told not to: they refuse a temperature."""
+    profile = cast("Mapping[str, object]", model.profile)
+    can_do_without = profile.get("openai_supports_reasoning_effort_none", False)
+    starts_with = profile.get("thinking_enabled_by_default", False)
+    return bool(profile.get("openai_supports_reasoning", False) and (starts_with or not can_do_without))
 
 
 # --- messages

@@ -1,0 +1,277 @@
+"""What every provider has in common for whoever asks: the same table for each of them, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.errors import (
+    ModelAnswerInvalid,
+    ModelError,
+    ModelRateLimited,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+)
+from orchestrator.models.adapter import ProviderClient
+from orchestrator.models.exchange import Media, Message, ModelReply, ModelRequest, Usage
+from tests.models.adapter.dialects import DIALECTS, KEY, Dialect
+from tests.models.adapter.wire import Answer, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.anyio
+
+QUESTION = ModelRequest((Message("user", "What is the capital of France?"),), system="Be short.")
+SCHEMA = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "score": {"type": "number"}},
+    "required": ["title", "score"],
+    "additionalProperties": False,
+}
+FORM = ModelRequest(QUESTION.messages, schema=SCHEMA, max_tokens=50)
+
+
+@pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    found: Dialect = request.param
+    return found
+
+
+async def ask(
+    dialect: Dialect, server: Server, request: ModelRequest = QUESTION, on_text: Callable[[str], None] | None = None
+) -> ModelReply:
+    client = ProviderClient(lambda _: dialect.endpoint(server.url))
+    try:
+        return await client.ask(dialect.model_name, request, on_text=on_text)
+    finally:
+        await client.aclose()
+
+
+# --- answers
+
+
+async def test_an_answer_has_its_text_its_model_and_what_it_used(dialect: Dialect) -> None:
+    async with Server(dialect.answer("Paris.")) as server:
+        reply = await ask(dialect, server)
+    assert (reply.text, reply.data, reply.requests, reply.finish) == ("Paris.", None, (), "stop")
+    assert reply.usage == Usage(input=100, output=30, cached=usage_of(dialect), reasoning=dialect.reasoning, requests=1)
+    assert reply.model in ("said", dialect.model)
+    assert reply.latency > 0
+    assert len(server.asked) == 1
+
+
+async def test_a_streamed_answer_comes_in_pieces_and_has_the_same_in_the_end(dialect: Dialect) -> None:
+    pieces: list[str] = []
+    async with Server(dialect.stream("Par", "is", ".")) as server:
+        reply = await ask(dialect, server, on_text=pieces.append)
+    assert [piece for piece in pieces if piece] == ["Par", "is", "."]
+    assert (reply.text, reply.finish) == ("Paris.", "stop")
+    assert reply.usage == Usage(input=100, output=30, cached=usage_of(dialect), reasoning=dialect.reasoning, requests=1)
+
+
+def usage_of(dialect: Dialect) -> int:
+    return 40
+
+
+async def test_what_is_asked_arrives(dialect: Dialect) -> None:
+    picture = Media(b"\x89PNG bytes", "image/png", "chart.png")
+    notes = Media("Umsätze: 12\n".encode(), "text/csv", "sales.csv")
+    request = ModelRequest(
+        (
+            Message("user", ("Look at these.", picture, notes)),
+            Message("assistant", "I have."),
+            Message("user", "What is on them?"),
+        ),
+        system="Be short.",
+        temperature=0.25,
+        max_tokens=77,
+    )
+    async with Server(dialect.answer("A chart.")) as server:
+        await ask(dialect, server, request)
+    sent = server.asked[0].body.decode()
+    for part in (
+        "Look at these.",
+        "I have.",
+        "What is on them?",
+        "Be short.",
+        "0.25",
+        "77",
+        "iVBORyBieXRlcw",
+        "image/png",
+    ):
+        assert part in sent, part
+    assert "Umsätze: 12" in json.dumps(server.asked[0].data, ensure_ascii=False)
+    assert "sales.csv" in sent
+    assert KEY in json.dumps(server.asked[0].headers)
+
+
+async def test_an_answer_in_a_given_form_is_data(dialect: Dialect) -> None:
+    async with Server(dialect.answer('{"title": "Paris", "score": 0.5}')) as server:
+        reply = await ask(dialect, server, FORM)
+    assert reply.data == {"title": "Paris", "score": 0.5}
+    assert "score" in server.asked[0].body.decode()
+
+
+async def test_a_list_can_be_asked_for_though_providers_want_objects(dialect: Dialect) -> None:
+    schema = {"type": "array", "items": {"$ref": "#/$defs/city"}, "$defs": {"city": {"type": "string"}}}
+    async with Server(dialect.answer('{"answer": ["Paris", "Oslo"]}')) as server:
+        reply = await ask(dialect, server, ModelRequest(QUESTION.messages, schema=schema))
+    assert reply.data == ["Paris", "Oslo"]
+
+
+async def test_a_text_that_is_cut_off_says_so(dialect: Dialect) -> None:
+    async with Server(dialect.answer("The capital of", "length")) as server:
+        reply = await ask(dialect, server)
+    assert (reply.text, reply.finish) == ("The capital of", "length")
+
+
+# --- answers that are none
+
+
+async def test_data_that_are_cut_off_are_invalid_and_paid(dialect: Dialect) -> None:
+    async with Server(dialect.answer('{"title": "Par', "length")) as server:
+        with pytest.raises(ModelAnswerInvalid) as caught:
+            await ask(dialect, server, FORM)
+    assert "raise `max_tokens` (now 50)" in str(caught.value.help)
+    assert caught.value.reply.usage.output == 30
+    assert caught.value.retryable
+
+
+async def test_an_answer_that_is_no_json_is_invalid(dialect: Dialect) -> None:
+    async with Server(dialect.answer("I think it is Paris.")) as server:
+        with pytest.raises(ModelAnswerInvalid, match="did not answer with JSON, but: I think it is Paris"):
+            await ask(dialect, server, FORM)
+
+
+async def test_a_refusal_is_not_an_answer_and_is_not_asked_again(dialect: Dialect) -> None:
+    async with Server(Answer(json.dumps(dialect.refusal).encode())) as server:
+        with pytest.raises(ModelRefused, match="refused to answer") as caught:
+            await ask(dialect, server)
+    assert not caught.value.retryable
+    assert caught.value.reply.usage.input == 100
+
+
+# --- errors of the provider
+
+
+async def test_a_429_becomes_a_rate_limit_with_the_time_to_wait(dialect: Dialect) -> None:
+    async with Server(dialect.failure(429, "slow down", **{"retry-after": "7"})) as server:
+        with pytest.raises(ModelRateLimited, match="slow down") as caught:
+            await ask(dialect, server)
+    assert (caught.value.status, caught.value.retry_after, caught.value.retryable) == (429, 7.0, True)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 529])
+async def test_an_ill_server_is_unavailable_and_asked_only_once(dialect: Dialect, status: int) -> None:
+    async with Server(dialect.failure(status)) as server:
+        with pytest.raises(ModelUnavailable) as caught:
+            await ask(dialect, server)
+    assert (caught.value.status, caught.value.retryable) == (status, True)
+    assert (caught.value.provider, caught.value.model) == (dialect.provider, dialect.model)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_a_wrong_request_says_what_to_mend_and_is_not_asked_again(dialect: Dialect, status: int) -> None:
+    async with Server(dialect.failure(status, f"not with {KEY}")) as server:
+        with pytest.raises(ModelRejected) as caught:
+            await ask(dialect, server)
+    assert (caught.value.status, caught.value.retryable) == (status, False)
+    assert "not with ***" in caught.value.message
+    assert KEY not in str(caught.value)
+    help = str(caught.value.help)
+    if status in (401, 403):
+        assert "orchestrator keys set" in help
+    elif status == 404:
+        assert "`orchestrator models`" in help
+    assert len(server.asked) == 1
+
+
+async def test_a_page_instead_of_an_answer_is_an_error_that_shows_it(dialect: Dialect) -> None:
+    page = Answer(b"<html>Bad gateway, says the proxy</html>", status=502, kind="text/html")
+    async with Server(page) as server:
+        with pytest.raises(ModelUnavailable, match="Bad gateway, says the proxy"):
+            await ask(dialect, server)
+
+
+@pytest.mark.parametrize("body", [b"{not json", b"", b'{"a": 1}', b"[]", b"null", b'"text"'])
+async def test_an_answer_that_cannot_be_read_is_an_error_of_the_model(dialect: Dialect, body: bytes) -> None:
+    async with Server(Answer(body)) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(dialect, server)
+    assert type(caught.value) in (ModelError, ModelUnavailable, ModelAnswerInvalid)
+    assert caught.value.retryable
+
+
+# --- connections
+
+
+async def test_a_server_that_is_not_there_is_unavailable(dialect: Dialect) -> None:
+    async with Server(dialect.answer("")) as server:
+        pass
+    with pytest.raises(ModelUnavailable, match="cannot be reached"):
+        await ask(dialect, server)
+
+
+async def test_an_answer_that_is_cut_off_is_unavailable(dialect: Dialect) -> None:
+    whole = dialect.answer("Paris.")
+    async with Server(Answer(whole.body, then="cut")) as server:
+        with pytest.raises(ModelUnavailable):
+            await ask(dialect, server)
+
+
+@pytest.mark.parametrize("then", ["cut", "end"])
+async def test_a_stream_that_breaks_off_is_unavailable_after_its_pieces(dialect: Dialect, then: Any) -> None:
+    few = len(dialect.stream("Par", "is", "").pieces or ()) - len(dialect.stream("Par", "is").pieces or ())
+    answer = dialect.stream("Par", "is", ".", few=-3 * few if dialect.name == "google" else -2 * few)
+    if dialect.name == "google":
+        answer = dialect.stream("Par", "is", ".", few=-1)
+    pieces: list[str] = []
+    async with Server(Answer(pieces=answer.pieces, kind=answer.kind, then=then)) as server:
+        with pytest.raises(ModelUnavailable):
+            await ask(dialect, server, on_text=pieces.append)
+    assert "".join(pieces).startswith("Par")
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_timeout_ends_a_call_and_its_connection(dialect: Dialect, streams: bool) -> None:
+    answer = dialect.stream("Par", "is", then="hang", few=-1) if streams else Answer(then="hang")
+    request = ModelRequest(QUESTION.messages, timeout=0.5)
+    async with Server(answer) as server:
+        with pytest.raises(ModelUnavailable, match=r"did not answer within 0\.5 s"):
+            await ask(dialect, server, request, (lambda _: None) if streams else None)
+        await asyncio.wait_for(server.gone.wait(), 10)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_cancelling_closes_the_connection(dialect: Dialect, streams: bool) -> None:
+    answer = dialect.stream("Par", "is", then="hang", few=-1) if streams else Answer(then="hang")
+    client = ProviderClient(lambda _: dialect.endpoint(server.url))
+    began = asyncio.Event()
+    async with Server(answer) as server:
+        call = asyncio.ensure_future(
+            client.ask(dialect.model_name, QUESTION, on_text=(lambda _: began.set()) if streams else None)
+        )
+        await asyncio.wait_for(began.wait() if streams else server.came.wait(), 10)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        # The client is still open, so it is the call that has let go of the connection.
+        await asyncio.wait_for(server.gone.wait(), 10)
+    await client.aclose()
+
+
+async def test_a_listener_that_fails_ends_the_call_with_its_own_error(dialect: Dialect) -> None:
+    def listen(_: str) -> None:
+        raise ZeroDivisionError
+
+    async with Server(dialect.stream("Par", "is", then="hang", few=-1)) as server:
+        with pytest.raises(ZeroDivisionError):
+            await ask(dialect, server, on_text=listen)
+        await asyncio.wait_for(server.gone.wait(), 10)

@@ -290,7 +290,7 @@ class Execution:
 
     def _command(self, command: Command, taken: Future[None]) -> None:
         try:
-            if not self.done:
+            if not (self.done or self.ending):  # its last event is the last
                 self._act(lambda scheduler: self._obey(scheduler, command))
         finally:
             taken.set_result(None)

@@ -13,7 +13,7 @@ def why(
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
-    """Say why a step ran, ran again, was cached, skipped, or waits.
+    """Say why a step ran, ran again, was cached, skipped, or waits."""
     from orchestrator.cli.output import emit, emit_json, moment, printable
 
     with options.open_orchestrator(store=store) as orchestrator:

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "graph": "check",
     "explain": "explain",
     "tools": "explain",
+    "models": "models",
+    "keys": "keys",
     "schema": "check",
     "prune": "store",
     "store": "store",

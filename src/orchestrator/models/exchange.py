@@ -12,13 +12,16 @@ Finish = Literal["stop", "length", "tools", "refused", "other"]
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A model at a provider: `openai:gpt-5-mini`. `provider` is one of ours or the name of a server in the settings."""
+    """A model at a provider: `openai:gpt-5-mini`. `provider` is one of ours or the name of a server in the settings.
+
+    `auto` and `offline` are both at once, and written alone.
+    """
 
     provider: str
     model: str
 
     def __str__(self) -> str:
-        return f"{self.provider}:{self.model}"
+        return self.model if self.model == self.provider else f"{self.provider}:{self.model}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ _NOT_NAMES: Final = ("ft:", "regional.", "gpt-3.5-0301", "gpt-4o:extended", "gpt
 """What stands in the table for whole families of names, and cannot be called."""
 
 
+_FOREIGN: Final = {"google": "claude", "openai": "gpt-oss"}
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """What the table says of one model. Prices in USD per million tokens, those for short inputs where they differ."""
@@ -81,8 +84,9 @@ def _found(provider: Provider, model: str) -> tuple[PricedProvider, ModelInfo] |
 
 
 def _of_others(provider: Provider, model: str) -> bool:
-    """Whether the table lists with Google a model of another maker: that is sold by Vertex AI, not by this API."""
-    return provider.name == "google" and "claude" in model.lower()
+    """Whether the table lists with a maker what others sell: Claude at Vertex AI, OpenAI's open weights."""
+    foreign = _FOREIGN.get(provider.name)
+    return foreign is not None and foreign in model.lower()
 
 
 @cache

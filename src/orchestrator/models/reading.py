@@ -201,7 +201,7 @@ def all_of(pattern: re.Pattern[str], text: str) -> Iterator[str]:
 
 
 def day(text: str) -> str | None:
-    """Return a date in words, or as ISO 8601 writes it, in that form; None where the order of its numbers is a guess."""
+    """Return a date in words, or one in ISO 8601, in that form; None where the order of its numbers is a guess."""
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         return text
     found = re.search(rf"(?i)({_MONTHS})", text)

@@ -1,0 +1,156 @@
+"""`keys`: where the key of each provider comes from, and how to store one. No key is ever shown."""
+
+import enum
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.usage import one_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.models.keys import Key, Keys
+    from orchestrator.models.providers import Provider
+
+
+class Act(enum.StrEnum):
+    """What `keys` does."""
+
+    SET = "set"
+    LIST = "list"
+    CHECK = "check"
+
+
+def keys(
+    act: Annotated[
+        Act, typer.Argument(metavar=shown(Act), parser=one_of("orchestrator keys", Act), help="What to do.")
+    ],
+    provider: Annotated[
+        str | None, typer.Argument(metavar="PROVIDER", help="A provider, or a server of orchestrator.toml.")
+    ] = None,
+    json: options.JsonOption = False,
+) -> None:
+    """Store, list or check the keys of providers of models. No key is ever shown.
+
+    `set` reads the key from stdin, or asks for it without showing it, and stores it in `~/.orchestrator/.env`, which
+    only you can read. `list` says where each key comes from; one in the environment goes first. `check` asks each
+    provider for its list of models, which costs nothing.
+
+    Exit code: 0, or 1 if a key that is checked does not work.
+    """
+    from orchestrator.errors import ConfigurationError
+    from orchestrator.models.keys import Keys
+    from orchestrator.models.settings import ModelSettings
+
+    known = ModelSettings.load().providers
+    held = Keys.load()
+    wanted = named(provider, known) if provider else None
+    match act:
+        case Act.SET:
+            if wanted is None:
+                raise ConfigurationError(
+                    "`orchestrator keys set` must be told whose key",
+                    help="write for example `orchestrator keys set openai`",
+                )
+            _set(wanted, held, as_json=json)
+        case Act.LIST:
+            _list([wanted] if wanted else [each for each in known.values() if each.key_variables], held, as_json=json)
+        case Act.CHECK:
+            _check(
+                [wanted] if wanted else [each for each in known.values() if _has_key(each, held)], held, as_json=json
+            )
+
+
+def named(text: str, providers: "Mapping[str, Provider]") -> "Provider":
+    """Return the provider of a name, or say which one was probably meant."""
+    from orchestrator.diagnostics import suggest
+    from orchestrator.errors import ConfigurationError
+    from orchestrator.models.names import provider_named
+    from orchestrator.models.providers import SPELLINGS
+
+    name = provider_named(text, providers)
+    if name is None:
+        near = suggest(text, [*providers, *SPELLINGS])
+        listed = f"the providers are {', '.join(f'`{each}`' for each in providers)}"
+        help = f"did you mean `{SPELLINGS.get(near, near)}`?" if near else listed
+        raise ConfigurationError(f"`{text}` is no provider", code="ORC421", help=help)
+    return providers[name]
+
+
+def _has_key(provider: "Provider", held: "Keys") -> bool:
+    return held.find(provider) is not None
+
+
+def _set(provider: "Provider", held: "Keys", *, as_json: bool) -> None:
+    from orchestrator.cli.output import emit, emit_json, say
+
+    variable = held.store(provider, _read(provider))
+    before = held.find(provider)
+    if as_json:
+        emit_json({"provider": provider.name, "variable": variable, "file": str(held.file)})
+    else:
+        emit(f"stored the key of {provider.title} as {variable} in {held.file}")
+    if before is not None and before.source == "environment":
+        say(f"note: {before.variable} is set in the environment too, and that one is used", "yellow")
+
+
+def _read(provider: "Provider") -> str:
+    """Take the key from stdin, or ask a person for it without showing what is typed. Never from the command line."""
+    if not provider.key_variables or not sys.stdin.isatty():
+        return sys.stdin.readline() if provider.key_variables else ""
+    from getpass import getpass
+
+    return getpass(f"Key of {provider.title} (it is not shown): ", stream=sys.stderr)
+
+
+def _list(providers: "list[Provider]", held: "Keys", *, as_json: bool) -> None:
+    from orchestrator.cli.output import emit, emit_json, table
+
+    found = [(provider, held.find(provider)) for provider in providers]
+    if as_json:
+        emit_json(
+            [
+                {
+                    "provider": provider.name,
+                    "variable": key.variable if key else None,
+                    "source": key.source if key else None,
+                    "variables": [*provider.key_variables, *provider.own_keys],
+                }
+                for provider, key in found
+            ]
+        )
+        return
+    rows = [
+        (provider.name, key.variable if key else " or ".join(provider.key_variables), _source(key, held))
+        for provider, key in sorted(found, key=lambda each: each[1] is None)
+    ]
+    emit(table(("PROVIDER", "VARIABLE", "KEY FROM"), rows))
+
+
+def _source(key: "Key | None", held: "Keys") -> str:
+    if key is None:
+        return "nowhere"
+    return "the environment" if key.source == "environment" else str(held.file)
+
+
+def _check(providers: "list[Provider]", held: "Keys", *, as_json: bool) -> None:
+    import asyncio
+    from dataclasses import asdict
+
+    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint, say
+    from orchestrator.models.probe import probe_all
+
+    found = asyncio.run(probe_all(providers, held))
+    if as_json:
+        emit_json([{**asdict(probe), "ok": probe.ok, "models": len(probe.models)} for probe in found])
+    else:
+        for probe in found:
+            verdict = paint("ok  ", "green", stream=sys.stdout) if probe.ok else paint("fail", "red", stream=sys.stdout)
+            said = f"answered in {probe.seconds:.2f} s" if probe.ok else probe.problem
+            emit(f"{verdict}  {probe.provider}: {said}")
+        if not found:
+            say("there is no key to check; store one with `orchestrator keys set PROVIDER`")
+    raise typer.Exit(DONE if all(probe.ok for probe in found) else FAILED)

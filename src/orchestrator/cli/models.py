@@ -1,0 +1,187 @@
+"""`models`: which models there are, what they cost and can do, and whether they can be asked from here."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.models.catalogue import Catalogue, ModelCard
+    from orchestrator.models.keys import Keys
+    from orchestrator.models.probe import Probe
+    from orchestrator.models.providers import Provider
+
+
+def models(
+    provider: Annotated[
+        str | None, typer.Argument(metavar="PROVIDER", help="Only this provider, or this server of orchestrator.toml.")
+    ] = None,
+    capability: Annotated[
+        list[str] | None,
+        typer.Option("--capability", metavar="NAME", help="Only models that can do this, such as vision. Repeatable."),
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="Show old models and every provider too.")] = False,
+    ping: Annotated[
+        bool, typer.Option("--ping", help="Ask the providers that can be asked, and list what they have.")
+    ] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """List the models that are known, with their prices and abilities.
+
+    Prices are in USD per million tokens; `?` is not known. Any other model of a provider can be named too. Without
+    PROVIDER or --all, models of those that offer what others made are shown only where you have their key.
+    """
+    from orchestrator.cli.keys import named
+    from orchestrator.cli.output import emit, emit_json, say
+    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.keys import Keys
+
+    catalogue, keys = Catalogue.load(), Keys.load()
+    wanted = _capabilities(capability or ())
+    chosen = [named(provider, catalogue.providers)] if provider else list(catalogue.providers.values())
+    state = {each.name: _state(each, keys) for each in chosen}
+    shown = [each for each in chosen if provider or all or each.maker or not each.prices or not state[each.name]]
+    probes = _ping(shown, keys, state) if ping else {}
+    cards = [card for each in shown for card in _cards(catalogue, each, probes.get(each.name))]
+    kept = [
+        card for card in cards if wanted <= card.capabilities and (all or provider is not None or not card.deprecated)
+    ]
+    if json:
+        emit_json(
+            {
+                "catalogue": catalogue.version,
+                "providers": [_provider_object(each, keys, state[each.name], probes.get(each.name)) for each in shown],
+                "models": [_card_object(card, state[card.name.provider]) for card in kept],
+            }
+        )
+        return
+    if kept:
+        emit(_table(kept, state))
+    for probe in probes.values():
+        said = f"answered in {probe.seconds:.2f} s" if probe.ok else probe.problem
+        say(f"{probe.provider}: {said}", "" if probe.ok else "yellow")
+    hidden = [each.name for each in chosen if each not in shown]
+    if hidden:
+        say(f"more with --all, or with one of these: {', '.join(hidden)}", "dim")
+    if not kept:
+        say("no model is known that fits; any model of a provider can be named all the same")
+
+
+def _capabilities(names: "Sequence[str]") -> frozenset[str]:
+    from orchestrator.diagnostics import suggest
+    from orchestrator.errors import ConfigurationError
+    from orchestrator.models.settings import CAPABILITIES
+
+    for name in names:
+        if name not in CAPABILITIES:
+            near = suggest(name, CAPABILITIES)
+            listed = f"there are {', '.join(f'`{each}`' for each in CAPABILITIES)}"
+            help = f"did you mean `--capability {near}`?" if near else listed
+            raise ConfigurationError(f"`--capability` takes no `{name}`", help=help)
+    return frozenset(names)
+
+
+def _state(provider: "Provider", keys: "Keys") -> str:
+    """Say what a provider lacks here; empty if it can be asked."""
+    from orchestrator.models.adapter.endpoints import missing_extra
+
+    lacking = [] if keys.suffices(provider) else ["no key"]
+    if missing_extra(provider) is not None:
+        lacking.append("no extra")
+    return ", ".join(lacking)
+
+
+def _ping(providers: "Sequence[Provider]", keys: "Keys", state: "Mapping[str, str]") -> "dict[str, Probe]":
+    import asyncio
+
+    from orchestrator.models.probe import probe_all
+
+    asked = [
+        each for each in providers if each.name not in ("offline", "transformers") and "no key" not in state[each.name]
+    ]
+    return {probe.provider: probe for probe in asyncio.run(probe_all(asked, keys))}
+
+
+def _cards(catalogue: "Catalogue", provider: "Provider", probe: "Probe | None") -> "list[ModelCard]":
+    """Return the models that are known at a provider, and those that a server of one's own says it has."""
+    from orchestrator.models.exchange import ModelName
+
+    known = catalogue.cards(provider.name)
+    named = {card.name.model for card in known}
+    listed = probe.models if probe is not None and provider.free else ()
+    found = (catalogue.find(ModelName(provider.name, model)) for model in listed if model not in named)
+    return [*known, *(card for card in found if card is not None)]
+
+
+def _table(cards: "Sequence[ModelCard]", state: "Mapping[str, str]") -> str:
+    from orchestrator.cli.output import table
+
+    rows = [
+        (
+            str(card.name),
+            _tokens(card.context_window),
+            _price(card.input_price),
+            _price(card.output_price),
+            state[card.name.provider] or "yes",
+            " ".join(sorted(card.capabilities - {"streaming"})),
+        )
+        for card in cards
+    ]
+    return table(("MODEL", "CONTEXT", "INPUT", "OUTPUT", "READY", "CAN"), rows)
+
+
+def _tokens(count: int | None) -> str:
+    if count is None:
+        return "?"
+    return (
+        f"{count / 1_000_000:.3g}M" if count >= 1_000_000 else f"{count / 1000:.0f}k" if count >= 1000 else str(count)
+    )
+
+
+def _price(price: float | None) -> str:
+    if price is None:
+        return "?"
+    return "free" if price == 0 else f"{price:.2f}" if price >= 0.1 else f"{price:.2g}"
+
+
+def _card_object(card: "ModelCard", state: str) -> dict[str, Any]:
+    return {
+        "model": str(card.name),
+        "provider": card.name.provider,
+        "context_window": card.context_window,
+        "max_output": card.max_output,
+        "input_price": card.input_price,
+        "cached_price": card.cached_price,
+        "output_price": card.output_price,
+        "modalities": sorted(card.modalities),
+        "capabilities": sorted(card.capabilities),
+        "size": card.size,
+        "expertise": sorted(card.expertise),
+        "quality": card.quality,
+        "speed": card.speed,
+        "deprecated": card.deprecated,
+        "ready": not state,
+    }
+
+
+def _provider_object(provider: "Provider", keys: "Keys", state: str, probe: "Probe | None") -> dict[str, Any]:
+    key = keys.find(provider)
+    told: dict[str, Any] = {
+        "provider": provider.name,
+        "title": provider.title,
+        "key": key.source if key else None,
+        "needs_key": provider.needs_key,
+        "installed": "no extra" not in state,
+        "ready": not state,
+    }
+    if probe is not None:
+        told["ping"] = {
+            "ok": probe.ok,
+            "problem": probe.problem,
+            "seconds": probe.seconds,
+            "models": list(probe.models),
+        }
+    return told

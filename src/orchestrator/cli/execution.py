@@ -85,6 +85,13 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
     """
     board = Board.of(step["id"] for step in run.record().plan["steps"])
     asking = None if showing.json else Asking(run, interrupts)
+
+    def leaves(seen: RunStatus) -> bool:
+        """Whether there is somebody to ask, or nobody and nothing else to do; a question's deadline is not awaited."""
+        if asking is None or asking.gave_up:
+            return seen.state == "waiting" and not interrupts.count
+        return bool(asking.new(seen))
+
     try:
         while True:
             with view_of(board, title, quiet=showing.quiet, store=showing.store) as view:
@@ -94,7 +101,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
                     view,
                     since=since,
                     between=lambda: interrupts.cancel(run),
-                    leave=lambda seen: asking is not None and bool(asking.new(seen)),
+                    leave=leaves,
                 )
             if status.state == "waiting" and interrupts.count and not interrupts.told:
                 interrupts.cancel(run)

@@ -39,19 +39,16 @@ class View(Protocol):
 
 
 class Lines:
-    """One line on stderr for each event of interest, and the command that answers below a question."""
+    """One line on stderr for each event of interest."""
 
-    def __init__(self, board: Board, store: str | None) -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
-        self._store = store
 
     def show(self, event: Event) -> None:
         """Print the event's line, if it has one."""
         line = line_for(event, self._board)
         if line:
             say(*line)
-        if event.type == "step.waiting" and event.data.get("question") is not None:
-            say(f"    answer with: {answer_command(event.run_id, event.path, event.data['question'], self._store)}")
 
 
 class Silence:
@@ -175,7 +172,7 @@ def view_of(board: Board, title: str, *, quiet: bool, store: str | None = None) 
     if quiet:
         yield Silence()
     elif not is_terminal(sys.stderr):
-        yield Lines(board, store)
+        yield Lines(board)
     else:
         from rich.console import Console
         from rich.live import Live

@@ -46,6 +46,11 @@ class Asking:
             return []
         return [step for step in open_questions(status) if (step.path, step.started_at) not in self._asked]
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether there is nobody to ask, or no more."""
+        return self._gave_up
+
     def ask(self, steps: Iterable[ActiveStep]) -> None:
         """Put the questions to the person and answer them. The end of the input (Ctrl-D) leaves them open."""
         for step in steps:

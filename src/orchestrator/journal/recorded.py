@@ -24,15 +24,19 @@ _ROUNDS = ("while", "until")
 
 
 class ItemEnds:
-    """How the items of one loop ended, by index, and the numbers of the events that say so: nine bytes for each."""
+    """How the items of one loop ended, by index, and the numbers of the events that say so: nine bytes for each.
 
-    __slots__ = ("_seqs", "_settled", "_states", "failed")
+    `mark` tells the file that the loop goes through from what it was before.
+    """
+
+    __slots__ = ("_seqs", "_settled", "_states", "failed", "mark")
 
     def __init__(self) -> None:
         self._states = bytearray()
         self._seqs = array("q")
         self._settled = 0
         self.failed = 0
+        self.mark: str | None = None
 
     def set(self, index: int, state: ItemState, seq: int) -> None:
         """Note that the item has ended; with the state "", that it has not."""
@@ -58,7 +62,7 @@ class ItemEnds:
         """Return the same ends, apart."""
         copy = ItemEnds()
         copy._states, copy._seqs = self._states[:], self._seqs[:]
-        copy._settled, copy.failed = self._settled, self.failed
+        copy._settled, copy.failed, copy.mark = self._settled, self.failed, self.mark
         return copy
 
     def __len__(self) -> int:
@@ -172,6 +176,15 @@ class _Tree:
         else:
             self._drop_below(path)
         apply(self._record(path), event)
+        if event.data.get("mark") is not None:
+            self._ends(path).mark = event.data["mark"]
+
+    def _ends(self, loop: str) -> ItemEnds:
+        ends = self.recorded.items.get(loop)
+        if ends is None:
+            ends = self.recorded.items[loop] = ItemEnds()
+            self._grow(loop)
+        return ends
 
     def _ended(self, event: Event) -> None:
         path, steps = event.path, self.recorded.steps
@@ -191,10 +204,7 @@ class _Tree:
                 self._end_loop(path)
             return
         loop, index = item
-        ends = self.recorded.items.get(loop)
-        if ends is None:
-            ends = self.recorded.items[loop] = ItemEnds()
-            self._grow(loop)
+        ends = self._ends(loop)
         ends.set(index, _item_state(record), event.seq)
         around = steps.get(loop)
         if around is not None and around.kind in _ROUNDS:

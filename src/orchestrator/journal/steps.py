@@ -21,8 +21,7 @@ class StepRecord:
     Of a step that consists of steps: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
     those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
     a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
-    the key that it was looked up by, `cached` where its result was taken from. `mark` tells the file that a loop
-    goes through from what it was before.
+    the key that it was looked up by, `cached` where its result was taken from.
     """
 
     path: str
@@ -50,7 +49,6 @@ class StepRecord:
     answer: Any = None
     cache: Mapping[str, Any] | None = None
     cached: Mapping[str, Any] | None = None
-    mark: str | None = None
 
     @property
     def settled(self) -> bool:
@@ -105,7 +103,6 @@ def apply(record: StepRecord, event: Event) -> None:
             record.reason = ""
             record.kind = data.get("kind", "")
             record.case = data.get("case")
-            record.mark = data.get("mark")
             record.until = record.question = record.answer = record.cached = None
             record.answered = False
         case "step.waiting":

@@ -49,8 +49,7 @@ class ForEachLoop:
             directory=scheduler.plan.directory,
             permissions=scheduler.permissions,
         )
-        began = node.record.mark if node.record is not None else None
-        if began is not None and items.mark != began and len(ends):
+        if ends.mark is not None and items.mark != ends.mark and len(ends):
             raise StepError(
                 f"the file that `{node.path}` goes through has changed since it began",
                 code="ORC714",

@@ -17,7 +17,10 @@ KEY = "sk-abcdefgh-12345678"
 
 @dataclass(frozen=True)
 class Dialect:
-    """One protocol. All say that 100 tokens went in, 40 of them from a cache, and 30 came out."""
+    """One protocol. All say that 100 tokens went in, 40 of them from a cache, and 30 came out.
+
+    `refusals` are ways to refuse; `ending` is how many of a stream's last pieces say that it is complete.
+    """
 
     name: str
     provider: str
@@ -25,10 +28,11 @@ class Dialect:
     path: str
     whole: Callable[[str, str], Any]
     pieces: Callable[[tuple[str, ...]], tuple[bytes, ...]]
-    refusal: Any
+    refusals: tuple[Any, ...]
     error: Callable[[int, str], Any]
     reasoning: int = 10
     api: str | None = None
+    ending: int = 2
 
     @property
     def model_name(self) -> ModelName:
@@ -246,13 +250,11 @@ def _chat_dialect(provider: str, model: str, path: str = "/v1", **more: Any) -> 
         path,
         _chat,
         _chat_pieces,
-        _chat(None, "stop", refusal="I cannot help with that."),
+        more.pop("refusals", (_chat(None, "stop", refusal="I cannot help with that."), _chat(None, "content_filter"))),
         _openai_error,
         **more,
     )
 
-
-_FILTERED = _chat(None, "content_filter")
 
 DIALECTS = {
     dialect.name: dialect
@@ -264,7 +266,7 @@ DIALECTS = {
             "/v1",
             _responses,
             _responses_pieces,
-            _response([{"type": "refusal", "refusal": "I cannot help with that."}], "completed"),
+            (_response([{"type": "refusal", "refusal": "I cannot help with that."}], "completed"),),
             _openai_error,
             api="responses",
         ),
@@ -276,7 +278,7 @@ DIALECTS = {
             "",
             _anthropic,
             _anthropic_pieces,
-            _anthropic("", "refusal"),
+            (_anthropic("", "refusal"),),
             _anthropic_error,
             reasoning=0,
         ),
@@ -287,14 +289,15 @@ DIALECTS = {
             "",
             _google,
             _google_pieces,
-            _google("", "refusal"),
+            (_google("", "refusal"), {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": _GOOGLE_USAGE}),
             _google_error,
+            ending=1,
         ),
         _chat_dialect("ollama", "llama3.2"),
         _chat_dialect("vllm", "tiny"),
         _chat_dialect("huggingface", "Qwen/Qwen3-8B"),
-        _chat_dialect("groq", "llama-3.3-70b-versatile", ""),
-        _chat_dialect("mistral", "mistral-small-latest", ""),
+        _chat_dialect("groq", "llama-3.3-70b-versatile", "", refusals=()),
+        _chat_dialect("mistral", "mistral-small-latest", "", refusals=(), reasoning=0),
     )
 }
 """By name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-QUESTION = ModelRequest((Message("user", "What is the capital of France?"),), system="Be short.")
+QUESTION = ModelRequest((Message("user", "What is the capital of France?"),), system="Be short.", max_tokens=1000)
 SCHEMA = {
     "type": "object",
     "properties": {"title": {"type": "string"}, "score": {"type": "number"}},
     "required": ["title", "score"],
     "additionalProperties": False,
 }
-FORM = ModelRequest(QUESTION.messages, schema=SCHEMA, max_tokens=50)
+FORM = replace(QUESTION, schema=SCHEMA, max_tokens=50)
 
 
 @pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
@@ -59,7 +60,7 @@ async def test_an_answer_has_its_text_its_model_and_what_it_used(dialect: Dialec
     async with Server(dialect.answer("Paris.")) as server:
         reply = await ask(dialect, server)
     assert (reply.text, reply.data, reply.requests, reply.finish) == ("Paris.", None, (), "stop")
-    assert reply.usage == Usage(input=100, output=30, cached=usage_of(dialect), reasoning=dialect.reasoning, requests=1)
+    assert reply.usage == Usage(input=100, output=30, cached=40, reasoning=dialect.reasoning, requests=1)
     assert reply.model in ("said", dialect.model)
     assert reply.latency > 0
     assert len(server.asked) == 1
@@ -71,11 +72,7 @@ async def test_a_streamed_answer_comes_in_pieces_and_has_the_same_in_the_end(dia
         reply = await ask(dialect, server, on_text=pieces.append)
     assert [piece for piece in pieces if piece] == ["Par", "is", "."]
     assert (reply.text, reply.finish) == ("Paris.", "stop")
-    assert reply.usage == Usage(input=100, output=30, cached=usage_of(dialect), reasoning=dialect.reasoning, requests=1)
-
-
-def usage_of(dialect: Dialect) -> int:
-    return 40
+    assert reply.usage == Usage(input=100, output=30, cached=40, reasoning=dialect.reasoning, requests=1)
 
 
 async def test_what_is_asked_arrives(dialect: Dialect) -> None:
@@ -120,7 +117,7 @@ async def test_an_answer_in_a_given_form_is_data(dialect: Dialect) -> None:
 async def test_a_list_can_be_asked_for_though_providers_want_objects(dialect: Dialect) -> None:
     schema = {"type": "array", "items": {"$ref": "#/$defs/city"}, "$defs": {"city": {"type": "string"}}}
     async with Server(dialect.answer('{"answer": ["Paris", "Oslo"]}')) as server:
-        reply = await ask(dialect, server, ModelRequest(QUESTION.messages, schema=schema))
+        reply = await ask(dialect, server, replace(QUESTION, schema=schema))
     assert reply.data == ["Paris", "Oslo"]
 
 
@@ -148,12 +145,15 @@ async def test_an_answer_that_is_no_json_is_invalid(dialect: Dialect) -> None:
             await ask(dialect, server, FORM)
 
 
-async def test_a_refusal_is_not_an_answer_and_is_not_asked_again(dialect: Dialect) -> None:
-    async with Server(Answer(json.dumps(dialect.refusal).encode())) as server:
-        with pytest.raises(ModelRefused, match="refused to answer") as caught:
-            await ask(dialect, server)
-    assert not caught.value.retryable
-    assert caught.value.reply.usage.input == 100
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.refusals])
+async def test_a_refusal_is_not_an_answer_and_is_not_asked_again(name: str) -> None:
+    dialect = DIALECTS[name]
+    for refusal in dialect.refusals:
+        async with Server(Answer(json.dumps(refusal).encode())) as server:
+            with pytest.raises(ModelRefused, match="refused to answer") as caught:
+                await ask(dialect, server)
+        assert not caught.value.retryable
+        assert caught.value.reply.usage.input == 100
 
 
 # --- errors of the provider
@@ -228,12 +228,10 @@ async def test_an_answer_that_is_cut_off_is_unavailable(dialect: Dialect) -> Non
 
 @pytest.mark.parametrize("then", ["cut", "end"])
 async def test_a_stream_that_breaks_off_is_unavailable_after_its_pieces(dialect: Dialect, then: Any) -> None:
-    few = len(dialect.stream("Par", "is", "").pieces or ()) - len(dialect.stream("Par", "is").pieces or ())
-    answer = dialect.stream("Par", "is", ".", few=-3 * few if dialect.name == "google" else -2 * few)
-    if dialect.name == "google":
-        answer = dialect.stream("Par", "is", ".", few=-1)
+    answer = dialect.stream("Par", "is", ".")
+    answer = replace(answer, pieces=(answer.pieces or ())[: -dialect.ending], then=then)
     pieces: list[str] = []
-    async with Server(Answer(pieces=answer.pieces, kind=answer.kind, then=then)) as server:
+    async with Server(answer) as server:
         with pytest.raises(ModelUnavailable):
             await ask(dialect, server, on_text=pieces.append)
     assert "".join(pieces).startswith("Par")
@@ -242,7 +240,7 @@ async def test_a_stream_that_breaks_off_is_unavailable_after_its_pieces(dialect:
 @pytest.mark.parametrize("streams", [False, True])
 async def test_a_timeout_ends_a_call_and_its_connection(dialect: Dialect, streams: bool) -> None:
     answer = dialect.stream("Par", "is", then="hang", few=-1) if streams else Answer(then="hang")
-    request = ModelRequest(QUESTION.messages, timeout=0.5)
+    request = replace(QUESTION, timeout=0.5)
     async with Server(answer) as server:
         with pytest.raises(ModelUnavailable, match=r"did not answer within 0\.5 s"):
             await ask(dialect, server, request, (lambda _: None) if streams else None)

@@ -48,6 +48,8 @@ class ProviderClient:
             call = call_of(request, model, endpoint.provider.kind)
             response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
             return reply_of(response, call, name, request, latency=time.perf_counter() - began)
+        except _ListenerFailed as failed:
+            raise failed.error from None
         except Exception as error:
             fault = fault_of(error, name, endpoint)
             if fault is error:
@@ -93,6 +95,14 @@ class ProviderClient:
             raise
 
 
+class _ListenerFailed(Exception):
+    """What `on_text` raised, which is no fault of the model."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 def _connect(endpoint: Endpoint) -> Connection:
     from orchestrator.models.adapter.connections import connect
 
@@ -116,7 +126,7 @@ async def _answer(model: Model[object], call: Call) -> ModelResponse:
 async def _streamed(model: Model[object], call: Call, on_text: Callable[[str], None], name: ModelName) -> ModelResponse:
     from pydantic_ai.direct import model_request_stream
 
-    from orchestrator.errors import ModelUnavailable
+    from orchestrator.models.adapter.faults import broken_off
     from orchestrator.models.adapter.translation import piece_of
 
     stream = model_request_stream(
@@ -125,10 +135,11 @@ async def _streamed(model: Model[object], call: Call, on_text: Callable[[str], N
     async with stream as events:
         async for event in events:
             if piece := piece_of(event):
-                on_text(piece)
+                try:
+                    on_text(piece)
+                except Exception as error:
+                    raise _ListenerFailed(error) from error
         response = events.get()
     if response.finish_reason is None:
-        raise ModelUnavailable(
-            f"the stream of `{name}` ended before its answer was complete", provider=name.provider, model=name.model
-        )
+        raise broken_off(name)
     return response

@@ -109,7 +109,15 @@ def _profile_of_servers() -> OpenAIModelProfile:
         native_output_requires_schema_in_instructions=True,
         openai_supports_strict_tool_definition=False,
         openai_chat_supports_max_completion_tokens=False,
+        openai_chat_streaming_requires_finish_reason=True,
     )
+
+
+def _whole_streams() -> OpenAIModelProfile:
+    """Return what holds of all who speak this protocol: a stream without a reason for its end was cut off."""
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+
+    return OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
 
 
 def _huggingface(endpoint: Endpoint) -> Connection:
@@ -130,9 +138,15 @@ def _ollama(endpoint: Endpoint) -> Connection:
 
     http = http_client()
     provider = OllamaProvider(openai_client=_openai_client(endpoint, http))
+
+    def make(name: str, _: bool) -> Model[Any]:
+        # A profile of ours would hide that Ollama's cloud ignores schemas.
+        in_cloud = name.endswith("-cloud") or "ollama.com" in endpoint.base_url
+        return OllamaModel(name, provider=provider, profile=None if in_cloud else _whole_streams())
+
     return Connection(
         endpoint,
-        lambda name, _: OllamaModel(name, provider=provider),
+        make,
         lambda name: OpenAIEmbeddingModel(name, provider=provider),
         http.aclose,
         http,

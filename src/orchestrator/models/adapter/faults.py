@@ -49,6 +49,8 @@ def _fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelErr
         )
     if isinstance(error, theirs.ModelHTTPError):
         return _of_status(error, name, endpoint)
+    if isinstance(error, theirs.AgentRunError) and "ended without" in error.message:
+        return broken_off(name)
     if isinstance(error, theirs.ModelAPIError):
         return _of_category(error, None, _words(error.message), name, endpoint)
     if isinstance(error, theirs.ContentFilterError):
@@ -140,6 +142,11 @@ def _about_keys(status: int | None, endpoint: Endpoint) -> str:
     if status == 403:
         return f"see at {provider.title} what the key may do, or give another: {how_to_give_key(provider)}"
     return f"the key is wrong or has expired: {how_to_give_key(provider)}"
+
+
+def broken_off(name: ModelName) -> ModelUnavailable:
+    """Return the error for a stream that has ended, and the answer in it has not."""
+    return _made(ModelUnavailable, f"the stream of `{name}` ended before its answer was complete", name)
 
 
 def no_embeddings(name: ModelName, endpoint: Endpoint) -> ModelMissing:

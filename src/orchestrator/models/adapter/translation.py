@@ -241,8 +241,9 @@ def reply_of(
         return _with(reply, requests=requests, finish="tools")
     if request.schema is not None:
         return _with(reply, data=_unwrapped(_json(text, name, reply, request), call))
-    if reply.finish == "length" and not text:
-        raise _invalid(f"`{name}` said nothing before it reached its limit of tokens", name, reply, request)
+    if not text and reply.finish != "stop":
+        before = " before it reached its limit of tokens" if reply.finish == "length" else ""
+        raise _invalid(f"`{name}` said nothing{before}", name, reply, request)
     return reply
 
 
@@ -331,8 +332,10 @@ def _invalid(message: str, name: ModelName, reply: ModelReply, request: ModelReq
     if reply.finish == "length":
         limit = f" (now {request.max_tokens:,})" if request.max_tokens is not None else ""
         help = f"raise `max_tokens`{limit}: the answer was cut off after {reply.usage.output:,} tokens"
-    else:
+    elif request.schema is not None:
         help = "make the schema simpler, or take a model that can be held to a schema"
+    else:
+        help = "ask again, or take another model"
     return ModelAnswerInvalid(message, provider=name.provider, model=name.model, help=help, reply=reply)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import orchestrator as orc
-from tests.runtime.support import Bench, ended, states
+from tests.runtime.support import PATIENCE, Bench, ended, states
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(client: orc.Orchestrator, text: str, **inputs: Any) -> orc.Result:
@@ -24,7 +26,9 @@ steps:
   - id: route
     switch: "{{ kind }}"
     cases:
-      letter: [{id: stamp, tool: echo, parameters: {value: s}}, {id: send, tool: echo, parameters: {value: "{{ stamp }}ent"}}]
+      letter:
+        - {id: stamp, tool: echo, parameters: {value: s}}
+        - {id: send, tool: echo, parameters: {value: "{{ stamp }}ent"}}
       "2": {tool: echo, parameters: {value: two}}
       "true": [{id: yes_, tool: echo, parameters: {value: indeed}}]
     %s
@@ -58,7 +62,11 @@ def test_a_switch_takes_its_default_when_no_case_fits(client: orc.Orchestrator) 
 
 
 def test_a_single_step_of_a_case_is_named_after_it(client: orc.Orchestrator) -> None:
-    result = run(client, "inputs: {kind: {default: draft}}\nsteps: [{id: r, switch: '{{ kind }}', cases: {draft: {tool: echo, parameters: {value: 1}}}}]")
+    result = run(
+        client,
+        "inputs: {kind: {default: draft}}\n"
+        "steps: [{id: r, switch: '{{ kind }}', cases: {draft: {tool: echo, parameters: {value: 1}}}}]",
+    )
     assert set(states(result)) == {"r", "r.draft"}
 
 
@@ -109,7 +117,7 @@ def test_the_rest_is_cancelled_when_enough_have_succeeded(
     client: orc.Orchestrator, bench: Bench, wait_for: str, open_: list[str], expected: dict[str, Any]
 ) -> None:
     branches = [
-        f"{{id: {id}, tool: {'gate' if id in open_ else 'hang'}, parameters: {{{f'value: {n}' if id in open_ else ''}}}}}"
+        f"{{id: {id}, tool: gate, parameters: {{value: {n}}}}}" if id in open_ else f"{{id: {id}, tool: hang}}"
         for n, id in enumerate("xyz", 1)
     ]
     run = client.compile(
@@ -263,7 +271,9 @@ FINALLY = """
 steps:
   - {id: a, tool: %s}
 finally:
-  - {id: cleanup, tool: echo, parameters: {value: "{{ run.state }}|{{ error.message if error }}|{{ error.step if error }}"}}
+  - id: cleanup
+    tool: echo
+    parameters: {value: "{{ run.state }}|{{ error.message if error }}|{{ error.step if error }}"}
 """
 
 
@@ -427,6 +437,25 @@ def test_every_kind_of_step_can_have_handlers(client: orc.Orchestrator, tmp_path
     assert states(result)["s.on_error[0].handle"] == "succeeded"
 
 
+def test_a_handler_can_ask_a_person(client: orc.Orchestrator) -> None:
+    run = client.compile("steps: [{id: a, tool: fail, on_error: {steps: [{id: q, ask: Well?}]}}]").start()
+    assert run.wait(timeout=PATIENCE).state == "waiting"
+    run.answer("a.on_error[0].q", "so be it")
+    assert run.result().state == "succeeded"
+
+
+def test_a_run_that_is_paused_within_a_handler_rests(client: orc.Orchestrator, bench: Bench) -> None:
+    run = client.compile(
+        "steps: [{id: a, tool: fail, on_error: {steps: [{id: x, tool: gate}, {id: y, tool: echo, dependencies: [x]}]}}]"
+    ).start()
+    bench.wait_for("a.on_error[0].x")
+    run.pause()
+    bench.open("a.on_error[0].x")
+    assert run.wait(timeout=PATIENCE).state == "paused"
+    run.resume()
+    assert run.result().state == "succeeded"
+
+
 def test_handlers_of_the_pipeline_are_told_and_the_run_has_failed_all_the_same(
     client: orc.Orchestrator, bench: Bench
 ) -> None:
@@ -452,7 +481,10 @@ def test_a_group_that_failed_for_its_branches_tries_those_again(client: orc.Orch
     steps:
       - id: p
         wait_for: 2
-        parallel: [{id: a, tool: flaky}, {id: b, tool: flaky, dependencies: [a]}, {id: c, tool: fail, dependencies: [b]}]
+        parallel:
+          - {id: a, tool: flaky}
+          - {id: b, tool: flaky, dependencies: [a]}
+          - {id: c, tool: fail, dependencies: [b]}
     """
     failed = run(client, text)
     assert (failed.error or {})["code"] == "ORC717"

@@ -82,7 +82,8 @@ def doing(step: ActiveStep, now: float) -> str:
 def waiting_words(reason: str, until: float | None, now: float) -> str:
     """Say what is waited for, and how long it will be."""
     left = f" in {seconds(max(0.0, until - now))}" if until is not None else ""
-    return ("goes on" + left if reason == "time" else reason + left).strip()
+    words = {"time": "goes on", "handler": "its error is handled"}.get(reason, reason)
+    return (words + left).strip()
 
 
 def bar(fraction: float, width: int) -> str:

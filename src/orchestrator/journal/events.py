@@ -30,7 +30,7 @@ Paths are those of `paths`.
     step.progress   {[fraction], [message]}  fraction from 0 to 1
     step.log        {level, message}
     step.warning    {message, [code]}
-    step.waiting    {reason: "retry" | "human" | "time" | "rate limit", [until], [error],
+    step.waiting    {reason: "retry" | "human" | "time" | "rate limit" | "handler", [until], [error],
                      [question {kind: "ask" | "approve" | "resume", prompt, [answer], [choices], [default], [content],
                                 [editable]}]}
                     `answer` is the specification of what is asked for, as of an input

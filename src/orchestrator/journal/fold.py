@@ -23,7 +23,7 @@ STEP_STATES: tuple[StepState, ...] = (
     "cancelled",
 )
 
-_WAITS = {"human": "an answer", "time": "its time"}
+_WAITS = {"human": "an answer", "time": "its time", "handler": "what is done about its error"}
 
 
 def fold(state: RunFold, event: Event) -> RunFold:

@@ -49,7 +49,7 @@ class ActiveState:
     @property
     def mode(self) -> Mode:
         """What it is at."""
-        if self.kind:
+        if self.kind or self.waiting_on == "handler":
             return "composite"
         if self.state == "running":
             return "running"

@@ -83,8 +83,7 @@ class Follower:
                 return status, None
             if left == 0.0:
                 raise self._still_running()
-            if execution is None:
-                self._sleep(status.last_seq, min(INTERVAL, left or INTERVAL))
+            self._sleep(status.last_seq, min(INTERVAL, left or INTERVAL))
 
     async def arest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:  # noqa: ASYNC109 - a twin
         """As `rest`."""
@@ -102,8 +101,7 @@ class Follower:
                         continue
                     if _rests(status):
                         return status, None
-                    if execution is None:
-                        await in_thread(partial(self._sleep, status.last_seq, INTERVAL))
+                    await in_thread(partial(self._sleep, status.last_seq, INTERVAL))
         except TimeoutError:
             raise self._still_running() from None
 

@@ -46,6 +46,8 @@ def handle(scheduler: Scheduler, node: Node, failure: Failure) -> bool:
     if handler.body is None and handler.fallback is None:
         return False
     scheduler.occupied_by_handler(node)
+    if handler.body is not None:  # the attempt has ended, and others may stand still meanwhile
+        scheduler.record("step.waiting", node, {"reason": "handler", "error": failure.data})
     node.activity = handling = Handling(scheduler, node, handler, failure, f"{node.path}.on_error[{number}]")
     handling.open()
     return True

@@ -316,6 +316,8 @@ def _waiting(event: Event) -> str:
     match data.get("reason"):
         case "retry":
             return f"attempt {event.attempt} failed, and it is tried again: {_message(data.get('error'))}"
+        case "handler":
+            return f"attempt {event.attempt} failed, and its handler runs: {_message(data.get('error'))}"
         case "human":
             return f"it asks: {question.get('prompt') or 'for an answer'}"
         case "time":

@@ -41,7 +41,24 @@ def gate(context: orc.ToolContext, value: Any = None) -> Any:
     return value
 
 
-TOOLS = [add, gate]
+@orc.tool
+def second(context: orc.ToolContext) -> int:
+    """Fail at first; the second attempt waits, as `gate` does."""
+    note(context)
+    if context.attempt == 1:
+        raise orc.StepError("not yet")
+    (context.directory / context.step).read_bytes()
+    return context.attempt
+
+
+@orc.tool
+async def broken(context: orc.ToolContext, value: Any = None) -> None:
+    """Fail."""
+    note(context)
+    raise orc.StepError("it broke")
+
+
+TOOLS = [add, gate, second, broken]
 
 
 def work(request: dict[str, Any], report: int) -> None:

@@ -11,19 +11,24 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import orchestrator as orc
-from orchestrator.journal import Command, Event, RunJournal
+from orchestrator.journal import Command, Event, Store
+from orchestrator.journal.writer import RunJournal
 from tests.model.plans import answer, digest
 
-PATIENCE = 60
-CRASHES = ("crash", "crash after a commit")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATIENCE = 30
+
+Crash = Callable[[orc.Orchestrator, RunJournal], None]
+"""Ends the process that records in this journal, or something like it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def tools() -> list[Any]:
         await asyncio.sleep(0)
         broken = transient and not (context.directory / "mended").exists()
         if broken or context.attempt <= failures:
-            raise {"boom": orc.StepError, "clash": ValueError}[error](f"{error} {salt}")
+            raise {"boom": orc.StepError, "clash": ValueError}[error](f"{error} {salt}{' for now' if broken else ''}")
         return digest(salt, reads)
 
     @orc.tool
@@ -80,7 +85,7 @@ def calls(directory: Path) -> list[Called]:
 
 
 @contextmanager
-def disturbed(client: orc.Orchestrator, turn: Turn | None, crash: Callable[[orc.Orchestrator, RunJournal], None]) -> Iterator[None]:
+def disturbed(client: orc.Orchestrator, turn: Turn | None, crash: Crash) -> Iterator[None]:
     """Have `turn` happen to whatever run the client executes meanwhile."""
     engine, left = client._engine, turn.at if turn else 0
     record = RunJournal.record
@@ -90,7 +95,7 @@ def disturbed(client: orc.Orchestrator, turn: Turn | None, crash: Callable[[orc.
         event = record(self, *arguments, **named)
         left -= 1
         if turn is not None and left == 0:
-            if turn.kind in CRASHES:
+            if turn.kind == "crash":
                 crash(client, self)
             else:
                 kind, data = COMMANDS[turn.kind]
@@ -126,32 +131,88 @@ def die(client: orc.Orchestrator, journal: RunJournal) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def stretch(
-    client: orc.Orchestrator,
-    pipeline: orc.Pipeline,
-    run_id: str,
-    turn: Turn | None,
-    crash: Callable[[orc.Orchestrator, RunJournal], None],
-) -> tuple[str, str]:
-    """Start or take up a run and let it live until it ends or crashes; return its id and its state or `crashed`."""
+def stretch(client: orc.Orchestrator, run_id: str, turn: Turn | None, crash: Crash) -> tuple[str, str]:
+    """Start or take up a run and let it live until it ends or crashes; return its id, and its state or `crashed`."""
+    pipeline = client.compile(client.directory / "pipeline.yaml")
     with disturbed(client, turn, crash):
         try:
             run = client.resume(run_id) if run_id else pipeline.start()
+        except orc.RunNotResumable:  # it was lost between its success and its last word
+            return run_id, "over"
+        try:
             while True:
                 status = run.wait(timeout=PATIENCE)
-                match status.state:
-                    case "paused":
-                        run.resume()
-                    case "waiting":
-                        questions = [one.path for one in status.active if one.question]
-                        run.answer(questions[0], given(questions[0], status))
-                    case state:
-                        return run.id, state
+                if status.state == "paused":
+                    run.resume()
+                elif status.state == "waiting":
+                    asked = next(one for one in status.active if one.question is not None and not one.answered)
+                    run.answer(asked.path, reply(asked.path, asked.question))
+                else:
+                    return run.id, status.state
         except orc.LeaseLost:
             return run.id, "crashed"
 
 
-def given(path: str, status: Any) -> Any:
+def reply(path: str, question: Any) -> Any:
     """What the person says who is asked at this path."""
-    question = next(one.question for one in status.active if one.path == path)
     return answer(path) if question["kind"] == "ask" else answer(path) % 2 == 0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What came of a stretch: the state it ended in, its calls, and what was settled for good when it began."""
+
+    turn: Turn | None
+    state: str
+    calls: list[Called]
+    settled: set[str]
+
+
+def live(
+    directory: Path, turns: Iterable[Turn], step: Callable[[str, Turn | None], tuple[str, str]]
+) -> tuple[str, list[Stretch]]:
+    """Have a run live through its turns, and after them to its end; `step` makes one stretch of it.
+
+    Who fails because of something transient goes on when that is mended.
+    """
+    left, run_id, stretches = [*turns], "", list[Stretch]()
+    while True:
+        turn = left.pop(0) if left else None
+        settled, before = settled_in(directory, run_id), len(calls(directory))
+        run_id, state = step(run_id, turn)
+        stretches.append(Stretch(turn, state, calls(directory)[before:], settled))
+        if state == "failed" and not (directory / "mended").exists() and is_transient(directory, run_id):
+            (directory / "mended").touch()
+        elif state in ("failed", "succeeded", "over"):
+            return run_id, stretches
+        else:
+            assert turn is not None, f"{state}, and nothing happened"
+
+
+def settled_in(directory: Path, run_id: str) -> set[str]:
+    """The paths whose success, or whose failure that was dealt with, is recorded."""
+    return {
+        event.path
+        for event in events(directory, run_id)
+        if event.type == "step.succeeded" or (event.type == "step.failed" and event.data["handled"] != "fail")
+    }
+
+
+def is_transient(directory: Path, run_id: str) -> bool:
+    """Whether the run has failed because of something that can be mended."""
+    error = events(directory, run_id)[-1].data["error"]
+    return str(error["message"]).endswith("for now")
+
+
+def events(directory: Path, run_id: str) -> list[Event]:
+    """All events of a run, without a gap."""
+    if not run_id:
+        return []
+    with Store.open(store_url(directory)) as store:
+        found = store.events(run_id, limit=100_000)
+    assert [event.seq for event in found] == list(range(1, len(found) + 1))
+    return found
+
+
+def store_url(directory: Path) -> str:
+    return f"sqlite:///{directory}/runs.db"

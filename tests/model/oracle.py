@@ -1,4 +1,4 @@
-"""What becomes of a plan, by a program that goes through it step by step, one after another, and never stops in between.
+"""What becomes of a plan, by a program that goes through it step by step and never stops in between.
 
 Where two steps that do not depend on each other may both fail, the one that is first ends their block and the other may
 or may not have run. So a block that fails is gone through to the end, and whatever in it did not have to happen is
@@ -8,7 +8,7 @@ or may not have run. So a block that fails is gone through to the end, and whate
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.model.plans import (
@@ -17,8 +17,8 @@ from tests.model.plans import (
     Ask,
     ForEach,
     Group,
-    Hang,
     Handler,
+    Hang,
     Items,
     Nap,
     Plan,
@@ -113,6 +113,8 @@ class Expected:
             known = self.work(step, scope, path)
         except Failure as failure:
             self.states[path] = {"failed"}
+            if isinstance(step.work, ForEach) and isinstance(step.work.body, Act):
+                step = replace(step, handlers=())  # they are its items'
             return self.handled(step, failure, scope, path)
         self.states[path] = {"succeeded"}
         return known, step.on_success
@@ -128,7 +130,8 @@ class Expected:
             case "continue":
                 return Known(None), None
             case "value":
-                return Known(step.on_failure.value), None
+                value = step.on_failure.value
+                return Known(read(value, scope) if isinstance(value, str) else value), None
             case "jump":
                 return Known(None), step.on_failure.target
         raise failure
@@ -147,7 +150,7 @@ class Expected:
             case Nap():
                 return Known(None)
             case ForEach() as loop:
-                return self.for_each(loop, scope, path)
+                return self.for_each(loop, step.handlers, scope, path)
             case Repeat() as loop:
                 return self.repeat(loop, scope, path)
             case Switch(subject=subject, modulus=modulus, cases=cases, default=default):
@@ -174,13 +177,13 @@ class Expected:
             raise Failure({path}, {"boom": "StepError", "clash": "ValueError"}[act.error], f"{act.error} {act.salt}")
         return digest(act.salt, self.calls[path].reads)
 
-    def for_each(self, loop: ForEach, scope: Scope, path: str) -> Known:
+    def for_each(self, loop: ForEach, handlers: tuple[Handler, ...], scope: Scope, path: str) -> Known:
         """Go through the items, one after another."""
         values: list[Any] = []
         items, failures, good, mark = items_of(loop.items, scope), [], 0, len(self.states)
-        for index, item in enumerate(items):
+        for index, one in enumerate(items):
             place = {"index": index, "is_first": index == 0, "is_last": index == len(items) - 1}
-            inner, here = {**scope, **place, loop.name: item}, f"{path}[{index}]"
+            inner, here = {**scope, **place, loop.name: one}, f"{path}[{index}]"
             try:
                 if isinstance(loop.body, Act):
                     value = self.act(loop.body, inner, here)
@@ -191,9 +194,13 @@ class Expected:
                 good += 1
             except Failure as failure:
                 self.states[here] = {"failed"}
-                value = {"value": loop.on_item.value}.get(loop.on_item.kind)
-                value = read(value, inner) if isinstance(value, str) else value
-                failures += [failure] if loop.on_item.kind == "fail" else []
+                own = handlers if isinstance(loop.body, Act) else ()
+                try:
+                    item = Step("", Nap(), on_failure=loop.on_item, handlers=own)
+                    value = self.handled(item, failure, inner, here)[0].value
+                except Failure:
+                    failures.append(failure)
+                    value = None
             values.append(value)
         if items and loop.min_success is not None and good / len(items) < loop.min_success:
             failures.append(Failure({path}))
@@ -202,7 +209,7 @@ class Expected:
 
     def repeat(self, loop: Repeat, scope: Scope, path: str) -> Known:
         """Go round and round."""
-        totals: dict[str, Any] = {**{name: None for name in loop.update}, **loop.initial}
+        totals: dict[str, Any] = {**dict.fromkeys(loop.update), **loop.initial}
         rounds: list[Any] = []
         steps: dict[str, Any] = {step.id: SKIPPED for step in loop.body}
         previous: Any = SKIPPED
@@ -231,6 +238,7 @@ class Expected:
     def race(self, race: Group, scope: Scope, path: str) -> Known:
         """Go through branches of which as many succeed as are waited for, or too few; the others fail or hang."""
         values: dict[str, Any] = {}
+        causes = {path}
         for step in race.steps:
             here, values[step.id] = f"{path}.{step.id}", None
             self.states[here] = set(NOT_DONE)
@@ -238,13 +246,14 @@ class Expected:
                 try:
                     values[step.id] = self.work(step, scope, here).value
                     self.states[here] = {"succeeded"}
-                except Failure:
+                except Failure as failure:
                     self.states[here] = {"failed", *NOT_DONE}
+                    causes |= failure.causes
         winners = [id for id, value in values.items() if value is not None]
         if race.wait_for is not None and len(winners) < race.wait_for:
             for id in winners:
                 self.states[f"{path}.{id}"] |= NOT_DONE
-            raise Failure({path})
+            raise Failure(causes)
         return Known(values, values)
 
 
@@ -299,4 +308,5 @@ def items_of(items: Items, scope: Scope) -> list[Any]:
 
 def matches(handler: Handler, failure: Failure) -> bool:
     """Whether a handler is there for this failure."""
-    return (not handler.type or handler.type == failure.type) and handler.pattern in failure.message
+    types = ("", "StepError", failure.type)  # whatever a tool raises is the failure of a step
+    return handler.type in types and handler.pattern in failure.message

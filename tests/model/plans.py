@@ -223,7 +223,7 @@ def references(step: Step) -> Iterator[str]:
 
 
 def needs(step: Step, block: tuple[Step, ...]) -> set[str]:
-    """The siblings that must have ended before a step: those it names or reads, and those that may jump over or to it."""
+    """The siblings that must have ended before a step: those it names or reads, and those that may jump over it."""
     ids = [one.id for one in block]
     here = ids.index(step.id)
     named = {*step.after, *(text.partition(".")[0] for text in references(step))}

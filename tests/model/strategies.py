@@ -1,8 +1,8 @@
 """Random plans, and random lives of their runs.
 
 What has no single outcome is not made here, so that the oracle can stay simple: a race of branches always has exactly
-as many that can succeed as are waited for, the others hang or fail; a handler that looks at the error belongs to a call;
-and a transient failure is one that nothing deals with, so that it always ends the run, whoever else failed.
+as many that can succeed as are waited for, the others hang or fail; a handler that looks at the error belongs to a
+call; and a transient failure is one that nothing deals with, so that it always ends the run, whoever else failed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
+from tests.model.lives import Turn
 from tests.model.plans import (
     Act,
     Approve,
@@ -112,7 +113,9 @@ class Author:
             handlers = tuple(self.handler(names, call=not composite) for _ in range(self.number(1, 2)))
         handled = on_failure != FAIL or bool(handlers)
         if composite:
-            kind = self.draw(st.sampled_from([self.for_each, self.repeat, self.switch, self.group, self.sub, self.race]))
+            kind = self.draw(
+                st.sampled_from([self.for_each, self.repeat, self.switch, self.group, self.sub, self.race])
+            )
             work, found = kind(id, names, depth + 1, open=open and not handled)
         else:
             work, found = self.simple(id, names, open=open and not handled)
@@ -258,14 +261,6 @@ def _hangs(steps: tuple[Step, ...]) -> bool:
 def plans(draw: st.DrawFn) -> Plan:
     """A plan; in half of them people are asked."""
     return Author(draw, people=draw(st.booleans())).plan()
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What happens to a run in one stretch of its life, when its `at`-th event is recorded."""
-
-    kind: str
-    at: int
 
 
 def lives(*kinds: str) -> st.SearchStrategy[list[Turn]]:

@@ -67,7 +67,11 @@ def test_a_failure_leaves_what_did_not_have_to_happen_open() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "value", "last"),
-    [(Policy("continue"), None, "succeeded"), (Policy("value", 5), 5, "succeeded"), (Policy("jump", target="c"), None, "skipped")],
+    [
+        (Policy("continue"), None, "succeeded"),
+        (Policy("value", 5), 5, "succeeded"),
+        (Policy("jump", target="c"), None, "skipped"),
+    ],
 )
 def test_policies_deal_with_a_failure(policy: Policy, value: Any, last: str) -> None:
     found = of(Step("a", failing(), on_failure=policy), Step("b", Act(1, ("a",))), Step("c", Act(1)))
@@ -76,7 +80,10 @@ def test_policies_deal_with_a_failure(policy: Policy, value: Any, last: str) -> 
 
 
 def test_the_first_handler_that_matches_is_carried_out() -> None:
-    handlers = (Handler(type="ValueError", fallback=1), Handler(pattern="boom", steps=(Step("h", Act(3, ("error.type",))),)))
+    handlers = (
+        Handler(type="ValueError", fallback=1),
+        Handler(pattern="boom", steps=(Step("h", Act(3, ("error.type",))),)),
+    )
     found = of(Step("a", failing(), handlers=handlers))
     assert found.outputs == {"a": digest(3, ["StepError"])}
     assert states(found) == {"a": "failed", "a.on_error[1].h": "succeeded"}
@@ -95,7 +102,10 @@ def test_what_is_skipped_reads_as_null_and_jumps_only_if_its_condition_was_false
     assert found.calls["d"].reads == [None, None]
 
 
-def loop(body: tuple[Step, ...] | Act, items: Items = Items("list", (4, 5)), **more: Any) -> Step:
+LIST = Items("list", (4, 5))
+
+
+def loop(body: tuple[Step, ...] | Act, items: Items = LIST, **more: Any) -> Step:
     return Step("loop", ForEach(items, body, **more))
 
 
@@ -117,7 +127,9 @@ def test_a_loop_goes_over_each_form_of_items(items: Items, reads: list[Any]) -> 
 
 def test_a_loop_counts_and_collects() -> None:
     bad = (Step("x", Act(1, ("index", "is_last"))), Step("y", failing(), condition=Test("mod", "index", 2, 1)))
-    found = of(loop(bad, on_item=Policy("value", "index"), collect="x"), Step("n", Act(1, ("loop.count", "loop.failed"))))
+    found = of(
+        loop(bad, on_item=Policy("value", "index"), collect="x"), Step("n", Act(1, ("loop.count", "loop.failed")))
+    )
     assert found.outputs["loop"] == [digest(1, [0, False]), 1]
     assert found.calls["n"].reads == [2, 1]
     assert states(found)["loop[0]"] == "succeeded"

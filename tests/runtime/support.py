@@ -7,6 +7,8 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import orchestrator as orc
 
 if TYPE_CHECKING:
@@ -123,3 +125,16 @@ def ended(pipeline: orc.Pipeline, **inputs: Any) -> orc.Result:
     except (orc.RunFailed, orc.RunCancelled) as stop:
         result: orc.Result = stop.result
         return result
+
+
+def crash(client: orc.Orchestrator, run: orc.Run) -> None:
+    """Have the run lost by its process, as if that had died: what is recorded stays, and nothing is added."""
+    engine = client._engine
+    execution = engine.execution(run.id)
+    assert execution is not None
+    execution.journal.flush(PATIENCE)
+    error = engine.store.lease_lost(execution.lease)
+    execution.journal.error = error
+    execution.lose(error)
+    with pytest.raises(orc.LeaseLost):
+        run.wait(timeout=PATIENCE)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import orchestrator as orc
 from tests.runtime.support import PATIENCE, Bench, crash, ended, states
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Meeting:
@@ -134,7 +136,10 @@ def test_the_value_of_an_item_is_that_of_its_last_step_or_what_is_collected(clie
         f"""
         steps:
           - {{id: last, for_each: [1, 2], steps: {body}}}
-          - {{id: chosen, for_each: [1, 2], collect: {{both: "{{{{ x }}}} {{{{ y }}}}", at: "{{{{ index }}}}"}}, steps: {body}}}
+          - id: chosen
+            for_each: [1, 2]
+            collect: {{both: "{{{{ x }}}} {{{{ y }}}}", at: "{{{{ index }}}}"}}
+            steps: {body}
         outputs: {{last: "{{{{ last }}}}", chosen: "{{{{ chosen }}}}"}}
         """,
     )

@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import orchestrator as orc
-from orchestrator.journal import Lease, Owner
 from orchestrator.tools import Permissions
 from tests.runtime.support import PATIENCE, Bench, crash, ended, states
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Lease, Owner
 
 ASK = """
 steps:

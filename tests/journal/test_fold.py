@@ -356,3 +356,17 @@ def test_records_of_unsettled_steps_begin_again_when_a_run_is_resumed():
     )
     assert (records["a"].state, records["a"].error) == ("pending", None)
     assert (records["b"].state, records["b"].reason) == ("skipped", "condition")
+
+
+def test_what_stands_beside_the_steps_of_a_called_pipeline_stays_as_it_is_once_the_call_has_ended():
+    records = step_records(
+        story(
+            ("step.succeeded", "l[0].call.finally.f", 1, {"output": 1}),
+            ("step.succeeded", "l[0].call", 1, {"output": {}}),
+            ("step.succeeded", "l[1].call.finally.f", 1, {"output": 2}),
+            ("step.succeeded", "finally.f", 1, {"output": 3}),
+            ("run.started", "", 0, {"resumed": True}),
+        )
+    )
+    ended = {path: record.state for path, record in records.items() if record.state != "pending"}
+    assert ended == {"l[0].call.finally.f": "succeeded", "l[0].call": "succeeded"}

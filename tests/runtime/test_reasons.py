@@ -13,6 +13,7 @@ from tests.runtime.support import Bench, crash, ended, pipeline, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def told(run: orc.Run, path: str) -> tuple[str, list[str]]:
@@ -212,3 +213,12 @@ def test_the_reasons_are_json_data(client: orc.Orchestrator):
     data = last(client).why("a").to_dict()
     assert (data["path"], data["state"], data["compared"]) == ("a", "succeeded", None)
     assert set(data["reasons"][0]) == {"kind", "text", "at"}
+
+
+def test_what_stands_beside_the_steps_has_reasons_too(client: orc.Orchestrator, tmp_path: Path):
+    aside = "error_handlers: {tool: fail}\nfinally: [{id: f, tool: echo}, {id: g, tool: echo, dependencies: [f]}]\n"
+    (tmp_path / "sub.yaml").write_text(f"steps: [{{id: x, tool: fail}}]\n{aside}", encoding="utf-8")
+    (tmp_path / "p.yaml").write_text(f"steps: [{{id: s, pipeline: sub.yaml}}]\n{aside}", encoding="utf-8")
+    ended(client.compile(tmp_path / "p.yaml"))
+    for path in ("error_handlers[0].handle", "finally.g", "s.error_handlers[0].handle", "s.finally.g"):
+        assert told(last(client), path)[1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
-from orchestrator.journal.paths import is_aside, is_at_or_below
+from orchestrator.journal.paths import aside_in, is_at_or_below
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     for event in events:
         if event.type == "run.started" and event.data.get("resumed"):
             for path, last in records.items():
-                if is_aside(path) or not (last.settled or last.outlives_owner):
+                if _runs_anew(path, records) or not (last.settled or last.outlives_owner):
                     records[path] = StepRecord(path, warnings=last.warnings)
         elif event.type == "run.revised":
             forget = tuple(event.data.get("forget", ()))
@@ -86,6 +86,15 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
                 record = records[event.path] = StepRecord(event.path)
             apply(record, event)
     return records
+
+
+def _runs_anew(path: str, records: Mapping[str, StepRecord]) -> bool:
+    """Whether a step stands beside those of a pipeline that goes on: the run's own, or one whose call has not ended."""
+    aside = aside_in(path)
+    if aside is None:
+        return False
+    call = records.get(aside.rpartition(".")[0])
+    return call is None or not call.settled
 
 
 def apply(record: StepRecord, event: Event) -> None:

@@ -27,16 +27,16 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
     parts = path.split(".")
     if not parts or any(_PART.fullmatch(part) is None for part in parts):
         return None
-    block: list[Any] = [*plan.get("steps", ()), {"id": "finally", "steps": plan.get("finally", ())}]
-    block.append({"id": "error_handlers", "handlers": plan.get("error_handlers", ())})
+    block = _steps_of(plan)
     found: Data | None = None
     numbers_before: list[int] = []
     for part in parts:
         name, numbers = _split(part)
         if found is not None:
-            if numbered and not numbers_before and found["kind"] in LOOPS and name != "on_error":
+            if numbered and not numbers_before and found.get("kind") in LOOPS and name != "on_error":
                 return None
-            block = [*_steps_within(found, plan), {"id": "on_error", "handlers": found.get("on_error", ())}]
+            within = _steps_of(_called(found, plan)) if found.get("kind") == "pipeline" else _steps_within(found)
+            block = [*within, {"id": "on_error", "handlers": found.get("on_error", ())}]
         found = next((step for step in block if step.get("id") == name), None)
         if found is None:
             return None
@@ -69,7 +69,7 @@ def _paths_below(steps: Any, prefix: str) -> Iterator[str]:
     for step in steps:
         path = prefix + step["id"]
         yield path
-        yield from _paths_below(_steps_within(step, {}), f"{path}.")
+        yield from _paths_below(_steps_within(step), f"{path}.")
 
 
 def _split(part: str) -> tuple[str, list[int]]:
@@ -88,10 +88,22 @@ def _item(found: Data, number: int) -> Data | None:
     return {"id": found["id"], "kind": "item", "dependencies": [], "steps": found.get("steps", ())}
 
 
-def _steps_within(found: Data, plan: Data) -> Iterator[Data]:
+def _steps_of(plan: Data) -> list[Data]:
+    """The steps of a pipeline, and what stands beside them."""
+    beside = [
+        {"id": "finally", "steps": plan.get("finally", ())},
+        {"id": "error_handlers", "handlers": plan.get("error_handlers", ())},
+    ]
+    return [*plan.get("steps", ()), *beside]
+
+
+def _called(call: Data, plan: Data) -> Data:
+    called: Data = plan.get("pipelines", {}).get(call["pipeline"], {})
+    return called
+
+
+def _steps_within(found: Data) -> Iterator[Data]:
     yield from found.get("steps", ())
     for case in found.get("cases", ()):
         yield from case.get("steps", ())
     yield from found.get("default", ()) if found.get("kind") == "switch" else ()
-    if found.get("kind") == "pipeline":
-        yield from plan.get("pipelines", {}).get(found["pipeline"], {}).get("steps", ())

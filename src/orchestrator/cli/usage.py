@@ -137,6 +137,9 @@ def _in_our_words(error: Exception, ctx: Any) -> Exception:
                 f"`{command}` needs `{_written(missing)}`", help=f"write `{command} {usage}`; {manual}"
             )
     extra = re.search(r"extra argument(?:s|\(s\))? \((.*)\)$", str(error))
+    if extra and command.endswith(" keys"):  # it may well be a key, so it is not repeated
+        message = "a key is not given on the command line, where other users and the history of the shell can see it"
+        return ConfigurationError(message, help=f"write `{command} set PROVIDER`: it asks for the key, or reads stdin")
     if extra:
         message = f"`{command}` has no place for `{extra[1]}`"
         return ConfigurationError(message, help=f"quote a value that has spaces in it; {manual}")

@@ -18,6 +18,7 @@ def vocabulary(text: str) -> frozenset[str]:
 _WORD: Final = re.compile(r"[^\W\d_][\w'’-]*")
 _END: Final = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]]))\s+(?=[^a-z\s])")
 _ITEM: Final = re.compile(r"[-*•|#]|\d+[.)]\s")
+_NEAR: Final = 200
 _STOP: Final = vocabulary(
     "a about after all also an and any are as at be because been but by can could did do does for from get had has "
     "have he her his how if in into is it its just like may me more most my no not of on one only or other our out "
@@ -36,7 +37,9 @@ DATE: Final = re.compile(
 )
 PHONE: Final = re.compile(r"(?<![\w-])\+?\(?\d[\d ()/-]{6,17}\d(?![\w-])")
 NUMBER: Final = re.compile(r"(?<![\w.,-])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,-]\d)")
-MONEY: Final = re.compile(r"(?:[$€£¥]\s?\d[\d,]*(?:\.\d+)?|\d[\d,]*(?:\.\d+)?\s?(?:[$€£¥]|(?:USD|EUR|GBP|CHF|JPY)\b))")
+MONEY: Final = re.compile(
+    r"(?:[$€£¥]\s?\d[\d,]*(?:\.\d+)?|(?<![\d.,])\d[\d,]*(?:\.\d+)?\s?(?:[$€£¥]|(?:USD|EUR|GBP|CHF|JPY)\b))"
+)
 NAME: Final = re.compile(r"\b[A-Z][\w'’-]+(?: (?:(?:of|de|van|von|the|&) )?[A-Z][\w'’-]+)+")
 CODE: Final = re.compile(r"\b(?=[\w-]{0,40}\d)[A-Za-z0-9][\w-]*\b")
 
@@ -179,7 +182,7 @@ def after(name: str, pattern: re.Pattern[str], text: str) -> str | None:
     """Return the first thing of a pattern that follows the name of a field within the same sentence."""
     label = _label(name)
     for found in re.finditer(rf"(?i)\b{label}\b", text) if label else ():
-        near = pattern.search(text, found.end())
+        near = pattern.search(text, found.end(), found.end() + _NEAR)
         if near and not re.search(r"[.!?]\s|\n\s*\n", text[found.end() : near.start()]):
             return near[0]
     return None

@@ -34,6 +34,8 @@ class Construct(ABC):
         self.places: list[PlacedTemplate] = []
         self.item_scope: Scope | None = None
         """What the attempts of the step can see, where they are made for each item of a loop."""
+        self.called: Unit | None = None
+        """The other pipeline that the step runs."""
 
     @abstractmethod
     def check(self, unit: Unit) -> Type:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
-    """Say more of an undefined name: that it is known elsewhere in the file."""
+    """Say more of an undefined name or field: that it is known elsewhere in the file."""
+    if problem.code == "ORC303":
+        return _explain_field(unit, place, problem)
     if problem.code != "ORC301":
         return problem
     name = place.template.text[problem.start : problem.end]
@@ -30,6 +32,33 @@ def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Prob
         return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
     known = _where_known(unit, name, place)
     return problem if known is None else replace(problem, help=known, replacement=None)
+
+
+def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
+    """Say of a field that a step does not have that it is the name of a step within."""
+    at = next((each for each in place.template.references if each.start <= problem.start < each.end), None)
+    parts = () if at is None else (at.name, *at.path)
+    names = [part for part in parts if isinstance(part, str)]  # an item, as in `rows[0].text`, is a part of its loop
+    if names and names[0] == "steps":
+        del names[0]
+    target = place.scope.step(names[0]) if len(names) > 1 else None
+    written = place.template.text[problem.start : problem.end].strip("'\"")
+    if target is None or target.block is None or names[1] != written:
+        return problem
+    id, name = names[:2]
+    outer = next(step for step in target.block.steps if step.id == id)
+    called = outer.work.called if outer.work is not None else None
+    if called is not None:
+        file = called.document.source.name
+        if all(step.id != name for step in called.spec.steps):
+            return problem
+        message = f"`{name}` is a step of `{file}`, and none of its outputs"
+        return replace(problem, message=message, help=f'add `{name}: "{{{{ {name} }}}}"` under `outputs:` of `{file}`')
+    inner = next((step for step in unit.inside.get(name, ()) if step.block.owner is outer), None)
+    if inner is None or inner.block.kind not in _WAYS_OUT:
+        return problem
+    message, help = f"`{name}` is inside of `{id}`", _WAYS_OUT[inner.block.kind](name, outer)
+    return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
 
 
 def _where_known(unit: Unit, name: str, place: PlacedTemplate) -> str | None:

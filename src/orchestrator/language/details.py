@@ -23,10 +23,7 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
     node = step_spellings.items(entry.value)
     name = f"`{short(spellings.written(entry.key))}` of {what}"
     if not isinstance(node, Mapping):
-        written = entry.value
-        meant = None
-        if isinstance(written, Scalar) and isinstance(written.value, str) and written.value.isidentifier():
-            meant = f'"{{{{ {written.value} }}}}"'
+        meant = _items_meant(entry.value.value) if isinstance(entry.value, Scalar) else None
         help = f"did you mean `{meant}`?" if meant else None
         checks.mistyped(entry, problems.expected("for_each"), help, meant)
         return None, entry.value
@@ -48,6 +45,17 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
     _check_range(checks, numbers)
     whole = items.node.replaced([*items.node.entries, Entry(bounds.key, numbers.node)])
     return complete(items, whole, {"range": numbers}), whole
+
+
+def _items_meant(value: object) -> str | None:
+    """How to go over what somebody wrote as it is: a number, the name of a file or of a value."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{{range: {value}}}"
+    if isinstance(value, str) and value.endswith((".csv", ".jsonl", ".ndjson", ".txt")):
+        return f'{{file: "{value}"}}'
+    if isinstance(value, str) and all(part.isidentifier() for part in value.split(".")):
+        return f'"{{{{ {value} }}}}"'
+    return None
 
 
 def _check_range(checks: Validation, numbers: RangeSpec) -> None:

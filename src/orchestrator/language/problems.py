@@ -55,6 +55,9 @@ _FIELD_EXPECTED = {
     "on": "a list of error codes",
 }
 
+_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What other readers of YAML take for true and false."""
+
 _ONLY = {"continue_on_error": "true or false"}  # spellings that are kept as written only if their value is wrong
 
 _ALIASES: dict[str, dict[str, str]] = {
@@ -193,6 +196,8 @@ class Refusal:
         span = value.span if value is not None else node.span
         code, expected, help = _complaint(kind, entry, path, owner)
         given = plain(value) if value is not None else entry["input"]
+        if help is None and "true" in expected and str(given).lower() in _BOOLEANS:
+            help = f"write `{_BOOLEANS[str(given).lower()]}`: in YAML 1.2, `{given}` is a text"
         name = short(name)
         message = f"`{name}` must be {expected}, not {shown(given)}"
         if given is None:

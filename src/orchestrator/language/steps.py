@@ -57,9 +57,13 @@ def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> R
     """Read the steps below a key of `what`: a list, or a mapping by id. Messages call them by their `name`."""
     key, value = entry.key, entry.value
     name = name or f"`{short(spellings.written(key))}`"
-    if isinstance(value, Mapping) and value.table and isinstance(value.get("id"), Scalar):
-        checks.wrong(value, f"{name} of {what} must be a list of steps", "begin the step with `- id:`")
-        value = Sequence([value], value.start, value.end, value.layout)
+    if isinstance(value, Mapping) and value.table.keys() == {"steps"}:
+        help = f"write the list right below `{short(key.text)}:`"
+        checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", help)
+        value = value.entries[0].value
+    elif isinstance(value, Mapping) and any(isinstance(value.get(word), Scalar) for word in _STEP_BEGINNINGS):
+        checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", "begin the step with `- id:`")
+        value = _one_or_many(value, key, "first")
     if isinstance(value, Mapping):
         value = listed(checks, value)
     if is_null(value) or (isinstance(value, Sequence) and not value.items):
@@ -155,6 +159,8 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
         value = Mapping(table, value.start, value.end, value.layout)
     return Sequence([value], value.start, value.end, value.layout)
 
+
+_STEP_BEGINNINGS: Final = ("id", "tool", "action")
 
 _STEP_WORDS: Final = frozenset({*keys(StepSpec), *spellings.RETRY_COUNTS, "continue_on_error"})
 

@@ -28,7 +28,6 @@ class PipelineWork(Construct):
         self.spec = step.spec
         given = unit.value_at(step.spec.node, ("inputs",), step.block.scope, self.places)
         self.inputs: Value = Constant({}) if given is None else given
-        self.called: Unit | None = None
         node = child(step.spec.node, "pipeline")
         if isinstance(node, Scalar) and isinstance(node.value, str):
             self._find(unit, node, node.value)

@@ -75,6 +75,15 @@ class SwitchWork(Construct):
     def _case(self, unit: Unit, key: Scalar, subject: Type) -> None:
         """Report a case that the subject can never equal, as far as its type tells."""
         kinds = options(subject)
+        if key.text == "default" and self.default is None and "default" not in (each for o in kinds for each in o.enum):
+            unit.findings.add(
+                "ORC205",
+                key.span,
+                'the case `default` is for the value "default", and not for what fits no case',
+                label="a value like the others",
+                help="for what fits no case write `default:` beside `cases:`",
+            )
+            return
         if any(_equals(key.value, option) for option in kinds):
             return
         words = [_text(value) for option in kinds for value in option.enum]

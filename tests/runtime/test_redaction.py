@@ -85,3 +85,17 @@ def test_what_is_scrubbed_has_no_secret_and_can_be_restored(secret: str, data: o
     scrubbed = redactor.scrub(value)
     assert secret not in json.dumps(scrubbed, ensure_ascii=False).replace("[redacted:", "[r:")
     assert redactor.restore(scrubbed) == value
+
+
+def test_very_many_secrets_are_found_and_restored_like_few() -> None:
+    redactor = Redactor({}, "n0")
+    for number in range(300):
+        redactor.learn({"key": f"secret {number}"}, f"l[{number}].call")
+    text = "from secret 7 and secret 77 to [redacted: secret 299"
+    scrubbed = redactor.text(text)
+    assert scrubbed == (
+        "from [redacted:l[7].call.key#n0] and [redacted:l[77].call.key#n0] to [redacted: [redacted:l[299].call.key#n0]"
+    )
+    assert redactor.restore(scrubbed) == text
+    assert redactor.lost(text) is None
+    assert Redactor({}, "n0").lost([scrubbed]) == "l[7].call.key"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 _SHORTEST_ENCODED = 4  # bytes; the base64 text of fewer has too few characters that only the secret determines
 _SHORTEST_LINE = 8  # characters; fewer are a brace or a word, which other texts have too
+
+_MOST_IN_A_PATTERN = 200
+"""Texts that are looked for by one pattern. With more, to compile it takes longer than to look for each by itself."""
 
 _OURS = frozenset({
     "action", "as", "attempt", "code", "count", "dependencies", "digest", "done", "duration", "editable", "failed",
@@ -46,7 +49,9 @@ class Redactor:
         self._marks: dict[str, str] = {}
         self._numbers: dict[float, str] = {}
         self._originals: dict[str, Any] = {}
-        self._left = re.compile(rf"\[redacted:(.+?)#{re.escape(nonce)}\]")
+        self._texts: list[str] = []
+        self._pattern: re.Pattern[str] | None = None
+        self._mark = re.compile(rf"\[redacted:((?:(?!\[redacted:).)+?)#{re.escape(nonce)}\]")
         self.learn(secrets)
 
     def learn(self, secrets: Mapping[str, Any], within: str = "") -> None:
@@ -56,11 +61,11 @@ class Redactor:
             full = f"{within}.{name}" if within else name
             for index, leaf in enumerate(_leaves(value)):
                 self._learn(f"{full}[{index}]" if isinstance(value, dict | list) else full, leaf)
-        if known and known == len(self._originals):
+        if known == len(self._originals):
             return
         # Longest first, so that a secret that contains another is replaced as a whole.
-        self._pattern = _any_of(self._marks)
-        self._mark_pattern = _any_of(mark for mark, original in self._originals.items() if isinstance(original, str))
+        self._texts = sorted(self._marks, key=lambda text: (-len(text), text))
+        self._pattern = _any_of(self._texts) if len(self._texts) <= _MOST_IN_A_PATTERN else None
 
     def __bool__(self) -> bool:
         return bool(self._originals)
@@ -84,9 +89,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return `text` without secrets."""
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(lambda match: self._marks[match.group()], text)
+        pattern = self._pattern
+        if pattern is None:
+            pattern = _any_of([secret for secret in self._texts if secret in text])
+        return pattern.sub(lambda match: self._marks[match.group()], text) if pattern is not None else text
 
     def scrub(self, value: Any) -> Any:
         """Return JSON data without secrets; the value itself where there is nothing to hide."""
@@ -149,19 +155,21 @@ class Redactor:
             original = self._originals.get(value)
             if original is not None:
                 return original
-            if self._mark_pattern is None:
-                return value
-            return self._mark_pattern.sub(lambda match: str(self._originals[match.group()]), value)
+            return self._mark.sub(self._original, value)
         if isinstance(value, Mapping):
             return {self.restore(key): self.restore(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.restore(item) for item in value]
         return value
 
+    def _original(self, found: re.Match[str]) -> str:
+        original = self._originals.get(found[0])
+        return original if isinstance(original, str) else found[0]
+
     def lost(self, value: Any) -> str | None:
         """Return the name of a secret whose mark is left in restored data: it is not known any more."""
         if isinstance(value, str):
-            found = self._left.search(value)
+            found = self._mark.search(value)
             return found[1].partition(":")[0] if found else None
         if isinstance(value, Mapping):
             value = [*value, *value.values()]
@@ -170,9 +178,8 @@ class Redactor:
         return None
 
 
-def _any_of(texts: Any) -> re.Pattern[str] | None:
-    alternatives = sorted(texts, key=lambda text: (-len(text), text))
-    return re.compile("|".join(re.escape(text) for text in alternatives)) if alternatives else None
+def _any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(re.escape, texts))) if texts else None
 
 
 def _leaves(value: Any) -> Iterator[str | float]:

@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 import orchestrator as orc
+from orchestrator.models.settings import ModelSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts)
@@ -64,7 +65,8 @@ class Session:
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ORCHESTRATOR_")}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
-        return kept | {"PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(self.directory)}
+        home = str(self.scratch / "home")
+        return kept | {"PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(self.directory), "ORCHESTRATOR_HOME": home}
 
     def process(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -92,6 +94,7 @@ class Session:
                 self.run_commands(block)
             case "toml" if block.file == "orchestrator.toml":
                 orc.Permissions.load(self.directory)
+                ModelSettings.load(self.directory)
 
     def compile(self, block: Block) -> None:
         data = yaml.safe_load(block.text)

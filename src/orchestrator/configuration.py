@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -127,6 +128,12 @@ def read_configuration(directory: str | Path = ".") -> Table:
     whole = Table(file, "", values)
     whole.only(TABLES)
     return whole
+
+
+def keys_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file that holds this user's keys: `.env` in `ORCHESTRATOR_HOME`, by default `~/.orchestrator`."""
+    home = environ.get("ORCHESTRATOR_HOME")
+    return (Path(home) if home else Path.home() / ".orchestrator") / ".env"
 
 
 def wrong(file: Path, problem: str, help: str) -> ConfigurationError:

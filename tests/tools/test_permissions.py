@@ -226,3 +226,16 @@ def test_private_hosts_can_be_allowed(
 ) -> None:
     allowed = Permissions(tmp_path).extended(hosts=[rule])
     assert (allowed.check_host(host, port, [address] if address else []) is None) is fine
+
+
+def test_the_keys_of_providers_are_refused_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".env").write_text("OPENAI_API_KEY=k")
+    (tmp_path / "innocent").symlink_to("home/.env")
+    allowed = Permissions(tmp_path)
+    for path in ("home/.env", "./home/../home/.env", "innocent"):
+        for refusal in (allowed.check_read(path), allowed.check_write(path), allowed.check_remove(path)):
+            assert refusal is not None
+            assert "keys of providers" in refusal.message
+    assert allowed.check_read("home") is None

@@ -64,7 +64,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One request. `schema`: the answer must be JSON that satisfies this JSON Schema. Absent settings are the provider's.
+    """One request. `schema`: the answer must be JSON that satisfies it. Settings that are absent are the provider's.
 
     `timeout` in seconds, of the whole answer.
     """

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from orchestrator.configuration import keys_file
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ class Keys:
     def load(cls, environ: Mapping[str, str] | None = None) -> Keys:
         """Return the keys of this user: `.env` in `ORCHESTRATOR_HOME`, by default `~/.orchestrator`."""
         known = os.environ if environ is None else environ
-        home = known.get("ORCHESTRATOR_HOME")
-        return cls((Path(home) if home else Path.home() / ".orchestrator") / ".env", known)
+        return cls(keys_file(known), known)
 
     def find(self, provider: Provider) -> Key | None:
         """Return the key of a provider, or None if there is none.

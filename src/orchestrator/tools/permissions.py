@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.configuration import CONFIGURATION_FILE, Table, read_configuration
+from orchestrator.configuration import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.paths import Location
@@ -91,6 +91,8 @@ class Permissions:
         if "\0" in text:
             return Refusal(parameter, "the path holds a NUL character", "")
         real = Path(os.path.realpath(self.directory / text))
+        if real == Path(os.path.realpath(keys_file())):
+            return Refusal(parameter, f"`{text}` holds the keys of providers; no pipeline may use it", "")
         for root in self.roots:
             if real == root and not root.is_dir():
                 return Location(root.parent, (root.name,), text)

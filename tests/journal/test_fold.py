@@ -358,15 +358,22 @@ def test_records_of_unsettled_steps_begin_again_when_a_run_is_resumed():
     assert (records["b"].state, records["b"].reason) == ("skipped", "condition")
 
 
-def test_what_stands_beside_the_steps_of_a_called_pipeline_stays_as_it_is_once_the_call_has_ended():
+def test_what_stands_in_something_that_has_ended_stays_as_it_is_when_a_run_is_resumed():
+    failed = {"error": {"message": "no"}}
     records = step_records(
         story(
             ("step.succeeded", "l[0].call.finally.f", 1, {"output": 1}),
             ("step.succeeded", "l[0].call", 1, {"output": {}}),
             ("step.succeeded", "l[1].call.finally.f", 1, {"output": 2}),
+            ("step.failed", "l[2].a", 1, {**failed, "handled": "fail"}),
+            ("step.failed", "l[2]", 1, {**failed, "handled": "continue"}),
+            ("step.cancelled", "p.slow", 1, {"reason": "enough others had succeeded"}),
+            ("step.succeeded", "p", 1, {"output": {}}),
+            ("step.failed", "l[3].a", 1, {**failed, "handled": "fail"}),
             ("step.succeeded", "finally.f", 1, {"output": 3}),
             ("run.started", "", 0, {"resumed": True}),
         )
     )
-    ended = {path: record.state for path, record in records.items() if record.state != "pending"}
-    assert ended == {"l[0].call.finally.f": "succeeded", "l[0].call": "succeeded"}
+    again = {path for path, record in records.items() if record.state == "pending"}
+    assert again == {"l[1].call.finally.f", "l[3].a", "finally.f"}
+    assert (records["l[2].a"].state, records["p.slow"].state) == ("failed", "cancelled")

@@ -492,3 +492,18 @@ def test_going_back_leads_to_where_a_new_run_leads_and_calls_no_more_than_it_mus
         bench.calls.clear()
         again = client.resume(first.run_id, pipeline=written(changed)).result(timeout=30)
         assert (again.outputs, bench.calls) == (fresh.outputs, [])
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "for_each: [0, 1, 2], on_item_failure: continue, min_success: 1, tool: flaky",
+        "wait_for: all, parallel: [{id: a, tool: flaky}, {id: b, tool: echo}]",
+        "wait_for: 2, parallel: [{id: a, tool: flaky}, {id: b, tool: echo}, {id: c, tool: fail, dependencies: [a]}]",
+    ],
+)
+def test_a_fork_tries_what_failed_again(client: orc.Orchestrator, bench: Bench, step: str) -> None:
+    bench.failures = {"l[1]": 1, "l.a": 1}
+    failed = ended(client.compile(f"steps: [{{id: o, tool: echo}}, {{id: l, {step}}}]"))
+    assert failed.state == "failed"
+    assert client.fork(failed.run_id, from_step="o").result().state == "succeeded"

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 ItemState = Literal["", "succeeded", "failed", "skipped"]
 
 _STATES: tuple[ItemState, ...] = ("", "succeeded", "failed", "skipped")
-TOO_FEW_BRANCHES = "ORC717"
-"""The code of a group's failure when fewer branches than `wait_for` asks for have succeeded."""
-
+_TOO_FEW_BRANCHES = "ORC717"
 _ROUNDS = ("while", "until")
 
 
@@ -118,6 +116,12 @@ def recorded(events: Iterable[Event]) -> Recorded:
     return tree.recorded
 
 
+def failed_for_branches(event: Event) -> bool:
+    """Whether a failure is that of a group of which fewer branches have succeeded than it asks for."""
+    error = event.data.get("error") or {}
+    return (error.get("code"), error.get("step")) == (_TOO_FEW_BRANCHES, event.path)
+
+
 class _Tree:
     """The records with the paths that stand in each path, so that an end costs what is below it and not what is."""
 
@@ -193,8 +197,7 @@ class _Tree:
         if not record.settled:
             del steps[path]
             self._try_again(path)
-            error = event.data.get("error") or {}
-            if (error.get("code"), error.get("step")) == (TOO_FEW_BRANCHES, path):
+            if failed_for_branches(event):
                 self._try_branches_again(path)
             return
         self._drop(f"{path}.on_error")

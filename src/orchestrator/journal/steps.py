@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
-from orchestrator.journal.paths import aside_in, is_at_or_below
+from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
 
 
 @dataclass(slots=True)
@@ -71,7 +71,8 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     for event in events:
         if event.type == "run.started" and event.data.get("resumed"):
             for path, last in records.items():
-                if _runs_anew(path, records) or not (last.settled or last.outlives_owner):
+                goes_on = is_aside(path) or not (last.settled or last.outlives_owner)
+                if goes_on and not _is_over(path, records):
                     records[path] = StepRecord(path, warnings=last.warnings)
         elif event.type == "run.revised":
             forget = tuple(event.data.get("forget", ()))
@@ -88,13 +89,13 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     return records
 
 
-def _runs_anew(path: str, records: Mapping[str, StepRecord]) -> bool:
-    """Whether a step stands beside those of a pipeline that goes on: the run's own, or one whose call has not ended."""
-    aside = aside_in(path)
-    if aside is None:
-        return False
-    call = records.get(aside.rpartition(".")[0])
-    return call is None or not call.settled
+def _is_over(path: str, records: Mapping[str, StepRecord]) -> bool:
+    """Whether something that the step stands in has ended for good, so that the step never goes on."""
+    while path := parent_of(path):
+        around = records.get(path)
+        if around is not None and around.settled:
+            return True
+    return False
 
 
 def apply(record: StepRecord, event: Event) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
-from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
-from orchestrator.journal.recorded import recorded
+from orchestrator.journal.paths import is_aside, is_at_or_below, item_of, parent_of
+from orchestrator.journal.recorded import failed_for_branches, recorded
 from orchestrator.journal.steps import StepRecord, apply
 
 if TYPE_CHECKING:
@@ -96,11 +96,11 @@ def read_again(read: Callable[[], Iterable[Event]]) -> Recorded:
 def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
     """Yield, numbered from 2, what the new run `run_id` takes over from another one: all but the paths to forget.
 
-    A step is taken over once it has ended for good, a loop or group as far as it got. `read` gives the other run's
-    events from the beginning.
+    A step is taken over once it has ended for good, a loop or group as far as it got; what failed in one that has
+    failed for it is not. `read` gives the other run's events from the beginning.
     """
     forgotten = _Forgotten()
-    deque(forgotten.noting(read()), maxlen=0)
+    failures = {event.path: event for event in forgotten.noting(read()) if event.type == "step.failed"}
     forgotten.add(forget)
     pending: dict[str, list[Event]] = {}
     seq = 1  # that of the run's creation
@@ -117,11 +117,22 @@ def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[st
             record = StepRecord(path)
             apply(record, event)
             before = pending.pop(path, [])
-            if record.settled and not forgotten.has_opened(event):
+            if record.settled and not forgotten.has_opened(event) and not _is_tried_again(event, failures):
                 taken = [*before, event]
         for each in taken:
             seq += 1
             yield replace(each, run_id=run_id, seq=seq)
+
+
+def _is_tried_again(event: Event, failures: Mapping[str, Event]) -> bool:
+    """Whether the event is a failure, dealt with at first, for which then the loop or group around it has failed."""
+    if event.type != "step.failed":
+        return False
+    item = item_of(event.path)
+    around = failures.get(parent_of(event.path) if item is None else item[0])
+    if around is None or around.seq < event.seq or around.data.get("handled", "fail") != "fail":
+        return False
+    return item is not None or failed_for_branches(around)
 
 
 class _Forgotten:

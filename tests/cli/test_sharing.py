@@ -86,7 +86,7 @@ def test_a_store_tells_what_it_holds_and_drops_what_is_not_wanted(shout: Project
         (["prune"], "orchestrator prune --older-than 30d --keep 100"),
         (["prune", "--older-than", "soon"], "--older-than 30d"),
         (["prune", "--keep", "-1"], "--keep 10"),
-        (["store"], "orchestrator store [stats]"),
+        (["store"], "write `orchestrator store stats`"),
         (["store", "stat"], "did you mean `orchestrator store stats`?"),
     ],
 )

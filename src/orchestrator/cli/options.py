@@ -51,11 +51,16 @@ InputsOption = Annotated[
 ]
 SecretOption = Annotated[
     list[str] | None,
-    typer.Option("-i", "--input", metavar="NAME=VALUE", help="One secret input, which is not stored. Repeatable."),
+    typer.Option(
+        "-i",
+        "--input",
+        metavar="NAME=VALUE",
+        help="One input that the run lacks: a secret one, or a new one. Repeatable.",
+    ),
 ]
 SecretsOption = Annotated[
     str | None,
-    typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with secret inputs; `-` reads it from stdin."),
+    typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with such inputs; `-` reads it from stdin."),
 ]
 MaxParallelOption = Annotated[
     int | None,

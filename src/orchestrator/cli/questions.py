@@ -81,7 +81,7 @@ def ask(path: str, question: Mapping[str, Any]) -> Any:
             say(f"  {printable(line)}")
     default = question.get("default")
     hint = expected(question) + (f", or {_EDIT}" if question.get("editable") else "")
-    hint += "" if default is None else f"; nothing for {printable(as_text(default))}"
+    hint += "" if default is None else f"; just Enter for {printable(as_text(default))}"
     while True:
         say(f"  ({printable(hint)})")
         sys.stderr.write("> ")

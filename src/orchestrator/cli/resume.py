@@ -206,9 +206,9 @@ def _shown(here: Here, begin: "Callable[[], Run]", *, since: int | None) -> int:
 def _answer(status: "RunStatus", path: str, value: str | None, file: str | None, store: str | None) -> object:
     """Return the answer as it was given, read by the type that the question asks for."""
     from orchestrator.cli.inputs import read_text
-    from orchestrator.cli.questions import ask, can_ask, open_questions
+    from orchestrator.cli.questions import answer_command, ask, can_ask, open_questions
     from orchestrator.errors import ConfigurationError
-    from orchestrator.runtime.answers import parsed
+    from orchestrator.runtime.answers import expected, parsed
 
     if value is not None and file is not None:
         raise ConfigurationError("the answer is given twice", help="give VALUE or `--file`")
@@ -221,8 +221,8 @@ def _answer(status: "RunStatus", path: str, value: str | None, file: str | None,
         return parsed(question, value.rstrip("\n") if file is not None else value)
     if can_ask():
         return ask(path, question)
-    command = options.command_for("answer", status.run_id, store, path, "VALUE")
-    raise ConfigurationError(f"there is no answer to `{path}`", help=f"write {command}")
+    command = answer_command(status.run_id, path, question, store)
+    raise ConfigurationError(f"no answer to `{path}` is given", help=f"write `{command}`: {expected(question)}")
 
 
 def _show_changes(changes: "Changes", *, as_data: bool) -> None:

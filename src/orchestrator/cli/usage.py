@@ -65,7 +65,7 @@ def one_of(option: str, choices: type[E]) -> Callable[[str], E]:
 
 def shown(choices: type[enum.StrEnum]) -> str:
     """Return the words of an option's value as its help shows them."""
-    return f"[{'|'.join(choices)}]"
+    return f"[{'|'.join(choices)}]" if len(choices) > 1 else "".join(choices)
 
 
 class Command(TyperCommand):

@@ -472,7 +472,9 @@ def _asked(status: RunStatus, path: str) -> tuple[ActiveStep, Mapping[str, Any]]
 
 def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunError:
     run_id = status.run_id
-    if asked:
+    if any(step.path == path and step.answered for step in status.active):
+        listed = f"it has its answer already; to go on with it: orchestrator resume {run_id}"
+    elif asked:
         near = suggest(path, asked)
         listed = f"did you mean `{near}`?" if near else "it asks " + ", ".join(f"`{each}`" for each in asked)
     elif status.ended:

@@ -337,7 +337,7 @@ def _failed(event: Event) -> str:
         case "continue":
             return f"{message}; its `on_failure` lets the run go on without a value"
         case "value":
-            return f"{message}; its `on_failure` gives another value"
+            return f"{message}; its fallback value is used"
         case "jump":
             return f"{message}; its `on_failure` goes on at `{event.data.get('target')}`"
     return message

@@ -40,6 +40,7 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
         return (path,)  # these run anew whenever the run goes on
     forget = [path]
     block: Sequence[Data] = plan["steps"]
+    around: Data = {}
     before = ""
     for segment in path.split("."):
         match = _SEGMENT.fullmatch(segment)
@@ -49,6 +50,10 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
                 forget[0] = before[:-1]  # a handler runs when its step has failed: that is what is done again
                 break
             raise _unknown(run_id, path, before, block)
+        if before and around["kind"] in _LOOPS and not before.endswith("]."):
+            help = f"`{before[:-1]}` is a loop: name the item, as in `{before[:-1]}[0].{path[len(before) :]}`"
+            raise RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code="ORC809", help=help)
+        around = step
         here = f"{before}{step['id']}"
         forget += [f"{before}{other}" for other in dependents(step["id"], block)]
         if match[2] is not None:
@@ -193,12 +198,14 @@ def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: in
         return []
     under_way = f"{loop}[{index}]"
     if not ends.state(index) and not any(is_at_or_below(path, under_way) for path in found.steps):
-        raise RunError(
-            f"run `{run_id}` has no step `{under_way}`: {len(ends)} items of `{loop}` have ended, and this is none",
-            run_id=run_id,
-            code="ORC809",
-            help=f"they are counted from 0; go on with those to come with: orchestrator resume {run_id}",
-        )
+        loop_end = found.steps.get(loop)
+        if loop_end is not None and loop_end.settled:
+            what, help = f"`{loop}` has only {len(ends)} items", "they are counted from 0"
+        else:
+            what = f"{len(ends)} items of `{loop}` have ended, and this one has not"
+            help = f"they are counted from 0; to go on with those that are left: orchestrator resume {run_id}"
+        message = f"run `{run_id}` has no step `{under_way}`: {what}"
+        raise RunError(message, run_id=run_id, code="ORC809", help=help)
     if step["kind"] == "for_each":
         return []
     last = max(ends, default=-1) + 1  # one may be under way
@@ -221,6 +228,11 @@ def _unknown(run_id: str, path: str, before: str, block: Sequence[Data]) -> RunE
     known = [f"{before}{step['id']}" for step in block]
     wrong = path[len(before) :].partition(".")[0].partition("[")[0]
     near = suggest(wrong, [step["id"] for step in block])
+    if near:
+        near += path[len(before) + len(wrong) :].partition(".")[0]
+    elif wrong.isdigit() and before:
+        near = f"{before[:-1]}[{wrong}]"
+        before = ""
     listed = ", ".join(f"`{name}`" for name in known[:8]) + (", ..." if len(known) > 8 else "")
     inside = f"`{before[:-1]}` contains no steps" if before else "the pipeline has no steps"
     return RunError(

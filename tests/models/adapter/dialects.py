@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +35,8 @@ class Dialect:
     reasoning: int = 10
     api: str | None = None
     ending: int = 2
+    kind: str = "text/event-stream"
+    key: str | None = KEY
 
     @property
     def model_name(self) -> ModelName:
@@ -41,7 +45,7 @@ class Dialect:
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it is asked."""
-        return Endpoint(PROVIDERS[self.provider], url + self.path, KEY, api=self.api)  # type: ignore[arg-type]
+        return Endpoint(PROVIDERS[self.provider], url + self.path, self.key, api=self.api)  # type: ignore[arg-type]
 
     def answer(self, text: str, finish: str = "stop") -> Answer:
         """Return a whole answer; `finish` is `stop` or `length`."""
@@ -49,7 +53,7 @@ class Dialect:
 
     def stream(self, *texts: str, then: Any = "end", few: int | None = None) -> Answer:
         """Return an answer in pieces; with `few` only the first of them."""
-        return Answer(pieces=self.pieces(texts)[:few], kind="text/event-stream", then=then)
+        return Answer(pieces=self.pieces(texts)[:few], kind=self.kind, then=then)
 
     def failure(self, status: int, message: str = "it is so", **headers: str) -> Answer:
         """Return an error."""
@@ -242,6 +246,55 @@ def _google_error(status: int, message: str) -> Any:
     return {"error": {"code": status, "message": message, "status": _GOOGLE_ERRORS.get(status, "INTERNAL")}}
 
 
+# --- Bedrock
+
+
+def _bedrock(text: str, finish: str) -> dict[str, Any]:
+    reasons = {"stop": "end_turn", "length": "max_tokens", "refusal": "guardrail_intervened"}
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": text}] if text else []}},
+        "stopReason": reasons[finish],
+        "usage": _BEDROCK_USAGE,
+        "metrics": {"latencyMs": 1},
+    }
+
+
+_BEDROCK_USAGE = {
+    "inputTokens": 60,
+    "cacheReadInputTokens": 40,
+    "cacheWriteInputTokens": 0,
+    "outputTokens": 30,
+    "totalTokens": 130,
+}
+
+
+def _bedrock_pieces(texts: tuple[str, ...]) -> tuple[bytes, ...]:
+    return (
+        _framed("messageStart", {"role": "assistant"}),
+        *(_framed("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}) for text in texts),
+        _framed("contentBlockStop", {"contentBlockIndex": 0}),
+        _framed("messageStop", {"stopReason": "end_turn"}),
+        _framed("metadata", {"usage": _BEDROCK_USAGE, "metrics": {"latencyMs": 1}}),
+    )
+
+
+def _framed(event: str, data: Any) -> bytes:
+    """Return one message of the encoding `application/vnd.amazon.eventstream`."""
+    told = {":message-type": "event", ":event-type": event, ":content-type": "application/json"}
+    headers = b"".join(
+        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value)) + value.encode()
+        for name, value in told.items()
+    )
+    body = json.dumps(data).encode()
+    start = struct.pack(">II", 16 + len(headers) + len(body), len(headers))
+    message = start + struct.pack(">I", zlib.crc32(start)) + headers + body
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+def _bedrock_error(status: int, message: str) -> Any:
+    return {"message": message}
+
+
 def _chat_dialect(provider: str, model: str, path: str = "/v1", **more: Any) -> Dialect:
     return Dialect(
         more.pop("name", provider),
@@ -292,6 +345,20 @@ DIALECTS = {
             (_google("", "refusal"), {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": _GOOGLE_USAGE}),
             _google_error,
             ending=1,
+        ),
+        Dialect(
+            "bedrock",
+            "bedrock",
+            "amazon.nova-lite-v1:0",
+            "",
+            _bedrock,
+            _bedrock_pieces,
+            (_bedrock("", "refusal"),),
+            _bedrock_error,
+            reasoning=0,
+            ending=2,
+            kind="application/vnd.amazon.eventstream",
+            key=None,
         ),
         _chat_dialect("ollama", "llama3.2"),
         _chat_dialect("vllm", "tiny"),

@@ -37,6 +37,12 @@ SCHEMA = {
 FORM = replace(QUESTION, schema=SCHEMA, max_tokens=50)
 
 
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "secret"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+
 @pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     found: Dialect = request.param
@@ -99,12 +105,12 @@ async def test_what_is_asked_arrives(dialect: Dialect) -> None:
         "0.25",
         "77",
         "iVBORyBieXRlcw",
-        "image/png",
+        "png",
     ):
         assert part in sent, part
     assert "Umsätze: 12" in json.dumps(server.asked[0].data, ensure_ascii=False)
     assert "sales.csv" in sent
-    assert KEY in json.dumps(server.asked[0].headers)
+    assert (dialect.key or "AWS4-HMAC-SHA256") in json.dumps(server.asked[0].headers)
 
 
 async def test_an_answer_in_a_given_form_is_data(dialect: Dialect) -> None:
@@ -183,8 +189,9 @@ async def test_a_wrong_request_says_what_to_mend_and_is_not_asked_again(dialect:
         with pytest.raises(ModelRejected) as caught:
             await ask(dialect, server)
     assert (caught.value.status, caught.value.retryable) == (status, False)
-    assert "not with ***" in caught.value.message
-    assert KEY not in str(caught.value)
+    if dialect.key is not None:
+        assert "not with ***" in caught.value.message
+        assert KEY not in str(caught.value)
     help = str(caught.value.help)
     if status in (401, 403):
         assert "orchestrator keys set" in help
@@ -194,9 +201,9 @@ async def test_a_wrong_request_says_what_to_mend_and_is_not_asked_again(dialect:
 
 
 async def test_a_page_instead_of_an_answer_is_an_error_that_shows_it(dialect: Dialect) -> None:
-    page = Answer(b"<html>Bad gateway, says the proxy</html>", status=502, kind="text/html")
+    page = Answer(b"<html>Bad gateway</html>", status=502, kind="text/html")
     async with Server(page) as server:
-        with pytest.raises(ModelUnavailable, match="Bad gateway, says the proxy"):
+        with pytest.raises(ModelUnavailable, match=r"status 502: .*Bad [gG]ateway"):
             await ask(dialect, server)
 
 

@@ -76,7 +76,9 @@ class Server:
         self.asked.append(Asked(head[0].split(" ")[1], headers, body))
         self.came.set()
         answer = self.answer
-        more = {"content-type": answer.kind, "connection": "close"} | answer.headers
+        more = {"content-type": answer.kind} | answer.headers
+        if answer.then != "hang":
+            more["connection"] = "close"
         if answer.pieces is None:
             more["content-length"] = str(len(answer.body))
         else:

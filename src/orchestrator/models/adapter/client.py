@@ -46,7 +46,8 @@ class ProviderClient:
             # OpenAI's Responses API has neither.
             model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
             call = call_of(request, model, endpoint.provider.kind)
-            response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
+            with connection.during():
+                response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
             return reply_of(response, call, name, request, latency=time.perf_counter() - began)
         except _ListenerFailed as failed:
             raise failed.error from None
@@ -64,7 +65,8 @@ class ProviderClient:
         from orchestrator.models.adapter.faults import fault_of
 
         try:
-            return await embed(connection, name, texts)
+            with connection.during():
+                return await embed(connection, name, texts)
         except Exception as error:
             fault = fault_of(error, name, endpoint)
             if fault is error:
@@ -140,6 +142,7 @@ async def _streamed(model: Model[object], call: Call, on_text: Callable[[str], N
                 except Exception as error:
                     raise _ListenerFailed(error) from error
         response = events.get()
-    if response.finish_reason is None:
+    # Reasons that Pydantic AI does not know are in the details.
+    if response.finish_reason is None and not (response.provider_details or {}).get("finish_reason"):
         raise broken_off(name)
     return response

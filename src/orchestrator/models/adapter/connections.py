@@ -6,7 +6,9 @@ Imported with the first call only.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -31,13 +33,17 @@ OPENAI = "https://api.openai.com/v1"
 
 @dataclass(slots=True)
 class Connection:
-    """The models at one endpoint. `make` builds a model by its name; the second argument asks for OpenAI's chat API."""
+    """The models at one endpoint. `make` builds a model by its name; the second argument asks for OpenAI's chat API.
+
+    Calls are made within `during`.
+    """
 
     endpoint: Endpoint
     make: Callable[[str, bool], Model[Any]]
     make_embedding: Callable[[str], EmbeddingModel] | None
     close: Callable[[], Awaitable[None]]
     http: httpx2.AsyncClient | None = None
+    during: Callable[[], AbstractContextManager[None]] = nullcontext
     models: dict[tuple[str, bool], Model[Any]] = field(default_factory=dict)
 
     def model(self, name: str, *, chat: bool) -> Model[Any]:
@@ -217,33 +223,20 @@ def _groq(endpoint: Endpoint) -> Connection:
 
 
 def _bedrock(endpoint: Endpoint) -> Connection:
-    import asyncio
-
-    import boto3
-    from botocore.config import Config
     from pydantic_ai.embeddings.bedrock import BedrockEmbeddingModel
     from pydantic_ai.models.bedrock import BedrockConverseModel
-    from pydantic_ai.providers.bedrock import BedrockProvider, _BearerTokenSession
+    from pydantic_ai.providers.bedrock import BedrockProvider
 
-    plain = Config(
-        connect_timeout=CONNECT, read_timeout=READ, retries={"total_max_attempts": 1}, max_pool_connections=100
-    )
-    if endpoint.key is None:
-        session, config = boto3.Session(), plain
-    else:
-        session = boto3.Session(botocore_session=_BearerTokenSession(endpoint.key))
-        config = plain.merge(Config(signature_version="bearer"))
-    client = session.client("bedrock-runtime", config=config, endpoint_url=endpoint.base_url or None)
+    from orchestrator.models.adapter import bedrock
+
+    client = bedrock.runtime_client(endpoint.key, endpoint.base_url or None, connect=CONNECT, read=READ)
     provider = BedrockProvider(bedrock_client=client)
-
-    async def close() -> None:
-        await asyncio.to_thread(client.close)
-
     return Connection(
         endpoint,
         lambda name, _: BedrockConverseModel(name, provider=provider),
         lambda name: BedrockEmbeddingModel(name, provider=provider),
-        close,
+        partial(bedrock.close, client),
+        during=bedrock.hanging_up,
     )
 
 

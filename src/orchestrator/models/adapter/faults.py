@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_ai import exceptions as theirs
@@ -49,7 +50,7 @@ def _fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelErr
         )
     if isinstance(error, theirs.ModelHTTPError):
         return _of_status(error, name, endpoint)
-    if isinstance(error, theirs.AgentRunError) and "ended without" in error.message:
+    if isinstance(error, theirs.AgentRunError) and _BROKEN_OFF.search(error.message):
         return broken_off(name)
     if isinstance(error, theirs.ModelAPIError):
         return _of_category(error, None, _words(error.message), name, endpoint)
@@ -144,9 +145,13 @@ def _about_keys(status: int | None, endpoint: Endpoint) -> str:
     return f"the key is wrong or has expired: {how_to_give_key(provider)}"
 
 
+# Pydantic AI has no class for it. The last is Bedrock's, whose body is cut off without an error.
+_BROKEN_OFF = re.compile(r"ended without|has no 'output' field")
+
+
 def broken_off(name: ModelName) -> ModelUnavailable:
     """Return the error for a stream that has ended, and the answer in it has not."""
-    return _made(ModelUnavailable, f"the stream of `{name}` ended before its answer was complete", name)
+    return _made(ModelUnavailable, f"the connection to `{name}` ended before its answer was complete", name)
 
 
 def no_embeddings(name: ModelName, endpoint: Endpoint) -> ModelMissing:
@@ -170,7 +175,7 @@ def _is_of_connection(error: BaseException) -> bool:
     return False
 
 
-_TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "botocore")
+_TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3")
 
 
 def _said_by(body: object) -> str:
@@ -180,10 +185,10 @@ def _said_by(body: object) -> str:
     if isinstance(body, list) and body:
         body = body[0]
     if isinstance(body, dict):
-        for key in ("error", "message", "Message", "detail", "errors"):
+        for key in ("error", "Error", "message", "Message", "detail", "errors"):
             if body.get(key) and (found := _said_by(body[key])):
                 return found
-        return _words(str(body)) if body else ""
+        return "" if "ResponseMetadata" in body else _words(str(body) if body else "")
     return _words(body) if isinstance(body, str) else ""
 
 

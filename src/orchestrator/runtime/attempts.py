@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.compiler.plan import ToolCall
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
+from orchestrator.runtime import outcomes
 from orchestrator.runtime.context import StepContext
 from orchestrator.runtime.failures import as_step_error
 from orchestrator.runtime.scope import copy_of
@@ -120,7 +121,7 @@ class Attempts:
         if node.stopped and node.entered and isinstance(work, ToolCall) and work.action.mode == "thread":
             message = f"the thread of `{node.path}` cannot be stopped and was abandoned; it may still be working"
             self._warn(node, message)
-        self._scheduler.ended_attempt(node, output, error)
+        outcomes.ended_attempt(self._scheduler, node, output, error)
 
     def _warn(self, node: Node, message: str) -> None:
         self._scheduler.record("step.warning", node, {"message": message, "code": StepTimeout.default_code})

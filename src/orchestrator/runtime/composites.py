@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.compiler.plan import Approve, Ask, Block, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall, Wait
 from orchestrator.errors import StepError
 from orchestrator.journal import ItemEnds
+from orchestrator.runtime import outcomes
 from orchestrator.runtime.entities import value_of
 from orchestrator.runtime.items import ItemValues
 from orchestrator.runtime.nodes import Failure
@@ -87,16 +88,16 @@ class Steps:
     def closed(self, frame: Frame) -> None:
         """End the group with its steps."""
         scheduler, node, group = self._scheduler, self._node, self._group
-        if scheduler.ended_frames(node):
+        if outcomes.ended_frames(scheduler, node):
             return
         if frame.failure is not None or frame.succeeded < (group.wait_for or 0):
-            scheduler.failed(node, self._failure(frame))
+            outcomes.failed(scheduler, node, self._failure(frame))
             return
         values = {step.id: frame.scope.value(step.id) for step in group.body.steps}
         if group.parallel:
-            scheduler.succeeded(node, {"output": values})
+            outcomes.succeeded(scheduler, node, {"output": values})
         else:
-            scheduler.succeeded(node, {"output": values[group.body.steps[-1].id], "values": values})
+            outcomes.succeeded(scheduler, node, {"output": values[group.body.steps[-1].id], "values": values})
 
     def _failure(self, frame: Frame) -> Failure:
         failure, wanted = frame.failure, self._group.wait_for
@@ -131,7 +132,7 @@ class Branch:
         started = {"kind": "switch", "done": 0, "failed": 0, "case": self._case}
         if self._body is None:
             scheduler.record("step.started", node, {**started, "of": 0})
-            scheduler.succeeded(node, {"output": None, "case": None})
+            outcomes.succeeded(scheduler, node, {"output": None, "case": None})
             return
         scheduler.record("step.started", node, {**started, "of": len(self._body.steps)})
         self._frame = scheduler.open(self._body.steps, node.path, node.frame.scope.child({}), self)
@@ -144,13 +145,13 @@ class Branch:
     def closed(self, frame: Frame) -> None:
         """End with the steps of the case."""
         scheduler, node = self._scheduler, self._node
-        if scheduler.ended_frames(node):
+        if outcomes.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
-            scheduler.failed(node, Failure(frame.failure.data, frame.failure.names))
+            outcomes.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
             return
         output = frame.scope.value(list(frame.nodes)[-1])
-        scheduler.succeeded(node, {"output": output, "case": self._case})
+        outcomes.succeeded(scheduler, node, {"output": output, "case": self._case})
 
 
 def _chosen(switch: Switch, subject: Any) -> tuple[Any, Block | None]:

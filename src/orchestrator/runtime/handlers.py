@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
 from orchestrator.language.values import pattern_matches
+from orchestrator.runtime import outcomes
 from orchestrator.runtime.nodes import Failure
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def handle(scheduler: Scheduler, node: Node, failure: Failure) -> bool:
     if found is None:
         return False
     number, handler = found
-    if handler.retry is not None and scheduler.retry(node, failure, handler.retry):
+    if handler.retry is not None and outcomes.retry(scheduler, node, failure, handler.retry):
         return True
     if handler.body is None and handler.fallback is None:
         return False
@@ -81,12 +82,12 @@ class Handling:
     def closed(self, frame: Frame) -> None:
         """Go on after the handler's steps."""
         body, scheduler, node = self._handler.body, self._scheduler, self._node
-        if scheduler.ended_frames(node):
+        if outcomes.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
             message = f"{self._failure.data['message']}; and while this was handled: {frame.failure.data['message']}"
             data = {**self._failure.data, "message": message}
-            scheduler.unhandled(node, Failure(data, self._failure.names))
+            outcomes.unhandled(scheduler, node, Failure(data, self._failure.names))
         else:
             self._handled(frame.scope.value(body.steps[-1].id) if body is not None else None)
 
@@ -96,6 +97,6 @@ class Handling:
             try:
                 value = handler.fallback.evaluate((self._frame.scope if self._frame else self._scope).scope)
             except EvaluationError as error:
-                scheduler.unhandled(node, Failure.of(error, node))
+                outcomes.unhandled(scheduler, node, Failure.of(error, node))
                 return
-        scheduler.record_failure(node, self._failure, "value", value)
+        outcomes.record_failure(scheduler, node, self._failure, "value", value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.plan import Block
 from orchestrator.errors import EvaluationError, StepError
-from orchestrator.runtime import entities
+from orchestrator.runtime import entities, outcomes, resumption
 from orchestrator.runtime.composites import items_recorded
 from orchestrator.runtime.items import items_of
 from orchestrator.runtime.nodes import Failure
@@ -174,10 +174,10 @@ class ForEachLoop:
             return
         if self._rows is not None:
             self._rows.close()
-        if scheduler.ended_frames(node):
+        if outcomes.ended_frames(scheduler, node):
             return
         if self._failure is not None:
-            scheduler.failed(node, Failure(self._failure.data, self._failure.names))
+            outcomes.failed(scheduler, node, Failure(self._failure.data, self._failure.names))
             return
         count, bad = len(self._values), self._values.ends.failed
         least = self._loop.min_success
@@ -189,7 +189,7 @@ class ForEachLoop:
                 "that failed are tried again",
                 retryable=False,
             )
-            scheduler.failed(node, Failure.of(error, node))
+            outcomes.failed(scheduler, node, Failure.of(error, node))
             return
         data = {"output": None, "items": {"count": count, "succeeded": count - bad, "failed": bad}}
         entity = entities.succeeded(
@@ -199,7 +199,7 @@ class ForEachLoop:
             duration=scheduler.loop.time() - node.started,
             items=self._values,
         )
-        scheduler.succeeded(node, data, entity)
+        outcomes.succeeded(scheduler, node, data, entity)
 
 
 class RepeatLoop:
@@ -242,10 +242,10 @@ class RepeatLoop:
         """Take the outcome of a round, and go on."""
         scheduler, node, loop = self._scheduler, self._node, self._loop
         self._frame = None
-        if scheduler.ended_frames(node):
+        if outcomes.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
-            scheduler.failed(node, Failure(frame.failure.data, frame.failure.names))
+            outcomes.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
             return
         try:
             self._take(frame)
@@ -254,7 +254,7 @@ class RepeatLoop:
             else:
                 self._next()
         except EvaluationError as error:
-            scheduler.failed(node, Failure.of(error, node))
+            outcomes.failed(scheduler, node, Failure.of(error, node))
 
     def _take(self, frame: Frame) -> None:
         loop = self._loop
@@ -286,7 +286,7 @@ class RepeatLoop:
                 help="allow more with `max_iterations`, or go on after so many with `on_limit: continue`",
                 retryable=False,
             )
-            scheduler.failed(node, Failure.of(error, node))
+            outcomes.failed(scheduler, node, Failure.of(error, node))
             return
         names = {"iteration": self._round, "previous": self._previous(), **self._state}
         self._started = scheduler.loop.time()
@@ -316,7 +316,7 @@ class RepeatLoop:
         self._value = self._values.values()[-1]
         for step in self._loop.body.steps:
             of_step = recorded.pop(f"{node.path}[{last}].{step.id}", None)
-            entity = entities.skipped() if of_step is None else scheduler.entity_recorded(step, of_step)
+            entity = entities.skipped() if of_step is None else resumption.entity_recorded(scheduler, step, of_step)
             self._last[step.id] = entity
 
     def _succeed(self) -> None:
@@ -328,4 +328,4 @@ class RepeatLoop:
         }
         duration = scheduler.loop.time() - node.started
         entity = entities.succeeded(self._loop, data, attempts=1, duration=duration, items=self._values)
-        scheduler.succeeded(node, data, entity)
+        outcomes.succeeded(scheduler, node, data, entity)

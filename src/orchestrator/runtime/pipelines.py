@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import StepError
 from orchestrator.expressions import validate
+from orchestrator.runtime import outcomes
 from orchestrator.runtime.entities import skipped
 from orchestrator.runtime.failures import error_data, error_names
 from orchestrator.runtime.handlers import error_names_in_scope, matching
@@ -156,13 +157,13 @@ class SubPipelineRun:
 
     def _ended(self, ending: Ending) -> None:
         scheduler, node = self._scheduler, self._node
-        if scheduler.ended_frames(node):
+        if outcomes.ended_frames(scheduler, node):
             return
         if ending.state == "succeeded":
-            scheduler.succeeded(node, {"output": dict(ending.outputs)})
+            outcomes.succeeded(scheduler, node, {"output": dict(ending.outputs)})
         else:
             failure = (self._run.failure if self._run else None) or Failure(ending.error or {}, frozenset())
-            scheduler.failed(node, Failure(failure.data, failure.names))
+            outcomes.failed(scheduler, node, Failure(failure.data, failure.names))
 
 
 def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.compiler.plan import ForEach, Repeat, StepPlan, ToolCall
-from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StepError, StepTimeout, StoreError
-from orchestrator.journal.paths import is_at_or_below
-from orchestrator.runtime import entities
+from orchestrator.compiler.plan import StepPlan, ToolCall
+from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StoreError
+from orchestrator.runtime import entities, outcomes, resumption
 from orchestrator.runtime.attempts import Attempts
-from orchestrator.runtime.composites import activity_of, items_recorded
-from orchestrator.runtime.failures import error_data, is_retried, retry_delay
-from orchestrator.runtime.handlers import handle
+from orchestrator.runtime.composites import activity_of
 from orchestrator.runtime.nodes import Ending, Failure, Frame, FrameOwner, Node
 from orchestrator.runtime.waiting import Waiting
 
@@ -25,8 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from orchestrator.compiler.plan import Plan
-    from orchestrator.expressions import Entity
-    from orchestrator.journal import Event, Recorded, StepRecord
+    from orchestrator.journal import Event, Recorded
     from orchestrator.journal.events import EventType
     from orchestrator.runtime.caching import ResultCache
     from orchestrator.runtime.redaction import Redactor
@@ -95,7 +90,7 @@ class Scheduler:
         self.paused = False
         called = (spec for one in plan.pipelines.values() for spec in one.inputs.values())
         self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
-        self._chance = chance
+        self.chance = chance
         self._on_idle = on_idle
         self._attempts = Attempts(self, cache)
         self._ready: deque[Node] = deque()
@@ -103,7 +98,7 @@ class Scheduler:
         self._running: set[Node] = set()
         self._settled: list[Node] = []
         self._closing: deque[Frame] = deque()
-        self._live: dict[str, Node] = {}
+        self.live: dict[str, Node] = {}
         self._retrying = 0
         self._wake = asyncio.Event()
         self._stop_all: Callable[[Ending], None] | None = None
@@ -197,7 +192,7 @@ class Scheduler:
 
     def answer(self, path: str, value: Any, by: str) -> None:
         """Give a waiting question its answer; an answer that does not fit, or that nobody waits for, is passed over."""
-        node = self._live.get(path)
+        node = self.live.get(path)
         if node is None or not isinstance(node.activity, Waiting):
             return
         with suppress(InputError):  # who sent it was told: it is held to the question before it is sent
@@ -205,7 +200,7 @@ class Scheduler:
 
     def report(self, path: str, attempt: int, type: EventType, data: dict[str, Any]) -> None:
         """Record what a tool reports about its own work."""
-        node = self._live.get(path)
+        node = self.live.get(path)
         if node is not None:
             with suppress(StoreError):  # the next commit says so
                 self.record(type, node, data)
@@ -230,7 +225,7 @@ class Scheduler:
             node.timer = None
         self._running.discard(node)
         node.frame.busy.add(node)
-        self._live[node.path] = node
+        self.live[node.path] = node
 
     def break_(self, failure: BaseException) -> None:
         """Give up: something is wrong that no step is to blame for."""
@@ -269,9 +264,9 @@ class Scheduler:
             else:
                 node.record = record
         for node, record in restored:
-            self._restore(node, record)
+            resumption.restore(self, node, record)
         for node, record in restored:
-            self._count(node, record.state)
+            outcomes.count(self, node, record.state)
             self._release(node)
         for node in frame.nodes.values():
             if node.waits_for == 0:
@@ -302,9 +297,9 @@ class Scheduler:
                 self._retrying -= 1
                 if node.timer is not None:
                     node.timer.cancel()
-                self.cancelled(node)
+                outcomes.cancelled(self, node)
             case "ready":  # for its next attempt, which waits for a place
-                self.cancelled(node)
+                outcomes.cancelled(self, node)
 
     def _check(self, frame: Frame) -> None:
         if not frame.closed and (frame.left == 0 or (frame.stopped and not frame.busy)):
@@ -326,7 +321,7 @@ class Scheduler:
             return False
         if self.paused:
             return True
-        waiting = [node.activity for node in self._live.values() if isinstance(node.activity, Waiting)]
+        waiting = [node.activity for node in self.live.values() if isinstance(node.activity, Waiting)]
         if not waiting or self._retrying or any(activity.goes_on_alone for activity in waiting):
             return False
         return not any(not node.frame.stopped for node in self._ready)
@@ -374,8 +369,8 @@ class Scheduler:
             try:
                 met = bool(step.condition.evaluate(scope.scope))
             except EvaluationError as error:
-                self._begin(node)
-                self.failed(node, Failure.of(error, node))
+                self.begin(node)
+                outcomes.failed(self, node, Failure.of(error, node))
                 return
             if not met:
                 if step.on_false is not None:
@@ -385,40 +380,24 @@ class Scheduler:
         if not isinstance(step.work, ToolCall):
             self._occupy(node)
             return
-        if step.on_resume != "rerun" and node.record is not None and not self._may_rerun(node, node.record):
+        if step.on_resume != "rerun" and node.record is not None and not resumption.may_rerun(self, node, node.record):
             return
         node.record = None
         if step.on_error and node.attempt == 0:
-            self._forget_handlers(node)
-        self._begin(node)
+            resumption.forget_handlers(self, node)
+        self.begin(node)
         try:
             parameters: Any = step.work.parameters.evaluate(scope.scope)
         except EvaluationError as error:
-            self.failed(node, Failure.of(error, node))
+            outcomes.failed(self, node, Failure.of(error, node))
             return
         if self._forgets_secrets and (lost := self.redactor.lost(parameters)):
-            self.failed(node, Failure.of(self._lost_secret(node, lost), node))
+            outcomes.failed(self, node, Failure.of(resumption.lost_secret(self, node, lost), node))
             return
         self._attempts.start(node, parameters)
 
-    def _lost_secret(self, node: Node, secret: str) -> StepError:
-        call, _, name = secret.rpartition(".")
-        return StepError(
-            f"`{node.path}` is given what holds the secret `{name}` of `{call}`, which is not known any more: "
-            f"`{call}` ended before the run was taken up",
-            code="ORC604",
-            help=f"have it called again with: orchestrator retry {self.run_id} --step {call!r}",
-            retryable=False,
-        )
-
-    def _forget_handlers(self, node: Node) -> None:
-        """Forget what an earlier owner recorded of the handlers of a step that is attempted anew."""
-        below = f"{node.path}.on_error"
-        for found in (self.recorded.steps, self.recorded.items):
-            for path in [path for path in found if is_at_or_below(path, below)]:
-                del found[path]
-
-    def _begin(self, node: Node) -> None:
+    def begin(self, node: Node) -> None:
+        """Count an attempt, and give it a place."""
         node.attempt += 1
         node.state = "running"
         node.stopped = ""
@@ -426,7 +405,7 @@ class Scheduler:
         node.started = self.loop.time()
         node.frame.busy.add(node)
         self._running.add(node)
-        self._live[node.path] = node
+        self.live[node.path] = node
         work = node.step.work
         data = {"tool": work.tool.name, "action": work.action.name} if isinstance(work, ToolCall) else {}
         self.log.record("step.started", node.path, node.attempt, data)
@@ -437,12 +416,12 @@ class Scheduler:
         node.state = "busy"
         node.started = self.loop.time()
         node.frame.busy.add(node)
-        self._live[node.path] = node
+        self.live[node.path] = node
         try:
             node.activity = activity = activity_of(self, node)
             activity.open()
         except OrchestratorError as error:
-            self.failed(node, Failure.of(error, node))
+            outcomes.failed(self, node, Failure.of(error, node))
             return
         if node.state == "busy" and node.step.timeout is not None and not isinstance(node.activity, Waiting):
             node.timer = self.loop.call_later(node.step.timeout, self._time_out, node)
@@ -451,31 +430,6 @@ class Scheduler:
         node.timer = None
         self._stop(node, "timeout")
         self._wake.set()
-
-    def _may_rerun(self, node: Node, record: StepRecord) -> bool:
-        """Whether a step that was under way when its process died may run again; else it fails, or is asked about."""
-        asked = record.question is not None and record.question.get("kind") == "resume"
-        if record.state != "running" and not asked:
-            return True
-        if node.step.on_resume == "ask":
-            if record.answered and record.answer is True:
-                return True
-            if not record.answered:
-                node.state = "busy"
-                node.frame.busy.add(node)
-                self._live[node.path] = node
-                node.activity = Waiting.about_rerun(self, node)
-                return False
-        self._begin(node)
-        error = StepError(
-            f"`{node.path}` was under way when its process died, and must not be run again by itself",
-            code="ORC716",
-            help="see whether its work was done; run it again with: "
-            f"orchestrator retry {self.run_id} --step {node.path}",
-            retryable=False,
-        )
-        self.failed(node, Failure.of(error, node))
-        return False
 
     def rerun(self, node: Node) -> None:
         """Run a step whose second attempt was asked about and permitted."""
@@ -486,125 +440,10 @@ class Scheduler:
         self._make_ready(node)
         self._wake.set()
 
-    # --- how a step ends
+    # --- between attempts
 
-    def ended_attempt(self, node: Node, output: Any, failure: OrchestratorError | None) -> None:
-        """Take note that an attempt of a tool has ended, by itself or because it was stopped."""
-        if node.stopped == "requeued":
-            self._requeue(node)
-        elif node.stopped == "cancelled":
-            self.cancelled(node)
-        elif node.stopped == "timeout":
-            self.failed(node, Failure.of(self._timeout(node), node))
-        elif failure is not None:
-            self.failed(node, Failure.of(failure, node))
-        else:
-            self.succeeded(node, {"output": output})
-
-    def ended_frames(self, node: Node) -> bool:
-        """Whether a composite was stopped, and with its last frame has now ended for that."""
-        if node.stopped == "timeout":
-            self.failed(node, Failure.of(self._timeout(node), node))
-        elif node.stopped:
-            self.cancelled(node)
-        return bool(node.stopped)
-
-    def _timeout(self, node: Node) -> StepTimeout:
-        seconds = node.step.timeout or 0.0
-        message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
-        return StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do")
-
-    def succeeded(self, node: Node, data: Mapping[str, Any], entity: Entity | None = None) -> None:
-        """Record a success; `data` is that of its event but for the duration."""
-        duration = self.loop.time() - node.started
-        if entity is None:
-            entity = entities.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
-        node.frame.scope.enter(node.step.id, entity)
-        event = self.record("step.succeeded", node, {**data, "duration": duration, **(node.cache or {})})
-        node.end_seq, node.end_size = event.seq, self.log.last_size
-        self._count(node, "succeeded")
-        if node.step.on_success is not None:
-            node.jump = "on_success"
-        self._settle(node)
-
-    def failed(self, node: Node, failure: Failure) -> None:
-        """Make another attempt, have the failure handled, or record it."""
-        error = failure.error
-        if error is not None and is_retried(error, node.step.retry, node.attempt):
-            self._retry_or_cancel(node, error, retry_delay(error, node.step.retry, node.attempt, self._chance))
-        elif not node.frame.stopped and node.step.on_error and handle(self, node, failure):
-            pass
-        else:
-            self.unhandled(node, failure)
-
-    def retry(self, node: Node, failure: Failure, policy: Any) -> bool:
-        """Make another attempt by the policy of a handler, if it allows one."""
-        error = failure.error
-        if error is None or not isinstance(node.step.work, ToolCall) or not is_retried(error, policy, node.attempt):
-            return False
-        self._retry_or_cancel(node, error, retry_delay(error, policy, node.attempt, self._chance))
-        return True
-
-    def unhandled(self, node: Node, failure: Failure) -> None:
-        """Record a failure, and go on as `on_failure` says."""
-        policy = node.step.on_failure
-        kind, value = policy.kind, None
-        if kind == "value" and policy.value is not None:
-            try:
-                value = policy.value.evaluate(node.frame.scope.scope)
-            except EvaluationError as second:
-                second.message = f"{failure.data['message']}; and the value instead of a result: {second.message}"
-                kind, failure = "fail", Failure.of(second, node)
-        self.record_failure(node, failure, kind, value)
-
-    def record_failure(self, node: Node, failure: Failure, kind: str, value: Any) -> None:
-        """Record a failure that is dealt with as `kind` says."""
-        duration = self.loop.time() - node.started
-        if kind == "fail" and self._is_bearable(node):
-            kind = "continue"
-        data = {
-            "error": dict(failure.data),
-            "duration": duration,
-            "handled": kind,
-            "value": value,
-            "target": node.step.on_failure.target,
-        }
-        event = self.record("step.failed", node, {**data, **(node.cache or {})})
-        node.end_seq, node.end_size = event.seq, self.log.last_size
-        if kind == "fail":
-            node.frame.failure = node.frame.failure or failure
-            self._settle(node)
-            self.stop_frame(node.frame, f"`{failure.data['step'] or node.path}` failed")
-            return
-        if kind == "jump":
-            node.jump = "on_failure"
-        entity = entities.failed(value, failure.data, attempts=node.attempt, duration=duration)
-        node.frame.scope.enter(node.step.id, entity)
-        self._settle(node)
-
-    def _is_bearable(self, node: Node) -> bool:
-        """Whether enough other steps of the frame can still succeed."""
-        frame = node.frame
-        if frame.enough is None:
-            return False
-        frame.failed += 1
-        return len(frame.nodes) - frame.failed >= frame.enough
-
-    def _count(self, node: Node, state: str) -> None:
-        """Stop a frame of which enough steps have succeeded."""
-        frame = node.frame
-        if frame.enough is not None and state == "succeeded":
-            frame.succeeded += 1
-            if frame.succeeded >= frame.enough:
-                self.loop.call_soon(self.stop_frame, frame, "enough others had succeeded")
-
-    def _retry_or_cancel(self, node: Node, error: OrchestratorError, delay: float) -> None:
-        """Wait for the next attempt, without taking a place meanwhile."""
-        if node.frame.stopped:
-            self.cancelled(node)
-            return
-        recorded = error_data(error, attempt=node.attempt, step=node.path)
-        self.record("step.waiting", node, {"reason": "retry", "until": time.time() + delay, "error": recorded})
+    def retry_later(self, node: Node, delay: float) -> None:
+        """Have another attempt made after `delay` seconds, without taking a place meanwhile."""
         node.state = "waiting"
         self._running.discard(node)
         self._retrying += 1
@@ -618,9 +457,8 @@ class Scheduler:
         self._ready.append(node)
         self._wake.set()
 
-    def _requeue(self, node: Node) -> None:
+    def requeue(self, node: Node) -> None:
         """Put back a step that was interrupted; its attempt does not count."""
-        self.record("step.requeued", node, {"reason": "paused"})
         node.attempt -= 1
         node.stopped = ""
         node.state = "ready"
@@ -629,20 +467,14 @@ class Scheduler:
         self._ready.appendleft(node)
         self._wake.set()
 
-    def cancelled(self, node: Node) -> None:
-        """Record that a step was stopped."""
-        if not (self.interrupted and not isinstance(node.step.work, ToolCall)):
-            # What an interrupted process leaves open stays open: a loop, a question.
-            self.record("step.cancelled", node, {"reason": node.frame.reason})
-        self._settle(node)
-
-    def _settle(self, node: Node) -> None:
+    def settle(self, node: Node) -> None:
+        """Take a step whose end is recorded; what follows it starts when that is durable."""
         if node.timer is not None:
             node.timer.cancel()
             node.timer = None
         node.activity = None
         node.state = "settling"
-        self._live.pop(node.path, None)
+        self.live.pop(node.path, None)
         self._settled.append(node)
         self._wake.set()
 
@@ -682,35 +514,3 @@ class Scheduler:
         self.record("step.skipped", node, data)
         self._release(node)
         self._check(node.frame)
-
-    def _restore(self, node: Node, record: StepRecord) -> None:
-        step = node.step
-        node.state = "ended"
-        node.frame.left -= 1
-        node.frame.scope.enter(step.id, self.entity_recorded(step, record))
-        if record.state == "succeeded":
-            node.jump = "on_success" if step.on_success is not None else None
-        elif record.state == "failed":
-            node.jump = "on_failure" if record.handled == "jump" else None
-        else:
-            node.jump = "on_false" if record.reason == "condition" and step.on_false is not None else None
-
-    def entity_recorded(self, step: StepPlan, record: StepRecord) -> Entity:
-        """What a step that has ended before stands for in expressions."""
-        attempts, duration = record.attempts, record.duration
-        output = self.redactor.restore(record.output)
-        if record.state == "succeeded":
-            data = {
-                "output": output,
-                "items": record.items,
-                "state": self.redactor.restore(record.accumulators),
-                "values": self.redactor.restore(record.values),
-                "case": self.redactor.restore(record.case),
-            }
-            work = step.work
-            items = items_recorded(self, record.path, work) if isinstance(work, ForEach | Repeat) else None
-            return entities.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
-        if record.state == "failed":
-            error = self.redactor.restore(record.error or {})
-            return entities.failed(output, error, attempts=attempts, duration=duration)
-        return entities.skipped()

@@ -87,7 +87,7 @@ class StepResults(Mapping[str, StepResult]):
     """The steps of a run by path: all of the plan's top level, and those within them that have begun.
 
     They come in the file's order, a loop's items below it by index. All records are read at once when the first one is
-    asked for, which takes about 0.7 KB of memory for each step; outputs are read when a step is looked at, and not kept.
+    asked for, which takes about 0.7 KB of memory for each step; outputs are read when a step is looked at, not kept.
     """
 
     def __init__(self, store: Store, run_id: str, last_seq: int) -> None:

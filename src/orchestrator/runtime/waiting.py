@@ -10,6 +10,7 @@ from orchestrator.compiler.plan import Approve, Ask, Wait
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.language.durations import parse_duration
 from orchestrator.language.values import shown
+from orchestrator.runtime import outcomes
 from orchestrator.runtime.answers import accepted
 from orchestrator.runtime.nodes import Failure
 
@@ -82,7 +83,7 @@ class Waiting:
     def stop(self) -> None:
         """Wait no longer: the run or what the step stands in is being stopped."""
         self._end()
-        self._scheduler.ended_frames(self._node)
+        outcomes.ended_frames(self._scheduler, self._node)
 
     def _time(self) -> None:
         self._timer = None
@@ -108,7 +109,7 @@ class Waiting:
                     help=f"run it again with: orchestrator retry {scheduler.run_id} --step {node.path}",
                     retryable=False,
                 )
-                scheduler.failed(node, Failure.of(error, node))
+                outcomes.failed(scheduler, node, Failure.of(error, node))
 
         waiting = cls(scheduler, node, question, None, answered, lambda: None)
         waiting.open()
@@ -128,7 +129,7 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
         return None if value is None else value.evaluate(scope)
 
     def succeed(answer: Any) -> None:
-        scheduler.succeeded(node, {"output": answer})
+        outcomes.succeeded(scheduler, node, {"output": answer})
 
     match work:
         case Ask():
@@ -171,7 +172,7 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
             help="give it a longer `timeout`, or a `default` for this case",
         )
         error.retryable = False
-        scheduler.failed(node, Failure.of(error, node))
+        outcomes.failed(scheduler, node, Failure.of(error, node))
 
     deadline = None if seconds is None else time.time() + seconds
     return Waiting(scheduler, node, question, deadline, succeed, unanswered)

@@ -1,0 +1,159 @@
+"""How a step ends: by success, by failure and what is done about it, or because it was stopped."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.compiler.plan import ToolCall
+from orchestrator.errors import EvaluationError, StepTimeout
+from orchestrator.runtime import entities, handlers
+from orchestrator.runtime.failures import error_data, is_retried, retry_delay
+from orchestrator.runtime.nodes import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.errors import OrchestratorError
+    from orchestrator.expressions import Entity
+    from orchestrator.runtime.nodes import Node
+    from orchestrator.runtime.scheduler import Scheduler
+
+
+def ended_attempt(scheduler: Scheduler, node: Node, output: Any, failure: OrchestratorError | None) -> None:
+    """Take note that an attempt of a tool has ended, by itself or because it was stopped."""
+    if node.stopped == "requeued":
+        scheduler.record("step.requeued", node, {"reason": "paused"})
+        scheduler.requeue(node)
+    elif node.stopped == "cancelled":
+        cancelled(scheduler, node)
+    elif node.stopped == "timeout":
+        failed(scheduler, node, Failure.of(_timed_out(node), node))
+    elif failure is not None:
+        failed(scheduler, node, Failure.of(failure, node))
+    else:
+        succeeded(scheduler, node, {"output": output})
+
+
+def ended_frames(scheduler: Scheduler, node: Node) -> bool:
+    """Whether a composite was stopped, and with its last frame has now ended for that."""
+    if node.stopped == "timeout":
+        failed(scheduler, node, Failure.of(_timed_out(node), node))
+    elif node.stopped:
+        cancelled(scheduler, node)
+    return bool(node.stopped)
+
+
+def _timed_out(node: Node) -> StepTimeout:
+    seconds = node.step.timeout or 0.0
+    message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
+    return StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do")
+
+
+def succeeded(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity | None = None) -> None:
+    """Record a success; `data` is that of its event but for the duration."""
+    duration = scheduler.loop.time() - node.started
+    if entity is None:
+        entity = entities.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
+    node.frame.scope.enter(node.step.id, entity)
+    event = scheduler.record("step.succeeded", node, {**data, "duration": duration, **(node.cache or {})})
+    node.end_seq, node.end_size = event.seq, scheduler.log.last_size
+    count(scheduler, node, "succeeded")
+    if node.step.on_success is not None:
+        node.jump = "on_success"
+    scheduler.settle(node)
+
+
+def failed(scheduler: Scheduler, node: Node, failure: Failure) -> None:
+    """Make another attempt, have the failure handled, or record it."""
+    error = failure.error
+    if error is not None and is_retried(error, node.step.retry, node.attempt):
+        _retry_or_cancel(scheduler, node, error, retry_delay(error, node.step.retry, node.attempt, scheduler.chance))
+    elif not node.frame.stopped and node.step.on_error and handlers.handle(scheduler, node, failure):
+        pass
+    else:
+        unhandled(scheduler, node, failure)
+
+
+def retry(scheduler: Scheduler, node: Node, failure: Failure, policy: Any) -> bool:
+    """Make another attempt by the policy of a handler, if it allows one."""
+    error = failure.error
+    if error is None or not isinstance(node.step.work, ToolCall) or not is_retried(error, policy, node.attempt):
+        return False
+    _retry_or_cancel(scheduler, node, error, retry_delay(error, policy, node.attempt, scheduler.chance))
+    return True
+
+
+def unhandled(scheduler: Scheduler, node: Node, failure: Failure) -> None:
+    """Record a failure, and go on as `on_failure` says."""
+    policy = node.step.on_failure
+    kind, value = policy.kind, None
+    if kind == "value" and policy.value is not None:
+        try:
+            value = policy.value.evaluate(node.frame.scope.scope)
+        except EvaluationError as second:
+            second.message = f"{failure.data['message']}; and the value instead of a result: {second.message}"
+            kind, failure = "fail", Failure.of(second, node)
+    record_failure(scheduler, node, failure, kind, value)
+
+
+def record_failure(scheduler: Scheduler, node: Node, failure: Failure, kind: str, value: Any) -> None:
+    """Record a failure that is dealt with as `kind` says."""
+    duration = scheduler.loop.time() - node.started
+    if kind == "fail" and _is_bearable(node):
+        kind = "continue"
+    data = {
+        "error": dict(failure.data),
+        "duration": duration,
+        "handled": kind,
+        "value": value,
+        "target": node.step.on_failure.target,
+    }
+    event = scheduler.record("step.failed", node, {**data, **(node.cache or {})})
+    node.end_seq, node.end_size = event.seq, scheduler.log.last_size
+    if kind == "fail":
+        node.frame.failure = node.frame.failure or failure
+        scheduler.settle(node)
+        scheduler.stop_frame(node.frame, f"`{failure.data['step'] or node.path}` failed")
+        return
+    if kind == "jump":
+        node.jump = "on_failure"
+    entity = entities.failed(value, failure.data, attempts=node.attempt, duration=duration)
+    node.frame.scope.enter(node.step.id, entity)
+    scheduler.settle(node)
+
+
+def _is_bearable(node: Node) -> bool:
+    """Whether enough other steps of the frame can still succeed."""
+    frame = node.frame
+    if frame.enough is None:
+        return False
+    frame.failed += 1
+    return len(frame.nodes) - frame.failed >= frame.enough
+
+
+def count(scheduler: Scheduler, node: Node, state: str) -> None:
+    """Stop a frame of which enough steps have succeeded."""
+    frame = node.frame
+    if frame.enough is not None and state == "succeeded":
+        frame.succeeded += 1
+        if frame.succeeded >= frame.enough:
+            scheduler.loop.call_soon(scheduler.stop_frame, frame, "enough others had succeeded")
+
+
+def _retry_or_cancel(scheduler: Scheduler, node: Node, error: OrchestratorError, delay: float) -> None:
+    """Wait for the next attempt, without taking a place meanwhile."""
+    if node.frame.stopped:
+        cancelled(scheduler, node)
+        return
+    recorded = error_data(error, attempt=node.attempt, step=node.path)
+    scheduler.record("step.waiting", node, {"reason": "retry", "until": time.time() + delay, "error": recorded})
+    scheduler.retry_later(node, delay)
+
+
+def cancelled(scheduler: Scheduler, node: Node) -> None:
+    """Record that a step was stopped."""
+    if not (scheduler.interrupted and not isinstance(node.step.work, ToolCall)):
+        # What an interrupted process leaves open stays open: a loop, a question.
+        scheduler.record("step.cancelled", node, {"reason": node.frame.reason})
+    scheduler.settle(node)

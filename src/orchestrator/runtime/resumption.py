@@ -1,0 +1,101 @@
+"""What an earlier owner of a run left: steps that have ended, and steps that were under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.plan import ForEach, Repeat
+from orchestrator.errors import StepError
+from orchestrator.journal.paths import is_at_or_below
+from orchestrator.runtime import entities, outcomes
+from orchestrator.runtime.composites import items_recorded
+from orchestrator.runtime.nodes import Failure
+from orchestrator.runtime.waiting import Waiting
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.plan import StepPlan
+    from orchestrator.expressions import Entity
+    from orchestrator.journal import StepRecord
+    from orchestrator.runtime.nodes import Node
+    from orchestrator.runtime.scheduler import Scheduler
+
+
+def restore(scheduler: Scheduler, node: Node, record: StepRecord) -> None:
+    """Take a step that has ended before as it was recorded."""
+    step = node.step
+    node.state = "ended"
+    node.frame.left -= 1
+    node.frame.scope.enter(step.id, entity_recorded(scheduler, step, record))
+    if record.state == "succeeded":
+        node.jump = "on_success" if step.on_success is not None else None
+    elif record.state == "failed":
+        node.jump = "on_failure" if record.handled == "jump" else None
+    else:
+        node.jump = "on_false" if record.reason == "condition" and step.on_false is not None else None
+
+
+def entity_recorded(scheduler: Scheduler, step: StepPlan, record: StepRecord) -> Entity:
+    """What a step that has ended before stands for in expressions."""
+    attempts, duration = record.attempts, record.duration
+    output = scheduler.redactor.restore(record.output)
+    if record.state == "succeeded":
+        data = {
+            "output": output,
+            "items": record.items,
+            "state": scheduler.redactor.restore(record.accumulators),
+            "values": scheduler.redactor.restore(record.values),
+            "case": scheduler.redactor.restore(record.case),
+        }
+        work = step.work
+        items = items_recorded(scheduler, record.path, work) if isinstance(work, ForEach | Repeat) else None
+        return entities.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
+    if record.state == "failed":
+        error = scheduler.redactor.restore(record.error or {})
+        return entities.failed(output, error, attempts=attempts, duration=duration)
+    return entities.skipped()
+
+
+def lost_secret(scheduler: Scheduler, node: Node, secret: str) -> StepError:
+    """Say that a step is given what only a called pipeline that has ended could know."""
+    call, _, name = secret.rpartition(".")
+    return StepError(
+        f"`{node.path}` is given what holds the secret `{name}` of `{call}`, which is not known any more: "
+        f"`{call}` ended before the run was taken up",
+        code="ORC604",
+        help=f"have it called again with: orchestrator retry {scheduler.run_id} --step {call!r}",
+        retryable=False,
+    )
+
+
+def forget_handlers(scheduler: Scheduler, node: Node) -> None:
+    """Forget what an earlier owner recorded of the handlers of a step that is attempted anew."""
+    below = f"{node.path}.on_error"
+    for found in (scheduler.recorded.steps, scheduler.recorded.items):
+        for path in [path for path in found if is_at_or_below(path, below)]:
+            del found[path]
+
+
+def may_rerun(scheduler: Scheduler, node: Node, record: StepRecord) -> bool:
+    """Whether a step that was under way when its process died may run again; else it fails, or is asked about."""
+    asked = record.question is not None and record.question.get("kind") == "resume"
+    if record.state != "running" and not asked:
+        return True
+    if node.step.on_resume == "ask":
+        if record.answered and record.answer is True:
+            return True
+        if not record.answered:
+            node.state = "busy"
+            node.frame.busy.add(node)
+            scheduler.live[node.path] = node
+            node.activity = Waiting.about_rerun(scheduler, node)
+            return False
+    scheduler.begin(node)
+    error = StepError(
+        f"`{node.path}` was under way when its process died, and must not be run again by itself",
+        code="ORC716",
+        help="see whether its work was done; run it again with: "
+        f"orchestrator retry {scheduler.run_id} --step {node.path}",
+        retryable=False,
+    )
+    outcomes.failed(scheduler, node, Failure.of(error, node))
+    return False

@@ -76,7 +76,7 @@ def named(text: str, providers: "Mapping[str, Provider]") -> "Provider":
         near = suggest(text, [*providers, *SPELLINGS])
         listed = f"the providers are {', '.join(f'`{each}`' for each in providers)}"
         help = f"did you mean `{SPELLINGS.get(near, near)}`?" if near else listed
-        raise ConfigurationError(f"`{text}` is no provider", code="ORC421", help=help)
+        raise ConfigurationError(f"`{text}` is no provider", help=help)
     return providers[name]
 
 

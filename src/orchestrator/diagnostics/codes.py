@@ -132,39 +132,6 @@ _TABLE = (
     Code("ORC411", "pipeline that calls itself", "A pipeline reaches itself through `pipeline:`, without a limit."),
     Code("ORC412", "missing input of a pipeline", "The called pipeline requires an input that is not given."),
     Code("ORC413", "unknown input of a pipeline", "The called pipeline has no input of this name."),
-    Code(
-        "ORC421",
-        "unknown provider",
-        "A model is named as `provider:model`, and no provider or server has this name. Providers are those that "
-        "Orchestrator knows; servers are those under `[servers]` in `orchestrator.toml`.",
-        remedy="`orchestrator models` lists the models and their providers",
-    ),
-    Code(
-        "ORC422",
-        "missing key of a provider",
-        "The provider of the model wants a key, and there is none in the environment or in `~/.orchestrator/.env`, "
-        "so every call would be refused.",
-        remedy="store the key with: orchestrator keys set PROVIDER",
-    ),
-    Code(
-        "ORC423",
-        "missing extra of a provider",
-        "The package that speaks to the provider of the model is not installed.",
-    ),
-    Code(
-        "ORC424",
-        "model that cannot do this",
-        "The step needs something that the catalogue says the model cannot do, such as seeing images, or no model "
-        "can do all that `requires_model` asks for.",
-        remedy="`orchestrator models --capability NAME` lists the models that can",
-    ),
-    Code("ORC425", "bad budget or selection", "A limit, or a wish about which model to take, cannot be what it is."),
-    Code(
-        "ORC426",
-        "schema of an answer that is wrong",
-        "What an answer must look like is given as JSON Schema or in the short form `{title: string, tags: [string], "
-        "score: number?}`, and this is neither.",
-    ),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(

@@ -3,4 +3,6 @@
 import subprocess
 import sys
 
-subprocess.run([sys.executable, "-m", "orchestrator", "run", "pipeline.yaml", "--tools", "tools.py"], capture_output=True)
+subprocess.run(
+    [sys.executable, "-m", "orchestrator", "run", "pipeline.yaml", "--tools", "tools.py"], capture_output=True
+)

@@ -6,15 +6,44 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import orchestrator
 
-HEAVY = ("sqlalchemy", "rich", "typer", "pydantic", "pydantic_ai", "polars", "httpx2", "yaml", "anyio", "asyncio")
+MODELS = (
+    "pydantic_ai",
+    "openai",
+    "anthropic",
+    "google.genai",
+    "groq",
+    "mistralai",
+    "boto3",
+    "huggingface_hub",
+    "httpx2",
+)
+HEAVY = (*MODELS, "sqlalchemy", "rich", "typer", "pydantic", "polars", "yaml", "anyio", "asyncio")
 
 
 def test_the_import_loads_nothing_heavy() -> None:
     code = f"import orchestrator, sys, json; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == []
+
+
+@pytest.mark.parametrize("command", ["--help", "check hello.yaml", "run hello.yaml"])
+def test_no_library_of_models_is_loaded_where_no_model_is_asked(command: str, tmp_path: Path) -> None:
+    pipeline = (
+        "id: hello\nsteps:\n  - {id: say, tool: report, action: generate, parameters: {title: Hi, content: there}}\n"
+    )
+    (tmp_path / "hello.yaml").write_text(pipeline, encoding="utf-8")
+    code = (
+        "import sys, json; from orchestrator.cli import main; from contextlib import suppress\n"
+        f"sys.argv[1:] = {command.split()!r}\n"
+        "with suppress(SystemExit): main()\n"
+        f"print(json.dumps([m for m in {MODELS!r} if m in sys.modules]))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(found.stdout.splitlines()[-1]) == [], found.stderr
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

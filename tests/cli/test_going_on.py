@@ -50,6 +50,21 @@ def broken(project: Project) -> Project:
     return project
 
 
+def test_without_a_terminal_a_question_beside_a_wait_does_not_end_the_process(project: Project) -> None:
+    (project.directory / "race.yaml").write_text("""
+steps:
+  - id: race
+    wait_for: any
+    parallel:
+      - {id: answered, ask: "Which colour?"}
+      - {id: late, sleep: 50ms}
+outputs:
+  answered: "{{ race.answered }}"
+""")
+    done = project.process("run", "race.yaml")
+    assert (done.code, done.out) == (0, "answered: null\n"), done.err
+
+
 def test_without_a_terminal_a_question_ends_the_process_with_3_and_the_command_that_answers(asking: Project) -> None:
     done = asking.process("run", "ask.yaml")
     assert (done.code, done.out) == (3, "")

@@ -89,7 +89,8 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
     def leaves(seen: RunStatus) -> bool:
         """Whether there is somebody to ask, or nobody and nothing else to do; a question's deadline is not awaited."""
         if asking is None or asking.gave_up:
-            return seen.state == "waiting" and not interrupts.count
+            goes_on = any(step.waiting_until is not None and step.question is None for step in seen.active)
+            return seen.state == "waiting" and not goes_on and not interrupts.count
         return bool(asking.new(seen))
 
     try:

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RunNotFound
-from orchestrator.journal import Command, EventType, Journal, Owner, Store
+from orchestrator.journal import Command, EventType, Journal, Owner, Store, reading
 from orchestrator.journal.blobs import LIMIT
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ENDS: dict[str, EventType] = {"succeeded": "run.succeeded", "failed": "run.failed", "cancelled": "run.cancelled"}
@@ -282,3 +283,27 @@ def test_pruning_harms_nobody_who_writes_meanwhile(store: Store, url: str):
     assert next(names) > 1
     store.prune(older_than=time.time() + 60, keep=0)
     assert (rows(store, "blobs"), rows(store, "runs"), rows(store, "blob_uses")) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "read"),
+    [
+        ("resolve_all", lambda store: store.values_at("r", [2])),
+        ("resolve_all", lambda store: store.events("r", after=1, resolve=True)),
+        ("folds", lambda store: store.record("r")),
+    ],
+)
+def test_who_reads_a_run_while_it_goes_is_told_that_it_is_gone(
+    store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch, step: str, read: Callable[[Store], object]
+):
+    end(store, journal, "r", output=large("r"))
+    go_on = getattr(reading, step)
+
+    def gone_by_then(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        store.prune(keep=0)
+        return go_on(*arguments)
+
+    monkeypatch.setattr(reading, step, gone_by_then)
+    with pytest.raises(RunNotFound):
+        read(store)

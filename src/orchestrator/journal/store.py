@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from orchestrator.errors import StoreUnavailable
 from orchestrator.journal import caching, contents, finding, owning, reading, standing, upkeep
 from orchestrator.journal.append import Appender
 from orchestrator.journal.beginning import Beginning
@@ -180,14 +182,16 @@ class Store:
         With `resolve`, large values are read from their blobs; without, they stand as references. With `paths`, only
         the events of these steps are returned; those of the run itself have the path "".
         """
-        return reading.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
+        with self._while_there(run_id):
+            return reading.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
 
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
         """Return what the steps have achieved whose ends are the events with these numbers, in the order asked.
 
         That is the output of a step that succeeded, and of one that failed the value that the run went on with.
         """
-        return reading.values_at(self.database, self._key(run_id), seqs)
+        with self._while_there(run_id):
+            return reading.values_at(self.database, self._key(run_id), seqs)
 
     def put_values(self, found: Recorded) -> Recorded:
         """Put large values in the places of their references, in records made of events without `resolve`.
@@ -243,7 +247,8 @@ class Store:
         Raises:
             RunNotFound: there is no such run.
         """
-        return reading.record(self.database, run_id)
+        with self._while_there(run_id):
+            return reading.record(self.database, run_id)
 
     def resolve(self, value: Any) -> Any:
         """Return `value` with blobs in place of references: of itself, or of its values if it is an event's data.
@@ -337,6 +342,16 @@ class Store:
         if self._waiting:
             with self._news:
                 self._news.notify_all()
+
+    @contextmanager
+    def _while_there(self, run_id: str) -> Iterator[None]:
+        """Raise RunNotFound where something is missing because the run was removed while it was read."""
+        try:
+            yield
+        except (KeyError, StoreUnavailable) as error:
+            if isinstance(error, KeyError) or error.code == "ORC811":
+                self.status(run_id)
+            raise
 
     def _key(self, run_id: str) -> int:
         key = self._keys.get(run_id)

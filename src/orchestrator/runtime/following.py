@@ -108,7 +108,10 @@ class Follower:
     def result(self, status: RunStatus, end: Event | None = None) -> Result:
         """What the run has achieved as of `status`."""
         if status.state == "succeeded" and end is None:
-            end = self._engine.store.events(self._run_id, after=status.last_seq - 1, limit=1, resolve=True)[0]
+            last = self._engine.store.events(self._run_id, after=status.last_seq - 1, limit=1, resolve=True)
+            if not last:
+                self._engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
+            end = last[0]
         outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
         return result_of(self._engine, self._run_id, status.state, status.last_seq, outputs=outputs, error=status.error)
 

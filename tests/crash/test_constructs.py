@@ -331,3 +331,25 @@ def test_a_wait_outlives_its_process(forge: Forge, tmp_path: Path) -> None:
     assert {event.data["until"] for event in events if event.type == "step.waiting"} == {until}
     assert next(event.at for event in events if event.path == "w" and event.type == "step.succeeded") >= until
     assert calls(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("on_resume", "end", "made"),
+    [("rerun", {"outputs": {"b": 1}}, 2), ("fail", {"error": "ORC805"}, 1), ("ask", {"error": "ORC807"}, 1)],
+)
+def test_a_call_that_its_process_did_not_outlive_is_known_however_short_it_was(
+    forge: Forge, tmp_path: Path, on_resume: str, end: dict[str, Any], made: int
+) -> None:
+    (tmp_path / "pipeline.yaml").write_text(
+        f"steps: [{add('a', 1)}, {{id: b, tool: deadly, dependencies: [a], on_resume: {on_resume}}}]\n"
+        "outputs: {b: '{{ b }}'}"
+    )
+    worker = forge.start(tmp_path)
+    worker.read()
+    assert worker.read() is None
+    worker.join()
+    again = forge.start(tmp_path, resume="last")
+    again.read()
+    assert again.read() == end
+    again.join()
+    assert Counter(calls(tmp_path)) == Counter(a=1, b=made)

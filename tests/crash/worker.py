@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -58,7 +59,16 @@ async def broken(context: orc.ToolContext, value: Any = None) -> None:
     raise orc.StepError("it broke")
 
 
-TOOLS = [add, gate, second, broken]
+@orc.tool
+async def deadly(context: orc.ToolContext) -> int:
+    """End the process the first time, as soon as it is called."""
+    note(context)
+    if (context.directory / "calls").read_text().split().count(context.step) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 1
+
+
+TOOLS = [add, gate, second, broken, deadly]
 
 
 def work(request: dict[str, Any], report: int) -> None:

@@ -264,5 +264,6 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 def lives(*kinds: str) -> st.SearchStrategy[list[Turn]]:
-    """What happens to a run, stretch by stretch."""
-    return st.lists(st.builds(Turn, st.sampled_from(kinds), st.integers(1, 40)), max_size=4)
+    """What happens to a run, stretch by stretch, at least once; half of it early."""
+    at = st.integers(1, 12) | st.integers(1, 50)
+    return st.lists(st.builds(Turn, st.sampled_from(kinds), at), min_size=1, max_size=4)

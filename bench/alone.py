@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_calls import WORK, asking, first, streamed
 from own import noop
 
 import orchestrator as orc
@@ -124,6 +125,17 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
     "batch": lambda quick: [
         Measured(f"batch of {count:,} rows, 5 steps each, {AT_ONCE} at once", "row", count, batch)
         for count in ((20, 40) if quick else (1_000, 10_000))
+    ],
+    "models": lambda quick: [
+        *(
+            Measured(f"model asked by {name}, {at_once} at once", "call", 20 if quick else 1_000, asking(who, at_once))
+            for name, who, at_once in WORK
+        ),
+        *(
+            Measured(f"streams of a model, {count:,} at once", "stream", count, asking(streamed, count))
+            for count in ((20,) if quick else (100, 1_000))
+        ),
+        Measured("first call of a model in a process", "call", 1, first),
     ],
     "beside": lambda quick: [Measured(f"5 steps beside {WIDTH:,}", "run", 5 if quick else 100, beside)],
 }

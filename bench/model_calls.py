@@ -1,0 +1,132 @@
+"""What asking a model costs this process, beside the provider's own library and beside bare HTTP."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROMPT = "What is the capital of France? " * 20
+BODY: dict[str, Any] = {
+    "model": "m",
+    "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": PROMPT}],
+    "temperature": 0.5,
+    "max_tokens": 100,
+}
+Call = Callable[[], Awaitable[str]]
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a server that answers like a model, in a process of its own, and give its address."""
+    command = [sys.executable, str(Path(__file__).with_name("model_server.py"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
+
+
+def bare(url: str) -> Call:
+    """Ask by HTTP alone."""
+    import httpx2
+
+    client = httpx2.AsyncClient(timeout=60, limits=httpx2.Limits(max_connections=None))
+
+    async def call() -> str:
+        response = await client.post(f"{url}/chat/completions", json=BODY)
+        text: str = response.json()["choices"][0]["message"]["content"]
+        return text
+
+    return call
+
+
+def library(url: str) -> Call:
+    """Ask by OpenAI's own library."""
+    import openai
+
+    client = openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0)
+
+    async def call() -> str:
+        return (await client.chat.completions.create(**BODY)).choices[0].message.content or ""
+
+    return call
+
+
+def ours(url: str, on_text: Callable[[str], None] | None = None) -> Call:
+    """Ask by this project's client."""
+    from orchestrator.models.adapter import Endpoint, ProviderClient
+    from orchestrator.models.exchange import Message, ModelName, ModelRequest
+    from orchestrator.models.providers import PROVIDERS
+
+    client = ProviderClient(lambda _: Endpoint(PROVIDERS["vllm"], url))
+    name = ModelName("vllm", "m")
+
+    async def call() -> str:
+        request = ModelRequest((Message("user", PROMPT),), system="Be short.", temperature=0.5, max_tokens=100)
+        return (await client.ask(name, request, on_text=on_text)).text
+
+    return call
+
+
+def streamed(url: str) -> Call:
+    """Ask by this project's client, and take the answer as it comes."""
+    return ours(url, lambda _: None)
+
+
+def asking(contender: Callable[[str], Call], at_once: int) -> Callable[[Any, Path, Any], dict[str, Any]]:
+    """Return what measures as many calls as it is told, so many at once, after as many to warm up."""
+
+    async def calls(call: Call, count: int) -> int:
+        left = iter(range(count))
+        good = 0
+
+        async def worker() -> None:
+            nonlocal good
+            for _ in left:
+                text = await call()
+                good += text.startswith("word")
+
+        await asyncio.gather(*(worker() for _ in range(at_once)))
+        return good
+
+    def run(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
+        async def main(url: str) -> int:
+            call = contender(url)
+            await calls(call, min(work.count, 2 * at_once if at_once <= 100 else 20))
+            clock.start()
+            good = await calls(call, work.count)
+            clock.stop()
+            return good
+
+        with server() as url:
+            return {"stored": asyncio.run(main(url))}
+
+    return run
+
+
+def first(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
+    """Measure the first call of a process, which loads the libraries."""
+
+    async def main(url: str) -> int:
+        clock.start()
+        text = await ours(url)()
+        clock.stop()
+        return text.startswith("word")
+
+    with server() as url:
+        return {"stored": int(asyncio.run(main(url)))}
+
+
+WORK = (
+    ("bare httpx2", bare, 1),
+    ("OpenAI's library", library, 1),
+    ("orchestrator", ours, 1),
+    ("bare httpx2", bare, 100),
+    ("OpenAI's library", library, 100),
+    ("orchestrator", ours, 100),
+)
+"""Who asks, and how many calls at once."""

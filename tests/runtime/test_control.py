@@ -1,5 +1,6 @@
 """Pause, resume and cancel; leases; taking a run up where another process left it."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,21 @@ def test_a_step_whose_next_attempt_waits_for_a_place_is_cancelled(tmp_path: Path
         run.cancel()
         assert run.wait(timeout=PATIENCE).state == "cancelled"
     assert bench.calls == ["f", "g"]
+
+
+def test_cancelling_closes_the_connection_of_a_request(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        permissions = orc.Permissions(directory=tmp_path, allow_hosts=(f"127.0.0.1:{port}",))
+        with orc.Orchestrator(directory=tmp_path, permissions=permissions) as client:
+            url = f"http://127.0.0.1:{port}/"
+            call = {"id": "page", "tool": "http", "action": "get", "parameters": {"url": url}}
+            run = client.compile(pipeline(call)).start()
+            server.settimeout(PATIENCE)
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(PATIENCE)
+                assert connection.recv(65536)
+                run.cancel()
+                assert connection.recv(65536) == b""  # the other side has closed
+            assert run.wait(timeout=PATIENCE).state == "cancelled"

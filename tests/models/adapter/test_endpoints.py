@@ -72,7 +72,7 @@ def test_a_server_of_ones_own_needs_no_key(tmp_path: Path) -> None:
         ("ollama", "openai", "ollama"),
         ("huggingface", "openai", "huggingface"),
         ("anthropic", "anthropic", "anthropic"),
-        ("google", "google", "google"),
+        ("google", "google.genai", "google"),
         ("mistral", "mistralai", "mistral"),
         ("groq", "groq", "groq"),
         ("bedrock", "boto3", "bedrock"),

@@ -85,16 +85,10 @@ class ProviderClient:
     async def _connection(self, endpoint: Endpoint) -> Connection:
         """Return the connection to an endpoint, made by a thread: the first import of an SDK takes a second."""
         task = self._connections.get(endpoint)
-        if task is None:
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._connections[endpoint] = asyncio.ensure_future(asyncio.to_thread(_connect, endpoint))
-        if task.done():
-            return task.result()
-        try:
-            # Whoever is cancelled does not take it away from the others.
-            return await asyncio.shield(task)
-        except Exception:
-            self._connections.pop(endpoint, None)
-            raise
+        # Whoever is cancelled does not take it away from the others.
+        return task.result() if task.done() else await asyncio.shield(task)
 
 
 class _ListenerFailed(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
+from orchestrator.errors import StoreError
 from orchestrator.journal import ENDS
 from orchestrator.runtime.result import Result, result_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import ActiveStep, Event, RunStatus
     from orchestrator.runtime.engine import Engine
+    from orchestrator.runtime.execution import Execution
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ class Follower:
     def __init__(self, engine: Engine, run_id: str) -> None:
         self._engine = engine
         self._run_id = run_id
+        self._seen: Execution | None = None
 
     def events(self, after: int, *, follow: bool) -> Iterator[Event]:
         """Yield the events after `after`; with `follow` until the run has ended or nobody executes it any more."""
@@ -70,9 +73,13 @@ class Follower:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            execution = self._engine.execution(self._run_id)
+            execution = self._execution()
             if execution is not None:
-                _wait_for(execution.resting, left, self._still_running)
+                try:
+                    _wait_for(execution.resting, left, self._still_running)
+                except StoreError:
+                    self._seen = None
+                    raise
                 if execution.end is not None:
                     return execution.status(), execution.end
             status = self._status()
@@ -90,9 +97,13 @@ class Follower:
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    execution = self._engine.execution(self._run_id)
+                    execution = self._execution()
                     if execution is not None:
-                        await asyncio.shield(asyncio.wrap_future(execution.resting))
+                        try:
+                            await asyncio.shield(asyncio.wrap_future(execution.resting))
+                        except StoreError:
+                            self._seen = None
+                            raise
                         if execution.end is not None and execution.is_on_this_thread:
                             return execution.status(), execution.end
                     status = await in_thread(self._status)
@@ -104,6 +115,18 @@ class Follower:
                     await in_thread(partial(self._sleep, status.last_seq, INTERVAL))
         except TimeoutError:
             raise self._still_running() from None
+
+    def _execution(self) -> Execution | None:
+        """The run's execution, if it is executed here.
+
+        Raises:
+            StoreError: It was until a moment ago, and had to be given up; this is told once.
+        """
+        execution = self._engine.execution(self._run_id)
+        seen, self._seen = self._seen, execution
+        if execution is None and seen is not None and (error := seen.resting.exception()) is not None:
+            raise error
+        return execution
 
     def result(self, status: RunStatus, end: Event | None = None) -> Result:
         """What the run has achieved as of `status`."""

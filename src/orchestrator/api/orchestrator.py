@@ -148,7 +148,7 @@ class Orchestrator:
             run._control("resume")
             return run
         try:
-            self._portal.call(self._go_on(run, inputs, edited=edited))
+            run._follower.saw(self._portal.call(self._go_on(run, inputs, edited=edited)))
         except RunOwned:
             if edited is not None or run.status().state != "paused":
                 raise
@@ -165,7 +165,7 @@ class Orchestrator:
             await run._acontrol("resume")
             return run
         try:
-            await self._go_on(run, inputs, edited=edited)
+            run._follower.saw(await self._go_on(run, inputs, edited=edited))
         except RunOwned:
             if edited is not None or (await run.astatus()).state != "paused":
                 raise
@@ -199,13 +199,13 @@ class Orchestrator:
             InputError: A secret is needed again.
         """
         run = self.get_run(run_id)
-        self._portal.call(self._go_on(run, inputs, again=step))
+        run._follower.saw(self._portal.call(self._go_on(run, inputs, again=step)))
         return run
 
     async def aretry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
         """As `retry`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
-        await self._go_on(run, inputs, again=step)
+        run._follower.saw(await self._go_on(run, inputs, again=step))
         return run
 
     def fork(self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
@@ -237,7 +237,7 @@ class Orchestrator:
         return await self._engine.fork(run.id, self._recompile, step, inputs or {}, self._options)
 
     def _forked(self, execution: Execution) -> Run:
-        return Run(self, execution.run_id)
+        return Run(self, execution.run_id, execution)
 
     def _edited(self, pipeline: Source | Pipeline | None) -> Plan | None:
         return None if pipeline is None else self._plan(pipeline)

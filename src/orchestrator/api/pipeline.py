@@ -136,7 +136,7 @@ class Pipeline:
         bound = self._bind(inputs, kwargs)
         orchestrator = self._orchestrator
         execution = orchestrator._portal.call(orchestrator._engine.start(self._plan, bound, self._options))
-        return Run(orchestrator, execution.run_id)
+        return Run(orchestrator, execution.run_id, execution)
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`, on the current event loop. Cancelling the caller cancels the run."""
@@ -157,7 +157,7 @@ class Pipeline:
         bound = self._bind(inputs, kwargs)
         engine = self._orchestrator._engine
         execution = await engine.start(self._plan, bound, self._options)
-        return Run(self._orchestrator, execution.run_id)
+        return Run(self._orchestrator, execution.run_id, execution)
 
     def map(self, rows: Iterable[Row], *, max_parallel: int = MAX_PARALLEL, batch: str | None = None) -> BatchResults:
         """Run the pipeline once for each row, and return an iterator over what becomes of them, as the runs end.

@@ -7,7 +7,7 @@ import getpass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.records import Command
-from orchestrator.runtime import Engine, Follower, Result, in_thread, refuse_if_waiting, verdict
+from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
 from orchestrator.runtime.reasons import Why, why
 
 if TYPE_CHECKING:
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 class Run:
     """A handle on one run, whoever executes it. Every sync method `x` has the async twin `ax`."""
 
-    def __init__(self, orchestrator: Orchestrator, run_id: str) -> None:
+    def __init__(self, orchestrator: Orchestrator, run_id: str, execution: Execution | None = None) -> None:
         self.id = run_id
         self._orchestrator = orchestrator
+        self._followed: Follower | None = None
+        if execution is not None:
+            self._follower.saw(execution)
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
@@ -33,7 +36,9 @@ class Run:
 
     @property
     def _follower(self) -> Follower:
-        return Follower(self._engine, self.id)
+        if self._followed is None:
+            self._followed = Follower(self._engine, self.id)
+        return self._followed
 
     def status(self) -> RunStatus:
         """Where the run stands now."""

@@ -38,6 +38,10 @@ class Follower:
         self._run_id = run_id
         self._seen: Execution | None = None
 
+    def saw(self, execution: Execution) -> None:
+        """Know of an execution that has begun here, though it may be over before anybody looks."""
+        self._seen = execution
+
     def events(self, after: int, *, follow: bool) -> Iterator[Event]:
         """Yield the events after `after`; with `follow` until the run has ended or nobody executes it any more."""
         while True:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from control import cancels, commands
 from model_calls import WORK, asking, first, streamed
 from own import noop
 
@@ -136,6 +137,10 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
             for count in ((20,) if quick else (100, 1_000))
         ),
         Measured("first call of a model in a process", "call", 1, first),
+    ],
+    "control": lambda quick: [
+        Measured("commands from another process", "command", 4 if quick else 40, commands),
+        Measured("cancel of a program that ignores SIGTERM", "cancel", 1, cancels),
     ],
     "beside": lambda quick: [Measured(f"5 steps beside {WIDTH:,}", "run", 5 if quick else 100, beside)],
 }

@@ -118,10 +118,10 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The first case whose key equals `subject` or its text; else `default`; else nothing, and the value is null."""
+    """The case whose key is the text of `subject`; else `default`; else nothing, and the value is null."""
 
     subject: Value
-    cases: tuple[tuple[Any, Block], ...]
+    cases: tuple[tuple[str, Block], ...]
     default: Block | None = None
 
 

@@ -159,6 +159,6 @@ def _chosen(switch: Switch, subject: Any) -> tuple[Any, Block | None]:
 
     text = to_text(subject)
     for key, body in switch.cases:
-        if (key == subject and isinstance(key, bool) == isinstance(subject, bool)) or to_text(key) == text:
+        if key == text:
             return key, body
     return ("default", switch.default) if switch.default is not None else (None, None)

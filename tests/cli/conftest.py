@@ -165,6 +165,15 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+class Started(subprocess.Popen[str]):
+    """A process that does not outlive a test that fails."""
+
+    def __exit__(self, kind: Any, *exception: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *exception)
+
+
 @dataclass(frozen=True)
 class Project:
     """A directory with pipelines, and the command run in it."""
@@ -206,8 +215,8 @@ class Project:
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def start(self, *words: str, **options: Any) -> "Started":
+        return Started(
             self.argv(*words),
             cwd=self.directory,
             env=self.environment(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -217,6 +218,48 @@ def test_a_run_that_waits_for_a_person_does_not_hold_up_the_others(client: orc.O
     assert (waiting.status().state, waiting.status().owner) == ("waiting", None)
     waiting.answer("ok", True)
     assert {result.state for result in pipeline.map(numbers(1, 2, 3), batch=results.batch)} == {"succeeded"}
+
+
+@pytest.mark.parametrize("when", ["before a result", "between two", "while waiting"])
+def test_a_batch_can_be_stopped_from_another_thread_at_any_moment(
+    client: orc.Orchestrator, rows: Rows, when: str
+) -> None:
+    rows.hanging = {3, 5}
+    results = client.compile(SPEC).map(numbers(1, 3, 5), max_parallel=3)
+    if when == "before a result":
+        results.stop()
+    elif when == "between two":
+        assert next(results).row == 1
+        results.stop()
+    else:
+        assert next(results).row == 1
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(list, results)
+            results.stop()
+            assert waiting.result(timeout=30) == []
+    assert list(results) == []
+    results.close()
+    assert rows.running == 0
+    assert not client.list_runs(state="running")
+
+
+def test_who_gives_up_waiting_for_a_result_can_still_close(
+    client: orc.Orchestrator, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.hanging = {1}
+    results = client.compile(SPEC).map(numbers(1))
+    submit = client._portal.submit
+
+    def interrupted(work: Any) -> Any:
+        submit(work)
+        raise KeyboardInterrupt  # between asking for a result and waiting for it
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client._portal, "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(results)
+    results.close()
+    assert rows.running == 0
 
 
 @pytest.mark.anyio

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from orchestrator.runtime.batches import Batch, Row, RowResult
@@ -24,8 +24,9 @@ class BatchResults(Iterator[RowResult]):
     def __init__(self, portal: Portal, batch: Batch, rows: Iterable[Row]) -> None:
         self.batch = batch.id
         self._portal = portal
-        self._running = batch
+        self._stop = portal.trigger(batch.stop)
         self._results = batch.results(rows)
+        self._turn = asyncio.Lock()
         self._pending: Future[RowResult | None] | None = None
 
     def __repr__(self) -> str:
@@ -35,7 +36,8 @@ class BatchResults(Iterator[RowResult]):
         """Wait for the next result."""
 
         async def following() -> RowResult | None:
-            return await anext(self._results, None)
+            async with self._turn:
+                return await anext(self._results, None)
 
         self._pending = self._pending or self._portal.submit(following())
         result = self._pending.result()  # a Ctrl-C leaves it pending
@@ -50,21 +52,23 @@ class BatchResults(Iterator[RowResult]):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def stop(self) -> None:
+        """Interrupt what is under way; the results end as soon as it has been left.
+
+        Returns at once. May be called from any thread, and from the handler of a signal.
+        """
+        self._stop()
+
     def close(self) -> None:
         """Interrupt what is under way, and wait until it has been left."""
 
-        async def stopped() -> None:
-            self._running.stop()
-
         async def closed() -> None:
-            await self._results.aclose()
+            async with self._turn:  # somebody may have given up waiting for a result in the middle
+                await self._results.aclose()
 
-        self._portal.call(stopped())
-        if self._pending is not None:
-            with suppress(Exception):  # whoever closes has no use for the next result
-                self._pending.result()
-            self._pending = None
+        self.stop()
         self._portal.call(closed())
+        self._pending = None
 
 
 class AsyncBatchResults(AsyncIterator[RowResult]):

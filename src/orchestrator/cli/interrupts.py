@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ class Interrupts:
 
     count: int = 0
     told: bool = False
-    raising: bool = False
+    stop: Callable[[], object] | None = None
 
     def cancel(self, run: Run) -> None:
         """Cancel the run if it was asked for and not yet done.
@@ -37,13 +38,20 @@ class Interrupts:
             run.cancel(reason="interrupted")
 
     @contextmanager
-    def raised(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt too when somebody asks to stop: a read from the terminal would go on."""
-        self.raising = True
+    def calling(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Call `stop` when somebody asks to stop, and at once if that came before."""
+        self.stop = stop
         try:
+            if self.count:
+                stop()
             yield
         finally:
-            self.raising = False
+            self.stop = None
+
+
+def interrupt() -> None:
+    """For `Interrupts.calling`: end what cannot be told to stop, such as a read from the terminal."""
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -51,20 +59,20 @@ def counted_interrupts() -> Iterator[Interrupts]:
     """Count the signals that ask to stop, instead of raising KeyboardInterrupt; the second ends the process."""
     interrupts = Interrupts()
 
-    def stop(signum: int, frame: Any) -> None:
+    def asked(signum: int, frame: Any) -> None:
         interrupts.count += 1
         if interrupts.count > 1:
             if is_terminal(sys.stderr):
                 os.write(2, b"\033[?25h\n")  # the live table hides the cursor
             kill_children()
             os._exit(INTERRUPTED)
-        if interrupts.raising:
-            raise KeyboardInterrupt
+        if interrupts.stop is not None:
+            interrupts.stop()
 
     asking = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` wants it
         asking.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in asking}
+    before = {number: signal.signal(number, asked) for number in asking}
     try:
         yield interrupts
     finally:

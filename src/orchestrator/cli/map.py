@@ -85,20 +85,16 @@ def map(
         ):
             tally = Tally(results.batch, found)
             say(f"batch {results.batch}: {pipeline.name or pipeline.id}")
-            with shown(tally, quiet=quiet) as tell:
-                while not interrupts.count:
-                    try:
-                        with interrupts.raised():
-                            result = next(results, None)
-                    except KeyboardInterrupt:
-                        break
-                    if result is None:
-                        break
+
+            def stop() -> None:
+                tally.stopping = True
+                results.stop()
+
+            with shown(tally, quiet=quiet) as tell, interrupts.calling(stop):
+                for result in results:
                     write(result)
                     tally.add(result)
                     tell(result)
-            if interrupts.count:
-                say("stopping; press Ctrl-C again to stop at once", "yellow")
     if json and out is not None:
         emit_json(tally.to_dict())
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]

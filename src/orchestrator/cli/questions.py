@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.cli.interrupts import interrupt
 from orchestrator.cli.options import command_for
 from orchestrator.cli.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
@@ -56,7 +57,7 @@ class Asking:
         for step in steps:
             self._asked.add((step.path, step.started_at))
             try:
-                with self._interrupts.raised():
+                with self._interrupts.calling(interrupt):
                     answer = ask(step.path, step.question or {})
             except (EOFError, KeyboardInterrupt):
                 say()

@@ -49,6 +49,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
     begun: bool = False
+    stopping: bool = False
 
     def add(self, result: RowResult) -> None:
         """Count a row."""
@@ -102,7 +103,8 @@ class Tally:
         if read is not None:
             filled = round(read * BAR_WIDTH)
             bar = f"  {'━' * filled}{'╌' * (BAR_WIDTH - filled)}"
-        return Text(f"batch {self.batch}  {self.summary()}{bar}", no_wrap=True, overflow="ellipsis")
+        asked = "stopping; press Ctrl-C again to stop at once  " if self.stopping else ""
+        return Text(f"{asked}batch {self.batch}  {self.summary()}{bar}", no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -41,6 +42,16 @@ class Portal:
                 help="use its async twin there: `await pipeline.arun(...)`",
             )
         return self.submit(work).result()
+
+    def trigger(self, act: Callable[[], object]) -> Callable[[], None]:
+        """Return what lets `act` happen in the thread soon; a signal's handler may call it, as it takes no lock."""
+        loop = self._started()
+
+        def soon() -> None:
+            with suppress(RuntimeError):  # the thread has ended, so there is nothing left to act upon
+                loop.call_soon_threadsafe(act)
+
+        return soon
 
     def close(self) -> None:
         """End the thread, if it was started."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from orchestrator.expressions import Template, Value
 from orchestrator.expressions.types import Type
 from orchestrator.language.spec import InputSpec
+from orchestrator.models.budget import Budget
 from orchestrator.tools.contract import Action, Tool
 
 
@@ -217,6 +218,32 @@ class CachePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """A model that says whether an output is good: `rubric` is what it goes by, from 0 to 1 `min_score` the least.
+
+    `model` evaluates to a model's name or a list of names.
+    """
+
+    rubric: Value
+    model: Value
+    min_score: float = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the output of a step must be: each of `conditions` true (it is `output` in them), `schema` satisfied.
+
+    An answer of a model that fails is asked for again with the reasons, until one model has made `max_attempts`; then
+    the next model of the step is asked. When all have failed, so has the attempt.
+    """
+
+    conditions: tuple[Template, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    judge: Judge | None = None
+    max_attempts: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlan:
     """One step.
 
@@ -225,7 +252,8 @@ class StepPlan:
     `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps it skips.
     `condition` and `timeout` are absent where the file has none. `on_error` is tried in order when the last attempt has
     failed, before `on_failure`. `on_resume` says what becomes of an attempt that was under way when its process died.
-    `line` is the step's line in the file.
+    `check` is what its output must be, `budget` what it and the steps within may spend on models. `line` is the step's
+    line in the file.
     """
 
     id: str
@@ -243,6 +271,8 @@ class StepPlan:
     on_error: tuple[Handler, ...] = ()
     on_resume: Literal["rerun", "fail", "ask"] = "rerun"
     cache: CachePolicy | None = None
+    check: Check | None = None
+    budget: Budget | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     line: int = 0
 
@@ -281,6 +311,7 @@ class Plan:
     error_handlers: tuple[Handler, ...] = ()
     pipelines: Mapping[str, Plan] = field(default_factory=dict)
     max_parallel: int | None = None
+    budget: Budget | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property

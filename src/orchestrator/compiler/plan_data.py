@@ -11,6 +11,7 @@ from orchestrator.compiler.plan import (
     Approve,
     Ask,
     Block,
+    Check,
     FileItems,
     ForEach,
     Group,
@@ -130,6 +131,8 @@ class _Writer:
             entry["finally"] = self._block(plan.finally_)
         if plan.error_handlers:
             entry["error_handlers"] = [self._handler(handler) for handler in plan.error_handlers]
+        if plan.budget is not None:
+            entry["budget"] = plan.budget.to_dict()
         if plan.pipelines:
             entry["pipelines"] = {key: self.plan(called) for key, called in plan.pipelines.items()}
         if self.everything:
@@ -162,6 +165,10 @@ class _Writer:
                 **_source_if_any("key", step.cache.key),
                 "scope": step.cache.scope,
             }
+        if step.check is not None:
+            entry["check"] = _check(step.check)
+        if step.budget is not None:
+            entry["budget"] = step.budget.to_dict()
         if self.everything:
             entry |= _given(metadata=dict(step.metadata) or None)
         return entry
@@ -252,6 +259,20 @@ class _Writer:
         if not self.everything:
             entry.pop("description", None)
         return entry
+
+
+def _check(check: Check) -> Data:
+    judge = check.judge
+    return {
+        "conditions": [condition.text for condition in check.conditions],
+        "max_attempts": check.max_attempts,
+        **_given(
+            schema=check.schema,
+            judge={"rubric": source_of(judge.rubric), "model": source_of(judge.model), "min_score": judge.min_score}
+            if judge is not None
+            else None,
+        ),
+    }
 
 
 def _items(items: Value | FileItems | RangeItems) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from orchestrator.errors import StepError
 
 if TYPE_CHECKING:
     import asyncio
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import EventType
     from orchestrator.tools import Permissions
+
+T = TypeVar("T")
 
 PROGRESS_INTERVAL = 0.05
 """Seconds: reports of progress that come faster than this are joined, the newest counts."""
@@ -99,6 +103,10 @@ class StepContext:
     def permissions(self) -> Permissions:
         """What the tool may do."""
         return self._permissions
+
+    def service(self, kind: type[T]) -> T:
+        """What the run offers besides, by its type."""
+        raise StepError(f"a step cannot have a {kind.__name__} here")
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Report how far the work is, from 0 to 1 (None: not known)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from orchestrator.expressions.types import Type
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.tools.permissions import Permissions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,13 @@ class ToolContext(Protocol):
     def permissions(self) -> Permissions:
         """What this call may touch."""
 
+    def service(self, kind: type[T]) -> T:
+        """Return what the host offers besides, by its type: a `ModelGateway` for calls of models.
+
+        Raises:
+            StepError: The host offers none.
+        """
+
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Report how far the work is, from 0 to 1 (None: not known). Cheap; safe to call from any thread."""
 
@@ -98,6 +107,8 @@ class Action:
     `refusal` decides, from the parameters that are known (others are absent), whether the call is permitted; it is
     asked at compile time with the constant parameters, and again before each attempt with all of them.
     `requires` are the extras (or other distributions) that must be installed. `example` is a step in YAML.
+    `uses_model`: it asks models through a `ModelGateway`, and its parameters `model`, `requires_model` and `selection`
+    say which. `result_type` gives the type of the result where that follows from the constant parameters.
     """
 
     name: str
@@ -113,6 +124,8 @@ class Action:
     refusal: RefusalCheck | None = None
     reads: tuple[str, ...] = ()
     example: str = ""
+    uses_model: bool = False
+    result_type: Callable[[Mapping[str, Any]], Type] | None = None
     prepared: Any = field(default=None, init=False, repr=False, compare=False)  # what `call` works out on first use
 
 

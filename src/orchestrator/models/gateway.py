@@ -1,0 +1,145 @@
+"""What an action asks models through: which model may answer, what came of it, and what the host of a call offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, Usage
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from orchestrator.models.catalogue import ModelCard
+
+Selection = Literal["balanced", "cost", "speed", "quality"]
+"""What counts most among the models that fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a model must be, where it is not named. `max_cost` in USD per million output tokens, sizes in billions.
+
+    `context` is the least context window in tokens; `providers`, if any, are the only ones.
+    """
+
+    capabilities: frozenset[str] = frozenset()
+    modalities: frozenset[str] = frozenset()
+    expertise: frozenset[str] = frozenset()
+    providers: tuple[str, ...] = ()
+    context: int | None = None
+    max_cost: float | None = None
+    min_size: float | None = None
+    max_size: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which models may answer: those named, in their order; else the best that fits; else what `auto` means."""
+
+    models: tuple[str, ...] = ()
+    requires: Requirements | None = None
+    selection: Selection = "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One call of a model, as the journal records it (`step.model`). `cost` in USD, None where no price is known.
+
+    `latency` in seconds. `why` says why this model was asked. `error` is `{code, type, message}` of a call that failed.
+    """
+
+    model: ModelName
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
+    latency: float = 0.0
+    finish: str = ""
+    why: str = ""
+    error: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the call as JSON data: `{model, usage {input, output, cached, reasoning, requests}, cost, ...}`."""
+        usage = self.usage
+        return {
+            "model": str(self.model),
+            "usage": {
+                "input": usage.input,
+                "output": usage.output,
+                "cached": usage.cached,
+                "reasoning": usage.reasoning,
+                "requests": usage.requests,
+            },
+            "cost": self.cost,
+            "latency": self.latency,
+            "finish": self.finish,
+            "why": self.why,
+            "error": dict(self.error) if self.error is not None else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of asking: the reply, what `accept` made of it, who answered, why that model, and the cost in USD."""
+
+    reply: ModelReply
+    value: Any
+    model: ModelName
+    why: str
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """An answer of this step that a check did not accept, and the reasons."""
+
+    answer: str
+    reasons: tuple[str, ...]
+
+
+class CallHost(Protocol):
+    """What the step that asks offers; the runtime gives one to each attempt."""
+
+    @property
+    def feedback(self) -> Sequence[Feedback]:
+        """Earlier answers of this attempt that were not accepted, which the next answer is to mend."""
+
+    @property
+    def passed_over(self) -> frozenset[ModelName]:
+        """Models that are not to be asked again in this attempt, as their answers were not accepted."""
+
+    def record(self, call: ModelCall) -> None:
+        """Record a call, also one that failed."""
+
+    def partial(self, text: str) -> None:
+        """Show a piece of the answer that is just being given. It is not recorded."""
+
+    def waiting(self, reason: str, until: float | None) -> AbstractAsyncContextManager[None]:
+        """Show that the step waits, until a time in seconds since the epoch if that is known, and give up its place."""
+
+
+class ModelGateway(Protocol):
+    """Asks models on behalf of one attempt of a step: chooses, waits its turn, keeps to budgets, records.
+
+    Raises for all methods: ModelError and its subclasses, the last one where several models were asked.
+    """
+
+    async def ask(
+        self,
+        choice: Choice,
+        request: ModelRequest,
+        *,
+        accept: Callable[[ModelReply], Any] | None = None,
+        final: bool = True,
+    ) -> Answer:
+        """Return an answer that `accept` takes; it raises ModelAnswerInvalid for one that it does not.
+
+        Such an answer is asked for once more with the reason, then from the next model of the choice. `final` is false
+        for answers that are not the step's own but on the way to it: feedback is not for them, and they do not stream.
+        """
+
+    async def embed(self, choice: Choice, texts: Sequence[str]) -> tuple[Embeddings, Answer]:
+        """Return the vectors of some texts, and who made them; `Answer.reply` has no text."""
+
+    async def card(self, choice: Choice) -> ModelCard | None:
+        """Return what is known of the model that would be asked first."""

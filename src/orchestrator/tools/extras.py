@@ -11,7 +11,7 @@ from orchestrator.errors import MissingExtra
 if TYPE_CHECKING:
     from orchestrator.tools.contract import Action
 
-_MODULES = {"data": ("polars",), "postgres": ("psycopg",)}
+_MODULES = {"data": ("polars",), "mcp": ("mcp",), "postgres": ("psycopg",)}
 
 
 def missing_extra(action: Action) -> MissingExtra | None:

@@ -9,6 +9,9 @@
     │   ├── PermissionDenied          .flag
     │   ├── StepTimeout               .seconds
     │   ├── EvaluationError           .expression
+    │   ├── AgentUnfinished           .turns
+    │   ├── McpError                  .server
+    │   ├── RecordingMissing          .nearest .difference
     │   └── ModelError                .provider .model .status .reply
     │       ├── ModelRateLimited      .retry_after
     │       ├── ModelUnavailable
@@ -162,6 +165,42 @@ class EvaluationError(StepError):
         self.expression = expression
         self.start = start
         self.end = end
+
+
+class RecordingMissing(StepError):
+    """Recordings are played, and none answers the request. No other model is asked in its place.
+
+    `nearest` is the file of the recording that is most like it, if there is one, `difference` what differs, in lines.
+    """
+
+    default_code = "ORC730"
+
+    def __init__(
+        self, message: str, *, nearest: str = "", difference: Sequence[str] = (), help: str | None = None
+    ) -> None:
+        super().__init__(message, help=help, retryable=False)
+        self.nearest = nearest
+        self.difference = tuple(difference)
+
+
+class AgentUnfinished(StepError):
+    """An agent made all of its `max_turns`, `turns`, and still asked for tools. The run is resumable with more."""
+
+    default_code = "ORC732"
+
+    def __init__(self, message: str, *, turns: int, help: str | None = None) -> None:
+        super().__init__(message, help=help, retryable=False)
+        self.turns = turns
+
+
+class McpError(StepError):
+    """A server of tools, `server`, cannot be started or reached, or did not do what it was asked."""
+
+    default_code = "ORC731"
+
+    def __init__(self, message: str, *, server: str, help: str | None = None, retryable: bool = True) -> None:
+        super().__init__(message, help=help, retryable=retryable)
+        self.server = server
 
 
 class ModelError(StepError):

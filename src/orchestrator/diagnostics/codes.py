@@ -132,6 +132,19 @@ _TABLE = (
     Code("ORC411", "pipeline that calls itself", "A pipeline reaches itself through `pipeline:`, without a limit."),
     Code("ORC412", "missing input of a pipeline", "The called pipeline requires an input that is not given."),
     Code("ORC413", "unknown input of a pipeline", "The called pipeline has no input of this name."),
+    Code(
+        "ORC427",
+        "tool that an agent cannot be given",
+        "`tools` of an agent lists what its model may ask for: tools and actions of this project, and servers of tools "
+        "that `orchestrator.toml` has a table `[mcp.NAME]` for. One of those listed is not there.",
+    ),
+    Code(
+        "ORC431",
+        "wrong test file",
+        "A `*.test.yaml` file says something that no test can do: a key that there is not, a step or an output that "
+        "the pipeline does not have, an expectation of the wrong form. No case of the file is run, as a check that is "
+        "misspelt must not be taken for one that passes.",
+    ),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(
@@ -352,6 +365,30 @@ _TABLE = (
         "The model cannot be asked at all: its provider has no key here, no provider or server has this name, or it "
         "can do nothing of the kind, as a model without embeddings. Nothing was sent. The help says what to set; then "
         "resume the run.",
+    ),
+    Code(
+        "ORC730",
+        "no recording of a request",
+        "Recordings are played (`run --replay`, or a test with `models: replay`), and no recording in the directory is "
+        "of this request: it was never recorded, or the prompt, the model or a setting has changed since. No model is "
+        "asked in its place. The message names the nearest recording and what differs. If the change is meant, record "
+        "anew with `run --record` or `test --update`.",
+    ),
+    Code(
+        "ORC731",
+        "server of tools failed",
+        "A server that `orchestrator.toml` names under `[mcp]` could not be started or reached, ended in the middle of "
+        "a call, or answered that it could not do what it was asked. Mend what the message says and resume the run: "
+        "calls that had succeeded are not made again. Within an agent such an error is told to the model, which may do "
+        "without.",
+    ),
+    Code(
+        "ORC732",
+        "agent that came to no end",
+        "The model of an agent asked for tools in each of its `max_turns` turns, so there is no answer. All turns are "
+        "recorded: give it more with a larger `max_turns` in the file and `orchestrator resume RUN --with FILE`, and "
+        "it goes on with the next turn. If it goes round in circles, look at its turns with `orchestrator show`, and "
+        "change the prompt, the tools or the model.",
     ),
     # --- 8xx: runs and the store
     Code(

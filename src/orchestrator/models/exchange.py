@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -124,6 +125,10 @@ class Embeddings:
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     latency: float = 0.0
+
+
+asking_step: ContextVar[str] = ContextVar("the step that asks", default="")
+"""The path of the step that a model is being asked for. It is not sent: clients for tests answer by it."""
 
 
 class ModelClient(Protocol):

@@ -8,10 +8,12 @@ from orchestrator.compiler.plan import (
     Ask,
     Block,
     CachePolicy,
+    Check,
     FileItems,
     ForEach,
     Group,
     Handler,
+    Judge,
     OnFailure,
     OutputPlan,
     Plan,
@@ -27,6 +29,7 @@ from orchestrator.compiler.plan import (
 from orchestrator.expressions import ANY, STRING, Constant, ListValue, MappingValue, Templated, Value, parse_template
 from orchestrator.expressions.template import parse_expression
 from orchestrator.language.spec import InputSpec
+from orchestrator.models.budget import Budget
 from orchestrator.tools.contract import Action, Tool
 
 ECHO = Action("echo", lambda value: value, "thread", {}, ANY)
@@ -130,6 +133,12 @@ def every_construct() -> Plan:
         Handler(("TimeoutError",), ("^busy",), Retry(2), block("notify"), Constant("none")),
         Handler(fallback=Constant(None)),
     )
+    good = Check(
+        (parse_expression("output | length > 2"), parse_expression("output != topic")),
+        {"type": "object", "required": ["title"]},
+        Judge(Constant("It is kind."), template("{{ judge_model }}"), 0.5),
+        max_attempts=3,
+    )
     last = (
         step(
             "save",
@@ -145,11 +154,13 @@ def every_construct() -> Plan:
             on_error=handlers,
             on_resume="ask",
             cache=CachePolicy(86400.0, template("{{ n }}"), "pipeline"),
+            check=good,
+            budget=Budget(0.5, 20_000, 10),
             metadata={"owner": "me"},
             name="Save it",
             description="Saves it",
         ),
-        step("alarm", "save", on_failure=OnFailure("value", value=Constant(None)), cache=CachePolicy()),
+        step("alarm", "save", on_failure=OnFailure("value", value=Constant(None)), cache=CachePolicy(), check=Check()),
         step("done", "save", "alarm", on_failure=OnFailure("continue")),
     )
     rows = InputSpec(
@@ -170,5 +181,6 @@ def every_construct() -> Plan:
         error_handlers=(Handler(("ORC7",), body=block("report")),),
         pipelines={"other.yaml": called},
         max_parallel=4,
+        budget=Budget(usd=2.0),
         metadata={"team": "us"},
     )

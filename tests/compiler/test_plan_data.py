@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orchestrator.compiler.plan as plan_module
-from orchestrator.compiler.plan import Block, CachePolicy, Handler, Plan, Retry, StepPlan
+from orchestrator.compiler.plan import Block, CachePolicy, Check, Handler, Judge, Plan, Retry, StepPlan
 from orchestrator.compiler.plan_data import StepKind, digest_of, kind_of, plan_data, step_data
 from orchestrator.expressions import Constant, Template, parse_template
 from orchestrator.expressions.types import Type
 from orchestrator.language.spec import InputSpec
+from orchestrator.models.budget import Budget
 from orchestrator.tools.contract import Action, Tool
 from tests.plans import TEXT, every_construct, plan, step
 
@@ -36,6 +37,11 @@ ABSENT: dict[str, Any] = {
     "finally_": Block(()),
     "retry": Retry(),
     "cache": CachePolicy(),
+    "check": Check(),
+    "schema": {"type": "string"},
+    "judge": Judge(Constant("new"), Constant("new")),
+    "budget": Budget(),
+    **dict.fromkeys(("usd", "tokens", "requests"), 7),
     "condition": parse_template("{{ new }}"),
     "format": "text",
 }

@@ -145,6 +145,46 @@ _TABLE = (
         "the pipeline does not have, an expectation of the wrong form. No case of the file is run, as a check that is "
         "misspelt must not be taken for one that passes.",
     ),
+    Code(
+        "ORC421",
+        "unknown model",
+        "A model is named as `provider:model`, as one at a server of `orchestrator.toml`, or by its name alone where "
+        "that is known. `orchestrator models` lists what is known; of a provider any model may be named, known or not.",
+    ),
+    Code(
+        "ORC422",
+        "missing key",
+        "A model is named outright, and nothing here gives access to its provider. Keys are taken from the environment, "
+        "else from the file that `orchestrator keys set` writes. Without a key write `model: auto`, or name a fallback.",
+    ),
+    Code(
+        "ORC423",
+        "missing extra of a provider",
+        "A model is named outright, and the packages that speak to its provider are not installed.",
+    ),
+    Code(
+        "ORC424",
+        "model that cannot do this",
+        "The step needs something that the model certainly cannot do, so the call would fail after it was paid for. "
+        "What is known of a model can be changed under `[models]` in `orchestrator.toml`.",
+    ),
+    Code(
+        "ORC425",
+        "bad budget, selection or requirements",
+        "What a budget, `selection` or `requires_model` says cannot be kept: a limit below zero, a word or a key that "
+        "means nothing, or a limit in USD for a model whose price nobody knows.",
+    ),
+    Code(
+        "ORC426",
+        "schema of an answer that is wrong",
+        "The answer of a model is held to a schema: JSON Schema, or the short form `{title: string, score: number}`.",
+    ),
+    Code(
+        "ORC429",
+        "bad check",
+        "`check` says what the output of a step must be: expressions in which it is `output`, a JSON Schema, or a "
+        "rubric by which a model judges it.",
+    ),
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(

@@ -20,7 +20,7 @@ from orchestrator.tools.registry import Registry
 
 GROUP = "orchestrator.tools"
 
-_BUILTIN = ("data", "filesystem", "http", "json", "log", "python", "report", "sleep", "terminal", "text")
+_BUILTIN = ("data", "filesystem", "http", "json", "log", "mcp", "python", "report", "sleep", "terminal", "text")
 
 
 def builtin_registry() -> Registry:

@@ -1,0 +1,72 @@
+"""Call tools of the servers that `orchestrator.toml` names under `[mcp]`."""
+
+from typing import Annotated, Any, TypedDict
+
+from orchestrator.tools.contract import ToolContext
+from orchestrator.tools.definition import tool
+from orchestrator.tools.mcp.servers import McpServers
+
+
+class CallResult(TypedDict):
+    """What the tool returned: its text, and the data if it gave some."""
+
+    text: str
+    data: Any
+
+
+class OfferedTool(TypedDict):
+    """A tool of a server, with the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class ListResult(TypedDict):
+    """The tools of a server."""
+
+    tools: list[OfferedTool]
+
+
+@tool(primary="text", requires="mcp")
+async def call(
+    context: ToolContext,
+    server: Annotated[str, "The server: the NAME of a table `[mcp.NAME]` in orchestrator.toml."],
+    tool: Annotated[str, "The tool's name; the action `list` lists them."],
+    arguments: Annotated[dict[str, Any] | None, "What the tool is given."] = None,
+) -> CallResult:
+    """Call a tool of a server. The value is the text that it returns.
+
+    Example:
+        - id: readme
+          tool: mcp
+          action: call
+          parameters:
+            server: files
+            tool: read_file
+            arguments: {path: README.md}
+    """
+    result = await context.service(McpServers).call(server, tool, arguments or {})
+    return {"text": result.text, "data": result.data}
+
+
+@tool(primary="tools", requires="mcp")
+async def list_(
+    context: ToolContext,
+    server: Annotated[str, "The server: the NAME of a table `[mcp.NAME]` in orchestrator.toml."],
+) -> ListResult:
+    """List the tools of a server.
+
+    Example:
+        - id: offered
+          tool: mcp
+          action: list
+          parameters:
+            server: files
+    """
+    found = await context.service(McpServers).tools(server)
+    return {
+        "tools": [
+            {"name": each.name, "description": each.description, "parameters": dict(each.parameters)} for each in found
+        ]
+    }

@@ -1,0 +1,110 @@
+"""What `orchestrator.toml` says about servers of tools: a table `[mcp.NAME]` for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from orchestrator.configuration import read_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from orchestrator.configuration import Table
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PROGRAM = ("command", "env", "pass_env")
+_REMOTE = ("url", "headers_env")
+_SERVER = (*_PROGRAM, *_REMOTE, "start_timeout")
+
+START_SECONDS = 30.0
+"""How long a server may take to be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """One server: a program that is started (`command`), or an address that is called (`url`).
+
+    A program has the variables `env` and those of ours that `pass_env` names, besides a few harmless ones such as
+    PATH. `headers_env` gives, for each header that is sent to the address, the variable that holds its value.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    pass_env: tuple[str, ...] = ()
+    url: str = ""
+    headers_env: Mapping[str, str] = field(default_factory=dict)
+    start_timeout: float = START_SECONDS
+
+
+def load_servers(directory: str | Path = ".") -> dict[str, McpServer]:
+    """Read the servers from `orchestrator.toml` in `directory`, by their names.
+
+    Raises:
+        ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+    """
+    whole = read_configuration(directory).table("mcp")
+    return {name: _server(whole, name) for name in whole.values}
+
+
+def _server(whole: Table, name: str) -> McpServer:
+    if not _NAME.fullmatch(name):
+        raise whole.wrong(
+            f"`{whole.path(name)}`: a server cannot be named so", "take a letter, then letters, digits, `-` and `_`"
+        )
+    table = whole.table(name)
+    table.only(_SERVER)
+    command = table.texts("command", "a list of strings: the program and its arguments")
+    url = table.text("url", "https://tools.example.com/mcp")
+    if bool(command) == bool(url):
+        raise table.wrong(
+            f"`{table.name}` must have either a `command` or a `url`",
+            'write `command = ["npx", "a-server"]` to start a program, `url = "https://..."` to call an address',
+        )
+    for key in _REMOTE if command else _PROGRAM:
+        if key in table.values:
+            other = "url" if command else "command"
+            raise table.wrong(f"`{table.path(key)}` means something only with `{other}`", f"remove `{key}`")
+    if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        raise table.wrong(f"`{table.path('url')}` must be an address", 'write `url = "https://tools.example.com/mcp"`')
+    seconds = table.number("start_timeout", "30")
+    return McpServer(
+        name,
+        command,
+        _texts_by_name(table, "env", "LOG_LEVEL", "debug"),
+        _variables(table, "pass_env", table.texts("pass_env")),
+        url or "",
+        _headers(table),
+        START_SECONDS if seconds is None else seconds,
+    )
+
+
+def _headers(table: Table) -> dict[str, str]:
+    headers = _texts_by_name(table, "headers_env", "Authorization", "TOOLS_AUTHORIZATION")
+    _variables(table, "headers_env", headers.values())
+    return headers
+
+
+def _texts_by_name(table: Table, key: str, name: str, value: str) -> dict[str, str]:
+    inner = table.table(key)
+    for each, found in inner.values.items():
+        if not isinstance(found, str):
+            raise inner.wrong(f"`{inner.path(each)}` must be a text", f'write for example `{name} = "{value}"`')
+    return dict(inner.values)
+
+
+def _variables(table: Table, key: str, names: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(names)
+    for name in found:
+        if not _VARIABLE.fullmatch(name):
+            raise table.wrong(
+                f"`{table.path(key)}` must name variables, and never hold a secret itself",
+                "put the secret into a variable of the environment, and name that",
+            )
+    return found

@@ -1,8 +1,18 @@
-"""How much calls of models may cost."""
+"""How much calls of models may cost, and the ledgers that hold them to it before they are made."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import BudgetExceeded
+from orchestrator.models.exchange import ModelName
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +27,215 @@ class Budget:
         """Return the limits that there are, as JSON data."""
         limits = {"usd": self.usd, "tokens": self.tokens, "requests": self.requests}
         return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What calls have taken: USD, tokens (input and output), requests."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.usd + other.usd, self.tokens + other.tokens, self.requests + other.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call may take at most, as far as that is known before it. `usd` is None where no price is known."""
+
+    model: ModelName
+    usd: float | None
+    tokens: int
+    requests: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """What is kept free for one call that is under way."""
+
+    held: Spent
+
+
+class Ledger:
+    """What may be spent within one scope (a step, a run, a project), what has been, and what is kept for calls.
+
+    Each call reserves its estimate before it is made, and settles for what it really took. So however many calls are
+    made at once, what is spent passes the limit only by what calls took beyond their own estimates. Safe to use from
+    any thread. `scope` is how messages name it, such as ``the run`` or ``step `draft` ``.
+    """
+
+    def __init__(self, budget: Budget, scope: str, spent: Spent | None = None) -> None:
+        self.budget = budget
+        self.scope = scope
+        self._spent = spent or Spent()
+        self._held: set[Reservation] = set()
+        self._lock = threading.Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+
+    @property
+    def spent(self) -> Spent:
+        """What has been spent, without what is kept for calls that are under way."""
+        return self._spent
+
+    @property
+    def held(self) -> Spent:
+        """What is kept for calls that are under way."""
+        with self._lock:
+            return self._sum()
+
+    def know(self, spent: Spent) -> None:
+        """Take note that at least so much has been spent, also by others."""
+        with self._lock:
+            own = self._spent
+            self._spent = Spent(
+                max(own.usd, spent.usd), max(own.tokens, spent.tokens), max(own.requests, spent.requests)
+            )
+
+    def restart(self, spent: Spent) -> None:
+        """Begin anew with what has been spent: a new day or month of a project has come."""
+        with self._lock:
+            self._spent = spent
+        self._wake()
+
+    def reserve(self, estimate: Estimate) -> Reservation:
+        """Keep free what a call may take.
+
+        Raises:
+            BudgetExceeded: It might take more than there is left, or the budget is in USD and its price is not known.
+        """
+        with self._lock:
+            self._refuse_unknown(estimate)
+            taken = Spent(estimate.usd or 0.0, estimate.tokens, estimate.requests)
+            over = self._over(self._spent + self._sum() + taken)
+            if over:
+                raise self._exceeded(estimate, over)
+            reservation = Reservation(taken)
+            self._held.add(reservation)
+            return reservation
+
+    def could_fit(self, estimate: Estimate) -> bool:
+        """Whether a call would fit if those that are under way took nothing of what is kept for them but a request."""
+        return self._fits(estimate, Spent(requests=len(self._held)))
+
+    def is_full_for(self, estimate: Estimate) -> bool:
+        """Whether a call does not fit now."""
+        return not self._fits(estimate, self.held)
+
+    def _fits(self, estimate: Estimate, held: Spent) -> bool:
+        if self.budget.usd is not None and estimate.usd is None:
+            return False
+        return not self._over(self._spent + held + Spent(estimate.usd or 0.0, estimate.tokens, estimate.requests))
+
+    def settle(self, reservation: Reservation, spent: Spent) -> None:
+        """Replace what was kept for a call by what it took: nothing, if it was not made. Doing so again is harmless."""
+        with self._lock:
+            if reservation not in self._held:
+                return
+            self._held.remove(reservation)
+            self._spent += spent
+        self._wake()
+
+    async def changed(self) -> None:
+        """Wait until a call that is under way ends; return at once if there is none."""
+        import asyncio  # plans need budgets, and nobody who only checks one needs this
+
+        loop = asyncio.get_running_loop()
+        mine = (loop, loop.create_future())
+        with self._lock:
+            if not self._held:
+                return
+            self._waiting.add(mine)
+        try:
+            await mine[1]
+        finally:
+            with self._lock:
+                self._waiting.discard(mine)
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, set()
+        for loop, future in waiting:
+            with suppress(RuntimeError):  # its loop has been closed
+                loop.call_soon_threadsafe(_release, future)
+
+    def _sum(self) -> Spent:
+        return sum((each.held for each in self._held), Spent())
+
+    def _over(self, spent: Spent) -> str:
+        """Return which limit would be passed, in words; empty if none."""
+        limits = self.budget
+        if limits.usd is not None and spent.usd > limits.usd * (1 + 1e-12):  # sums of decimals are not exact
+            return f"{usd(limits.usd)}"
+        if limits.tokens is not None and spent.tokens > limits.tokens:
+            return f"{limits.tokens:,} tokens"
+        if limits.requests is not None and spent.requests > limits.requests:
+            return f"{limits.requests:,} request{'' if limits.requests == 1 else 's'}"
+        return ""
+
+    def _exceeded(self, estimate: Estimate, limit: str) -> BudgetExceeded:
+        held = self._sum()
+        unit = limit.rpartition(" ")[2].removesuffix("s")
+
+        def amount(spent: Spent) -> str:
+            if unit == "token":
+                return f"{spent.tokens:,} tokens"
+            return f"{spent.requests:,}" if unit == "request" else usd(spent.usd)
+
+        kept = f", {amount(held)} kept for calls under way" if held.requests else ""
+        next_one = amount(Spent(estimate.usd or 0.0, estimate.tokens))
+        needs = "would be one more" if unit == "request" else f"could take up to {next_one}"
+        less = "" if unit == "request" else ", or ask for less with `max_tokens` or a cheaper model"
+        return BudgetExceeded(
+            f"the budget of {self.scope} is {limit}: {amount(self._spent)} spent{kept}, "
+            f"and the next call of `{estimate.model}` {needs}",
+            provider=estimate.model.provider,
+            model=estimate.model.model,
+            help=f"raise `budget` and resume: no answer is bought twice{less}",
+        )
+
+    def _refuse_unknown(self, estimate: Estimate) -> None:
+        if self.budget.usd is None or estimate.usd is not None:
+            return
+        raise BudgetExceeded(
+            f"the budget of {self.scope} is in USD, and the price of `{estimate.model}` is not known",
+            provider=estimate.model.provider,
+            model=estimate.model.model,
+            help=f'say what it costs below `[models."{estimate.model}"]` in orchestrator.toml (`input_price` and '
+            "`output_price`, USD per million tokens; 0 if nobody sends a bill), or limit `tokens` or `requests`",
+        )
+
+
+def reserve_all(ledgers: Sequence[Ledger], estimate: Estimate) -> list[tuple[Ledger, Reservation]]:
+    """Keep free in every ledger what a call may take; in none of them if one refuses.
+
+    Raises:
+        BudgetExceeded: One of them has too little left.
+    """
+    held: list[tuple[Ledger, Reservation]] = []
+    try:
+        for ledger in ledgers:
+            held.append((ledger, ledger.reserve(estimate)))  # noqa: PERF401 - those before one that refuses are undone
+    except BudgetExceeded:
+        settle_all(held, Spent())
+        raise
+    return held
+
+
+def settle_all(held: Sequence[tuple[Ledger, Reservation]], spent: Spent) -> None:
+    """Settle what is kept for one call for what it took."""
+    for ledger, reservation in held:
+        ledger.settle(reservation, spent)
+
+
+def usd(amount: float) -> str:
+    """Return an amount of money as people read it: cents, or two digits where it is less than ten of them."""
+    if amount == 0 or amount >= 0.1:
+        return f"${amount:.2f}"
+    return f"${amount:.2g}" if amount >= 1e-4 else f"${amount:.1e}"
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

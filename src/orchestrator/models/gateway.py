@@ -45,9 +45,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """One call of a model, as the journal records it (`step.model`). `cost` in USD, None where no price is known.
+    """One call of a model, as the journal records it (`step.model`). `cost` in USD, None where it is not known.
 
-    `latency` in seconds. `why` says why this model was asked. `error` is `{code, type, message}` of a call that failed.
+    `latency` in seconds. `why` says why this model was asked. `error` is `{code, type, message}` of a call that failed;
+    `code` is null where it was cancelled. Usage and cost of a call that broke off are estimated from what had come.
     """
 
     model: ModelName
@@ -95,6 +96,24 @@ class Feedback:
 
     answer: str
     reasons: tuple[str, ...]
+
+
+class Limits(Protocol):
+    """Decides when a call may be made, so that a provider's limits of requests and tokens per minute are kept."""
+
+    def turn(
+        self,
+        name: ModelName,
+        tokens: int,
+        waiting: Callable[[str, float | None], AbstractAsyncContextManager[None]],
+    ) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn of a call that may take so many tokens; it is under way until the context is left."""
+
+    def told(self, name: ModelName, retry_after: float | None, headers: Mapping[str, str]) -> None:
+        """Take note that a provider has refused a call, for so many seconds if it says so."""
+
+    def used(self, name: ModelName, tokens: int) -> None:
+        """Take note of how many tokens a call took in the end."""
 
 
 class CallHost(Protocol):

@@ -1,0 +1,368 @@
+"""Asks models for one attempt of a step: one after another, each within its budgets and its turn, all recorded."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from orchestrator.errors import (
+    BudgetExceeded,
+    ModelAnswerInvalid,
+    ModelError,
+    ModelMissing,
+    ModelRateLimited,
+    OrchestratorError,
+)
+from orchestrator.models.budget import Spent, reserve_all, settle_all
+from orchestrator.models.choosing import Candidate, Needs, needs_of
+from orchestrator.models.estimate import (
+    estimate_of,
+    estimate_of_embedding,
+    output_tokens,
+    prompt_tokens,
+    tokens_of,
+)
+from orchestrator.models.exchange import Embeddings, Message, ModelReply, Usage, asking_step
+from orchestrator.models.gateway import Answer, ModelCall
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from orchestrator.models.budget import Estimate, Ledger, Reservation
+    from orchestrator.models.catalogue import Catalogue, ModelCard
+    from orchestrator.models.exchange import ModelClient, ModelName, ModelRequest
+    from orchestrator.models.gateway import CallHost, Choice, Limits
+    from orchestrator.models.service import ModelService
+
+T = TypeVar("T")
+Replied = TypeVar("Replied", ModelReply, Embeddings)
+
+_WANT_A_LIMIT: Final = ("anthropic",)
+"""Kinds of providers that answer no request without `max_tokens`."""
+
+_NOT_ACCEPTED: Final = "That answer cannot be used: {reason}. Answer again, in full, and mend this."
+
+
+class StepModels:
+    """The `ModelGateway` of one attempt of a step."""
+
+    def __init__(self, service: ModelService, host: CallHost, ledgers: Sequence[Ledger], label: str) -> None:
+        self._service = service
+        self._host = host
+        self._ledgers = tuple(ledgers)
+        self._label = label
+
+    async def ask(
+        self,
+        choice: Choice,
+        request: ModelRequest,
+        *,
+        accept: Callable[[ModelReply], Any] | None = None,
+        final: bool = True,
+    ) -> Answer:
+        """Return an answer that `accept` takes; see `orchestrator.models.gateway.ModelGateway`."""
+        if final:
+            request = _with_feedback(request, self._host)
+        found = await self._service.candidates(choice, needs_of(request, prompt_tokens(request)))
+
+        async def answered(candidate: Candidate, why: str) -> Answer:
+            return await self._accepted(candidate, why, request, accept, final)
+
+        return await self._first(found, answered)
+
+    async def embed(self, choice: Choice, texts: Sequence[str]) -> tuple[Embeddings, Answer]:
+        """Return the vectors of some texts, and who made them."""
+        found = await self._service.candidates(choice, Needs("embeddings", frozenset()))
+        client, catalogue = await self._service.client(), self._service.catalogue
+
+        async def made(candidate: Candidate, why: str) -> tuple[Embeddings, Answer]:
+            name = candidate.name
+            call = _Call(self, client, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
+            vectors = await call.made(lambda: client.embed(name, texts))
+            cost = call.end(vectors)
+            reply = ModelReply("", usage=vectors.usage, model=vectors.model, latency=vectors.latency)
+            return vectors, Answer(reply, vectors.vectors, name, why, cost)
+
+        return await self._first(found, made)
+
+    async def card(self, choice: Choice) -> ModelCard | None:
+        """Return what is known of the model that would be asked first."""
+        found = await self._service.candidates(choice, Needs())
+        return next((each.card for each in found if not self._left_out(each)), None)
+
+    def _left_out(self, candidate: Candidate) -> str:
+        if candidate.name in self._host.passed_over:
+            return "its answers were not accepted"
+        return candidate.problem
+
+    async def _first(self, found: Sequence[Candidate], ask: Callable[[Candidate, str], Awaitable[T]]) -> T:
+        """Return what the first of some models gives that gives anything."""
+        failed: list[tuple[ModelName, ModelError]] = []
+        for candidate in found:
+            if problem := self._left_out(candidate):
+                failed.append((candidate.name, _not_asked(candidate.name, problem)))
+                continue
+            after = "; ".join(_short(error.message) for _, error in failed)
+            try:
+                return await ask(candidate, f"{candidate.why}, after {after}" if after else candidate.why)
+            except ModelError as error:
+                failed.append((candidate.name, error))
+        raise _all_failed(failed)
+
+    async def _accepted(
+        self,
+        candidate: Candidate,
+        why: str,
+        request: ModelRequest,
+        accept: Callable[[ModelReply], Any] | None,
+        final: bool,
+    ) -> Answer:
+        """Return a model's answer; one that cannot be used is asked for once more, with the reason."""
+        for last in (False, True):
+            try:
+                return await self._answered(candidate, why, request, accept, final)
+            except ModelAnswerInvalid as error:
+                if last or error.reply is None:
+                    raise
+                request = _asked_again(request, error.reply, error.message)
+                why = f"{why}; asked again, as its answer could not be used"
+        raise AssertionError("a second time is the last")
+
+    async def _answered(
+        self,
+        candidate: Candidate,
+        why: str,
+        request: ModelRequest,
+        accept: Callable[[ModelReply], Any] | None,
+        final: bool,
+    ) -> Answer:
+        client, catalogue = await self._service.client(), self._service.catalogue
+        name, card = candidate.name, candidate.card
+        ledgers = await self.ledgers()
+        request = _with_limit(request, name, card, ledgers, catalogue)
+        call = _Call(self, client, catalogue, name, why, estimate_of(name, request, catalogue), prompt_tokens(request))
+        streams = final and (card is None or not card.lacks("streaming"))
+        reply = await call.made(
+            lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers=ledgers
+        )
+        try:
+            value = accept(reply) if accept is not None else reply.data if request.schema is not None else reply.text
+        except ModelAnswerInvalid as error:
+            error.provider, error.model = error.provider or name.provider, error.model or name.model
+            error.reply = reply
+            call.end(reply, error)
+            raise
+        except BaseException as error:
+            call.end(reply, error)
+            raise
+        return Answer(reply, value, name, why, call.end(reply))
+
+    @property
+    def host(self) -> CallHost:
+        """The attempt that asks."""
+        return self._host
+
+    @property
+    def label(self) -> str:
+        """The path of the step that asks."""
+        return self._label
+
+    @property
+    def limits(self) -> Limits | None:
+        """What decides when a call may be made."""
+        return self._service.limits
+
+    async def ledgers(self) -> tuple[Ledger, ...]:
+        """Return every ledger that a call has to fit in."""
+        project = await self._service.project_ledger()
+        return self._ledgers if project is None else (*self._ledgers, project)
+
+
+class _Call:
+    """One call: kept within budgets, made in its turn, settled for and recorded exactly once, however it ends."""
+
+    def __init__(
+        self,
+        step: StepModels,
+        client: ModelClient,
+        catalogue: Catalogue,
+        name: ModelName,
+        why: str,
+        estimate: Estimate,
+        sent: int = 0,
+    ) -> None:
+        self._step = step
+        self._client = client
+        self._catalogue = catalogue
+        self._name = name
+        self._why = why
+        self._estimate = estimate
+        self._sent = sent
+        self._received: list[str] = []
+        self._held: list[tuple[Ledger, Reservation]] = []
+
+    def piece(self, text: str) -> None:
+        """Take note of a piece of the answer, and show it."""
+        self._received.append(text)
+        self._step.host.partial(text)
+
+    async def made(self, send: Callable[[], Awaitable[Replied]], *, ledgers: Sequence[Ledger] | None = None) -> Replied:
+        """Make the call. What it gives has to be given to `end`; if it fails, that is recorded here."""
+        await self._reserve(await self._step.ledgers() if ledgers is None else ledgers)
+        begun = False
+        try:
+            limits = self._step.limits
+            turn = limits.turn(self._name, self._estimate.tokens, self._step.host.waiting) if limits else nullcontext()
+            async with turn:
+                begun = True
+                token = asking_step.set(self._step.label)
+                try:
+                    reply = await send()
+                finally:
+                    asking_step.reset(token)
+                if limits is not None:
+                    limits.used(self._name, reply.usage.input + reply.usage.output)
+                return reply
+        except BaseException as error:
+            if begun:
+                self._failed(error)
+            else:
+                settle_all(self._held, Spent())
+            raise
+
+    async def _reserve(self, ledgers: Sequence[Ledger]) -> None:
+        """Reserve in all ledgers. What is kept for calls under way is often too much: it is waited for."""
+        while True:
+            try:
+                self._held = reserve_all(ledgers, self._estimate)
+                return
+            except BudgetExceeded:
+                if not all(ledger.could_fit(self._estimate) for ledger in ledgers):
+                    raise
+            full = next((each for each in ledgers if each.is_full_for(self._estimate)), None)
+            if full is not None:
+                async with self._step.host.waiting(f"the budget of {full.scope} is kept for calls under way", None):
+                    await full.changed()
+
+    def end(self, reply: ModelReply | Embeddings, error: BaseException | None = None) -> float | None:
+        """Settle and record a call that was answered, and return its cost."""
+        usage = replace(reply.usage, requests=max(reply.usage.requests, 1))
+        cost = self._catalogue.cost(self._name, usage)
+        finish = reply.finish if isinstance(reply, ModelReply) else "stop"
+        self._close(usage, cost, error, reply.latency, finish)
+        return cost
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, ModelRateLimited) and (limits := self._step.limits) is not None:
+            limits.told(self._name, error.retry_after, {})
+        if isinstance(error, ModelError) and error.reply is not None:
+            self.end(error.reply, error)
+            return
+        if self._received:  # it was paid for as far as it came
+            usage = Usage(input=self._sent, output=tokens_of("".join(self._received)), requests=1)
+            self._close(usage, self._catalogue.cost(self._name, usage), error)
+            return
+        sent = not isinstance(error, ModelMissing)
+        answered = isinstance(error, ModelError) and error.status is not None
+        usage = Usage(requests=1 if sent else 0)
+        # Nobody sends a bill for refusing a request; whether for one that was broken off, is not known.
+        self._close(usage, 0.0 if answered or not sent else self._unless_free(usage), error)
+
+    def _unless_free(self, usage: Usage) -> float | None:
+        card = self._catalogue.find(self._name)
+        return self._catalogue.cost(self._name, usage) if card is not None and card.free else None
+
+    def _close(
+        self, usage: Usage, cost: float | None, error: BaseException | None, latency: float = 0.0, finish: str = ""
+    ) -> None:
+        settle_all(self._held, Spent(cost or 0.0, usage.input + usage.output, usage.requests))
+        told = _told(error) if error is not None else None
+        self._step.host.record(ModelCall(self._name, usage, cost, latency, finish, self._why, told))
+
+
+# --- what is sent
+
+
+def _with_feedback(request: ModelRequest, host: CallHost) -> ModelRequest:
+    """Add the earlier answers of this attempt that a check did not accept, and why."""
+    said: list[Message] = []
+    for each in host.feedback:
+        said += [Message("assistant", each.answer)] if each.answer.strip() else []
+        said.append(Message("user", _NOT_ACCEPTED.format(reason="; ".join(each.reasons).rstrip("."))))
+    return replace(request, messages=(*request.messages, *said)) if said else request
+
+
+def _asked_again(request: ModelRequest, reply: ModelReply, reason: str) -> ModelRequest:
+    told = _NOT_ACCEPTED.format(reason=reason.rstrip("."))
+    text = reply.text or ("" if reply.data is None else json.dumps(reply.data, ensure_ascii=False))
+    said: list[Message] = []
+    if text.strip() or reply.requests:
+        said.append(Message("assistant", text, requests=reply.requests))
+    if reply.requests:  # providers want a result for each
+        said += [Message("tool", told, request_id=each.id, name=each.name) for each in reply.requests]
+    else:
+        said.append(Message("user", told))
+    return replace(request, messages=(*request.messages, *said))
+
+
+def _with_limit(
+    request: ModelRequest, name: ModelName, card: ModelCard | None, ledgers: Sequence[Ledger], catalogue: Catalogue
+) -> ModelRequest:
+    """Limit the answer where the provider wants that, and where a budget could not be held otherwise."""
+    provider = catalogue.providers.get(name.provider)
+    wanted = provider is not None and provider.kind in _WANT_A_LIMIT
+    free = card is not None and card.free
+    counted = any(each.budget.tokens is not None or (each.budget.usd is not None and not free) for each in ledgers)
+    if request.max_tokens is not None or not (wanted or counted):
+        return request
+    return replace(request, max_tokens=output_tokens(request, card))
+
+
+# --- what went wrong
+
+
+def _not_asked(name: ModelName, problem: str) -> ModelMissing:
+    return ModelMissing(
+        f"`{name}` is not asked: {problem}",
+        provider=name.provider,
+        model=name.model,
+        help="name a model that fits; `orchestrator models` says what each can do",
+    )
+
+
+def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
+    """Return one error for all: what may pass by itself decides how it goes on, else a budget, else the last."""
+    if len(failed) == 1:
+        return failed[0][1]
+    errors = [error for _, error in failed]
+    again = [error for error in errors if error.retryable]
+    budgets = [error for error in errors if isinstance(error, BudgetExceeded)]
+    lead = (again or budgets or errors)[-1]
+    listed = "; ".join(f"`{name}`: {error.message} [{error.code}]" for name, error in failed)
+    waits = [error.retry_after or 0.0 for error in again]
+    found = type(lead)(
+        f"none of the {len(failed)} models has answered: {listed}",
+        provider=lead.provider,
+        model=lead.model,
+        status=lead.status,
+        code=lead.code,
+        help=lead.help,
+        retryable=bool(again),
+        retry_after=min(waits, default=0.0) or None,
+        reply=lead.reply,
+    )
+    found.__cause__ = lead
+    return found
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, OrchestratorError):
+        return {"code": error.code, "type": type(error).__name__, "message": error.message}
+    return {"code": None, "type": type(error).__name__, "message": str(error) or "the call was cancelled"}
+
+
+def _short(text: str, most: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,186 @@
+"""Which models are asked for an answer, in which order and why, and which are not: nothing here asks any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.errors import ModelMissing
+from orchestrator.models.adapter.endpoints import how_to_give_key, missing_extra
+from orchestrator.models.auto import auto_model
+from orchestrator.models.catalogue import Catalogue, ModelCard
+from orchestrator.models.exchange import Media, ModelName
+from orchestrator.models.gateway import Requirements
+from orchestrator.models.keys import Keys
+from orchestrator.models.names import AUTO, OFFLINE, NameProblem, parse_model_name
+from orchestrator.models.selection import Purpose, described, select, violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orchestrator.models.exchange import ModelRequest
+    from orchestrator.models.gateway import Choice
+    from orchestrator.models.selection import Picked
+
+MOST_SELECTED: Final = 3
+"""How many models that fit requirements are asked, one after another, before a step gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What can be asked from here. `ollama` and `local` are the models that running servers of one's own have.
+
+    `anything`: whoever answers needs neither keys nor packages, as a recording; `auto` is what it takes for `auto`.
+    """
+
+    catalogue: Catalogue
+    keys: Keys
+    ollama: tuple[str, ...] = ()
+    local: tuple[ModelCard, ...] = ()
+    anything: bool = False
+    auto: ModelName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a request asks of whoever answers it: capabilities, and `context` tokens for what is sent."""
+
+    purpose: Purpose = "text"
+    capabilities: frozenset[str] = frozenset()
+    context: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that may be asked, and why. `named`: the step names it. `problem`: why it is not asked after all."""
+
+    name: ModelName
+    why: str
+    card: ModelCard | None = None
+    named: bool = False
+    problem: str = ""
+
+
+def candidates(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
+    """Return the models to ask, in order, with those that are left out and the reason; never empty.
+
+    Raises:
+        ModelMissing: A name is none, or no model that can be asked from here fits the requirements.
+        ConfigurationError: The file of keys cannot be used.
+    """
+    if choice.models:
+        found = _named(choice, here)
+    elif choice.requires is not None or needs.purpose == "embeddings":
+        found = _selected(choice, needs, here)
+    else:
+        found = [_auto(here)]
+    requires = choice.requires or Requirements()
+    return _without_surprise([_checked(each, requires, needs) for each in found])
+
+
+def needs_of(request: ModelRequest, context: int = 0) -> Needs:
+    """Return what a model must be able to do to answer a request. A schema needs nothing: any can be asked for JSON."""
+    media = [part for said in request.messages if not isinstance(said.content, str) for part in said.content]
+    wanted = {capability for part in media if isinstance(part, Media) and (capability := _to_read(part.media_type))}
+    return Needs("text", frozenset(wanted | ({"tools"} if request.tools else set())), context)
+
+
+def _to_read(media_type: str) -> str:
+    kind = media_type.partition("/")[0]
+    if kind == "image":
+        return "vision"
+    return kind if kind in ("audio", "video") else "files" if media_type == "application/pdf" else ""
+
+
+def _named(choice: Choice, here: Here) -> list[Candidate]:
+    found: list[Candidate] = []
+    for number, text in enumerate(choice.models, start=1):
+        name = parse_model_name(text, here.catalogue)
+        if isinstance(name, NameProblem):
+            raise name.error()
+        candidate = _auto(here) if name == AUTO else Candidate(name, "", here.catalogue.find(name), named=True)
+        place = f"number {number} of {len(choice.models)} that are named" if len(choice.models) > 1 else "it is named"
+        if name == OFFLINE:
+            place += ", and no language model"
+        why = f"{place}: {candidate.why}" if candidate.why else place
+        if all(each.name != candidate.name for each in found):
+            found.append(replace(candidate, why=why))
+    return found
+
+
+def _auto(here: Here) -> Candidate:
+    if here.auto is not None:
+        name, why = here.auto, "it is what answers for `auto` in a test"
+    else:
+        name, why = auto_model(here.catalogue, here.keys, here.ollama)
+    return Candidate(name, f"`auto`: {why}", here.catalogue.find(name))
+
+
+def _selected(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
+    requires = choice.requires or Requirements()
+    requires = replace(requires, capabilities=requires.capabilities | needs.capabilities)
+    selection = choice.selection if choice.requires is not None else "cost"
+    known = [*here.local, *here.catalogue.cards()]
+    picked = select(_usable(known, here), requires, selection, needs.purpose)
+    fitting = [each for each in picked if each.card.context_window is None or each.card.context_window >= needs.context]
+    if not fitting:
+        raise _none_fits(requires, needs, picked, select(known, requires, selection, needs.purpose), here)
+    return [Candidate(each.card.name, each.why, each.card) for each in fitting[:MOST_SELECTED]]
+
+
+def _usable(cards: Iterable[ModelCard], here: Here) -> list[ModelCard]:
+    """Leave out what cannot be asked from here, and what stands twice in the list."""
+    ready = {
+        provider.name: here.anything or (here.keys.suffices(provider) and missing_extra(provider) is None)
+        for provider in here.catalogue.providers.values()
+    }
+    return list({card.name: card for card in cards if ready[card.name.provider]}.values())
+
+
+def _none_fits(
+    requires: Requirements, needs: Needs, picked: Sequence[Picked], anywhere: Sequence[Picked], here: Here
+) -> ModelMissing:
+    what = "makes embeddings" if needs.purpose == "embeddings" else "fits"
+    told = described(requires)
+    message = f"no model that can be asked from here {what}" + (f" ({told})" if told else "")
+    if picked:
+        longest = max(each.card.context_window or 0 for each in picked)
+        return ModelMissing(
+            f"{message} and can read {needs.context:,} tokens: the most is {longest:,}",
+            help="shorten what is asked, or summarize it first",
+        )
+    for each in anywhere:
+        provider = here.catalogue.providers[each.card.name.provider]
+        if not here.keys.suffices(provider):
+            return ModelMissing(message, help=f"`{each.card.name}` would fit: {how_to_give_key(provider)}")
+        if (missing := missing_extra(provider)) is not None:
+            return ModelMissing(message, help=f"`{each.card.name}` would fit: {missing.help}")
+    return ModelMissing(
+        message, help="ask for less, name a model with `model`, or describe yours in orchestrator.toml (`[models]`)"
+    )
+
+
+def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Candidate:
+    """Note what speaks against a model. What is not known of it is taken for granted, but for what it costs."""
+    # Of a model that nobody knows, nothing is certain.
+    card = candidate.card or ModelCard(candidate.name)
+    wanted = replace(requires, capabilities=requires.capabilities | needs.capabilities)
+    problem = violation(card, wanted, trusting=True)
+    if not problem and needs.purpose == "embeddings" and card.lacks("embeddings"):
+        problem = "it makes no embeddings"
+    elif not problem and needs.purpose == "text" and "embeddings" in card.capabilities:
+        problem = "it makes embeddings and no text"
+    return replace(candidate, problem=problem)
+
+
+def _without_surprise(found: list[Candidate]) -> list[Candidate]:
+    """Leave out what costs money where the first choice is free, unless it is named: nobody pays unawares."""
+    if not found or found[0].card is None or not found[0].card.free:
+        return found
+    note = "it is not free, as the first choice is: name it to allow it"
+    return [
+        replace(each, problem=note)
+        if not each.problem and not each.named and not (each.card is not None and each.card.free)
+        else each
+        for each in found
+    ]

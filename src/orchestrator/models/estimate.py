@@ -1,0 +1,106 @@
+"""What a call of a model may take, told before it is made: tokens from the size of what is sent, USD from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.models.budget import Estimate
+from orchestrator.models.exchange import Media, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.models.catalogue import Catalogue, ModelCard
+    from orchestrator.models.exchange import Message, ModelName, ModelRequest
+
+BYTES_PER_TOKEN: Final = 4
+"""OpenAI's rule of thumb: a token is about four characters of English (its help page "What are tokens and how to count
+them?"). Counted in bytes of UTF-8 it is right for English, and not far off where a character is a token of its own."""
+
+_MESSAGE: Final = 4
+"""Tokens around each message (OpenAI's cookbook, "How to count tokens", counts three and a role)."""
+
+_IMAGE: Final = 1600
+"""Tokens of an image of full size: Anthropic's guide has `width * height / 750`, and scales larger ones to 1.15
+megapixels; OpenAI counts up to 1,105 for one of high detail, Gemini 258 a tile."""
+
+_PAGE: Final = 2300
+"""Tokens of a page of a PDF; Anthropic's guide says 1,500 to 3,000 for its text, and the picture of it besides."""
+
+_BYTES_OF_PAGE: Final = 100_000
+_BYTES_OF_SOUND: Final = 500
+"""Bytes of sound or film for a token: Gemini takes 32 a second, and a second of speech has about 16,000 bytes."""
+
+MOST_OUTPUT: Final = 16_384
+"""The most tokens that an answer is allowed, and kept free in budgets, where the step gives no `max_tokens`."""
+
+UNKNOWN_OUTPUT: Final = 4096
+"""The same for a model of which nothing is known."""
+
+_A_PAGE: Final = re.compile(rb"/Type\s*/Page\b")
+
+
+def tokens_of(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def prompt_tokens(request: ModelRequest) -> int:
+    """Return about how many tokens a request sends: its texts, images and files, its schema and its tools."""
+    total = tokens_of(request.system) + sum(map(_of_message, request.messages))
+    if request.schema is not None:
+        total += _of_json(request.schema)
+    for tool in request.tools:
+        total += tokens_of(tool.name) + tokens_of(tool.description) + _of_json(tool.parameters)
+    return total
+
+
+def output_tokens(request: ModelRequest, card: ModelCard | None) -> int:
+    """Return how many tokens the answer is allowed: `max_tokens`, else what the model can give, within reason."""
+    if request.max_tokens is not None:
+        return request.max_tokens
+    if card is None or (card.max_output is None and card.context_window is None):
+        return UNKNOWN_OUTPUT
+    most = min(card.max_output or MOST_OUTPUT, MOST_OUTPUT)
+    if card.context_window is not None:
+        most = min(most, max(card.context_window - prompt_tokens(request), 1))
+    return most
+
+
+def estimate_of(name: ModelName, request: ModelRequest, catalogue: Catalogue) -> Estimate:
+    """Return what a call may take at most."""
+    usage = Usage(prompt_tokens(request), output_tokens(request, catalogue.find(name)))
+    return Estimate(name, catalogue.cost(name, usage), usage.input + usage.output)
+
+
+def estimate_of_embedding(name: ModelName, texts: Sequence[str], catalogue: Catalogue) -> Estimate:
+    """Return what making vectors of some texts may take at most."""
+    usage = Usage(input=sum(map(tokens_of, texts)))
+    return Estimate(name, catalogue.cost(name, usage), usage.input)
+
+
+def _of_message(message: Message) -> int:
+    content = (message.content,) if isinstance(message.content, str) else message.content
+    total = _MESSAGE + sum(_of_media(part) if isinstance(part, Media) else tokens_of(part) for part in content)
+    for asked in message.requests:
+        total += tokens_of(asked.name) + _of_json(asked.arguments)
+    return total
+
+
+def _of_media(media: Media) -> int:
+    kind = media.media_type.partition("/")[0]
+    if kind == "image":
+        return _IMAGE
+    if kind in ("audio", "video"):
+        return -(-len(media.content) // _BYTES_OF_SOUND)
+    if media.media_type == "application/pdf":
+        # In newer files the pages may be in packed objects, where they cannot be counted without reading the file.
+        pages = max(len(_A_PAGE.findall(media.content)), -(-len(media.content) // _BYTES_OF_PAGE))
+        return pages * _PAGE
+    return -(-len(media.content) // BYTES_PER_TOKEN)
+
+
+def _of_json(value: Mapping[str, Any]) -> int:
+    return tokens_of(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,0 +1,58 @@
+"""The client that most runs use: `offline` is answered by rules, everything else is asked over the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.models.adapter import ProviderClient, endpoint_of
+from orchestrator.models.names import OFFLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.models.adapter import Endpoint
+    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.exchange import Embeddings, ModelClient, ModelName, ModelReply, ModelRequest
+    from orchestrator.models.keys import Keys
+    from orchestrator.models.offline import OfflineClient
+
+
+def provider_client(catalogue: Catalogue, keys: Keys) -> RoutingClient:
+    """Return the client for the providers and servers of a catalogue."""
+    return RoutingClient(lambda name: endpoint_of(name, catalogue.providers, keys))
+
+
+class RoutingClient:
+    """A `ModelClient` for every model; `find` says where each is asked. What asks it is made with the first call."""
+
+    def __init__(self, find: Callable[[ModelName], Endpoint]) -> None:
+        self._find = find
+        self._offline: OfflineClient | None = None
+        self._providers: ProviderClient | None = None
+
+    async def ask(
+        self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelReply:
+        """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
+        return await self._client(name).ask(name, request, on_text=on_text)
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return the vectors of some texts."""
+        return await self._client(name).embed(name, texts)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        providers, self._providers = self._providers, None
+        if providers is not None:
+            await providers.aclose()
+
+    def _client(self, name: ModelName) -> ModelClient:
+        if name == OFFLINE:
+            if self._offline is None:
+                from orchestrator.models.offline import OfflineClient
+
+                self._offline = OfflineClient()
+            return self._offline
+        if self._providers is None:
+            self._providers = ProviderClient(self._find)
+        return self._providers

@@ -1,0 +1,164 @@
+"""Which models fit what a step requires, the best first: a pure function of the catalogue, and said in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from orchestrator.models.catalogue import ModelCard
+from orchestrator.models.names import OFFLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.models.gateway import Requirements, Selection
+
+Purpose = Literal["text", "embeddings"]
+"""What a model is asked for."""
+
+_UNKNOWN_RANK: Final = 2
+"""A model that nobody has ranked counts as a little less than the middle."""
+
+_CHEAPEST, _DEAREST = 0.1, 100.0
+"""USD per million tokens between which cheapness falls from 5 to 0."""
+
+_WORDS: Final = {
+    "balanced": "the best balance of quality, speed and price",
+    "cost": "the cheapest",
+    "speed": "the fastest",
+    "quality": "the best",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A model that fits, and why it stands where it does."""
+
+    card: ModelCard
+    why: str
+
+
+def select(
+    cards: Iterable[ModelCard], requires: Requirements, selection: Selection = "balanced", purpose: Purpose = "text"
+) -> list[Picked]:
+    """Return the models that certainly satisfy all requirements, the best first.
+
+    What is not known of a model does not satisfy a requirement. Old models and `offline` are never among them. The
+    order of two models does not depend on which others there are, nor on the requirements. Equals keep the order of
+    `cards`, which is that of the providers.
+    """
+    fitting = [card for card in cards if not unfit(card, requires, purpose)]
+    fitting.sort(key=lambda card: _key(card, selection))
+    count = len(fitting)
+    among = "the only one" if count == 1 else f"of {count}"
+    told = described(requires)
+    fit = f" that fits ({told})" if count == 1 and told else f" that fit ({told})" if told else ""
+    picked = []
+    for place, card in enumerate(fitting, start=1):
+        first = f"{_WORDS[selection]}, {among}" if count > 1 else among
+        order = first if place == 1 else f"number {place} {among} by `{selection}`"
+        picked.append(Picked(card, f"{order}{fit}: {_facts(card)}"))
+    return picked
+
+
+def unfit(card: ModelCard, requires: Requirements, purpose: Purpose = "text") -> str:
+    """Return why a model is not selected, in words; empty if it may be."""
+    if card.name == OFFLINE:
+        return "it is no language model"
+    if ("embeddings" in card.capabilities) != (purpose == "embeddings"):
+        return "it makes embeddings and no text" if purpose == "text" else "it makes no embeddings"
+    return "it is old" if card.deprecated else violation(card, requires)
+
+
+def violation(card: ModelCard, requires: Requirements, *, trusting: bool = False) -> str:
+    """Return which requirement a model does not satisfy, in words; empty if none.
+
+    With `trusting`, what is not known of it is taken for granted, but for what it costs.
+    """
+    lacking = [each for each in requires.capabilities if each not in card.capabilities]
+    if lacking := sorted(each for each in lacking if not trusting or card.lacks(each)):
+        return f"it cannot do {', '.join(lacking)}"
+    if (blind := sorted(requires.modalities - card.modalities)) and (card.certain or not trusting):
+        return f"it does not read {', '.join(blind)}"
+    if (weak := sorted(requires.expertise - card.expertise)) and not trusting:
+        return f"it is not known to be good at {', '.join(weak)}"
+    if requires.providers and card.name.provider not in requires.providers:
+        return f"its provider is not {' or '.join(requires.providers)}"
+    if requires.max_cost is not None and _dearer(card, requires.max_cost):
+        return "it costs too much, or its price is not known"
+    window, size = card.context_window, card.size
+    if requires.context is not None and (not trusting if window is None else window < requires.context):
+        return "its context window is too small, or not known"
+    if requires.min_size is not None and (not trusting if size is None else size < requires.min_size):
+        return "it is too small, or its size is not known"
+    if requires.max_size is not None and (not trusting if size is None else size > requires.max_size):
+        return "it is too large, or its size is not known"
+    return ""
+
+
+def described(requires: Requirements) -> str:
+    """Return requirements in words; empty if there are none."""
+    told = sorted(requires.capabilities)
+    told += [f"reads {each}" for each in sorted(requires.modalities)]
+    told += [f"good at {each}" for each in sorted(requires.expertise)]
+    if requires.providers:
+        told.append(f"at {' or '.join(requires.providers)}")
+    if requires.context is not None:
+        told.append(f"context of {requires.context:,} tokens")
+    if requires.max_cost is not None:
+        told.append(f"at most ${requires.max_cost:g} per million tokens")
+    if requires.min_size is not None:
+        told.append(f"at least {requires.min_size:g}B parameters")
+    if requires.max_size is not None:
+        told.append(f"at most {requires.max_size:g}B parameters")
+    return ", ".join(told)
+
+
+def _dearer(card: ModelCard, most: float) -> bool:
+    prices = (card.input_price, card.output_price)
+    return any(price is None or price > most for price in prices)
+
+
+def _key(card: ModelCard, selection: Selection) -> tuple[float, ...]:
+    quality = card.quality or _UNKNOWN_RANK
+    speed = card.speed or _UNKNOWN_RANK
+    price = _price(card)
+    match selection:
+        case "cost":
+            return (price, -quality, -speed)
+        case "speed":
+            return (-speed, -quality, price)
+        case "quality":
+            return (-quality, price, -speed)
+        case "balanced":
+            # Quality counts twice: a worse answer is not made good by coming sooner.
+            return (-(quality**2) * speed * _cheapness(price), price, -quality)
+
+
+def _price(card: ModelCard) -> float:
+    """Return the price of a million tokens of which three quarters are read, as in most steps; infinite if unknown."""
+    if card.input_price is None or card.output_price is None:
+        return math.inf
+    return (3 * card.input_price + card.output_price) / 4
+
+
+def _cheapness(price: float) -> float:
+    """Return a rank from 0 to 5 that falls by as much for every tenfold price."""
+    clamped = min(max(price, _CHEAPEST), _DEAREST)
+    return 5 * math.log(_DEAREST / clamped) / math.log(_DEAREST / _CHEAPEST)
+
+
+def _facts(card: ModelCard) -> str:
+    told = []
+    if card.quality is not None:
+        told.append(f"quality {card.quality} of 5")
+    if card.speed is not None:
+        told.append(f"speed {card.speed} of 5")
+    if card.free:
+        told.append("free")
+    elif card.input_price is None or card.output_price is None:
+        told.append("of unknown price")
+    else:
+        told.append(f"${card.input_price:g} and ${card.output_price:g} per million tokens read and written")
+    return ", ".join(told)

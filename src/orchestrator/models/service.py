@@ -1,0 +1,161 @@
+"""The models of one orchestrator: the catalogue, the keys, the client, and what a project may spend. All made late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.models.catalogue import Catalogue
+from orchestrator.models.choosing import Here, candidates
+from orchestrator.models.exchange import ModelName
+from orchestrator.models.keys import Keys
+from orchestrator.models.names import AUTO, OFFLINE
+from orchestrator.models.project import ProjectBudget, ProjectLedger
+from orchestrator.models.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from orchestrator.models.asking import StepModels
+    from orchestrator.models.budget import Ledger
+    from orchestrator.models.choosing import Candidate, Needs
+    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.gateway import CallHost, Choice, Limits
+    from orchestrator.models.project import SpentSince
+
+_SEEN_FOR: Final = 60.0
+"""Seconds for which servers of one's own are taken to have the models that they had."""
+
+
+class ModelService:
+    """Asks models for all runs of one orchestrator. One for an event loop.
+
+    `client` answers in the place of providers (a fake, a recording): then keys and packages do not matter, unless it
+    has an attribute `needs_keys` that is true, and an attribute `auto` may say which model it takes for `auto`.
+    `spent_since` gives what the runs of the store have spent; without it only calls made here count for `[budget]`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        client: ModelClient | None = None,
+        limits: Limits | None = None,
+        spent_since: SpentSince | None = None,
+    ) -> None:
+        self._directory = directory
+        self._client = client
+        self._stands_in = client is not None and not getattr(client, "needs_keys", False)
+        self._spent_since = spent_since
+        self._found: tuple[float, Here] | None = None
+        self._looking = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self.limits = limits
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What is known of models here."""
+        return Catalogue.load(self._directory)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys at hand."""
+        return Keys.load()
+
+    def for_run(self, ledgers: Sequence[Ledger] = ()) -> RunModels:
+        """Return what the steps of one run ask through; `ledgers` are those of the run and of its batch."""
+        return RunModels(self, tuple(ledgers))
+
+    async def client(self) -> ModelClient:
+        """Return what speaks to models."""
+        if self._client is None:
+            from orchestrator.models.routing import provider_client
+
+            self._client = provider_client(self.catalogue, self.keys)
+        return self._client
+
+    async def candidates(self, choice: Choice, needs: Needs) -> list[Candidate]:
+        """Return the models to ask, in order; see `orchestrator.models.choosing`."""
+        return candidates(choice, needs, await self._here(choice, needs))
+
+    async def project_ledger(self) -> Ledger | None:
+        """Return what the project may spend, up to date; None if `[budget]` limits nothing."""
+        project = self._project
+        if project is None:
+            return None
+        if project.is_due():
+            async with self._reading:
+                if project.is_due():
+                    await asyncio.to_thread(project.refresh)
+        return project.ledger
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    @cached_property
+    def _project(self) -> ProjectLedger | None:
+        project = ProjectBudget.load(self._directory)
+        if project is None:
+            return None
+        from orchestrator.models.budget import Spent
+
+        return ProjectLedger(project, self._spent_since or (lambda _: Spent()))
+
+    async def _here(self, choice: Choice, needs: Needs) -> Here:
+        """Return what can be asked; servers of one's own are asked what they have where that may matter."""
+        here = Here(self.catalogue, self.keys)
+        if self._stands_in:
+            return replace(here, anything=True, auto=getattr(self._client, "auto", None))
+        by_name = choice.models and str(AUTO) not in choice.models
+        if by_name or (not choice.models and choice.requires is None and not _needs_ollama(here, needs)):
+            return here
+        async with self._looking:
+            if self._found is None or not 0 <= time.monotonic() - self._found[0] < _SEEN_FOR:
+                self._found = (time.monotonic(), await _looked_around(here))
+        return self._found[1]
+
+
+class RunModels:
+    """What the steps of one run ask models through."""
+
+    def __init__(self, service: ModelService, ledgers: tuple[Ledger, ...]) -> None:
+        self._service = service
+        self._ledgers = ledgers
+
+    def for_step(self, host: CallHost, ledgers: Sequence[Ledger] = (), *, label: str = "") -> StepModels:
+        """Return the gateway of one attempt. `ledgers` are those of the step and of the steps around it.
+
+        `label` is the step's path.
+        """
+        from orchestrator.models.asking import StepModels
+
+        return StepModels(self._service, host, (*ledgers, *self._ledgers), label)
+
+
+def _needs_ollama(here: Here, needs: Needs) -> bool:
+    from orchestrator.models.auto import auto_model
+
+    return needs.purpose == "embeddings" or auto_model(here.catalogue, here.keys)[0] == OFFLINE
+
+
+async def _looked_around(here: Here) -> Here:
+    """Ask the servers of one's own which models they have: an Ollama, and those of the settings."""
+    from orchestrator.models.probe import probe_all
+
+    servers = [
+        each
+        for each in here.catalogue.providers.values()
+        if each.free
+        and each.kind not in ("transformers", "offline")
+        and (each.name == "ollama" or PROVIDERS.get(each.name) is not each)
+    ]
+    probes = await probe_all(servers, here.keys)
+    found = [here.catalogue.find(ModelName(probe.provider, model)) for probe in probes for model in probe.models]
+    ollama = next((probe.models for probe in probes if probe.provider == "ollama"), ())
+    return replace(here, ollama=ollama, local=tuple(card for card in found if card is not None))

@@ -1,0 +1,200 @@
+"""The short way to write the form of an answer: `{title: string, tags: [string], score: number?, kind: one|two}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from orchestrator.diagnostics import suggest
+
+Path = tuple[str | int, ...]
+
+_DEEPEST: Final = 40
+_NULL: Final = {"type": "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    """What is wrong with a form: the keys and indices that lead there, what it is, and how to mend it."""
+
+    path: Path
+    message: str
+    help: str
+
+
+Embedded = list[tuple[Path, Mapping[str, Any]]]
+"""The JSON Schemas within a form, with their places."""
+
+_WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **dict.fromkeys(("string", "str", "text"), {"type": "string"}),
+    **dict.fromkeys(("number", "float"), {"type": "number"}),
+    **dict.fromkeys(("integer", "int"), {"type": "integer"}),
+    **dict.fromkeys(("boolean", "bool"), {"type": "boolean"}),
+    **dict.fromkeys(("object", "dict"), {"type": "object"}),
+    **dict.fromkeys(("array", "list"), {"type": "array"}),
+    "null": _NULL,
+    "any": {},
+    "date": {"type": "string", "format": "date"},
+    "email": {"type": "string", "format": "email"},
+}
+_JSON_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_LISTED: Final = "`string`, `number`, `integer`, `boolean`, `object`, `any`, `date`, `email`"
+_OF_A_LIST: Final = re.compile(r"(?:list|array)?(?:\[(\w+)\]|<(\w+)>| of (\w+?)s?)|(\w+)\[\]", re.IGNORECASE)
+
+_KEYWORDS: Final = frozenset(
+    {
+        "$schema", "$id", "$ref", "$defs", "$anchor", "$comment", "definitions", "type", "enum", "const", "anyOf",
+        "oneOf", "allOf", "not", "if", "then", "else", "properties", "patternProperties", "additionalProperties",
+        "propertyNames", "required", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas",
+        "unevaluatedProperties", "items", "prefixItems", "contains", "minContains", "maxContains", "minItems",
+        "maxItems", "uniqueItems", "unevaluatedItems", "minLength", "maxLength", "pattern", "format", "minimum",
+        "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "title", "description", "default", "examples",
+        "deprecated", "readOnly", "writeOnly", "nullable",
+    }
+)  # fmt: skip
+_NOTES: Final = ("title", "description", "pattern", "format")
+
+
+def is_json_schema(written: Any) -> bool:
+    """Whether this is a JSON Schema, and no short form of an object that has fields of these names.
+
+    All of its keys are a schema's, and one says so: `type` with a type of JSON, `enum`, `anyOf`, `properties`, ... With
+    `title: string` or `description: string` beside `type: string`, these are the names of fields.
+    """
+    if not isinstance(written, Mapping) or not all(isinstance(key, str) for key in written):
+        return False
+    if written.keys() & {"$schema", "$ref", "$defs"}:
+        return True
+    if not all(key in _KEYWORDS or key.startswith("x-") for key in written):
+        return False
+    if any(isinstance(written.get(note), str) and written[note] in _JSON_TYPES for note in _NOTES):
+        return False
+    kind, properties = written.get("type"), written.get("properties")
+    if isinstance(kind, str):
+        return kind in _JSON_TYPES
+    lists = any(isinstance(written.get(key), list) for key in ("type", "enum", "anyOf", "oneOf", "allOf"))
+    return lists or (isinstance(properties, Mapping) and all(isinstance(part, Mapping) for part in properties.values()))
+
+
+def read_short(written: Any, problems: list[SchemaProblem], *, described: bool) -> tuple[Mapping[str, Any], Embedded]:
+    """Return the JSON Schema of a form, and the JSON Schemas within it, which are yet to be checked."""
+    reader = _Reader(problems, described)
+    return reader.read(written, ()), reader.embedded
+
+
+class _Reader:
+    def __init__(self, problems: list[SchemaProblem], described: bool) -> None:
+        self.problems = problems
+        self.described = described
+        self.embedded: Embedded = []
+
+    def wrong(self, path: Path, message: str, help: str) -> Mapping[str, Any]:
+        self.problems.append(SchemaProblem(path, message, help))
+        return {}
+
+    def read(self, written: Any, path: Path) -> Mapping[str, Any]:
+        if len(path) > _DEEPEST:
+            return self.wrong(path, f"the form is nested more than {_DEEPEST} deep", "make it flatter")
+        if isinstance(written, str):
+            return self._text(written, path)
+        if isinstance(written, list):
+            return self._list(written, path)
+        if isinstance(written, Mapping):
+            if is_json_schema(written):
+                self.embedded.append((path, written))
+                return written
+            return self._object(written, path)
+        if written is None:
+            return self.wrong(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
+        shown = str(written).lower() if isinstance(written, bool) else str(written)
+        return self.wrong(path, f"`{shown}` is no type", f"write one of {_LISTED}, or a JSON Schema")
+
+    def _object(self, written: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
+        if not written:
+            return self.wrong(path, "the form has no fields", "name them, for example `{title: string}`")
+        properties: dict[str, Mapping[str, Any]] = {}
+        for key, value in written.items():
+            place = (*path, key)
+            name = str(key).strip()
+            optional = name.endswith("?")
+            name = name.removesuffix("?").rstrip()
+            if not name or not isinstance(key, str):
+                self.wrong(place, f"`{key}` is no name of a field", "name it with a text")
+            elif name in properties:
+                self.wrong(place, f"the field `{name}` is there twice", "remove one")
+            else:
+                schema = self.read(value, place)
+                properties[name] = _or_null(schema) if optional else schema
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+
+    def _list(self, written: list[Any], path: Path) -> Mapping[str, Any]:
+        if len(written) == 1:
+            return {"type": "array", "items": self.read(written[0], (*path, 0))}
+        if not written:
+            return self.wrong(path, "the list does not say what is in it", "name the type, for example `[string]`")
+        labels = [item for item in written if isinstance(item, str)]
+        help = "write `[string]`, or a JSON Schema"
+        if len(labels) == len(written):
+            help = f"write `[string]`; for one of these values write `{'|'.join(labels)}`, for several `[{'|'.join(labels)}]`"
+        return self.wrong(path, "a list has one item, which is the type of all of them", help)
+
+    def _text(self, written: str, path: Path) -> Mapping[str, Any]:
+        text = written.strip()
+        if text.endswith("?"):
+            core = text[:-1].rstrip()
+            if not self.described or _is_type(core):
+                return _or_null(self._text(core, path))
+        known = _WORDS.get(text.casefold())
+        if known is not None:
+            return dict(known)
+        if "|" in text and _is_choice(text, self.described):
+            return self._choice(text, path)
+        if self.described and text:
+            return {"type": "string", "description": text}
+        near = suggest(text, [word for word in _WORDS if len(word) > 3])
+        if not text:
+            return self.wrong(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
+        listed = _OF_A_LIST.fullmatch(text)
+        if listed:
+            item = next(part for part in listed.groups() if part)
+            return self.wrong(path, f"`{text}` is no type", f"write a list of them as `[{item}]`")
+        help = f"did you mean `{near}`?" if near else f"write one of {_LISTED}, `a|b` for one of several, or `[string]`"
+        return self.wrong(path, f"`{text}` is no type", help)
+
+    def _choice(self, text: str, path: Path) -> Mapping[str, Any]:
+        parts = [part.strip() for part in text.split("|")]
+        others = [part for part in parts if part != "null"]
+        types = [part for part in others if part in _JSON_TYPES]
+        if "" in parts:
+            return self.wrong(path, f"a part of `{text}` is empty", "write for example `one|two`")
+        if len(set(parts)) < len(parts):
+            return self.wrong(path, f"a part of `{text}` is there twice", "remove one")
+        if types and len(types) < len(others):
+            listed = ", ".join(others)
+            message = f"`{text}` mixes types and values: `{types[0]}` is a type"
+            return self.wrong(path, message, f"if all of them are values, write `{{enum: [{listed}]}}`")
+        found: Mapping[str, Any] = {"type": "string", "enum": others}
+        if types:
+            found = {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": kind} for kind in types]}
+        return found if others == parts else _or_null(found)
+
+
+def _or_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
+    return schema if not schema or _NULL in options else {"anyOf": [*options, _NULL]}
+
+
+def _is_type(text: str) -> bool:
+    return text.casefold() in _WORDS or ("|" in text and _is_choice(text, described=True))
+
+
+def _is_choice(text: str, described: bool) -> bool:
+    """Whether a text with `|` lists values. A description may hold that sign too, but not between single words."""
+    return not described or not any(" " in part.strip() for part in text.split("|"))

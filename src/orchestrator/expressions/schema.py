@@ -49,7 +49,8 @@ def _read(schema: Any, root: Mapping[str, Any], trail: tuple[str, ...]) -> Type:
 def _container(kind: Kind, schema: Mapping[str, Any], root: Mapping[str, Any], trail: tuple[str, ...]) -> Type:
     if kind == "array":
         items = schema.get("items")
-        return Type("array", items=_read(items, root, trail) if isinstance(items, Mapping) else None)
+        alike = isinstance(items, Mapping) and "prefixItems" not in schema  # else these are the items after those
+        return Type("array", items=_read(items, root, trail) if alike else None)
     if kind == "object":
         properties = schema.get("properties")
         required = schema.get("required")
@@ -59,7 +60,7 @@ def _container(kind: Kind, schema: Mapping[str, Any], root: Mapping[str, Any], t
             if isinstance(properties, Mapping)
             else {},
             required=frozenset(required) if isinstance(required, list) else frozenset(),
-            closed=schema.get("additionalProperties") is False,
+            closed=schema.get("additionalProperties") is False and not schema.get("patternProperties"),
         )
     return Type(kind)
 

@@ -1,0 +1,251 @@
+"""A model that answers what a test says, so that a pipeline is tested without network, keys or cost."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from orchestrator.errors import ModelAnswerInvalid, StepError
+from orchestrator.models.exchange import (
+    Embeddings,
+    Message,
+    ModelName,
+    ModelReply,
+    ModelRequest,
+    ToolRequest,
+    Usage,
+    asking_step,
+)
+from orchestrator.models.filling import fill
+
+Answer: TypeAlias = "str | bool | float | Mapping[str, Any] | ModelReply | ToolRequest | BaseException | None"
+"""What is answered: a text, JSON data, a whole reply, a request for a tool; or an error, which is raised."""
+
+Script: TypeAlias = "Answer | Sequence[Answer | Sequence[Any]] | Callable[[Asked], Any]"
+"""The answers to give: the same each time, those of a list one after another, or what a function makes of a request."""
+
+_INDEX: Final = re.compile(r"\[\d+\]")
+_DIMENSIONS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that a `FakeModel` got. `step` is the path of the step that asked; embeddings have only `texts`."""
+
+    step: str
+    model: str
+    request: ModelRequest
+    texts: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        """The text that was said last."""
+        return next((words_of(said) for said in reversed(self.request.messages) if said.role != "assistant"), "")
+
+    @property
+    def text(self) -> str:
+        """All that was said, with the system's words first."""
+        return "\n\n".join(part for part in (self.request.system, *map(words_of, self.request.messages)) if part)
+
+
+class FakeModel:
+    """A `ModelClient` for tests. It answers for any model, and keeps what it was asked in `requests`.
+
+    `answers` is a script for all requests, or a mapping to scripts. Its keys are steps' paths (`draft`, an item's
+    `translate[2].draft`, or `translate.draft` for all items) or compiled regular expressions that are searched in all
+    that was said. A script is an answer that is given each time, a list of answers that are given one after another,
+    or a function of the request. Once a list is used up, a further request is an error. To answer with JSON that is a
+    list, put it into a list; to answer everybody with the same object, give a function.
+
+    What nothing is scripted for is answered by `otherwise`: with `sample` JSON that satisfies the schema or, without
+    one, a sentence made of the prompt's beginning; with `echo` the prompt; with `fail` an error. All is deterministic.
+    Usage is counted in words.
+    """
+
+    def __init__(
+        self,
+        answers: Script | Mapping[Any, Script] = None,
+        *,
+        otherwise: Literal["sample", "echo", "fail"] = "sample",
+    ) -> None:
+        self._scripts: dict[str | re.Pattern[str], Script] = {}
+        if isinstance(answers, Mapping):
+            self._scripts.update(answers)
+        elif answers is not None:
+            self._scripts[re.compile("")] = answers
+        self._given: dict[str | re.Pattern[str], int] = {}
+        self._otherwise = otherwise
+        self._lock = threading.Lock()
+        self.requests: list[Asked] = []
+        """All that was asked, in order."""
+
+    @property
+    def prompts(self) -> list[str]:
+        """The text that was said last in each request."""
+        return [asked.prompt for asked in self.requests]
+
+    @property
+    def unused(self) -> list[str]:
+        """The steps and patterns of the script that nobody has asked for."""
+        return [key if isinstance(key, str) else key.pattern for key in self._scripts if key not in self._given]
+
+    def of(self, step: str) -> list[Asked]:
+        """Return what a step asked; a path without numbers means all items."""
+        return [asked for asked in self.requests if step in (asked.step, _INDEX.sub("", asked.step))]
+
+    async def ask(
+        self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelReply:
+        """Answer as scripted; see `orchestrator.models.exchange.ModelClient`.
+
+        Raises:
+            StepError: The script has no answer for this request.
+        """
+        await asyncio.sleep(0)  # others get their turn, as they would while a real model answers
+        asked = Asked(asking_step.get(), str(name), request)
+        reply = _reply(self._answer(asked), asked)
+        if on_text is not None:
+            for piece in pieces(reply.text):
+                on_text(piece)
+        return reply
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return the scripted vectors, else some in which texts are near to each other that share words."""
+        await asyncio.sleep(0)
+        asked = Asked(asking_step.get(), str(name), ModelRequest(()), tuple(texts))
+        answer = self._answer(asked)
+        vectors = [_vector(text) for text in texts] if answer is _UNSCRIPTED else answer
+        usage = Usage(input=sum(len(text.split()) for text in texts), requests=1)
+        return Embeddings(tuple(tuple(map(float, vector)) for vector in vectors), usage, str(name))
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def _answer(self, asked: Asked) -> Any:
+        with self._lock:
+            self.requests.append(asked)
+            key = self._key(asked)
+            if key is None:
+                if self._otherwise == "fail":
+                    raise _unscripted(asked)
+                return _UNSCRIPTED if asked.texts or self._otherwise == "sample" else asked.prompt
+            number = self._given.get(key, 0)
+            self._given[key] = number + 1
+        script = self._scripts[key]
+        if isinstance(script, Sequence) and not isinstance(script, str):
+            if number >= len(script):
+                raise _used_up(asked, len(script))
+            script = script[number]
+        answer = script(asked) if callable(script) else script
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _key(self, asked: Asked) -> str | re.Pattern[str] | None:
+        for path in (asked.step, _INDEX.sub("", asked.step)):
+            if path in self._scripts:
+                return path
+        text = "\n\n".join(asked.texts) or asked.text
+        return next((key for key in self._scripts if isinstance(key, re.Pattern) and key.search(text)), None)
+
+
+_UNSCRIPTED: Final = object()
+
+
+def words_of(message: Message) -> str:
+    """Return the text of a message, without its images and files."""
+    content = message.content
+    return content if isinstance(content, str) else "\n\n".join(part for part in content if isinstance(part, str))
+
+
+def pieces(text: str) -> list[str]:
+    """Return a text in the pieces in which it is streamed."""
+    return re.findall(r"\s*\S+|\s+\Z", text)
+
+
+def _reply(answer: Any, asked: Asked) -> ModelReply:
+    if isinstance(answer, ModelReply):
+        return answer
+    request = asked.request
+    if answer is _UNSCRIPTED:
+        answer = _sample(asked) if request.schema is None else _filled(request.schema, asked)
+    if isinstance(answer, ToolRequest):
+        return ModelReply("", requests=(answer,), usage=_usage(asked, ""), finish="tools", model=asked.model)
+    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=_as_json)
+    reply = ModelReply(text, usage=_usage(asked, text), model=asked.model)
+    if request.schema is None:
+        return reply
+    if isinstance(answer, str) and not _fits(answer, request.schema):
+        answer = _parsed(reply, asked)
+    return ModelReply(text, data=answer, usage=reply.usage, model=reply.model)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise StepError(f"a `FakeModel` cannot answer with {value!r}", help="script text, JSON data or an error")
+
+
+def _fits(text: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a scripted text is itself the JSON string that was asked for."""
+    return schema.get("type") == "string" or text in schema.get("enum", ())
+
+
+def _parsed(reply: ModelReply, asked: Asked) -> Any:
+    try:
+        return json.loads(reply.text)
+    except ValueError as error:
+        raise ModelAnswerInvalid(
+            f"`{asked.model}` did not answer with JSON, but: {reply.text}", model=asked.model, reply=reply
+        ) from error
+
+
+def _filled(schema: Mapping[str, Any], asked: Asked) -> Any:
+    try:
+        return fill(schema, asked.prompt, asked.request.system)
+    except ModelAnswerInvalid:
+        raise _unscripted(asked, "no answer can be made up for the schema of") from None
+
+
+def _sample(asked: Asked) -> str:
+    words = asked.prompt.split()
+    return f"An answer to: {' '.join(words[:12])}{' …' if len(words) > 12 else ''}"
+
+
+def _usage(asked: Asked, text: str) -> Usage:
+    return Usage(input=len(asked.text.split()), output=len(text.split()), requests=1)
+
+
+def _vector(text: str) -> list[float]:
+    found = [0.0] * _DIMENSIONS
+    for word in re.findall(r"\w+", text.lower()) or [text]:
+        digest = hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()
+        for place, byte in enumerate(digest[:_DIMENSIONS]):
+            found[place] += byte - 127.5
+    length = sum(each * each for each in found) ** 0.5
+    return [round(each / length, 6) for each in found]
+
+
+def _unscripted(asked: Asked, what: str = "no answer is scripted for") -> StepError:
+    who = f"step `{asked.step}`" if asked.step else "this request"
+    return StepError(
+        f"{what} {who}",
+        help=f"script one: `FakeModel({{{asked.step or 'step'!r}: ...}})`",
+        retryable=False,
+    )
+
+
+def _used_up(asked: Asked, count: int) -> StepError:
+    who = f"step `{asked.step}`" if asked.step else "a request"
+    answers = "1 answer" if count == 1 else f"{count} answers"
+    return StepError(
+        f"{who} asks once more, and its script has {answers}",
+        help="add an answer to the list, or script one that is given each time",
+        retryable=False,
+    )

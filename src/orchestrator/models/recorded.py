@@ -1,0 +1,282 @@
+"""A recording as a file: one request to a model and what came of it, as JSON that is good to read in a diff.
+
+A text of several lines is written as `{"|": [line, ...]}`. Images and files are told by their hash. What a secret
+hides is hidden before anything is compared or written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from orchestrator import errors
+from orchestrator.errors import ConfigurationError, ModelError
+from orchestrator.models.exchange import Embeddings, Media, Message, ModelReply, ToolRequest, Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.models.exchange import ModelName, ModelRequest
+
+Scrub: TypeAlias = Callable[[Any], Any]
+"""Takes the secrets out of JSON data."""
+
+Outcome: TypeAlias = ModelReply | Embeddings | ModelError
+
+_ERRORS: Final = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ModelError)
+}
+_DIGITS: Final = 16
+
+
+def unchanged(value: Any) -> Any:
+    """Hide nothing."""
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One file. `number` tells equal requests apart, from 1; `step` is the path of the step that asked."""
+
+    name: str
+    step: str
+    request: Mapping[str, Any]
+    number: int
+    outcome: Outcome
+
+    @property
+    def key(self) -> str:
+        """What equal requests have in common."""
+        return key_of(self.request)
+
+
+def described(name: ModelName, request: ModelRequest, scrub: Scrub = unchanged) -> dict[str, Any]:
+    """Return a request as it is written and compared: all that changes the answer, and nothing else."""
+    tools = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in request.tools]
+    given: dict[str, Any] = {
+        "model": str(name),
+        "system": request.system or None,
+        "messages": [_message(message) for message in request.messages],
+        "schema": request.schema,
+        "tools": tools or None,
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "seed": request.seed,
+        "stop": list(request.stop) or None,
+    }
+    return _written({key: scrub(value) for key, value in given.items() if value is not None})
+
+
+def described_texts(name: ModelName, texts: Sequence[str], scrub: Scrub = unchanged) -> dict[str, Any]:
+    """Return a request for vectors as it is written and compared."""
+    return _written({"model": str(name), "embed": scrub(list(texts))})
+
+
+def key_of(request: Mapping[str, Any]) -> str:
+    """Return the short hash of a request that is described."""
+    canonical = json.dumps(request, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:_DIGITS]
+
+
+def file_name(key: str, number: int) -> str:
+    """Return the name of the file of a recording."""
+    return f"{key}.json" if number == 1 else f"{key}-{number}.json"
+
+
+def write(directory: Path, recording: Recording, scrub: Scrub = unchanged) -> None:
+    """Write a recording as a whole or not at all, in the place of an older one.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+    kind, outcome = _outcome(recording.outcome)
+    content = {"step": recording.step, "request": recording.request, kind: _written(scrub(outcome))}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    temporary = directory / f".{recording.name}.{os.getpid()}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
+        temporary.replace(directory / recording.name)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigurationError(
+            f"{directory}: recordings cannot be written: {(error.strerror or str(error)).lower()}",
+            help="name a directory that can be written",
+        ) from error
+
+
+def read_all(directory: Path) -> list[Recording]:
+    """Return all recordings of a directory, by name.
+
+    Raises:
+        ConfigurationError: The directory cannot be read, or a file in it is no recording.
+    """
+    try:
+        paths = sorted(directory.glob("*.json"))
+        return [_read(path.name, path.read_bytes()) for path in paths]
+    except OSError as error:
+        raise ConfigurationError(
+            f"{directory}: recordings cannot be read: {(error.strerror or str(error)).lower()}",
+            help="check the path; `orchestrator run FILE --record DIR` makes recordings",
+        ) from error
+    except _NoRecording as found:
+        raise ConfigurationError(
+            f"{directory / found.name}: it is no recording: {found}",
+            help="remove it, and record anew with `orchestrator run FILE --record DIR`",
+        ) from found
+
+
+class _NoRecording(Exception):
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
+def _read(name: str, content: bytes) -> Recording:
+    number = name.removesuffix(".json").partition("-")[2]
+    try:
+        data = json.loads(content.decode("utf-8", "surrogatepass"))
+        (kind,) = {"reply", "vectors", "error"} & data.keys()
+        outcome = _RESTORED[kind](data[kind])
+        return Recording(name, str(data.get("step", "")), dict(data["request"]), int(number or 1), outcome)
+    except KeyError as error:
+        raise _NoRecording(name, f"it has no {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _NoRecording(name, str(error)) from error
+
+
+# --- what is written of a request
+
+
+def _message(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role}
+    if message.name:
+        found["name"] = message.name
+    if message.request_id:
+        found["answers"] = message.request_id
+    if message.requests:
+        found["tools"] = _requests(message.requests)
+    if isinstance(message.content, str):
+        return found | {"content": message.content}
+    return found | {"content": [_part(part) for part in message.content]}
+
+
+def _part(part: str | Media) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"text": part}
+    named = {"name": part.name} if part.name else {}
+    digest = hashlib.sha256(part.content).hexdigest()
+    return {"media": part.media_type, **named, "bytes": len(part.content), "sha256": digest}
+
+
+def _requests(requests: Sequence[ToolRequest]) -> list[dict[str, Any]]:
+    return [{"id": request.id, "name": request.name, "arguments": dict(request.arguments)} for request in requests]
+
+
+_LINES: Final = "|"
+
+
+def _written(value: Any) -> Any:
+    """Write a text of several lines as `{"|": [...]}`, so that each of its lines is one of the file."""
+    if isinstance(value, str):
+        return {_LINES: value.split("\n")} if "\n" in value else value
+    if isinstance(value, Mapping):
+        written = {str(key): _written(item) for key, item in value.items()}
+        return {_LINES: written} if written.keys() == {_LINES} else written
+    if isinstance(value, list | tuple):
+        return [_written(item) for item in value]
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return what was written with its texts put together again."""
+    if isinstance(value, Mapping):
+        inner = value[_LINES] if value.keys() == {_LINES} else value
+        if isinstance(inner, list):
+            return "\n".join(inner)
+        return {key: plain(item) for key, item in inner.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value
+
+
+# --- what is written of an answer
+
+
+def _outcome(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    if isinstance(outcome, ModelReply):
+        return "reply", _reply(outcome)
+    if isinstance(outcome, Embeddings):
+        vectors = [" ".join(map(repr, vector)) for vector in outcome.vectors]
+        return "vectors", {"vectors": vectors, **_told(outcome)}
+    given = {
+        "type": type(outcome).__name__,
+        "code": outcome.code,
+        "message": outcome.message,
+        "help": outcome.help,
+        "provider": outcome.provider,
+        "model": outcome.model,
+        "status": outcome.status,
+        "retryable": outcome.retryable,
+        "reply": _reply(outcome.reply) if isinstance(outcome.reply, ModelReply) else None,
+    }
+    return "error", {key: value for key, value in given.items() if value is not None}
+
+
+def _reply(reply: ModelReply) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if reply.data is not None:
+        found["data"] = reply.data
+    if reply.data is None or reply.text != _as_text(reply.data):
+        found["text"] = reply.text
+    if reply.requests:
+        found["tools"] = _requests(reply.requests)
+    return found | {"finish": reply.finish} | _told(reply)
+
+
+def _told(outcome: ModelReply | Embeddings) -> dict[str, Any]:
+    usage = {key: count for key, count in asdict(outcome.usage).items() if count}
+    return {"model": outcome.model, "usage": usage, "latency": round(outcome.latency, 3)}
+
+
+def _as_text(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False)
+
+
+def _restored_reply(written: Mapping[str, Any]) -> ModelReply:
+    data = plain(written.get("data"))
+    text = plain(written["text"]) if "text" in written else _as_text(data)
+    requests = plain(written.get("tools", []))
+    return ModelReply(
+        text,
+        data=data,
+        requests=tuple(ToolRequest(each["id"], each["name"], each["arguments"]) for each in requests),
+        usage=Usage(**written.get("usage", {})),
+        finish=written.get("finish", "stop"),
+        model=written.get("model", ""),
+        latency=written.get("latency", 0.0),
+    )
+
+
+def _restored_vectors(written: Mapping[str, Any]) -> Embeddings:
+    vectors = tuple(tuple(map(float, vector.split())) for vector in written["vectors"])
+    usage = Usage(**written.get("usage", {}))
+    return Embeddings(vectors, usage, written.get("model", ""), written.get("latency", 0.0))
+
+
+def _restored_error(written: Mapping[str, Any]) -> ModelError:
+    given = plain(written)
+    kind: type[ModelError] = _ERRORS.get(given.pop("type", ""), ModelError)
+    reply = given.pop("reply", None)
+    return kind(given.pop("message"), **given, reply=None if reply is None else _restored_reply(written["reply"]))
+
+
+_RESTORED: Final[Mapping[str, Callable[[Mapping[str, Any]], Outcome]]] = {
+    "reply": _restored_reply,
+    "vectors": _restored_vectors,
+    "error": _restored_error,
+}

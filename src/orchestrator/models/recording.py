@@ -1,0 +1,219 @@
+"""Clients that record what models answer, and that play recordings: the same pipeline again, without network or keys.
+
+A recording is found by the content of the request. Equal requests are told apart by their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from orchestrator.errors import ConfigurationError, ModelError, RecordingMissing
+from orchestrator.models.exchange import Embeddings, ModelReply, asking_step
+from orchestrator.models.fake import pieces
+from orchestrator.models.recorded import (
+    Outcome,
+    Recording,
+    Scrub,
+    described,
+    described_texts,
+    file_name,
+    key_of,
+    read_all,
+    unchanged,
+    write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.models.exchange import ModelClient, ModelName, ModelRequest
+
+_T = TypeVar("_T", ModelReply, Embeddings)
+
+
+class RecordingClient:
+    """Asks `client`, and writes each request with what came of it into a directory.
+
+    `scrub` takes secrets out of JSON data. Recordings of equal requests that were there before are replaced. An error
+    that may pass is recorded too, until the same request is made again and succeeds.
+    """
+
+    def __init__(self, client: ModelClient, directory: str | Path, *, scrub: Scrub = unchanged) -> None:
+        self._client = client
+        self.directory = Path(directory).absolute()
+        self._scrub = scrub
+        self._numbers: dict[str, int] = {}
+        self._again: dict[str, list[int]] = {}
+        self._lock = threading.Lock()
+        self.written: set[str] = set()
+        """The names of the files that were written."""
+
+    async def ask(
+        self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelReply:
+        """Return the client's answer to one request, recorded."""
+        entry = _Entry(self, described(name, request, self._scrub))
+        try:
+            reply = await self._client.ask(name, request, on_text=on_text)
+        except BaseException as error:
+            entry.failed(error)
+            raise
+        entry.write(reply)
+        return reply
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return the client's vectors of some texts, recorded."""
+        entry = _Entry(self, described_texts(name, texts, self._scrub))
+        try:
+            vectors = await self._client.embed(name, texts)
+        except BaseException as error:
+            entry.failed(error)
+            raise
+        entry.write(vectors)
+        return vectors
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.aclose()
+
+    def remove_others(self) -> list[str]:
+        """Remove the recordings of the directory that this client has not written; return their names."""
+        others = [path for path in self.directory.glob("*.json") if path.name not in self.written]
+        for path in others:
+            path.unlink(missing_ok=True)
+        return sorted(path.name for path in others)
+
+    def _number(self, key: str) -> int:
+        """Take the number of the next request of this content."""
+        with self._lock:
+            if again := self._again.get(key):
+                return again.pop(0)
+            self._numbers[key] = self._numbers.get(key, 0) + 1
+            return self._numbers[key]
+
+    def _leave(self, key: str, number: int) -> None:
+        """Give a number back: when the request is made again, what comes of it then counts."""
+        with self._lock:
+            self._again.setdefault(key, []).append(number)
+
+    def _write(self, recording: Recording) -> None:
+        with self._lock:
+            first = not any(name.startswith(recording.key) for name in self.written)
+            self.written.add(recording.name)
+        if first:
+            for path in self.directory.glob(f"{recording.key}-*.json"):
+                path.unlink(missing_ok=True)
+        write(self.directory, recording, self._scrub)
+
+
+class _Entry:
+    """One request that is being recorded."""
+
+    def __init__(self, recorder: RecordingClient, request: Mapping[str, Any]) -> None:
+        self._recorder = recorder
+        self._request = request
+        self._key = key_of(request)
+        self._number = recorder._number(self._key)
+
+    def write(self, outcome: Outcome) -> None:
+        name = file_name(self._key, self._number)
+        self._recorder._write(Recording(name, asking_step.get(), self._request, self._number, outcome))
+
+    def failed(self, error: BaseException) -> None:
+        if isinstance(error, ModelError):
+            self.write(error)
+        if not isinstance(error, ModelError) or error.retryable:
+            self._recorder._leave(self._key, self._number)
+
+
+class ReplayClient:
+    """Answers from the recordings of a directory, and asks nobody.
+
+    Equal requests get the recordings in their order, and the last one again when there are no more. `scrub` takes
+    secrets out of JSON data, as when it was recorded. `again` is the command that records anew, for messages.
+
+    Raises:
+        ConfigurationError: There is no such directory, or a file in it is no recording.
+    """
+
+    def __init__(self, directory: str | Path, *, scrub: Scrub = unchanged, again: str = "") -> None:
+        self.directory = Path(directory)
+        self._scrub = scrub
+        self._again = again or f"orchestrator run FILE --record {directory}"
+        if not self.directory.is_dir():
+            raise ConfigurationError(
+                f"there is no directory of recordings `{self.directory}`", help=f"make recordings: {self._again}"
+            )
+        self._recordings = read_all(self.directory)
+        self._by_key: dict[str, list[Recording]] = {}
+        for recording in sorted(self._recordings, key=lambda each: each.number):
+            self._by_key.setdefault(recording.key, []).append(recording)
+        self._given: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self.used: set[str] = set()
+        """The names of the recordings that were played."""
+
+    async def ask(
+        self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelReply:
+        """Return the recorded answer to a request like this one.
+
+        Raises:
+            RecordingMissing: There is none.
+            ModelError: That is what was recorded.
+        """
+        await asyncio.sleep(0)  # others get their turn, as they would while a model answers
+        reply = self._outcome(described(name, request, self._scrub), ModelReply)
+        if on_text is not None:
+            for piece in pieces(reply.text):
+                on_text(piece)
+        return reply
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        """Return the recorded vectors of these texts.
+
+        Raises:
+            RecordingMissing: There are none.
+            ModelError: That is what was recorded.
+        """
+        await asyncio.sleep(0)
+        return self._outcome(described_texts(name, texts, self._scrub), Embeddings)
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def _outcome(self, request: Mapping[str, Any], kind: type[_T]) -> _T:
+        key = key_of(request)
+        found = [each for each in self._by_key.get(key, ()) if isinstance(each.outcome, kind | ModelError)]
+        if not found:
+            raise self._missing(request)
+        with self._lock:
+            number = self._given.get(key, 0)
+            self._given[key] = number + 1
+            recording = found[min(number, len(found) - 1)]
+            self.used.add(recording.name)
+        outcome = recording.outcome
+        if isinstance(outcome, ModelError):
+            raise outcome
+        return cast("_T", outcome)  # of this kind, as all of `found` that are no errors
+
+    def _missing(self, request: Mapping[str, Any]) -> RecordingMissing:
+        from orchestrator.models.difference import difference, nearest
+
+        step = asking_step.get()
+        who = f"step `{step}`" if step else "the program"
+        message = f"no recording in `{self.directory}` is of what {who} asks `{request['model']}`"
+        near = nearest(request, step, self._recordings)
+        help = f"if that is meant, record anew: {self._again}"
+        if near is None:
+            return RecordingMissing(f"{message}: it has none", help=help)
+        lines = difference(near.request, request)
+        where = f" of step `{near.step}`" if near.step != step and near.step else ""
+        listed = "".join(f"\n  {line}" for line in lines)
+        message += (
+            f"; the nearest is `{near.name}`{where}, and [-what was recorded-] is now {{+what is asked+}}:{listed}"
+        )
+        return RecordingMissing(message, nearest=near.name, difference=lines, help=help)

@@ -28,16 +28,25 @@ Embedded = list[tuple[Path, Mapping[str, Any]]]
 """The JSON Schemas within a form, with their places."""
 
 _WORDS: Final[Mapping[str, Mapping[str, Any]]] = {
-    **dict.fromkeys(("string", "str", "text"), {"type": "string"}),
-    **dict.fromkeys(("number", "float"), {"type": "number"}),
-    **dict.fromkeys(("integer", "int"), {"type": "integer"}),
-    **dict.fromkeys(("boolean", "bool"), {"type": "boolean"}),
-    **dict.fromkeys(("object", "dict"), {"type": "object"}),
-    **dict.fromkeys(("array", "list"), {"type": "array"}),
+    "string": {"type": "string"},
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "object": {"type": "object"},
+    "array": {"type": "array"},
     "null": _NULL,
     "any": {},
     "date": {"type": "string", "format": "date"},
     "email": {"type": "string", "format": "email"},
+}
+_OTHER_WORDS: Final = {
+    "str": "string",
+    "text": "string",
+    "float": "number",
+    "int": "integer",
+    "bool": "boolean",
+    "dict": "object",
+    "list": "array",
 }
 _JSON_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 _LISTED: Final = "`string`, `number`, `integer`, `boolean`, `object`, `any`, `date`, `email`"
@@ -142,7 +151,8 @@ class _Reader:
         labels = [item for item in written if isinstance(item, str)]
         help = "write `[string]`, or a JSON Schema"
         if len(labels) == len(written):
-            help = f"write `[string]`; for one of these values write `{'|'.join(labels)}`, for several `[{'|'.join(labels)}]`"
+            choice = "|".join(labels)
+            help = f"write `[string]`; for one of these values write `{choice}`, for several of them `[{choice}]`"
         return self.wrong(path, "a list has one item, which is the type of all of them", help)
 
     def _text(self, written: str, path: Path) -> Mapping[str, Any]:
@@ -151,7 +161,7 @@ class _Reader:
             core = text[:-1].rstrip()
             if not self.described or _is_type(core):
                 return _or_null(self._text(core, path))
-        known = _WORDS.get(text.casefold())
+        known = _named(text)
         if known is not None:
             return dict(known)
         if "|" in text and _is_choice(text, self.described):
@@ -191,8 +201,13 @@ def _or_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema if not schema or _NULL in options else {"anyOf": [*options, _NULL]}
 
 
+def _named(text: str) -> Mapping[str, Any] | None:
+    word = text.casefold()
+    return _WORDS.get(_OTHER_WORDS.get(word, word))
+
+
 def _is_type(text: str) -> bool:
-    return text.casefold() in _WORDS or ("|" in text and _is_choice(text, described=True))
+    return _named(text) is not None or ("|" in text and _is_choice(text, described=True))
 
 
 def _is_choice(text: str, described: bool) -> bool:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions.fitting import validate
 from orchestrator.expressions.schema import from_json_schema
+from orchestrator.expressions.types import Type
 from orchestrator.models.short_form import Path, SchemaProblem, is_json_schema, read_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.expressions.types import Type
     from orchestrator.models.exchange import ModelReply
 
 __all__ = ["SchemaError", "SchemaProblem", "Structure", "accepted", "misfits", "problems_of", "structure_of"]
@@ -178,8 +178,8 @@ _MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "d
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SINGLE = frozenset(
     {
-        "items", "contains", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames", "not",
-        "if", "then", "else",
+        "items", "contains", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames",
+        "not", "if", "then", "else",
     }
 )  # fmt: skip
 """The keys of a JSON Schema below which there are schemas: by name, in a list, or one."""
@@ -220,8 +220,8 @@ def _wrong_json_schema(schema: Mapping[str, Any], at: Path) -> list[SchemaProble
         found += _wrong_part(schema, part, (*at, *path))
     if not found:
         try:
-            for probe in (None, "", 0, [], {}):
-                _validator(schema).is_valid(probe)
+            for kind in (str, int, list, dict):
+                _validator(schema).is_valid(kind())
         except RecursionError:
             found.append(SchemaProblem(at, "the schema refers to itself without an end", "put something in between"))
     return found
@@ -242,14 +242,13 @@ def _of_meta(error: Any, at: Path) -> SchemaProblem:
 
 
 def _wrong_part(root: Mapping[str, Any], schema: Mapping[str, Any], path: Path) -> Iterator[SchemaProblem]:
-    from referencing import Registry, Resource
+    from referencing import Registry
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
     reference, pattern = schema.get("$ref"), schema.get("pattern")
     if isinstance(reference, str):
-        document: Resource[Any] = Resource(contents=dict(root), specification=DRAFT202012)
-        registry: Registry[Any] = Registry().with_resource("", document)
+        registry: Registry[Any] = Registry().with_resource("", DRAFT202012.create_resource(dict(root)))
         try:
             registry.resolver().lookup(reference)
         except Unresolvable:

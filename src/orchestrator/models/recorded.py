@@ -141,7 +141,7 @@ def _read(name: str, content: bytes) -> Recording:
     try:
         data = json.loads(content.decode("utf-8", "surrogatepass"))
         (kind,) = {"reply", "vectors", "error"} & data.keys()
-        outcome = _RESTORED[kind](data[kind])
+        outcome = _RESTORED[kind](plain(data[kind]))
         return Recording(name, str(data.get("step", "")), dict(data["request"]), int(number or 1), outcome)
     except KeyError as error:
         raise _NoRecording(name, f"it has no {error}") from error
@@ -247,32 +247,29 @@ def _as_text(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False)
 
 
-def _restored_reply(written: Mapping[str, Any]) -> ModelReply:
-    data = plain(written.get("data"))
-    text = plain(written["text"]) if "text" in written else _as_text(data)
-    requests = plain(written.get("tools", []))
+def _restored_reply(told: Mapping[str, Any]) -> ModelReply:
+    data = told.get("data")
     return ModelReply(
-        text,
+        told["text"] if "text" in told else _as_text(data),
         data=data,
-        requests=tuple(ToolRequest(each["id"], each["name"], each["arguments"]) for each in requests),
-        usage=Usage(**written.get("usage", {})),
-        finish=written.get("finish", "stop"),
-        model=written.get("model", ""),
-        latency=written.get("latency", 0.0),
+        requests=tuple(ToolRequest(each["id"], each["name"], each["arguments"]) for each in told.get("tools", ())),
+        usage=Usage(**told.get("usage", {})),
+        finish=told.get("finish", "stop"),
+        model=told.get("model", ""),
+        latency=told.get("latency", 0.0),
     )
 
 
-def _restored_vectors(written: Mapping[str, Any]) -> Embeddings:
-    vectors = tuple(tuple(map(float, vector.split())) for vector in written["vectors"])
-    usage = Usage(**written.get("usage", {}))
-    return Embeddings(vectors, usage, written.get("model", ""), written.get("latency", 0.0))
+def _restored_vectors(told: Mapping[str, Any]) -> Embeddings:
+    vectors = tuple(tuple(map(float, vector.split())) for vector in told["vectors"])
+    return Embeddings(vectors, Usage(**told.get("usage", {})), told.get("model", ""), told.get("latency", 0.0))
 
 
-def _restored_error(written: Mapping[str, Any]) -> ModelError:
-    given = plain(written)
+def _restored_error(told: Mapping[str, Any]) -> ModelError:
+    given = dict(told)
     kind: type[ModelError] = _ERRORS.get(given.pop("type", ""), ModelError)
     reply = given.pop("reply", None)
-    return kind(given.pop("message"), **given, reply=None if reply is None else _restored_reply(written["reply"]))
+    return kind(given.pop("message"), **given, reply=None if reply is None else _restored_reply(reply))
 
 
 _RESTORED: Final[Mapping[str, Callable[[Mapping[str, Any]], Outcome]]] = {

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestrator.errors import ConfigurationError, ModelError, RecordingMissing
-from orchestrator.models.exchange import Embeddings, ModelReply, asking_step
+from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, asking_step
 from orchestrator.models.fake import pieces
 from orchestrator.models.recorded import (
     Outcome,
@@ -29,7 +30,7 @@ from orchestrator.models.recorded import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.models.exchange import ModelClient, ModelName, ModelRequest
+    from orchestrator.models.exchange import ModelClient, ModelRequest
 
 _T = TypeVar("_T", ModelReply, Embeddings)
 
@@ -40,6 +41,9 @@ class RecordingClient:
     `scrub` takes secrets out of JSON data. Recordings of equal requests that were there before are replaced. An error
     that may pass is recorded too, until the same request is made again and succeeds.
     """
+
+    needs_keys = True
+    """It asks real models: those that a pipeline names need their keys and packages."""
 
     def __init__(self, client: ModelClient, directory: str | Path, *, scrub: Scrub = unchanged) -> None:
         self._client = client
@@ -155,6 +159,13 @@ class ReplayClient:
         self._lock = threading.Lock()
         self.used: set[str] = set()
         """The names of the recordings that were played."""
+
+    @property
+    def auto(self) -> ModelName | None:
+        """What answers for `auto`: the model that has most of the recordings."""
+        counts = Counter(recording.request["model"] for recording in self._recordings)
+        provider, _, model = max(counts, key=lambda name: (counts[name], name), default="").partition(":")
+        return ModelName(provider, model or provider) if provider else None
 
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None

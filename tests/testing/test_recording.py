@@ -25,7 +25,7 @@ from orchestrator.models.exchange import (
     asking_step,
 )
 from orchestrator.models.fake import FakeModel
-from orchestrator.models.recording import RecordingClient, ReplayClient
+from orchestrator.models.recording import RecordingClient, ReplayClient, remove_others
 from orchestrator.runtime.redaction import Redactor
 
 GPT, CLAUDE = ModelName("openai", "gpt-5"), ModelName("anthropic", "claude-5")
@@ -160,10 +160,11 @@ def test_recording_anew_takes_the_place_of_what_was_there(tmp_path: Path) -> Non
         ask(recorder, said(prompt))
     anew = RecordingClient(FakeModel(["new"]), tmp_path)
     ask(anew, said("Again"))
+    assert [ask(ReplayClient(tmp_path), said(prompt)).text for prompt in ("Again", "Else")] == ["new", "else"]
+    anew.remove_stale()
     assert len(files(tmp_path)) == 2
-    assert ask(ReplayClient(tmp_path), said("Again")).text == "new"
-    assert anew.remove_others() != []
-    assert len(files(tmp_path)) == 1
+    assert len(remove_others(tmp_path, anew.written)) == 1
+    assert set(files(tmp_path)) == anew.written
 
 
 def test_an_error_that_passed_is_not_kept_and_one_that_stays_is_raised_again(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from orchestrator.models.recorded import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.models.exchange import ModelClient, ModelRequest
 
@@ -38,7 +38,7 @@ _T = TypeVar("_T", ModelReply, Embeddings)
 class RecordingClient:
     """Asks `client`, and writes each request with what came of it into a directory.
 
-    `scrub` takes secrets out of JSON data. Recordings of equal requests that were there before are replaced. An error
+    `scrub` takes secrets out of JSON data. A recording of an equal request that was there before is replaced. An error
     that may pass is recorded too, until the same request is made again and succeeds.
     """
 
@@ -83,12 +83,12 @@ class RecordingClient:
         """Close the client."""
         await self._client.aclose()
 
-    def remove_others(self) -> list[str]:
-        """Remove the recordings of the directory that this client has not written; return their names."""
-        others = [path for path in self.directory.glob("*.json") if path.name not in self.written]
-        for path in others:
-            path.unlink(missing_ok=True)
-        return sorted(path.name for path in others)
+    def remove_stale(self) -> None:
+        """Remove what is left of earlier recordings of the requests that were made."""
+        keys = {name.removesuffix(".json").partition("-")[0] for name in self.written}
+        for path in self.directory.glob("*-*.json"):
+            if path.name not in self.written and path.name.partition("-")[0] in keys:
+                path.unlink(missing_ok=True)
 
     def _number(self, key: str) -> int:
         """Take the number of the next request of this content."""
@@ -104,13 +104,16 @@ class RecordingClient:
             self._again.setdefault(key, []).append(number)
 
     def _write(self, recording: Recording) -> None:
-        with self._lock:
-            first = not any(name.startswith(recording.key) for name in self.written)
-            self.written.add(recording.name)
-        if first:
-            for path in self.directory.glob(f"{recording.key}-*.json"):
-                path.unlink(missing_ok=True)
+        self.written.add(recording.name)
         write(self.directory, recording, self._scrub)
+
+
+def remove_others(directory: Path, written: Collection[str]) -> list[str]:
+    """Remove all recordings of a directory but those that were just written; return their names."""
+    others = [path for path in sorted(directory.glob("*.json")) if path.name not in written]
+    for path in others:
+        path.unlink(missing_ok=True)
+    return [path.name for path in others]
 
 
 class _Entry:

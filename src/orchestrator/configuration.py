@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 CONFIGURATION_FILE = "orchestrator.toml"
-TABLES = ("allow", "budget", "mcp", "models", "servers")
+TABLES = ("allow", "budget", "limits", "mcp", "models", "servers")
 """The tables that the file may have."""
 
 _MAX_BYTES = 1024 * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -27,8 +26,9 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from orchestrator.errors import ModelAnswerInvalid, ModelRefused
+from orchestrator.errors import ModelRefused
 from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
+from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,24 +175,8 @@ def _content(content: str | tuple[str | Media, ...]) -> str | list[str | BinaryC
 def _part(part: str | Media) -> str | BinaryContent:
     if isinstance(part, str):
         return part
-    text = _text_of(part)
-    if text is None:
-        return BinaryContent(data=part.content, media_type=part.media_type)
-    name = f' name="{part.name}"' if part.name else ""
-    return f"<file{name}>\n{text}\n</file>"
-
-
-_TEXTUAL = re.compile(r"text/|application/(.*\+)?(json|xml|yaml|x-yaml|toml)$")
-
-
-def _text_of(media: Media) -> str | None:
-    """Return a file of text as its text: providers differ in which of them they take as files."""
-    if not _TEXTUAL.match(media.media_type):
-        return None
-    try:
-        return media.content.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    text = file_in_words(part)
+    return BinaryContent(data=part.content, media_type=part.media_type) if text is None else text
 
 
 # --- answers
@@ -240,10 +224,10 @@ def reply_of(
     if requests:
         return _with(reply, requests=requests, finish="tools")
     if request.schema is not None:
-        return _with(reply, data=_unwrapped(_json(text, name, reply, request), call))
+        return _with(reply, data=_unwrapped(json_in(text, name, reply, request), call))
     if not text and reply.finish != "stop":
         before = " before it reached its limit of tokens" if reply.finish == "length" else ""
-        raise _invalid(f"`{name}` said nothing{before}", name, reply, request)
+        raise invalid(f"`{name}` said nothing{before}", name, reply, request)
     return reply
 
 
@@ -283,7 +267,7 @@ def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> Mod
     details = response.provider_details or {}
     words = details.get("refusal") or reply.text or details.get("block_reason") or details.get("finish_reason")
     return ModelRefused(
-        f"`{name}` refused to answer" + (f": {_short(str(words))}" if words else ""),
+        f"`{name}` refused to answer" + (f": {short(str(words))}" if words else ""),
         provider=name.provider,
         model=name.model,
         help="change the prompt or what is put into it, or name a further model to ask",
@@ -294,51 +278,12 @@ def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> Mod
 def _arguments(part: ToolCallPart, name: ModelName, reply: ModelReply, request: ModelRequest) -> dict[str, Any]:
     if isinstance(part.args, dict):
         return part.args
-    value = _loaded(part.args or "{}")
+    value = loaded(part.args or "{}")
     if not isinstance(value, dict):
-        raise _invalid(f"`{name}` gave `{part.tool_name}` arguments that are no JSON object", name, reply, request)
+        raise invalid(f"`{name}` gave `{part.tool_name}` arguments that are no JSON object", name, reply, request)
     return value
-
-
-def _json(text: str, name: ModelName, reply: ModelReply, request: ModelRequest) -> Any:
-    fenced = _FENCED.match(text.strip())
-    value = _loaded(fenced[1] if fenced else text)
-    if value is _NOTHING:
-        said = f", but: {_short(text)}" if text.strip() else ", but nothing"
-        raise _invalid(f"`{name}` did not answer with JSON{said}", name, reply, request)
-    return value
-
-
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
-_NOTHING = object()
-
-
-def _loaded(text: str) -> Any:
-    def refuse(constant: str) -> Any:
-        raise ValueError(constant)
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        return _NOTHING
 
 
 def _unwrapped(value: Any, call: Call) -> Any:
     # A model that was told the schema in words may leave the wrapping out.
     return value[ANSWER] if call.wrapped and isinstance(value, dict) and value.keys() == {ANSWER} else value
-
-
-def _invalid(message: str, name: ModelName, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:
-    if reply.finish == "length":
-        limit = f" (now {request.max_tokens:,})" if request.max_tokens is not None else ""
-        help = f"raise `max_tokens`{limit}: the answer was cut off after {reply.usage.output:,} tokens"
-    elif request.schema is not None:
-        help = "make the schema simpler, or take a model that can be held to a schema"
-    else:
-        help = "ask again, or take another model"
-    return ModelAnswerInvalid(message, provider=name.provider, model=name.model, help=help, reply=reply)
-
-
-def _short(text: str, most: int = 200) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[:most] + "…"

@@ -6,12 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from orchestrator.models.exchange import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, asking_step
-
-if TYPE_CHECKING:
-    from orchestrator.models.gateway import Feedback, ModelCall
+from orchestrator.models.gateway import Feedback, ModelCall
 
 Answers = Callable[[ModelName, ModelRequest], Awaitable[ModelReply]]
 
@@ -27,12 +23,14 @@ class Host:
     calls: list[ModelCall] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    showing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def record(self, call: ModelCall) -> None:
         self.calls.append(call)
 
     def partial(self, text: str) -> None:
         self.shown.append(text)
+        self.showing.set()
 
     @asynccontextmanager
     async def waiting(self, reason: str, until: float | None) -> AsyncIterator[None]:

@@ -136,7 +136,7 @@ plans = st.builds(
 
 
 class Planned(Client):
-    """Answers each call as planned; the plan's number is the request's seed. `excess`: tokens beyond what is allowed."""
+    """Answers each call as planned, by its seed, and takes `excess` tokens beyond what is allowed."""
 
     def __init__(self, plans: list[Plan], excess: int = 0) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ import pytest
 from orchestrator.errors import (
     BudgetExceeded,
     ModelAnswerInvalid,
+    ModelError,
     ModelMissing,
     ModelRateLimited,
     ModelRefused,
@@ -193,11 +194,11 @@ async def test_a_model_that_runs_on_a_server_of_ones_own_is_found_when_it_is_nee
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_the_next_model_is_asked_when_one_fails(error: Exception, tmp_path: Path) -> None:
+async def test_the_next_model_is_asked_when_one_fails(error: ModelError, tmp_path: Path) -> None:
     setting = Setting(tmp_path, {MINI: [error]})
     answer = await setting.ask(BOTH)
     assert str(answer.model) == HAIKU
-    assert answer.why == f"number 2 of 2 that are named, after {error.message}"  # type: ignore[attr-defined]
+    assert answer.why == f"number 2 of 2 that are named, after {error.message}"
     assert setting.host.models == [MINI, HAIKU]
     failed = setting.host.calls[0]
     assert failed.error is not None
@@ -208,7 +209,10 @@ async def test_the_next_model_is_asked_when_one_fails(error: Exception, tmp_path
 
 
 async def test_one_error_names_all_that_were_asked_and_may_be_tried_again_if_any_of_them_may(tmp_path: Path) -> None:
-    answers = {MINI: [ModelRateLimited("over its rate", retry_after=7.0)], HAIKU: [ModelRejected("no such model")]}
+    answers: dict[str, list[Any]] = {
+        MINI: [ModelRateLimited("over its rate", retry_after=7.0)],
+        HAIKU: [ModelRejected("no such model")],
+    }
     with pytest.raises(ModelRateLimited) as raised:
         await Setting(tmp_path, answers).ask(BOTH)
     assert raised.value.message == (
@@ -218,7 +222,7 @@ async def test_one_error_names_all_that_were_asked_and_may_be_tried_again_if_any
     assert raised.value.retryable
     assert raised.value.retry_after == 7.0
     alone = Setting(tmp_path, {MINI: [ModelRejected("no such model")]})
-    with pytest.raises(ModelRejected, match="^no such model") as only:
+    with pytest.raises(ModelRejected, match=r"^no such model") as only:
         await alone.ask(Choice((MINI,)))
     assert not only.value.retryable
 
@@ -233,8 +237,7 @@ async def test_nobody_else_is_asked_after_a_cancel_and_what_came_is_counted(tmp_
     host, client, ledger = Host(), Endless(), Ledger(Budget(usd=1), "the run")
     gateway = ModelService(tmp_path, client=client).for_run([ledger]).for_step(host)
     task = asyncio.create_task(gateway.ask(BOTH, HELLO))
-    while not host.shown:
-        await asyncio.sleep(0)
+    await host.showing.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -397,7 +400,8 @@ async def test_vectors_are_made_by_the_named_model_or_the_cheapest_that_makes_th
     ledger = Ledger(Budget(usd=1), "the run")
     vectors, answer = await setting.gateway(ledger).embed(Choice(("openai:text-embedding-3-small",)), ["a", "bcd"])
     assert vectors.vectors == ((1.0,), (3.0,))
-    assert (str(answer.model), answer.cost) == ("openai:text-embedding-3-small", pytest.approx(2 * 0.02 / 1e6))
+    assert str(answer.model) == "openai:text-embedding-3-small"
+    assert answer.cost == pytest.approx(2 * 0.02 / 1e6)
     assert ledger.spent.usd == answer.cost
     _, chosen = await setting.gateway().embed(Choice(requires=Requirements(providers=("openai",))), ["a"])
     assert str(chosen.model) == "openai:text-embedding-3-small"

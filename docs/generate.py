@@ -17,6 +17,7 @@ from orchestrator.cli.app import COMMANDS, build
 from orchestrator.diagnostics import CODES, Code
 from orchestrator.expressions.reference_page import reference_markdown as expressions_page
 from orchestrator.language.reference_page import reference_markdown as language_page
+from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.reference_page import reference_markdown as tools_page
 
@@ -44,7 +45,7 @@ def tracked_pages() -> dict[Path, str]:
     found = {
         REFERENCE / "language.md": language_page(),
         REFERENCE / "expressions.md": expressions_page(),
-        REFERENCE / "tools.md": tools_page(builtin_registry()),
+        REFERENCE / "tools.md": tools_page(builtin_registry() | model_tools()),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "api.md": api_page(),
         **{PAGES / f"{code.code}.md": code_page(code) for code in CODES.values()},

@@ -14,6 +14,7 @@ from orchestrator.api.run import Run, person
 from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
+from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, Options, Portal, in_thread
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 
@@ -52,7 +53,7 @@ class Orchestrator:
     ) -> None:
         self.directory = Path(directory or Path.cwd()).absolute()
         self.permissions = permissions or Permissions.load(self.directory)
-        self.registry = (builtin_registry() | entry_point_tools()).with_tools(*tools)
+        self.registry = (builtin_registry() | model_tools() | entry_point_tools()).with_tools(*tools)
         self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel), cache=cache, refresh=frozenset(refresh)

@@ -43,7 +43,7 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
         return f"`{written}` is an action of {listed(owners)}: write {choices}", None
     near = _KNOWN_ELSEWHERE.get(head.lower())
     if near not in why.candidates:
-        near = suggest(head, why.candidates)
+        near = suggest(head, (*why.candidates, *(() if dot else why.actions)))
     if near is not None:
         return f"did you mean `{near + dot + tail}`?", near + dot + tail
     return f"tools: {listed(why.candidates)}", None

@@ -108,7 +108,8 @@ class Action:
     asked at compile time with the constant parameters, and again before each attempt with all of them.
     `requires` are the extras (or other distributions) that must be installed. `example` is a step in YAML.
     `uses_model`: it asks models through a `ModelGateway`, and its parameters `model`, `requires_model` and `selection`
-    say which. `result_type` gives the type of the result where that follows from the constant parameters.
+    say which. `result_type` gives the type of the result where that follows from the constant parameters: those
+    that the step gives, and the defaults of those that it does not; one that is known in the run alone is absent.
     """
 
     name: str
@@ -131,13 +132,21 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A named group of actions. A tool with one action needs no `action:` in a step."""
+    """A named group of actions. A tool with one action needs no `action:` in a step.
+
+    `aliases` are other names of actions, by the alias.
+    """
 
     name: str
     actions: Mapping[str, Action]
     description: str = ""
     version: str = "1"
     extras: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, name: str) -> Action | None:
+        """Return the action of this name or alias."""
+        return self.actions.get(self.aliases.get(name, name))
 
     @property
     def only_action(self) -> Action | None:

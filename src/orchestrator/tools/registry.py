@@ -11,15 +11,22 @@ from orchestrator.tools.contract import Action, Tool
 
 Loader = Callable[[], Tool]
 
+_WITHOUT_NAME = "model"
+"""The tool whose actions can be named without it: what a model is asked reads like a step's own work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Why a step's `tool` and `action` name no action: the code, which key is at fault, and the names there are."""
+    """Why a step's `tool` and `action` name no action: the code, which key is at fault, and the names there are.
+
+    `actions` are those that can be named without their tool.
+    """
 
     code: str
     key: str
     message: str
     candidates: tuple[str, ...]
+    actions: tuple[str, ...] = ()
 
 
 class Registry:
@@ -66,8 +73,8 @@ class Registry:
     def resolve(self, tool: str | None, action: str | None = None) -> tuple[Tool, Action] | Unresolved:
         """Find what a step means by `tool` and `action`.
 
-        Both: that action of that tool. `tool` alone: its only action. `action` alone: `tool.action`, or the only action
-        of the tool of that name.
+        Both: that action of that tool. `tool` alone: its only action. `action` alone: `tool.action`, the only action of
+        the tool of that name, or an action of the tool `model`. What another tool of that name has goes first.
         """
         key = "tool"
         if tool is None:
@@ -77,6 +84,13 @@ class Registry:
             tool, _, rest = action.partition(".")
             action = rest or None
         found = self.get(tool)
+        if found is None and key == "action":
+            model = self.get(_WITHOUT_NAME)
+            own = model.find(tool) if model is not None and action is None else None
+            if model is not None and own is not None:
+                return model, own
+            names = tuple(model.actions) if model is not None else ()
+            return Unresolved("ORC401", key, f"there is no tool `{tool}`", self.names(), names)
         if found is None:
             return Unresolved("ORC401", key, f"there is no tool `{tool}`", self.names())
         if action is None:
@@ -84,7 +98,7 @@ class Registry:
                 message = f"the tool `{tool}` has several actions, and the step names none"
                 return Unresolved("ORC408", key, message, tuple(found.actions))
             return found, found.only_action
-        chosen = found.actions.get(action)
+        chosen = found.find(action)
         if chosen is None:
             message = f"the tool `{tool}` has no action `{action}`"
             return Unresolved("ORC402", "action", message, tuple(found.actions))

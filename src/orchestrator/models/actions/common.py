@@ -1,0 +1,313 @@
+"""What all actions of the tool `model` share: which model, with which settings, and what the result says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import typing
+from dataclasses import dataclass, field, replace
+from functools import reduce, wraps
+from operator import add
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, TypeVar
+
+from orchestrator.errors import StepError
+from orchestrator.models.exchange import Message, ModelReply, ModelRequest, Usage
+from orchestrator.models.gateway import Answer, Choice, ModelGateway, Selection
+from orchestrator.models.names import OFFLINE
+from orchestrator.models.requirements import Required, choice_of
+from orchestrator.models.structured import Structure, accepted
+from orchestrator.tools.annotations import describe_annotation
+from orchestrator.tools.contract import Action, RefusalCheck, ToolContext
+from orchestrator.tools.definition import to_action
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+
+    from orchestrator.expressions.types import Type
+    from orchestrator.models.exchange import Media
+
+
+T = TypeVar("T")
+
+
+class UsageResult(TypedDict):
+    """Tokens; `input` includes `cached`, `output` includes `reasoning`."""
+
+    input: int
+    output: int
+    cached: int
+    reasoning: int
+    requests: int
+
+
+class Details(TypedDict):
+    """Who answered, and at what price. Every result has these fields too."""
+
+    model: str
+    why: str
+    offline: bool
+    usage: UsageResult
+    cost: float | None
+
+
+DETAILS: Final = describe_annotation(Details, "out").type
+"""The type of `Details`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A call of an action: where it asks, whom, with which settings; and what it was answered, in `answers`."""
+
+    context: ToolContext
+    choice: Choice
+    system: str = ""
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def gateway(self) -> ModelGateway:
+        """Where models are asked."""
+        return self.context.service(ModelGateway)  # type: ignore[type-abstract] # the host finds it by its protocol
+
+
+ModelParameter = Annotated[
+    str | list[str] | None,
+    "The model, such as `openai:gpt-5-mini`, `auto` or `offline`; of a list, the first that answers.",
+]
+RequiresParameter = Annotated[
+    Required | None, "What the model must be, where it is not named: `{capabilities: [vision], context: 128k}`."
+]
+SelectionParameter = Annotated[Selection | None, "What counts most among the models that fit; default `balanced`."]
+
+
+async def asking(
+    context: ToolContext,
+    model: ModelParameter = None,
+    requires_model: RequiresParameter = None,
+    selection: SelectionParameter = None,
+    system: Annotated[str | None, "What the model is told before anything else."] = None,
+    personality: Annotated[str | None, "How it is to speak: a text, or a file that ends in `.md` or `.txt`."] = None,
+    temperature: Annotated[float | None, "How much chance there is in the answer: 0 little, 1 much."] = None,
+    max_tokens: Annotated[int | None, "The most tokens of an answer."] = None,
+    seed: Annotated[int | None, "Makes answers repeatable, where the provider can."] = None,
+    stop: Annotated[str | list[str] | None, "A text, or several, at which the answer ends."] = None,
+) -> Asking:
+    """Return what the common parameters say. Their names and types are taken from here."""
+    parts = [await personality_text(context, personality), system]
+    return Asking(
+        context,
+        chosen(model, requires_model, selection),
+        system="\n\n".join(part.strip() for part in parts if part and part.strip()),
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+    )
+
+
+async def asking_for_vectors(
+    context: ToolContext,
+    model: ModelParameter = None,
+    requires_model: RequiresParameter = None,
+    selection: SelectionParameter = None,
+) -> Asking:
+    """Return the same for an action that only chooses a model."""
+    return Asking(context, chosen(model, requires_model, selection))
+
+
+def chosen(model: str | list[str] | None, requires: Mapping[str, Any] | None, selection: Selection | None) -> Choice:
+    """Return which models may answer."""
+    try:
+        return choice_of(model, requires, selection)
+    except ValueError as error:
+        raise invalid(f"wrong `requires_model`: {error}") from error
+
+
+def invalid(message: str, help: str | None = None) -> StepError:
+    """Return an error for parameters that make no sense."""
+    return StepError(message, code="ORC708", help=help, retryable=False)
+
+
+async def personality_text(context: ToolContext, personality: str | None) -> str | None:
+    """Return the text of a personality, from its file if it is one."""
+    if personality is None or not names_file(personality):
+        return personality
+    from orchestrator.models.actions.media import read_text
+
+    return await read_text(context, personality)
+
+
+def names_file(personality: str) -> bool:
+    """Whether a personality is the name of a file."""
+    return personality.endswith((".md", ".txt")) and len(personality.split("\n")) == 1
+
+
+# --- asking
+
+
+async def ask(
+    asking: Asking,
+    content: str | tuple[str | Media, ...] | tuple[Message, ...],
+    *,
+    system: str = "",
+    structure: Structure | None = None,
+    final: bool = True,
+    max_tokens: int | None = None,
+) -> Answer:
+    """Ask once, and take note of the answer. With a structure its value is of that form, else it is the text.
+
+    `system` goes before what the step itself says; `max_tokens` holds instead of its own.
+    """
+    messages = content if _are_messages(content) else (Message("user", typing.cast("Any", content)),)
+    request = ModelRequest(
+        typing.cast("tuple[Message, ...]", messages),
+        system="\n\n".join(part for part in (system, asking.system) if part),
+        schema=structure.request if structure else None,
+        temperature=asking.temperature,
+        max_tokens=max_tokens or asking.max_tokens,
+        seed=asking.seed,
+        stop=asking.stop,
+    )
+
+    def accept(reply: ModelReply) -> Any:
+        return reply.text if structure is None else accepted(structure, reply)
+
+    answer = await asking.gateway.ask(asking.choice, request, accept=accept, final=final)
+    asking.answers.append(answer)
+    return answer
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Wait for all calls, and give their results in order. When one fails, the others are cancelled, and waited for."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _are_messages(content: Any) -> bool:
+    return isinstance(content, tuple) and bool(content) and isinstance(content[0], Message)
+
+
+def is_cut(asking: Asking, answer: Answer) -> bool:
+    """Whether an answer reached the most tokens it may have; the log then says so."""
+    if answer.reply.finish != "length":
+        return False
+    limit = f" of {asking.max_tokens} tokens" if asking.max_tokens else ""
+    message = f"the answer of `{answer.model}` reached its limit{limit} and is cut off; give a larger `max_tokens`"
+    asking.context.log(message, "warning")
+    return True
+
+
+# --- results
+
+
+def details(answers: Iterable[Answer]) -> Details:
+    """Say who answered last, and what all answers together took."""
+    found = list(answers)
+    usage = reduce(add, (answer.reply.usage for answer in found), Usage())
+    costs = [answer.cost for answer in found]
+    known = [cost for cost in costs if cost is not None]
+    return {
+        "model": str(found[-1].model) if found else "",
+        "why": found[-1].why if found else "there was nothing to ask",
+        "offline": any(answer.model == OFFLINE for answer in found),
+        "usage": {
+            "input": usage.input,
+            "output": usage.output,
+            "cached": usage.cached,
+            "reasoning": usage.reasoning,
+            "requests": usage.requests,
+        },
+        "cost": sum(known) if len(known) == len(costs) else None,
+    }
+
+
+def with_details(result: Type, *, shadowed: Iterable[str] = ()) -> Type:
+    """Return the type of a result with the fields of `Details`, but for those that the answer itself has."""
+    added = {name: part for name, part in DETAILS.properties.items() if name not in frozenset(shadowed)}
+    properties = {**result.properties, **added}
+    return replace(result, properties=properties, required=result.required | added.keys())
+
+
+# --- actions
+
+
+def model_action(
+    function: Callable[..., Awaitable[Any]],
+    *,
+    primary: str,
+    result_type: Callable[[Mapping[str, Any], Type], Type] | None = None,
+    shadows: Callable[[Mapping[str, Any]], frozenset[str]] | None = None,
+    refusal: RefusalCheck | None = None,
+    reads: tuple[str, ...] = (),
+    converts: Mapping[str, Callable[[Any], Any]] | None = None,
+    common: Callable[..., Awaitable[Asking]] = asking,
+) -> Action:
+    """Return the action of a function whose first parameter is an `Asking`: the common parameters are added to its own.
+
+    Its result gets the fields of `Details`, but for those that `shadows` names. `result_type` makes the exact type of
+    a result from the constant parameters and the type of any result.
+    """
+    own, shared = inspect.signature(function), inspect.signature(common)
+    names = [name for name in shared.parameters if name != "context"]
+
+    @wraps(function)
+    async def called(*, context: ToolContext, **given: Any) -> Any:
+        hidden = shadows(given) if shadows else frozenset()
+        call = await common(context, **{name: given.pop(name) for name in names})
+        result = await function(call, **given)
+        told = details(call.answers)
+        return {**result, **{name: value for name, value in told.items() if name not in hidden}}
+
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in list(own.parameters.values())[1:]]
+    parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in shared.parameters.values()]
+    hints = typing.get_type_hints(common, include_extras=True) | typing.get_type_hints(function, include_extras=True)
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what `signature` goes by
+    called.__annotations__ = {name: hint for name, hint in hints.items() if name not in ("asking",)}
+    action = to_action(called)
+    limits = {**_LIMITS, **(converts or {})}
+    returns = with_details(action.returns)
+    return replace(
+        action,
+        parameters={
+            name: replace(parameter, convert=limits.get(name, parameter.convert))
+            for name, parameter in action.parameters.items()
+        },
+        returns=returns,
+        primary=primary,
+        refusal=refusal,
+        reads=reads,
+        uses_model=True,
+        result_type=None if result_type is None else lambda known: result_type(known, returns),
+    )
+
+
+def at_least(least: float) -> Callable[[Any], Any]:
+    """Return a conversion that refuses smaller numbers."""
+
+    def checked(value: Any) -> Any:
+        if value is not None and value < least:
+            raise ValueError(f"must be at least {least:g}, not {value:g}")
+        return value
+
+    return checked
+
+
+def _requirements(value: Any) -> Any:
+    if value is not None:
+        choice_of(requires_model=value)
+    return value
+
+
+_LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "max_tokens": at_least(1),
+    "temperature": at_least(0),
+    "requires_model": _requirements,
+}

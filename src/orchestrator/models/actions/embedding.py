@@ -1,0 +1,98 @@
+"""The action that makes vectors of texts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict
+
+from orchestrator.errors import ModelAnswerInvalid
+from orchestrator.models.actions.common import Asking, asking_for_vectors, invalid, model_action, together
+from orchestrator.models.estimate import tokens_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.models.gateway import Choice
+
+_MOST_TEXTS: Final = 96
+_MOST_TOKENS: Final = 12_000
+"""What goes into one request: less than any provider allows (Mistral takes 16,384 tokens, Google 100 texts)."""
+
+_AT_ONCE: Final = 4
+
+
+class Embedded(TypedDict):
+    """The vector of `text`, or the list of those of `texts`, in their order. `dimensions` is how long each is."""
+
+    embedding: list[float] | list[list[float]]
+    dimensions: int
+
+
+async def embed(
+    asking: Asking,
+    text: Annotated[str | None, "One text."] = None,
+    texts: Annotated[list[str] | None, "Or several; requests are made in batches."] = None,
+) -> Embedded:
+    """Make vectors of texts: texts that mean similar things have vectors that point to similar directions.
+
+    Example:
+        - id: vectors
+          action: embed
+          parameters:
+            model: openai:text-embedding-3-small
+            texts: ["The tide is high.", "The sea has risen."]
+    """
+    if (text is None) == (texts is None):
+        raise invalid("`embed` needs one of `text` and `texts`", "say what to make vectors of")
+    wanted = [text] if text is not None else texts or []
+    for number, each in enumerate(wanted, start=1):
+        if not each.strip():
+            raise invalid(f"text {number} of {len(wanted)} is empty, and has no vector", "leave it out")
+    vectors = await _vectors(asking, wanted)
+    lengths = {len(vector) for vector in vectors}
+    if len(vectors) != len(wanted) or len(lengths) > 1:
+        message = f"{len(vectors)} vectors of {len(lengths)} different lengths came for {len(wanted)} texts"
+        raise ModelAnswerInvalid(message, model=str(asking.answers[-1].model), retryable=False)
+    dimensions = len(vectors[0]) if vectors else 0
+    return {"embedding": vectors[0] if text is not None else vectors, "dimensions": dimensions}
+
+
+async def _vectors(asking: Asking, texts: Sequence[str]) -> list[list[float]]:
+    batches = list(_batches(texts))
+    if not batches:
+        return []
+    made = [await _made(asking, asking.choice, batches[0])]
+    # Vectors of different models cannot be compared, so whoever made the first ones makes them all.
+    same = replace(asking.choice, models=(str(asking.answers[0].model),), requires=None)
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(batch: list[str]) -> list[list[float]]:
+        async with turns:
+            return await _made(asking, same, batch)
+
+    made += await together(of(batch) for batch in batches[1:])
+    return [vector for batch in made for vector in batch]
+
+
+async def _made(asking: Asking, choice: Choice, texts: list[str]) -> list[list[float]]:
+    vectors, answer = await asking.gateway.embed(choice, texts)
+    asking.answers.append(answer)
+    return [list(vector) for vector in vectors.vectors]
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    tokens = 0
+    for text in texts:
+        length = tokens_of(text)
+        if batch and (len(batch) >= _MOST_TEXTS or tokens + length > _MOST_TOKENS):
+            yield batch
+            batch, tokens = [], 0
+        batch.append(text)
+        tokens += length
+    if batch:
+        yield batch
+
+
+EMBED = model_action(embed, primary="embedding", common=asking_for_vectors)

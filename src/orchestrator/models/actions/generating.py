@@ -1,0 +1,253 @@
+"""The actions that pass a prompt on to a model: for a text, for an answer of a certain form, in a conversation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+from orchestrator.expressions.types import ANY, NULL, Type
+from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
+from orchestrator.models.actions.media import Given, checks_files, no_urls, read_media
+from orchestrator.models.exchange import Media, Message
+from orchestrator.models.prompts import with_files
+from orchestrator.models.structured import SchemaError, Structure, structure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Images = Annotated[str | list[str] | None, "Files of images that the model looks at."]
+Files = Annotated[str | list[str] | None, "Files that the model reads: texts, PDF, sound, video, images."]
+Vars = Annotated[
+    dict[str, Any] | None, "The fields of the answer, each with its type or with a description of what it is."
+]
+ResponseFormat = Annotated[
+    Any, "`text`, `json` (any object), or the form of the answer: the short form, or a JSON Schema."
+]
+
+
+class GeneratedText(TypedDict):
+    """The answer. `data` is what is in it where it is JSON, else null. `truncated`: it is cut off."""
+
+    text: str
+    data: Any
+    truncated: bool
+
+
+class Generated(TypedDict):
+    """The answer, in the form that was asked for."""
+
+    data: Any
+
+
+class ChatMessageBase(TypedDict):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatMessage(ChatMessageBase, total=False):
+    """The same with images and files."""
+
+    images: str | list[str]
+    files: str | list[str]
+
+
+class Chatted(TypedDict):
+    """The reply, and the whole conversation with it."""
+
+    reply: str
+    messages: list[ChatMessage]
+    truncated: bool
+
+
+async def generate_text(
+    asking: Asking,
+    prompt: Annotated[str, "What the model is asked."],
+    images: Images = None,
+    files: Files = None,
+    response_format: ResponseFormat = None,
+    vars: Vars = None,
+) -> GeneratedText:
+    """Ask a model, and get its text. With `vars`, or a `response_format` that is JSON, `data` is what the text holds.
+
+    Example:
+        - id: letter
+          action: generate_text
+          parameters:
+            model: auto
+            prompt: Write a short letter that invites to the tides festival in Saint-Malo.
+    """
+    structure = form_of(response_format=response_format, vars=vars)
+    content = content_of(prompt, await read_media(asking.context, images, files))
+    answer = await ask(asking, content, structure=structure)
+    if structure is None:
+        return {"text": answer.reply.text, "data": None, "truncated": is_cut(asking, answer)}
+    return {"text": answer.reply.text, "data": answer.value, "truncated": False}
+
+
+async def generate(
+    asking: Asking,
+    prompt: Annotated[str, "What the model is asked."],
+    schema: Annotated[
+        Any, "The form of the answer: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
+    ] = None,
+    vars: Vars = None,
+    response_format: Annotated[Any, "The same as `schema`, or `json` for any object."] = None,
+    images: Images = None,
+    files: Files = None,
+) -> Generated:
+    """Ask a model for an answer of a certain form. It is held to it, so steps can rely on its fields.
+
+    The form is given as `schema`, `vars` or `response_format`. A field of the answer is read as `{{ step.field }}`.
+
+    Example:
+        - id: idea
+          action: generate
+          parameters:
+            model: auto
+            prompt: Suggest a talk about the tides.
+            schema: {title: string, minutes: integer, topics: [string], level: beginner|expert}
+    """
+    structure = form_of(schema=schema, vars=vars, response_format=response_format)
+    if structure is None:
+        help = "add `schema: {title: string}`, or use `action: generate_text`"
+        raise invalid("`generate` needs `schema` or `vars`: the form of the answer", help)
+    content = content_of(prompt, await read_media(asking.context, images, files))
+    return {"data": (await ask(asking, content, structure=structure)).value}
+
+
+async def chat(
+    asking: Asking,
+    messages: Annotated[
+        list[ChatMessage], "The conversation: `{role: user, content: ...}`, also with `images` and `files`."
+    ],
+    prompt: Annotated[str | None, "One more message of the user, after the others."] = None,
+) -> Chatted:
+    """Go on with a conversation. `messages` of the result can be given to the next `chat`.
+
+    Roles are `user` and `assistant`; a first message with role `system` is what the model is told before anything else.
+
+    Example:
+        - id: talk
+          action: chat
+          parameters:
+            model: auto
+            messages:
+              - {role: system, content: You are a guide in Saint-Malo.}
+              - {role: user, content: When is the tide high?}
+              - {role: assistant, content: Twice a day. Which day do you mean?}
+            prompt: Next Sunday.
+    """
+    conversation: list[ChatMessage] = [*messages, *([{"role": "user", "content": prompt}] if prompt else [])]  # type: ignore[list-item]
+    if not conversation or conversation[-1]["role"] != "user":
+        raise invalid("the conversation does not end with a message of the user", "add `prompt`")
+    system = conversation[0]["content"] if conversation[0]["role"] == "system" else ""
+    said: list[Message] = []
+    for number, each in enumerate(conversation):
+        role = each["role"]
+        if role == "system":
+            if number > 0:
+                raise invalid(f"message {number + 1} has role `system`, which only the first may have")
+            continue
+        given = await read_media(asking.context, each.get("images"), each.get("files"))
+        said.append(Message(role, content_of(each["content"], given)))
+    answer = await ask(asking, tuple(said), system=system)
+    reply: ChatMessage = {"role": "assistant", "content": answer.reply.text}
+    return {"reply": answer.reply.text, "messages": [*conversation, reply], "truncated": is_cut(asking, answer)}
+
+
+def content_of(prompt: str, given: Given) -> str | tuple[str | Media, ...]:
+    """Return the content of a message: the prompt with the texts of files, and the rest as it is."""
+    text = with_files(prompt, given.texts)
+    return (text, *given.media) if given.media else text
+
+
+def form_of(
+    *, schema: Any = None, vars: Mapping[str, Any] | None = None, response_format: Any = None
+) -> Structure | None:
+    """Return the form that an answer is to have, if any.
+
+    Raises:
+        StepError: It is written wrongly, or twice.
+    """
+    forms = {"schema": schema, "vars": vars, "response_format": None if response_format == "text" else response_format}
+    written = {name: form for name, form in forms.items() if form is not None}
+    if len(written) > 1:
+        raise invalid(
+            f"{' and '.join(f'`{name}`' for name in written)} both say what the answer looks like", "keep one"
+        )
+    for name, form in written.items():
+        try:
+            return structure_of(ANY_OBJECT if form == "json" else form, described=name == "vars")
+        except SchemaError as error:
+            problem = error.problems[0]
+            place = "".join(f"[{part!r}]" for part in problem.path)
+            raise invalid(f"`{name}{place}`: {problem.message}", problem.help) from error
+    return None
+
+
+ANY_OBJECT = {"type": "object"}
+"""What `json` stands for."""
+
+
+def known_form(known: Mapping[str, Any]) -> Structure | None:
+    """Return the form that follows from the parameters that are constant, if it does."""
+    written = {name: known.get(name) for name in ("schema", "vars", "response_format")}
+    try:
+        return form_of(**written)
+    except Exception:  # what is wrong with it is reported where it is checked
+        return None
+
+
+def typed_data(known: Mapping[str, Any], returns: Type) -> Type:
+    """Return the type of a result whose `data` has the form that is asked for."""
+    form = known_form(known)
+    if form is None:
+        return Type("object", properties={"data": ANY}, required=frozenset({"data"}))  # its fields may hide the others
+    properties = {name: part for name, part in returns.properties.items() if name not in hidden(form)}
+    properties["data"] = form.type
+    return replace(returns, properties=properties, required=frozenset(properties))
+
+
+def hidden(form: Structure | None) -> frozenset[str]:
+    """Return the fields of an answer: what the result says besides does not stand in their way."""
+    return frozenset(form.type.properties if form else ()) - {"data"}
+
+
+def hidden_by(given: Mapping[str, Any]) -> frozenset[str]:
+    """Return the same from the parameters of a call."""
+    return hidden(known_form(given))
+
+
+def _typed_text(known: Mapping[str, Any], returns: Type) -> Type:
+    form = known_form(known)
+    if form is not None:
+        data = form.type
+    elif known.get("response_format", "text") == "text" and "vars" in known:
+        data = NULL
+    else:
+        return returns
+    return replace(returns, properties={**returns.properties, "data": data})
+
+
+_MEDIA = {"images": no_urls, "files": no_urls}
+
+GENERATE_TEXT = model_action(
+    generate_text,
+    primary="text",
+    result_type=_typed_text,
+    refusal=checks_files("images", "files"),
+    reads=("images", "files"),
+    converts=_MEDIA,
+)
+GENERATE = model_action(
+    generate,
+    primary="data",
+    result_type=typed_data,
+    shadows=hidden_by,
+    refusal=checks_files("images", "files"),
+    reads=("images", "files"),
+    converts=_MEDIA,
+)
+CHAT = model_action(chat, primary="reply", refusal=checks_files())

@@ -1,0 +1,152 @@
+"""Images and files that a step gives to a model: read where that is permitted, and told apart by what is in them."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.models.actions.common import invalid, names_file
+from orchestrator.models.exchange import Media
+from orchestrator.tools.builtin.access import refuse
+from orchestrator.tools.builtin.filesystem import read_bytes
+from orchestrator.tools.threads import run_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.tools.contract import Refusal, RefusalCheck, ToolContext
+    from orchestrator.tools.permissions import Permissions
+
+MOST_BYTES: Final = 20_000_000
+"""What one request may send along: the least that providers allow together."""
+
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+_BEGINNINGS: Final = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"GIF8[79]a"), "image/gif"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"%PDF-"), "application/pdf"),
+    (re.compile(rb"ID3[\x02-\x04]|\xff[\xfb\xf3\xf2]"), "audio/mpeg"),
+    (re.compile(rb"OggS\0"), "audio/ogg"),
+    (re.compile(rb"fLaC[\0\x80]"), "audio/flac"),
+    (re.compile(rb"....ftyp(?:heic|heix|mif1)", re.DOTALL), "image/heic"),
+    (re.compile(rb"....ftypM4A", re.DOTALL), "audio/mp4"),
+    (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
+    (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
+)
+_KINDS: Final = ("image", "audio", "video")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was read: pictures, sounds and PDF files as they are, and the texts of text files with their names."""
+
+    media: tuple[Media, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+def paths_of(value: str | Sequence[str] | None) -> list[str]:
+    """Return the paths of a parameter that takes one or several."""
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def no_urls(value: Any) -> Any:
+    """Refuse addresses where paths are wanted; the message says how to get what is there."""
+    for path in paths_of(value):
+        if isinstance(path, str) and _URL.match(path):
+            short = path if len(path) <= 60 else path[:59] + "…"
+            raise ValueError(
+                f"`{short}` is an address, and files are wanted: fetch it first with the action `download` of the tool "
+                "`http`, and give the path"
+            )
+    return value
+
+
+def checks_files(*parameters: str) -> RefusalCheck:
+    """Return a `refusal` that checks all paths of these parameters, and a personality that is a file."""
+
+    def refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:
+        for parameter in parameters:
+            value = known.get(parameter)
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, str) and (found := refuse(permissions, path, "read", parameter)) is not None:
+                    return found
+        personality = known.get("personality")
+        if isinstance(personality, str) and names_file(personality):
+            return refuse(permissions, personality, "read", "personality")
+        return None
+
+    return refusal
+
+
+async def read_media(
+    context: ToolContext, images: str | Sequence[str] | None = None, files: str | Sequence[str] | None = None
+) -> Given:
+    """Read images, which must be ones, and files of any kind that a model may read.
+
+    Raises:
+        StepError: One cannot be read, is of no such kind, or all are too large together.
+    """
+    media: list[Media] = []
+    texts: list[tuple[str, str]] = []
+    left = MOST_BYTES
+    wanted = [(path, True) for path in paths_of(images)] + [(path, False) for path in paths_of(files)]
+    for path, image in wanted:
+        data = await _read(context, path)
+        left -= len(data)
+        if left < 0:
+            message = f"the files have more than the {MOST_BYTES:,} bytes that one request may send, from `{path}` on"
+            raise invalid(message, "give fewer or smaller ones, or loop over them")
+        found = _told_apart(path, data)
+        if image and (isinstance(found, str) or not found.media_type.startswith("image/")):
+            kind = "a text" if isinstance(found, str) else f"`{found.media_type}`"
+            raise invalid(f"`{path}` is no image, but {kind}", "give it under `files`")
+        if isinstance(found, Media):
+            media.append(found)
+        else:
+            texts.append((path, found))
+    return Given(tuple(media), tuple(texts))
+
+
+async def read_text(context: ToolContext, path: str) -> str:
+    """Read a text file in UTF-8."""
+    data = await _read(context, path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        help = "read it with the tool `filesystem` and its `encoding`, and give the text"
+        raise invalid(f"`{path}` is no text in UTF-8: byte {error.start} does not belong there", help) from error
+
+
+async def _read(context: ToolContext, path: str) -> bytes:
+    try:
+        no_urls(path)
+    except ValueError as error:
+        raise invalid(str(error)) from error
+    read: Callable[[], bytes] = lambda: read_bytes(context, path, MOST_BYTES)  # noqa: E731
+    data: bytes = await run_in_thread(read)
+    return data
+
+
+def _told_apart(path: str, data: bytes) -> Media | str:
+    name = PurePath(path).name
+    for pattern, media_type in _BEGINNINGS:
+        if pattern.match(data):
+            return Media(data, media_type, name)
+    guessed = mimetypes.guess_type(path)[0] or ""
+    if guessed.partition("/")[0] not in _KINDS or guessed == "image/svg+xml":
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" not in text:
+            return text
+    if guessed.partition("/")[0] in _KINDS and data:
+        return Media(data, guessed, name)
+    help = "models read text, PDF, images, sound and video; turn it into one of these first"
+    raise invalid(f"`{path}` is of a kind that no model reads", help)

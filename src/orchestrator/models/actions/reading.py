@@ -1,0 +1,170 @@
+"""The actions that read a text: what there is to say about it, which label it has, which data are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from orchestrator.expressions.types import Type, array_of, union_of
+from orchestrator.models import prompts
+from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
+from orchestrator.models.actions.generating import form_of, hidden_by, typed_data
+from orchestrator.models.actions.media import checks_files, no_urls, read_media
+from orchestrator.models.structured import Structure, structure_of
+
+if TYPE_CHECKING:
+    from orchestrator.models.exchange import Media
+
+Text = Annotated[str, "The text."]
+
+
+class Analysis(TypedDict):
+    """What there is to say. `truncated`: it is cut off."""
+
+    analysis: str
+    truncated: bool
+
+
+class Classified(TypedDict):
+    """The label; with `multiple` a list of labels. `reason` is null where none is asked for."""
+
+    label: str | list[str]
+    reason: str | None
+
+
+class Extracted(TypedDict):
+    """The data, in the form that was asked for."""
+
+    data: Any
+
+
+async def analyze_text(
+    asking: Asking,
+    text: Text,
+    instruction: Annotated[str, "What is to be found out; default: what matters in the text."] = "",
+    analysis_type: Annotated[str, "A word for the kind of analysis, such as `sentiment` or `risks`."] = "",
+) -> Analysis:
+    """Say what there is to say about a text.
+
+    Example:
+        - id: risks
+          action: analyze_text
+          parameters:
+            model: auto
+            text: "{{ contract }}"
+            instruction: Which duties does the tenant take on, and what is unusual about them?
+    """
+    prompt = prompts.analysis(text, instruction, analysis_type)
+    answer = await ask(asking, prompt.text, system=prompt.system)
+    return {"analysis": answer.reply.text, "truncated": is_cut(asking, answer)}
+
+
+async def classify(
+    asking: Asking,
+    text: Text,
+    labels: Annotated[
+        list[str] | dict[str, str | None], "The labels to choose from; as a mapping, each with a description."
+    ],
+    multiple: Annotated[bool, "Whether a text may have several labels, or none: the result is then a list."] = False,
+    reason: Annotated[bool, "Whether the model also says why."] = False,
+    instruction: Annotated[str, "What else the model should know to choose."] = "",
+) -> Classified:
+    """Give a text one of some labels, or with `multiple` all that apply.
+
+    Example:
+        - id: kind
+          action: classify
+          parameters:
+            model: auto
+            text: "{{ message }}"
+            labels:
+              billing: invoices, payments, refunds
+              technical: crashes, errors, passwords
+              other: everything else
+    """
+    described = _labels(labels)
+    prompt = prompts.classification(text, described, multiple=multiple, reason=reason, instruction=instruction)
+    structure = _label_form(list(described), multiple=multiple, reason=reason)
+    value = (await ask(asking, prompt.text, system=prompt.system, structure=structure)).value
+    label = list(dict.fromkeys(value["labels"])) if multiple else value["label"]
+    return {"label": label, "reason": value.get("reason")}
+
+
+def _labels(labels: list[str] | Mapping[str, str | None]) -> dict[str, str]:
+    found = labels if isinstance(labels, Mapping) else dict.fromkeys(labels)
+    if not found:
+        raise invalid("there are no labels to choose from", "give at least two")
+    if not isinstance(labels, Mapping) and len(found) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise invalid(f"the label `{twice}` is there twice", "remove one")
+    return {label: (description or "").strip() for label, description in found.items()}
+
+
+def _label_form(labels: list[str], *, multiple: bool, reason: bool) -> Structure:
+    one = {"type": "string", "enum": labels}
+    answer: dict[str, Any] = {"labels": {"type": "array", "items": one}} if multiple else {"label": one}
+    # The reason comes first, so that the label follows from it.
+    properties = {"reason": {"type": "string"}, **answer} if reason else answer
+    return structure_of(
+        {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    )
+
+
+def _typed_labels(known: Mapping[str, Any], returns: Type) -> Type:
+    given = known.get("labels")
+    labels = tuple(given) if isinstance(given, list | Mapping) else ()
+    one = Type("string", enum=labels) if all(isinstance(label, str) for label in labels) else Type("string")
+    several = array_of(one)
+    label = union_of((one, several))
+    if "multiple" in known:
+        label = several if known["multiple"] is True else one
+    return replace(returns, properties={**returns.properties, "label": label})
+
+
+async def extract(
+    asking: Asking,
+    schema: Annotated[
+        Any, "The form of the data: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
+    ],
+    text: Annotated[str | None, "The text that they are in."] = None,
+    file: Annotated[str | None, "The file that they are in, instead: a text, a PDF, an image."] = None,
+    instruction: Annotated[str, "What else the model should know."] = "",
+) -> Extracted:
+    """Read data out of a text or a file. A field that may be missing (`score: number?`) is null where it is.
+
+    A field is read as `{{ step.field }}`.
+
+    Example:
+        - id: invoice
+          action: extract
+          parameters:
+            model: auto
+            text: "{{ letter }}"
+            schema: {number: string, date: date, total: number, due_date: date?, items: [{name: string, price: number}]}
+    """
+    if (text is None) == (file is None):
+        raise invalid("`extract` needs one of `text` and `file`", "say where the data are")
+    given = await read_media(asking.context, files=file)
+    if given.texts:
+        text = given.texts[0][1]
+    if text is None:
+        prompt = prompts.extraction("(see the file)", instruction or "Read the data out of the file.")
+    else:
+        prompt = prompts.extraction(text, instruction)
+    content: str | tuple[str | Media, ...] = (prompt.text, *given.media) if given.media else prompt.text
+    structure = form_of(schema=schema)
+    return {"data": (await ask(asking, content, system=prompt.system, structure=structure)).value}
+
+
+ANALYZE_TEXT = model_action(analyze_text, primary="analysis", refusal=checks_files())
+CLASSIFY = model_action(classify, primary="label", result_type=_typed_labels, refusal=checks_files())
+EXTRACT = model_action(
+    extract,
+    primary="data",
+    result_type=typed_data,
+    shadows=hidden_by,
+    refusal=checks_files("file"),
+    reads=("file",),
+    converts={"file": no_urls},
+)

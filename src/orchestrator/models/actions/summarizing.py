@@ -1,0 +1,159 @@
+"""The action that summarises texts of any length: what is too long for the model is read in parts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
+
+from orchestrator.errors import ModelAnswerInvalid
+from orchestrator.models import prompts
+from orchestrator.models.actions.common import Asking, ask, at_least, invalid, is_cut, model_action, together
+from orchestrator.models.actions.media import checks_files, no_urls, read_text
+from orchestrator.models.chunks import chunks
+from orchestrator.models.estimate import tokens_of
+from orchestrator.models.names import OFFLINE
+
+if TYPE_CHECKING:
+    from orchestrator.models.catalogue import ModelCard
+
+_UNKNOWN_WINDOW: Final = 8_192
+"""Tokens that a model is taken to read where nothing is known of it."""
+
+_SAFE: Final = 0.8
+"""How much of the room is used: a text may have more tokens than can be told from its size."""
+
+_LEAST_ROOM: Final = 200
+_AT_ONCE: Final = 4
+_SHORTER: Final = 4
+"""A part's summary has at most a fourth of its tokens, so each round makes the text shorter."""
+
+_ANSWER: Final = {"short": 300, "medium": 600, "long": 1_200}
+"""Tokens to keep free for the answer."""
+
+
+class Summary(TypedDict):
+    """The summary. `parts` is in how many parts the text was read, `truncated` whether the summary is cut off."""
+
+    summary: str
+    parts: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    style: str
+    length: str
+    max_words: int | None
+    focus: str
+
+    def prompt(self, text: str, part: tuple[int, int] | None = None, words: int | None = None) -> prompts.Prompt:
+        return prompts.summary(
+            text,
+            style=self.style,
+            length=self.length,
+            max_words=self.max_words if part is None else words,
+            focus=self.focus,
+            part=part,
+        )
+
+
+async def summarize(
+    asking: Asking,
+    text: Annotated[str | None, "The text, of any length."] = None,
+    file: Annotated[str | None, "The text file to summarise, instead."] = None,
+    style: Annotated[Literal["paragraph", "bullets", "headline"], "How it is written."] = "paragraph",
+    length: Annotated[Literal["short", "medium", "long"], "How long it is, where `max_words` does not say."] = "medium",
+    max_words: Annotated[int | None, "How many words the model is told to use at most."] = None,
+    focus: Annotated[str, "What matters: the question that the summary is to answer."] = "",
+    chunk_tokens: Annotated[int | None, "The most tokens to read at once; default what the model can."] = None,
+) -> Summary:
+    """Summarise a text. One that is longer than what the model reads is cut into parts between its paragraphs.
+
+    The parts are summarised side by side, then their summaries, until all fits.
+
+    Example:
+        - id: gist
+          action: summarize
+          parameters:
+            model: auto
+            file: book.txt
+            style: bullets
+            length: short
+    """
+    if (text is None) == (file is None):
+        raise invalid("`summarize` needs one of `text` and `file`", "say what to summarise")
+    left = text if text is not None else await read_text(asking.context, file or "")
+    if not left.strip():
+        raise invalid("there is no text to summarise: it is empty", "guard the step with `condition:`")
+    wanted = _Wanted(style, length, max_words, focus)
+    room = _room(asking, await asking.gateway.card(asking.choice), wanted, chunk_tokens)
+    read = 0
+    while room is not None and tokens_of(left) > room:
+        parts = chunks(left, room)
+        read = read or len(parts)
+        shorter = await _shortened(asking, parts, wanted, room)
+        if tokens_of(shorter) >= tokens_of(left):
+            raise _no_shorter(asking)
+        left = shorter
+    prompt = wanted.prompt(left)
+    answer = await ask(asking, prompt.text, system=prompt.system)
+    return {"summary": answer.reply.text.strip(), "parts": read or 1, "truncated": is_cut(asking, answer)}
+
+
+def _room(asking: Asking, card: ModelCard | None, wanted: _Wanted, chunk_tokens: int | None) -> int | None:
+    """Return how many tokens of a text can be read at once; None: any number."""
+    window = card.context_window if card is not None else None
+    if window is None:
+        if card is not None and card.name == OFFLINE:
+            return chunk_tokens
+        window = _UNKNOWN_WINDOW
+    prompt = wanted.prompt("", part=(1000, 1000), words=1000)
+    told = tokens_of(prompt.text) + tokens_of(prompt.system) + tokens_of(asking.system)
+    answer = asking.max_tokens or max(_ANSWER[wanted.length], 2 * (wanted.max_words or 0))
+    room = int((window - told - answer) * _SAFE)
+    if room < _LEAST_ROOM:
+        model = f"`{card.name}`" if card is not None else "the model"
+        raise invalid(
+            f"{model} reads {window:,} tokens, of which instructions and answer need {told + answer:,}",
+            "give a smaller `max_tokens`, or name a model that reads more",
+        )
+    return min(room, chunk_tokens) if chunk_tokens is not None else room
+
+
+async def _shortened(asking: Asking, parts: list[str], wanted: _Wanted, room: int) -> str:
+    """Summarise each part, some at a time, and put the summaries together in their order."""
+    most = max(room // _SHORTER, 1)
+    turns = asyncio.Semaphore(_AT_ONCE)
+    done = 0
+
+    async def shortened(number: int, part: str) -> str:
+        nonlocal done
+        async with turns:
+            prompt = wanted.prompt(part, part=(number, len(parts)), words=max(most // 2, 1))
+            answer = await ask(asking, prompt.text, system=prompt.system, final=False, max_tokens=most)
+        done += 1
+        asking.context.progress(done / (len(parts) + 1), f"{done} of {len(parts)} parts")
+        return answer.reply.text.strip()
+
+    return "\n\n".join(await together(shortened(number, part) for number, part in enumerate(parts, start=1)))
+
+
+def _no_shorter(asking: Asking) -> ModelAnswerInvalid:
+    model = asking.answers[-1].model
+    return ModelAnswerInvalid(
+        "the summaries of the parts are no shorter than the text",
+        provider=model.provider,
+        model=model.model,
+        help="name a model that follows instructions, or one that reads the whole text at once",
+        retryable=False,
+    )
+
+
+SUMMARIZE = model_action(
+    summarize,
+    primary="summary",
+    refusal=checks_files("file"),
+    reads=("file",),
+    converts={"file": no_urls, "max_words": at_least(1), "chunk_tokens": at_least(50)},
+)

@@ -1,0 +1,20 @@
+"""The tool `model`, put together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestrator.models.actions.embedding import EMBED
+from orchestrator.models.actions.generating import CHAT, GENERATE, GENERATE_TEXT
+from orchestrator.models.actions.reading import ANALYZE_TEXT, CLASSIFY, EXTRACT
+from orchestrator.models.actions.summarizing import SUMMARIZE
+from orchestrator.tools.contract import Tool
+
+_ACTIONS = (GENERATE_TEXT, GENERATE, CHAT, ANALYZE_TEXT, CLASSIFY, EXTRACT, SUMMARIZE, EMBED)
+
+MODEL: Final = Tool(
+    "model",
+    {action.name: action for action in _ACTIONS},
+    "Ask models. A step needs no `tool:`: the name of the action is enough.",
+    aliases={"generate_structured": "generate"},
+)

@@ -15,7 +15,7 @@ from orchestrator.diagnostics import CODES
 from orchestrator.language import Document, read
 from orchestrator.language.nodes import plain
 from orchestrator.language.schema import json_schema
-from orchestrator.language.spec import StepSpec, keys
+from orchestrator.language.spec import CallSpec, StepSpec, keys
 
 CALL = "{id: x, tool: log}"
 
@@ -115,6 +115,9 @@ EFFECTS = {
     "name: x": set(WORK),
     "description: x": set(WORK),
     "metadata: {a: 1}": set(WORK),
+    "check: output": set(WORK),
+    "budget: 2": set(WORK),
+    **{f"{name}: x": {"tool"} for name in keys(CallSpec)},
 }
 
 
@@ -135,7 +138,7 @@ def test_a_key_is_carried_out_or_refused(kind: str, key: str) -> None:
 
 def test_every_key_has_a_kind_of_work_for_which_it_is_tested() -> None:
     tested = {part.split(":")[0] for part in EFFECTS} | set(WORK) | {"id", "action", "cases"}
-    assert set(keys(StepSpec)) == tested
+    assert {*keys(StepSpec), *keys(CallSpec)} == tested
 
 
 def test_a_key_of_a_pipeline_at_a_tool_is_mended_by_another_name() -> None:
@@ -222,6 +225,29 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a number as cache": ("tool: log, cache: 5", "ORC202", "true, false, or a mapping", ""),
     "a misspelt key of a cache": ("tool: log, cache: {tll: 1d}", "ORC201", "no key `tll`", "`ttl`"),
     "no duration of a cache": ("tool: log, cache: {ttl: soon}", "ORC206", "no duration", "5m"),
+    "text as budget": ('tool: log, budget: "2 USD"', "ORC202", "`budget` must be an amount in USD", "`budget: 2`"),
+    "a template as budget": ('tool: log, budget: "{{ n }}"', "ORC202", "`budget` must be an amount in USD", "before the run"),
+    "a budget below zero": ("tool: log, budget: -1", "ORC425", "`budget` must be a number of at least 0, not the number -1", "`budget: 2`"),
+    "half a token": ("tool: log, budget: {tokens: 1.5}", "ORC425", "`tokens` must be an integer, not the number 1.5", "`budget: 2`"),
+    "a budget of other things": ("tool: log, budget: {euro: 2}", "ORC425", "no key `euro`", "allowed here"),
+    "a misspelt budget": ("tool: log, budget: {token: 2}", "ORC425", "no key `token`", "`tokens`"),
+    "no budget": ("tool: log, budget: {}", "ORC425", "sets no limit", "`budget: 2`"),
+    "a number as check": ("tool: log, check: 5", "ORC202", "`check` must be an expression", ""),
+    "nothing to check": ("tool: log, check: {max_attempts: 3}", "ORC429", "checks nothing", "`judge`"),
+    "an empty check": ("tool: log, check: []", "ORC429", "checks nothing", "`judge`"),
+    "a misspelt key of a check": ("tool: log, check: {thta: x, judge: y}", "ORC201", "no key `thta`", "`that`"),
+    "a number as expression": ("tool: log, check: {that: 5}", "ORC202", "`that` must be an expression or a list", ""),
+    "no attempts": ("tool: log, check: {that: x, max_attempts: 0}", "ORC205", "at least 1", ""),
+    "a judge of nothing": ("tool: log, check: {judge: {min_score: 0.5}}", "ORC203", "`judge` of step `s0` has no `rubric`", "`rubric:`"),
+    "a number as judge": ("tool: log, check: {judge: 5}", "ORC202", "`judge` must be a rubric", ""),
+    "a score of ten": ("tool: log, check: {judge: {rubric: x, min_score: 7}}", "ORC205", "at most 1", "0.8"),
+    "a model of nothing": ("model: x", "ORC201", "no key `model`", "has a `prompt`"),
+    "several tools for nothing": ("tools: log", "ORC201", "no key `tools`", "did you mean `tool`"),
+    "a prompt for a person": ("ask: x, prompt: y", "ORC213", "no meaning", "below `ask:`"),
+    "a misspelt prompt": ("promt: x", "ORC201", "no key `promt`", "`prompt`"),
+    "a misspelt key of a model": ("prompt: x, temprature: 1", "ORC201", "no key `temprature`", "`temperature`"),
+    "a prompt twice": ("prompt: x, parameters: {prompt: y}", "ORC207", "`prompt` is written twice", "remove one"),
+    "a prompt of a group": (f"prompt: x, steps: [{CALL}]", "ORC213", "no meaning", "steps inside"),
     "a misspelt body": (f"while: x, stesp: [{CALL}]", "ORC201", "no key `stesp`", "`steps`"),
     "a body by another name": (f"while: x, do: [{CALL}]", "ORC201", "no key `do`", "`steps`"),
 }  # fmt: skip
@@ -259,6 +285,12 @@ BEYOND_THE_SCHEMA = {
     "a bad pattern",
     "no subject",
     "a bad carried name",
+    "a model of nothing",
+    "several tools for nothing",
+    "a prompt for a person",
+    "a prompt twice",
+    "a prompt of a group",
+    "nothing to check",
 }
 """What no schema knows, or only one that would be too long for its use."""
 

@@ -17,9 +17,13 @@ from orchestrator.language.schema import json_schema
 from orchestrator.language.spec import (
     ApproveSpec,
     AskSpec,
+    BudgetSpec,
     CacheSpec,
+    CallSpec,
+    CheckSpec,
     HandlerSpec,
     InputSpec,
+    JudgeSpec,
     Kind,
     PipelineSpec,
     StepSpec,
@@ -54,6 +58,10 @@ GOOD: list[dict[str, Any]] = [
     with_step() | {"inputs": {"a": 1, "b": None, "c": {"type": "array", "items": {"type": "string"}}}},
     with_step() | {"inputs": ["topic", {"n": 5}], "outputs": {"o": "{{ a }}", "p": {"value": 1, "type": "integer"}}},
     with_step() | {"defaults": {"retry": 2, "timeout": "30s", "max_parallel": 4}, "version": 1.0, "metadata": {"x": 1}},
+    with_step(prompt="x", model=["y", "z"], schema={"a": "string"}, check="output", budget=0.5),
+    with_step(check={"that": "output", "judge": {"rubric": "x", "min_score": 1}}, budget={"tokens": 10}),
+    with_step() | {"model": "x", "experts": {"log": ["y"]}, "selection": "cost", "budget": 2, "orchestrator": "z"},
+    with_step() | {"default_model": ["x"], "selection": {"strategy": "quality"}},
     {"steps": {"a": {"tool": "x"}}},
 ]
 
@@ -74,6 +82,14 @@ BAD: list[dict[str, Any]] = [
     with_step() | {"inputs": {"a": {"typ": "string"}}},
     with_step() | {"outputs": {"a": {"val": 1}}},
     with_step() | {"defaults": {"max_parallel": 0}},
+    with_step(check=[]),
+    with_step(check={"judge": {"min_score": 0.5}}),
+    with_step(budget={"usd": -1}),
+    with_step() | {"model": 5},
+    with_step() | {"experts": ["x"]},
+    with_step() | {"experts": {"log": 5}},
+    with_step() | {"selection": "cheap"},
+    with_step() | {"budget": "much"},
 ]
 
 
@@ -99,7 +115,8 @@ def test_every_key_has_a_description_for_editors() -> None:
 
 def test_the_reference_page_names_every_key() -> None:
     page = reference_markdown()
-    for model in (PipelineSpec, StepSpec, InputSpec, AskSpec, ApproveSpec, CacheSpec, HandlerSpec):
+    models = (PipelineSpec, StepSpec, InputSpec, AskSpec, ApproveSpec, CacheSpec, HandlerSpec)
+    for model in (*models, CallSpec, CheckSpec, JudgeSpec, BudgetSpec):
         for name, field in keys(model).items():
             assert f"| `{name}` |" in page
             assert model.model_fields[field].description

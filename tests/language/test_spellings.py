@@ -69,6 +69,14 @@ STEPS = {
     "on_failure: {goto: b}": "on_failure: b",
     "on_failure: {default: 1}": "on_failure: {value: 1}",
     "name: 7": "name: '7'",
+    "prompt: y": "parameters: {prompt: y}",
+    "model: [y, z]\nparameters: {prompt: y}\nsystem: z": "parameters: {prompt: y, model: [y, z], system: z}",
+    "check: output": "check: {that: [output]}",
+    "check: [output, b]": "check: {that: [output, b]}",
+    "check: {expression: output}": "check: {that: [output]}",
+    "check: {expressions: [output]}": "check: {that: [output]}",
+    "check: {judge: y}": "check: {judge: {rubric: y}}",
+    "budget: 2": "budget: {usd: 2}",
 }
 
 
@@ -127,6 +135,19 @@ WORK = {
     "approve: {message: Publish?, editable: true, timeout: 5}": "approve: {title: Publish?, allow_editing: true}, "
     "timeout: 5",
     "sleep: 90": "sleep: 1m30s",
+    "prompt: y": "tool: model, action: generate_text, parameters: {prompt: y}",
+    "prompt: y, schema: {a: string}": "tool: model, action: generate, parameters: {prompt: y, schema: {a: string}}",
+    "prompt: y, vars: {a: b}, max_tokens: 9": "tool: model, action: generate, "
+    "parameters: {prompt: y, vars: {a: b}, max_tokens: 9}",
+    "prompt: y, tools: [z], schema: {a: string}": "tool: model, action: agent, "
+    "parameters: {prompt: y, tools: [z], schema: {a: string}}",
+    "for_each: [1], prompt: y": "for_each: [1], tool: model, action: generate_text, parameters: {prompt: y}",
+    "switch: 1, cases: {v: {prompt: y, labels: [b]}}": "switch: 1, cases: {v: [{id: v, tool: model, "
+    "action: generate_text, parameters: {prompt: y, labels: [b]}}]}",
+    "switch: 1, cases: {v: {check: {tool: x}, model: {tool: x}}}": "switch: 1, "
+    "cases: {v: [{id: check, tool: x}, {id: model, tool: x}]}",
+    "tool: x, on_error: {prompt: y}": "tool: x, on_error: [{steps: [{id: handle, tool: model, action: generate_text, "
+    "parameters: {prompt: y}}]}]",
     "tool: x, cache: true": "tool: x, cache: {}",
     "tool: x, cache: false": "tool: x",
     "tool: x, on_error: continue": "tool: x, on_failure: continue",
@@ -186,6 +207,11 @@ FILES = {
     "outputs: [{r: '{{ a }}'}]": "outputs: {r: '{{ a }}'}",
     "outputs: [{name: r, value: '{{ a }}'}]": "outputs: {r: '{{ a }}'}",
     "outputs: {r: {from: '{{ a }}', desc: d}}": "outputs: {r: {value: '{{ a }}', description: d}}",
+    "default_model: y": "model: y",
+    "selection: {strategy: cost}": "selection: cost",
+    "budget: 2.5": "budget: {usd: 2.5}",
+    "model: ": "",
+    "experts: ": "",
     "defaults: {retry: 3}": "defaults: {retry: {max_attempts: 3}}",
     "defaults: {max_retries: 2, timeout_seconds: 5}": "defaults: {retry: 3, timeout: 5s}",
 }
@@ -201,7 +227,7 @@ def test_every_spelling_of_the_tables_has_a_case() -> None:
     cases = " ".join([*STEPS, *WORK, *FILES])
     tables: list[dict[str, Any]] = [spellings.PIPELINE_KEYS, spellings.STEP_KEYS, spellings.INPUT_KEYS]
     tables += [spellings.OUTPUT_KEYS, spellings.RETRY_KEYS, spellings.ON_FAILURE_WORDS]
-    tables += [spellings.ASK_KEYS, spellings.APPROVE_KEYS, spellings.HANDLER_KEYS]
+    tables += [spellings.CHECK_KEYS, spellings.ASK_KEYS, spellings.APPROVE_KEYS, spellings.HANDLER_KEYS]
     for name in [*(name for table in tables for name in table), *spellings.RETRY_COUNTS]:
         assert name in cases
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.language.spec import StepSpec, keys
+from orchestrator.language.spec import CallSpec, StepSpec, keys
 
 if TYPE_CHECKING:
     from orchestrator.language.nodes import Mapping
@@ -30,6 +30,9 @@ DOES: Final[dict[Kind | None, str]] = {
 LOOPS: Final = ("for_each", "while", "until")
 CALL: Final = ("tool", "action")
 
+PARAMETERS: Final = frozenset(keys(CallSpec))
+"""Parameters of calls of models, which may stand in the step itself."""
+
 HEADS: Final[dict[str, Kind]] = {
     **{kind: kind for kind in DOES if kind is not None and kind not in ("tool", "steps")},
     **dict.fromkeys(CALL, "tool"),
@@ -39,7 +42,7 @@ HEADS: Final[dict[str, Kind]] = {
 
 OWNERS: Final[dict[str, tuple[Kind, ...]]] = {
     **{head: (kind,) for head, kind in HEADS.items()},
-    **dict.fromkeys(("parameters", "retry", "cache", "on_resume"), ("tool",)),
+    **dict.fromkeys(("parameters", "retry", "cache", "on_resume", *keys(CallSpec)), ("tool",)),
     **dict.fromkeys(("as", "max_parallel", "on_item_failure", "min_success"), ("for_each",)),
     "collect": LOOPS,
     "steps": ("steps", *LOOPS),
@@ -51,7 +54,9 @@ OWNERS: Final[dict[str, tuple[Kind, ...]]] = {
 }
 """The kinds of step for which a key has a meaning; a key that is not here has one for all."""
 
-PLAIN_KEYS: Final = frozenset(key for key in keys(StepSpec) if "tool" in OWNERS.get(key, ("tool",))) - {"on_error"}
+PLAIN_KEYS: Final = frozenset(
+    key for key in keys(StepSpec) if "tool" in OWNERS.get(key, ("tool",)) and key not in ("on_error", "check", "budget")
+)
 """The keys of a step that calls a tool and has no parts to be read on their own: nothing else needs a look."""
 
 
@@ -82,6 +87,7 @@ def kinds(node: Mapping) -> frozenset[Kind]:
 def allowed(node: Mapping) -> list[str]:
     """The keys that a step with this work can have; for one without work, those that would give it some as well."""
     of = kinds(node)
+    every = (*keys(StepSpec), *keys(CallSpec))
     if not of:
-        return [key for key in keys(StepSpec) if key in HEADS or "tool" in OWNERS.get(key, ("tool",))]
-    return [key for key in keys(StepSpec) if key not in OWNERS or not of.isdisjoint(OWNERS[key])]
+        return [key for key in every if key in HEADS or "tool" in OWNERS.get(key, ("tool",))]
+    return [key for key in every if key not in OWNERS or not of.isdisjoint(OWNERS[key])]

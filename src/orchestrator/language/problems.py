@@ -28,6 +28,7 @@ _EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "list_type": "a list",
+    "finite_number": "a number",
     "tuple_type": "a list",
 }
 
@@ -53,7 +54,17 @@ _FIELD_EXPECTED = {
     "condition": "an expression or true/false",
     "dependencies": "a list of step ids",
     "on": "a list of error codes",
+    "budget": "an amount in USD, or a mapping such as `{usd: 2, tokens: 100000}`",
+    "check": "an expression, a list of them, or a mapping such as `{that: [...], judge: ...}`",
+    "judge": "a rubric, or a mapping such as `{rubric: ..., min_score: 0.8}`",
+    "that": "an expression or a list of them",
+    "model": "a model's name or a list of them",
+    "orchestrator": "a model's name or a list of them",
+    "experts": "a mapping from actions to models, such as `{summarize: auto}`",
 }
+
+BUDGET_HELP = "write what may be spent at most: `budget: 2` in USD, or `budget: {usd: 2, tokens: 100000, requests: 50}`"
+CHECK_HELP = "write what must be true of the output: `check: output | length > 100`, or a `schema`, or a `judge`"
 
 _BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """What other readers of YAML take for true and false."""
@@ -67,6 +78,7 @@ _ALIASES: dict[str, dict[str, str]] = {
     "OutputSpec": spellings.OUTPUT_KEYS,
     "RetrySpec": spellings.RETRY_KEYS,
     "DefaultsSpec": spellings.DEFAULTS_KEYS,
+    "CheckSpec": spellings.CHECK_KEYS,
     "AskSpec": spellings.ASK_KEYS,
     "ApproveSpec": spellings.APPROVE_KEYS,
     "HandlerSpec": spellings.HANDLER_KEYS,
@@ -84,7 +96,6 @@ _MEANT = {
     "method": "action",
     "input": "parameters",
     "inputs": "parameters",
-    "prompt": "parameters",
     "title": "name",
     "results": "outputs",
     "returns": "outputs",
@@ -115,6 +126,13 @@ _MEANT = {
     "always": "finally",
     "ensure": "finally",
     "on_exit": "finally",
+    **dict.fromkeys(("cost", "max_cost", "dollars", "limit"), "usd"),
+    **dict.fromkeys(("calls", "max_requests", "max_calls"), "requests"),
+    "max_tokens": "tokens",
+    "instructions": "system",
+    "llm": "model",
+    "criteria": "rubric",
+    "threshold": "min_score",
 }
 
 
@@ -193,6 +211,8 @@ class Refusal:
             name = f"{name}` item {int(path[-1]) + 1} `".strip(" `") if path else name
         if type(key) is Scalar and key.style == "synthetic" and len(path) > 1:  # inside a short form: `retry: 0`
             name = str(path[-2])
+        if type(key) is Scalar and key.style == "synthetic" and len(path) == 1 and owner is spec.BudgetSpec:
+            name = "budget"
         span = value.span if value is not None else node.span
         code, expected, help = _complaint(kind, entry, path, owner)
         given = plain(value) if value is not None else entry["input"]
@@ -216,6 +236,10 @@ def _complaint(
     """Return code, what was expected, and help."""
     context = entry.get("ctx") or {}
     field = str(path[-1]) if path else ""
+    if owner is spec.BudgetSpec:
+        return "ORC425", _EXPECTED.get(kind, "a number of at least 0"), BUDGET_HELP
+    if path[:1] == ("experts",) and len(path) > 1:
+        return "ORC202", _FIELD_EXPECTED["model"], None
     if kind == "value_error":
         return "ORC206", FORMS, f"write {FORMS}"
     if field == "wait_for":
@@ -225,7 +249,7 @@ def _complaint(
         words = _words(info.annotation) if info else []
         near = suggest(str(entry["input"]), words)
         return (
-            "ORC205",
+            "ORC425" if field == "selection" else "ORC205",
             "one of " + ", ".join(f"`{word}`" for word in words),
             f"did you mean `{near}`?" if near else None,
         )
@@ -233,7 +257,7 @@ def _complaint(
         number = "an integer" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
         return "ORC205", f"{number} of at least {context.get('ge')}", None
     if kind == "less_than_equal":
-        help = "0.9 is 90 per cent" if field == "min_success" else None
+        help = {"min_success": "0.9 is 90 per cent", "min_score": "scores are from 0 to 1, such as 0.8"}.get(field)
         return "ORC205", f"a number of at most {context.get('le'):g}", help
     if kind == "too_short":
         return "ORC205", "a list with at least one item", None
@@ -312,7 +336,7 @@ def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str, 
     else:
         help = "allowed here: " + ", ".join(f"`{name}`" for name in allowed)
     return Diagnostic(
-        "ORC201",
+        "ORC425" if model is spec.BudgetSpec else "ORC201",
         f"{what} has no key `{short(written)}`",
         source,
         key.span,
@@ -331,6 +355,10 @@ def _advice(written: str, model: type[spec.Spec], node: Mapping) -> str | None:
             if head in node.table and (written in spec.keys(part) or written in aliases):
                 first = "prompt" if head == "ask" else "title"
                 return f"write it below `{head}:`: `{head}: {{{first}: ..., {written}: ...}}`"
+        if written in kinds.PARAMETERS and not kinds.heads(node):
+            near = suggest(written, kinds.HEADS)
+            meant = f"did you mean `{near}`? " if near else ""
+            return f"{meant}`{written}` is for a model; a step that asks one has a `prompt`, or an `action`"
     return None
 
 
@@ -344,7 +372,8 @@ def meant_key(key: Scalar, model: type[spec.Spec], likely: ABCSequence[str] = ()
 
 
 def _allowed(model: type[spec.Spec]) -> list[str]:
-    return [name for name in spec.keys(model) if name not in _hidden(model)]
+    also = spec.keys(spec.CallSpec) if model is spec.StepSpec else ()
+    return [*(name for name in spec.keys(model) if name not in _hidden(model)), *also]
 
 
 def _hidden(model: type[spec.Spec]) -> frozenset[str]:
@@ -361,6 +390,7 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
         "stop": "add `stop:` with the number where the range ends",
         "id": "add `id:` with a short name, for example `id: fetch`",
         "value": "add `value:` with a template",
+        "rubric": "add `rubric:` with what the output must be like",
     }
     return Diagnostic(
         "ORC203",

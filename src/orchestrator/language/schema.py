@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 from orchestrator.language import spellings
-from orchestrator.language.spec import PipelineSpec
-from orchestrator.language.step_schema import block, described, duration, handlers, retries, write_steps
+from orchestrator.language.spec import CallSpec, PipelineSpec
+from orchestrator.language.step_schema import NULL, block, budget, described, duration, handlers, retries, write_steps
 
 SCHEMA_ID = "urn:orchestrator:pipeline"
 
@@ -43,6 +43,17 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("StepSpec", "approve"): ["Publish?", {"title": "Publish?", "content": "{{ draft }}", "allow_editing": True}],
     ("StepSpec", "wait_until"): ["2030-12-01T09:00", "{{ start }}"],
     ("StepSpec", "sleep"): ["5m", "{{ pause }}"],
+    ("StepSpec", "check"): [
+        "output | length > 100",
+        {"that": ["output.score > 0"], "judge": {"rubric": "It is polite.", "min_score": 0.8}},
+    ],
+    ("StepSpec", "budget"): [0.5, {"usd": 0.5, "tokens": 20000}],
+    ("CallSpec", "prompt"): ["Summarise {{ text }}"],
+    ("CallSpec", "model"): ["openai:gpt-5-mini", ["openai:gpt-5-mini", "anthropic:claude-haiku-5-5"]],
+    ("CallSpec", "requires_model"): [{"capabilities": ["vision"], "max_cost": 2}],
+    ("CallSpec", "schema"): [{"title": "string", "score": "number"}],
+    ("CallSpec", "vars"): [{"title": "A short title"}],
+    ("CallSpec", "labels"): [["praise", "complaint"]],
     ("StepSpec", "on_error"): [{"error_types": ["StepTimeout"], "fallback_value": None}],
     ("StepSpec", "cache"): [True, {"ttl": "1d"}],
     ("PipelineSpec", "finally"): [[{"id": "clean", "tool": "filesystem", "action": "delete"}]],
@@ -53,6 +64,9 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("PipelineSpec", "inputs"): [{"topic": "solar cells", "pages": {"type": "integer", "minimum": 1}}],
     ("PipelineSpec", "outputs"): [{"report": "{{ write_report.path }}"}],
     ("PipelineSpec", "version"): ["1.0"],
+    ("PipelineSpec", "model"): ["openai:gpt-5-mini", ["openai:gpt-5-mini", "ollama:llama3.2"]],
+    ("PipelineSpec", "experts"): [{"summarize": "openai:gpt-5-mini"}],
+    ("PipelineSpec", "budget"): [2, {"usd": 2, "requests": 100}],
 }
 
 _KEYS = {
@@ -62,6 +76,7 @@ _KEYS = {
     "OutputSpec": spellings.OUTPUT_KEYS,
     "RetrySpec": spellings.RETRY_KEYS,
     "DefaultsSpec": spellings.DEFAULTS_KEYS,
+    "CheckSpec": spellings.CHECK_KEYS,
     "AskSpec": spellings.ASK_KEYS,
     "ApproveSpec": spellings.APPROVE_KEYS,
     "HandlerSpec": {**spellings.STEP_KEYS, **spellings.HANDLER_KEYS},
@@ -84,6 +99,7 @@ def _schema() -> dict[str, Any]:
     schema = PipelineSpec.model_json_schema(ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = schema.pop("$defs")
     definitions["PipelineSpec"] = schema
+    definitions["CallSpec"] = CallSpec.model_json_schema()
     for name, definition in definitions.items():
         _tidy(name, definition)
     pipeline = definitions.pop("PipelineSpec")
@@ -161,8 +177,15 @@ def _steps(pipeline: dict[str, Any]) -> None:
     pipeline["required"] = ["steps"]
     for name in ("version", "name"):
         pipeline["properties"][name]["type"] = ["string", "number"]
-    for name in ("variables", "metadata"):
+    for name in ("variables", "metadata", "experts"):
         pipeline["properties"][name]["type"] = ["object", "null"]
+    budget(pipeline["properties"])
+    selection = pipeline["properties"]["selection"]
+    words = {"enum": selection.pop("enum")}
+    strategy = {"type": "object", "properties": {"strategy": words}, "required": ["strategy"], "deprecated": True}
+    pipeline["properties"]["selection"] = {**described(selection), "anyOf": [words, strategy]}
+    for name in ("model", "orchestrator", "selection", "budget"):
+        pipeline["properties"][name]["anyOf"].append(NULL)
 
 
 def _question(definition: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.language import problems, spellings, step_spellings
 from orchestrator.language.declarations import read_inputs, read_outputs
+from orchestrator.language.model_parts import read_budget
 from orchestrator.language.nodes import Entry, Mapping, Node, Sequence
 from orchestrator.language.spec import PipelineSpec, keys
 from orchestrator.language.steps import listed, read_block, read_handlers, read_list
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.language.spec import StepSpec
 
 _FINALLY, _HANDLERS = "finally", "error_handlers"
+_ABOUT_MODELS = ("model", "experts", "selection", "orchestrator", "budget")
 
 
 def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
@@ -30,9 +32,11 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
         parts[_FINALLY] = read_block(checks, entries[_FINALLY], "the pipeline")
     if _HANDLERS in entries:
         parts[_HANDLERS] = read_handlers(checks, entries[_HANDLERS], "the pipeline")
-    for name in ("variables", "metadata", "defaults"):
+    for name in ("variables", "metadata", "defaults", *_ABOUT_MODELS):
         if name in entries and is_null(entries[name].value):
             del entries[name]
+    if "budget" in entries:
+        parts["budget"] = read_budget(checks, entries["budget"], "the pipeline")
     checks.names(node.get("variables"), "variable")
     if isinstance(value := node.get("defaults"), Mapping):
         canonical = checks.canonical(step_spellings.defaults(value), "`defaults`")

@@ -5,26 +5,40 @@ The models describe the canonical form. Other spellings and short forms become i
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from orchestrator.language import values
-from orchestrator.language.durations import duration_or_template, parse_duration
+from orchestrator.language.model_spec import BudgetSpec, CallSpec, CheckSpec, JudgeSpec, Models, Selection
+from orchestrator.language.part import Duration, Pause, Spec, Words, keys
 
-if TYPE_CHECKING:
-    from orchestrator.language.nodes import Mapping
+__all__ = [
+    "ApproveSpec",
+    "AskSpec",
+    "BudgetSpec",
+    "CacheSpec",
+    "CallSpec",
+    "CheckSpec",
+    "DefaultsSpec",
+    "Duration",
+    "HandlerSpec",
+    "InputSpec",
+    "InputType",
+    "ItemsSpec",
+    "JudgeSpec",
+    "Kind",
+    "OnFailureSpec",
+    "OutputSpec",
+    "PipelineSpec",
+    "RangeSpec",
+    "RetrySpec",
+    "Spec",
+    "StepSpec",
+    "keys",
+]
 
 InputType = Literal["string", "integer", "number", "boolean", "array", "object", "file"]
-
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-"""Seconds; written as a number or as a text such as `30s`."""
-
-Words = Annotated[tuple[str, ...], Field(strict=False)]
-
-Pause = Annotated[float | str, BeforeValidator(duration_or_template)]
-"""Seconds, or a template that gives a duration."""
 
 Kind = Literal[
     "tool",
@@ -41,34 +55,6 @@ Kind = Literal[
     "sleep",
 ]
 """What a step does, by the key that says so."""
-
-
-class Spec(BaseModel):
-    """A part of a pipeline file: what it says, and where it stands."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    _node: Mapping | None = PrivateAttr(default=None)
-
-    @property
-    def node(self) -> Mapping:
-        """The part of the file that this was read from, in canonical spelling: where diagnostics find their places."""
-        node = self._node
-        if node is None:
-            raise LookupError(f"this {type(self).__name__} was not read from a file")
-        return node
-
-    def __eq__(self, other: object) -> bool:
-        """Two specs are equal if they say the same, wherever they were read."""
-        return type(other) is type(self) and other.__dict__ == self.__dict__
-
-    def at(self, node: Mapping) -> None:
-        """Remember the part of the file that this was read from."""
-        private = self.__pydantic_private__
-        if private is None:
-            object.__setattr__(self, "__pydantic_private__", {"_node": node})
-        else:
-            private["_node"] = node
 
 
 class InputSpec(Spec):
@@ -378,6 +364,14 @@ class StepSpec(Spec):
     cache: CacheSpec | None = Field(
         default=None, description="Whether results are shared across runs: true, or `{ttl: 1d}`."
     )
+    check: CheckSpec | None = Field(
+        default=None,
+        description="What the output must be: an expression, a list of them, or a mapping. In them it is `output`.",
+    )
+    budget: BudgetSpec | None = Field(
+        default=None,
+        description="The most that the step, with all steps within, may spend on models: USD, or a mapping.",
+    )
     metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
 
     @property
@@ -443,6 +437,21 @@ class PipelineSpec(Spec):
         default_factory=dict, description="What callers may pass: `topic: solar cells` gives a default."
     )
     defaults: DefaultsSpec | None = Field(default=None, description="Settings for every step.")
+    model: Models | None = Field(
+        default=None, description="The model of every step that names none; of a list, the first that answers."
+    )
+    experts: dict[str, Models] | None = Field(
+        default=None, description="Models by what they are asked for: an action, `tool.action`, or a tool."
+    )
+    selection: Selection | None = Field(
+        default=None, description="What counts most where a step says what its model must be, and not which it is."
+    )
+    orchestrator: Models | None = Field(
+        default=None, description="The model that judges, plans and summarises; default: `model`."
+    )
+    budget: BudgetSpec | None = Field(
+        default=None, description="The most that a run may spend on models: USD, or a mapping."
+    )
     variables: dict[str, Any] = Field(
         default_factory=dict, description="Constants for expressions; they may use inputs and the variables above them."
     )
@@ -455,9 +464,3 @@ class PipelineSpec(Spec):
     )
     outputs: dict[str, OutputSpec] = Field(default_factory=dict, description="What a run returns.")
     metadata: dict[str, Any] | None = Field(default=None, description="Notes of your own; without effect.")
-
-
-@cache
-def keys(model: type[BaseModel]) -> dict[str, str]:
-    """The keys that a file may write for a model, each with the name of its field: `while` is kept in `while_`."""
-    return {field.alias or name: name for name, field in model.model_fields.items()}

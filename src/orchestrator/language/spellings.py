@@ -22,6 +22,7 @@ PIPELINE_KEYS = {
     "constants": "variables",
     "on_error": "error_handlers",
     "global_error_handlers": "error_handlers",
+    "default_model": "model",
 }
 
 STEP_KEYS = {
@@ -71,6 +72,8 @@ HANDLER_KEYS = {
     "fallback": "fallback_value",
     "handler_action": "action",
 }
+
+CHECK_KEYS = {"expressions": "that", "expression": "that"}
 
 RETRY_KEYS = {
     "attempts": "max_attempts",
@@ -174,6 +177,10 @@ def written(key: Scalar) -> str:
 def pipeline(node: Mapping) -> Canonical:
     """The top level."""
     renamed = rename(node, PIPELINE_KEYS)
+    entry = renamed.node.table.get("selection")
+    if entry is not None and isinstance(entry.value, Mapping) and entry.value.table.keys() == {"strategy"}:
+        entries = {**renamed.node.table, "selection": Entry(entry.key, entry.value.table["strategy"].value)}
+        renamed = Canonical(Mapping(entries, node.start, node.end, node.layout), renamed.clashes)
     return Canonical(texts(renamed.node, ("version", "name", "description", "id")), renamed.clashes)
 
 

@@ -11,6 +11,7 @@ Schema = dict[str, Any]
 
 _TEMPLATE: Final[Schema] = {"type": "string", "pattern": "\\{\\{"}
 _TEXT: Final[Schema] = {"type": "string"}
+NULL: Final[Schema] = {"type": "null"}
 
 
 def described(field: Schema) -> Schema:
@@ -32,7 +33,7 @@ def reference(name: str) -> Schema:
 
 def block(field: Schema, *, optional: bool = False) -> Schema:
     """A list of steps, or steps by id; for what is optional also nothing."""
-    return {**described(field), "anyOf": [*_BLOCK, *([{"type": "null"}] if optional else [])]}
+    return {**described(field), "anyOf": [*_BLOCK, *([NULL] if optional else [])]}
 
 
 _LISTED: Final[Schema] = {"type": "array", "items": reference("StepSpec"), "minItems": 1}
@@ -41,6 +42,7 @@ _BY_ID: Final[Schema] = {
     "minProperties": 1,
     "additionalProperties": {"anyOf": [reference("StepBody"), _LISTED]},
 }
+_TEXTS: Final[Schema] = {"type": "array", "items": _TEXT, "minItems": 1}
 _BLOCK: Final = [_LISTED, _BY_ID]
 
 
@@ -53,6 +55,9 @@ def write_steps(definitions: dict[str, Schema]) -> None:
     del body["required"]
     _policies(body["properties"])
     _work(body["properties"])
+    body["properties"].update(definitions.pop("CallSpec")["properties"])
+    _check(definitions["CheckSpec"])
+    definitions["BudgetSpec"]["minProperties"] = 1
     _retry(definitions["RetrySpec"])
     _on_failure(definitions["OnFailureSpec"])
     _cache(definitions["CacheSpec"])
@@ -72,6 +77,12 @@ def retries(properties: dict[str, Schema]) -> None:
     properties["retry"] = {**described(properties["retry"]), "anyOf": [attempts, reference("RetrySpec")]}
     if "timeout" in properties:
         properties["timeout"] = duration(properties["timeout"])
+
+
+def budget(properties: dict[str, Schema]) -> None:
+    """The forms of a budget, for a step and for the file."""
+    amount = {"type": "number", "minimum": 0, "description": "In USD."}
+    properties["budget"] = {**described(properties["budget"]), "anyOf": [amount, reference("BudgetSpec")]}
 
 
 def handlers(field: Schema) -> Schema:
@@ -95,8 +106,10 @@ def _policies(properties: dict[str, Schema]) -> None:
     properties["on_error"] = {**on_error, "anyOf": [*on_error["anyOf"], *short]}
     names = {"type": "array", "items": {"type": "string"}}
     one = {"type": "string", "deprecated": True}
-    properties["dependencies"] = {**described(properties["dependencies"]), "anyOf": [names, one, {"type": "null"}]}
+    properties["dependencies"] = {**described(properties["dependencies"]), "anyOf": [names, one, NULL]}
     properties["cache"] = {**described(properties["cache"]), "anyOf": [{"type": "boolean"}, reference("CacheSpec")]}
+    budget(properties)
+    properties["check"] = {**described(properties["check"]), "anyOf": [_TEXT, _TEXTS, reference("CheckSpec")]}
     for name in ("parameters", "inputs", "metadata", "initial", "update"):
         properties[name]["type"] = ["object", "null"]
 
@@ -181,6 +194,13 @@ def _on_failure(definition: Schema) -> None:
     spelled = {name: {"description": f"Write {better}.", "deprecated": True} for name, better in other.items()}
     definition["properties"] = {"value": value, **spelled}
     definition.update(minProperties=1, maxProperties=1)
+
+
+def _check(definition: Schema) -> None:
+    properties = definition["properties"]
+    definition["minProperties"] = 1
+    properties["that"] = {**described(properties["that"]), "anyOf": [_TEXT, _TEXTS]}
+    properties["judge"] = {**described(properties["judge"]), "anyOf": [_TEXT, reference("JudgeSpec")]}
 
 
 def _cache(definition: Schema) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.language import spellings
+from orchestrator.language import kinds, spellings
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
                 if entry := outer.value.table.get(inner):
                     spellings.put(entries, "timeout", entry, entry.value, clashes)
                     entries[name] = outer = Entry(outer.key, outer.value.without([inner]))
+    if not kinds.PARAMETERS.isdisjoint(entries):
+        _into_parameters(entries, node, clashes)
     spellings.change(entries, "cache", _cache)
     spellings.change(entries, "on_item_failure", on_failure)
     spellings.change(entries, "dependencies", names)
@@ -49,6 +51,37 @@ def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
     result = Mapping(entries, node.start, node.end, node.layout)
     return spellings.Canonical(spellings.texts(result, ("name", "description", "id")), tuple(clashes))
 
+
+def _into_parameters(entries: dict[str, Entry], node: Mapping, clashes: list[Clash]) -> None:
+    """Move what is said to a model below `parameters`. A `prompt` alone makes the step a call of a model."""
+    first = next(iter(kinds.heads(Mapping(entries, node.start, node.end, node.layout))), "")
+    if first == "for_each" and "steps" not in entries:
+        first = next((key for key in kinds.CALL if key in entries), "")
+    if first not in kinds.CALL:
+        if first or "prompt" not in entries:
+            return
+        action = "agent" if "tools" in entries else "generate" if _STRUCTURED & entries.keys() else "generate_text"
+        key = entries["prompt"].key
+        entries["tool"] = Entry(text_at(key, "tool"), text_at(key, "model"))
+        entries["action"] = Entry(text_at(key, "action"), text_at(key, action))
+    below = entries.get("parameters")
+    given = below.value if below is not None else None
+    moved = [entries.pop(name) for name in list(entries) if name in kinds.PARAMETERS]
+    if below is not None and not isinstance(given, Mapping) and not (isinstance(given, Scalar) and given.value is None):
+        return  # it is refused as what it is
+    table = dict(given.table) if isinstance(given, Mapping) else {}
+    for entry in moved:
+        if (other := table.get(entry.key.text)) is not None:
+            one, two = sorted((other.key, entry.key), key=lambda key: key.start)
+            clashes.append(spellings.Clash(entry.key.text, one, two))
+        else:
+            table[entry.key.text] = entry
+    place = given if isinstance(given, Mapping) else moved[0].key
+    key = below.key if below is not None else text_at(moved[0].key, "parameters")
+    entries["parameters"] = Entry(key, Mapping(table, place.start, place.end, node.layout))
+
+
+_STRUCTURED = frozenset({"schema", "vars"})
 
 # The keys of a step whose value has one form only; a step with no others needs no work.
 _PLAIN_STEP = frozenset(
@@ -223,6 +256,35 @@ def approve(value: Node) -> Canonical | None:
     return spellings.rename(value, spellings.APPROVE_KEYS) if isinstance(value, Mapping) else None
 
 
+def budget(value: Node) -> Node:
+    """An amount alone is in USD."""
+    number = isinstance(value, Scalar) and isinstance(value.value, int | float) and not isinstance(value.value, bool)
+    return spellings.made(value, usd=value) if number else value
+
+
+def check(value: Node) -> Canonical | None:
+    """What an output must be: an expression, a list of them, or a mapping. None for what is none of these."""
+    if isinstance(value, Sequence) or (isinstance(value, Scalar) and isinstance(value.value, str)):
+        return spellings.Canonical(spellings.made(value, that=_listed(value)))
+    if not isinstance(value, Mapping):
+        return None
+    renamed = spellings.rename(value, spellings.CHECK_KEYS)
+    entries = dict(renamed.node.table)
+    spellings.change(entries, "that", _listed)
+    spellings.change(entries, "judge", _judge)
+    return spellings.Canonical(Mapping(entries, value.start, value.end, value.layout), renamed.clashes)
+
+
+def _judge(value: Node) -> Node:
+    is_text = isinstance(value, Scalar) and isinstance(value.value, str)
+    return spellings.made(value, rubric=value) if is_text else value
+
+
+def _listed(value: Node) -> Node:
+    is_text = isinstance(value, Scalar) and isinstance(value.value, str)
+    return Sequence([value], value.start, value.end, value.layout) if is_text else value
+
+
 def handler(node: Mapping) -> Canonical:
     """A handler. What it has besides its own keys makes one step, whose id is `handle` if it has none."""
     renamed = spellings.rename(node, spellings.HANDLER_KEYS)
@@ -233,7 +295,7 @@ def handler(node: Mapping) -> Canonical:
             spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
     spellings.change(entries, "retry", retry)
     spellings.change(entries, "error_types", _types)
-    spellings.change(entries, "error_patterns", _patterns)
+    spellings.change(entries, "error_patterns", _listed)
     return spellings.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
@@ -243,12 +305,6 @@ def _types(value: Node) -> Node:
     if isinstance(listed, Sequence) and any(isinstance(item, Scalar) and item.value == "*" for item in listed.items):
         return Sequence([], listed.start, listed.end, listed.layout)
     return listed
-
-
-def _patterns(value: Node) -> Node:
-    if isinstance(value, Scalar) and isinstance(value.value, str):
-        return Sequence([value], value.start, value.end, value.layout)
-    return value
 
 
 def _attempts(value: Node) -> Node:

@@ -8,7 +8,8 @@ from orchestrator.diagnostics import Related
 from orchestrator.diagnostics.lines import short
 from orchestrator.language import problems, spellings, step_spellings
 from orchestrator.language.details import check_details, check_patterns, read_approve, read_ask, read_items
-from orchestrator.language.kinds import HEADS, PLAIN_KEYS, heads
+from orchestrator.language.kinds import HEADS, PARAMETERS, PLAIN_KEYS, heads
+from orchestrator.language.model_parts import read_budget, read_check
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 from orchestrator.language.spec import HandlerSpec, StepSpec, keys
 from orchestrator.language.validation import as_name, complete, is_null
@@ -150,7 +151,9 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
     names = {spellings.STEP_KEYS.get(name, name) for name in value.table}
     if names == {"steps"}:
         return value.entries[0].value
-    if names.isdisjoint(_STEP_WORDS) and all(isinstance(entry.value, Mapping | Sequence) for entry in value.entries):
+    if names.isdisjoint(_STEP_WORDS - _ALSO_IDS) and all(
+        isinstance(entry.value, Mapping | Sequence) for entry in value.entries
+    ):
         return value
     if "id" not in value.table:
         name = id or as_name(key.text) or "case"
@@ -162,7 +165,10 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
 
 _STEP_BEGINNINGS: Final = ("id", "tool", "action")
 
-_STEP_WORDS: Final = frozenset({*keys(StepSpec), *spellings.RETRY_COUNTS, "continue_on_error"})
+_STEP_WORDS: Final = frozenset({*keys(StepSpec), *PARAMETERS, *spellings.RETRY_COUNTS, "continue_on_error"})
+
+_ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
+"""Words that a step is as likely to be called by, and that say nothing without what the step does."""
 
 
 def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
@@ -227,7 +233,7 @@ def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
 def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
     """Move what makes one step of a handler into its `steps`, as the step `handle` if it has no id."""
     names = {name: spellings.STEP_KEYS.get(name, name) for name in node.table if name not in _HANDLER_KEYS}
-    work = [name for name in names if names[name] in HEADS]
+    work = [name for name in names if names[name] in HEADS or names[name] == "prompt"]
     if not work:
         return node
     if "steps" in node.table:
@@ -259,6 +265,8 @@ _PARTS: Final[dict[str, Callable[[Validation, Entry, str], Read]]] = {
     "cases": _cases,
     "default": _default,
     "on_error": read_handlers,
+    "budget": read_budget,
+    "check": read_check,
 }
 
 

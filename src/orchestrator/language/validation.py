@@ -134,7 +134,7 @@ def place(spec: Spec, node: Mapping) -> None:
     """Tell a spec, and those in it, from where they were read."""
     spec.at(node)
     table = node.table
-    for name in ("retry", "on_failure", "on_item_failure", "cache", "items"):
+    for name in ("retry", "on_failure", "on_item_failure", "cache", "items", "budget", "check", "judge"):
         if name in table and (part := getattr(spec, name, None)) is not None:
             part_node = table[name].value
             if isinstance(part_node, Mapping):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.diagnostics import Related
 from orchestrator.diagnostics.lines import short
 from orchestrator.language import kinds, problems
-from orchestrator.language.kinds import CALL, DOES, HEADS, LOOPS, OWNERS
+from orchestrator.language.kinds import CALL, DOES, HEADS, LOOPS, OWNERS, PARAMETERS
 from orchestrator.language.spec import StepSpec, keys
 from orchestrator.language.spellings import written
 
@@ -104,7 +104,20 @@ _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "swit
 def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
     name, does = short(written(place)), f"which {DOES[kind]}"
     fix = None
-    if key in ("retry", "cache", "on_resume"):
+    if kind in ("ask", "approve") and key in PARAMETERS:
+        first = "prompt" if kind == "ask" else "title"
+        text = f"`{kind}: {{{first}: ...}}`"
+        help = (
+            f"write the question below `{kind}:`: {text}" if key == "prompt" else "it is for a model; a person is asked"
+        )
+    elif key in PARAMETERS:
+        help = (
+            f"`{key}` is for a model; write it in the steps inside that ask one"
+            if kind in _WITHIN
+            else f"`{key}` is for a model; "
+            + ("write it in the steps of that pipeline" if kind == "pipeline" else "make a step of its own for that")
+        )
+    elif key in ("retry", "cache", "on_resume"):
         help = (
             f"only calls of tools have `{key}`; write it in the steps inside that call one"
             if kind in _WITHIN

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.language.kinds import OWNERS
-from orchestrator.language.spec import ApproveSpec, AskSpec, CacheSpec, HandlerSpec, Kind, Spec, StepSpec, keys
+from orchestrator.language.spec import (
+    ApproveSpec,
+    AskSpec,
+    BudgetSpec,
+    CacheSpec,
+    CallSpec,
+    CheckSpec,
+    HandlerSpec,
+    JudgeSpec,
+    Kind,
+    Spec,
+    StepSpec,
+    keys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -224,6 +237,47 @@ steps:
     ),
 )
 
+_MODELS: Final = """\
+## Ask a model
+
+A step with a `prompt` and no `tool` or `action` asks a model: it is `generate_text`; with `schema` or `vars`
+`generate`, whose answer has fields; with `tools` `agent`. The other actions of the tool `model` are named:
+`action: summarize`. What such a call is given may stand in the step itself, as in the table, or below `parameters`; it
+is the same.
+
+```yaml
+model: auto
+steps:
+  - id: draft
+    prompt: Write three sentences on tides.
+    temperature: 0.2
+    budget: 0.05
+    check:
+      that: [output | length > 40]
+      judge: It explains where the tides come from.
+```
+
+Which model is asked: that of the step's `model`; else, unless `requires_model` says what it must be, that of `experts`
+for the action, the `tool.action` or the tool; else that of the file's `model`; else `auto`. A pipeline that is called
+goes by its own keys, and never by those of its caller; the caller's budget holds for all of it.
+"""
+
+_CHECK: Final = """\
+### `check`
+
+What the output of a step must be, whatever its work. In the expressions `output` is the step's value, and the names
+that the step sees are known. An answer of a model that is not good enough is asked for again with the reasons, then
+from the step's next model; when all have failed, so has the attempt. For a loop with an action of its own it holds for
+each item.
+"""
+
+_BUDGET: Final = """\
+### `budget`
+
+Short form: `budget: 0.5` is in USD. A call that could exceed it is not made; the run fails, and can be resumed with
+more. The budget of a step is for all attempts, items and steps within; the one of the file is for a run.
+"""
+
 _HANDLERS: Final = """\
 ## `on_error` and `error_handlers`
 
@@ -270,6 +324,15 @@ def work_markdown(table: Callable[[type[Spec], Iterable[str]], str]) -> Iterator
             name = next(key for key, field in keys(StepSpec).items() if _is(field, work.part))
             yield f"`{name}` as a mapping:\n"
             yield table(work.part, keys(work.part))
+        if work.kinds == ("tool",):
+            yield _MODELS
+            yield table(CallSpec, keys(CallSpec))
+    yield _CHECK
+    yield table(CheckSpec, keys(CheckSpec))
+    yield "`judge` as a mapping:\n"
+    yield table(JudgeSpec, keys(JudgeSpec))
+    yield _BUDGET
+    yield table(BudgetSpec, keys(BudgetSpec))
     yield _HANDLERS
     yield table(HandlerSpec, keys(HandlerSpec))
 

@@ -1,0 +1,55 @@
+"""What every part of a pipeline file has in common once it is read: what it says, where it stands, its keys."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+
+from orchestrator.language.durations import duration_or_template, parse_duration
+
+if TYPE_CHECKING:
+    from orchestrator.language.nodes import Mapping
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+"""Seconds; written as a number or as a text such as `30s`."""
+
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+
+Pause = Annotated[float | str, BeforeValidator(duration_or_template)]
+"""Seconds, or a template that gives a duration."""
+
+
+class Spec(BaseModel):
+    """A part of a pipeline file: what it says, and where it stands."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    _node: Mapping | None = PrivateAttr(default=None)
+
+    @property
+    def node(self) -> Mapping:
+        """The part of the file that this was read from, in canonical spelling: where diagnostics find their places."""
+        node = self._node
+        if node is None:
+            raise LookupError(f"this {type(self).__name__} was not read from a file")
+        return node
+
+    def __eq__(self, other: object) -> bool:
+        """Two specs are equal if they say the same, wherever they were read."""
+        return type(other) is type(self) and other.__dict__ == self.__dict__
+
+    def at(self, node: Mapping) -> None:
+        """Remember the part of the file that this was read from."""
+        private = self.__pydantic_private__
+        if private is None:
+            object.__setattr__(self, "__pydantic_private__", {"_node": node})
+        else:
+            private["_node"] = node
+
+
+@cache
+def keys(model: type[BaseModel]) -> dict[str, str]:
+    """The keys that a file may write for a model, each with the name of its field: `while` is kept in `while_`."""
+    return {field.alias or name: name for name, field in model.model_fields.items()}

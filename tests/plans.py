@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.compiler.plan import (
+    Agent,
+    AgentServer,
+    AgentTool,
     Approve,
     Ask,
     Block,
@@ -113,6 +116,17 @@ def every_construct() -> Plan:
         step("tidy", work=group("sweep", step("wipe", "sweep")), timeout=60.0),
         step("sub", work=SubPipeline("other.yaml", MappingValue({"topic": Constant("tides")}), max_depth=2)),
     )
+    agent = step(
+        "research",
+        work=Agent(
+            MappingValue({"prompt": template("{{ kind }}"), "model": Constant("auto")}),
+            Constant(7),
+            (AgentTool("text_echo", TEXT, ECHO), AgentTool("text_split", TEXT, TEXT.actions["split"])),
+            (AgentServer("files"), AgentServer("web", "search")),
+            parallel=False,
+            timeout=2.5,
+        ),
+    )
     people = (
         step(
             "how_many",
@@ -169,6 +183,7 @@ def every_construct() -> Plan:
     return plan(
         *loops,
         *branches,
+        agent,
         *people,
         *last,
         name="Everything",

@@ -32,7 +32,7 @@ ABSENT: dict[str, Any] = {
     ),
     **dict.fromkeys(("max_parallel", "max_depth", "wait_for"), 7),
     **dict.fromkeys(("timeout", "min_success", "ttl"), 0.25),
-    **dict.fromkeys(("on_success", "on_false", "target"), "elsewhere"),
+    **dict.fromkeys(("on_success", "on_false", "target", "tool"), "elsewhere"),
     "body": Block(()),
     "finally_": Block(()),
     "retry": Retry(),

@@ -23,7 +23,7 @@ from orchestrator.language.nodes import Scalar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.parts import BlockKind
+    from orchestrator.compiler.parts import BlockKind, Construct
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.unit import Unit
     from orchestrator.language.nodes import Node
@@ -119,7 +119,7 @@ def plan_step(unit: Unit, step: StepParts) -> StepPlan:
         raise OrchestratorError(f"step `{spec.id}` has no work, and was not reported")
     jumps = step.block.flow.jumps.get(spec.id, {})
     kind = spec.on_failure.kind if spec.on_failure else "fail"
-    own, each = isinstance(work, ToolWork), work.item_scope is not None
+    own, each = work.makes_attempts, work.item_scope is not None
     return StepPlan(
         id=spec.id,
         work=work.plan(unit),
@@ -128,7 +128,7 @@ def plan_step(unit: Unit, step: StepParts) -> StepPlan:
         dependencies=step.block.flow.dependencies(spec.id),
         condition=step.condition,
         retry=retry_of(unit, spec) if own else Retry(),
-        timeout=timeout_of(unit, spec) if own else None if each else spec.timeout,
+        timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else None if each else spec.timeout,
         on_failure=OnFailure(kind, value=step.fallback, target=jumps.get("on_failure")),
         on_success=jumps.get("on_success"),
         on_false=jumps.get("on_false"),
@@ -141,7 +141,7 @@ def plan_step(unit: Unit, step: StepParts) -> StepPlan:
     )
 
 
-def plan_item(unit: Unit, step: StepParts, work: ToolWork, on_failure: OnFailure) -> StepPlan:
+def plan_item(unit: Unit, step: StepParts, work: Construct, on_failure: OnFailure) -> StepPlan:
     """Build the plan of the one step that is done for each item of a loop that has its own action."""
     spec = step.spec
     return StepPlan(
@@ -149,7 +149,7 @@ def plan_item(unit: Unit, step: StepParts, work: ToolWork, on_failure: OnFailure
         work=work.plan(unit),
         name=spec.name or spec.id,
         retry=retry_of(unit, spec),
-        timeout=timeout_of(unit, spec),
+        timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else spec.timeout,
         on_failure=on_failure,
         on_error=plan_handlers(unit, step.handlers),
         on_resume=spec.on_resume,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from orchestrator.compiler.layout import without_implied
 from orchestrator.compiler.plan import (
+    Agent,
     Approve,
     Ask,
     Block,
@@ -204,6 +205,8 @@ def describe(work: Work) -> str:
             return "parallel" if number is None else f"parallel, ends with {number} of {len(work.body.steps)}"
         case SubPipeline(source):
             return f"pipeline {source}"
+        case Agent():
+            return _agent(work)
         case Ask(prompt):
             return f"asks: {_text(source_of(prompt))}"
         case Approve(title):
@@ -211,6 +214,15 @@ def describe(work: Work) -> str:
         case Wait(until, duration):
             words = [("waits until", until), ("sleeps", duration)]
             return " ".join(f"{word} {_moment(source_of(value))}" for word, value in words if value is not None)
+
+
+def _agent(agent: Agent) -> str:
+    """Name the tools; of many, the first ones."""
+    names = [one.name for one in agent.tools]
+    names += [f"mcp:{one.server}" + (f".{one.tool}" if one.tool else "") for one in agent.servers]
+    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    shown = names[:3] if more else names
+    return f"agent with {', '.join(shown)}{more}" if names else "agent without tools"
 
 
 def _moment(source: object) -> str:

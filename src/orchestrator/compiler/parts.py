@@ -36,6 +36,8 @@ class Construct(ABC):
         """What the attempts of the step can see, where they are made for each item of a loop."""
         self.called: Unit | None = None
         """The other pipeline that the step runs."""
+        self.makes_attempts = False
+        """Whether the step's `retry`, `on_resume` and `cache` are those of its calls."""
 
     @abstractmethod
     def check(self, unit: Unit) -> Type:

@@ -181,10 +181,44 @@ class Wait:
     duration: Value | None = None
 
 
-Work = ToolCall | ForEach | Repeat | Switch | Group | SubPipeline | Ask | Approve | Wait
+@dataclass(frozen=True, slots=True)
+class AgentTool:
+    """An action that the model of an agent may ask for, by this name."""
+
+    name: str
+    tool: Tool
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class AgentServer:
+    """A server of tools that the model of an agent may use: one of its tools, or all."""
+
+    server: str
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A model that is asked in turns, and may ask for tools in each: they are called, and it is told the results.
+
+    It ends with an answer without such a request; after `max_turns` turns without one it has failed. `parameters` say
+    what it is asked, and which model. Calls of one turn are made side by side, or without `parallel` one after another;
+    each may take `timeout` seconds.
+    """
+
+    parameters: Value
+    max_turns: Value
+    tools: tuple[AgentTool, ...] = ()
+    servers: tuple[AgentServer, ...] = ()
+    parallel: bool = True
+    timeout: float | None = None
+
+
+Work = ToolCall | ForEach | Repeat | Switch | Group | SubPipeline | Agent | Ask | Approve | Wait
 """What a step does."""
 
-Composite = ForEach | Repeat | Switch | Group | SubPipeline
+Composite = ForEach | Repeat | Switch | Group | SubPipeline | Agent
 """The work that consists of further steps."""
 
 

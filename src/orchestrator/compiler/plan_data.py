@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.compiler.plan import (
+    Agent,
     Approve,
     Ask,
     Block,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.language.spec import InputSpec
 
 StepKind = Literal[
-    "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "ask", "approve", "wait"
+    "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"
 ]
 """What a step's work is, in one word: as in `kind` of a step's data and of its `step.started`."""
 
@@ -94,6 +95,8 @@ def kind_of(work: Work) -> StepKind:
             return "parallel" if work.parallel else "group"
         case SubPipeline():
             return "pipeline"
+        case Agent():
+            return "agent"
         case Ask():
             return "ask"
         case Approve():
@@ -204,6 +207,8 @@ class _Writer:
                 return {**_given(wait_for=work.wait_for), "steps": self._block(work.body)}
             case SubPipeline(source, inputs, max_depth):
                 return {"pipeline": source, "inputs": source_of(inputs), **_given(max_depth=max_depth)}
+            case Agent():
+                return _agent(work)
             case Ask():
                 return {
                     "ask": source_of(work.prompt),
@@ -259,6 +264,22 @@ class _Writer:
         if not self.everything:
             entry.pop("description", None)
         return entry
+
+
+def _agent(agent: Agent) -> Data:
+    tools = [
+        {"name": one.name, "tool": one.tool.name, "tool_version": one.tool.version, "action": one.action.name}
+        for one in agent.tools
+    ]
+    servers = [{"server": one.server, **_given(tool=one.tool)} for one in agent.servers]
+    return {
+        "parameters": source_of(agent.parameters),
+        "tools": tools,
+        "servers": servers,
+        "max_turns": source_of(agent.max_turns),
+        "parallel": agent.parallel,
+        **_given(call_timeout=agent.timeout),
+    }
 
 
 def _check(check: Check) -> Data:

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.compiler.constructs import ToolWork
     from orchestrator.compiler.library import Library
-    from orchestrator.compiler.parts import BlockKind, BlockParts, HandlerParts, StepParts
+    from orchestrator.compiler.parts import BlockKind, BlockParts, Construct, HandlerParts, StepParts
     from orchestrator.compiler.plan import Block, OnFailure, OutputPlan, StepPlan
     from orchestrator.compiler.scopes import TargetKind
     from orchestrator.diagnostics import Span
@@ -153,7 +152,7 @@ class Unit:
         """Build the plan of a block without errors."""
         return blocks.plan_block(self, block)
 
-    def plan_item(self, step: StepParts, work: ToolWork, on_failure: OnFailure) -> StepPlan:
+    def plan_item(self, step: StepParts, work: Construct, on_failure: OnFailure) -> StepPlan:
         """Build the plan of the one step that is done for each item of a loop."""
         return blocks.plan_item(self, step, work, on_failure)
 

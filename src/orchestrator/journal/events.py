@@ -23,8 +23,8 @@ Paths are those of `paths`.
     step.ready      {}  only when the step must wait for a free place
     step.started    {[tool], [action]}  once per attempt; what is recorded below
                     it, by handlers of its errors, is forgotten. Of a step that consists of steps, each time that it is
-                    taken up: {kind: "for_each" | "while" | "until" | "switch" | "group" | "parallel" | "pipeline",
-                    [of], done, failed, [case], [mark]}
+                    taken up: {kind: "for_each" | "while" | "until" | "switch" | "group" | "parallel" | "pipeline" |
+                    "agent", [of], done, failed, [case], [mark]}
                     `of` is how many items or steps there will be where that is known, `done` how many of them have
                     ended already, `failed` how many of those failed; `mark` tells the file that a loop goes through
     step.progress   {[fraction], [message]}  fraction from 0 to 1

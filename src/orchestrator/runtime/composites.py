@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import Approve, Ask, Block, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall, Wait
+from orchestrator.compiler.plan import (
+    Agent,
+    Approve,
+    Ask,
+    Block,
+    ForEach,
+    Group,
+    Repeat,
+    SubPipeline,
+    Switch,
+    ToolCall,
+    Wait,
+)
 from orchestrator.errors import StepError
 from orchestrator.journal import ItemEnds
 from orchestrator.runtime import outcomes
@@ -38,6 +50,10 @@ def activity_of(scheduler: Scheduler, node: Node) -> Activity:
             return Steps(scheduler, node, group)
         case SubPipeline() as call:
             return SubPipelineRun(scheduler, node, call)
+        case Agent() as agent:
+            from orchestrator.runtime.agents import AgentRun  # loads what there is about models
+
+            return AgentRun(scheduler, node, agent)
         case Ask() | Approve() | Wait():
             return waiting_of(scheduler, node)
         case ToolCall():

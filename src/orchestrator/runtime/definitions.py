@@ -37,7 +37,10 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
                 return None
             within = _steps_of(_called(found, plan)) if found.get("kind") == "pipeline" else _steps_within(found)
             block = [*within, {"id": "on_error", "handlers": found.get("on_error", ())}]
+        around = found
         found = next((step for step in block if step.get("id") == name), None)
+        if found is None and around is not None and "agent" in around:
+            found = step_of_agent(around["agent"], name)
         if found is None:
             return None
         for number in numbers:
@@ -81,11 +84,30 @@ def _item(found: Data, number: int) -> Data | None:
     if "handlers" in found:
         handlers = found["handlers"]
         return {"id": number, "steps": handlers[number].get("steps", ())} if number < len(handlers) else None
+    if found.get("kind") == "agent":
+        return {"id": found["id"], "kind": "item", "dependencies": [], "agent": found}
     if found.get("kind") not in LOOPS:
         return None
     if "step" in found:
         return {**found["step"], "dependencies": []}
     return {"id": found["id"], "kind": "item", "dependencies": [], "steps": found.get("steps", ())}
+
+
+def step_of_agent(agent: Data, name: str) -> Data | None:
+    """Return what an agent's definition says of a step within a turn, None if there can be none of this name.
+
+    Which ones there are is known only when the model has asked for them; a further call has a number: `fetch_2`.
+    """
+    if name == "answer":
+        return {"id": name, "kind": "tool", "tool": "model", "action": "turn", "dependencies": []}
+    unnumbered = re.sub(r"_\d+$", "", name)
+    for tool in agent["tools"]:
+        if tool["name"] in (name, unnumbered):
+            called = {key: tool[key] for key in ("tool", "tool_version", "action")}
+            return {"id": name, "kind": "tool", **called, "dependencies": ["answer"]}
+    if any(name.startswith(f"{server['server']}_") for server in agent["servers"]):
+        return {"id": name, "kind": "tool", "tool": "mcp", "action": "call", "dependencies": ["answer"]}
+    return None
 
 
 def _steps_of(plan: Data) -> list[Data]:

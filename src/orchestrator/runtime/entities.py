@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
+from orchestrator.compiler.plan import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
 from orchestrator.expressions import Entity
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def succeeded(
             fields = {"case": data.get("case")}
         case SubPipeline():
             fields = result or {}
+        case Agent():
+            value, fields = value_of(work, result), result or {}
         case _:
             pass
     outcome = _outcome("succeeded", result, None, attempts, duration)
@@ -62,6 +64,8 @@ def value_of(work: Work, output: Any) -> Any:
     """What the bare id of a step with this output stands for."""
     if isinstance(work, ToolCall) and work.action.primary is not None and isinstance(output, dict):
         return output.get(work.action.primary)
+    if isinstance(work, Agent) and isinstance(output, dict):
+        return output["data"] if "data" in output else output.get("text")
     return output["approved"] if isinstance(work, Approve) and isinstance(output, dict) else output
 
 

@@ -66,7 +66,7 @@ def outline(steps: StepResults) -> Iterator[Line]:
 def summary(step: StepResult) -> str:
     """Say in words what there is to say of a step that consists of others: counts, or the case that was chosen."""
     if step.items is not None:
-        what = "item" if step.kind == "for_each" else "round"
+        what = {"for_each": "item", "agent": "turn"}.get(step.kind, "round")
         words = [f"{step.items.get('count', 0)} {what}{'' if step.items.get('count') == 1 else 's'}"]
         if step.kind == "for_each" or step.items.get("failed"):
             words += [f"{step.items[state]} {state}" for state in ("succeeded", "failed") if step.items.get(state)]

@@ -13,6 +13,7 @@ from orchestrator.errors import RunError
 from orchestrator.journal.paths import is_aside, is_at_or_below, item_of, parent_of
 from orchestrator.journal.recorded import failed_for_branches, recorded
 from orchestrator.journal.steps import StepRecord, apply
+from orchestrator.runtime.definitions import step_of_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     Data = Mapping[str, Any]
 
 _SEGMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)(?:\[(\d+)\])?")
-_LOOPS: Final = ("for_each", "while", "until")
+_LOOPS: Final = ("for_each", "while", "until", "agent")
 _ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped", "step.cancelled", "step.requeued"})
 _PASSING: Final = frozenset({"step.ready", "step.progress"})
 
@@ -45,6 +46,10 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
     for segment in path.split("."):
         match = _SEGMENT.fullmatch(segment)
         step = next((step for step in block if match and step["id"] == match[1]), None)
+        if step is None and match and match[2] is None and around.get("kind") == "agent" and before.endswith("]."):
+            step = step_of_agent(around, match[1])
+            if step is not None and not step["dependencies"]:  # another answer asks for other calls
+                forget[0] = before[:-1]
         if match is None or step is None:
             if before and segment.startswith("on_error["):
                 forget[0] = before[:-1]  # a handler runs when its step has failed: that is what is done again

@@ -215,7 +215,7 @@ class StepResults(Mapping[str, StepResult]):
 
     def _counts(self, record: StepRecord) -> Mapping[str, int] | None:
         """How a loop's items ended: as it was recorded at its end, before that as far as it is."""
-        if record.kind not in ("for_each", "while", "until"):
+        if record.kind not in ("for_each", "while", "until", "agent"):
             return None
         if record.items is not None and record.state != "running":
             return record.items

@@ -11,7 +11,7 @@ from orchestrator.compiler.constructs.pipelines import PipelineWork
 from orchestrator.compiler.constructs.refused import RefusedWork
 from orchestrator.compiler.constructs.repeat import RepeatWork
 from orchestrator.compiler.constructs.switch import SwitchWork
-from orchestrator.compiler.constructs.tool_calls import ToolWork
+from orchestrator.compiler.constructs.tool_calls import ToolWork, call_of
 from orchestrator.compiler.constructs.waits import WaitWork
 
 if TYPE_CHECKING:
@@ -42,4 +42,4 @@ def construct_of(unit: Unit, step: StepParts) -> Construct:
     kind = step.spec.kind
     if kind in ("ask", "approve") and getattr(step.spec, kind) is None:
         return RefusedWork(step)
-    return _CONSTRUCTS[kind](unit, step) if kind in _CONSTRUCTS else ToolWork(unit, step)
+    return _CONSTRUCTS[kind](unit, step) if kind in _CONSTRUCTS else call_of(unit, step)

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.constructs.tool_calls import ToolWork
+from orchestrator.compiler.constructs.tool_calls import ToolWork, call_of
 from orchestrator.compiler.names import entity_type, or_null
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
@@ -68,12 +68,12 @@ class ForEachWork(Construct):
         if node is not None and self.name != "item":
             unit.claim("item", self.name, node.span, self.names)
         unit.declare_within(self.names, "item", self.name, node, spec.id)
-        self.body: BlockParts | ToolWork
+        self.body: BlockParts | Construct
         if spec.steps is not None:
             self.body = unit.read_block("for_each", spec.steps, Scope(self.names), step)
             inside = self.body.scope
         else:
-            self.body = ToolWork(unit, step, self.names)
+            self.body = call_of(unit, step, self.names)
             self.item_scope = self.names
             inside = Scope(self.names, {spec.id: ANY})  # what is collected may read the call's result
         self.inside = inside
@@ -81,13 +81,13 @@ class ForEachWork(Construct):
         self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.fallbacks: list[PlacedTemplate] = []
         self.fallback = unit.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)
-        own = self.body.places if isinstance(self.body, ToolWork) else []
+        own = self.body.places if isinstance(self.body, Construct) else []
         self.places = [*self.headers, *own, *self.outcomes, *self.fallbacks]
 
     def check(self, unit: Unit) -> Type:
         """Check the items, the body with the type of an item, and what an item's value is."""
         self.names.names[self.name] = self._item_type(unit)
-        if isinstance(self.body, ToolWork):
+        if isinstance(self.body, Construct):
             called = self.body.check(unit)
             self.inside.names[self.spec.id] = called
             value = bare(called)
@@ -187,7 +187,7 @@ class ForEachWork(Construct):
     def files_read(self) -> list[Node]:
         """The file of items, and those that the loop's own action reads."""
         node = child(self.spec.node, "for_each", "file")
-        own = self.body.files_read() if isinstance(self.body, ToolWork) else []
+        own = self.body.files_read() if isinstance(self.body, Construct) else []
         return own if node is None else [node, *own]
 
     def plan(self, unit: Unit) -> ForEach:
@@ -195,12 +195,12 @@ class ForEachWork(Construct):
         spec = self.spec
         kind = spec.on_item_failure.kind if spec.on_item_failure is not None else "fail"
         on_failure = OnFailure(kind, value=self.fallback)
-        if isinstance(self.body, ToolWork):
+        if isinstance(self.body, Construct):
             body: Block | StepPlan
-            if self.collect is None:
+            if self.collect is None and isinstance(self.body, ToolWork):
                 body = unit.plan_item(self.step, self.body, on_failure)
                 on_failure = OnFailure()
-            else:  # the value of an item is not the call's, so the item has an end of its own
+            else:  # the value of an item is not that of one call, so the item has an end of its own
                 body = Block((unit.plan_item(self.step, self.body, OnFailure()),))
         else:
             body = unit.plan_block(self.body)

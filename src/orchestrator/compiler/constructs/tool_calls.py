@@ -1,4 +1,4 @@
-"""A step that calls an action of a tool."""
+"""A step that calls an action of a tool, or is written as if it did."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.unit import Unit
     from orchestrator.language.nodes import Node
+    from orchestrator.language.spec import StepSpec
+
+
+def call_of(unit: Unit, step: StepParts, scope: Scope | None = None) -> Construct:
+    """Read a call; `scope` is what its parameters can see, where that is not all that the step can see."""
+    if _is_agent(step.spec):
+        from orchestrator.compiler.constructs.agents import AgentWork  # loads what there is about models
+
+        return AgentWork(unit, step, scope)
+    return ToolWork(unit, step, scope)
+
+
+def _is_agent(spec: StepSpec) -> bool:
+    if spec.tool is None:
+        return spec.action in ("agent", "model.agent")
+    return spec.tool == "model" and spec.action == "agent"
 
 
 class ToolWork(Construct):
@@ -23,6 +39,7 @@ class ToolWork(Construct):
 
     def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
         super().__init__()
+        self.makes_attempts = True
         self.spec = step.spec
         self.call = unit.calls.resolve(step.spec)
         self.result_type = step_type(self.call[1] if self.call else None)

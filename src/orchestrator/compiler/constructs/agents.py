@@ -1,0 +1,142 @@
+"""A step whose model may ask for tools: which ones, and what it is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.misnamed import listed
+from orchestrator.compiler.names import entity_type
+from orchestrator.compiler.parts import Construct
+from orchestrator.compiler.plan import Agent, AgentServer, AgentTool
+from orchestrator.compiler.templates import child
+from orchestrator.diagnostics import suggest
+from orchestrator.expressions import Constant, MappingValue, Type, Value
+from orchestrator.language.nodes import Scalar, Sequence
+from orchestrator.models.turns import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name, result_type
+from orchestrator.tools import Unresolved, missing_extra
+from orchestrator.tools.contract import Tool
+from orchestrator.tools.mcp import load_servers
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.diagnostics import Span
+    from orchestrator.language.nodes import Node
+    from orchestrator.tools.contract import Action
+
+_SERVER = "mcp:"
+_FORMS = (
+    "write the names of tools (`http`), of actions (`http.get`) and of servers (`mcp:files`, `mcp:files.read_file`)"
+)
+_TOOL = Tool("agent", {AGENT.name: AGENT})
+
+
+class AgentWork(Construct):
+    """`action: agent`; `scope` is what its parameters can see, where that is not all that the step can see."""
+
+    def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
+        super().__init__()
+        self.makes_attempts = True
+        self.spec = step.spec
+        node = child(step.spec.node, "parameters")
+        parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
+        self.parameters: Value = Constant({}) if parameters is None else parameters
+        self.tools: dict[tuple[str, str], AgentTool] = {}
+        self.servers: dict[AgentServer, None] = {}
+        self._listed = child(node, "tools")
+
+    def check(self, unit: Unit) -> Type:
+        """Check what the model is asked, and which tools it is given."""
+        types = unit.infer(self.places)
+        self.parameters = unit.calls.check(self.spec, _TOOL, AGENT, self.parameters, types)
+        if isinstance(self._listed, Sequence):
+            for item in self._listed.items:
+                self._read(unit, item)
+        elif self._listed is not None:
+            text = getattr(self._listed, "text", "")
+            help = "they must be known before the run: write their names" if "{{" in text else f"write a list: {_FORMS}"
+            self._refuse(unit, self._listed.span, f"the tools of `{self.spec.id}` are no list", help)
+        given = unit.calls.entries(self.parameters)
+        known = {name: value.value for name, value in given.items() if isinstance(value, Constant)}
+        whole = result_type(known)
+        value = whole.properties["data" if "data" in whole.properties else "text"]
+        return entity_type(value, result=whole, fields=whole.properties)
+
+    def _read(self, unit: Unit, node: Node) -> None:
+        """Take one entry of the list."""
+        text = node.value if isinstance(node, Scalar) else None
+        if not isinstance(text, str) or "{{" in text or not text.strip():
+            self._refuse(unit, node.span, f"this names no tool for `{self.spec.id}`", _FORMS)
+        elif text.startswith(_SERVER):
+            self._read_server(unit, node, text.removeprefix(_SERVER))
+        else:
+            self._read_tool(unit, node, text)
+
+    def _read_server(self, unit: Unit, node: Node, name: str) -> None:
+        server, _, tool = name.partition(".")
+        servers = load_servers(unit.library.permissions.directory)
+        if server in servers:
+            self.servers.setdefault(AgentServer(server, tool or None))
+            self._check_extra(unit, node, "mcp", None)
+            return
+        near = suggest(server, servers)
+        meant = f"{_SERVER}{near}" + (f".{tool}" if tool else "") if near else None
+        there = f"there are {listed(list(servers))}; " if servers else ""
+        help = f"did you mean `{meant}`?" if near else f"{there}add a table `[mcp.{server}]` to orchestrator.toml"
+        self._refuse(unit, node.span, f"there is no server of tools `{server}`", help, meant)
+
+    def _read_tool(self, unit: Unit, node: Node, name: str) -> None:
+        registry = unit.library.registry
+        tool = registry.get(name.partition(".")[0])
+        if tool is not None and "." not in name:
+            for action in tool.actions.values():
+                self._offer(unit, node, tool, action)
+            return
+        found = registry.resolve(None, name)
+        if not isinstance(found, Unresolved):
+            self._offer(unit, node, *found)
+            return
+        head, _, tail = name.partition(".")
+        near = suggest(tail if tool is not None else head, found.candidates)
+        meant = None if near is None else f"{head}.{near}" if tool is not None else near + name[len(head) :]
+        servers = load_servers(unit.library.permissions.directory)
+        if head in servers:
+            meant = f"{_SERVER}{name}"
+        kind = "actions" if tool is not None else "tools"
+        help = f"did you mean `{meant}`?" if meant else f"{kind}: {listed(found.candidates)}"
+        self._refuse(unit, node.span, found.message, help, meant)
+
+    def _offer(self, unit: Unit, node: Node, tool: Tool, action: Action) -> None:
+        if (tool.name, action.name) not in self.tools:
+            taken = {one.name for one in self.tools.values()} | RESERVED_NAMES
+            name = tool.name if tool.only_action is action else f"{tool.name}_{action.name}"
+            self.tools[tool.name, action.name] = AgentTool(offered_name(name, taken), tool, action)
+            self._check_extra(unit, node, tool.name, action)
+
+    def _check_extra(self, unit: Unit, node: Node, tool: str, action: Action | None) -> None:
+        found = action or next(iter(getattr(unit.library.registry.get(tool), "actions", {}).values()), None)
+        missing = missing_extra(found) if found is not None else None
+        if missing is not None:
+            unit.findings.add("ORC407", node.span, missing.message, label="not installed", help=missing.help)
+
+    def _refuse(self, unit: Unit, span: Span, message: str, help: str, replacement: str | None = None) -> None:
+        unit.findings.add("ORC427", span, message, label="no such tool", help=help, replacement=replacement)
+
+    def plan(self, unit: Unit) -> Agent:
+        """Build the agent."""
+        given = unit.calls.entries(self.parameters)
+        asked = {name: value for name, value in given.items() if name not in OWN_PARAMETERS}
+        constant = all(isinstance(value, Constant) for value in asked.values())
+        parallel = given.get("parallel", Constant(True))
+        defaults = unit.spec.defaults
+        return Agent(
+            parameters=Constant({name: value.value for name, value in asked.items() if isinstance(value, Constant)})
+            if constant
+            else MappingValue(asked),
+            tools=tuple(self.tools.values()),
+            servers=tuple(self.servers),
+            max_turns=given.get("max_turns", Constant(MAX_TURNS)),
+            parallel=not isinstance(parallel, Constant) or bool(parallel.value),
+            timeout=defaults.timeout if defaults else None,
+        )

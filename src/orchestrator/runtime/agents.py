@@ -1,0 +1,298 @@
+"""The agent: a model is asked in turns, and what it asks for in one of them are steps of the run like any other.
+
+A turn is an item of the step, as a round of a loop is. Its step `answer` is the call of the model; each tool that the
+answer asks for is a further step, named after the tool. What has ended is in the journal, and is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.plan import OnFailure, StepPlan, ToolCall
+from orchestrator.errors import AgentUnfinished, StepError
+from orchestrator.expressions import Constant
+from orchestrator.journal import ItemEnds
+from orchestrator.language.values import shown
+from orchestrator.models.turns import RESERVED_NAMES, TURN_CALL, numbered, offered_name, parameters_schema
+from orchestrator.runtime import outcomes
+from orchestrator.runtime.items import ItemValues
+from orchestrator.runtime.nodes import Failure
+from orchestrator.tools.contract import Action, Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.compiler.plan import Agent, AgentServer
+    from orchestrator.runtime.nodes import Frame, Node
+    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.scope import BlockScope
+
+ANSWER: Final = "answer"
+"""The step of a turn in which the model is asked."""
+
+MOST_TOLD: Final = 20_000
+"""Characters of one result that the model is told; the step's own record has all of it."""
+
+_Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A tool that the model may ask for. What it gives is the value of the parameter `within`, if that is named."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    tool: Tool
+    action: Action
+    fixed: Mapping[str, Any]
+    within: str = ""
+
+    def call(self, arguments: Mapping[str, Any]) -> ToolCall:
+        """Return the call that the model asks for with these arguments."""
+        given = {self.within: dict(arguments)} if self.within else arguments
+        return ToolCall(self.tool, self.action, Constant({**self.fixed, **given}))
+
+
+class AgentRun:
+    """One agent: its turns, one after another."""
+
+    def __init__(self, scheduler: Scheduler, node: Node, agent: Agent) -> None:
+        self._scheduler = scheduler
+        self._node = node
+        self._agent = agent
+        ends = scheduler.recorded.items.pop(node.path, None) or ItemEnds()
+        self._turns = ItemValues(ends, self._load, lambda turn: turn)
+        self._parameters: _Data = {}
+        self._most = 0
+        self._offers: dict[str, Offer] = {}
+        self._history: list[_Data] = []
+        self._answered: list[_Data] = []
+        self._calls: list[str | None] = []
+        self._frame: Frame | None = None
+        self._next_step: Any = self._ask
+        self._started = 0.0
+
+    def open(self) -> None:
+        """Begin with the first turn, or go on after the last that was recorded."""
+        node, scheduler, agent = self._node, self._scheduler, self._agent
+        scope = node.frame.scope.scope
+        parameters: Any = agent.parameters.evaluate(scope)
+        self._parameters = dict(parameters)
+        self._most = _count(agent.max_turns.evaluate(scope), node.path)
+        turns = self._turns.values()
+        scheduler.record("step.started", node, {"kind": "agent", "done": len(turns), "failed": 0})
+        for turn in turns:
+            self._remember(turn)
+        if turns and not turns[-1]["requests"]:
+            self._succeed(turns[-1])
+            return
+        for one in agent.tools:
+            schema = parameters_schema(one.action)
+            offer = Offer(one.name, one.action.description, schema, one.tool, one.action, {})
+            self._offers[one.name] = offer
+        if agent.servers:
+            self._open(node.path, [_listing(server) for server in _names(agent.servers)], self._listed)
+        else:
+            self._ask()
+
+    def stop(self) -> None:
+        """Stop what is under way."""
+        if self._frame is not None:
+            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+
+    def closed(self, frame: Frame) -> None:
+        """Go on with what comes next."""
+        scheduler, node = self._scheduler, self._node
+        self._frame = None
+        if outcomes.ended_frames(scheduler, node):
+            return
+        if frame.failure is not None:
+            outcomes.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
+            return
+        try:
+            self._next_step(frame.scope)
+        except StepError as error:
+            outcomes.failed(scheduler, node, Failure.of(error, node))
+
+    # --- what the servers offer
+
+    def _listed(self, scope: BlockScope) -> None:
+        """Take what the servers offer."""
+        call = _mcp().actions["call"]
+        for wanted in self._agent.servers:
+            found = scope.steps[_listing_id(wanted.server)].attributes["output"]["tools"]
+            names = [tool["name"] for tool in found]
+            if wanted.tool is not None and wanted.tool not in names:
+                raise StepError(
+                    f"the server `{wanted.server}` offers no tool `{wanted.tool}`",
+                    code="ORC731",
+                    help=f"it offers {', '.join(f'`{name}`' for name in names) or 'none'}",
+                    retryable=False,
+                )
+            for tool in found:
+                if wanted.tool in (None, tool["name"]):
+                    name = offered_name(f"{wanted.server}_{tool['name']}", self._offers.keys() | RESERVED_NAMES)
+                    fixed = {"server": wanted.server, "tool": tool["name"]}
+                    offer = Offer(name, tool["description"], tool["parameters"], _mcp(), call, fixed, "arguments")
+                    self._offers[name] = offer
+        self._ask()
+
+    # --- a turn
+
+    def _ask(self, _: BlockScope | None = None) -> None:
+        """Ask the model."""
+        done, node = len(self._answered), self._node
+        if done >= self._most:
+            raise AgentUnfinished(
+                f"`{node.path}` made {done} turn{'s' * (done != 1)}, and its model still asks for tools",
+                turns=done,
+                help="allow more with a larger `max_turns`, and go on with: "
+                f"orchestrator resume {self._scheduler.run_id} --with FILE",
+            )
+        self._started = self._scheduler.loop.time()
+        offers = [
+            {"name": one.name, "description": one.description, "parameters": one.parameters}
+            for one in self._offers.values()
+        ]
+        parameters = {**self._parameters, "tools": offers, "history": self._history}
+        work = ToolCall(*TURN_CALL, Constant(parameters))
+        step = self._step(ANSWER, work)
+        self._open(f"{node.path}[{done}]", [step], self._take)
+
+    def _take(self, scope: BlockScope) -> None:
+        """Make the calls that the model asks for, or end with its answer."""
+        answer: _Data = scope.steps[ANSWER].attributes["output"]
+        steps: list[StepPlan] = []
+        self._calls = []
+        for request in answer["requests"]:
+            offer = self._offers.get(request["name"])
+            if offer is None:
+                self._calls.append(None)
+                continue
+            id = numbered(offer.name, {ANSWER, *filter(None, self._calls)})
+            self._calls.append(id)
+            after = (steps[-1].id,) if steps and not self._agent.parallel else ()
+            steps.append(self._step(id, offer.call(request["arguments"]), after))
+        path = f"{self._node.path}[{len(self._answered)}]"
+        if steps:
+            self._open(path, steps, lambda calls: self._end_turn(answer, calls))
+        else:
+            self._end_turn(answer, scope)
+
+    def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
+        """Record the turn, and go on with the next one or end."""
+        scheduler, node = self._scheduler, self._node
+        unknown = f"error: there is no such tool; there are: {', '.join(self._offers) or 'none'}"
+        turn = {**answer, "results": [unknown if id is None else _told(scope, id) for id in self._calls]}
+        data = {"output": turn, "duration": scheduler.loop.time() - self._started}
+        index = len(self._answered)
+        seq, size = scheduler.record_item(f"{node.path}[{index}]", "succeeded", data)
+        self._turns.add(index, "succeeded", seq, turn, size)
+        self._remember(turn)
+        if turn["requests"]:
+            self._ask()
+        else:
+            self._succeed(turn)
+
+    def _remember(self, turn: _Data) -> None:
+        """Add a turn to what the model is told in the next."""
+        self._answered.append({key: turn[key] for key in ("model", "usage", "cost")})
+        self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
+        for request, result in zip(turn["requests"], turn["results"], strict=True):
+            said = {"role": "tool", "content": result, "request_id": request["id"], "name": request["name"]}
+            self._history.append(said)
+
+    def _succeed(self, last: _Data) -> None:
+        usage: dict[str, int] = {}
+        for turn in self._answered:
+            for name, count in turn["usage"].items():
+                usage[name] = usage.get(name, 0) + count
+        costs = [turn["cost"] for turn in self._answered]
+        output = {
+            "text": last["text"],
+            **({"data": last["data"]} if "data" in last else {}),
+            "turns": len(self._answered),
+            "model": last["model"],
+            "usage": usage,
+            "cost": None if None in costs else sum(costs),
+        }
+        counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
+        outcomes.succeeded(self._scheduler, self._node, {"output": output, "items": counts})
+
+    # --- steps
+
+    def _step(self, id: str, work: ToolCall, after: tuple[str, ...] = ()) -> StepPlan:
+        """A call within a turn, by the policies of the agent. A tool that fails is told to the model, and no more."""
+        step = self._node.step
+        return StepPlan(
+            id,
+            work,
+            name=id,
+            dependencies=after,
+            retry=step.retry,
+            timeout=self._agent.timeout,
+            on_failure=OnFailure("fail" if id == ANSWER else "continue"),
+            on_resume="rerun" if id == ANSWER else step.on_resume,
+            cache=step.cache,
+            line=step.line,
+        )
+
+    def _open(self, path: str, steps: Sequence[StepPlan], then: Any) -> None:
+        self._next_step = then
+        self._frame = self._scheduler.open(steps, path, self._node.frame.scope.child({}), self)
+
+    def _load(self, seqs: Sequence[int]) -> list[Any]:
+        restored: list[Any] = self._scheduler.redactor.restore(self._scheduler.load(seqs))
+        return restored
+
+
+def _mcp() -> Tool:
+    """The tool that calls servers, whatever the registry has of that name."""
+    from orchestrator.tools import builtin_registry
+
+    tool = builtin_registry().get("mcp")
+    if tool is None:
+        raise TypeError("there is a tool `mcp`")
+    return tool
+
+
+def _names(servers: Sequence[AgentServer]) -> list[str]:
+    return list(dict.fromkeys(one.server for one in servers))
+
+
+def _listing_id(server: str) -> str:
+    return f"mcp_{server}"
+
+
+def _listing(server: str) -> StepPlan:
+    """The step that asks a server what it offers; the answer holds for the whole agent."""
+    tool = _mcp()
+    return StepPlan(_listing_id(server), ToolCall(tool, tool.actions["list"], Constant({"server": server})))
+
+
+def _told(scope: BlockScope, id: str) -> str:
+    """What the model is told of a call: the value, or what went wrong."""
+    entity = scope.steps[id]
+    error = entity.attributes["error"]
+    if error is not None:
+        return f"error: {_cut(str(error.get('message')))}"
+    value = entity.value
+    return _cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_TOLD:
+        return text
+    return f"{text[:MOST_TOLD]}\n[cut: these are the first {MOST_TOLD:,} of {len(text):,} characters]"
+
+
+def _count(value: Any, path: str) -> int:
+    if type(value) is not int or value < 1:
+        raise StepError(
+            f"`max_turns` of `{path}` is a whole number from 1, not {shown(value)}", code="ORC708", retryable=False
+        )
+    return value

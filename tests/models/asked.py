@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
 from orchestrator.models.exchange import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, asking_step
 from orchestrator.models.gateway import Feedback, ModelCall
 

@@ -208,7 +208,7 @@ async def test_the_next_model_is_asked_when_one_fails(error: ModelError, tmp_pat
     assert failed.cost == 0 or paid or isinstance(error, ModelAnswerInvalid)
 
 
-async def test_one_error_names_all_that_were_asked_and_may_be_tried_again_if_any_of_them_may(tmp_path: Path) -> None:
+async def test_one_error_names_all_that_were_asked_and_may_pass_if_one_of_them_may(tmp_path: Path) -> None:
     answers: dict[str, list[Any]] = {
         MINI: [ModelRateLimited("over its rate", retry_after=7.0)],
         HAIKU: [ModelRejected("no such model")],

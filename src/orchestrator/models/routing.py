@@ -1,7 +1,8 @@
-"""The client that most runs use: `offline` is answered by rules, everything else is asked over the network."""
+"""The client that most runs use: by rules, by weights in a folder, or over the network."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.models.adapter import ProviderClient, endpoint_of
@@ -14,20 +15,23 @@ if TYPE_CHECKING:
     from orchestrator.models.catalogue import Catalogue
     from orchestrator.models.exchange import Embeddings, ModelClient, ModelName, ModelReply, ModelRequest
     from orchestrator.models.keys import Keys
+    from orchestrator.models.local import LocalClient
     from orchestrator.models.offline import OfflineClient
 
 
-def provider_client(catalogue: Catalogue, keys: Keys) -> RoutingClient:
-    """Return the client for the providers and servers of a catalogue."""
-    return RoutingClient(lambda name: endpoint_of(name, catalogue.providers, keys))
+def provider_client(catalogue: Catalogue, keys: Keys, directory: Path = Path()) -> RoutingClient:
+    """Return the client for the providers and servers of a catalogue; weights are in folders below `directory`."""
+    return RoutingClient(lambda name: endpoint_of(name, catalogue.providers, keys), directory)
 
 
 class RoutingClient:
     """A `ModelClient` for every model; `find` says where each is asked. What asks it is made with the first call."""
 
-    def __init__(self, find: Callable[[ModelName], Endpoint]) -> None:
+    def __init__(self, find: Callable[[ModelName], Endpoint], directory: Path = Path()) -> None:
         self._find = find
+        self._directory = directory
         self._offline: OfflineClient | None = None
+        self._local: LocalClient | None = None
         self._providers: ProviderClient | None = None
 
     async def ask(
@@ -41,8 +45,11 @@ class RoutingClient:
         return await self._client(name).embed(name, texts)
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, and forget all weights."""
         providers, self._providers = self._providers, None
+        local, self._local = self._local, None
+        if local is not None:
+            await local.aclose()
         if providers is not None:
             await providers.aclose()
 
@@ -53,6 +60,12 @@ class RoutingClient:
 
                 self._offline = OfflineClient()
             return self._offline
+        if name.provider == "transformers":
+            if self._local is None:
+                from orchestrator.models.local import LocalClient
+
+                self._local = LocalClient(self._directory)
+            return self._local
         if self._providers is None:
             self._providers = ProviderClient(self._find)
         return self._providers

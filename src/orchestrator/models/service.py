@@ -75,7 +75,7 @@ class ModelService:
         if self._client is None:
             from orchestrator.models.routing import provider_client
 
-            self._client = provider_client(self.catalogue, self.keys)
+            self._client = provider_client(self.catalogue, self.keys, self._directory)
         return self._client
 
     async def candidates(self, choice: Choice, needs: Needs) -> list[Candidate]:

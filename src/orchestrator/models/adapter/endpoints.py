@@ -58,7 +58,7 @@ def how_to_give_key(provider: Provider) -> str:
     return f"set {variable}, or store the key with: orchestrator keys set {provider.name}"
 
 
-_MODULES = {
+_SDKS = {
     "openai": ("openai",),
     "anthropic": ("anthropic",),
     "google": ("google.genai",),
@@ -69,13 +69,16 @@ _MODULES = {
     "groq": ("groq",),
     "bedrock": ("boto3",),
 }
-"""What speaks to each kind of provider, beside Pydantic AI. The extra has the name of the kind."""
+_MODULES = {kind: ("pydantic_ai", *modules) for kind, modules in _SDKS.items()} | {
+    "transformers": ("transformers", "torch")
+}
+"""What each kind of provider needs. The extra has the name of the kind."""
 
 
 def missing_extra(provider: Provider) -> MissingExtra | None:
     """Return the error for a provider whose packages are not installed. None of them is loaded to find out."""
     modules = _MODULES.get(provider.kind)
-    if modules is None or all(_is_there(module) for module in ("pydantic_ai", *modules)):
+    if modules is None or all(_is_there(module) for module in modules):
         return None
     return MissingExtra(f"models of {provider.title} need a package that is not installed", extra=provider.kind)
 

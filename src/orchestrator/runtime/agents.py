@@ -16,7 +16,15 @@ from orchestrator.errors import AgentUnfinished, StepError
 from orchestrator.expressions import Constant
 from orchestrator.journal import ItemEnds
 from orchestrator.language.values import shown
-from orchestrator.models.turns import RESERVED_NAMES, TURN_CALL, numbered, offered_name, parameters_schema
+from orchestrator.models.actions.agents import (
+    RESERVED_NAMES,
+    TURN,
+    agent_output,
+    numbered,
+    offered_name,
+    parameters_schema,
+)
+from orchestrator.models.actions.generating import form_of
 from orchestrator.runtime import outcomes
 from orchestrator.runtime.items import ItemValues
 from orchestrator.runtime.nodes import Failure
@@ -35,6 +43,9 @@ ANSWER: Final = "answer"
 
 MOST_TOLD: Final = 20_000
 """Characters of one result that the model is told; the step's own record has all of it."""
+
+_TURNS: Final = Tool("model", {TURN.name: TURN})
+"""What makes the turns. It is in no registry: nobody else makes any."""
 
 _Data = dict[str, Any]
 
@@ -68,6 +79,7 @@ class AgentRun:
         self._turns = ItemValues(ends, self._load, lambda turn: turn)
         self._parameters: _Data = {}
         self._most = 0
+        self._has_form = False
         self._offers: dict[str, Offer] = {}
         self._history: list[_Data] = []
         self._answered: list[_Data] = []
@@ -82,6 +94,8 @@ class AgentRun:
         scope = node.frame.scope.scope
         parameters: Any = agent.parameters.evaluate(scope)
         self._parameters = dict(parameters)
+        forms = {name: self._parameters.get(name) for name in ("schema", "vars", "response_format")}
+        self._has_form = form_of(**forms) is not None
         self._most = _count(agent.max_turns.evaluate(scope), node.path)
         turns = self._turns.values()
         scheduler.record("step.started", node, {"kind": "agent", "done": len(turns), "failed": 0})
@@ -159,7 +173,7 @@ class AgentRun:
             for one in self._offers.values()
         ]
         parameters = {**self._parameters, "tools": offers, "history": self._history}
-        work = ToolCall(*TURN_CALL, Constant(parameters))
+        work = ToolCall(_TURNS, TURN, Constant(parameters))
         step = self._step(ANSWER, work)
         self._open(f"{node.path}[{done}]", [step], self._take)
 
@@ -200,26 +214,14 @@ class AgentRun:
 
     def _remember(self, turn: _Data) -> None:
         """Add a turn to what the model is told in the next."""
-        self._answered.append({key: turn[key] for key in ("model", "usage", "cost")})
+        self._answered.append({key: turn[key] for key in ("usage", "cost", "offline")})
         self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
         for request, result in zip(turn["requests"], turn["results"], strict=True):
             said = {"role": "tool", "content": result, "request_id": request["id"], "name": request["name"]}
             self._history.append(said)
 
     def _succeed(self, last: _Data) -> None:
-        usage: dict[str, int] = {}
-        for turn in self._answered:
-            for name, count in turn["usage"].items():
-                usage[name] = usage.get(name, 0) + count
-        costs = [turn["cost"] for turn in self._answered]
-        output = {
-            "text": last["text"],
-            **({"data": last["data"]} if "data" in last else {}),
-            "turns": len(self._answered),
-            "model": last["model"],
-            "usage": usage,
-            "cost": None if None in costs else sum(costs),
-        }
+        output = agent_output(last, self._answered, has_form=self._has_form)
         counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
         outcomes.succeeded(self._scheduler, self._node, {"output": output, "items": counts})
 

@@ -10,9 +10,9 @@ from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import Agent, AgentServer, AgentTool
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
-from orchestrator.expressions import Constant, MappingValue, Type, Value
+from orchestrator.expressions import STRING, Constant, MappingValue, Type, Value
 from orchestrator.language.nodes import Scalar, Sequence
-from orchestrator.models.turns import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name, result_type
+from orchestrator.models.actions.agents import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
 from orchestrator.tools import Unresolved, missing_extra
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.mcp import load_servers
@@ -29,7 +29,7 @@ _SERVER = "mcp:"
 _FORMS = (
     "write the names of tools (`http`), of actions (`http.get`) and of servers (`mcp:files`, `mcp:files.read_file`)"
 )
-_TOOL = Tool("agent", {AGENT.name: AGENT})
+_TOOL = Tool("model", {AGENT.name: AGENT})
 
 
 class AgentWork(Construct):
@@ -59,8 +59,8 @@ class AgentWork(Construct):
             self._refuse(unit, self._listed.span, f"the tools of `{self.spec.id}` are no list", help)
         given = unit.calls.entries(self.parameters)
         known = {name: value.value for name, value in given.items() if isinstance(value, Constant)}
-        whole = result_type(known)
-        value = whole.properties["data" if "data" in whole.properties else "text"]
+        whole = AGENT.result_type(known) if AGENT.result_type is not None else AGENT.returns
+        value = whole.properties.get("data", STRING)
         return entity_type(value, result=whole, fields=whole.properties)
 
     def _read(self, unit: Unit, node: Node) -> None:
@@ -91,9 +91,13 @@ class AgentWork(Construct):
         tool = registry.get(name.partition(".")[0])
         if tool is not None and "." not in name:
             for action in tool.actions.values():
-                self._offer(unit, node, tool, action)
+                if action is not AGENT:
+                    self._offer(unit, node, tool, action)
             return
         found = registry.resolve(None, name)
+        if not isinstance(found, Unresolved) and found[1] is AGENT:
+            self._refuse(unit, node.span, "an agent is a step, and no tool", "give it the tools that the other one has")
+            return
         if not isinstance(found, Unresolved):
             self._offer(unit, node, *found)
             return

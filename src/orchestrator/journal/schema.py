@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
 
 VERSION_TABLE = "orchestrator_version"
@@ -112,3 +112,10 @@ cache = Table(
 )
 Index(None, cache.c.at)
 Index(None, cache.c.hash)
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("spending", Text, nullable=False),  # what was asked of it in the last minute, and who waits
+)

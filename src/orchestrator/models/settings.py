@@ -86,7 +86,7 @@ class ModelSettings:
         return cls(
             models.text("default", "openai:gpt-5-mini"),
             providers,
-            {_model_name(models, key, providers): _override(table) for key, table in overrides.items()},
+            {model_named(models, key, providers): _override(table) for key, table in overrides.items()},
         )
 
 
@@ -189,7 +189,8 @@ def _timeout(table: Table) -> float | None:
     return seconds
 
 
-def _model_name(models: Table, key: str, providers: Mapping[str, Provider]) -> ModelName:
+def model_named(models: Table, key: str, providers: Mapping[str, Provider]) -> ModelName:
+    """Return the model at a provider that a key of a table names; raises ConfigurationError where it names none."""
     before, _, rest = key.partition(":") if ":" in key else key.partition("/")
     provider = provider_named(before, providers)
     if provider is not None and rest.strip():

@@ -1,0 +1,58 @@
+"""What all processes that share a store have asked of each provider of models in the last minute."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeVar
+
+import sqlalchemy as sa
+
+from orchestrator.journal.schema import limits
+from orchestrator.journal.upserts import insert
+from orchestrator.models.limits import Spending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Connection
+
+    from orchestrator.journal.database import Database
+
+T = TypeVar("T")
+
+
+class StoredSpending:
+    """The `SharedSpending` of a store: one row for each provider, changed in short transactions.
+
+    `clock` stands in for the database's own.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] | None = None) -> None:
+        self._database = database
+        self._clock = clock
+
+    def change(self, provider: str, change: Callable[[Spending, float], T]) -> T:
+        """Do a change to what is kept of a provider, alone, and return what it returns.
+
+        Raises:
+            StoreUnavailable: The store cannot be written. Nothing was changed.
+        """
+        row = limits.c.provider == provider
+        with self._database.write() as connection:
+            text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar()
+            if text is None:
+                # Another process may do the same at this moment; then this one waits for it here.
+                empty = insert(connection, limits).values(provider=provider, spending="{}").on_conflict_do_nothing()
+                connection.execute(empty)
+                text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar_one()
+            spending = Spending.from_dict(json.loads(text))
+            found = change(spending, self._now(connection))
+            after = json.dumps(spending.to_dict(), separators=(",", ":"))
+            if after != text:
+                connection.execute(limits.update().where(row).values(spending=after))
+            return found
+
+    def _now(self, connection: Connection) -> float:
+        if self._clock is not None:
+            return self._clock()
+        return float(connection.execute(sa.select(self._database.clock())).scalar_one())

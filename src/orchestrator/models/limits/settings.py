@@ -1,0 +1,73 @@
+"""What `orchestrator.toml` says about limits: how often a provider or a model may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.configuration import Table, read_configuration
+from orchestrator.language.durations import parse_duration
+from orchestrator.models.limits.windows import PROVIDER, Rate
+from orchestrator.models.names import provider_named
+from orchestrator.models.settings import ModelSettings, model_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.models.providers import Provider
+
+LONGEST_WAIT = 600.0
+"""Seconds that a call waits for its turn at most, where the settings do not say it."""
+
+_RATE = ("requests_per_minute", "tokens_per_minute")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """The table `[limits]`: rates by provider, and by model at each, and the longest wait in seconds."""
+
+    rates: Mapping[str, Mapping[str, Rate]] = field(default_factory=dict)
+    longest_wait: float = LONGEST_WAIT
+
+    @classmethod
+    def load(cls, directory: str | Path = ".") -> LimitSettings:
+        """Read them from `orchestrator.toml` in `directory`.
+
+        Raises:
+            ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+        """
+        table = read_configuration(directory).table("limits")
+        providers = ModelSettings.load(directory).providers
+        rates: dict[str, dict[str, Rate]] = {}
+        for key, value in table.values.items():
+            if isinstance(value, Mapping):
+                provider, model = _named(table, key, providers)
+                rates.setdefault(provider, {})[model] = _rate(table.table(key))
+        single = {key: value for key, value in table.values.items() if not isinstance(value, Mapping)}
+        Table(table.file, table.name, single).only(("longest_wait",))
+        return cls(rates, _longest(table))
+
+
+def _named(table: Table, key: str, providers: Mapping[str, Provider]) -> tuple[str, str]:
+    provider = provider_named(key, providers)
+    if provider is not None:
+        return provider, PROVIDER
+    name = model_named(table, key, providers)
+    return name.provider, name.model
+
+
+def _rate(table: Table) -> Rate:
+    table.only(_RATE)
+    return Rate(table.whole("requests_per_minute", "500"), table.whole("tokens_per_minute", "200_000"))
+
+
+def _longest(table: Table) -> float:
+    value = table.values.get("longest_wait")
+    if value is None:
+        return LONGEST_WAIT
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        problem = f"`{table.path('longest_wait')}` is no duration: {error}"
+        raise table.wrong(problem, 'write for example `longest_wait = "10m"`') from error

@@ -17,6 +17,7 @@ from orchestrator.expressions.fitting import validate
 from orchestrator.expressions.schema import from_json_schema
 from orchestrator.expressions.types import Type
 from orchestrator.models.short_form import Path, SchemaProblem, is_json_schema, read_short
+from orchestrator.models.texts import NOTHING, loaded, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SchemaError", "SchemaProblem", "Structure", "accepted", "misfits", "problems_of", "structure_of"]
 
-_FENCED = re.compile(r"```\w*\s*(.*?)\s*```", re.DOTALL)
 _MOST_REASONS = 5
 
 
@@ -41,15 +41,11 @@ class SchemaError(ValueError):
 class Structure:
     """The form of an answer. `schema` is what a value must satisfy, `type` as much of it as a type can hold.
 
-    `request` is the schema to ask a model for. Providers want an object at its root, so a form that is none is asked
-    for as the field `value` of one, and `wrapped` is true. In a form that was written `short`, a field that may be
-    missing is null when it is.
+    In a form that was written `short`, a field that may be missing is null when it is.
     """
 
     schema: Mapping[str, Any]
     type: Type
-    request: Mapping[str, Any]
-    wrapped: bool = False
     short: bool = False
 
 
@@ -62,9 +58,7 @@ def structure_of(written: Any, *, described: bool = False) -> Structure:
     schema, problems = _read(written, described)
     if problems:
         raise SchemaError(problems)
-    type_ = from_json_schema(schema)
-    wrapped = type_.kind != "object"
-    return Structure(schema, type_, _wrapped(schema) if wrapped else schema, wrapped, short=not is_json_schema(written))
+    return Structure(schema, from_json_schema(schema), short=not is_json_schema(written))
 
 
 def problems_of(written: Any, *, described: bool = False) -> list[SchemaProblem]:
@@ -84,11 +78,10 @@ def accepted(structure: Structure, reply: ModelReply) -> Any:
     if reply.finish == "length":
         help = "give a larger `max_tokens`, or ask for less"
         raise _invalid(reply, "the answer is cut off, because it reached the most tokens that it may have", help)
-    value = _parsed(reply) if reply.data is None else reply.data
-    if structure.wrapped:
-        if not isinstance(value, Mapping) or "value" not in value:
-            raise _invalid(reply, "the answer has no field `value`")
-        value = value["value"]
+    value = loaded(reply.text) if reply.data is None else reply.data
+    if value is NOTHING:
+        said = f", but: {short(reply.text)}" if reply.text.strip() else ", but nothing"
+        raise _invalid(reply, f"the answer is no JSON{said}")
     if structure.short:
         value = _completed(value, structure.schema)
     reasons = misfits(structure, value)
@@ -114,20 +107,6 @@ def _invalid(reply: ModelReply, message: str, help: str | None = None) -> ModelA
     return ModelAnswerInvalid(message, model=reply.model, help=help, reply=reply)
 
 
-def _parsed(reply: ModelReply) -> Any:
-    text = reply.text.strip()
-    fenced = _FENCED.fullmatch(text)
-    try:
-        return json.loads(fenced[1] if fenced else text, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        begins = f"; it begins with `{text[:60]}`" if text else "; it is empty"
-        raise _invalid(reply, f"the answer is no JSON: {error}{begins}") from error
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
 def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
     """Put null where a field that may be missing is missing, so that it can be read in any case."""
     options = schema.get("anyOf")
@@ -146,32 +125,6 @@ def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
 
 def _may_be_null(schema: Mapping[str, Any]) -> bool:
     return {"type": "null"} in schema.get("anyOf", ())
-
-
-def _wrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"value": _moved(schema)},
-        "required": ["value"],
-        "additionalProperties": False,
-    }
-
-
-def _moved(schema: Any) -> Any:
-    """The schema with its references as they are below `properties.value`."""
-    if not isinstance(schema, Mapping):
-        return schema
-    moved = dict(schema)
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#") and reference[1:2] in ("", "/"):
-        moved["$ref"] = f"#/properties/value{reference[1:]}"
-    for key in _MAPS & schema.keys():
-        moved[key] = {name: _moved(part) for name, part in schema[key].items()}
-    for key in _LISTS & schema.keys():
-        moved[key] = [_moved(part) for part in schema[key]]
-    for key in _SINGLE & schema.keys():
-        moved[key] = _moved(schema[key])
-    return moved
 
 
 _MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})

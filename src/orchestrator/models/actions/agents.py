@@ -74,7 +74,7 @@ async def turn(
     request = ModelRequest(
         messages=(Message("user", content), *map(_said, history)),
         system=asking.system,
-        schema=structure.request if structure else None,
+        schema=structure.schema if structure else None,
         tools=tuple(ToolOffer(each["name"], each["description"], each["parameters"]) for each in tools),
         temperature=asking.temperature,
         max_tokens=asking.max_tokens,

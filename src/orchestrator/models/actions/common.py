@@ -165,7 +165,7 @@ async def ask(
     request = ModelRequest(
         typing.cast("tuple[Message, ...]", messages),
         system="\n\n".join(part for part in (system, asking.system) if part),
-        schema=structure.request if structure else None,
+        schema=structure.schema if structure else None,
         temperature=asking.temperature,
         max_tokens=max_tokens or asking.max_tokens,
         seed=asking.seed,

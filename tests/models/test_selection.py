@@ -150,7 +150,7 @@ def test_the_real_catalogue_is_selected_from_and_says_why() -> None:
     requires = Requirements(capabilities=frozenset({"vision"}), context=500_000, max_cost=5)
     picked = select(known, requires, "quality")
     assert picked[0].why.startswith(
-        f"the best, of {len(picked)} that fit (vision, context of 500,000 tokens, at most $5"
+        f"the best of {len(picked)} that fit (vision, context of 500,000 tokens, at most $5"
     )
     assert "number 2" in picked[1].why
     assert OFFLINE not in [each.card.name for each in select(known, Requirements())]

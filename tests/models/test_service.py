@@ -133,7 +133,7 @@ async def test_a_model_is_selected_by_what_is_required(tmp_path: Path) -> None:
     requires = Requirements(capabilities=frozenset({"vision"}), providers=("openai",), max_cost=1.0)
     answer = await setting.ask(Choice(requires=requires, selection="cost"))
     assert answer.model.provider == "openai"
-    assert answer.why.startswith("the cheapest, of ")
+    assert answer.why.startswith("the cheapest of ")
     assert "vision, at openai, at most $1 per million tokens" in answer.why
     again = await setting.ask(Choice(requires=requires, selection="cost"))
     assert again.model == answer.model

@@ -1,5 +1,6 @@
 """`models`: which models there are, what they cost and can do, and whether they can be asked from here."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,11 @@ def models(
     ping: Annotated[
         bool, typer.Option("--ping", help="Ask the providers that can be asked, and list what they have.")
     ] = False,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option("--for", metavar="FILE", help="Say which models a pipeline's steps would ask, and why."),
+    ] = None,
+    tools: options.ToolsOption = None,
     json: options.JsonOption = False,
 ) -> None:
     """List the models that are known, with their prices and abilities.
@@ -39,10 +45,15 @@ def models(
     from orchestrator.models.catalogue import Catalogue
     from orchestrator.models.keys import Keys
 
+    if pipeline is not None:
+        from orchestrator.cli.choices import explain
+
+        explain(pipeline, tools, json=json)
+        return
     catalogue, keys = Catalogue.load(), Keys.load()
     wanted = _capabilities(capability or ())
     chosen = [named(provider, catalogue.providers)] if provider else list(catalogue.providers.values())
-    state = {each.name: _state(each, keys) for each in chosen}
+    state = {each.name: state_of(each, keys) for each in chosen}
     shown = [each for each in chosen if provider or all or each.maker or not each.prices or not state[each.name]]
     probes = _ping(shown, keys, state) if ping else {}
     cards = [card for each in shown for card in _cards(catalogue, each, probes.get(each.name))]
@@ -84,8 +95,8 @@ def _capabilities(names: "Sequence[str]") -> frozenset[str]:
     return frozenset(names)
 
 
-def _state(provider: "Provider", keys: "Keys") -> str:
-    """Say what a provider lacks here; empty if it can be asked."""
+def state_of(provider: "Provider", keys: "Keys") -> str:
+    """Return what a provider lacks here, in words; nothing if it can be asked."""
     from orchestrator.models.adapter.endpoints import missing_extra
 
     lacking = [] if keys.suffices(provider) else ["no key"]

@@ -51,15 +51,12 @@ def select(
     fitting = [card for card in cards if not unfit(card, requires, purpose)]
     fitting.sort(key=lambda card: _key(card, selection))
     count = len(fitting)
-    among = "the only one" if count == 1 else f"of {count}"
-    told = described(requires)
-    fit = f" that fits ({told})" if count == 1 and told else f" that fit ({told})" if told else ""
-    picked = []
-    for place, card in enumerate(fitting, start=1):
-        first = f"{_WORDS[selection]}, {among}" if count > 1 else among
-        order = first if place == 1 else f"number {place} {among} by `{selection}`"
-        picked.append(Picked(card, f"{order}{fit}: {_facts(card)}"))
-    return picked
+    told = f" ({described(requires)})" if described(requires) else ""
+    first = f"{_WORDS[selection]} of {count} that fit{told}" if count > 1 else f"the only one that fits{told}"
+    return [
+        Picked(card, f"{first if place == 1 else f'number {place} of {count} by `{selection}`'}: {_facts(card)}")
+        for place, card in enumerate(fitting, start=1)
+    ]
 
 
 def unfit(card: ModelCard, requires: Requirements, purpose: Purpose = "text") -> str:

@@ -1,0 +1,129 @@
+"""`models --for FILE`: which models the steps of a pipeline would ask, in which order and why. None is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.models.choosing import Needs
+from orchestrator.models.gateway import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.compiler.plan import Plan, StepPlan
+    from orchestrator.expressions import Value
+    from orchestrator.models.choosing import Candidate, Here
+
+_CHOOSING = ("model", "requires_model", "selection")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStep:
+    """A step that asks models. `unknown`: why it cannot be said before a run which ones."""
+
+    path: str
+    action: str
+    choice: Choice | None
+    needs: Needs
+    unknown: str = ""
+
+
+def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
+    """Print the models of each step."""
+    from orchestrator.cli import options
+    from orchestrator.cli.output import emit, emit_json, say, table
+    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.choosing import Here
+    from orchestrator.models.keys import Keys
+
+    with options.open_orchestrator(tools=tools) as orchestrator:
+        plan = orchestrator.compile(file)._plan
+    here = Here(Catalogue.load(), Keys.load())
+    told = [_told(step, here) for step in model_steps(plan)]
+    if json:
+        emit_json({"pipeline": plan.id, "steps": told})
+    elif told:
+        emit(table(("STEP", "MODEL", "READY", "WHY"), [row for each in told for row in _rows(each)]))
+        say("nothing was asked; a run also looks for an Ollama, and for what servers of your own have", "dim")
+    else:
+        say("no step asks a model")
+
+
+def model_steps(plan: Plan) -> Iterator[ModelStep]:
+    """Yield the steps that ask models, at any depth, in the file's order."""
+    from orchestrator.compiler.plan import Agent, ToolCall
+    from orchestrator.testing.steps import steps_of
+
+    for path, step in steps_of(plan).items():
+        match step.work:
+            case ToolCall(action=action, parameters=parameters) if action.uses_model:
+                yield _model_step(path, action.name, parameters)
+            case Agent(parameters=parameters, tools=offered, servers=servers):
+                yield _model_step(path, "agent", parameters, uses_tools=bool(offered or servers))
+        yield from _judges(path, step)
+
+
+def _judges(path: str, step: StepPlan) -> Iterator[ModelStep]:
+    if step.check is not None and step.check.judge is not None:
+        from orchestrator.expressions.values import MappingValue
+
+        yield _model_step(path, "judge", MappingValue({"model": step.check.judge.model}))
+
+
+def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool = False) -> ModelStep:
+    from orchestrator.expressions import constant_of
+    from orchestrator.expressions.values import Constant, MappingValue
+    from orchestrator.models.requirements import choice_of
+
+    given: Mapping[str, Any] = {}
+    if isinstance(parameters, MappingValue):
+        given = parameters.entries
+    elif isinstance(parameters, Constant) and isinstance(parameters.value, Mapping):
+        given = {name: Constant(value) for name, value in parameters.value.items()}
+    wanted = {"tools"} if uses_tools else set()
+    if given.get("images") is not None:
+        wanted.add("vision")
+    needs = Needs("embeddings" if action == "embed" else "text", frozenset(wanted))
+    written = {name: given[name] for name in _CHOOSING if given.get(name) is not None}
+    open_ones = [name for name, value in written.items() if not value.is_constant]
+    if open_ones:
+        return ModelStep(path, action, None, needs, f"what `{open_ones[0]}` is, is known when it runs")
+    choice = choice_of(**{name: constant_of(value) for name, value in written.items()})
+    return ModelStep(path, action, choice, needs)
+
+
+def _told(step: ModelStep, here: Here) -> dict[str, Any]:
+    from orchestrator.errors import ModelMissing
+    from orchestrator.models.choosing import candidates
+
+    problem, models = step.unknown, []
+    if step.choice is not None:
+        try:
+            models = [_model(each, here) for each in candidates(step.choice, step.needs, here)]
+        except ModelMissing as error:
+            problem = error.message
+    return {"step": step.path, "action": step.action, "models": models, "problem": problem or None}
+
+
+def _model(candidate: Candidate, here: Here) -> dict[str, Any]:
+    from orchestrator.cli.models import state_of
+
+    state = state_of(here.catalogue.providers[candidate.name.provider], here.keys)
+    return {
+        "model": str(candidate.name),
+        "ready": not state and not candidate.problem,
+        "lacks": state or None,
+        "why": candidate.why,
+        "problem": candidate.problem or None,
+    }
+
+
+def _rows(told: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    if told["problem"]:
+        yield told["step"], "", "?", told["problem"]
+    for number, each in enumerate(told["models"]):
+        ready = "no" if each["problem"] else each["lacks"] or "yes"
+        yield told["step"] if number == 0 else "", each["model"], ready, each["problem"] or each["why"]

@@ -1,0 +1,70 @@
+"""`models --for FILE`: who would be asked, in which order, and why; nobody is."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.models.providers import PROVIDERS
+from tests.cli.conftest import Project
+
+PIPELINE = """
+id: report
+inputs:
+  which: {type: string, default: offline}
+steps:
+  - id: draft
+    prompt: Write about the sun.
+    model: [openai:gpt-5-mini, offline]
+  - id: look
+    action: generate_text
+    prompt: What is on it?
+    images: [chart.png]
+    model: [offline, "google:gemini-2.5-flash"]
+  - id: pick
+    prompt: "Shorten: {{ draft }}"
+    model: "{{ which }}"
+  - id: each
+    for_each: [wind, water]
+    steps:
+      - id: best
+        prompt: "Write about {{ item }}."
+        requires_model: {capabilities: [vision], providers: [mistral]}
+        selection: cost
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for provider in PROVIDERS.values():
+        for variable in (*provider.key_variables, *provider.own_keys, *provider.url_variables):
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
+
+
+def test_every_step_that_asks_models_says_which_and_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.directory / "report.yaml").write_text(PIPELINE)
+    told = project("models", "--for", "report.yaml")
+    assert told.code == 0
+    lines = {line.split("  ")[0]: line for line in told.out.splitlines() if not line.startswith(" ")}
+    assert "openai:gpt-5-mini  " in lines["draft"]
+    assert "no key" in lines["draft"]
+    assert "number 1 of 2 that are named" in lines["draft"]
+    assert "it cannot do vision" in lines["look"]
+    assert "what `model` is, is known when it runs" in lines["pick"]
+    assert "no model that can be asked from here fits (vision, at mistral)" in lines["each.best"]
+    assert "nothing was asked" in told.err
+    monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
+    steps = {each["step"]: each for each in project("models", "--for", "report.yaml", "--json").json["steps"]}
+    assert [each["model"] for each in steps["draft"]["models"]] == ["openai:gpt-5-mini", "offline"]
+    assert [each["ready"] for each in steps["draft"]["models"]] == [False, True]
+    best = steps["each.best"]["models"]
+    assert [each["model"].partition(":")[0] for each in best] == ["mistral"] * 3
+    assert all(each["ready"] for each in best)
+    assert best[0]["why"].startswith("the cheapest of ")
+
+
+def test_a_pipeline_that_asks_nobody_says_so(project: Project) -> None:
+    (project.directory / "plain.yaml").write_text(
+        "steps:\n  - {id: a, tool: text, action: template, parameters: {template: x}}\n"
+    )
+    assert "no step asks a model" in project("models", "--for", "plain.yaml").err

@@ -26,6 +26,8 @@ from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.estimate import MOST_OUTPUT
 from orchestrator.models.exchange import Media, Message, ModelName, ModelReply, ModelRequest, ToolOffer, ToolRequest
 from orchestrator.models.gateway import Choice, Feedback, Requirements
+from orchestrator.models.limits import Limits, LimitSettings, Rate
+from orchestrator.models.limits.windows import PROVIDER
 from orchestrator.models.names import OFFLINE
 from orchestrator.models.providers import PROVIDERS
 from orchestrator.models.service import ModelService
@@ -390,6 +392,31 @@ async def test_an_answer_is_limited_where_the_provider_or_a_budget_wants_it(tmp_
     await setting.ask(Choice((MINI,)), HELLO, Ledger(Budget(usd=1), "the run"))
     limits = [request.max_tokens for _, request, _ in setting.client.asked]
     assert limits == [None, MOST_OUTPUT, MOST_OUTPUT, None, 100]
+
+
+# --- limits
+
+
+async def test_a_model_whose_turn_is_far_off_is_followed_by_the_next_and_keeps_nothing(tmp_path: Path) -> None:
+    rates = {"openai": {PROVIDER: Rate(requests=1)}}
+    setting = Setting(tmp_path)
+    setting.service.limits = Limits(LimitSettings(rates, longest_wait=0.0))
+    ledger = Ledger(Budget(requests=5), "the run")
+    answers = [await setting.ask(BOTH, HELLO, ledger) for _ in range(2)]
+    assert [str(answer.model) for answer in answers] == [MINI, HAIKU]
+    assert "may not be asked for another" in answers[1].why
+    assert setting.host.models == [MINI, HAIKU]
+    assert (ledger.spent.requests, ledger.held.requests) == (2, 0)
+
+
+async def test_a_provider_that_has_refused_a_call_is_left_alone(tmp_path: Path) -> None:
+    setting = Setting(tmp_path, {MINI: [ModelRateLimited("too many", retry_after=30.0, status=429), "Hello."]})
+    setting.service.limits = Limits(LimitSettings(longest_wait=0.0))
+    for _ in range(2):
+        with pytest.raises(ModelRateLimited) as raised:
+            await setting.ask(Choice((MINI,)))
+    assert setting.asked == [MINI]
+    assert raised.value.retry_after == pytest.approx(30, abs=5)
 
 
 # --- vectors

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from orchestrator.models.budget import Estimate, Ledger, Reservation
     from orchestrator.models.catalogue import Catalogue, ModelCard
-    from orchestrator.models.exchange import ModelClient, ModelName, ModelRequest
-    from orchestrator.models.gateway import CallHost, Choice, Limits
+    from orchestrator.models.exchange import ModelName, ModelRequest
+    from orchestrator.models.gateway import CallHost, Choice
+    from orchestrator.models.limits import Limits, Turn
     from orchestrator.models.service import ModelService
 
 T = TypeVar("T")
@@ -41,6 +42,10 @@ Replied = TypeVar("Replied", ModelReply, Embeddings)
 
 _WANT_A_LIMIT: Final = ("anthropic",)
 """Kinds of providers that answer no request without `max_tokens`."""
+
+_USUAL_OUTPUT: Final = 1000
+"""Tokens of an answer without `max_tokens` that count towards a limit a minute until it is known how many it has: a
+budget has to hold in the worst case, but a rate may be a little off."""
 
 _NOT_ACCEPTED: Final = "That answer cannot be used: {reason}. Answer again, in full, and mend this."
 
@@ -79,7 +84,7 @@ class StepModels:
 
         async def made(candidate: Candidate, why: str) -> tuple[Embeddings, Answer]:
             name = candidate.name
-            call = _Call(self, client, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
+            call = _Call(self, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
             vectors = await call.made(lambda: client.embed(name, texts))
             cost = call.end(vectors)
             reply = ModelReply("", usage=vectors.usage, model=vectors.model, latency=vectors.latency)
@@ -142,7 +147,9 @@ class StepModels:
         name, card = candidate.name, candidate.card
         ledgers = await self.ledgers()
         request = _with_limit(request, name, card, ledgers, catalogue)
-        call = _Call(self, client, catalogue, name, why, estimate_of(name, request, catalogue), prompt_tokens(request))
+        sent = prompt_tokens(request)
+        expected = sent + (request.max_tokens or _USUAL_OUTPUT)
+        call = _Call(self, catalogue, name, why, estimate_of(name, request, catalogue), sent, expected)
         streams = final and (card is None or not card.lacks("streaming"))
         reply = await call.made(
             lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers=ledgers
@@ -186,22 +193,23 @@ class _Call:
     def __init__(
         self,
         step: StepModels,
-        client: ModelClient,
         catalogue: Catalogue,
         name: ModelName,
         why: str,
         estimate: Estimate,
         sent: int = 0,
+        expected: int | None = None,
     ) -> None:
         self._step = step
-        self._client = client
         self._catalogue = catalogue
         self._name = name
         self._why = why
         self._estimate = estimate
         self._sent = sent
+        self._expected = estimate.tokens if expected is None else expected
         self._received: list[str] = []
         self._held: list[tuple[Ledger, Reservation]] = []
+        self._turn: Turn | None = None
 
     def piece(self, text: str) -> None:
         """Take note of a piece of the answer, and show it."""
@@ -214,17 +222,14 @@ class _Call:
         begun = False
         try:
             limits = self._step.limits
-            turn = limits.turn(self._name, self._estimate.tokens, self._step.host.waiting) if limits else nullcontext()
-            async with turn:
+            turn = limits.turn(self._name, self._expected, self._step.host.waiting) if limits else nullcontext()
+            async with turn as self._turn:
                 begun = True
                 token = asking_step.set(self._step.label)
                 try:
-                    reply = await send()
+                    return await send()
                 finally:
                     asking_step.reset(token)
-                if limits is not None:
-                    limits.used(self._name, reply.usage.input + reply.usage.output)
-                return reply
         except BaseException as error:
             if begun:
                 self._failed(error)
@@ -256,7 +261,7 @@ class _Call:
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, ModelRateLimited) and (limits := self._step.limits) is not None:
-            limits.told(self._name, error.retry_after, {})
+            limits.refused(self._name, error.retry_after, {})
         if isinstance(error, ModelError) and error.reply is not None:
             self.end(error.reply, error)
             return
@@ -277,7 +282,10 @@ class _Call:
     def _close(
         self, usage: Usage, cost: float | None, error: BaseException | None, latency: float = 0.0, finish: str = ""
     ) -> None:
-        settle_all(self._held, Spent(cost or 0.0, usage.input + usage.output, usage.requests))
+        spent = Spent(cost or 0.0, usage.input + usage.output, usage.requests)
+        settle_all(self._held, spent)
+        if self._turn is not None and spent.tokens:
+            self._turn.used(spent.tokens)
         told = _told(error) if error is not None else None
         self._step.host.record(ModelCall(self._name, usage, cost, latency, finish, self._why, told))
 

@@ -98,24 +98,6 @@ class Feedback:
     reasons: tuple[str, ...]
 
 
-class Limits(Protocol):
-    """Decides when a call may be made, so that a provider's limits of requests and tokens per minute are kept."""
-
-    def turn(
-        self,
-        name: ModelName,
-        tokens: int,
-        waiting: Callable[[str, float | None], AbstractAsyncContextManager[None]],
-    ) -> AbstractAsyncContextManager[None]:
-        """Wait for the turn of a call that may take so many tokens; it is under way until the context is left."""
-
-    def told(self, name: ModelName, retry_after: float | None, headers: Mapping[str, str]) -> None:
-        """Take note that a provider has refused a call, for so many seconds if it says so."""
-
-    def used(self, name: ModelName, tokens: int) -> None:
-        """Take note of how many tokens a call took in the end."""
-
-
 class CallHost(Protocol):
     """What the step that asks offers; the runtime gives one to each attempt."""
 

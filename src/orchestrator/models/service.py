@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Ledger
     from orchestrator.models.choosing import Candidate, Needs
     from orchestrator.models.exchange import ModelClient
-    from orchestrator.models.gateway import CallHost, Choice, Limits
+    from orchestrator.models.gateway import CallHost, Choice
+    from orchestrator.models.limits import Limits
     from orchestrator.models.project import SpentSince
 
 _SEEN_FOR: Final = 60.0
@@ -94,7 +95,9 @@ class ModelService:
         return project.ledger
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, and give back turns that others may use."""
+        if self.limits is not None:
+            await self.limits.aclose()
         if self._client is not None:
             await self._client.aclose()
 

@@ -1,13 +1,12 @@
-"""A server of tools, on the official SDK: over stdio, or with `http PORT` over streamable HTTP."""
+"""A server of tools, on the official SDK: over stdio, or with `http` over streamable HTTP, at a port that it logs."""
 
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import anyio
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 
 server = MCPServer("tests")
 
@@ -22,6 +21,12 @@ def add(a: int, b: int) -> int:
 def whoami() -> dict[str, str | int | None]:
     """Say what the server knows of itself."""
     return {"pid": os.getpid(), "token": os.environ.get("TOOLS_TOKEN"), "level": os.environ.get("LEVEL")}
+
+
+@server.tool()
+def token(context: Context) -> str:  # type: ignore[type-arg]
+    """Say with which key it was asked."""
+    return (context.headers or {}).get("authorization", "none")
 
 
 @server.tool()
@@ -40,11 +45,12 @@ def die() -> str:
 @server.tool()
 async def hang(directory: str) -> str:
     """Never answer; note when the call has begun, and when it is cancelled."""
-    Path(directory, "begun").touch()
+    await anyio.Path(directory, "begun").touch()
     try:
         await anyio.sleep_forever()
     finally:
-        Path(directory, "cancelled").touch()
+        with anyio.CancelScope(shield=True):
+            await anyio.Path(directory, "cancelled").touch()
     return ""
 
 
@@ -62,7 +68,7 @@ def stay() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["http"]:
-        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+        server.run("streamable-http", host="127.0.0.1", port=0)
     else:
         server.run("stdio")
         if sys.argv[1:2] == ["stay"]:

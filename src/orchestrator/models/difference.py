@@ -46,7 +46,7 @@ def difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[st
     for name in [*before, *(name for name in after if name not in before)]:
         old, new = before.get(name), after.get(name)
         if old != new:
-            lines.append(f"{name}: {_words(old or '', new or '')}".rstrip())
+            lines.append(f"{name}: {words_that_differ(old or '', new or '')}".rstrip())
     if lines:
         return lines
     # What reads the same may still be built in another way, such as a text in two parts.
@@ -97,7 +97,7 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _words(old: str, new: str) -> str:
+def words_that_differ(old: str, new: str) -> str:
     """Compare two texts word by word; names and numbers as a whole."""
     if not any(letter.isspace() for letter in old + new):
         return _change([old], [new])

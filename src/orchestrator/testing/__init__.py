@@ -1,0 +1,33 @@
+"""Tests of pipelines that pay nobody: models that answer what a test says, recordings, and `*.test.yaml`.
+
+from orchestrator.testing import FakeModel, replay
+
+with orc.Orchestrator(models=FakeModel({"draft": "A draft."})) as client:
+result = client.compile("report.yaml").run(topic="the sun")
+"""
+
+from orchestrator.models.exchange import ModelReply, ToolRequest
+from orchestrator.models.fake import Asked, FakeModel
+from orchestrator.models.recording import RecordingClient, ReplayClient
+from orchestrator.testing.case import Case
+from orchestrator.testing.files import CaseFile
+from orchestrator.testing.recordings import record, replay
+from orchestrator.testing.running import Outcome, Setting, load, run_case, run_cases
+
+__all__ = [
+    "Asked",
+    "Case",
+    "CaseFile",
+    "FakeModel",
+    "ModelReply",
+    "Outcome",
+    "RecordingClient",
+    "ReplayClient",
+    "Setting",
+    "ToolRequest",
+    "load",
+    "record",
+    "replay",
+    "run_case",
+    "run_cases",
+]

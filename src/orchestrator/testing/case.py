@@ -1,0 +1,60 @@
+"""What a case of a test file says: what a run is given, and what is expected of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from orchestrator.testing.expectations import Expected
+
+Kind: TypeAlias = Literal["replay", "fake", "live", "offline"]
+"""Who answers in the place of models: recordings, the test itself, the models after all, or the rules of `offline`."""
+
+RunEnd: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting", "paused"]
+StepEnd: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "pending", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Who answers. `directory` holds recordings, `answers` are scripts by step, as of a `FakeModel`."""
+
+    kind: Kind = "replay"
+    directory: Path | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedStep:
+    """How a step must have ended, and what its value must be; None: whatever."""
+
+    state: StepEnd | None = None
+    value: Expected | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What a case expects of its run. `error` has `code`, `step` and `message`; `models` are all that answered."""
+
+    state: RunEnd = "succeeded"
+    outputs: Mapping[str, Expected] = field(default_factory=dict)
+    steps: Mapping[str, ExpectedStep] = field(default_factory=dict)
+    error: Mapping[str, Expected] = field(default_factory=dict)
+    expressions: tuple[Expected, ...] = ()
+    cost_below: float | None = None
+    models: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run of the pipeline. `stub` and `answers` are by step: results of tools, and what people answer."""
+
+    name: str
+    inputs: Mapping[str, Any]
+    models: Models
+    stub: Mapping[str, Any]
+    answers: Mapping[str, Any]
+    timeout: float
+    expect: Expectations
+    line: int = 1

@@ -1,0 +1,123 @@
+"""Reads the nodes of a test file, and notes what is wrong with them, each mistake at its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from orchestrator.diagnostics import Diagnostic, Fix, Source, Span, suggest
+from orchestrator.language.nodes import Mapping as MappingNode
+from orchestrator.language.nodes import Node, Scalar, plain
+from orchestrator.language.values import shown
+
+UNUSABLE: Final = object()
+"""What stands for a value with a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name in the file that is to be one of the pipeline's: of an input, an output or a step."""
+
+    kind: Literal["input", "output", "step"]
+    name: str
+    place: Node
+
+
+class Checks:
+    """The mistakes of one test file, and the names in it that are to be the pipeline's."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.found: list[Diagnostic] = []
+        self.names: list[Named] = []
+
+    def note_steps(self, section: MappingNode) -> None:
+        """Note the keys of a section as paths of steps."""
+        self.names += [Named("step", entry.key.text, entry.key) for entry in section.entries]
+
+    def section(self, node: MappingNode, key: str, what: str) -> MappingNode:
+        """Return a mapping within another one; an empty one where it is absent or wrong."""
+        value = node.get(key)
+        if isinstance(value, MappingNode):
+            return value
+        if value is not None:
+            self.mistyped(value, f"`{key}`", what)
+        return node.replaced(())
+
+    def text(self, node: MappingNode, key: str, what: str) -> str | None:
+        """Return a text, None where it is absent or wrong."""
+        value = node.get(key)
+        if value is None:
+            return None
+        if isinstance(value, Scalar) and isinstance(value.value, str) and value.value.strip():
+            return value.value
+        self.mistyped(value, f"`{key}`", what)
+        return None
+
+    def texts(self, node: Node | None) -> tuple[str, ...] | None:
+        """Return names of models, None where they are absent or wrong."""
+        if node is None:
+            return None
+        value = plain(node)
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        self.mistyped(node, "`models`", "a list of models' names")
+        return None
+
+    def number(self, node: MappingNode, key: str) -> float | None:
+        """Return a number from 0, None where it is absent or wrong."""
+        value = node.get(key)
+        found = plain(value) if value is not None else None
+        if value is None or (isinstance(found, int | float) and not isinstance(found, bool) and found >= 0):
+            return found
+        self.mistyped(value, f"`{key}`", "a number from 0")
+        return None
+
+    def word(self, node: MappingNode, key: str, words: tuple[str, ...]) -> Any:
+        """Return one of some words, None where it is absent or wrong."""
+        value = node.get(key)
+        if value is None:
+            return None
+        found = plain(value)
+        if found in words:
+            return found
+        near = suggest(str(found), words)
+        listed = ", ".join(f"`{word}`" for word in words)
+        self.add(
+            value,
+            f"`{key}` must be one of {listed}",
+            f"did you mean `{near}`?" if near else "use one of them",
+            fix=near,
+        )
+        return None
+
+    def only(self, node: MappingNode, keys: tuple[str, ...], what: str) -> None:
+        """Refuse all keys but these."""
+        for entry in node.entries:
+            name = entry.key.text
+            if name not in keys:
+                near = suggest(name, keys)
+                help = f"did you mean `{near}`?" if near else f"allowed here: {', '.join(f'`{key}`' for key in keys)}"
+                self.add(entry.key, f"{what} has no key `{name}`", help, label="unknown key", fix=near)
+
+    def mistyped(self, node: Node, what: str, expected: str) -> object:
+        """Note a value of another type than expected."""
+        return self.add(node, f"{what} must be {expected}, not {shown(plain(node))}", f"write {expected}")
+
+    def add(self, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None) -> object:
+        """Note a mistake; `fix` may safely be put in its place."""
+        self.found.append(wrong(self.source, place, message, help, label=label, fix=fix))
+        return UNUSABLE
+
+
+def wrong(
+    source: Source, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None
+) -> Diagnostic:
+    """Return a mistake of a test file."""
+    span = place.span
+    if span.end.line > span.start.line and not isinstance(place, Scalar):
+        span = Span.at(span.start.line, span.start.column)
+    mended = Fix(span, fix) if fix is not None else None
+    return Diagnostic("ORC431", message, source, span, label=label, help=help, fix=mended)

@@ -1,0 +1,149 @@
+"""Reads what a case expects."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, get_args
+
+from orchestrator.diagnostics import Diagnostic, suggest
+from orchestrator.expressions import ANY, parse_expression
+from orchestrator.language.nodes import Mapping as MappingNode
+from orchestrator.language.nodes import Node, Scalar, Sequence, plain
+from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEnd
+from orchestrator.testing.checks import UNUSABLE, Checks, Named
+from orchestrator.testing.expectations import WAYS, Expected
+
+_KEYS: Final = ("state", "outputs", "steps", "error", "expression", "cost_below", "models")
+_ERROR_KEYS: Final = ("code", "step", "message")
+
+
+class ExpectChecks(Checks):
+    """Reads `expect`."""
+
+    def expectations(self, node: Node | None) -> Expectations:
+        """Return what a case expects."""
+        if node is None:
+            return Expectations()
+        if not isinstance(node, MappingNode):
+            self.mistyped(node, "`expect`", "a mapping such as `{outputs: {summary: {contains: sun}}}`")
+            return Expectations()
+        self.only(node, _KEYS, "`expect`")
+        outputs = self.section(node, "outputs", "a mapping from outputs to what is expected")
+        self.names += [Named("output", entry.key.text, entry.key) for entry in outputs.entries]
+        steps = self.section(node, "steps", "a mapping from steps to what is expected")
+        self.note_steps(steps)
+        error = self._error(node.get("error"))
+        default: RunEnd = "failed" if error else "succeeded"
+        return Expectations(
+            state=self.word(node, "state", get_args(RunEnd)) or default,
+            outputs={entry.key.text: self._expected(entry.value) for entry in outputs.entries},
+            steps={entry.key.text: self._step(entry.value) for entry in steps.entries},
+            error=error,
+            expressions=self._expressions(node.get("expression")),
+            cost_below=self.number(node, "cost_below"),
+            models=self.texts(node.get("models")),
+        )
+
+    def _step(self, node: Node) -> ExpectedStep:
+        if not isinstance(node, MappingNode) or "state" not in node.table:
+            return ExpectedStep(value=self._expected(node))
+        if not node.table.keys() <= {"state", "within", *WAYS}:
+            return ExpectedStep(value=self._expected(node))
+        state = self.word(node, "state", get_args(StepEnd))
+        rest = node.without(["state"])
+        return ExpectedStep(state, self._expected(rest) if rest.table else None)
+
+    def _error(self, node: Node | None) -> dict[str, Expected]:
+        if node is None:
+            return {}
+        if isinstance(node, Scalar):
+            return {"code": Expected({"equals": node.value})}
+        if not isinstance(node, MappingNode):
+            self.mistyped(node, "`error`", "a code, or a mapping such as `{code: ORC724, step: draft}`")
+            return {}
+        self.only(node, _ERROR_KEYS, "`error`")
+        return {e.key.text: self._expected(e.value) for e in node.entries if e.key.text in _ERROR_KEYS}
+
+    def _expected(self, node: Node) -> Expected:
+        """Return what is expected of a value: the value itself, or a mapping of ways to compare it."""
+        if not isinstance(node, MappingNode) or not node.table:
+            return Expected({"equals": plain(node)})
+        unknown = [entry.key for entry in node.entries if entry.key.text not in (*WAYS, "within")]
+        if len(unknown) == len(node.table):
+            if len(unknown) == 1 and (near := suggest(unknown[0].text, WAYS)):
+                self.add(
+                    unknown[0],
+                    f"`{unknown[0].text}` is no way to compare a value",
+                    f"did you mean `{near}`? An object with this field is written `{{equals: {{...}}}}`",
+                    fix=near,
+                )
+            return Expected({"equals": plain(node)})
+        for key in unknown:
+            near = suggest(key.text, WAYS)
+            help = f"did you mean `{near}`?" if near else "write an object that is expected as it is below `equals:`"
+            self.add(key, f"`{key.text}` is no way to compare a value", help, fix=near)
+        ways = {way: self._way(way, node.table[way].value) for way in WAYS if way in node.table}
+        return Expected(
+            {way: wanted for way, wanted in ways.items() if wanted is not UNUSABLE}, self.number(node, "within")
+        )
+
+    def _way(self, way: str, node: Node) -> Any:
+        value = plain(node)
+        match way:
+            case "matches":
+                return self._pattern(node)
+            case "expression":
+                return self._one_expression(node)
+            case "approx" if isinstance(value, bool) or not isinstance(value, int | float):
+                return self.mistyped(node, "`approx`", "a number")
+            case "schema":
+                return self._schema(node)
+        return value
+
+    def _pattern(self, node: Node) -> Any:
+        value = plain(node)
+        if not isinstance(value, str):
+            return self.mistyped(node, "`matches`", "a regular expression")
+        try:
+            re.compile(value)
+        except re.error as error:
+            return self.add(node, f"`{value}` is no regular expression: {error}", "mend the expression")
+        return value
+
+    def _schema(self, node: Node) -> Any:
+        from jsonschema import Draft202012Validator, SchemaError
+
+        value = plain(node)
+        if not isinstance(value, dict | bool):
+            return self.mistyped(node, "`schema`", "a JSON Schema")
+        try:
+            Draft202012Validator.check_schema(value)
+        except SchemaError as error:
+            return self.add(node, f"this is no JSON Schema: {error.message}", "mend the schema")
+        return value
+
+    def _expressions(self, node: Node | None) -> tuple[Expected, ...]:
+        if node is None:
+            return ()
+        found = [
+            self._one_expression(item, whole=True) for item in (node.items if isinstance(node, Sequence) else [node])
+        ]
+        return tuple(Expected({"expression": template}) for template in found if template is not UNUSABLE)
+
+    def _one_expression(self, node: Node, *, whole: bool = False) -> Any:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return self.mistyped(node, "`expression`", "an expression such as `value | length > 3`")
+        template = parse_expression(node.value)
+        names = ("inputs", "outputs") if whole else ("value", "inputs", "outputs")
+        for problem in template.problems or template.infer(dict.fromkeys(names, ANY)).problems:
+            self.found.append(
+                Diagnostic(
+                    "ORC431",
+                    problem.message,
+                    self.source,
+                    node.span_of(problem.start, problem.end),
+                    label=problem.label,
+                    help=problem.help if template.problems else f"it can read {', '.join(f'`{n}`' for n in names)}",
+                )
+            )
+        return template

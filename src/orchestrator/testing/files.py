@@ -1,0 +1,220 @@
+"""Reads `*.test.yaml`: the cases of a file, and everything that is wrong with it, each mistake at its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from orchestrator import errors
+from orchestrator.content import read_content
+from orchestrator.diagnostics import Diagnostic, Source, Span, sort, suggest
+from orchestrator.errors import ModelError, StepError
+from orchestrator.language.durations import parse_duration
+from orchestrator.language.nodes import Mapping as MappingNode
+from orchestrator.language.nodes import Node, Scalar, Sequence, plain
+from orchestrator.language.reader import read_tree
+from orchestrator.language.values import shown
+from orchestrator.models.exchange import ToolRequest
+from orchestrator.testing.case import Case, Kind, Models
+from orchestrator.testing.checks import Named
+from orchestrator.testing.expecting import ExpectChecks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SUFFIX: Final = ".test.yaml"
+
+_FILE_KEYS: Final = ("pipeline", "models", "inputs", "stub", "cases")
+_CASE_KEYS: Final = ("name", "inputs", "models", "stub", "answers", "timeout", "expect")
+_MAX_BYTES: Final = 8 * 1024 * 1024
+_TIMEOUT: Final = 300.0
+_ERRORS: Final[Mapping[str, type[StepError]]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, StepError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """A test file as it was read. `names` are to be compared with the pipeline's."""
+
+    path: Path
+    source: Source
+    pipeline: Path
+    cases: tuple[Case, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    names: tuple[Named, ...] = ()
+    pipeline_place: Node | None = None
+
+
+def read_file(path: Path) -> CaseFile:
+    """Read a test file. Never raises for wrong content: mistakes are in `diagnostics`."""
+    name = str(path)
+    default = path.with_name(path.name.removesuffix(SUFFIX) + ".yaml")
+    try:
+        text = read_content(path, _MAX_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
+        source = Source.of(name, "")
+        message = f"`{name}` cannot be read: {reason.lower()}"
+        return CaseFile(path, source, default, diagnostics=(Diagnostic("ORC431", message, source, Span.at(1, 1)),))
+    return _Reader(path, Source.of(name, text.removeprefix("\ufeff"))).file(default)
+
+
+class _Reader(ExpectChecks):
+    """Reads one file, and goes on after each mistake."""
+
+    def __init__(self, path: Path, source: Source) -> None:
+        super().__init__(source)
+        self._path = path
+
+    def file(self, default: Path) -> CaseFile:
+        reading = read_tree(self.source)
+        if reading.root is None:
+            found = [
+                replace(each, message=_NO_MAPPING, help=_BEGIN) if each.code == "ORC107" else each
+                for each in reading.diagnostics
+            ]
+            return CaseFile(self._path, self.source, default, diagnostics=tuple(found))
+        root = reading.root
+        self.only(root, _FILE_KEYS, "a test file")
+        pipeline = self.text(root, "pipeline", "the path of the pipeline's file")
+        models = self._models(root.get("models"), Models())
+        inputs = self._inputs(root)
+        stub = self._stub(root)
+        cases = self._cases(root, models, inputs, stub)
+        diagnostics = tuple(sort([*reading.diagnostics, *self.found]))
+        path = self._path.parent / pipeline if pipeline else default
+        place = root.get("pipeline") or next((entry.key for entry in root.entries), None)
+        return CaseFile(self._path, self.source, path, cases, diagnostics, tuple(self.names), place)
+
+    def _cases(
+        self, root: MappingNode, models: Models, inputs: Mapping[str, Any], stub: Mapping[str, Any]
+    ) -> tuple[Case, ...]:
+        node = root.get("cases")
+        if not isinstance(node, Sequence) or not node.items:
+            place = node or next((entry.key for entry in root.entries), root)
+            self.add(place, "a test file needs a list of `cases`", _BEGIN)
+            return ()
+        cases: list[Case] = []
+        names: dict[str, Node] = {}
+        for number, item in enumerate(node.items, start=1):
+            if not isinstance(item, MappingNode):
+                self.mistyped(item, f"case {number}", "a mapping with `inputs` and `expect`")
+                continue
+            case = self._case(item, number, models, inputs, stub)
+            if case.name in names:
+                self.add(item.get("name") or item, f"two cases are called `{case.name}`", "give each its own name")
+            names[case.name] = item
+            cases.append(case)
+        return tuple(cases)
+
+    def _case(
+        self, node: MappingNode, number: int, models: Models, inputs: Mapping[str, Any], stub: Mapping[str, Any]
+    ) -> Case:
+        self.only(node, _CASE_KEYS, "a case")
+        return Case(
+            name=self.text(node, "name", "a text") or f"case {number}",
+            inputs={**inputs, **self._inputs(node)},
+            models=self._models(node.get("models"), models),
+            stub={**stub, **self._stub(node)},
+            answers=self._by_step(node, "answers", "what people answer"),
+            timeout=self._duration(node),
+            expect=self.expectations(node.get("expect")),
+            line=node.span.start.line,
+        )
+
+    # --- what is given to a run
+
+    def _inputs(self, node: MappingNode) -> dict[str, Any]:
+        inputs = self.section(node, "inputs", "a mapping from the names of inputs to their values")
+        self.names += [Named("input", entry.key.text, entry.key) for entry in inputs.entries]
+        return {entry.key.text: plain(entry.value) for entry in inputs.entries}
+
+    def _stub(self, node: MappingNode) -> dict[str, Any]:
+        section = self.section(node, "stub", "a mapping from steps to what they give")
+        self.note_steps(section)
+        return {entry.key.text: self._answer(entry.value) for entry in section.entries}
+
+    def _by_step(self, node: MappingNode, key: str, what: str) -> dict[str, Any]:
+        section = self.section(node, key, f"a mapping from steps to {what}")
+        self.note_steps(section)
+        return {entry.key.text: plain(entry.value) for entry in section.entries}
+
+    def _models(self, node: Node | None, inherited: Models) -> Models:
+        kinds = get_args(Kind)
+        if node is None:
+            return inherited
+        if isinstance(node, Scalar) and node.value in kinds:
+            return inherited if node.value == inherited.kind else self._models_of(node.value)
+        if isinstance(node, MappingNode) and len(node.table) == 1:
+            (entry,) = node.entries
+            kind, value = entry.key.text, entry.value
+            if kind == "fake" and isinstance(value, MappingNode):
+                self.note_steps(value)
+                answers = {each.key.text: self._script(each.value) for each in value.entries}
+                return Models("fake", answers=answers)
+            if kind == "replay" and isinstance(value, Scalar) and isinstance(value.value, str):
+                return Models("replay", self._path.parent / value.value)
+        near = suggest(str(node.value), kinds) if isinstance(node, Scalar) else None
+        self.add(
+            node,
+            f"`models` must say who answers, not {shown(plain(node))}",
+            f"did you mean `{near}`?" if near else _KINDS,
+        )
+        return inherited
+
+    def _models_of(self, kind: Kind) -> Models:
+        return Models(kind, self._path.parent / "recordings" if kind == "replay" else None)
+
+    def _script(self, node: Node) -> Any:
+        """Return the script of a step: an answer, or a list of answers."""
+        if isinstance(node, Sequence):
+            return [self._answer(item) for item in node.items]
+        return self._answer(node)
+
+    def _answer(self, node: Node) -> Any:
+        """Return an answer, with the errors and requests for tools that it may be."""
+        if not isinstance(node, MappingNode):
+            return plain(node)
+        if node.table.keys() <= {"raise", "message"} and "raise" in node.table:
+            name, message = plain(node.table["raise"].value), node.get("message")
+            kind = _ERRORS.get(str(name))
+            if kind is None:
+                near = suggest(str(name), _ERRORS)
+                help = f"did you mean `{near}`?" if near else f"for example `ModelRefused`; {_of_models()}"
+                self.add(node.table["raise"].value, f"there is no error `{name}` that can be raised", help)
+                return StepError("unknown")
+            return _made(kind, str(plain(message)) if message is not None else "raised by a test")
+        if node.table.keys() == {"call", "with"}:
+            arguments = plain(node.table["with"].value)
+            return ToolRequest("call", str(plain(node.table["call"].value)), arguments)
+        return plain(node)
+
+    def _duration(self, node: MappingNode) -> float:
+        value = node.get("timeout")
+        if value is None:
+            return _TIMEOUT
+        try:
+            return parse_duration(plain(value))
+        except (ValueError, TypeError):
+            self.mistyped(value, "`timeout`", "a duration such as `30s`")
+            return _TIMEOUT
+
+
+_NO_MAPPING: Final = "a test file is a mapping with `cases:`"
+_KINDS: Final = (
+    "write `replay`, `fake`, `live`, `offline`, or `{fake: {STEP: ANSWER}}`, `{replay: DIR}`"
+)
+_BEGIN: Final = "begin with `cases:` and a list below it, such as `- {name: short, inputs: {...}, expect: {...}}`"
+
+
+def _of_models() -> str:
+    listed = [name for name, kind in _ERRORS.items() if issubclass(kind, ModelError)]
+    return f"those of models are {', '.join(f'`{name}`' for name in listed)}"
+
+
+def _made(kind: type[StepError], message: str) -> StepError:
+    """Return an error of a kind, some of which need more than a message."""
+    needed: dict[str, Any] = {"PermissionDenied": {"flag": "--allow"}, "StepTimeout": {"seconds": 0.0}}
+    return kind(message, **needed.get(kind.__name__, {}))

@@ -1,0 +1,75 @@
+"""What plays recordings, and what makes them: for a directory, with the secrets that are to be hidden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.models.recording import RecordingClient, ReplayClient
+from orchestrator.runtime.redaction import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from orchestrator.language.spec import InputSpec
+
+_MARK: Final = "recorded"
+"""The same for each run, so that what was recorded of one is found by the next."""
+
+
+def replay(directory: str | Path, *, secrets: Mapping[str, Any] | None = None, again: str = "") -> ReplayClient:
+    """Return a client for `Orchestrator(models=...)` that plays recordings, and asks nobody.
+
+    Args:
+        directory: where the recordings are.
+        secrets: values of secret inputs, by name, if they were hidden when it was recorded.
+        again: the command that records anew, for messages.
+
+    Raises:
+        ConfigurationError: There is no such directory, or a file in it is no recording.
+    """
+    return player(Path(directory), hiding(secrets or {}), again=again)
+
+
+def record(
+    directory: str | Path, *, secrets: Mapping[str, Any] | None = None, project: str | Path = "."
+) -> RecordingClient:
+    """Return a client for `Orchestrator(models=...)` that asks the models, and records what they answer.
+
+    Args:
+        directory: where the recordings are put.
+        secrets: values that are hidden in them, by name; the keys of providers are hidden in any case.
+        project: the directory of `orchestrator.toml`.
+
+    Raises:
+        ConfigurationError: The settings or the keys cannot be read.
+    """
+    return recorder(Path(directory), Path(project), hiding(secrets or {}))
+
+
+def hiding(secrets: Mapping[str, Any]) -> Redactor:
+    """Return what hides secrets in recordings; `learn` gives it further ones."""
+    return Redactor(secrets, _MARK)
+
+
+def secret_inputs(specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the secret inputs among those of a run."""
+    return {name: value for name, value in values.items() if name in specs and specs[name].secret}
+
+
+def player(directory: Path, hidden: Redactor, *, again: str = "") -> ReplayClient:
+    """As `replay`, with what hides secrets."""
+    return ReplayClient(directory, scrub=hidden.scrub, again=again)
+
+
+def recorder(directory: Path, project: Path, hidden: Redactor) -> RecordingClient:
+    """As `record`, with what hides secrets."""
+    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.keys import Keys
+    from orchestrator.models.routing import provider_client
+
+    catalogue, keys = Catalogue.load(project), Keys.load()
+    found = {name: keys.find(provider) for name, provider in catalogue.providers.items()}
+    hidden.learn({f"key of {name}": key.value for name, key in found.items() if key is not None and key.value})
+    return RecordingClient(provider_client(catalogue, keys, project), directory, scrub=hidden.scrub)

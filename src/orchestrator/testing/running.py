@@ -1,0 +1,233 @@
+"""Carries out the cases of test files: each run in a store of its own, with the permissions of the project."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from orchestrator.api import Orchestrator, Pipeline
+from orchestrator.diagnostics import Diagnostic, Span, sort, suggest
+from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError
+from orchestrator.models.fake import FakeModel
+from orchestrator.models.offline import OfflineClient
+from orchestrator.models.recording import RecordingClient, remove_others
+from orchestrator.testing.case import Case
+from orchestrator.testing.checks import wrong
+from orchestrator.testing.files import CaseFile, read_file
+from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
+from orchestrator.testing.steps import bare, steps_of, stubbed
+from orchestrator.testing.verdict import Ended, problems_of
+from orchestrator.tools import Permissions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from orchestrator.journal.status import RunStatus
+    from orchestrator.models.exchange import ModelClient
+    from orchestrator.runtime.redaction import Redactor
+
+End: TypeAlias = Literal["passed", "failed", "skipped"]
+
+JOBS: Final = 4
+"""How many cases run at once."""
+
+_CANNOT_ASK: Final = frozenset({"ORC422", "ORC423"})
+"""What is wrong where a model that is named has no key or no package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """With what all cases run. Relative paths of the pipelines start in `directory`.
+
+    `update`: cases with recordings ask the models, and what they answer is recorded anew.
+    """
+
+    directory: Path = field(default_factory=Path.cwd)
+    tools: tuple[Any, ...] = ()
+    permissions: Permissions | None = None
+    update: bool = False
+
+    def orchestrator(self, store: str, models: ModelClient | None) -> Orchestrator:
+        """Return the configuration of one case."""
+        return Orchestrator(
+            store=store, tools=self.tools, permissions=self.permissions, directory=self.directory, models=models
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a case: `reasons` say why it failed or was skipped; `written` are the recordings it made."""
+
+    file: CaseFile
+    case: Case
+    end: End
+    reasons: tuple[str, ...] = ()
+    seconds: float = 0.0
+    written: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The case's name with its file's."""
+        return f"{self.file.path}::{self.case.name}"
+
+
+def load(path: Path, setting: Setting) -> CaseFile:
+    """Read a test file and compare it with its pipeline. All mistakes of both are in `diagnostics`."""
+    file = read_file(path)
+    if any(each.severity == "error" for each in file.diagnostics):
+        return file
+    return replace(file, diagnostics=tuple(sort([*file.diagnostics, *_against_pipeline(file, setting)])))
+
+
+def run_cases(selected: Sequence[tuple[CaseFile, Case]], setting: Setting, *, jobs: int = JOBS) -> Iterator[Outcome]:
+    """Carry out cases side by side, and yield what came of each, in their order."""
+    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
+        yield from pool.map(lambda each: run_case(each[0], each[1], setting), selected)
+
+
+def run_case(file: CaseFile, case: Case, setting: Setting) -> Outcome:
+    """Carry out one case."""
+    began = time.perf_counter()
+    hidden = hiding({})
+    records: RecordingClient | None = None
+    try:
+        client = _client(case, file, setting, hidden)
+        records = client if isinstance(client, RecordingClient) else None
+        end, reasons = _carried_out(file, case, setting, client, hidden)
+    except OrchestratorError as error:
+        end, reasons = "failed", (told(error),)
+    written = frozenset(records.written) if records is not None else frozenset[str]()
+    return Outcome(file, case, end, reasons, time.perf_counter() - began, written)
+
+
+def forget_unused(outcomes: Sequence[Outcome]) -> int:
+    """After all cases of some files were recorded anew: remove what no request is answered with any more."""
+    written: dict[Path, set[str]] = {}
+    for outcome in outcomes:
+        if outcome.case.models.kind == "replay" and outcome.case.models.directory is not None:
+            written.setdefault(outcome.case.models.directory, set()).update(outcome.written)
+    return sum(len(remove_others(directory, names)) for directory, names in written.items())
+
+
+def told(error: OrchestratorError) -> str:
+    """Return an error in words, with how to go on."""
+    return f"{error.message} [{error.code}]" + (f"\nhelp: {error.help}" if error.help else "")
+
+
+def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
+    """Compile the pipeline, and compare the names in the file with its."""
+    if not file.pipeline.is_file():
+        help = "name it with `pipeline:`; without that it is the file of the same name without `.test`"
+        message = f"there is no pipeline file `{file.pipeline}`"
+        if file.pipeline_place is None:
+            return [Diagnostic("ORC431", message, file.source, Span.at(1, 1), help=help)]
+        return [wrong(file.source, file.pipeline_place, message, help)]
+    with setting.orchestrator("sqlite:///:memory:", FakeModel()) as orchestrator:
+        try:
+            pipeline = orchestrator.compile(file.pipeline)
+        except CompilationError as error:
+            return [each for each in error.diagnostics if each.severity == "error"]
+    steps = steps_of(pipeline._plan)
+    known = {"input": list(pipeline.inputs), "output": list(pipeline.outputs), "step": list(steps)}
+    found = []
+    for named in file.names:
+        name = bare(named.name) if named.kind == "step" else named.name
+        if name in known[named.kind] or (named.kind == "step" and _within_agent(name, steps)):
+            continue
+        near = suggest(name, known[named.kind])
+        listed = ", ".join(f"`{each}`" for each in known[named.kind][:20]) or "none"
+        help = f"did you mean `{near}`?" if near else f"its {named.kind}s are: {listed}"
+        message = f"the pipeline `{file.pipeline.name}` has no {named.kind} `{name}`"
+        found.append(wrong(file.source, named.place, message, help, fix=near))
+    return found
+
+
+def _within_agent(path: str, steps: Mapping[str, Any]) -> bool:
+    """Whether a path may be that of a call that an agent makes."""
+    above = path
+    while "." in above:
+        above = above.rpartition(".")[0]
+        if above in steps:
+            return type(steps[above].work).__name__ == "Agent"
+    return False
+
+
+def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> ModelClient | None:
+    match case.models.kind:
+        case "fake":
+            return FakeModel(case.models.answers)
+        case "offline":
+            return OfflineClient()
+        case "live":
+            return None
+        case "replay":
+            directory = case.models.directory or file.path.parent / "recordings"
+            if setting.update:
+                return recorder(directory, setting.directory, hidden)
+            return player(directory, hidden, again=f"orchestrator test {file.path} --update")
+
+
+def _carried_out(
+    file: CaseFile, case: Case, setting: Setting, client: ModelClient | None, hidden: Redactor
+) -> tuple[End, tuple[str, ...]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="orchestrator-test-", ignore_cleanup_errors=True) as store,
+        setting.orchestrator(f"sqlite:///{store}/runs.db", client) as orchestrator,
+    ):
+        try:
+            pipeline = orchestrator.compile(file.pipeline)
+        except CompilationError as error:
+            codes = {each.code for each in error.diagnostics if each.severity == "error"}
+            first = next(each for each in error.diagnostics if each.severity == "error")
+            reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.help}" if first.help else "")
+            return ("skipped" if case.models.kind == "live" and codes <= _CANNOT_ASK else "failed"), (reason,)
+        hidden.learn(secret_inputs(pipeline.inputs, case.inputs))
+        if case.stub:
+            plan = stubbed(pipeline._plan, case.stub)
+            pipeline = Pipeline(orchestrator, plan, pipeline.diagnostics, pipeline._options)
+        ended = _ended(pipeline, case)
+        if case.models.kind == "live" and (ended.error or {}).get("type") == "ModelMissing":
+            return "skipped", (str((ended.error or {}).get("message")),)
+        problems = tuple(problems_of(case, ended))
+        return ("failed" if problems else "passed"), problems
+
+
+def _ended(pipeline: Pipeline, case: Case) -> Ended:
+    """Start the run, answer what people are asked, and return how it ended."""
+    try:
+        run = pipeline.start(case.inputs)
+    except ConfigurationError:
+        raise
+    except OrchestratorError as error:  # the inputs do not fit, which may be what is expected
+        return Ended("failed", error=error.to_dict())
+    until = time.monotonic() + case.timeout
+    answered: set[str] = set()
+    try:
+        while True:
+            status = run.wait(timeout=max(0.0, until - time.monotonic()))
+            asked = [path for path in _questions(status, case) if path not in answered]
+            if status.state != "waiting" or not asked:
+                break
+            for path in asked:
+                run.answer(path, case.answers[path] if path in case.answers else case.answers[bare(path)])
+                answered.add(path)
+    except TimeoutError:
+        run.cancel(reason="the test's time is up")
+        run.wait()
+        return Ended("running", error={"message": f"it still ran after {case.timeout:g} s"})
+    result = run.snapshot()
+    if not status.ended:
+        run.cancel(reason="the test has ended")
+        run.wait()
+    failure = result.error if result.error is not None else status.error
+    return Ended(status.state, result, failure, tuple(status.waiting_on), steps_of(pipeline._plan))
+
+
+def _questions(status: RunStatus, case: Case) -> list[str]:
+    """Return the steps that ask a person, and whose answers the case gives."""
+    asked = [step.path for step in status.active if step.question is not None and not step.answered]
+    return [path for path in asked if path in case.answers or bare(path) in case.answers]

@@ -1,0 +1,113 @@
+"""Compares what a run achieved with what a case expects of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.compiler.plan import ForEach, StepPlan
+from orchestrator.runtime import Result
+from orchestrator.runtime.entities import value_of
+from orchestrator.testing.expectations import unmet
+from orchestrator.testing.steps import bare
+
+if TYPE_CHECKING:
+    from orchestrator.testing.case import Case, ExpectedStep
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended or rests. `result` is absent if it never began; `steps` are the plan's by path."""
+
+    state: str
+    result: Result | None = None
+    error: Mapping[str, Any] | None = None
+    waiting_on: tuple[str, ...] = ()
+    steps: Mapping[str, StepPlan] = field(default_factory=dict)
+
+
+def problems_of(case: Case, ended: Ended) -> Iterator[str]:
+    """Yield what is not as expected, in words; nothing if all is."""
+    expect = case.expect
+    if ended.state != expect.state:
+        yield f"expected the run to be {expect.state}, and it is {ended.state}{_why(ended)}"
+        if expect.state == "succeeded":
+            return  # what else is missing follows from this
+    outputs = ended.result.outputs if ended.result is not None else {}
+    names = {"inputs": dict(case.inputs), "outputs": dict(outputs)}
+    for name, expected in expect.error.items():
+        for problem in unmet(expected, (ended.error or {}).get(name), names):
+            yield f"error.{name}: {problem}{_why(ended)}"
+    for name, expected in expect.outputs.items():
+        if name not in outputs:
+            yield f"outputs.{name}: the run has no such output"
+            continue
+        for problem in unmet(expected, outputs[name], names):
+            yield f"outputs.{name}: {problem}"
+    for path, step in expect.steps.items():
+        for problem in _of_step(path, step, ended, names):
+            yield f"steps.{path}: {problem}"
+    for expected in expect.expressions:
+        yield from unmet(expected, None, names)
+    yield from _of_models(case, ended)
+
+
+def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
+    if ended.result is None or path not in ended.result.steps:
+        if expected.state != "pending":
+            yield "it never began"
+        return
+    step = ended.result.steps[path]
+    if expected.state is not None and step.state != expected.state:
+        why = f": {step.reason}" if step.reason else ""
+        why = f": {step.error.get('message')} [{step.error.get('code')}]" if step.error else why
+        yield f"expected to be {expected.state}, and it is {step.state}{why}"
+        return
+    if expected.value is not None:
+        yield from unmet(expected.value, _value(path, step.output, ended), names)
+
+
+def _value(path: str, output: Any, ended: Ended) -> Any:
+    """Return what `{{ step }}` stands for."""
+    plan = ended.steps.get(bare(path))
+    if plan is None:
+        return output
+    work = plan.work
+    if isinstance(work, ForEach):
+        if not path.endswith("]") or not isinstance(work.body, StepPlan):
+            return output
+        work = work.body.work
+    return value_of(work, output)
+
+
+def _of_models(case: Case, ended: Ended) -> Iterator[str]:
+    expect = case.expect
+    if expect.models is not None:
+        asked = _answered(ended.result)
+        if set(expect.models) != set(asked):
+            listed = ", ".join(asked) or "none"
+            yield f"models: expected {', '.join(expect.models) or 'none'} to answer, and it was {listed}"
+    if expect.cost_below is not None:
+        cost = ended.result.cost if ended.result is not None else 0.0
+        if cost is None:
+            yield f"cost_below: expected less than ${expect.cost_below:g}, and the price of a call is not known"
+        elif cost >= expect.cost_below:
+            yield f"cost_below: expected less than ${expect.cost_below:g}, and it was ${cost:.6g}"
+
+
+def _answered(result: Result | None) -> list[str]:
+    """Return the models that answered, in the order of their first answers."""
+    log = result.log if result is not None else ()
+    calls = [event.data for event in log if event.type == "step.model"]
+    return list(dict.fromkeys(str(call["model"]) for call in calls if not call.get("error")))
+
+
+def _why(ended: Ended) -> str:
+    error = ended.error
+    if error:
+        where = f"step `{error['step']}`: " if error.get("step") else ""
+        code = f" [{error['code']}]" if error.get("code") else ""
+        help = f"\nhelp: {error['help']}" if error.get("help") else ""
+        return f": {where}{error.get('message')}{code}{help}"
+    return f": {'; '.join(ended.waiting_on)}" if ended.waiting_on else ""

@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PATHS := src tests docs bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs reference bench clean
+.PHONY: help demo test test-inference check docs reference bench clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 # Made again when pyproject.toml changes; `pip` of older Pythons does not know dependency groups.
 $(VENV)/.installed: pyproject.toml
@@ -27,6 +27,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
+$(VENV)/.installed-inference: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group inference
+	@touch $@
+
 demo: $(VENV)/.installed ## Run the first pipeline of the README
 	@$(BIN)/orchestrator run examples/quickstart.yaml
 	@echo
@@ -34,6 +38,11 @@ demo: $(VENV)/.installed ## Run the first pipeline of the README
 
 test: $(VENV)/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest -n auto
+
+# Where the server was built once, `make test` runs these tests too.
+test-inference: $(VENV)/.installed-inference ## Build a real inference engine, if need be, and test against it
+	$(BIN)/python -m tests.inference.build_server
+	$(BIN)/python -m pytest tests/inference -rs
 
 check: $(VENV)/.installed ## Check format, lint, types, import order and generated pages
 	$(BIN)/ruff format --check $(wildcard $(PATHS))

@@ -30,6 +30,7 @@ from orchestrator.models.limits import Limits, LimitSettings, Rate
 from orchestrator.models.limits.windows import PROVIDER
 from orchestrator.models.names import OFFLINE
 from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.requirements import choice_of
 from orchestrator.models.service import ModelService
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Server
@@ -139,6 +140,19 @@ async def test_a_model_is_selected_by_what_is_required(tmp_path: Path) -> None:
     assert "vision, at openai, at most $1 per million tokens" in answer.why
     again = await setting.ask(Choice(requires=requires, selection="cost"))
     assert again.model == answer.model
+
+
+async def test_a_way_of_selecting_alone_chooses_among_all_that_can_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = choice_of(selection="quality")
+    nothing_there = await ModelService(tmp_path).for_run().for_step(Host()).ask(choice, HELLO)
+    assert nothing_there.model == OFFLINE
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-real-key")
+    card = await ModelService(tmp_path).for_run().for_step(Host()).card(choice)
+    assert card is not None
+    assert (card.name.provider, card.quality) == ("anthropic", 5)
+    assert choice_of("offline", selection="quality").requires is None
 
 
 async def test_only_what_can_be_asked_from_here_is_selected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,8 @@ def _selected(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
     known = [*here.local, *here.catalogue.cards()]
     picked = select(_usable(known, here), requires, selection, needs.purpose)
     fitting = [each for each in picked if each.card.context_window is None or each.card.context_window >= needs.context]
+    if not fitting and not described(requires) and needs.purpose == "text":
+        return [_auto(here)]
     if not fitting:
         raise _none_fits(requires, needs, picked, select(known, requires, selection, needs.purpose), here)
     return [Candidate(each.card.name, each.why, each.card) for each in fitting[:MOST_SELECTED]]

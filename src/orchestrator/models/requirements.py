@@ -40,14 +40,16 @@ def choice_of(
     requires_model: Mapping[str, Any] | None = None,
     selection: Selection | None = None,
 ) -> Choice:
-    """Return which models may answer, from what a step says.
+    """Return which models may answer, from what a step says. `selection` alone chooses among all that there are.
 
     Raises:
         ValueError: The requirements cannot be understood; the message says what and how to mend it.
     """
-    names = (model,) if isinstance(model, str) else tuple(model or ())
-    requires = None if requires_model is None else requirements_of(requires_model)
-    return Choice(tuple(name for name in names if name.strip()), requires, selection or "balanced")
+    written = (model,) if isinstance(model, str) else tuple(model or ())
+    names = tuple(name for name in written if name.strip())
+    if requires_model is not None:
+        return Choice(names, requirements_of(requires_model), selection or "balanced")
+    return Choice(names, Requirements() if selection and not names else None, selection or "balanced")
 
 
 def requirements_of(written: Mapping[str, Any]) -> Requirements:

@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 import orchestrator as orc
+from orchestrator.models.project import ProjectBudget
 from orchestrator.models.settings import ModelSettings
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,7 @@ class Session:
             case "toml" if block.file == "orchestrator.toml":
                 orc.Permissions.load(self.directory)
                 ModelSettings.load(self.directory)
+                ProjectBudget.load(self.directory)
 
     def compile(self, block: Block) -> None:
         data = yaml.safe_load(block.text)

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "cancel": "control",
     "why": "why",
     "map": "map",
+    "test": "test",
     "graph": "check",
     "explain": "explain",
     "tools": "explain",

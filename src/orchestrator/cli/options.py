@@ -11,6 +11,7 @@ from orchestrator.cli.usage import whole_number
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
+    from orchestrator.tools import Permissions
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, a unique beginning of it, or `last` for the newest.")
@@ -92,17 +93,22 @@ def open_orchestrator(
 ) -> "Orchestrator":
     """Return the configuration that the options describe, on top of `orchestrator.toml`."""
     from orchestrator.api import Orchestrator
-    from orchestrator.tools.permissions import Permissions
 
-    permissions = Permissions.load(Path.cwd()).extended(paths=allow_path or (), run=allow_run, hosts=allow_host or ())
     return Orchestrator(
         store=store,
         tools=tuple(tools or ()),
-        permissions=permissions,
+        permissions=permissions(allow_path, allow_run, allow_host),
         max_parallel=max_parallel,
         cache=not no_cache,
         refresh=refresh or (),
     )
+
+
+def permissions(paths: list[Path] | None, run: bool, hosts: list[str] | None) -> "Permissions":
+    """Return what tools may do: what `orchestrator.toml` allows, and what the options allow besides."""
+    from orchestrator.tools.permissions import Permissions
+
+    return Permissions.load(Path.cwd()).extended(paths=paths or (), run=run, hosts=hosts or ())
 
 
 def command_for(verb: str, run_id: str, store: str | None, *words: str) -> str:

@@ -32,6 +32,7 @@ Script: TypeAlias = "Answer | Sequence[Answer | Sequence[Any]] | Callable[[Asked
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _DIMENSIONS: Final = 16
+_ANYTHING: Final = re.compile("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class FakeModel:
     Usage is counted in words.
     """
 
+    auto = ModelName("fake", "fake")
+    """What answers for `auto`."""
+
     def __init__(
         self,
         answers: Script | Mapping[Any, Script] = None,
@@ -75,15 +79,22 @@ class FakeModel:
         otherwise: Literal["sample", "echo", "fail"] = "sample",
     ) -> None:
         self._scripts: dict[str | re.Pattern[str], Script] = {}
-        if isinstance(answers, Mapping):
-            self._scripts.update(answers)
-        elif answers is not None:
-            self._scripts[re.compile("")] = answers
         self._given: dict[str | re.Pattern[str], int] = {}
         self._otherwise = otherwise
         self._lock = threading.Lock()
         self.requests: list[Asked] = []
         """All that was asked, in order."""
+        self.script(answers)
+
+    def script(self, answers: Script | Mapping[Any, Script]) -> None:
+        """Take further scripts, or others for the same steps and patterns, from now on."""
+        if answers is None:
+            return
+        scripts = answers if isinstance(answers, Mapping) else {_ANYTHING: answers}
+        with self._lock:
+            for key, script in scripts.items():
+                self._scripts[key] = script
+                self._given.pop(key, None)
 
     @property
     def prompts(self) -> list[str]:

@@ -14,6 +14,7 @@ from orchestrator.errors import ModelMissing
 from orchestrator.models import reading
 from orchestrator.models.exchange import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage
 from orchestrator.models.filling import fill
+from orchestrator.models.names import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +46,9 @@ _PATTERNS: Final = (
 
 class OfflineClient:
     """A `ModelClient` for `offline`. Its replies name `offline` as their model; usage is counted in words."""
+
+    auto = OFFLINE
+    """What answers for `auto`, where it answers for all models."""
 
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None

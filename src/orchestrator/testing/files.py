@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from orchestrator import errors
 from orchestrator.content import read_content
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort, suggest
-from orchestrator.errors import ModelError, StepError
+from orchestrator.errors import ConfigurationError, ModelError, StepError
 from orchestrator.language.durations import parse_duration
 from orchestrator.language.nodes import Mapping as MappingNode
 from orchestrator.language.nodes import Node, Scalar, Sequence, plain
@@ -21,7 +21,7 @@ from orchestrator.testing.checks import Named
 from orchestrator.testing.expecting import ExpectChecks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SUFFIX: Final = ".test.yaml"
 
@@ -45,6 +45,25 @@ class CaseFile:
     diagnostics: tuple[Diagnostic, ...] = ()
     names: tuple[Named, ...] = ()
     pipeline_place: Node | None = None
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the test files that paths name or that lie below them, in alphabetical order, each once.
+
+    Raises:
+        ConfigurationError: There is no such path.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob(f"*{SUFFIX}")):
+                if not any(part.startswith(".") or part == "node_modules" for part in file.relative_to(path).parts):
+                    found.setdefault(file.resolve(), file)
+        elif path.exists():
+            found.setdefault(path.resolve(), path)
+        else:
+            raise ConfigurationError(f"there is no test file or directory `{path}`", help="check the path")
+    return list(found.values())
 
 
 def read_file(path: Path) -> CaseFile:
@@ -203,9 +222,7 @@ class _Reader(ExpectChecks):
 
 
 _NO_MAPPING: Final = "a test file is a mapping with `cases:`"
-_KINDS: Final = (
-    "write `replay`, `fake`, `live`, `offline`, or `{fake: {STEP: ANSWER}}`, `{replay: DIR}`"
-)
+_KINDS: Final = "write `replay`, `fake`, `live`, `offline`, or `{fake: {STEP: ANSWER}}`, `{replay: DIR}`"
 _BEGIN: Final = "begin with `cases:` and a list below it, such as `- {name: short, inputs: {...}, expect: {...}}`"
 
 

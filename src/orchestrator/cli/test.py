@@ -1,0 +1,146 @@
+"""`test`: carry out `*.test.yaml` files, and say which cases are as expected."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.usage import whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.diagnostics import Diagnostic
+    from orchestrator.testing.running import Outcome
+
+_MARKS: Final = {"passed": ("ok", "green"), "failed": ("FAIL", "red"), "skipped": ("skip", "yellow")}
+
+
+def test(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Test files, or directories of them. Default: the current one."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("-k", metavar="TEXT", help="Only cases with this text in their file's or own name.")
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Ask the models, and record anew what cases with recordings play.")
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", parser=whole_number("--jobs", least=1), metavar="N", help="Run N cases at once."),
+    ] = 4,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write a report in JUnit's XML too.")
+    ] = None,
+    json: options.JsonOption = False,
+    tools: options.ToolsOption = None,
+    allow_path: options.AllowPathOption = None,
+    allow_run: options.AllowRunOption = False,
+    allow_host: options.AllowHostOption = None,
+) -> None:
+    """Run the cases of *.test.yaml files, with models that answer what was recorded or what the file says.
+
+    Each case is a run in a store of its own, with the permissions of the project.
+
+    Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is wrong or there is none.
+    """
+    from orchestrator.cli.output import DONE, FAILED, USAGE, emit_json, only_data
+    from orchestrator.diagnostics import to_json
+    from orchestrator.testing.running import forget_unused, run_cases
+
+    setting = _setting(update, tools, options.permissions(allow_path, allow_run, allow_host))
+    cases, problems = _found(paths or [Path()], only, setting)
+    outcomes = []
+    with only_data():
+        for file, group in groupby(run_cases(cases, setting, jobs=jobs), key=lambda outcome: outcome.file.path):
+            for number, outcome in enumerate(group):
+                outcomes.append(outcome)
+                if not json:
+                    _tell(outcome, heading=str(file) if number == 0 else "")
+    counts = {end: sum(outcome.end == end for outcome in outcomes) for end in _MARKS}
+    wrong = any(problem.severity == "error" for problem in problems)
+    if update and not (only or wrong or counts["failed"]):
+        forget_unused(outcomes)
+    if junit is not None:
+        from orchestrator.cli.junit import write_junit
+
+        write_junit(junit, outcomes)
+    if json:
+        report = {"cases": [_data(outcome) for outcome in outcomes], **counts}
+        emit_json({**report, **to_json(problems), "ok": not (wrong or counts["failed"])})
+    else:
+        _tell_end(outcomes, problems, counts)
+    raise typer.Exit(USAGE if wrong or not outcomes else FAILED if counts["failed"] else DONE)
+
+
+def _setting(update: bool, tools: list[str] | None, permissions: Any) -> Any:
+    from orchestrator.testing.running import Setting
+
+    return Setting(tools=tuple(tools or ()), permissions=permissions, update=update)
+
+
+def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[Any], list[Diagnostic]]:
+    """Read the test files; return their cases, of sound files, and what is wrong."""
+    from orchestrator.testing.files import find_files
+    from orchestrator.testing.running import load
+
+    cases: list[Any] = []
+    problems: list[Diagnostic] = []
+    for path in find_files(paths):
+        file = load(path, setting)
+        problems += file.diagnostics
+        if not any(problem.severity == "error" for problem in file.diagnostics):
+            cases += [(file, case) for case in file.cases if only is None or only in f"{path}::{case.name}"]
+    return cases, problems
+
+
+def _tell(outcome: Outcome, *, heading: str) -> None:
+    import sys
+
+    from orchestrator.cli.output import LINES, emit, paint, printable, seconds
+
+    mark, style = _MARKS[outcome.end]
+    if heading:
+        emit(printable(heading))
+    mark = paint(f"{mark:4}", style, stream=sys.__stdout__)
+    emit(f"  {mark}  {printable(outcome.case.name)}  {seconds(outcome.seconds)}")
+    for reason in outcome.reasons:
+        for line in printable(reason, keep=LINES).splitlines():
+            emit(f"        {line}")
+
+
+def _tell_end(outcomes: Sequence[Outcome], problems: Sequence[Diagnostic], counts: dict[str, int]) -> None:
+    import sys
+
+    from orchestrator.cli.output import emit, say, use_colour
+
+    if problems:
+        from orchestrator.diagnostics import render_text
+
+        emit(render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
+    if not outcomes:
+        say("no case was run: a test file is called `NAME.test.yaml`, and has a list of `cases`", "yellow")
+        return
+    told = ", ".join(f"{count} {end}" for end, count in counts.items() if count)
+    say(
+        f"{'1 case' if len(outcomes) == 1 else f'{len(outcomes)} cases'}: {told}",
+        "red" if counts["failed"] else "green",
+    )
+
+
+def _data(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "file": str(outcome.file.path),
+        "line": outcome.case.line,
+        "case": outcome.case.name,
+        "models": outcome.case.models.kind,
+        "state": outcome.end,
+        "reasons": list(outcome.reasons),
+        "seconds": round(outcome.seconds, 3),
+    }

@@ -1,0 +1,161 @@
+"""A test file is read as a whole: what its cases say, and every mistake at its place."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from orchestrator.errors import ModelRefused
+from orchestrator.models.exchange import ToolRequest
+from orchestrator.testing.case import ExpectedStep, Models
+from orchestrator.testing.expectations import Expected, unmet
+from orchestrator.testing.files import CaseFile, find_files, read_file
+
+
+def read(tmp_path: Path, text: str) -> CaseFile:
+    path = tmp_path / "report.test.yaml"
+    path.write_text(dedent(text), encoding="utf-8")
+    return read_file(path)
+
+
+def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) -> None:
+    file = read(
+        tmp_path,
+        """
+        models: {fake: {draft: [one, {raise: ModelRefused, message: never}, {call: search, with: {q: sun}}]}}
+        inputs: {language: en}
+        stub: {fetch: {status: 200}}
+        cases:
+          - name: short
+            inputs: {topic: sun}
+            timeout: 30s
+            expect:
+              outputs:
+                summary: {contains: [sun, star], matches: "^A"}
+                count: 3
+                record: {contains_not_a_way: 1}
+              steps:
+                draft: {state: succeeded, approx: 3, within: 0.5}
+                check: {state: skipped}
+              expression: outputs.count > 2
+              cost_below: 0.01
+              models: fake
+          - expect: {error: ORC724}
+            models: offline
+        """,
+    )
+    assert file.diagnostics == ()
+    assert file.pipeline == tmp_path / "report.yaml"
+    first, second = file.cases
+    assert (first.name, first.inputs, first.timeout, first.line) == (
+        "short",
+        {"language": "en", "topic": "sun"},
+        30.0,
+        6,
+    )
+    answer, error, request = first.models.answers["draft"]
+    assert (answer, request) == ("one", ToolRequest("call", "search", {"q": "sun"}))
+    assert isinstance(error, ModelRefused)
+    assert first.stub == {"fetch": {"status": 200}}
+    assert first.expect.outputs == {
+        "summary": Expected({"contains": ["sun", "star"], "matches": "^A"}),
+        "count": Expected({"equals": 3}),
+        "record": Expected({"equals": {"contains_not_a_way": 1}}),
+    }
+    assert first.expect.steps == {
+        "draft": ExpectedStep("succeeded", Expected({"approx": 3}, 0.5)),
+        "check": ExpectedStep("skipped"),
+    }
+    assert (first.expect.cost_below, first.expect.models) == (0.01, ("fake",))
+    assert (second.name, second.models, second.expect.state) == ("case 2", Models("offline"), "failed")
+
+
+def test_recordings_lie_beside_the_file_unless_it_says_where(tmp_path: Path) -> None:
+    file = read(tmp_path, "cases:\n  - {}\n  - {models: {replay: other}}\n  - {models: replay}\n")
+    assert [case.models.directory for case in file.cases] == [None, tmp_path / "other", None]
+
+
+def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:
+    file = read(
+        tmp_path,
+        """\
+        modles: fake
+        models: fak
+        cases:
+          - name: one
+            input: {a: 1}
+            models: {fake: {draft: {raise: ModelRefusd}}}
+            timeout: soon
+            expect:
+              state: suceeded
+              outputs:
+                text: {contain: x, matches: "("}
+                data: {schema: {type: 5}}
+                number: {approx: much}
+                more: {expression: "valeu > 3"}
+              cost_below: -1
+              expression: "outputs. >"
+          - name: one
+          - 3
+        """,
+    )
+    found = [(d.code, d.span.start.line, d.span.start.column) for d in file.diagnostics]
+    assert {code for code, _, _ in found} == {"ORC431"}
+    assert [line for _, line, _ in found] == [1, 2, 5, 6, 7, 9, 11, 11, 12, 13, 14, 15, 16, 17, 18]
+    told = {d.span.start.line: (d.message, d.help) for d in file.diagnostics}
+    assert told[1] == ("a test file has no key `modles`", "did you mean `models`?")
+    assert told[6] == ("there is no error `ModelRefusd` that can be raised", "did you mean `ModelRefused`?")
+    assert told[17] == ("two cases are called `one`", "give each its own name")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a test file is a mapping with `cases:`"),
+        ("- a\n", "a test file is a mapping with `cases:`"),
+        ("pipeline: x.yaml\n", "a test file needs a list of `cases`"),
+        ("cases: []\n", "a test file needs a list of `cases`"),
+    ],
+)
+def test_a_file_without_cases_says_so(tmp_path: Path, text: str, message: str) -> None:
+    file = read(tmp_path, text)
+    assert [d.message for d in file.diagnostics] == [message]
+
+
+def test_files_are_found_in_directories_but_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b.test.yaml", "deep/a.test.yaml", ".git/c.test.yaml", "deep/other.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_files([tmp_path / "b.test.yaml", tmp_path])
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["b.test.yaml", "deep/a.test.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("way", "wanted", "value", "told"),
+    [
+        ("equals", {"a": [1, 2]}, {"a": [1, 3]}, "expected at `a[1]` 2, got 3"),
+        ("equals", {"a": 1}, {"a": 1, "b": 2}, 'expected {"a": 1}, got {"a": 1, "b": 2}'),
+        ("equals", {"a": 1, "b": 2}, {"a": 1}, "expected at `b` 2, got nothing"),
+        ("equals", 1, True, "expected 1, got true"),
+        ("equals", 1, 1.0, None),
+        ("contains", "sun", "the sun", None),
+        ("contains", ["sun", "moon"], "the sun", 'expected to contain "moon", got "the sun"'),
+        ("contains", {"a": 1}, [{"a": 1, "b": 2}], None),
+        ("contains", {"a": {"b": 1}}, {"a": {"b": 1, "c": 2}, "d": 3}, None),
+        ("contains", 3, [1, 2], "expected to contain 3, got [1, 2]"),
+        ("matches", "^[0-9]+$", "12a", "expected to match '^[0-9]+$', got \"12a\""),
+        ("matches", "x", 3, "expected a text that matches 'x', got 3"),
+        ("schema", {"items": {"type": "null"}}, [3], "expected to satisfy the schema, but at `[0]`: 3 is not of type 'null'"),
+        ("approx", 3.0, 3.0000001, None),
+        ("approx", 3.0, 3.1, "expected 3.0 or at most 3e-06 away, got 3.1"),
+        ("approx", 3.0, "3", 'expected a number near 3.0, got "3"'),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_expected_is_told(way: str, wanted: object, value: object, told: str | None) -> None:
+    assert unmet(Expected({way: wanted}), value, {}) == ([] if told is None else [told])  # type: ignore[dict-item]
+
+
+def test_long_texts_are_compared_word_by_word() -> None:
+    before = "The sun is a star at the centre of its system. " * 5
+    (told,) = unmet(Expected({"equals": before + "It shines."}), before + "It glows.", {})
+    assert told.endswith("centre of its system. It [-shines-]{+glows+}.")

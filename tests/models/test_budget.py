@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import BudgetExceeded, ConfigurationError, ModelError, ModelRefused, ModelUnavailable
-from orchestrator.models.budget import Budget, Estimate, Ledger, Spent, reserve_all, settle_all, usd
+from orchestrator.models.budget import Budget, Estimate, Ledger, Reservation, Spent, reserve_all, settle_all, usd
 from orchestrator.models.estimate import estimate_of, prompt_tokens
 from orchestrator.models.exchange import Message, ModelName, ModelReply, ModelRequest, Usage
 from orchestrator.models.gateway import Choice
@@ -262,6 +262,25 @@ def test_a_call_waits_while_others_keep_more_than_they_may_take(priced: Path) ->
     assert client.most == 2
     assert set(host.waits) == {"the budget of scope 0 is kept for calls under way"}
     assert ledger.spent.requests == 10
+
+
+def test_many_that_wait_for_a_budget_do_not_all_try_whenever_one_call_has_ended(priced: Path) -> None:
+    client = Planned([Plan(400, 10, 1, "answers")] * 400)
+    tried = 0
+
+    class Counted(Ledger):
+        def reserve(self, estimate: Estimate) -> Reservation:
+            nonlocal tried
+            tried += 1
+            return super().reserve(estimate)
+
+    async def all_of_them() -> None:
+        run = ModelService(priced, client=client).for_run([Counted(Budget(tokens=50_000), "the run")])
+        requests = [ModelRequest(PROMPT.messages, max_tokens=400, seed=number) for number in range(400)]
+        await asyncio.gather(*(run.for_step(Host()).ask(Choice(("lab:m",)), request) for request in requests))
+
+    asyncio.run(all_of_them())
+    assert 400 <= tried <= 4 * 400
 
 
 # --- estimates

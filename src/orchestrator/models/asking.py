@@ -218,9 +218,9 @@ class _Call:
 
     async def made(self, send: Callable[[], Awaitable[Replied]], *, ledgers: Sequence[Ledger] | None = None) -> Replied:
         """Make the call. What it gives has to be given to `end`; if it fails, that is recorded here."""
-        await self._reserve(await self._step.ledgers() if ledgers is None else ledgers)
         begun = False
         try:
+            await self._reserve(await self._step.ledgers() if ledgers is None else ledgers)
             limits = self._step.limits
             turn = limits.turn(self._name, self._expected, self._step.host.waiting) if limits else nullcontext()
             async with turn as self._turn:
@@ -239,17 +239,39 @@ class _Call:
 
     async def _reserve(self, ledgers: Sequence[Ledger]) -> None:
         """Reserve in all ledgers. What is kept for calls under way is often too much: it is waited for."""
+        full = self._full(ledgers)
+        if full is None:
+            return
+        async with self._step.host.waiting(f"the budget of {full.scope} is kept for calls under way", None):
+            again = False
+            while full is not None:
+                await full.changed(again=again)
+                before = full
+                try:
+                    full = self._full(ledgers)
+                except BudgetExceeded:
+                    before.pass_on()
+                    raise
+                again = full is before
+                if not again:
+                    before.pass_on()
+
+    def _full(self, ledgers: Sequence[Ledger]) -> Ledger | None:
+        """Reserve in all ledgers and return None, or return one that has no room until a call that is under way ends.
+
+        Raises:
+            BudgetExceeded: There will be no room then either.
+        """
         while True:
             try:
                 self._held = reserve_all(ledgers, self._estimate)
-                return
+                return None
             except BudgetExceeded:
                 if not all(ledger.could_fit(self._estimate) for ledger in ledgers):
                     raise
             full = next((each for each in ledgers if each.is_full_for(self._estimate)), None)
             if full is not None:
-                async with self._step.host.waiting(f"the budget of {full.scope} is kept for calls under way", None):
-                    await full.changed()
+                return full
 
     def end(self, reply: ModelReply | Embeddings, error: BaseException | None = None) -> float | None:
         """Settle and record a call that was answered, and return its cost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,6 +41,9 @@ class Spent:
     def __add__(self, other: Spent) -> Spent:
         return Spent(self.usd + other.usd, self.tokens + other.tokens, self.requests + other.requests)
 
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(self.usd - other.usd, self.tokens - other.tokens, self.requests - other.requests)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -71,8 +75,9 @@ class Ledger:
         self.scope = scope
         self._spent = spent or Spent()
         self._held: set[Reservation] = set()
+        self._kept = Spent()
         self._lock = threading.Lock()
-        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     @property
     def spent(self) -> Spent:
@@ -82,8 +87,7 @@ class Ledger:
     @property
     def held(self) -> Spent:
         """What is kept for calls that are under way."""
-        with self._lock:
-            return self._sum()
+        return self._kept
 
     def know(self, spent: Spent) -> None:
         """Take note that at least so much has been spent, also by others."""
@@ -97,7 +101,7 @@ class Ledger:
         """Begin anew with what has been spent: a new day or month of a project has come."""
         with self._lock:
             self._spent = spent
-        self._wake()
+        self.pass_on()
 
     def reserve(self, estimate: Estimate) -> Reservation:
         """Keep free what a call may take.
@@ -108,11 +112,12 @@ class Ledger:
         with self._lock:
             self._refuse_unknown(estimate)
             taken = Spent(estimate.usd or 0.0, estimate.tokens, estimate.requests)
-            over = self._over(self._spent + self._sum() + taken)
+            over = self._over(self._spent + self._kept + taken)
             if over:
                 raise self._exceeded(estimate, over)
             reservation = Reservation(taken)
             self._held.add(reservation)
+            self._kept += taken
             return reservation
 
     def could_fit(self, estimate: Estimate) -> bool:
@@ -134,11 +139,17 @@ class Ledger:
             if reservation not in self._held:
                 return
             self._held.remove(reservation)
+            # Sums of decimals are not exact: what is left of none is nothing.
+            self._kept = self._kept - reservation.held if self._held else Spent()
             self._spent += spent
-        self._wake()
+        self.pass_on()
 
-    async def changed(self) -> None:
-        """Wait until a call that is under way ends; return at once if there is none."""
+    async def changed(self, *, again: bool = False) -> None:
+        """Wait in line until a call that is under way ends; return at once if there is none. `again`: at its front.
+
+        Only the first in line is told, and has to tell the next by `pass_on` unless it waits again: so a thousand that
+        wait do not all try whenever one call has ended.
+        """
         import asyncio  # plans need budgets, and nobody who only checks one needs this
 
         loop = asyncio.get_running_loop()
@@ -146,22 +157,27 @@ class Ledger:
         with self._lock:
             if not self._held:
                 return
-            self._waiting.add(mine)
+            (self._waiting.appendleft if again else self._waiting.append)(mine)
         try:
             await mine[1]
+        except asyncio.CancelledError:
+            if mine[1].done() and not mine[1].cancelled():
+                self.pass_on()
+            raise
         finally:
+            with self._lock, suppress(ValueError):
+                self._waiting.remove(mine)
+
+    def pass_on(self) -> None:
+        """Tell the first in line that it may try."""
+        while True:
             with self._lock:
-                self._waiting.discard(mine)
-
-    def _wake(self) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, set()
-        for loop, future in waiting:
+                if not self._waiting:
+                    return
+                loop, future = self._waiting.popleft()
             with suppress(RuntimeError):  # its loop has been closed
-                loop.call_soon_threadsafe(_release, future)
-
-    def _sum(self) -> Spent:
-        return sum((each.held for each in self._held), Spent())
+                loop.call_soon_threadsafe(_release, self, future)
+                return
 
     def _over(self, spent: Spent) -> str:
         """Return which limit would be passed, in words; empty if none."""
@@ -175,7 +191,7 @@ class Ledger:
         return ""
 
     def _exceeded(self, estimate: Estimate, limit: str) -> BudgetExceeded:
-        held = self._sum()
+        held = self._kept
         unit = limit.rpartition(" ")[2].removesuffix("s")
 
         def amount(spent: Spent) -> str:
@@ -236,6 +252,8 @@ def usd(amount: float) -> str:
     return f"${amount:.2g}" if amount >= 1e-4 else f"${amount:.1e}"
 
 
-def _release(future: asyncio.Future[None]) -> None:
-    if not future.done():
+def _release(ledger: Ledger, future: asyncio.Future[None]) -> None:
+    if future.done():  # it was cancelled in the meantime
+        ledger.pass_on()
+    else:
         future.set_result(None)

@@ -1,0 +1,231 @@
+"""A plan in words: what it is for, and how it is built. Made from the plan alone, so the same for the same plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.graph import graph_of
+from orchestrator.compiler.layout import layers
+from orchestrator.compiler.plan import (
+    Agent,
+    Approve,
+    Ask,
+    Block,
+    ForEach,
+    Group,
+    Plan,
+    Repeat,
+    StepPlan,
+    SubPipeline,
+    Switch,
+    ToolCall,
+    Wait,
+)
+from orchestrator.compiler.plan_data import source_of
+from orchestrator.expressions import ANY, Constant, MappingValue
+from orchestrator.expressions.types import describe as describe_type
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.graph import Node, Section
+    from orchestrator.compiler.plan import Work
+
+_MOST_LINES: Final = 200
+_MOST_NAMES: Final = 6
+
+
+def intention(plan: Plan) -> str:
+    """Say in a few sentences what a pipeline is for: what it takes, what it does with it, what it returns."""
+    title = plan.name or plan.id
+    about = " ".join(plan.description.split())
+    sentences = [f"{title}: {about.rstrip('.')}." if about else f"{title}."]
+    if plan.inputs:
+        takes = [f"`{name}`" + (" (optional)" if not spec.required else "") for name, spec in plan.inputs.items()]
+        sentences.append(f"It takes {_listed(takes)}.")
+    sentences.append(_work_of(plan))
+    if plan.outputs:
+        gives = [f"`{name}`" for name in plan.outputs]
+        sentences.append(f"It returns {_listed(gives)}.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def architecture(plan: Plan) -> str:
+    """Describe how a pipeline is built, in Markdown: its steps, in which order they can run, and what it needs."""
+    return "\n".join(_architecture(plan)) + "\n"
+
+
+def _architecture(plan: Plan) -> Iterator[str]:
+    steps = list(every_step(plan))
+    pairs = [(dependency, step.id) for step in plan.steps for dependency in step.dependencies]
+    stages = Counter(layers([step.id for step in plan.steps], pairs).values())
+    widest = max(stages.values(), default=0)
+    inner = len(steps) - len(plan.steps)
+    within = f" and {_count(inner, 'step')} within them" if inner else ""
+    yield f"# {plan.name or plan.id}"
+    yield ""
+    order = (
+        f"in {_count(len(stages), 'stage')}, up to {widest} steps side by side" if widest > 1 else "one after another"
+    )
+    yield f"{_count(len(plan.steps), 'step')}{within}{', ' + order if len(plan.steps) > 1 else ''}."
+    if plan.inputs:
+        yield from ("", "## Inputs", "")
+        for name, spec in plan.inputs.items():
+            needed = "required" if spec.required else f"default {spec.default!r}" if spec.has_default else "optional"
+            about = f": {spec.description}" if spec.description else ""
+            yield f"- `{name}` ({spec.type or 'any'}, {'secret, ' if spec.secret else ''}{needed}){about}"
+    yield from ("", "## Steps", "")
+    graph = graph_of(plan)
+    lines = [*_lines(graph.steps, 0), *(line for node in graph.afterwards for line in _node_lines(node, "", 0))]
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield f"- … {len(lines) - _MOST_LINES} more"
+    if plan.outputs:
+        yield from ("", "## Outputs", "")
+        for name, output in plan.outputs.items():
+            about = f": {output.description}" if output.description else ""
+            kind = f" ({describe_type(output.type)})" if output.type != ANY else ""
+            yield f"- `{name}`{kind}{about}"
+    needs = list(_needs(plan, steps))
+    if needs:
+        yield from ("", "## Needs", "", *(f"- {need}" for need in needs))
+
+
+def _lines(section: Section, depth: int) -> Iterator[str]:
+    titles = {node.key: node.title for node in section.nodes}
+    waits: dict[str, list[str]] = {}
+    for edge in section.edges:
+        waits.setdefault(edge.target, []).append(titles[edge.source])
+    for node in section.nodes:
+        after = f", after {_listed([f'`{name}`' for name in waits[node.key]])}" if node.key in waits else ""
+        yield from _node_lines(node, after, depth)
+
+
+def _node_lines(node: Node, after: str, depth: int) -> Iterator[str]:
+    condition = " (only under a condition)" if node.conditional else ""
+    yield f"{'  ' * depth}- `{node.title}`: {' '.join(node.what.split())}{condition}{after}"
+    for section in node.sections:
+        if section.label:
+            yield f"{'  ' * (depth + 1)}- {section.label}:"
+        yield from _lines(section, depth + 1 + bool(section.label))
+
+
+def _work_of(plan: Plan) -> str:
+    """Say what kinds of work the plan consists of."""
+    kinds: Counter[str] = Counter()
+    tools: dict[str, None] = {}
+    for step in every_step(plan):
+        match step.work:
+            case ToolCall(tool, action):
+                if action.uses_model:
+                    kinds["model"] += 1
+                else:
+                    tools.setdefault(tool.name)
+            case Agent():
+                kinds["agent"] += 1
+            case Ask() | Approve():
+                kinds["person"] += 1
+            case ForEach() | Repeat():
+                kinds["loop"] += 1
+            case SubPipeline():
+                kinds["pipeline"] += 1
+            case Switch() | Group() | Wait():
+                pass
+    does = []
+    if kinds["model"]:
+        does.append(f"asks models in {_count(kinds['model'], 'step')}")
+    if kinds["agent"]:
+        does.append(f"lets {_count(kinds['agent'], 'agent')} work")
+    if tools:
+        names = [f"`{name}`" for name in tools]
+        shown = names if len(names) <= _MOST_NAMES else [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]
+        does.append(f"uses the {'tool' if len(tools) == 1 else 'tools'} {_listed(shown)}")
+    if kinds["loop"]:
+        does.append(f"repeats work in {_count(kinds['loop'], 'loop')}")
+    if kinds["pipeline"]:
+        does.append(f"calls {_count(kinds['pipeline'], 'other pipeline')}")
+    if kinds["person"]:
+        does.append(f"asks a person {_times(kinds['person'])}")
+    return f"It {_listed(does)}." if does else ""
+
+
+def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:
+    """What must be there for the pipeline to run: models, people, a budget."""
+    models: dict[str, None] = {}
+    for step in steps:
+        if isinstance(step.work, ToolCall | Agent):
+            models.update(dict.fromkeys(models_of(step.work)))
+    if models:
+        yield f"models: {_listed([f'`{name}`' for name in models])}"
+    if plan.budget is not None:
+        yield "a budget of " + _listed([f"{limit:g} {name}" for name, limit in plan.budget.to_dict().items()])
+    if any(isinstance(step.work, Ask | Approve) for step in steps):
+        yield "a person who answers"
+    secrets = [f"`{name}`" for name, spec in plan.inputs.items() if spec.secret]
+    if secrets:
+        yield f"secrets: {_listed(secrets)}"
+
+
+def models_of(work: ToolCall | Agent) -> tuple[str, ...]:
+    """Return the models that a step names: `auto` if it asks one and names none; for other tools, nothing."""
+    if isinstance(work, ToolCall) and not work.action.uses_model:
+        return ()
+    parameters = work.parameters
+    given = parameters.entries.get("model") if isinstance(parameters, MappingValue) else None
+    if given is not None:
+        named = source_of(given)
+    elif isinstance(parameters, Constant) and isinstance(parameters.value, Mapping):
+        named = parameters.value.get("model")
+    else:
+        named = None
+    if named is None:
+        return ("auto",)
+    return tuple(str(one) for one in named) if isinstance(named, list) else (str(named),)
+
+
+def every_step(plan: Plan) -> Iterator[StepPlan]:
+    """Yield every step of a plan once, at every depth, called pipelines included."""
+    blocks: list[Sequence[StepPlan]] = [plan.steps]
+    if plan.finally_ is not None:
+        blocks.append(plan.finally_.steps)
+    blocks += [handler.body.steps for handler in plan.error_handlers if handler.body is not None]
+    for block in blocks:
+        for step in block:
+            yield from _with_inner(step)
+    for called in plan.pipelines.values():
+        yield from every_step(called)
+
+
+def _with_inner(step: StepPlan) -> Iterator[StepPlan]:
+    yield step
+    for block in _blocks(step.work):
+        for inner in block.steps:
+            yield from _with_inner(inner)
+    if isinstance(step.work, ForEach) and isinstance(step.work.body, StepPlan):
+        yield from _with_inner(step.work.body)
+    for handler in step.on_error:
+        if handler.body is not None:
+            for inner in handler.body.steps:
+                yield from _with_inner(inner)
+
+
+def _blocks(work: Work) -> Iterator[Block]:
+    match work:
+        case ForEach(body=Block() as body) | Repeat(body=body) | Group(body=body):
+            yield body
+        case Switch(_, cases, default):
+            yield from (block for _, block in cases)
+            if default is not None:
+                yield default
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

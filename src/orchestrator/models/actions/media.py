@@ -39,6 +39,7 @@ _BEGINNINGS: Final = (
     (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
     (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
 )
+_BY_BEGINNING: Final = frozenset(media_type for _, media_type in _BEGINNINGS)
 _KINDS: Final = ("image", "audio", "video")
 
 
@@ -138,15 +139,14 @@ def _told_apart(path: str, data: bytes) -> Media | str:
     for pattern, media_type in _BEGINNINGS:
         if pattern.match(data):
             return Media(data, media_type, name)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" not in text:
+        return text
     guessed = mimetypes.guess_type(path)[0] or ""
-    if guessed.partition("/")[0] not in _KINDS or guessed == "image/svg+xml":
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = "\0"
-        if "\0" not in text:
-            return text
-    if guessed.partition("/")[0] in _KINDS and data:
+    if guessed.partition("/")[0] in _KINDS and guessed not in _BY_BEGINNING:
         return Media(data, guessed, name)
     help = "models read text, PDF, images, sound and video; turn it into one of these first"
     raise invalid(f"`{path}` is of a kind that no model reads", help)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -210,6 +211,7 @@ class _Call:
         self._received: list[str] = []
         self._held: list[tuple[Ledger, Reservation]] = []
         self._turn: Turn | None = None
+        self._began = 0.0
 
     def piece(self, text: str) -> None:
         """Take note of a piece of the answer, and show it."""
@@ -224,7 +226,7 @@ class _Call:
             limits = self._step.limits
             turn = limits.turn(self._name, self._expected, self._step.host.waiting) if limits else nullcontext()
             async with turn as self._turn:
-                begun = True
+                begun, self._began = True, time.perf_counter()
                 token = asking_step.set(self._step.label)
                 try:
                     return await send()
@@ -302,13 +304,19 @@ class _Call:
         return self._catalogue.cost(self._name, usage) if card is not None and card.free else None
 
     def _close(
-        self, usage: Usage, cost: float | None, error: BaseException | None, latency: float = 0.0, finish: str = ""
+        self,
+        usage: Usage,
+        cost: float | None,
+        error: BaseException | None,
+        latency: float | None = None,
+        finish: str = "",
     ) -> None:
         spent = Spent(cost or 0.0, usage.input + usage.output, usage.requests)
         settle_all(self._held, spent)
         if self._turn is not None and spent.tokens:
             self._turn.used(spent.tokens)
         told = _told(error) if error is not None else None
+        latency = time.perf_counter() - self._began if latency is None else latency
         self._step.host.record(ModelCall(self._name, usage, cost, latency, finish, self._why, told))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def cost(provider: Provider, model: str, usage: Usage) -> float | None:
     return float(found[1].calc_price(priced, found[0]).total_price)
 
 
+@lru_cache(4096)
 def _found(provider: Provider, model: str) -> tuple[PricedProvider, ModelInfo] | None:
     prices, reference = provider.prices, model
     if provider.name == "huggingface":

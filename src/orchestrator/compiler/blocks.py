@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.checks import check_output, plan_check, read_check
 from orchestrator.compiler.constructs import ToolWork, construct_of
 from orchestrator.compiler.flow import add_declared, add_jumps, add_reads, in_order, report_cycles
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
+from orchestrator.compiler.models import budget_of
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import BlockParts, StepParts
 from orchestrator.compiler.plan import Block, CachePolicy, OnFailure, Retry, StepPlan
@@ -64,6 +66,8 @@ def _read_step(unit: Unit, step: StepParts) -> None:
     inner = step.work.item_scope or scope
     step.fallback = unit.value_at(node, ("on_failure", "value"), scope, step.templates)
     step.cache_key = unit.value_at(node, ("cache", "key"), inner, step.templates)
+    if spec.check is not None:
+        step.check = read_check(unit, step, spec.check, inner)
     condition = child(node, "condition")
     if condition is not None:
         step.condition = unit.templates.condition(condition, scope, step.guards)
@@ -98,6 +102,8 @@ def _check_step(unit: Unit, step: StepParts) -> None:
     unit.infer(step.guards)
     unit.infer(step.templates)
     type_ = step.work.check(unit) if step.work is not None else entity_type(ANY)
+    if step.check is not None:
+        check_output(unit, step, step.check, type_)
     if step.handlers:
         check_handlers(unit, step.handlers)
     if step.fallback is not None or step.handlers:
@@ -136,6 +142,8 @@ def plan_step(unit: Unit, step: StepParts) -> StepPlan:
         on_error=() if each else plan_handlers(unit, step.handlers),
         on_resume=spec.on_resume if own else "rerun",
         cache=cache_of(step) if own else None,
+        check=None if each else plan_check(step),
+        budget=budget_of(spec.budget),
         metadata=spec.metadata or {},
         line=spec.node.span.start.line,
     )
@@ -154,6 +162,7 @@ def plan_item(unit: Unit, step: StepParts, work: Construct, on_failure: OnFailur
         on_error=plan_handlers(unit, step.handlers),
         on_resume=spec.on_resume,
         cache=cache_of(step),
+        check=plan_check(step),
         line=spec.node.span.start.line,
     )
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.misnamed import meant
+from orchestrator.compiler.misnamed import asks_for_a_form, call_of_a_model, meant
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import (
@@ -24,6 +24,7 @@ from orchestrator.expressions import (
     fits,
     type_of,
 )
+from orchestrator.expressions.operator_types import options
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.tools import Unresolved, check_value, missing_extra
 
@@ -49,10 +50,16 @@ class CallChecker:
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
         """Find the tool and the action that a step names; None after reporting why there is none."""
         found = self._registry.resolve(step.tool, step.action)
-        if not isinstance(found, Unresolved):
-            return found
-        self._unresolved(step, found)
-        return None
+        if isinstance(found, Unresolved) and (spelled := call_of_a_model(step)) is not None:
+            again = self._registry.resolve("model", spelled)
+            found = found if isinstance(again, Unresolved) else again
+        if isinstance(found, Unresolved):
+            self._unresolved(step, found)
+            return None
+        tool, action = found
+        if action.uses_model and action.name == "generate" and not asks_for_a_form(step):
+            return tool, tool.actions.get("generate_text", action)
+        return found
 
     def _unresolved(self, step: StepSpec, why: Unresolved) -> None:
         node = child(step.node, why.key) or child(step.node, "tool")
@@ -84,6 +91,17 @@ class CallChecker:
             help="add `tool:` (and `action:`), for example `tool: log`; `orchestrator tools` lists them",
         )
 
+    def returns(self, action: Action, parameters: Value) -> Type:
+        """The type of what an action gives, as far as it follows from the parameters that are constant."""
+        if action.result_type is None:
+            return action.returns
+        known = {p.name: p.default for p in action.parameters.values() if not p.required}
+        for name, value in self.entries(parameters).items():
+            known.pop(name, None)
+            if isinstance(value, Constant):
+                known[name] = value.value
+        return action.result_type(known)
+
     def check(self, step: StepSpec, tool: Tool, action: Action, parameters: Value, types: _Types) -> Value:
         """Report what is wrong with the parameters of a call, and return them as the action takes them."""
         node = child(step.node, "parameters")
@@ -107,7 +125,8 @@ class CallChecker:
             if declared is not None and place is not None:
                 what, before = f"`{name}` of `{label}`", len(self._findings)
                 checked[name] = self.typed(value, declared.type, place, what, types)
-                if isinstance(value, Constant) and len(self._findings) == before:
+                apart = action.uses_model and name == "requires_model"  # has a code and places of its own
+                if isinstance(value, Constant) and len(self._findings) == before and not apart:
                     self._bounds(declared, value.value, place, what)
         self._check_access(step, action, checked, node)
         self._check_extras(step, action)
@@ -232,6 +251,9 @@ class CallChecker:
         reason = explain_mismatch(value, wanted)
         if reason is None:
             return
+        if wanted.kind == "union" and value is not None:
+            given = [option for option in options(wanted) if option.kind != "null"]
+            wanted = given[0] if len(given) == 1 else wanted
         before = len(self._findings)
         if isinstance(node, Sequence) and isinstance(value, list) and wanted.kind == "array":
             for index, (item, part) in enumerate(zip(value, node.items, strict=True)):
@@ -239,6 +261,8 @@ class CallChecker:
         elif isinstance(node, Mapping) and isinstance(value, dict) and wanted.kind == "object":
             for entry in node.entries:
                 key = str(entry.key.value)
+                if wanted.closed and key not in wanted.properties:
+                    self._no_field(entry.key, wanted, what)
                 self._constant(value.get(key), wanted.properties.get(key, ANY), entry.value, f"`{key}` in {what}")
         if len(self._findings) > before:
             return
@@ -251,6 +275,18 @@ class CallChecker:
             help=f"write it as {replacement}" if replacement else f"give {describe(wanted)}",
             notes=() if isinstance(node, Scalar) else (reason,),
             replacement=replacement,
+            related=self._declared,
+        )
+
+    def _no_field(self, key: Scalar, wanted: Type, what: str) -> None:
+        near = suggest(key.text, wanted.properties)
+        self._findings.add(
+            "ORC405",
+            key.span,
+            f"{what} has no field `{key.text}`",
+            label="unknown field",
+            help=f"did you mean `{near}`?" if near else f"its fields: {', '.join(f'`{f}`' for f in wanted.properties)}",
+            replacement=near,
             related=self._declared,
         )
 

@@ -48,6 +48,7 @@ def compile_pipeline(
     directory: Path | None = None,
     name: str | None = None,
     sources: Mapping[str, str] | None = None,
+    live_models: bool = True,
 ) -> Compilation:
     """Read, check and plan a pipeline and all that it calls. Has no side effects, and never raises for a wrong one.
 
@@ -58,9 +59,10 @@ def compile_pipeline(
         directory: where the run's relative paths will start; default the permissions' directory.
         name: the name of the source in diagnostics; default the path, or `<text>`.
         sources: the texts of the pipelines that it calls, as `Plan.sources` gave them; then no other file is read.
+        live_models: whether models will be asked at their providers, so that keys and packages must be there.
     """
     with _without_collection():
-        library = Library(registry, permissions, directory or permissions.directory, sources)
+        library = Library(registry, permissions, directory or permissions.directory, sources, live_models=live_models)
         main = library.main(read(source, name=name))
         units = library.check(main)
         diagnostics = tuple(sort(diagnostic for unit in units for diagnostic in _found(unit)))

@@ -81,7 +81,8 @@ def _add_read(
     part = (reference.start, reference.end)
     if step.id == on:
         if on not in unit.shared:  # it may be the input of the same name that is read
-            _report_own(unit, reader, step, place.scalar.span_of(*part), "reads")
+            in_check = reader.check is not None and any(place is each for each in reader.check.places)
+            _report_own(unit, reader, step, place.scalar.span_of(*part), "is `output`" if in_check else "reads")
     elif on not in block.flow.edges.get(step.id, ()):
         block.flow.add(Edge(step.id, on, place.scalar, f"{_within(reader, step)} reads `{on}`", part))
 
@@ -95,7 +96,9 @@ def _report_own(unit: Unit, reader: StepParts, step: StepParts, span: Span, verb
     if reader is step:
         message = f"step `{step.id}` reads its own result, which does not exist before it has run"
         help = "read an earlier step"
-        if verb != "reads":
+        if verb == "is `output`":
+            help = f"in `check` it is called `output`: write that in place of `{step.id}`"
+        elif verb != "reads":
             message, help = f"step `{step.id}` depends on itself", f"remove `{step.id}` from its own dependencies"
         label = "itself"
     elif any(part.block.kind == "handler" and part.block.owner is step for part in reader.outwards()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.files import Files, Place, Unreadable
 from orchestrator.compiler.flow import circles, in_order
+from orchestrator.compiler.models import Here
 from orchestrator.compiler.unit import Unit
 from orchestrator.diagnostics import Related
 from orchestrator.language.nodes import Node
@@ -32,11 +33,18 @@ class Library:
     """The units of a compilation, by their keys. `called` are those that a step calls."""
 
     def __init__(
-        self, registry: Registry, permissions: Permissions, directory: Path, sources: Mapping[str, str] | None = None
+        self,
+        registry: Registry,
+        permissions: Permissions,
+        directory: Path,
+        sources: Mapping[str, str] | None = None,
+        *,
+        live_models: bool = True,
     ) -> None:
         self.registry = registry
         self.permissions = permissions
         self.directory = directory
+        self.models = Here(directory, live=live_models)
         self.units: dict[str, Unit] = {}
         self.called: dict[str, Unit] = {}
         self._files = Files(directory, permissions, sources)

@@ -24,6 +24,34 @@ _KNOWN_ELSEWHERE = {
 """What other tools of this kind call it."""
 
 
+_MODEL = frozenset({"model", "models", "llm", "ai", "language_model"})
+"""What the tool `model` is called elsewhere."""
+
+_ACTIONS = {
+    **dict.fromkeys(("llm_generate", "llm_call", "generate_content"), "generate_text"),
+    **dict.fromkeys(("analyze", "analyse", "analyse_text"), "analyze_text"),
+    "summarise": "summarize",
+    "embeddings": "embed",
+}
+"""What its actions are called elsewhere."""
+
+
+def call_of_a_model(step: StepSpec) -> str | None:
+    """Return the action of the tool `model` that a step may mean by words that are not ours, such as `tool: llm`."""
+    tool, action = (word.replace("-", "_").lower() if word is not None else None for word in (step.tool, step.action))
+    if tool in _MODEL and action is None:
+        if "prompt" not in (step.parameters or {}):
+            return None
+        return "generate" if asks_for_a_form(step) else "generate_text"
+    name = action if tool is None or tool in _MODEL else tool if action is None else None
+    return _ACTIONS.get(name, name) if name is not None else None
+
+
+def asks_for_a_form(step: StepSpec) -> bool:
+    """Whether a step says what the answer of a model must look like."""
+    return not {"schema", "vars", "response_format"}.isdisjoint(step.parameters or {})
+
+
 def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str | None]:
     """Return a help line, and what may safely be put in place of the value, if anything.
 

@@ -104,9 +104,12 @@ def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str,
     return replace(value, attributes=attributes)
 
 
-def step_type(action: Action | None) -> Type:
-    """The type of a step that calls an action: its primary value, with the result's fields as attributes."""
-    result = action.returns if action else ANY
+def step_type(action: Action | None, returns: Type | None = None) -> Type:
+    """The type of a step that calls an action: its primary value, with the result's fields as attributes.
+
+    `returns` is the type of the result, where more is known of it than the action itself says.
+    """
+    result = returns or (action.returns if action else ANY)
     fields = result.properties if result.kind == "object" else None
     value = result
     if action and action.primary:

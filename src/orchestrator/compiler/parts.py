@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.compiler.flow import Flow
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import PlacedTemplate, child
 from orchestrator.expressions import Template, Value
-from orchestrator.language.spec import HandlerSpec, StepSpec
+from orchestrator.language.spec import CheckSpec, HandlerSpec, StepSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,10 @@ class Construct(ABC):
         """The other pipeline that the step runs."""
         self.makes_attempts = False
         """Whether the step's `retry`, `on_resume` and `cache` are those of its calls."""
+        self.model: Value | None = None
+        """The models that its call asks, if it is a call of models and names some. Known when it has been checked."""
+        self.item_type: Type | None = None
+        """The type of what each attempt gives, where attempts are made for each item of a loop."""
 
     @abstractmethod
     def check(self, unit: Unit) -> Type:
@@ -63,6 +68,19 @@ class HandlerParts:
 
 
 @dataclass(slots=True, eq=False)
+class CheckParts:
+    """What the output of a step must be. `scope` is what the step sees, with `output`."""
+
+    spec: CheckSpec
+    scope: Scope
+    conditions: list[Template] = field(default_factory=list)
+    rubric: Value | None = None
+    model: Value | None = None
+    schema: Mapping[str, Any] | None = None
+    places: list[PlacedTemplate] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
 class StepParts:
     """One step. `templates` are those that are evaluated if it runs, `guards` those that decide whether it does."""
 
@@ -73,6 +91,7 @@ class StepParts:
     fallback: Value | None = None
     cache_key: Value | None = None
     handlers: list[HandlerParts] = field(default_factory=list)
+    check: CheckParts | None = None
     templates: list[PlacedTemplate] = field(default_factory=list)
     guards: list[PlacedTemplate] = field(default_factory=list)
 
@@ -94,6 +113,8 @@ class StepParts:
             yield from self.work.places
         for handler in self.handlers:
             yield from handler.places
+        if self.check is not None:
+            yield from self.check.places
 
     def outwards(self) -> Iterator[StepParts]:
         """The step, the one that it is part of, and so on."""

@@ -9,6 +9,7 @@ from orchestrator.compiler.calls import CallChecker
 from orchestrator.compiler.declarations import check_outputs, declare_inputs, declare_variables
 from orchestrator.compiler.findings import Findings
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
+from orchestrator.compiler.models import FileModels, budget_of
 from orchestrator.compiler.names import ENDED_RUN, HANDLED_ERROR, RESERVED, STEP, or_null
 from orchestrator.compiler.plan import Plan
 from orchestrator.compiler.policies import check_retry
@@ -48,6 +49,7 @@ class Unit:
         self.library = library
         self.key = key
         self.findings = Findings(document.source, document.diagnostics)
+        self.models = FileModels(self)
         self.calls = CallChecker(self.findings, library.registry, library.permissions)
         self.templates = TemplateReader(self.findings, frozenset(n for n in _all_names(self) if "-" in n))
         self.scope = Scope(None)
@@ -177,6 +179,7 @@ class Unit:
         check_handlers(self, self.handlers)
         check_retry(child(self.spec.node, "defaults", "retry"), self.findings)
         check_outputs(self)
+        self.models.check()
         report_unknown_reads(self)
         report_usage(self)
 
@@ -201,6 +204,7 @@ class Unit:
             finally_=blocks.plan_block(self, self.finally_) if self.finally_ is not None else None,
             error_handlers=plan_handlers(self, self.handlers),
             max_parallel=defaults.max_parallel if defaults else None,
+            budget=budget_of(spec.budget),
             metadata=spec.metadata or {},
         )
 

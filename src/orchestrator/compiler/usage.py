@@ -42,6 +42,8 @@ def report_usage(unit: Unit) -> None:
                 _report_reads(unit, step.work.places, step)
             for handler in step.handlers:
                 _report_reads(unit, handler.places, step)
+            if step.check is not None:
+                _report_reads(unit, step.check.places, step)
         _report_reads(unit, unit.output_places, None)
 
 

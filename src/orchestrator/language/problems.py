@@ -334,7 +334,8 @@ def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str, 
     elif near:
         help = f"did you mean `{near}`?"
     else:
-        help = "allowed here: " + ", ".join(f"`{name}`" for name in allowed)
+        listed = [name for name in allowed if name not in kinds.PARAMETERS or model is not spec.StepSpec]
+        help = "allowed here: " + ", ".join(f"`{name}`" for name in listed)
     return Diagnostic(
         "ORC425" if model is spec.BudgetSpec else "ORC201",
         f"{what} has no key `{short(written)}`",

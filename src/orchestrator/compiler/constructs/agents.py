@@ -38,7 +38,7 @@ class AgentWork(Construct):
     def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
         super().__init__()
         self.makes_attempts = True
-        self.spec = step.spec
+        self.step, self.spec = step, step.spec
         node = child(step.spec.node, "parameters")
         parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
         self.parameters: Value = Constant({}) if parameters is None else parameters
@@ -50,6 +50,8 @@ class AgentWork(Construct):
         """Check what the model is asked, and which tools it is given."""
         types = unit.infer(self.places)
         self.parameters = unit.calls.check(self.spec, _TOOL, AGENT, self.parameters, types)
+        self.parameters = unit.models.completed(self.step, _TOOL.name, AGENT, self.parameters)
+        self.model = unit.calls.entries(self.parameters).get("model")
         if isinstance(self._listed, Sequence):
             for item in self._listed.items:
                 self._read(unit, item)

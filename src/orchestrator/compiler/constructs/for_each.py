@@ -90,7 +90,8 @@ class ForEachWork(Construct):
         if isinstance(self.body, Construct):
             called = self.body.check(unit)
             self.inside.names[self.spec.id] = called
-            value = bare(called)
+            self.model = self.body.model
+            value = self.item_type = bare(called)
         else:
             unit.check_block(self.body)
             value = bare(self.body.value_type() or ANY)

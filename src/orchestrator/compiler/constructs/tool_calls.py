@@ -40,17 +40,22 @@ class ToolWork(Construct):
     def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
         super().__init__()
         self.makes_attempts = True
-        self.spec = step.spec
+        self.step, self.spec = step, step.spec
         self.call = unit.calls.resolve(step.spec)
-        self.result_type = step_type(self.call[1] if self.call else None)
         parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
         self.parameters: Value = Constant({}) if parameters is None else parameters
+        action = self.call[1] if self.call else None
+        self.result_type = step_type(action, None if action is None else unit.calls.returns(action, self.parameters))
 
     def check(self, unit: Unit) -> Type:
         """Check the parameters against the action."""
         types = unit.infer(self.places)
         if self.call is not None:
-            self.parameters = unit.calls.check(self.spec, *self.call, self.parameters, types)
+            tool, action = self.call
+            self.parameters = unit.calls.check(self.spec, tool, action, self.parameters, types)
+            if action.uses_model:
+                self.parameters = unit.models.completed(self.step, tool.name, action, self.parameters)
+                self.model = unit.calls.entries(self.parameters).get("model")
         return self.result_type
 
     def files_read(self) -> list[Node]:

@@ -1,0 +1,170 @@
+"""Checks whether models that are named outright can be asked from here, and can do what is asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.compiler.models import usd_limits
+from orchestrator.diagnostics import Related
+from orchestrator.errors import ConfigurationError, MissingExtra
+from orchestrator.language.nodes import Scalar
+from orchestrator.models.adapter.endpoints import how_to_give_key, missing_extra
+from orchestrator.models.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.models import Here, Naming, Use
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.models.catalogue import ModelCard
+    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.providers import Provider
+
+
+@dataclass(slots=True)
+class _Problem:
+    """Something that keeps a model from being asked. Those with the same `cause` are one, wherever they come up."""
+
+    code: str
+    scalar: Scalar
+    message: str
+    help: str
+    label: str
+    cause: str = ""
+    severity: Literal["error", "warning"] = "error"
+    replacement: str | None = None
+    related: tuple[Related, ...] = ()
+    steps: list[str] = field(default_factory=list)
+
+
+def report(unit: Unit, here: Here, namings: list[Naming]) -> None:
+    """Report what is wrong with the models that are named at these places: a missing key, say, once for the file."""
+    found: dict[str, _Problem] = {}
+    for naming in namings:
+        for problem in _of_place(unit, here, naming):
+            first = found.setdefault(problem.cause or f"{problem.code} {id(problem.scalar)}", problem)
+            if first.severity == "warning" and problem.severity == "error":
+                first.severity, first.scalar = problem.severity, problem.scalar
+            first.steps += (step for step in problem.steps if step not in first.steps)
+    for problem in found.values():
+        count = len(problem.steps)
+        listed = ", ".join(f"`{step}`" for step in problem.steps[:5]) + (", …" if count > 5 else "")
+        unit.findings.add(
+            problem.code,
+            problem.scalar.span,
+            problem.message,
+            label=problem.label,
+            help=problem.help,
+            notes=(f"{count} steps need it: {listed}",) if count > 1 and problem.cause else (),
+            related=problem.related,
+            replacement=problem.replacement,
+            severity=problem.severity,
+        )
+
+
+def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
+    """What is wrong with the models that one place names. Of a list, what another can make up for is a warning."""
+    names = naming.names()
+    whole: list[_Problem] = []
+    usable = len(names) == 0
+    for text, scalar in names:
+        name = parse_model_name(text, here.catalogue)
+        if isinstance(name, NameProblem):
+            label = "no model"
+            problem = _Problem("ORC421", scalar, name.message, name.help, label, replacement=name.suggestion)
+            whole.append(problem)
+            continue
+        if name == AUTO:
+            usable = True
+            continue
+        if (near := misspelt(name, here.catalogue)) is not None:
+            meant = f"{name.provider}:{near}"
+            message = f"nothing is known of the model `{name}`"
+            help = f"did you mean `{meant}`?"
+            whole.append(_Problem("ORC421", scalar, message, help, "not known", severity="warning", replacement=meant))
+        problems = _of_model(unit, here, naming, name, scalar)
+        usable = usable or not problems
+        whole += problems
+    if usable:
+        for problem in whole:
+            if problem.code != "ORC421":
+                problem.severity = "warning"
+                problem.label += "; others of the list are asked" if len(names) > 1 else ""
+    steps = list(dict.fromkeys(use.step.id for use in naming.uses if use.step.id))
+    for problem in whole:
+        problem.steps = problem.steps or steps
+    return whole
+
+
+def _of_model(unit: Unit, here: Here, naming: Naming, name: ModelName, scalar: Scalar) -> list[_Problem]:
+    problems: list[_Problem] = []
+    if here.live and name != OFFLINE:
+        problems += _access(here, name, scalar, here.catalogue.providers[name.provider])
+    card = here.catalogue.find(name)
+    if card is not None:
+        problems += _abilities(unit, naming, card, scalar)
+    if card is None or card.input_price is None or card.output_price is None:
+        problems += _unpriced(unit, naming, name, scalar)
+    return problems
+
+
+def _access(here: Here, name: ModelName, scalar: Scalar, provider: Provider) -> list[_Problem]:
+    problems = []
+    try:
+        if not here.keys.suffices(provider):
+            message = f"there is no key of {provider.title}, which `{name}` needs"
+            cause = f"ORC422 {provider.name}"
+            problems.append(_Problem("ORC422", scalar, message, how_to_give_key(provider), "no key", cause))
+    except ConfigurationError as error:
+        help = error.help or how_to_give_key(provider)
+        problems.append(_Problem("ORC422", scalar, error.message, help, "no key", "ORC422"))
+    missing: MissingExtra | None = missing_extra(provider)
+    if missing is not None:
+        help, cause = missing.help or "", f"ORC423 {missing.extra}"
+        problems.append(_Problem("ORC423", scalar, missing.message, help, "not installed", cause))
+    return problems
+
+
+def _abilities(unit: Unit, naming: Naming, card: ModelCard, scalar: Scalar) -> list[_Problem]:
+    """What the model certainly cannot do, and a step asks of it; one problem of a kind."""
+    problems: dict[str, _Problem] = {}
+    for use in naming.uses:
+        asked = f"step `{use.step.id}`"
+        if use.purpose == "embeddings" and card.lacks("embeddings"):
+            message = f"`{card.name}` makes no embeddings, which {asked} asks it for"
+            help = "name a model that does, such as `openai:text-embedding-3-small`"
+            if not naming.given:
+                help += "; for all such steps: `experts: {embed: openai:text-embedding-3-small}`"
+            problem = _Problem("ORC424", scalar, message, help, "makes no embeddings")
+            problem.related = _related(unit, use, "asked for here")
+        elif use.purpose == "text" and "embeddings" in card.capabilities:
+            message = f"`{card.name}` makes embeddings and no text, which {asked} asks it for"
+            problem = _Problem("ORC424", scalar, message, "name a model that writes text", "makes no text")
+            problem.related = _related(unit, use, "asked for here")
+        else:
+            lacking = next((need for need in use.needs if card.lacks(need)), None)
+            if lacking is None:
+                continue
+            node = use.needs[lacking]
+            message = f"`{card.name}` cannot do `{lacking}`, which {asked} needs for its `{node.text}`"
+            help = f"name a model that can: `orchestrator models --capability {lacking}` lists them"
+            problem = _Problem("ORC424", scalar, message, help, f"no `{lacking}`")
+            problem.related = (Related("needed for this", unit.document.source, node.span),)
+        problems.setdefault(problem.label, problem)
+    return list(problems.values())
+
+
+def _unpriced(unit: Unit, naming: Naming, name: ModelName, scalar: Scalar) -> list[_Problem]:
+    for use in naming.uses:
+        for usd, place in usd_limits(unit, use.step):
+            message = f"nobody knows the price of `{name}`, so a budget of {usd:g} USD cannot be kept with it"
+            help = (
+                f'give its price in orchestrator.toml: `[models."{name}"]` with `input_price` and `output_price`, '
+                "or set the budget in `tokens`"
+            )
+            return [_Problem("ORC425", scalar, message, help, "price not known", related=(place,))]
+    return []
+
+
+def _related(unit: Unit, use: Use, words: str) -> tuple[Related, ...]:
+    node = use.step.spec.node.key("action") or use.step.spec.node.key("check") or use.step.spec.node.key("id")
+    return (Related(words, unit.document.source, node.span),) if node is not None else ()

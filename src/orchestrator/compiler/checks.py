@@ -1,0 +1,96 @@
+"""What the output of a step must be: expressions in which it is `output`, a schema, a rubric for a judge."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.forms import check_form
+from orchestrator.compiler.parts import CheckParts
+from orchestrator.compiler.plan import Check, Judge
+from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.templates import child
+from orchestrator.expressions import ANY, Constant, parse_expression
+from orchestrator.expressions.operator_types import bare
+from orchestrator.language.nodes import Scalar, Sequence
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.expressions import Type
+    from orchestrator.language.spec import CheckSpec
+
+OUTPUT: Final = "output"
+"""What the step's value is called in its `check`."""
+
+_PROSE = re.compile(r"[^\W\d]+(?:[,;]? [^\W\d]+){3,}[.!?]?")
+
+
+def read_check(unit: Unit, step: StepParts, spec: CheckSpec, scope: Scope) -> CheckParts:
+    """Read the `check` of a step whose attempts see `scope`."""
+    check = CheckParts(spec, Scope(scope))
+    unit.declare_within(check.scope, "output", OUTPUT, None, step.id)
+    listed = child(spec.node, "that")
+    for node in listed.items if isinstance(listed, Sequence) else ():
+        if isinstance(node, Scalar) and not _is_prose(unit, step, node):
+            condition = unit.templates.condition(node, check.scope, check.places)
+            if condition is not None:
+                check.conditions.append(condition)
+    check.rubric = unit.value_at(spec.node, ("judge", "rubric"), check.scope, check.places)
+    check.model = unit.value_at(spec.node, ("judge", "model"), check.scope, check.places)
+    return check
+
+
+def _is_prose(unit: Unit, step: StepParts, node: Scalar) -> bool:
+    """Report a sentence in the place of an expression."""
+    if not _PROSE.fullmatch(node.text.strip()) or not parse_expression(node.text).problems:
+        return False
+    unit.findings.add(
+        "ORC429",
+        node.span,
+        f"a `check` of `{step.id}` is a sentence and no expression",
+        label="no expression",
+        help="a model goes by a sentence: `check: {judge: ...}`; an expression looks like `output | length > 100`",
+    )
+    return True
+
+
+def check_output(unit: Unit, step: StepParts, check: CheckParts, type_: Type) -> None:
+    """Report what is wrong with a `check`, now that the type of the step is known."""
+    item = step.work.item_type if step.work is not None else None
+    check.scope.names[OUTPUT] = ANY if step.id in unit.shared else bare(type_ if item is None else item)
+    unit.infer(check.places)
+    for place in check.places:
+        if place.template in check.conditions and not place.template.references and not place.template.problems:
+            _reads_nothing(unit, step, place.scalar)
+    node = child(check.spec.node, "schema")
+    if node is not None:
+        check.schema = check_form(unit, node, f"`schema` in the `check` of `{step.id}`")
+    if check.rubric is not None:
+        check.model = unit.models.judge(step, check.model)
+
+
+def _reads_nothing(unit: Unit, step: StepParts, node: Scalar) -> None:
+    unit.findings.add(
+        "ORC429",
+        node.span,
+        f"a `check` of `{step.id}` does not depend on the output",
+        label="always the same",
+        help="read the output: `output | length > 100`",
+    )
+
+
+def plan_check(step: StepParts) -> Check | None:
+    """Build the plan of a `check` without errors."""
+    check = step.check
+    if check is None:
+        return None
+    judge = check.spec.judge
+    return Check(
+        conditions=tuple(check.conditions),
+        schema=check.schema,
+        judge=None
+        if judge is None
+        else Judge(check.rubric or Constant(judge.rubric), check.model or Constant("auto"), judge.min_score),
+        max_attempts=check.spec.max_attempts,
+    )

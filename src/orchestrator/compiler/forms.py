@@ -1,0 +1,103 @@
+"""Checks what a step says of the answer of a model, and of the model that it wants: forms and requirements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.templates import child
+from orchestrator.expressions import Constant
+from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as MappingABC
+
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.expressions import Value
+    from orchestrator.language.spec import StepSpec
+
+FORMS: Final = ("schema", "vars", "response_format")
+"""The parameters that say what an answer looks like."""
+
+
+def check_wishes(unit: Unit, step: StepSpec, given: MappingABC[str, Value]) -> None:
+    """Report what is wrong with the parameters of a call of a model that its types do not tell."""
+    node = child(step.node, "parameters")
+    keys = [key for name in FORMS if name in given and (key := _form_key(node, name, given[name])) is not None]
+    for second in keys[1:]:
+        unit.findings.add(
+            "ORC426",
+            second.span,
+            f"`{keys[0].text}` and `{second.text}` of `{step.id}` both say what the answer looks like",
+            label="a second form",
+            help="keep one of the two",
+            related=[("the first is here", keys[0].span)],
+        )
+    for key in keys[:1]:
+        place, name = child(node, key.text), key.text
+        if place is not None and isinstance(given[name], Constant) and plain(place) != "json":
+            check_form(unit, place, f"`{name}` of `{step.id}`", described=name == "vars")
+    requires, place = given.get("requires_model"), child(node, "requires_model")
+    if isinstance(requires, Constant) and isinstance(requires.value, dict) and place is not None:
+        _check_requirements(unit, place, requires.value)
+
+
+def _form_key(node: Node | None, name: str, value: Value) -> Scalar | None:
+    none = isinstance(value, Constant) and (value.value is None or (name, value.value) == ("response_format", "text"))
+    return node.key(name) if isinstance(node, Mapping) and not none else None
+
+
+def check_form(unit: Unit, node: Node, what: str, *, described: bool = False) -> MappingABC[str, Any] | None:
+    """Return the JSON Schema of a form that is written somewhere; None after reporting what is wrong with it."""
+    from orchestrator.models.structured import SchemaError, structure_of
+
+    try:
+        return structure_of(plain(node), described=described).schema
+    except SchemaError as error:
+        for problem in error.problems:
+            place = _deepest(node, problem.path)
+            message = f"{what}: {problem.message}"
+            unit.findings.add("ORC426", place.span, message, label="no form of an answer", help=problem.help)
+    return None
+
+
+def _deepest(node: Node, path: tuple[str | int, ...]) -> Node:
+    """What stands at a path, or as far along it as there is something."""
+    for part in path:
+        if isinstance(node, Mapping) and str(part) in node.table:
+            node = node.table[str(part)].value
+        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+            node = node.items[part]
+        else:
+            break
+    return node
+
+
+def _named_in(message: str, node: Node) -> Node:
+    """The key or the word below a node that a message names first, else the node."""
+    found: dict[int, Node] = {}
+    pending = [node]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Mapping):
+            pending += [each for entry in part.entries for each in (entry.key, entry.value)]
+        elif isinstance(part, Sequence):
+            pending += part.items
+        elif (place := message.find(f"`{part.text}`")) >= 0:
+            found.setdefault(place, part)
+    return found[min(found)] if found else node
+
+
+def _check_requirements(unit: Unit, node: Node, written: dict[str, Any]) -> None:
+    from orchestrator.models.requirements import requirements_of
+
+    try:
+        requirements_of(written)
+    except (ValueError, TypeError) as error:
+        message, _, help = str(error).partition("; ")
+        unit.findings.add(
+            "ORC425",
+            _named_in(message, node).span,
+            f"`requires_model`: {message}",
+            label="cannot be kept",
+            help=help or "see `orchestrator models` for what is known of models",
+        )

@@ -1,4 +1,4 @@
-"""What the tests of the tool `model` share: a desk at which its actions are called, and a model that is told what to say."""
+"""What the tests of the tool `model` share: a desk to call its actions at, and a model that is told what to say."""
 
 from __future__ import annotations
 

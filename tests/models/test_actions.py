@@ -142,6 +142,7 @@ def test_what_a_text_holds_is_known_before_the_run() -> None:
     assert describe(known_type("generate_text", vars={"a": "What?"}).properties["data"]) == "an object with `a`"
     assert describe(known_type("generate_text", response_format="json").properties["data"]) == "an object"
     assert describe(known_type("generate_text", response_format="text", vars=None).properties["data"]) == "null"
+    assert describe(known_type("generate_text", response_format=None, vars=None).properties["data"]) == "null"
     assert describe(known_type("generate_text").properties["data"]) == "any value"
 
 

@@ -224,7 +224,7 @@ def _typed_text(known: Mapping[str, Any], returns: Type) -> Type:
     form = known_form(known)
     if form is not None:
         data = form.type
-    elif known.get("response_format", "text") == "text" and "vars" in known:
+    elif known.get("response_format", "?") in (None, "text") and known.get("vars", "?") is None:
         data = NULL
     else:
         return returns

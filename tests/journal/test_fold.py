@@ -176,6 +176,13 @@ def test_a_status_is_json_data_with_the_running_steps():
 
 # --- properties
 
+
+def called(tokens: int, cost: int | None) -> dict[str, Any]:
+    """The data of a call of a model. Such costs are sums of binary fractions, so that adding them up is exact."""
+    usage = {"input": tokens, "output": 1, "cached": 0, "reasoning": 0, "requests": 1}
+    return {"model": "openai:m", "usage": usage, "cost": None if cost is None else cost / 64, "error": None}
+
+
 PATHS = ["a", "b", "c", "d"]
 _path = st.sampled_from([*PATHS, "a.x", "b[0]", "b[0].y", "b[1].y", "b[1].y.z", "d.on_error[0].h", "finally.f"])
 _facts = st.one_of(
@@ -190,6 +197,7 @@ _facts = st.one_of(
                 "step.answered",
                 "step.requeued",
                 "step.log",
+                "step.running",
             ]
         ),
         _path,
@@ -216,7 +224,7 @@ _facts = st.one_of(
         _path,
         st.just(1),
         st.fixed_dictionaries(
-            {"reason": st.sampled_from(["retry", "human", "time"]), "until": st.none()},
+            {"reason": st.sampled_from(["retry", "human", "time", "60 requests a minute"]), "until": st.none()},
             optional={"question": st.just({"kind": "ask", "prompt": "?" * 250})},
         ),
     ),
@@ -229,6 +237,13 @@ _facts = st.one_of(
     st.tuples(
         st.sampled_from(["run.paused", "run.resumed", "run.cancelled"]), st.just(""), st.just(0), st.just({"by": "x"})
     ),
+    st.tuples(
+        st.just("step.model"),
+        _path,
+        st.just(1),
+        st.builds(called, st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9))),
+    ),
+    st.tuples(st.just("run.warning"), st.just(""), st.just(0), st.fixed_dictionaries({"message": st.text(max_size=1)})),
     st.tuples(st.just("run.failed"), st.just(""), st.just(0), st.just({"error": {"message": "no"}})),
     st.tuples(st.just("run.succeeded"), st.just(""), st.just(0), st.just({"outputs": {}})),
     st.tuples(st.just("run.started"), st.just(""), st.just(0), st.fixed_dictionaries({"resumed": st.booleans()})),
@@ -291,6 +306,9 @@ def test_counts_equal_those_of_remembering_every_step(facts):
                     states[path] = "pending"
         elif e.type == "run.revised":
             states = {p: "pending" if touches(p, e.data["forget"]) else state for p, state in states.items()}
+        elif name == "running":
+            if states.get(e.path) == "waiting":
+                states[e.path] = "running"
         elif name in ("ready", "waiting", "succeeded", "skipped", "cancelled", "failed", "started", "requeued"):
             if name in ("succeeded", "skipped", "cancelled", "failed", "requeued") or (
                 name == "started" and not e.data.get("kind")
@@ -310,6 +328,38 @@ def test_counts_equal_those_of_remembering_every_step(facts):
     assert 0.0 <= status.progress <= 1.0
     assert {step.path for step in status.active} == {p for p, s in states.items() if s in ("running", "waiting")}
     assert set(status.failures) == {p for p, s in states.items() if s == "gone on"}
+
+
+@given(stories)
+@settings(max_examples=200, deadline=None)
+def test_what_models_cost_is_the_sum_of_all_calls_whatever_became_of_their_steps(facts):
+    events = lives(facts)
+    calls = [(e.path, e.data) for e in events if e.type == "step.model"]
+    status = at_end(events)
+    assert status.spending.calls == len(calls)
+    assert status.usage.input == sum(data["usage"]["input"] for _, data in calls)
+    assert status.spending.known_cost == sum(data["cost"] or 0 for _, data in calls)
+    assert status.cost == (None if any(data["cost"] is None for _, data in calls) else status.spending.known_cost)
+    for path, record in step_records(events).items():
+        within = [data for at, data in calls if is_at_or_below(at, path)]
+        assert (record.spending.calls, record.spending.usage.output) == (len(within), len(within))
+        assert record.spending.known_cost == sum(data["cost"] or 0 for data in within)
+
+
+def test_warnings_of_a_run_are_kept_once_each_and_not_without_end():
+    status = at_end(story(*(("run.warning", "", 0, {"message": f"look at {n % 30}"}) for n in range(60))))
+    assert status.warnings == tuple(f"look at {n}" for n in range(20))
+
+
+def test_a_step_that_waits_for_a_call_of_a_model_runs_again_in_the_same_attempt():
+    facts = [
+        ("step.started", "a", 2),
+        ("step.waiting", "a", 2, {"reason": "60 requests a minute", "until": 1009.5}),
+    ]
+    status = at_end(story(*facts))
+    assert (status.active[0].state, status.waiting_on) == ("waiting", ("a: 60 requests a minute",))
+    status = at_end(story(*facts, ("step.running", "a", 2)))
+    assert (status.active[0].state, status.active[0].attempt, status.waiting_on) == ("running", 2, ())
 
 
 def test_folding_changes_the_state_in_place():

@@ -62,6 +62,8 @@ def test_a_store_of_the_first_version_is_upgraded_when_opened_and_keeps_its_runs
                 "DROP TABLE limits",
                 "DROP TABLE cache",
                 "DROP INDEX ix_runs_batch_batch_row_key",
+                "DROP INDEX ix_runs_spent_at",
+                *(f"ALTER TABLE runs DROP COLUMN {name}" for name in ("usd", "tokens", "requests", "spent_at")),
                 "ALTER TABLE runs DROP COLUMN batch",
                 "ALTER TABLE runs DROP COLUMN batch_row",
                 f"UPDATE {VERSION_TABLE} SET version_num = '0001'",

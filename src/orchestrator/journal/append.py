@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.blobs import Blob, encode, split, storable
 from orchestrator.journal.records import Lease
+from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
@@ -42,6 +43,7 @@ class Row:
     attempt: int
     data: str | Mapping[str, str]
     snapshot: Snapshot | None = None
+    spent: Spent | None = None  # by all calls of models of the run up to this event, which is one
 
 
 class Appender:
@@ -65,6 +67,8 @@ class Appender:
         self._blob = f"INSERT INTO blobs VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
         self._use = f"INSERT INTO blob_uses VALUES ({mark}, {mark}) {ignore}"  # noqa: S608
         self._snapshot = f"UPDATE runs SET state={mark}, snapshot_seq={mark}, snapshot={mark} WHERE key={mark}"  # noqa: S608
+        amounts = ", ".join(f"{column}={mark}" for column in ("usd", "tokens", "requests", "spent_at"))
+        self._spent = f"UPDATE runs SET {amounts} WHERE key={mark}"  # noqa: S608
         columns = "run_id, pipeline, state, created_at, snapshot, snapshot_seq, owner, batch, batch_row"
         values = ", ".join([mark] * 9)
         self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
@@ -172,6 +176,8 @@ class Appender:
             cursor.executemany(self._use, sorted(content.uses))
         for key, snapshot in content.snapshots.items():
             cursor.execute(self._snapshot, (snapshot.state, snapshot.seq, snapshot.text, key))
+        for key, (spent, at) in content.spent.items():
+            cursor.execute(self._spent, (spent.usd, spent.tokens, spent.requests, at, key))
 
     def _holds_not(self, cursor: Any, lease: Lease) -> bool:
         row = cursor.execute(self._fence, (lease.key,)).fetchone()
@@ -195,13 +201,14 @@ class Appender:
 class _Content:
     """What one transaction writes besides the runs' own rows."""
 
-    __slots__ = ("blobs", "events", "snapshots", "uses")
+    __slots__ = ("blobs", "events", "snapshots", "spent", "uses")
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
         self.blobs: dict[str, Blob] = {}
         self.uses: set[tuple[int, str]] = set()
         self.snapshots: dict[int, Snapshot] = {}
+        self.spent: dict[int, tuple[Spent, float]] = {}
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -215,6 +222,8 @@ class _Content:
             self.events.append((key, row.seq, row.at, row.type, row.path, row.attempt, data))
             if row.snapshot is not None:
                 self.snapshots[key] = row.snapshot
+            if row.spent is not None:
+                self.spent[key] = (row.spent, row.at)
 
 
 def _is_driver_error(error: BaseException) -> bool:

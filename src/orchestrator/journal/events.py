@@ -12,8 +12,10 @@ Paths are those of `paths`.
                     between two owners: the run forgets what is recorded at these paths and below, and that what
                     contains them has ended. `settled` says how many top-level steps still have ended so. With another
                     source, the run is of all that from now on
-    run.started     {owner, resumed}  once per owner; `resumed` is true when an earlier owner had begun. What is
-                    recorded below `finally` and `error_handlers` is forgotten
+    run.started     {owner, resumed, [budget], [allowed]}  once per owner; `resumed` is true when an earlier owner had
+                    begun. What is recorded below `finally` and `error_handlers` is forgotten. `budget` is what the run
+                    may spend on models, `allowed` the part of it that was said when it was started or resumed, and
+                    that holds for later owners too: {[usd], [tokens], [requests]}
     run.paused      {[by]}
     run.resumed     {[by]}  the same owner goes on after a pause
     run.succeeded   {outputs}
@@ -30,10 +32,14 @@ Paths are those of `paths`.
     step.progress   {[fraction], [message]}  fraction from 0 to 1
     step.log        {level, message}
     step.warning    {message, [code]}
-    step.waiting    {reason: "retry" | "human" | "time" | "rate limit" | "handler", [until], [error],
-                     [question {kind: "ask" | "approve" | "resume", prompt, [answer], [choices], [default], [content],
-                                [editable]}]}
+    step.model      {model, usage {input, output, cached, reasoning, requests}, cost, latency, finish, why, error}
+                    one call of a model, also one that failed: then `error` is {code, type, message}, else null. `cost`
+                    in USD, null where no price is known. It may follow the end of its step, if that was abandoned
+    step.waiting    {reason: "retry" | "human" | "time" | "handler" | in words what a call of a model waits for,
+                     [until], [error], [question {kind: "ask" | "approve" | "resume", prompt, [answer], [choices],
+                                                  [default], [content], [editable]}]}
                     `answer` is the specification of what is asked for, as of an input
+    step.running    {}  the attempt goes on after it has waited to be allowed a call of a model
     step.answered   {value, by}  the step still waits, until the owner takes the answer
     step.succeeded  {output, duration, [cache {key, parts {name: digest}}], [cached {key, run_id, path, at}]}
                     `cache` is what its result was looked up by, `cached` where it was found. A loop has also {items
@@ -47,6 +53,9 @@ Paths are those of `paths`.
 
 The end of an item, as `loop[2]`, is recorded as that of a step. A failure within a block with `handled: "fail"` ends
 the block; what contains it then records how it dealt with that.
+
+`step.partial {text}` is a piece of an answer that a model is just giving. It is not recorded and has the `seq` 0: only
+who looks at a run in the process that executes it sees such events.
 
 In the store, a value of the first level that is longer than `blobs.LIMIT` characters of JSON is replaced by
 `{"$blob": sha256, "size": characters}`; `Store.events(..., resolve=True)` and `Store.resolve` put it back.
@@ -73,7 +82,10 @@ EventType = Literal[
     "step.progress",
     "step.log",
     "step.warning",
+    "step.model",
+    "step.partial",
     "step.waiting",
+    "step.running",
     "step.answered",
     "step.succeeded",
     "step.failed",
@@ -91,7 +103,7 @@ ENDS: frozenset[EventType] = frozenset({"run.succeeded", "run.failed", "run.canc
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One fact. `seq` counts from 1 without gaps in each run; `at` is seconds since the epoch, UTC.
+    """One fact. `seq` counts from 1 without gaps in each run, 0: not recorded; `at` is seconds since the epoch, UTC.
 
     `path` is the step's (empty for the run itself), `attempt` counts from 1 (0 where it means nothing).
     """

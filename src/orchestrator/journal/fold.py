@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.journal.events import ENDS, Event, RunState, StepState
 from orchestrator.journal.paths import is_aside, is_at_or_below, is_top_level, parent_of
-from orchestrator.journal.state import FAILURES, ActiveState, RunFold
+from orchestrator.journal.spending import spending_of
+from orchestrator.journal.state import FAILURES, WARNINGS, ActiveState, RunFold
 from orchestrator.journal.status import ActiveStep, RunStatus, ended_steps
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ def status_of(
         last_seq=state.last_seq,
         name=state.name,
         metadata=state.metadata,
+        spending=state.spending,
+        budget=state.budget,
+        warnings=tuple(state.warnings),
     )
 
 
@@ -215,6 +219,8 @@ def _run_started(state: RunFold, event: Event) -> None:
     state.ended_at = None
     if state.started_at is None:
         state.started_at = event.at
+    state.budget = event.data.get("budget")
+    state.allowed = event.data.get("allowed")
     _stop_clock(state, state.last_at)  # after a crash, the last owner's stretch ends with its last event
     state.since = event.at
     if event.data.get("resumed"):
@@ -248,6 +254,16 @@ def _run_ended(state: RunFold, event: Event) -> None:
         state.reason = str(event.data.get("reason") or "")
     state.ended_at = event.at
     _stop_clock(state, event.at)
+
+
+def _run_warning(state: RunFold, event: Event) -> None:
+    message = str(event.data.get("message") or "")
+    if len(state.warnings) < WARNINGS and message not in state.warnings:
+        state.warnings.append(message)
+
+
+def _step_model(state: RunFold, event: Event) -> None:
+    state.spending += spending_of(event.data)
 
 
 def _step_ready(state: RunFold, event: Event) -> None:
@@ -299,6 +315,12 @@ def _step_waiting(state: RunFold, event: Event) -> None:
     state.enter(event.path, step)
 
 
+def _step_running(state: RunFold, event: Event) -> None:
+    step = state.active.get(event.path)
+    if step is not None and step.state == "waiting":
+        state.enter(event.path, ActiveState("running", step.attempt, event.at))
+
+
 def _step_answered(state: RunFold, event: Event) -> None:
     step = state.active.get(event.path)
     if step is not None and step.state == "waiting":
@@ -335,6 +357,7 @@ def _step_ended(state: RunFold, event: Event) -> None:
 
 
 def _step_requeued(state: RunFold, event: Event) -> None:
+    _begin(state, event.path)
     if event.path in state.below:
         _leave_below(state, event.path)
     state.leave(event.path)
@@ -363,10 +386,13 @@ _CHANGES: Mapping[str, Callable[[RunFold, Event], None]] = {
     "run.succeeded": _run_ended,
     "run.failed": _run_ended,
     "run.cancelled": _run_ended,
+    "run.warning": _run_warning,
+    "step.model": _step_model,
     "step.ready": _step_ready,
     "step.started": _step_started,
     "step.progress": _step_progress,
     "step.waiting": _step_waiting,
+    "step.running": _step_running,
     "step.answered": _step_answered,
     "step.succeeded": _step_ended,
     "step.failed": _step_ended,

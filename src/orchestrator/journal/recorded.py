@@ -19,6 +19,7 @@ ItemState = Literal["", "succeeded", "failed", "skipped"]
 _STATES: tuple[ItemState, ...] = ("", "succeeded", "failed", "skipped")
 _TOO_FEW_BRANCHES = "ORC717"
 _ROUNDS = ("while", "until")
+_BEYOND_ATTEMPT = ("retry", "human", "time", "handler")
 
 
 class ItemEnds:
@@ -143,6 +144,8 @@ class _Tree:
                     self.forget(forgotten)
             case "step.started":
                 self._started(event)
+            case "step.waiting" if event.data.get("reason") not in _BEYOND_ATTEMPT:
+                pass  # its attempt is under way all the same
             case "step.waiting" | "step.answered":
                 record = self._record(path)
                 apply(record, event)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
 
 VERSION_TABLE = "orchestrator_version"
@@ -51,10 +51,15 @@ runs = Table(
     Column("lease_until", Double),
     Column("batch", Text),
     Column("batch_row", BigInteger),
+    Column("usd", Double),  # what its calls of models have taken; null: it has made none
+    Column("tokens", BigInteger),
+    Column("requests", BigInteger),
+    Column("spent_at", Double),  # when the last one was recorded
     sqlite_autoincrement=True,
 )
 Index(None, runs.c.state, runs.c.key)
 Index(None, runs.c.batch, runs.c.batch_row, runs.c.key)
+Index(None, runs.c.spent_at)
 
 events = Table(
     "events",

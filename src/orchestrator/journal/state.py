@@ -12,9 +12,13 @@ from typing import Any, Literal
 
 from orchestrator.journal.events import RunState, StepState
 from orchestrator.journal.paths import is_top_level, parent_of
+from orchestrator.journal.spending import NOTHING, Spending
 
 FAILURES = 100
 """How many paths of failures that the run went on after are kept."""
+
+WARNINGS = 20
+"""How many warnings of the run as a whole are kept."""
 
 Mode = Literal["composite", "running", "person", "time", "moment"]
 """What an active step is at: it consists of others, works, or waits: for a person, for a time, or to go on soon."""
@@ -74,7 +78,9 @@ class RunFold:
 
     The dicts with None values are ordered sets of paths, of top-level steps except for `handled`: `failed` ended the
     run; `handled` did not, at any depth, the first `FAILURES` of them; `gone_on` counts those of top-level steps.
-    `revised` is the number of the event that last gave it another source, 0 if none did.
+    `revised` is the number of the event that last gave it another source, 0 if none did. `spending` is what all calls
+    of models have taken, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
+    `run.warning`.
     `spent` is the time of closed stretches of work, `since` the start of the open one. `active` is changed by `enter`
     and `leave` only, as `modes`, `below` and `weight` follow from it: how many steps there are at what, and at work
     below each path, and what they all weigh.
@@ -105,6 +111,10 @@ class RunFold:
     handled: dict[str, None] = field(default_factory=dict)
     cancelled: dict[str, None] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    spending: Spending = NOTHING
+    budget: Mapping[str, float] | None = None
+    allowed: Mapping[str, float] | None = None
+    warnings: list[str] = field(default_factory=list)
     modes: dict[Mode, int] = field(default_factory=lambda: dict.fromkeys(MODES, 0))
     below: dict[str, int] = field(default_factory=dict)
     weight: int = 0
@@ -112,7 +122,8 @@ class RunFold:
     @property
     def size(self) -> int:
         """How many paths it holds, or would for the same text: what writing it down costs."""
-        return self.weight + len(self.ready) + len(self.failed) + len(self.handled) + len(self.cancelled)
+        paths = len(self.ready) + len(self.failed) + len(self.handled) + len(self.cancelled)
+        return self.weight + paths + len(self.warnings)
 
     @property
     def is_working(self) -> bool:
@@ -167,7 +178,7 @@ class RunFold:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as JSON data."""
-        return {
+        data = {
             "run_id": self.run_id,
             "pipeline": self.pipeline,
             "name": self.name,
@@ -194,6 +205,12 @@ class RunFold:
             "cancelled": list(self.cancelled),
             "metadata": self.metadata,
         }
+        if self.spending:
+            data["spending"] = self.spending.to_dict()
+        for name in ("budget", "allowed", "warnings"):  # most runs have none, and this is written often
+            if getattr(self, name):
+                data[name] = getattr(self, name)
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunFold:
@@ -202,6 +219,8 @@ class RunFold:
         active = fields.pop("active", {})
         for name in ("ready", "failed", "handled", "cancelled"):
             fields[name] = dict.fromkeys(fields.get(name, ()))
+        if "spending" in fields:
+            fields["spending"] = Spending.from_dict(fields["spending"])
         state = cls(**fields)
         for path, step in active.items():
             state.enter(path, ActiveState(**step))

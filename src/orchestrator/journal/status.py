@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.events import RunState, StepState
+from orchestrator.journal.spending import NOTHING, Spending
+
+if TYPE_CHECKING:
+    from orchestrator.models.exchange import Usage
 
 
 def ended_steps(counts: Mapping[StepState, int]) -> int:
@@ -75,6 +79,8 @@ class RunStatus:
     no process does. `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the run was
     being worked on: without pauses, which begin when the last running step has ended, without the time that it waited
     for nothing but people, and without that from a crash or an end to the resumption. `owner` is who holds it now.
+    `spending` is what all its calls of models have taken, over all owners, and `budget` what they may: `{usd, tokens,
+    requests}`, without those that are not limited. `warnings` are about the run as a whole, the first twenty.
     """
 
     run_id: str
@@ -96,6 +102,19 @@ class RunStatus:
     last_seq: int = 0
     name: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    spending: Spending = NOTHING
+    budget: Mapping[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and requests of all calls of models."""
+        return self.spending.usage
+
+    @property
+    def cost(self) -> float | None:
+        """What the calls of models cost in USD; None where the price of one is not known."""
+        return self.spending.cost
 
     @property
     def running(self) -> tuple[ActiveStep, ...]:
@@ -136,4 +155,7 @@ class RunStatus:
             "owner": self.owner,
             "last_seq": self.last_seq,
             "metadata": dict(self.metadata),
+            **self.spending.to_dict(),
+            "budget": dict(self.budget) if self.budget is not None else None,
+            "warnings": list(self.warnings),
         }

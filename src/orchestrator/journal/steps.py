@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
 from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
+from orchestrator.journal.spending import NOTHING, Spending, spending_of
 
 
 @dataclass(slots=True)
@@ -21,7 +22,8 @@ class StepRecord:
     Of a step that consists of steps: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
     those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
     a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
-    the key that it was looked up by, `cached` where its result was taken from.
+    the key that it was looked up by, `cached` where its result was taken from. `spending` is what the calls of models
+    have taken that it and the steps within have ever made in this run.
     """
 
     path: str
@@ -49,6 +51,7 @@ class StepRecord:
     answer: Any = None
     cache: Mapping[str, Any] | None = None
     cached: Mapping[str, Any] | None = None
+    spending: Spending = NOTHING
 
     @property
     def settled(self) -> bool:
@@ -68,8 +71,13 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     to forget is not there until it is done again.
     """
     records: dict[str, StepRecord] = {}
+    spent: dict[str, Spending] = {}
     for event in events:
-        if event.type == "run.started" and event.data.get("resumed"):
+        if event.type == "step.model":
+            call = spending_of(event.data)
+            for path in _at_and_around(event.path):
+                spent[path] = spent.get(path, NOTHING) + call
+        elif event.type == "run.started" and event.data.get("resumed"):
             for path, last in records.items():
                 goes_on = is_aside(path) or not (last.settled or last.outlives_owner)
                 if goes_on and not _is_over(path, records):
@@ -86,7 +94,16 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
             if record is None:
                 record = records[event.path] = StepRecord(event.path)
             apply(record, event)
+    for path, spending in spent.items():
+        if path in records:
+            records[path].spending = spending
     return records
+
+
+def _at_and_around(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = parent_of(path)
 
 
 def _is_over(path: str, records: Mapping[str, StepRecord]) -> bool:
@@ -122,6 +139,8 @@ def apply(record: StepRecord, event: Event) -> None:
             record.until = data.get("until")
             if data.get("question") != record.question:
                 record.question, record.answered, record.answer = data.get("question"), False, None
+        case "step.running":
+            record.state, record.reason, record.until = "running", "", None
         case "step.answered":
             record.answered, record.answer = True, data.get("value")
         case "step.requeued":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.journal import caching, contents, finding, owning, reading, standing, upkeep
+from orchestrator.journal import caching, contents, finding, owning, reading, spent, standing, upkeep
 from orchestrator.journal.append import Appender
 from orchestrator.journal.beginning import Beginning
 from orchestrator.journal.blobs import encode, storable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.records import CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
     from orchestrator.journal.state import RunFold
     from orchestrator.journal.status import RunStatus
+    from orchestrator.models.budget import Spent
 
 POLL_SECONDS = 0.05
 """How soon a waiting reader sees what another process wrote."""
@@ -256,6 +257,16 @@ class Store:
         Resolve a value once: what comes out may be anything, also something that looks like a reference.
         """
         return contents.resolve(self.database, value)
+
+    # --- what models have cost
+
+    def spent_by_batch(self, batch_id: str) -> Spent:
+        """Return what all runs of a batch have spent on models."""
+        return spent.by_batch(self.database, batch_id)
+
+    def spent_since(self, at: float) -> Spent:
+        """Return what all runs have spent on models since a time, in seconds since the epoch."""
+        return spent.since(self.database, at)
 
     # --- results that runs share
 

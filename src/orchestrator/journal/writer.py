@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.state import RunFold
     from orchestrator.journal.status import RunStatus
     from orchestrator.journal.store import Store
+    from orchestrator.models.budget import Spent
 
 LAZY_SECONDS = 0.05
 """How long an event that nobody waits for may stay unwritten."""
@@ -326,7 +327,8 @@ class RunJournal:
             # As many events as paths to write: the snapshots of a run stay linear in its events.
             self._snapshot_every = max(SNAPSHOT_EVENTS, state.size)
         if self.error is None and not self.left:
-            self._journal.put(Row(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot))
+            spent = state.spending.spent if type == "step.model" else None
+            self._journal.put(Row(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
         return event
 
     async def commit(self) -> None:
@@ -369,6 +371,16 @@ class RunJournal:
             raise TimeoutError(f"the events of run {self.run_id} were not written within {timeout} s")
         if waiter.error is not None:
             raise waiter.error
+
+    @property
+    def spent(self) -> Spent:
+        """What all calls of models of the run have taken, of earlier owners too."""
+        return self._state.spending.spent
+
+    @property
+    def allowed(self) -> Mapping[str, float] | None:
+        """What was said when the run was started or resumed of what it may spend, as in `run.started`."""
+        return self._state.allowed
 
     def status(self) -> RunStatus:
         """Return where the run stands now, with what is recorded and not yet durable."""

@@ -1,0 +1,81 @@
+"""What calls of models have taken: tokens, requests, and money as far as its price is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.models.budget import Spent
+from orchestrator.models.exchange import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The sum over `calls` calls of models, those that failed too. `known_cost` in USD, without `unpriced` calls."""
+
+    usage: Usage = field(default_factory=Usage)
+    known_cost: float = 0.0
+    calls: int = 0
+    unpriced: int = 0
+
+    @property
+    def cost(self) -> float | None:
+        """USD; None where the price of a call is not known."""
+        return None if self.unpriced else self.known_cost
+
+    @property
+    def spent(self) -> Spent:
+        """The same as budgets count it."""
+        return Spent(self.known_cost, self.usage.input + self.usage.output, self.usage.requests)
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(
+            self.usage + other.usage,
+            self.known_cost + other.known_cost,
+            self.calls + other.calls,
+            self.unpriced + other.unpriced,
+        )
+
+    def __bool__(self) -> bool:
+        return self.calls > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sum as JSON data: `{usage, cost, known_cost, model_calls, unpriced}`."""
+        return {
+            "usage": usage_data(self.usage),
+            "cost": self.cost,
+            "known_cost": self.known_cost,
+            "model_calls": self.calls,
+            "unpriced": self.unpriced,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Spending:
+        """Build the sum that `to_dict` described."""
+        return cls(Usage(**data["usage"]), data["known_cost"], data["model_calls"], data["unpriced"])
+
+
+NOTHING = Spending()
+"""No call at all."""
+
+
+def spending_of(data: Mapping[str, Any]) -> Spending:
+    """Return what one call has taken, by the data of its event `step.model`."""
+    cost = data.get("cost")
+    usage = data.get("usage") or {}
+    counts = {name: usage.get(name) or 0 for name in ("input", "output", "cached", "reasoning", "requests")}
+    return Spending(Usage(**counts), cost or 0.0, 1, 1 if cost is None else 0)
+
+
+def usage_data(usage: Usage) -> dict[str, int]:
+    """Return the counts as JSON data."""
+    return {
+        "input": usage.input,
+        "output": usage.output,
+        "cached": usage.cached,
+        "reasoning": usage.reasoning,
+        "requests": usage.requests,
+    }

@@ -42,7 +42,7 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
     with options.open_orchestrator(tools=tools) as orchestrator:
         plan = orchestrator.compile(file)._plan
     here = Here(Catalogue.load(), Keys.load())
-    told = [_told(step, here) for step in model_steps(plan)]
+    told = [models_told(step, here) for step in model_steps(plan)]
     if json:
         emit_json({"pipeline": plan.id, "steps": told})
     elif told:
@@ -95,7 +95,8 @@ def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool =
     return ModelStep(path, action, choice, needs)
 
 
-def _told(step: ModelStep, here: Here) -> dict[str, Any]:
+def models_told(step: ModelStep, here: Here) -> dict[str, Any]:
+    """Return the models that a step may ask, as JSON data."""
     from orchestrator.errors import ModelMissing
     from orchestrator.models.choosing import candidates
 

@@ -1,0 +1,89 @@
+"""`run --dry-run`: say what a run would do, which models it would ask and what that may cost; and do nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.api import Pipeline
+    from orchestrator.cli.forecast import Call, Expected, Forecast
+
+
+def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
+    """Print the forecast of a run with these inputs.
+
+    Raises:
+        InputError: They do not fit.
+    """
+    from orchestrator.cli.forecast import forecast
+    from orchestrator.cli.output import emit, emit_json, say, table
+    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.choosing import Here
+    from orchestrator.models.keys import Keys
+
+    bound = pipeline._bind(values, {})
+    catalogue = Catalogue.load(pipeline._orchestrator.directory)
+    found = forecast(pipeline._plan, bound.values, Here(catalogue, Keys.load()))
+    budget = pipeline._plan.budget
+    if json:
+        limits = budget.to_dict() if budget is not None else None
+        emit_json({"pipeline": pipeline.id, **found.to_dict(), "budget": limits})
+        return
+    rows = [row for step in found.steps for row in _rows(step)]
+    emit(table(("STEP", "DOES", "TIMES", "MODEL", "READS", "WRITES", "USD"), rows))
+    for line in _sums(found):
+        say(line)
+    if budget is not None and budget.usd is not None and found.cost > budget.usd:
+        say(f"that may be more than the budget of ${budget.usd:g}, at which the run would stop", "yellow")
+    for what in found.missing:
+        say(f"missing: {what}", "yellow")
+    say("nothing was run, and no model was asked", "dim")
+
+
+def _rows(step: Expected) -> Iterator[tuple[str, ...]]:
+    indent = "  " * step.path.count(".")
+    name = indent + step.path.rpartition(".")[2]
+    does = step.does + (f", if {step.condition}" if step.condition else "")
+    times = "?" if step.times is None else str(step.times)
+    if not step.calls:
+        yield name, does, times, "", "", "", ""
+    for number, call in enumerate(step.calls):
+        first = (name, does, times) if number == 0 else ("", "", "")
+        model = _model(call)
+        shown = f"judge: {model}" if call.action == "judge" else model
+        cost = "unknown" if call.cost is None else _usd(call.cost)
+        yield *first, shown, f"{'~' if call.rough else ''}{call.input:,}", f"up to {call.output:,}", cost
+
+
+def _model(call: Call) -> str:
+    if not call.models:
+        return "?"
+    ready = next((model for model in call.models if model["ready"]), call.models[0])
+    return str(ready["model"])
+
+
+def _sums(found: Forecast) -> Iterator[str]:
+    calls = [(step, call) for step in found.steps for call in step.calls]
+    if not calls:
+        yield "no model would be asked"
+        return
+    price = f"at most {_usd(found.cost)} USD" if len(calls) > found.unpriced else ""
+    unknown = f"the price of {_calls(found.unpriced)} is not known" if found.unpriced else ""
+    cost = ", and ".join(part for part in (price, unknown) if part)
+    yield f"in all: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
+    if any(call.rough for _, call in calls):
+        from orchestrator.cli.forecast import UNKNOWN_TOKENS
+
+        yield f"~ what is known only later counts as {UNKNOWN_TOKENS:,} tokens"
+    if any(step.times is None for step, _ in calls):
+        yield "? how often is known only later; it counts once"
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count} calls"
+
+
+def _usd(amount: float) -> str:
+    return "0" if amount == 0 else f"{amount:.4f}" if amount >= 0.0001 else "<0.0001"

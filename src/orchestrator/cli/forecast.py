@@ -1,0 +1,282 @@
+"""What a run of a plan would do and take, told before it: the steps in order, the models, tokens and cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.cli.choices import ModelStep, model_steps, models_told
+from orchestrator.compiler.graph import describe
+from orchestrator.compiler.plan import (
+    Agent,
+    Block,
+    ForEach,
+    Group,
+    Plan,
+    RangeItems,
+    Repeat,
+    StepPlan,
+    SubPipeline,
+    Switch,
+    ToolCall,
+    Work,
+)
+from orchestrator.errors import OrchestratorError
+from orchestrator.models.estimate import output_tokens, tokens_of
+from orchestrator.models.exchange import Message, ModelName, ModelRequest, Usage
+from orchestrator.runtime.scope import pipeline_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.expressions import Scope, Value
+    from orchestrator.models.choosing import Here
+
+UNKNOWN_TOKENS: Final = 1_000
+"""What stands for a value that is known only when the run has come to it: a page and a half of text."""
+
+_NOT_SENT: Final = frozenset({
+    "model", "requires_model", "selection", "temperature", "max_tokens", "seed", "stop", "max_turns", "parallel",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a model. `input` and `output` in tokens, `cost` in USD at most; None where no price is known.
+
+    `rough`: a part of the prompt is known only later. `models` are those that may be asked, in order, as told by
+    `models --for`.
+    """
+
+    action: str
+    models: tuple[Mapping[str, Any], ...]
+    problem: str | None
+    input: int
+    output: int
+    cost: float | None
+    rough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A step: what it does, after which others, how often (None: not known before), and its calls of models."""
+
+    path: str
+    does: str
+    after: tuple[str, ...]
+    condition: str | None
+    times: int | None
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """All steps. The sums count a step that runs an unknown number of times once.
+
+    `cost` is what is known of it, `unpriced` how many calls have no known price, `missing` what is to be done first.
+    """
+
+    steps: tuple[Expected, ...]
+    input: int
+    output: int
+    cost: float
+    unpriced: int
+    missing: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the forecast as JSON data."""
+        return {**asdict(self), "steps": [asdict(step) for step in self.steps]}
+
+
+def forecast(plan: Plan, inputs: Mapping[str, Any], here: Here) -> Forecast:
+    """Return what a run with these inputs would do. Nothing is run, and nobody is asked."""
+    steps = tuple(_Reckoning(plan, here).steps(plan, inputs))
+    sums = [(call, step.times or 1) for step in steps for call in step.calls]
+    priced = [(call.cost, times) for call, times in sums if call.cost is not None]
+    return Forecast(
+        steps,
+        input=sum(call.input * times for call, times in sums),
+        output=sum(call.output * times for call, times in sums),
+        cost=sum(cost * times for cost, times in priced),
+        unpriced=len(sums) - len(priced),
+        missing=tuple(_missing(steps)),
+    )
+
+
+def _missing(steps: Sequence[Expected]) -> Iterator[str]:
+    told = set()
+    for step in steps:
+        for call in step.calls:
+            if call.problem and not call.models:
+                yield f"{step.path}: {call.problem}"
+            if call.models and not any(model["ready"] for model in call.models):
+                first = call.models[0]
+                what = f"{first['model']}: {first['lacks'] or first['problem']}"
+                if what not in told:
+                    told.add(what)
+                    yield what
+
+
+class _Reckoning:
+    """Goes through a plan, and reckons what each step takes."""
+
+    def __init__(self, plan: Plan, here: Here) -> None:
+        self._plan = plan
+        self._here = here
+        self._asking: dict[str, list[ModelStep]] = {}
+        for each in model_steps(plan):
+            self._asking.setdefault(each.path, []).append(each)
+        self._within: list[str] = []
+
+    def steps(self, plan: Plan, inputs: Mapping[str, Any]) -> Iterator[Expected]:
+        scope = _scope_of(plan, inputs)
+        yield from self._block(plan.steps, "", scope, 1)
+        if plan.finally_ is not None:
+            yield from self._block(plan.finally_.steps, "finally.", scope, 1)
+
+    def _block(self, steps: Sequence[StepPlan], within: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+        for step in _in_order(steps):
+            yield from self._step(step, f"{within}{step.id}", scope, times)
+
+    def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+        work = step.work
+        inner = work.body.work if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else None
+        each = _times(work, scope)
+        all_of_them = None if times is None or each is None else times * each
+        calls = tuple(self._call(asking, inner or work, scope) for asking in self._asking.get(path, ()))
+        told = Expected(
+            path,
+            describe(work),
+            step.dependencies,
+            step.condition.text if step.condition is not None else None,
+            all_of_them if inner is not None else times,
+            calls,
+        )
+        yield told
+        yield from self._inner(inner or work, f"{path}.", scope, all_of_them)
+
+    def _inner(self, work: Work, within: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+        match work:
+            case ForEach(body=Block() as block):
+                yield from self._block(block.steps, within, scope, times)
+            case Repeat() | Group():
+                yield from self._block(work.body.steps, within, scope, times)
+            case Switch():
+                for _, block in work.cases:
+                    yield from self._block(block.steps, within, scope, None)
+                if work.default is not None:
+                    yield from self._block(work.default.steps, within, scope, None)
+            case SubPipeline() if work.source not in self._within:
+                called = self._plan.pipelines[work.source]
+                given = _value(work.inputs, scope)
+                self._within.append(work.source)
+                yield from self._block(called.steps, within, _scope_of(called, given or {}), times)
+                self._within.pop()
+            case _:
+                pass
+
+    def _call(self, asking: ModelStep, work: Work, scope: Scope) -> Call:
+        told = models_told(asking, self._here)
+        parameters = work.parameters if isinstance(work, ToolCall | Agent) else None
+        sent, rough = _sent(parameters, scope)
+        if asking.action == "judge":
+            sent, rough = UNKNOWN_TOKENS, True
+        name = _name(told["models"])
+        request = ModelRequest((Message("user", "x" * 4 * sent),), max_tokens=_limit(parameters, scope))
+        card = self._here.catalogue.find(name) if name is not None else None
+        output = 0 if asking.action == "embed" else output_tokens(request, card)
+        cost = self._here.catalogue.cost(name, Usage(sent, output, requests=1)) if name is not None else None
+        return Call(asking.action, tuple(told["models"]), told["problem"], sent, output, cost, rough)
+
+
+def _name(models: Sequence[Mapping[str, Any]]) -> ModelName | None:
+    """Return the model that is asked first: the first that is ready, else the first."""
+    first = next((model for model in models if model["ready"]), models[0] if models else None)
+    if first is None:
+        return None
+    provider, _, model = first["model"].partition(":")
+    return ModelName(provider, model or provider)
+
+
+def _in_order(steps: Sequence[StepPlan]) -> Iterator[StepPlan]:
+    """Yield steps so that each comes after those that it waits for, else in the file's order."""
+    left = list(steps)
+    done: set[str] = set()
+    known = {step.id for step in steps}
+    while left:
+        ready = next((step for step in left if known.intersection(step.dependencies) <= done), left[0])
+        left.remove(ready)
+        done.add(ready.id)
+        yield ready
+
+
+def _scope_of(plan: Plan, inputs: Mapping[str, Any]) -> Scope:
+    """Return what is known before the run."""
+    now = datetime.now(UTC)
+    known = {name: inputs[name] for name in plan.inputs if name in inputs}
+    try:
+        return pipeline_scope(plan, "", now, known).scope
+    except OrchestratorError:
+        return pipeline_scope(replace(plan, variables={}), "", now, known).scope
+
+
+def _value(value: Value, scope: Scope) -> Any:
+    """Return a value as far as it is known before the run; None where it is not."""
+    try:
+        return value.evaluate(scope)
+    except OrchestratorError:
+        return None
+
+
+def _times(work: Work, scope: Scope) -> int | None:
+    """Return how often the work's own steps run; None where only the run will tell."""
+    match work:
+        case ForEach(items=RangeItems(start, stop, step)):
+            numbers = [_value(each, scope) for each in (start, stop, step)]
+            return len(range(*numbers)) if all(type(number) is int for number in numbers) and numbers[2] else None
+        case ForEach(items=items):
+            found = _value(items, scope) if hasattr(items, "evaluate") else None
+            return len(found) if isinstance(found, list | dict) else None
+        case Repeat():
+            return None
+        case _:
+            return 1
+
+
+def _sent(parameters: Value | None, scope: Scope) -> tuple[int, bool]:
+    """Return how many tokens are sent, and whether some of them are a guess."""
+    from orchestrator.expressions.values import MappingValue
+
+    if not isinstance(parameters, MappingValue):
+        return (0, False) if parameters is None else _tokens(parameters, scope)
+    parts = [_tokens(value, scope) for name, value in parameters.entries.items() if name not in _NOT_SENT]
+    return sum(tokens for tokens, _ in parts), any(rough for _, rough in parts)
+
+
+def _tokens(value: Value, scope: Scope) -> tuple[int, bool]:
+    found = _value(value, scope)
+    if found is not None or value.is_constant:
+        return tokens_of(found if isinstance(found, str) else json.dumps(found, default=str)), False
+    total = 0
+    for template in value.templates():
+        reads = {reference.name for reference in template.references}
+        try:
+            total += tokens_of(template.render(scope))
+        except OrchestratorError:
+            unknown = [name for name in reads if name not in scope.names] or ["it"]
+            total += tokens_of(template.text) + UNKNOWN_TOKENS * len(unknown)
+    return total, True
+
+
+def _limit(parameters: Value | None, scope: Scope) -> int | None:
+    from orchestrator.expressions.values import MappingValue
+
+    if isinstance(parameters, MappingValue) and "max_tokens" in parameters.entries:
+        found = _value(parameters.entries["max_tokens"], scope)
+        return found if isinstance(found, int) and found > 0 else None
+    constant = getattr(parameters, "value", None)
+    limit = constant.get("max_tokens") if isinstance(constant, Mapping) else None
+    return limit if isinstance(limit, int) and limit > 0 else None

@@ -99,7 +99,7 @@ class Session:
                 ProjectBudget.load(self.directory)
 
     def compile(self, block: Block) -> None:
-        data = yaml.safe_load(block.text)
+        data = yaml.load(block.text, yaml.CSafeLoader)  # the pure loader takes no `number?` between braces
         text = block.text
         if isinstance(data, list) and all("id" in item for item in data):
             text = "steps:\n" + "".join(f"  {line}\n" for line in text.splitlines())

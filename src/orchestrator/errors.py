@@ -10,6 +10,7 @@
     │   ├── StepTimeout               .seconds
     │   ├── EvaluationError           .expression
     │   ├── AgentUnfinished           .turns
+    │   ├── CheckFailed               .reasons
     │   ├── McpError                  .server
     │   ├── RecordingMissing          .nearest .difference
     │   └── ModelError                .provider .model .status .reply
@@ -19,7 +20,7 @@
     │       ├── ModelRejected
     │       ├── ModelAnswerInvalid
     │       ├── ModelMissing
-    │       └── BudgetExceeded
+    │       └── BudgetExceeded        .scope
     ├── RunError                      .run_id
     │   ├── RunNotFound
     │   ├── RunFailed                 .result .step .attempt
@@ -203,6 +204,16 @@ class McpError(StepError):
         self.server = server
 
 
+class CheckFailed(StepError):
+    """The output of a step is not what its `check` asks for, and no model has given a better one; see `reasons`."""
+
+    default_code = "ORC729"
+
+    def __init__(self, message: str, *, reasons: Sequence[str] = (), help: str | None = None) -> None:
+        super().__init__(message, help=help)
+        self.reasons = tuple(reasons)
+
+
 class ModelError(StepError):
     """A call of a model failed. `provider` and `model` name it, `status` is the status of the HTTP answer if one came.
 
@@ -274,10 +285,14 @@ class ModelMissing(ModelError):
 
 
 class BudgetExceeded(ModelError):
-    """The next call of a model could cost more than the budget has left. The run is resumable with a larger one."""
+    """The next call of a model could cost more than the budget has left. The run is resumable with a larger one.
+
+    `scope` is whose budget that is, in words: ``the run``, ``step `draft` ``.
+    """
 
     default_code = "ORC727"
     default_retryable = False
+    scope = ""
 
 
 class RunError(OrchestratorError):

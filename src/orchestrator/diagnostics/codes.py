@@ -407,6 +407,13 @@ _TABLE = (
         "resume the run.",
     ),
     Code(
+        "ORC729",
+        "output that fails its check",
+        "What the step made is not what its `check` asks for: a condition is false, the schema is not satisfied, or "
+        "the judge gave too low a score. A model was told the reasons and asked again, and so was each further model "
+        "that the step names; the step's warnings have every answer's reasons. `retry` and `on_failure` apply.",
+    ),
+    Code(
         "ORC730",
         "no recording of a request",
         "Recordings are played (`run --replay`, or a test with `models: replay`), and no recording in the directory is "

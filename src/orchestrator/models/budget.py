@@ -203,24 +203,28 @@ class Ledger:
         next_one = amount(Spent(estimate.usd or 0.0, estimate.tokens))
         needs = "would be one more" if unit == "request" else f"could take up to {next_one}"
         less = "" if unit == "request" else ", or ask for less with `max_tokens` or a cheaper model"
-        return BudgetExceeded(
+        error = BudgetExceeded(
             f"the budget of {self.scope} is {limit}: {amount(self._spent)} spent{kept}, "
             f"and the next call of `{estimate.model}` {needs}",
             provider=estimate.model.provider,
             model=estimate.model.model,
             help=f"raise `budget` and resume: no answer is bought twice{less}",
         )
+        error.scope = self.scope
+        return error
 
     def _refuse_unknown(self, estimate: Estimate) -> None:
         if self.budget.usd is None or estimate.usd is not None:
             return
-        raise BudgetExceeded(
+        error = BudgetExceeded(
             f"the budget of {self.scope} is in USD, and the price of `{estimate.model}` is not known",
             provider=estimate.model.provider,
             model=estimate.model.model,
             help=f'say what it costs below `[models."{estimate.model}"]` in orchestrator.toml (`input_price` and '
             "`output_price`, USD per million tokens; 0 if nobody sends a bill), or limit `tokens` or `requests`",
         )
+        error.scope = self.scope
+        raise error
 
 
 def reserve_all(ledgers: Sequence[Ledger], estimate: Estimate) -> list[tuple[Ledger, Reservation]]:

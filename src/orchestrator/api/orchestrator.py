@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import RunRecord, RunState, RunStatus, Store
     from orchestrator.journal.records import Pruned, StoreStats
+    from orchestrator.models.exchange import ModelClient
 
 _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
 
@@ -36,6 +37,7 @@ class Orchestrator:
     modules, or names of modules. `permissions`: default from `orchestrator.toml` in `directory`, else deny.
     `directory`: where relative paths start, default the current one. `max_parallel`: how many steps of a run are
     executed at once, whatever the pipeline says. `cache` and `refresh`: as in `Pipeline.with_options`, for all runs.
+    `models`: what answers in the place of models' providers, such as recordings (see `orchestrator.testing`).
 
     Close it, or use it as a context manager: runs that it still executes are then stopped, and can be resumed.
     """
@@ -50,6 +52,7 @@ class Orchestrator:
         max_parallel: int | None = None,
         cache: bool = True,
         refresh: Iterable[str] = (),
+        models: ModelClient | None = None,
     ) -> None:
         self.directory = Path(directory or Path.cwd()).absolute()
         self.permissions = permissions or Permissions.load(self.directory)
@@ -58,6 +61,7 @@ class Orchestrator:
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel), cache=cache, refresh=frozenset(refresh)
         )
+        self._models = models
         self._portal = Portal()
         self._lock = threading.Lock()
         self._opened: tuple[Store, Engine] | None = None
@@ -294,6 +298,7 @@ class Orchestrator:
             directory=directory or self.directory,
             name=name,
             sources=sources,
+            live_models=self._models is None or getattr(self._models, "needs_keys", False),
         )
 
     def _recompile(self, record: RunRecord) -> Plan:

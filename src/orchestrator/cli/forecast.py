@@ -13,6 +13,7 @@ from orchestrator.compiler.graph import describe
 from orchestrator.compiler.plan import (
     Agent,
     Block,
+    FileItems,
     ForEach,
     Group,
     Plan,
@@ -237,8 +238,10 @@ def _times(work: Work, scope: Scope) -> int | None:
         case ForEach(items=RangeItems(start, stop, step)):
             numbers = [_value(each, scope) for each in (start, stop, step)]
             return len(range(*numbers)) if all(type(number) is int for number in numbers) and numbers[2] else None
+        case ForEach(items=FileItems()):
+            return None
         case ForEach(items=items):
-            found = _value(items, scope) if hasattr(items, "evaluate") else None
+            found = _value(items, scope)
             return len(found) if isinstance(found, list | dict) else None
         case Repeat():
             return None

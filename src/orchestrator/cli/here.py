@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Orchestrator
     from orchestrator.cli.execution import Showing
+    from orchestrator.models.exchange import ModelClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Here:
 
         return Showing(json=self.json, quiet=self.quiet, store=self.store)
 
-    def orchestrator(self) -> Orchestrator:
-        """Return the configuration that the options describe."""
+    def orchestrator(self, models: ModelClient | None = None) -> Orchestrator:
+        """Return the configuration that the options describe. `models` answers in the place of providers."""
         return options.open_orchestrator(
             store=self.store,
             tools=self.tools,
@@ -50,6 +51,7 @@ class Here:
             max_parallel=self.max_parallel,
             no_cache=self.no_cache,
             refresh=self.refresh,
+            models=models,
         )
 
     def words(self) -> list[str]:

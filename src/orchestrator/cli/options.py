@@ -11,6 +11,7 @@ from orchestrator.cli.usage import whole_number
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
+    from orchestrator.models.exchange import ModelClient
     from orchestrator.tools import Permissions
 
 RunArgument = Annotated[
@@ -90,6 +91,7 @@ def open_orchestrator(
     max_parallel: int | None = None,
     no_cache: bool = False,
     refresh: list[str] | None = None,
+    models: "ModelClient | None" = None,
 ) -> "Orchestrator":
     """Return the configuration that the options describe, on top of `orchestrator.toml`."""
     from orchestrator.api import Orchestrator
@@ -101,6 +103,7 @@ def open_orchestrator(
         max_parallel=max_parallel,
         cache=not no_cache,
         refresh=refresh or (),
+        models=models,
     )
 
 

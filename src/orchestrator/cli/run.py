@@ -1,5 +1,6 @@
 """`run`: check a pipeline, execute a run of it in this process or in the background, and show it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,16 @@ def run(
     input: options.InputOption = None,
     inputs: options.InputsOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; print the run's id.")] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="DIR", help="Record what models answer, for `--replay` and tests."),
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="DIR", help="Play recordings in the place of models.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run nothing; say what would be done, asked and paid.")
+    ] = False,
     announce: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Check a pipeline, run it, and print its outputs.
@@ -31,16 +42,26 @@ def run(
     Exit code: 0 succeeded, 1 failed, 2 not started because the pipeline or an input is wrong, 3 paused or waiting for
     an answer, 130 interrupted.
     """
+    from orchestrator.cli.answering import Answering, only_one
     from orchestrator.cli.execution import reported, show_to_the_end
     from orchestrator.cli.inputs import read_inputs
     from orchestrator.cli.interrupts import counted_interrupts
     from orchestrator.cli.output import only_data
 
-    with reported(here.showing), here.orchestrator() as orchestrator:
+    only_one({"--record": record, "--replay": replay, "--dry-run": dry_run})
+    answering = Answering(record, replay, dry_run=dry_run)
+    with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
         pipeline = orchestrator.compile(file)
         values = read_inputs(pipeline.inputs, input or (), inputs)
+        if dry_run:
+            from orchestrator.cli.dry_run import tell
+
+            tell(pipeline, values, json=here.json)
+            raise typer.Exit
         if detach:
-            raise typer.Exit(_detach(["run", str(file), *here.words()], values, here.showing))
+            words = ["run", str(file), *answering.words(), *here.words()]
+            raise typer.Exit(_detach(words, values, here.showing))
+        answering.hide(pipeline.inputs, values)
         if not here.quiet:
             warn(pipeline)
         with only_data(), counted_interrupts() as interrupts:
@@ -50,6 +71,7 @@ def run(
 
                 announce_to(announce, started.id)
             code = show_to_the_end(started, here.showing, interrupts, title=pipeline.name or pipeline.id)
+        answering.end(quiet=here.quiet)
     raise typer.Exit(code)
 
 

@@ -1,0 +1,84 @@
+"""What answers in the place of models in a `run`: nothing, recordings, or a client that makes recordings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.language.spec import InputSpec
+    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.recording import RecordingClient
+
+
+def only_one(given: Mapping[str, object]) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        ConfigurationError: More than one of them is given.
+    """
+    names = [name for name, value in given.items() if value]
+    if len(names) > 1:
+        listed = " and ".join(f"`{name}`" for name in names)
+        raise ConfigurationError(f"{listed} exclude each other", help="give one of them")
+
+
+class Answering:
+    """Recordings that are made in `record` or played from `replay`; or, in a dry run, nobody who could be asked."""
+
+    def __init__(self, record: Path | None, replay: Path | None, *, dry_run: bool) -> None:
+        self._record = record
+        self._replay = replay
+        self._dry_run = dry_run
+        self._hidden: Any = None
+        self._recorder: RecordingClient | None = None
+
+    def client(self) -> ModelClient | None:
+        """Return what answers, or None: the models.
+
+        Raises:
+            ConfigurationError: There are no recordings, or they, the settings or the keys cannot be read.
+        """
+        if self._dry_run:
+            from orchestrator.models.fake import FakeModel
+
+            return FakeModel(otherwise="fail")
+        if self._record is None and self._replay is None:
+            return None
+        from pathlib import Path
+
+        from orchestrator.testing.recordings import hiding, player, recorder
+
+        self._hidden = hiding({})
+        if self._replay is not None:
+            return player(self._replay, self._hidden, again=f"orchestrator run FILE --record {self._replay}")
+        if self._record is not None:
+            self._recorder = recorder(self._record, Path.cwd(), self._hidden)
+        return self._recorder
+
+    def hide(self, specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> None:
+        """Keep the secrets among the inputs out of recordings."""
+        if self._hidden is not None:
+            from orchestrator.testing.recordings import secret_inputs
+
+            self._hidden.learn(secret_inputs(specs, values))
+
+    def end(self, *, quiet: bool) -> None:
+        """Say what was recorded, after a run."""
+        if self._recorder is None:
+            return
+        self._recorder.remove_stale()
+        if not quiet:
+            from orchestrator.cli.output import say
+
+            count = len(self._recorder.written)
+            say(f"recorded {'1 answer' if count == 1 else f'{count} answers'} in {self._record}")
+
+    def words(self) -> list[str]:
+        """Return the words of a command line that say the same."""
+        given = {"--record": self._record, "--replay": self._replay}
+        return [word for option, path in given.items() if path is not None for word in (option, str(path))]

@@ -70,12 +70,12 @@ def http_client() -> httpx2.AsyncClient:
 
 
 def _openai_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
-    from openai import AsyncOpenAI
+    from orchestrator.models.adapter.plain import PlainOpenAI
 
     # A server of one's own need not want a key, but the SDK does.
     key = endpoint.key or "none"
     base_url = endpoint.base_url or OPENAI
-    return AsyncOpenAI(api_key=key, base_url=base_url, http_client=http, max_retries=0, timeout=READ)
+    return PlainOpenAI(api_key=key, base_url=base_url, http_client=http, max_retries=0, timeout=READ)
 
 
 def _openai(endpoint: Endpoint) -> Connection:

@@ -8,20 +8,22 @@ from orchestrator.compiler.misnamed import listed
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import Agent, AgentServer, AgentTool
+from orchestrator.compiler.servers import check_server
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import STRING, Constant, MappingValue, Type, Value
 from orchestrator.language.nodes import Scalar, Sequence
 from orchestrator.models.actions.agents import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
 from orchestrator.tools import Unresolved, missing_extra
+from orchestrator.tools.builtin import mcp
 from orchestrator.tools.contract import Tool
+from orchestrator.tools.definition import to_action
 from orchestrator.tools.mcp import load_servers
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import StepParts
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.unit import Unit
-    from orchestrator.diagnostics import Span
     from orchestrator.language.nodes import Node
     from orchestrator.tools.contract import Action
 
@@ -30,6 +32,7 @@ _FORMS = (
     "write the names of tools (`http`), of actions (`http.get`) and of servers (`mcp:files`, `mcp:files.read_file`)"
 )
 _TOOL = Tool("model", {AGENT.name: AGENT})
+_CALL = to_action(mcp.call)
 
 
 class AgentWork(Construct):
@@ -58,7 +61,7 @@ class AgentWork(Construct):
         elif self._listed is not None:
             text = getattr(self._listed, "text", "")
             help = "they must be known before the run: write their names" if "{{" in text else f"write a list: {_FORMS}"
-            self._refuse(unit, self._listed.span, f"the tools of `{self.spec.id}` are no list", help)
+            self._refuse(unit, self._listed, f"the tools of `{self.spec.id}` are no list", help, label="not a list")
         given = unit.calls.entries(self.parameters)
         known = {name: value.value for name, value in given.items() if isinstance(value, Constant)}
         whole = AGENT.result_type(known) if AGENT.result_type is not None else AGENT.returns
@@ -69,24 +72,17 @@ class AgentWork(Construct):
         """Take one entry of the list."""
         text = node.value if isinstance(node, Scalar) else None
         if not isinstance(text, str) or "{{" in text or not text.strip():
-            self._refuse(unit, node.span, f"this names no tool for `{self.spec.id}`", _FORMS)
+            self._refuse(unit, node, f"this names no tool for `{self.spec.id}`", _FORMS, label="not a name")
         elif text.startswith(_SERVER):
             self._read_server(unit, node, text.removeprefix(_SERVER))
         else:
             self._read_tool(unit, node, text)
 
     def _read_server(self, unit: Unit, node: Node, name: str) -> None:
-        server, _, tool = name.partition(".")
-        servers = load_servers(unit.library.permissions.directory)
-        if server in servers:
+        server, dot, tool = name.partition(".")
+        if check_server(unit, node, server, lambda near: f"{_SERVER}{near}{dot}{tool}"):
             self.servers.setdefault(AgentServer(server, tool or None))
-            self._check_extra(unit, node, "mcp", None)
-            return
-        near = suggest(server, servers)
-        meant = f"{_SERVER}{near}" + (f".{tool}" if tool else "") if near else None
-        there = f"there are {listed(list(servers))}; " if servers else ""
-        help = f"did you mean `{meant}`?" if near else f"{there}add a table `[mcp.{server}]` to orchestrator.toml"
-        self._refuse(unit, node.span, f"there is no server of tools `{server}`", help, meant)
+            self._check_extra(unit, node, _CALL)
 
     def _read_tool(self, unit: Unit, node: Node, name: str) -> None:
         registry = unit.library.registry
@@ -98,7 +94,8 @@ class AgentWork(Construct):
             return
         found = registry.resolve(None, name)
         if not isinstance(found, Unresolved) and found[1] is AGENT:
-            self._refuse(unit, node.span, "an agent is a step, and no tool", "give it the tools that the other one has")
+            help = "give it the tools that the other one has"
+            self._refuse(unit, node, "an agent is a step, and no tool", help, label="not a tool")
             return
         if not isinstance(found, Unresolved):
             self._offer(unit, node, *found)
@@ -106,28 +103,30 @@ class AgentWork(Construct):
         head, _, tail = name.partition(".")
         near = suggest(tail if tool is not None else head, found.candidates)
         meant = None if near is None else f"{head}.{near}" if tool is not None else near + name[len(head) :]
-        servers = load_servers(unit.library.permissions.directory)
-        if head in servers:
+        if head in load_servers(unit.library.permissions.directory):
             meant = f"{_SERVER}{name}"
         kind = "actions" if tool is not None else "tools"
         help = f"did you mean `{meant}`?" if meant else f"{kind}: {listed(found.candidates)}"
-        self._refuse(unit, node.span, found.message, help, meant)
+        self._refuse(unit, node, found.message, help, replacement=meant)
 
     def _offer(self, unit: Unit, node: Node, tool: Tool, action: Action) -> None:
         if (tool.name, action.name) not in self.tools:
             taken = {one.name for one in self.tools.values()} | RESERVED_NAMES
             name = tool.name if tool.only_action is action else f"{tool.name}_{action.name}"
             self.tools[tool.name, action.name] = AgentTool(offered_name(name, taken), tool, action)
-            self._check_extra(unit, node, tool.name, action)
+            self._check_extra(unit, node, action)
 
-    def _check_extra(self, unit: Unit, node: Node, tool: str, action: Action | None) -> None:
-        found = action or next(iter(getattr(unit.library.registry.get(tool), "actions", {}).values()), None)
-        missing = missing_extra(found) if found is not None else None
+    @staticmethod
+    def _check_extra(unit: Unit, node: Node, action: Action) -> None:
+        missing = missing_extra(action)
         if missing is not None:
             unit.findings.add("ORC407", node.span, missing.message, label="not installed", help=missing.help)
 
-    def _refuse(self, unit: Unit, span: Span, message: str, help: str, replacement: str | None = None) -> None:
-        unit.findings.add("ORC427", span, message, label="no such tool", help=help, replacement=replacement)
+    @staticmethod
+    def _refuse(
+        unit: Unit, node: Node, message: str, help: str, *, label: str = "no such tool", replacement: str | None = None
+    ) -> None:
+        unit.findings.add("ORC427", node.span, message, label=label, help=help, replacement=replacement)
 
     def plan(self, unit: Unit) -> Agent:
         """Build the agent."""

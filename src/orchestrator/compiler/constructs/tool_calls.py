@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.compiler.names import step_type
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import ToolCall
+from orchestrator.compiler.servers import check_server
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import Constant, Type, Value
@@ -53,10 +54,18 @@ class ToolWork(Construct):
         if self.call is not None:
             tool, action = self.call
             self.parameters = unit.calls.check(self.spec, tool, action, self.parameters, types)
+            if tool.name == "mcp":
+                self._check_server(unit)
             if action.uses_model:
                 self.parameters = unit.models.completed(self.step, tool.name, action, self.parameters)
                 self.model = unit.calls.entries(self.parameters).get("model")
         return self.result_type
+
+    def _check_server(self, unit: Unit) -> None:
+        server = unit.calls.entries(self.parameters).get("server")
+        node = child(self.spec.node, "parameters", "server")
+        if isinstance(server, Constant) and isinstance(server.value, str) and node is not None:
+            check_server(unit, node, server.value)
 
     def files_read(self) -> list[Node]:
         """The parameters that the action reads as files."""

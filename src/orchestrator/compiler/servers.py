@@ -1,0 +1,38 @@
+"""Checks that a server of tools that a step names is one of `orchestrator.toml`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.misnamed import listed
+from orchestrator.diagnostics import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.nodes import Node
+
+
+def check_server(unit: Unit, node: Node, server: str, written: Callable[[str], str] = str) -> bool:
+    """Whether there is a server; if there is none, report that. `written` is how the file would name another one."""
+    from orchestrator.tools.mcp import load_servers
+
+    servers = load_servers(unit.library.permissions.directory)
+    if server in servers:
+        return True
+    near = suggest(server, servers)
+    help = f"add a table `[mcp.{server}]` to orchestrator.toml"
+    if near:
+        help = f"did you mean `{written(near)}`?"
+    elif servers:
+        help = f"there are {listed(list(servers))}; for another one {help}"
+    unit.findings.add(
+        "ORC427",
+        node.span,
+        f"there is no server of tools `{server}`",
+        label="no such server",
+        help=help,
+        replacement=written(near) if near else None,
+    )
+    return False

@@ -1,0 +1,372 @@
+"""Agents: each turn and each call of a tool is a step of the run, and nothing that was recorded is done again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import orchestrator as orc
+from orchestrator.errors import ModelUnavailable
+from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
+from orchestrator.models.fake import FakeModel
+from orchestrator.runtime.agents import MOST_TOLD
+from tests.runtime.support import PATIENCE, Bench, crash, ended, pipeline, states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Opened = Callable[..., orc.Orchestrator]
+
+
+@pytest.fixture
+def opened(bench: Bench, tmp_path: Path) -> Iterator[Opened]:
+    """Open an orchestrator whose models answer as a script says; the store is the same for all of a test."""
+    clients: list[orc.Orchestrator] = []
+
+    def open_(model: FakeModel, **more: Any) -> orc.Orchestrator:
+        client = orc.Orchestrator(directory=tmp_path, tools=bench.tools(), models=model, **more)
+        clients.append(client)
+        return client
+
+    yield open_
+    for client in clients:
+        client.close()
+
+
+def asks(*calls: tuple[str, dict[str, Any]], text: str = "") -> ModelReply:
+    """A reply that asks for tools."""
+    requests = tuple(ToolRequest(f"call-{number}", name, given) for number, (name, given) in enumerate(calls))
+    return ModelReply(text, requests=requests, usage=Usage(10, 1, requests=1), finish="tools")
+
+
+def agent(**given: Any) -> dict[str, Any]:
+    """A pipeline whose one step is an agent."""
+    keys = {"retry", "timeout", "on_resume", "cache", "on_failure", "budget"}
+    asked = {"prompt": "Find out.", "model": "ollama:m", "tools": ["echo"], **given}
+    step: dict[str, Any] = {"id": "research", "action": "agent"}
+    step |= {key: value for key, value in asked.items() if key in keys}
+    step["parameters"] = {key: value for key, value in asked.items() if key not in keys}
+    return pipeline(step, outputs={"found": "{{ research }}"})
+
+
+def told(model: FakeModel, number: int = -1) -> list[str]:
+    """The results that the model was told in one of its requests."""
+    return [str(said.content) for said in model.requests[number].request.messages if said.role == "tool"]
+
+
+def test_a_model_is_asked_until_it_answers_and_told_what_its_tools_gave(opened: Opened, bench: Bench) -> None:
+    model = FakeModel({"research.answer": [asks(("echo", {"value": [1, 2]}), text="Let me see."), "It is 2."]})
+    result = opened(model).compile(agent(system="Be brief.")).run()
+    assert result.outputs == {"found": "It is 2."}
+    assert states(result) == dict.fromkeys(
+        (
+            "research",
+            "research[0]",
+            "research[0].answer",
+            "research[0].echo",
+            "research[1]",
+            "research[1].answer",
+        ),
+        "succeeded",
+    )
+    assert bench.calls == ["research[0].echo"]
+    last = model.requests[-1].request
+    assert [(said.role, said.content) for said in last.messages] == [
+        ("user", "Find out."),
+        ("assistant", "Let me see."),
+        ("tool", "[1, 2]"),
+    ]
+    assert last.messages[1].requests == (ToolRequest("call-0", "echo", {"value": [1, 2]}),)
+    assert (last.messages[2].request_id, last.messages[2].name) == ("call-0", "echo")
+    assert last.system == "Be brief."
+
+
+def test_the_result_says_how_many_turns_there_were_who_answered_and_what_it_took(opened: Opened) -> None:
+    answers = [asks(("echo", {})), ModelReply("Done.", usage=Usage(20, 2, requests=1))]
+    result = opened(FakeModel({"research.answer": answers})).compile(agent()).run()
+    output = result.steps["research"].output
+    assert (output["text"], output["turns"], output["model"]) == ("Done.", 2, "ollama:m")
+    assert {name: output["usage"][name] for name in ("input", "output", "requests")} == {
+        "input": 30,
+        "output": 3,
+        "requests": 2,
+    }
+    items = result.steps["research"].items
+    assert items is not None
+    assert items["count"] == 2
+
+
+def test_tools_are_offered_with_their_signatures(opened: Opened) -> None:
+    model = FakeModel("Nothing to do.")
+    opened(model).compile(agent(tools=["echo", "report", "json", "text.replace"])).run()
+    offers = {offer.name: offer for offer in model.requests[0].request.tools}
+    assert list(offers) == ["echo", "report", "json_query", "json_merge", "json_validate", "text_replace"]
+    report = offers["report"]
+    assert report.description == "Report progress, then wait for the gate without holding the loop."
+    assert report.parameters == {
+        "type": "object",
+        "properties": {"fraction": {"type": "number"}, "message": {"type": "string"}},
+        "required": ["fraction", "message"],
+        "additionalProperties": False,
+    }
+
+
+def test_the_calls_of_a_turn_are_made_side_by_side(opened: Opened, bench: Bench) -> None:
+    calls = (("gate", {"value": 1}), ("gate", {"value": 2}))
+    model = FakeModel({"research.answer": [asks(*calls), "Done."]})
+    run = opened(model).compile(agent(tools=["gate"])).start()
+    bench.wait_for("research[0].gate", "research[0].gate_2")
+    assert {step.path for step in run.status().active} == {"research", "research[0].gate", "research[0].gate_2"}
+    bench.open("research[0].gate", "research[0].gate_2")
+    run.result()
+    assert told(model) == ["1", "2"]
+
+
+def test_the_calls_of_a_turn_are_made_one_after_another_where_the_step_says_so(opened: Opened, bench: Bench) -> None:
+    model = FakeModel({"research.answer": [asks(*[("echo", {"value": n}) for n in range(5)]), "Done."]})
+    opened(model).compile(agent(parallel=False)).run()
+    assert bench.most_running == 1
+    assert bench.calls == ["research[0].echo", *(f"research[0].echo_{number}" for number in range(2, 6))]
+
+
+def test_what_goes_wrong_with_a_tool_is_told_to_the_model(opened: Opened) -> None:
+    calls = (
+        ("fail", {"message": "no such city"}),
+        ("fail", {"mesage": "a typing mistake"}),
+        ("shell", {"command": "ls"}),
+        ("filesystem_read", {"path": "/etc/passwd"}),
+        ("echo", {"value": "well"}),
+    )
+    model = FakeModel({"research.answer": [asks(*calls), "I could not."]})
+    result = opened(model).compile(agent(tools=["fail", "echo", "filesystem.read"])).run()
+    failed, mistaken, unknown, refused, well = told(model)
+    assert failed == "error: no such city"
+    assert mistaken == "error: `fail` takes no parameter `mesage`"
+    assert unknown == "error: there is no such tool; there are: fail, echo, filesystem_read"
+    assert refused.startswith("error: `/etc/passwd`") or "passwd" in refused
+    assert well == "well"
+    assert result.outputs == {"found": "I could not."}
+    assert result.steps["research[0].filesystem_read"].error["code"] == "ORC703"
+    assert result.steps["research[0].fail_2"].error["code"] == "ORC708"
+
+
+def test_a_failed_call_is_made_again_as_the_step_says(opened: Opened, bench: Bench) -> None:
+    bench.failures["research[0].flaky"] = 1
+    model = FakeModel({"research.answer": [asks(("flaky", {"value": "at last"})), ModelUnavailable("busy"), "Done."]})
+    result = opened(model).compile(agent(tools=["flaky"], retry={"max_attempts": 2, "delay": 0})).run()
+    assert told(model) == ["at last"]
+    assert [result.steps[path].attempts for path in ("research[0].flaky", "research[1].answer")] == [2, 2]
+
+
+def test_of_a_long_result_the_model_is_told_the_beginning(opened: Opened) -> None:
+    long = "x" * (MOST_TOLD + 1)
+    model = FakeModel({"research.answer": [asks(("echo", {"value": long})), "Done."]})
+    result = opened(model).compile(agent()).run()
+    (said,) = told(model)
+    assert said == f"{'x' * MOST_TOLD}\n[cut: these are the first 20,000 of 20,001 characters]"
+    assert result.steps["research[0].echo"].output == long
+
+
+def test_what_a_model_writes_is_never_an_expression(opened: Opened) -> None:
+    text = "{{ inputs }} {% if true %}yes{% endif %}"
+    model = FakeModel({"research.answer": [asks(("echo", {"value": text}), text=text), text]})
+    result = opened(model).compile(agent()).run()
+    assert told(model) == [text]
+    assert result.outputs == {"found": text}
+
+
+def test_an_answer_of_a_certain_form_is_held_to_it_and_its_fields_can_be_read(opened: Opened) -> None:
+    wrong, right = ({"name": "Rance", "height": "tall"}, {"name": "Rance", "height": 13.5})
+    model = FakeModel({"research.answer": [asks(("echo", {})), wrong, right]})
+    step = {"id": "research", "action": "agent"}
+    step["parameters"] = {
+        "prompt": "Which dam?",
+        "model": "ollama:m",
+        "tools": ["echo"],
+        "schema": {"name": "string", "height": "number"},
+    }
+    outputs = {"name": "{{ research.name }}", "turns": "{{ research.turns }}", "all": "{{ research }}"}
+    result = opened(model).compile(pipeline(step, outputs=outputs)).run()
+    assert result.outputs == {"name": "Rance", "turns": 2, "all": right}
+    report = opened(model).check(pipeline(step, outputs={"x": "{{ research.heigth }}"}))
+    assert [found.code for found in report.diagnostics] == ["ORC303"]
+
+
+def test_an_agent_that_comes_to_no_end_fails_and_goes_on_with_more_turns(opened: Opened, bench: Bench) -> None:
+    forever = FakeModel({"research.answer": lambda asked: asks(("echo", {"value": len(asked.request.messages)}))})
+    client = opened(forever)
+    run = client.compile(agent(max_turns=2)).start()
+    with pytest.raises(orc.RunFailed) as caught:
+        run.result()
+    error = caught.value.result.steps["research"].error
+    assert (error["code"], error["type"]) == ("ORC732", "AgentUnfinished")
+    assert error["message"] == "`research` made 2 turns, and its model still asks for tools"
+    assert len(forever.requests) == 2
+
+    better = FakeModel({"research.answer": ["Enough."]})
+    result = opened(better).resume(run.id, pipeline=agent(max_turns=3)).result()
+    assert result.outputs == {"found": "Enough."}
+    assert bench.calls == ["research[0].echo", "research[1].echo"]
+    assert told(better) == ["1", "3"]
+
+
+class Silent(FakeModel):
+    """A model that does not answer any more once it was told something."""
+
+    def __init__(self, answers: Any) -> None:
+        super().__init__(answers)
+        self.silent = threading.Event()
+
+    async def ask(self, name: Any, request: Any, *, on_text: Any = None) -> ModelReply:
+        if len(request.messages) > 1:
+            self.silent.set()
+            await asyncio.Event().wait()
+        return await super().ask(name, request, on_text=on_text)
+
+
+def test_a_process_that_dies_while_the_model_answers_asks_only_that_again(opened: Opened, bench: Bench) -> None:
+    silent = Silent({"research.answer": [asks(("echo", {"value": 1}))]})
+    client = opened(silent)
+    run = client.compile(agent()).start()
+    assert silent.silent.wait(PATIENCE)
+    crash(client, run)
+    client.close()
+    model = FakeModel({"research.answer": ["It is 1."]})
+    assert opened(model).resume(run.id).result().outputs == {"found": "It is 1."}
+    assert told(model) == ["1"]
+    assert (len(model.requests), bench.calls) == (1, ["research[0].echo"])
+
+
+TURNS = st.lists(st.lists(st.sampled_from(["echo", "fail", "unknown"]), min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+@given(turns=TURNS, at=st.tuples(st.integers(0, 3), st.integers(0, 2)))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_wherever_a_process_dies_the_model_is_told_the_same_and_each_call_is_made_once(
+    turns: list[list[str]], at: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    turn, place = at[0] % len(turns), at[1] % (len(turns[at[0] % len(turns)]) + 1)
+
+    def script(held: bool) -> dict[str, Any]:
+        names = [list(one) for one in turns]
+        if held:
+            names[turn].insert(place, "gate")
+        calls = [[(name, {"value": f"{n}.{m}"}) for m, name in enumerate(one)] for n, one in enumerate(names)]
+        return {"research.answer": [*(asks(*each) for each in calls), "Done."]}
+
+    bench = Bench()
+    directory = tmp_path_factory.mktemp("agent")
+    first = FakeModel(script(held=True), otherwise="fail")
+    document = agent(tools=["echo", "fail", "gate"], parallel=False)
+    with orc.Orchestrator(directory=directory, tools=bench.tools(), models=first) as client:
+        run = client.compile(document).start()
+        path = f"research[{turn}].gate"
+        bench.wait_for(path)
+        crash(client, run)
+    rest = script(held=True)["research.answer"][turn + 1 :]
+    second = FakeModel({"research.answer": rest}, otherwise="fail")
+    bench.open(path)
+    with orc.Orchestrator(directory=directory, tools=bench.tools(), models=second) as client:
+        result = client.resume(run.id).result()
+    assert result.outputs == {"found": "Done."}
+    assert len(first.requests) + len(second.requests) == len(turns) + 1
+    assert sorted(bench.calls) == sorted([*{*bench.calls}, path])  # only what was under way was called again
+
+    whole = FakeModel(script(held=True), otherwise="fail")
+    undisturbed = Bench()
+    undisturbed.open(path)
+    with orc.Orchestrator(directory=directory, tools=undisturbed.tools(), models=whole) as client:
+        client.compile(document).run()
+    assert second.requests[-1].request == whole.requests[-1].request
+
+
+def test_what_must_not_run_twice_is_told_to_the_model_instead(opened: Opened, bench: Bench) -> None:
+    client = opened(FakeModel({"research.answer": [asks(("hang", {}))]}))
+    run = client.compile(agent(tools=["hang"], on_resume="fail")).start()
+    bench.wait_for("research[0].hang")
+    crash(client, run)
+    client.close()
+    model = FakeModel({"research.answer": ["I do not know whether it was done."]})
+    assert opened(model).resume(run.id).result().outputs == {"found": "I do not know whether it was done."}
+    assert "was under way when its process died" in told(model)[0]
+    assert bench.calls == ["research[0].hang"]
+
+
+def test_a_call_or_an_answer_can_be_done_again_and_what_came_after_it_is(opened: Opened, bench: Bench) -> None:
+    answers = [asks(("echo", {"value": 1})), asks(("echo", {"value": 2})), "Done."]
+    client = opened(FakeModel({"research.answer": answers}))
+    run = client.compile(agent()).start()
+    run.result()
+    client.close()
+
+    model = FakeModel({"research.answer": ["Done at once."]})
+    client = opened(model)
+    assert client.retry(run.id, "research[0].echo").result().outputs == {"found": "Done at once."}
+    assert bench.calls == ["research[0].echo", "research[1].echo", "research[0].echo"]
+    client.close()
+
+    model = FakeModel({"research.answer": ["No tool is needed."]})
+    assert opened(model).retry(run.id, "research[0].answer").result().outputs == {"found": "No tool is needed."}
+    assert len(model.requests[0].request.messages) == 1
+
+
+def test_an_agent_stands_in_loops_and_is_one_itself_for_each_item(opened: Opened) -> None:
+    model = FakeModel(lambda asked: asked.prompt.upper())
+    step = {
+        "id": "each",
+        "for_each": ["a", "b"],
+        "action": "agent",
+        "parameters": {"prompt": "{{ item }}", "model": "ollama:m", "tools": ["echo"]},
+    }
+    result = opened(model).compile(pipeline(step, outputs={"all": "{{ each }}"})).run()
+    assert result.outputs == {"all": ["A", "B"]}
+    assert "each[1].each[0].answer" in states(result)
+
+
+def test_a_timeout_or_a_cancel_ends_the_agent_with_all_that_is_under_way(opened: Opened, bench: Bench) -> None:
+    model = FakeModel(lambda asked: asks(("hang", {})))
+    client = opened(model)
+    result = ended(client.compile(agent(tools=["hang"], timeout=0.2)))
+    assert result.steps["research"].error["code"] == "ORC702"
+    assert result.steps["research[0].hang"].state == "cancelled"
+    bench.entered.clear()
+    run = client.compile(agent(tools=["hang"])).start()
+    bench.wait_for("research[0].hang")
+    run.cancel()
+    assert run.wait(timeout=PATIENCE).state == "cancelled"
+    assert run.status().active == ()
+
+
+def test_secrets_are_not_recorded_and_the_model_still_knows_them_after_a_crash(opened: Opened, bench: Bench) -> None:
+    document = agent(prompt="The key is {{ key }}.", tools=["echo", "gate"])
+    document["inputs"] = {"key": {"type": "string", "secret": True}}
+    said = [asks(("echo", {"value": "sesame-42"}), text="I use sesame-42."), asks(("gate", {"value": "sesame-42"}))]
+    client = opened(FakeModel({"research.answer": said}))
+    run = client.compile(document).start(key="sesame-42")
+    bench.wait_for("research[1].gate")
+    crash(client, run)
+    assert "sesame-42" not in json.dumps([event.to_dict() for event in run.events()])
+    client.close()
+    model = FakeModel({"research.answer": ["Done."]})
+    bench.open("research[1].gate")
+    opened(model).resume(run.id, inputs={"key": "sesame-42"}).result()
+    messages = model.requests[0].request.messages
+    assert [said.content for said in messages[:3]] == ["The key is sesame-42.", "I use sesame-42.", "sesame-42"]
+    assert messages[1].requests[0].arguments == {"value": "sesame-42"}
+    assert messages[-1].content == "sesame-42"
+
+
+def test_the_turns_and_calls_of_an_agent_can_be_shared_across_runs(opened: Opened, bench: Bench) -> None:
+    model = FakeModel({"research.answer": [asks(("echo", {"value": 1})), "Done."]}, otherwise="fail")
+    client = opened(model)
+    document = agent(cache=True)
+    assert client.compile(document).run().outputs == client.compile(document).run().outputs
+    assert bench.calls == ["research[0].echo"]
+    assert len(model.requests) == 2

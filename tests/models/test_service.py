@@ -381,8 +381,9 @@ async def test_a_cheaper_model_is_asked_where_the_first_does_not_fit_and_the_ans
     assert str(answer.model) == cheap
     assert answer.why.startswith("number 2 of 2 that are named, after the budget of the run is $0.001: $0.00 spent")
     assert setting.asked == [cheap]
-    with pytest.raises(BudgetExceeded, match="none of the 2 models has answered"):
+    with pytest.raises(BudgetExceeded, match="none of the 2 models has answered") as raised:
         await setting.ask(Choice((dear, cheap)), HELLO, Ledger(Budget(usd=1e-6), "the run"))
+    assert raised.value.scope == "the run"
     assert setting.asked == [cheap]
 
 

@@ -391,6 +391,8 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
         retry_after=min(waits, default=0.0) or None,
         reply=lead.reply,
     )
+    if isinstance(found, BudgetExceeded) and isinstance(lead, BudgetExceeded):
+        found.scope = lead.scope
     found.__cause__ = lead
     return found
 

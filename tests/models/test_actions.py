@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from orchestrator.expressions import describe
 from orchestrator.models.actions import model_tools
 from orchestrator.models.exchange import Message, ModelReply, Usage
 from orchestrator.models.offline import OfflineClient
-from orchestrator.tools import Unresolved
+from orchestrator.tools import Unresolved, check_value
 from tests.models.acting import MODEL, Desk
 
 TOOL = model_tools().get("model")
@@ -273,8 +274,14 @@ def test_a_label_that_is_none_of_them_is_not_taken(desk: Desk) -> None:
         desk.says('{"label": "c"}')("classify", text="t", labels=["a", "b"])
 
 
-@pytest.mark.parametrize(("labels", "said"), [([], "no labels"), ({}, "no labels"), (["a", "b", "a"], "`a` is there")])
-def test_labels_that_leave_no_choice_are_refused(desk: Desk, labels: Any, said: str) -> None:
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [([], "no labels"), ({}, "no labels"), (["a", "b", "a"], "has the label `a` twice"), ({"a": 3}, "describes `?the")],
+)
+def test_labels_that_make_no_sense_are_refused_before_the_run_and_in_it(desk: Desk, labels: Any, said: str) -> None:
+    found = check_value(TOOL.actions["classify"].parameters["labels"], labels)
+    assert found is not None
+    assert re.search(said, found)
     with pytest.raises(StepError, match=said):
         desk("classify", text="t", labels=labels)
 

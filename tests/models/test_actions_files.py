@@ -146,6 +146,15 @@ def test_a_file_in_a_message_is_held_to_the_same_permissions(desk: Desk) -> None
         desk("chat", messages=[{"role": "user", "content": "Hi", "files": "/etc/passwd"}])
 
 
+def test_a_call_says_all_files_that_it_reads_so_that_a_cached_result_goes_by_them() -> None:
+    actions = model_tools().get("model").actions
+    assert {"images", "files"} <= set(actions["generate"].reads)
+    assert list(actions["generate"].files({"personality": "pirate.md"})) == ["pirate.md"]
+    assert list(actions["generate"].files({"personality": "You are a pirate."})) == []
+    messages = [{"role": "user", "content": "Hi", "images": "a.png"}, {"role": "user", "content": "", "files": ["b"]}]
+    assert list(actions["chat"].files({"messages": messages})) == ["a.png", "b"]
+
+
 def test_a_personality_that_is_a_file_must_be_one(desk: Desk) -> None:
     with pytest.raises(StepError, match="there is no such file"):
         desk("generate_text", prompt="Hi", personality="missing.md")

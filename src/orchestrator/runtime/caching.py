@@ -137,9 +137,8 @@ def key_parts(
     given = {p.name: p.default for p in action.parameters.values() if not p.required} | dict(parameters)
     parts = {"tool": f"{call.tool.name} {call.tool.version}", "action": action.name, "code": _code_digest(action)}
     parts |= {f"parameters.{name}": _digest(given[name]) for name in sorted(given)}
-    for name in action.reads:
-        for path in _paths(given.get(name)):
-            parts[f"files.{path}"] = _file_digest(directory, path)
+    for path in _files_of(action, given):
+        parts[f"files.{path}"] = _file_digest(directory, path)
     if action.takes_context and not action.reads:
         parts["directory"] = _digest(str(directory))
     if extra is not None:
@@ -157,6 +156,13 @@ def key_of(parts: Mapping[str, str]) -> str:
 def _digest(value: Any) -> str:
     """The SHA-256 of JSON data. The order of an object's fields counts: a tool may go by it."""
     return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
+
+
+def _files_of(action: Action, given: Mapping[str, Any]) -> Iterator[str]:
+    for name in action.reads:
+        yield from _paths(given.get(name))
+    if action.files is not None:
+        yield from action.files(given)
 
 
 def _paths(value: Any) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -106,6 +106,7 @@ class Action:
     the result that `{{ step }}` stands for; None: the whole result. `accepts_extra`: unknown parameters are passed on.
     `refusal` decides, from the parameters that are known (others are absent), whether the call is permitted; it is
     asked at compile time with the constant parameters, and again before each attempt with all of them.
+    `reads` are the parameters that name files which must be there; `files` gives further paths that a call reads.
     `requires` are the extras (or other distributions) that must be installed. `example` is a step in YAML.
     `uses_model`: it asks models through a `ModelGateway`, and its parameters `model`, `requires_model` and `selection`
     say which. `result_type` gives the type of the result where that follows from the constant parameters: those
@@ -124,6 +125,7 @@ class Action:
     requires: tuple[str, ...] = ()
     refusal: RefusalCheck | None = None
     reads: tuple[str, ...] = ()
+    files: Callable[[Mapping[str, Any]], Iterable[str]] | None = None
     example: str = ""
     uses_model: bool = False
     result_type: Callable[[Mapping[str, Any]], Type] | None = None

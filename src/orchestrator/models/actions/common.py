@@ -145,6 +145,11 @@ def names_file(personality: str) -> bool:
     return personality.endswith((".md", ".txt")) and len(personality.split("\n")) == 1
 
 
+def _personality(given: Mapping[str, Any]) -> Iterable[str]:
+    personality = given.get("personality")
+    return [personality] if isinstance(personality, str) and names_file(personality) else []
+
+
 # --- asking
 
 
@@ -247,6 +252,7 @@ def model_action(
     shadows: Callable[[Mapping[str, Any]], frozenset[str]] | None = None,
     refusal: RefusalCheck | None = None,
     reads: tuple[str, ...] = (),
+    files: Callable[[Mapping[str, Any]], Iterable[str]] | None = None,
     converts: Mapping[str, Callable[[Any], Any]] | None = None,
     common: Callable[..., Awaitable[Asking]] = asking,
 ) -> Action:
@@ -284,6 +290,7 @@ def model_action(
         primary=primary,
         refusal=refusal,
         reads=reads,
+        files=lambda given: [*_personality(given), *(files(given) if files else ())],
         uses_model=True,
         result_type=None if result_type is None else lambda known: result_type(known, returns),
     )

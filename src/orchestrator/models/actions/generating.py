@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from orchestrator.expressions.types import ANY, NULL, Type
 from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
-from orchestrator.models.actions.media import Given, checks_files, no_urls, read_media
+from orchestrator.models.actions.media import Given, checks_files, no_urls, paths_of, read_media
 from orchestrator.models.exchange import Media, Message
 from orchestrator.models.prompts import with_files
 from orchestrator.models.structured import SchemaError, Structure, structure_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Images = Annotated[str | list[str] | None, "Files of images that the model looks at."]
 Files = Annotated[str | list[str] | None, "Files that the model reads: texts, PDF, sound, video, images."]
@@ -231,6 +229,12 @@ def _typed_text(known: Mapping[str, Any], returns: Type) -> Type:
     return replace(returns, properties={**returns.properties, "data": data})
 
 
+def _attached(given: Mapping[str, Any]) -> list[str]:
+    """Return the paths in a conversation."""
+    said = [each for each in given.get("messages") or () if isinstance(each, Mapping)]
+    return [path for each in said for key in ("images", "files") for path in paths_of(each.get(key))]
+
+
 _MEDIA = {"images": no_urls, "files": no_urls}
 
 GENERATE_TEXT = model_action(
@@ -250,4 +254,4 @@ GENERATE = model_action(
     reads=("images", "files"),
     converts=_MEDIA,
 )
-CHAT = model_action(chat, primary="reply", refusal=checks_files())
+CHAT = model_action(chat, primary="reply", refusal=checks_files(), files=_attached)

@@ -83,7 +83,7 @@ async def classify(
               technical: crashes, errors, passwords
               other: everything else
     """
-    described = _labels(labels)
+    described = _checked_labels(labels)
     prompt = prompts.classification(text, described, multiple=multiple, reason=reason, instruction=instruction)
     structure = _label_form(list(described), multiple=multiple, reason=reason)
     value = (await ask(asking, prompt.text, system=prompt.system, structure=structure)).value
@@ -91,13 +91,17 @@ async def classify(
     return {"label": label, "reason": value.get("reason")}
 
 
-def _labels(labels: list[str] | Mapping[str, str | None]) -> dict[str, str]:
+def _checked_labels(labels: Any) -> dict[str, str]:
+    """Return the labels with their descriptions, which may be empty."""
     found = labels if isinstance(labels, Mapping) else dict.fromkeys(labels)
     if not found:
-        raise invalid("there are no labels to choose from", "give at least two")
-    if not isinstance(labels, Mapping) and len(found) < len(labels):
+        raise ValueError("has no labels to choose from")
+    if len(found) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
-        raise invalid(f"the label `{twice}` is there twice", "remove one")
+        raise ValueError(f"has the label `{twice}` twice")
+    for label, description in found.items():
+        if not isinstance(description, str | None):
+            raise ValueError(f"describes the label `{label}` with something that is no text")
     return {label: (description or "").strip() for label, description in found.items()}
 
 
@@ -158,7 +162,13 @@ async def extract(
 
 
 ANALYZE_TEXT = model_action(analyze_text, primary="analysis", refusal=checks_files())
-CLASSIFY = model_action(classify, primary="label", result_type=_typed_labels, refusal=checks_files())
+CLASSIFY = model_action(
+    classify,
+    primary="label",
+    result_type=_typed_labels,
+    refusal=checks_files(),
+    converts={"labels": _checked_labels},
+)
 EXTRACT = model_action(
     extract,
     primary="data",

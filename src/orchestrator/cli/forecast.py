@@ -115,7 +115,7 @@ def _missing(steps: Sequence[Expected]) -> Iterator[str]:
                 yield f"{step.path}: {call.problem}"
             if call.models and not any(model["ready"] for model in call.models):
                 first = call.models[0]
-                what = f"{first['model']}: {first['lacks'] or first['problem']}"
+                what = f"{first['model']} has {first['lacks']}" if first["lacks"] else f"{first['model']}: {first['problem']}"
                 if what not in told:
                     told.add(what)
                     yield what
@@ -234,19 +234,18 @@ def _value(value: Value, scope: Scope) -> Any:
 
 def _times(work: Work, scope: Scope) -> int | None:
     """Return how often the work's own steps run; None where only the run will tell."""
-    match work:
-        case ForEach(items=RangeItems(start, stop, step)):
-            numbers = [_value(each, scope) for each in (start, stop, step)]
-            return len(range(*numbers)) if all(type(number) is int for number in numbers) and numbers[2] else None
-        case ForEach(items=FileItems()):
-            return None
-        case ForEach(items=items):
-            found = _value(items, scope)
-            return len(found) if isinstance(found, list | dict) else None
-        case Repeat():
-            return None
-        case _:
-            return 1
+    if isinstance(work, Repeat):
+        return None
+    if not isinstance(work, ForEach):
+        return 1
+    items = work.items
+    if isinstance(items, FileItems):
+        return None
+    if isinstance(items, RangeItems):
+        numbers = [_value(each, scope) for each in (items.start, items.stop, items.step)]
+        return len(range(*numbers)) if all(type(number) is int for number in numbers) and numbers[2] else None
+    found = _value(items, scope)
+    return len(found) if isinstance(found, list | dict) else None
 
 
 def _sent(parameters: Value | None, scope: Scope) -> tuple[int, bool]:

@@ -46,11 +46,19 @@ def problems_of(case: Case, ended: Ended) -> Iterator[str]:
         for problem in unmet(expected, outputs[name], names):
             yield f"outputs.{name}: {problem}"
     for path, step in expect.steps.items():
-        for problem in _of_step(path, step, ended, names):
-            yield f"steps.{path}: {problem}"
+        for each in _meant(path, ended):
+            for problem in _of_step(each, step, ended, names):
+                yield f"steps.{each}: {problem}"
     for expected in expect.expressions:
         yield from unmet(expected, None, names)
     yield from _of_models(case, ended)
+
+
+def _meant(path: str, ended: Ended) -> list[str]:
+    """Return the steps that a path means: without its numbers, that of all items."""
+    if ended.result is None or path in ended.result.steps or path != bare(path):
+        return [path]
+    return [each for each in ended.result.steps if bare(each) == path] or [path]
 
 
 def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:

@@ -27,13 +27,14 @@ AT_ONCE = 64
 class Ticket:
     """A call's place in the line. `granted` is done when it may go out, which it must do before `until`.
 
-    `charge` is what it counts for in tokens, and `second` when.
+    It is thought to take `tokens`; `charge` is what it counts for, and `second` when.
     """
 
-    __slots__ = ("ahead", "charge", "gone", "granted", "model", "order", "second", "tried", "until")
+    __slots__ = ("ahead", "charge", "gone", "granted", "model", "order", "second", "tokens", "tried", "until")
 
-    def __init__(self, model: str, charge: int, order: int, ahead: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, model: str, tokens: int, charge: int, order: int, ahead: Mapping[str, tuple[int, int]]) -> None:
         self.model = model
+        self.tokens = tokens
         self.charge = charge
         self.order = order
         self.ahead = ahead
@@ -67,7 +68,7 @@ class Line:
         limits = [rate.tokens for rate in self._rates_of(model) if rate.tokens is not None]
         ahead = {name: self._waiting.get(name, (0, 0)) for name in (PROVIDER, model)}
         # One that is larger than a limit could never go out otherwise; what it really takes is counted afterwards.
-        ticket = Ticket(model, min(tokens, *limits) if limits else 0, next(self._orders), ahead)
+        ticket = Ticket(model, tokens, min(tokens, *limits) if limits else 0, next(self._orders), ahead)
         self._queues.setdefault(model, deque()).append(ticket)
         self._count(ticket, 1)
         self.step()
@@ -159,11 +160,11 @@ class Line:
             tickets: list[Ticket] = []
             for ticket in islice(_there(self._queues[model]), AT_ONCE):
                 if gate is not None:
-                    ready, reason = gate.ready_at(ticket.charge, now)
+                    ready, reason = gate.ready_at(ticket.tokens, now)
                     if ready > now:
                         self._stops[model] = Stop(ready, f"{self._said(model)}: {reason}")
                         break
-                    gate = gate.after(ticket.charge, now)
+                    gate = gate.after(ticket.tokens, now)
                 tickets.append(ticket)
             if tickets:
                 opened[model] = tickets
@@ -185,7 +186,7 @@ class Line:
         self._count(ticket, -1)
         gate = self._gates.get(model)
         if gate is not None:
-            self._gates[model] = gate.after(ticket.charge, now)
+            self._gates[model] = gate.after(ticket.tokens, now)
         begun = self._begun.setdefault(model, Window())
         begun.forget(math.floor(now))
         begun.add(math.floor(now), 1, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -91,7 +91,10 @@ class Exchange:
         spending.claims = [claim for claim in spending.claims if claim.process != self.process]
         queues = {
             # Only of the first is it known here how long it has waited.
-            model: [replace(each, since=now if place else since.get(model, now)) for place, each in enumerate(line)]
+            model: [
+                replace(each, process=self.process, since=now if place else since.get(model, now))
+                for place, each in enumerate(line)
+            ]
             for model, line in self.queues.items()
         }
         others = [Wanted(each.model, each.tokens, 0, each.since, each.process) for each in spending.claims]
@@ -255,7 +258,7 @@ class SharedLine(Line):
         try:
             taken = await asyncio.to_thread(self._shared.change, self.provider, exchange)
         except Exception as error:
-            self._failed(error, opened, unspent)
+            self._failed(error, opened)
             return
         self._took(taken, opened, begun)
 
@@ -279,10 +282,9 @@ class SharedLine(Line):
         for ticket in _all(opened):
             ticket.tried = ticket.tried or ticket.model in taken.stops
 
-    def _failed(self, error: Exception, opened: Opened, unspent: Iterable[Unspent]) -> None:
-        """Tell those who have asked; whoever comes next tries again."""
-        for each in unspent:
-            self._note(each)
+    def _failed(self, error: Exception, opened: Opened) -> None:
+        """Tell those who have asked; whoever comes next tries again. What the store was to hear passes by itself."""
+        self._claimed = frozenset()
         for ticket in _all(opened):
             if not ticket.gone and not ticket.granted.done():
                 ticket.gone = True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PERIOD = 60
 """The seconds that limits are for."""
@@ -52,7 +52,11 @@ class Window:
     def add(self, second: int, requests: int, tokens: int) -> None:
         """Count more, or less, in a second."""
         before = self.spent.get(second, (0, 0))
-        self.spent[second] = (before[0] + requests, before[1] + tokens)
+        after = (before[0] + requests, before[1] + tokens)
+        if any(after):
+            self.spent[second] = after
+        else:
+            self.spent.pop(second, None)
         self.requests += requests
         self.tokens += tokens
 
@@ -162,13 +166,18 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One call that waits its turn. `order` is its place among those of this process."""
+    """One call that waits its turn, since `since`. `order` is its place among those of its process."""
 
     model: str
     tokens: int
     order: int
     since: float = 0.0
     process: str = ""
+
+    @property
+    def rank(self) -> tuple[float, str, int]:
+        """What is smaller goes first. Every process must see the same, or each would wait for the other."""
+        return self.since, self.process, self.order
 
 
 def admit(
@@ -178,7 +187,7 @@ def admit(
     queues: Mapping[str, Sequence[Wanted]],
     *,
     second: int,
-    others: Iterable[Wanted] = (),
+    others: Sequence[Wanted] = (),
     said: Callable[[str], str] = str,
 ) -> tuple[list[Wanted], dict[str, Stop]]:
     """Count the calls that may go out, in `second`, and return them, and what stops the first of each other model.
@@ -187,14 +196,14 @@ def admit(
     by model; for `others` their part is kept back. `said` names a model, or the provider, for people.
     """
     granted: list[Wanted] = []
-    stops: dict[str, Stop] = {}
     kept: list[Wanted] = []
-    lines: list[tuple[float, int, int, Sequence[Wanted], int]] = []
-    for number, line in enumerate([*([other] for other in others), *queues.values()]):
-        if line:
-            heapq.heappush(lines, (line[0].since, line[0].order, number, line, 0))
-    while lines:
-        _, _, number, line, place = heapq.heappop(lines)
+    stops: dict[str, Stop] = {}
+    lines = [[other] for other in others] + [line for line in queues.values() if line]
+    heads = [(line[0].rank, number, 0) for number, line in enumerate(lines)]
+    heapq.heapify(heads)
+    while heads:
+        _, number, place = heapq.heappop(heads)
+        line = lines[number]
         wanted = line[place]
         model = wanted.model
         if model in stops:
@@ -208,13 +217,14 @@ def admit(
             reached, stops[model] = stop
             if reached == PROVIDER:
                 # Whoever comes later would take what this one waits for.
-                stops.update((each[3][each[4]].model, stops[model]) for each in lines if _unstopped(each, stops))
+                for _, other, later in heads:
+                    stops.setdefault(lines[other][later].model, stops[model])
                 break
             continue
         spending.add(second, model, 1, wanted.tokens)
-        (kept if wanted.process else granted).append(wanted)
+        (kept if number < len(others) else granted).append(wanted)
         if place + 1 < len(line):
-            heapq.heappush(lines, (line[place + 1].since, line[place + 1].order, number, line, place + 1))
+            heapq.heappush(heads, (line[place + 1].rank, number, place + 1))
     for wanted in kept:
         spending.give_back(second, wanted.model, 1, wanted.tokens)
     return granted, stops
@@ -230,7 +240,3 @@ def _stop(
             if not window.room(rate, tokens):
                 return name, Stop(window.room_at(rate, tokens), f"{said(name)}: {window.lacks(rate)}")
     return None
-
-
-def _unstopped(line: tuple[float, int, int, Sequence[Wanted], int], stops: Mapping[str, Stop]) -> bool:
-    return line[3][line[4]].model not in stops

@@ -12,6 +12,8 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.diagnostics import CODES, render_text
+from orchestrator.models.adapter import endpoints
+from orchestrator.models.providers import PROVIDERS
 from tests.conformance import tools
 from tests.conformance.acts import Session, acts_of
 
@@ -32,10 +34,20 @@ def name_of(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
+def without_models(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Make this a machine without keys of providers, and without the packages for models in a folder."""
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(directory / "home"))
+    for provider in PROVIDERS.values():
+        for variable in (*provider.key_variables, *provider.own_keys):
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setitem(endpoints._MODULES, "transformers", ("a_package_that_nobody_has",))
+
+
 @pytest.fixture
 def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An orchestrator in a directory of its own, where the files of the case lie."""
     monkeypatch.chdir(tmp_path)
+    without_models(monkeypatch, tmp_path)
     tools.GATES.close()
     files = request.getfixturevalue("path").with_suffix(".files")
     if files.exists():

@@ -67,14 +67,14 @@ def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
     whole: list[_Problem] = []
     usable = len(names) == 0
     for text, scalar in names:
+        if text.strip() == str(AUTO):  # which has nothing to be looked up
+            usable = True
+            continue
         name = parse_model_name(text, here.catalogue)
         if isinstance(name, NameProblem):
             label = "no model"
             problem = _Problem("ORC421", scalar, name.message, name.help, label, replacement=name.suggestion)
             whole.append(problem)
-            continue
-        if name == AUTO:
-            usable = True
             continue
         if (near := misspelt(name, here.catalogue)) is not None:
             meant = f"{name.provider}:{near}"

@@ -60,7 +60,9 @@ def _into_parameters(entries: dict[str, Entry], node: Mapping, clashes: list[Cla
     if first not in kinds.CALL:
         if first or "prompt" not in entries:
             return
-        action = "agent" if "tools" in entries else "generate" if _STRUCTURED & entries.keys() else "generate_text"
+        inner = entries["parameters"].value if "parameters" in entries else None
+        said = entries.keys() | (inner.table.keys() if isinstance(inner, Mapping) else set())
+        action = "agent" if "tools" in said else "generate" if _STRUCTURED & said else "generate_text"
         key = entries["prompt"].key
         entries["tool"] = Entry(text_at(key, "tool"), text_at(key, "model"))
         entries["action"] = Entry(text_at(key, "action"), text_at(key, action))

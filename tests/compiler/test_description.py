@@ -30,11 +30,15 @@ REPORT = {
     "steps": [
         {"id": "read", "tool": "log", "parameters": {"message": "{{ topic }} {{ key }}"}},
         {"id": "think", "tool": "log", "parameters": {"message": "{{ topic }}"}},
-        {"id": "each", "for_each": "{{ [1, 2] }}", "steps": [{"id": "say", "tool": "log", "parameters": {"message": "{{ item }}"}}]},
+        {
+            "id": "each",
+            "for_each": "{{ [topic, key] }}",
+            "steps": [{"id": "say", "tool": "log", "parameters": {"message": "{{ item }}"}}],
+        },
         {"id": "ok", "approve": "Good?", "dependencies": ["read", "think"], "condition": "topic != ''"},
     ],
     "outputs": {"done": {"value": "{{ ok }}", "description": "Whether it is good."}},
-}  # fmt: skip
+}
 
 
 def test_an_intention_says_what_goes_in_what_is_done_and_what_comes_out() -> None:
@@ -49,7 +53,7 @@ def test_an_architecture_names_every_part_and_what_it_waits_for() -> None:
     assert "4 steps and 1 step within them, in 2 stages, up to 3 steps side by side." in text
     assert "- `topic` (string, required): What about." in text
     assert "- `key` (string, secret, required)" in text
-    assert "- `each`: for each item of [1, 2]\n  - `say`: log\n" in text
+    assert "- `each`: for each item of [topic, key]\n  - `say`: log write\n" in text
     assert "- `ok`: approval: Good? (only under a condition), after `read` and `think`" in text
     assert "- a person who answers" in text
     assert "- secrets: `key`" in text

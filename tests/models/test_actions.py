@@ -9,7 +9,7 @@ from orchestrator.expressions import describe
 from orchestrator.models.actions import model_tools
 from orchestrator.models.exchange import Message, ModelReply, Usage
 from orchestrator.models.offline import OfflineClient
-from orchestrator.tools import Unresolved, check_value
+from orchestrator.tools import Registry, Unresolved, check_value, to_tool, tool
 from tests.models.acting import MODEL, Desk
 
 TOOL = model_tools().get("model")
@@ -366,3 +366,13 @@ def test_an_action_needs_no_tool() -> None:
     assert isinstance(wrong, Unresolved)
     assert (wrong.code, wrong.candidates) == ("ORC401", ("model",))
     assert "generate_text" in wrong.actions
+
+
+def test_a_tool_of_ones_own_goes_before_an_action_of_the_same_name() -> None:
+    @tool(name="chat")
+    def own(text: str) -> str:
+        return text
+
+    found = (model_tools() | Registry([to_tool(own)])).resolve(None, "chat")
+    assert not isinstance(found, Unresolved)
+    assert found[0].name == "chat"

@@ -9,13 +9,13 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of, positive
+from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of, positive, sensible
 from orchestrator.api.run import Run, person
 from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
 from orchestrator.models.actions import model_tools
-from orchestrator.runtime import Changes, Engine, Execution, Options, Portal, in_thread
+from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import RunRecord, RunState, RunStatus, Store
     from orchestrator.journal.records import Pruned, StoreStats
+    from orchestrator.models.budget import Budget
     from orchestrator.models.exchange import ModelClient
 
 _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
@@ -36,8 +37,8 @@ class Orchestrator:
     `store`: a URL, default `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
     modules, or names of modules. `permissions`: default from `orchestrator.toml` in `directory`, else deny.
     `directory`: where relative paths start, default the current one. `max_parallel`: how many steps of a run are
-    executed at once, whatever the pipeline says. `cache` and `refresh`: as in `Pipeline.with_options`, for all runs.
-    `models`: what answers in the place of models' providers, such as recordings (see `orchestrator.testing`).
+    executed at once, whatever the pipeline says. `budget`, `cache` and `refresh`: as in `Pipeline.with_options`, for
+    all runs. `models`: what answers in the place of models' providers, such as recordings (see `orchestrator.testing`).
 
     Close it, or use it as a context manager: runs that it still executes are then stopped, and can be resumed.
     """
@@ -50,6 +51,7 @@ class Orchestrator:
         permissions: Permissions | None = None,
         directory: str | Path | None = None,
         max_parallel: int | None = None,
+        budget: Budget | None = None,
         cache: bool = True,
         refresh: Iterable[str] = (),
         models: ModelClient | None = None,
@@ -59,12 +61,15 @@ class Orchestrator:
         self.registry = (builtin_registry() | model_tools() | entry_point_tools()).with_tools(*tools)
         self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
         self._options = Options(
-            max_parallel=positive("max_parallel", max_parallel), cache=cache, refresh=frozenset(refresh)
+            max_parallel=positive("max_parallel", max_parallel),
+            budget=sensible(budget),
+            cache=cache,
+            refresh=frozenset(refresh),
         )
         self._models = models
         self._portal = Portal()
         self._lock = threading.Lock()
-        self._opened: tuple[Store, Engine] | None = None
+        self._opened: tuple[Store, Engine, ModelServices] | None = None
         self._closed = False
         _open_orchestrators.add(self)
 
@@ -83,7 +88,9 @@ class Orchestrator:
                 from orchestrator.journal import Store  # its database toolkit is slow to load, and `check` needs none
 
                 store = Store.open(self.store_url)
-                self._opened = (store, Engine(store, permissions=self.permissions))
+                services = ModelServices(self.directory, store, self._models)
+                engine = Engine(store, permissions=self.permissions, services=services)
+                self._opened = (store, engine, services)
             return self._opened[1]
 
     def compile(self, source: Source) -> Pipeline:
@@ -281,6 +288,7 @@ class Orchestrator:
         finally:
             self._portal.close()
             if opened is not None:
+                opened[2].close()
                 opened[0].close()
 
     def _compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from orchestrator.diagnostics import Diagnostic
 from orchestrator.errors import CompilationError, ConfigurationError
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Options, Result, bind
+from orchestrator.runtime.asking import merged
 from orchestrator.runtime.batches import MAX_PARALLEL, Batch, Row
 from orchestrator.runtime.definitions import require_steps
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
     from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
     from orchestrator.language.spec import InputSpec
+    from orchestrator.models.budget import Budget
 
 Source = str | Path | Mapping[str, Any]
 """A pipeline: the path of its file, its YAML text, or a mapping."""
@@ -90,6 +93,7 @@ class Pipeline:
         *,
         max_parallel: int | None = None,
         timeout: float | None = None,
+        budget: Budget | None = None,
         cache: bool | None = None,
         refresh: Iterable[str] | None = None,
     ) -> Pipeline:
@@ -98,6 +102,7 @@ class Pipeline:
         Args:
             max_parallel: how many steps run at once, at most.
             timeout: seconds after which a run fails.
+            budget: what a run may spend on models. Its limits replace those of the file; others of the file stay.
             cache: false: take no result from the cache, and put none into it.
             refresh: paths of steps whose results are made anew, and then shared in the place of the old ones. The path
                 of a loop or a group means all steps within it, one without numbers (`translate.draft`) all items.
@@ -110,6 +115,7 @@ class Pipeline:
             self._options,
             max_parallel=positive("max_parallel", max_parallel) or self._options.max_parallel,
             timeout=positive("timeout", timeout) or self._options.timeout,
+            budget=merged(self._options.budget, sensible(budget)),
             cache=self._options.cache if cache is None else bool(cache),
             refresh=self._options.refresh if refresh is None else frozenset(refresh),
         )
@@ -198,6 +204,18 @@ def plan_of(compilation: Compilation) -> Plan:
     count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
     name = compilation.document.source.name
     raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)
+
+
+def sensible(budget: Budget | None) -> Budget | None:
+    """Return a budget that limits something, if one is given."""
+    if budget is None:
+        return None
+    for name, limit in budget.to_dict().items():
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit < inf:
+            raise ConfigurationError(f"`{name}` of a budget must be a number from 0, not {limit!r}")
+        if name != "usd" and limit != int(limit):
+            raise ConfigurationError(f"`{name}` of a budget must be a whole number, not {limit!r}")
+    return budget
 
 
 def positive(name: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ from orchestrator.runtime.portal import Portal
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.result import Result
 from orchestrator.runtime.revision import Changes, StepChange
+from orchestrator.runtime.services import ModelServices
 from orchestrator.runtime.step_results import StepResult, StepResults
 from orchestrator.runtime.verdict import refuse_if_waiting, verdict
 
@@ -19,6 +20,7 @@ __all__ = [
     "Engine",
     "Execution",
     "Follower",
+    "ModelServices",
     "Options",
     "Portal",
     "Redactor",

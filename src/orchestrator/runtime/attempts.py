@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.compiler.plan import ToolCall
@@ -46,7 +47,9 @@ class Attempts:
             directory=scheduler.plan.directory,
             permissions=scheduler.permissions,
             loop=self._loop,
+            gateway=partial(scheduler.asking.gateway, scheduler, node),
         )
+        node.asking = None
         node.task = self._loop.create_task(self._attempt(node, node.context, copy_of(parameters)))
         if node.step.timeout is not None:
             node.timer = self._loop.call_later(node.step.timeout, self.stop, node, "timeout")

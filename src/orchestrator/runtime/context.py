@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from orchestrator.errors import StepError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
     from pathlib import Path
 
     from orchestrator.journal import EventType
+    from orchestrator.models.gateway import ModelGateway
     from orchestrator.tools import Permissions
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class StepContext:
     __slots__ = (
         "_attempt",
         "_directory",
+        "_gateway",
         "_latest",
         "_loop",
         "_permissions",
@@ -60,7 +63,9 @@ class StepContext:
         directory: Path,
         permissions: Permissions,
         loop: asyncio.AbstractEventLoop,
+        gateway: Callable[[], ModelGateway] | None = None,
     ) -> None:
+        """`gateway` gives what the attempt asks models through, where it can."""
         self._reporter = reporter
         self._run_id = run_id
         self._step = step
@@ -68,6 +73,7 @@ class StepContext:
         self._directory = directory
         self._permissions = permissions
         self._loop = loop
+        self._gateway = gateway
         self._thread = threading.get_ident()
         self._latest: dict[str, Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -105,8 +111,14 @@ class StepContext:
         return self._permissions
 
     def service(self, kind: type[T]) -> T:
-        """What the run offers besides, by its type."""
-        raise StepError(f"a step cannot have a {kind.__name__} here")
+        """What the run offers besides, by its type: a `ModelGateway`."""
+        from orchestrator.models.gateway import ModelGateway  # who asks for it has loaded it
+
+        if kind is not ModelGateway or self._gateway is None:
+            raise StepError(f"a step cannot have a {kind.__name__} here", retryable=False)
+        if threading.get_ident() != self._thread:
+            raise StepError("models are asked by tools that are coroutine functions", retryable=False)
+        return cast("T", self._gateway())
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Report how far the work is, from 0 to 1 (None: not known)."""

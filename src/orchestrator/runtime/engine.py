@@ -16,7 +16,9 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command, NewRun, Owner
 from orchestrator.journal.paths import is_top_level
+from orchestrator.models.budget import Budget
 from orchestrator.runtime.answers import accepted
+from orchestrator.runtime.asking import has_budgets, spent_by_step
 from orchestrator.runtime.definitions import require_steps
 from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.ids import new_run_id
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import ActiveStep, Event, Lease, Recorded, RunJournal, RunRecord, RunStatus, Store
     from orchestrator.journal.events import EventType
+    from orchestrator.models.budget import Ledger
+    from orchestrator.runtime.services import ModelServices
     from orchestrator.tools import Permissions
 
 _EVENTS_AT_ONCE = 2000
@@ -42,11 +46,12 @@ class Options:
     """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
 
     Without `cache` no result is taken from the cache or put into it; `refresh` are the paths of steps whose results are
-    made anew.
+    made anew. `budget` is what the run may spend on models, over what the pipeline says.
     """
 
     max_parallel: int | None = None
     timeout: float | None = None
+    budget: Budget | None = None
     cache: bool = True
     refresh: frozenset[str] = frozenset()
 
@@ -57,11 +62,14 @@ class Engine:
     `chance` decides the jitter of retries; give a seeded one to repeat a run exactly.
     """
 
-    def __init__(self, store: Store, *, permissions: Permissions, chance: random.Random | None = None) -> None:
+    def __init__(
+        self, store: Store, *, permissions: Permissions, services: ModelServices, chance: random.Random | None = None
+    ) -> None:
         from orchestrator.journal import Journal  # loads the database toolkit, as the store has done already
 
         self.store = store
         self.permissions = permissions
+        self._services = services
         self._journal = Journal(store)
         self._watch = Watch(store)
         self._owner = Owner.current()
@@ -84,9 +92,18 @@ class Engine:
         return self.store.status(run_id) if execution is None else execution.status()
 
     async def start(
-        self, plan: Plan, inputs: Bound, options: Options, *, batch: tuple[str, int] | None = None
+        self,
+        plan: Plan,
+        inputs: Bound,
+        options: Options,
+        *,
+        batch: tuple[str, int] | None = None,
+        ledgers: tuple[Ledger, ...] = (),
     ) -> Execution:
-        """Record a new run and begin to execute it on the current event loop; it may be a row of a batch."""
+        """Record a new run and begin to execute it on the current event loop.
+
+        It may be a row of a batch; `ledgers` hold what it may spend together with others.
+        """
         require_steps(plan, options.refresh)
         nonce = secrets.token_hex(3)
         redactor = Redactor(inputs.secrets, nonce)
@@ -95,7 +112,8 @@ class Engine:
             new = replace(new, batch=batch[0], row=batch[1])
 
         journal = await self._journal.begin(new, self._owner)
-        return self._execute(self._assignment(plan, inputs, redactor, new.now, options), journal.lease, journal)
+        assignment = self._assignment(plan, inputs, redactor, new.now, options, ledgers=ledgers)
+        return self._execute(assignment, journal.lease, journal)
 
     async def resume(
         self,
@@ -107,6 +125,7 @@ class Engine:
         edited: Plan | None = None,
         again: str | None = None,
         by: str = "",
+        ledgers: tuple[Ledger, ...] = (),
     ) -> Execution:
         """Take a run up where it was left and go on with it on the current event loop.
 
@@ -135,7 +154,7 @@ class Engine:
                     refuse_if_succeeded(self.store.status(run_id))
                 record = self.store.record(run_id)
                 plan = edited or _unchanged(record, compile(record))
-                assignment = self._taken_up(plan, record, given, options)
+                assignment = replace(self._taken_up(plan, record, given, options), ledgers=ledgers)
                 journal = self._journal.attach(lease)
                 if revised:
                     data = self._revision(record, assignment, again)
@@ -333,6 +352,7 @@ class Engine:
             timeout=options.timeout,
             use_cache=options.cache,
             refresh=options.refresh,
+            budget=options.budget,
             **resumed,
         )
 
@@ -343,7 +363,11 @@ class Engine:
         inputs = Bound(redactor.restore(bound.values), bound.secrets)
         found = self._recorded(record.run_id)
         effective = _effective(options, record)
-        return self._assignment(plan, inputs, redactor, record.now, effective, resumed=True, recorded=found)
+        data = plan.to_dict()
+        earlier = spent_by_step(self.events(record.run_id, resolve=False), data) if has_budgets(data) else {}
+        return self._assignment(
+            plan, inputs, redactor, record.now, effective, resumed=True, recorded=found, earlier=earlier
+        )
 
     def _recorded(self, run_id: str) -> Recorded:
         return self.store.put_values(read_again(lambda: self.events(run_id, resolve=False)))
@@ -395,7 +419,13 @@ class Engine:
 
     def _execute(self, assignment: Assignment, lease: Lease, journal: RunJournal) -> Execution:
         execution = Execution(
-            assignment, self.store, lease, journal, chance=self._chance, give_back=self._watch.give_back
+            assignment,
+            self.store,
+            lease,
+            journal,
+            services=self._services,
+            chance=self._chance,
+            give_back=self._watch.give_back,
         )
         task = asyncio.get_running_loop().create_task(self._run(execution), name=f"run {execution.run_id}")
         self._live[execution.run_id] = (execution, task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ import anyio
 from orchestrator.compiler.plan import Plan
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError, StoreUnavailable
 from orchestrator.journal import Recorded
+from orchestrator.models.budget import Budget, Ledger, Spent
+from orchestrator.runtime.asking import THE_RUN, RunAsking, merged
 from orchestrator.runtime.caching import ResultCache
 from orchestrator.runtime.failures import error_data
 from orchestrator.runtime.inputs import Bound
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
+    from orchestrator.runtime.services import ModelServices
 
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds
@@ -40,6 +44,9 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """What is to be executed. `recorded` is what earlier owners achieved; `timeout` in seconds, of the whole run.
+
+    `budget` is what was said now of what it may spend on models, over what its plan and earlier owners say; `ledgers`
+    are those of what it is part of, `earlier` what its steps with budgets have spent, by path.
 
     Without `use_cache` no result is taken from the cache or put into it; `refresh` are the paths of steps whose results
     are made anew.
@@ -56,6 +63,9 @@ class Assignment:
     recorded: Recorded = field(default_factory=Recorded)
     use_cache: bool = True
     refresh: frozenset[str] = frozenset()
+    budget: Budget | None = None
+    ledgers: tuple[Ledger, ...] = ()
+    earlier: Mapping[str, Spent] = field(default_factory=dict)
 
 
 class Execution:
@@ -68,6 +78,7 @@ class Execution:
         lease: Lease,
         journal: RunJournal,
         *,
+        services: ModelServices,
         chance: random.Random,
         give_back: Callable[[RunJournal], None],
     ) -> None:
@@ -77,6 +88,7 @@ class Execution:
         self.journal = journal
         self._assignment = assignment
         self._store = store
+        self._services = services
         self._chance = chance
         self._give_back = give_back
         self._loop = asyncio.get_running_loop()
@@ -166,7 +178,13 @@ class Execution:
     # --- on the event loop
 
     async def _run(self) -> None:
-        self.journal.record("run.started", data={"owner": str(self.lease.owner), "resumed": self._assignment.resumed})
+        started: dict[str, Any] = {"owner": str(self.lease.owner), "resumed": self._assignment.resumed}
+        allowed, budget = self._budgets()
+        if allowed is not None:
+            started["allowed"] = allowed.to_dict()
+        if budget is not None:
+            started["budget"] = budget.to_dict()
+        self.journal.record("run.started", data=started)
         try:
             ending = await self._work()
         except (StoreError, asyncio.CancelledError):
@@ -202,6 +220,7 @@ class Execution:
             recorded=assignment.recorded,
             load=lambda seqs: self._store.values_at(self.run_id, seqs),
             cache=self._cache(),
+            asking=self._asking(),
             on_idle=self._rest,
         )
         timer = None
@@ -231,6 +250,19 @@ class Execution:
     def _time_out(self, seconds: float) -> None:
         error = StepTimeout(f"the run took longer than {seconds:g} s", seconds=seconds)
         self._act(lambda scheduler: scheduler.fail(error_data(error)))
+
+    def _budgets(self) -> tuple[Budget | None, Budget | None]:
+        """What was said now or before of what the run may spend, and what it may, as the plan says something too."""
+        earlier = self.journal.allowed
+        given = self._assignment
+        allowed = merged(None if earlier is None else Budget(**earlier), given.budget)  # type: ignore[arg-type]
+        return allowed, merged(given.plan.budget, allowed)
+
+    def _asking(self) -> RunAsking:
+        given = self._assignment
+        _, budget = self._budgets()
+        own = () if budget is None else (Ledger(budget, THE_RUN, self.journal.spent),)
+        return RunAsking(self._services, ledgers=(*own, *given.ledgers), earlier=given.earlier)
 
     def _cache(self) -> ResultCache | None:
         given = self._assignment

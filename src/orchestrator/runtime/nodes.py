@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from orchestrator.compiler.plan import StepPlan
     from orchestrator.journal import StepRecord
+    from orchestrator.models.budget import Ledger
+    from orchestrator.runtime.asking import Asking
     from orchestrator.runtime.context import StepContext
     from orchestrator.runtime.scope import BlockScope
 
@@ -66,6 +68,7 @@ class Node:
     __slots__ = (
         "activity",
         "announced",
+        "asking",
         "attempt",
         "cache",
         "context",
@@ -74,6 +77,7 @@ class Node:
         "entered",
         "frame",
         "jump",
+        "ledgers",
         "path",
         "record",
         "started",
@@ -98,6 +102,8 @@ class Node:
         self.announced = False
         self.started = 0.0
         self.context: StepContext | None = None
+        self.asking: Asking | None = None
+        self.ledgers: Sequence[Ledger] | None = None
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.entered = False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import Event, Recorded
     from orchestrator.journal.events import EventType
+    from orchestrator.runtime.asking import RunAsking
     from orchestrator.runtime.caching import ResultCache
     from orchestrator.runtime.redaction import Redactor
     from orchestrator.runtime.scope import BlockScope
@@ -71,11 +72,13 @@ class Scheduler:
         recorded: Recorded,
         load: Callable[[Sequence[int]], list[Any]],
         cache: ResultCache | None,
+        asking: RunAsking,
         on_idle: Callable[[], None],
     ) -> None:
         """`recorded` is what earlier owners of the run achieved, `load` reads the outputs of end events.
 
-        `on_idle` is called whenever nothing runs any more until somebody acts: the run is paused, or waits for answers.
+        `asking` is what steps ask models through. `on_idle` is called whenever nothing runs any more until somebody
+        acts: the run is paused, or waits for answers.
         """
         self.plan = plan
         self.run_id = run_id
@@ -91,6 +94,10 @@ class Scheduler:
         called = (spec for one in plan.pipelines.values() for spec in one.inputs.values())
         self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
         self.chance = chance
+        self.asking = asking
+        self.over = False
+        """Whether nothing more may be recorded."""
+        self._warnings: set[str] = set()
         self._on_idle = on_idle
         self._attempts = Attempts(self, cache)
         self._ready: deque[Node] = deque()
@@ -132,6 +139,7 @@ class Scheduler:
                 continue
             if not self._running:
                 if self._result is not None:
+                    self.over = True
                     return self._result
                 if self._is_idle():
                     await self.log.commit()  # a question is durable before anybody hears of it
@@ -209,6 +217,12 @@ class Scheduler:
         """Record an event of a step, without secrets."""
         recorded = self.redactor.scrub_fields(data) if self.redactor else data
         return self.log.record(type, node.path, node.attempt, recorded)
+
+    def warn(self, message: str) -> None:
+        """Record a warning about the run as a whole, once."""
+        if message not in self._warnings and not self.over:
+            self._warnings.add(message)
+            self.log.record("run.warning", data={"message": self.redactor.text(message)})
 
     def record_item(self, path: str, state: str, data: Mapping[str, Any]) -> tuple[int, int]:
         """Record how an item of a loop, or a round, ended; return the event's number and size."""

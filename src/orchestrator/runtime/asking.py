@@ -1,0 +1,182 @@
+"""How the steps of a run ask models: within their budgets, recorded, and never with a key in what is recorded."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.plan import SubPipeline
+from orchestrator.errors import StepError, StoreError
+from orchestrator.journal.paths import parent_of
+from orchestrator.journal.spending import spending_of
+from orchestrator.models.budget import Budget, Ledger, Spent
+from orchestrator.runtime.definitions import definition_at
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from orchestrator.journal import Event
+    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.gateway import Feedback, ModelCall, ModelGateway
+    from orchestrator.models.service import ModelService, RunModels
+    from orchestrator.runtime.nodes import Node
+    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.services import ModelServices
+
+THE_RUN: Final = "the run"
+"""What messages call a run whose budget is meant."""
+
+_SHORTEST_KEY: Final = 8
+"""Characters of a key that is taken out of records; that of a server of one's own may be a word, such as `none`."""
+
+_NUMBER: Final = re.compile(r"(?<!on_error)(?<!error_handlers)\[\d+\]")
+
+
+class RunAsking:
+    """What the steps of one run ask models through, and the budgets that hold for them."""
+
+    def __init__(
+        self,
+        services: ModelServices,
+        *,
+        ledgers: Sequence[Ledger] = (),
+        earlier: Mapping[str, Spent] | None = None,
+    ) -> None:
+        """`ledgers` are those of the run and of its batch, `earlier` what steps with budgets have spent, by path."""
+        self._services = services
+        self._ledgers = tuple(ledgers)
+        self._earlier = earlier or {}
+        self._models: RunModels | None = None
+
+    def gateway(self, scheduler: Scheduler, node: Node) -> ModelGateway:
+        """Return what the attempt of a step that is under way asks models through."""
+        if self._models is None:
+            service = self._services.here()
+            if self._services.uses_keys:
+                scheduler.redactor.learn(_keys(service))
+            self._models = service.for_run(self._ledgers)
+        asking = node.asking
+        if asking is None:
+            asking = node.asking = Asking(scheduler, node)
+        if asking.gateway is None:
+            asking.gateway = self._models.for_step(asking, self._ledgers_of(scheduler, node), label=node.path)
+        return asking.gateway
+
+    def is_of_step(self, scheduler: Scheduler, node: Node, scope: str) -> bool:
+        """Whether a budget that messages call so is that of a step: this one, or one that it stands in."""
+        return any(ledger.scope == scope for ledger in self._ledgers_of(scheduler, node))
+
+    def _ledgers_of(self, scheduler: Scheduler, node: Node) -> list[Ledger]:
+        """The ledgers of a step and of what it stands in, from the inside."""
+        found = list(self._own_ledgers(scheduler, node))
+        path = node.path
+        while path := parent_of(path):
+            around = scheduler.live.get(path)
+            if around is not None:
+                found += self._own_ledgers(scheduler, around)
+        return found
+
+    def _own_ledgers(self, scheduler: Scheduler, node: Node) -> Sequence[Ledger]:
+        if node.ledgers is None:
+            budgets = [(node.step.budget, f"step `{node.path}`")]
+            if isinstance(node.step.work, SubPipeline):
+                called = scheduler.plan.pipelines[node.step.work.source]
+                budgets.append((called.budget, f"the pipeline that `{node.path}` calls"))
+            spent = self._earlier.get(node.path)
+            node.ledgers = [Ledger(budget, scope, spent) for budget, scope in budgets if budget is not None]
+        return node.ledgers
+
+
+class Asking:
+    """One attempt of a step, as those who ask models for it know it: their `CallHost`.
+
+    `answered` is the model that gave the last answer.
+    """
+
+    def __init__(self, scheduler: Scheduler, node: Node) -> None:
+        self._scheduler = scheduler
+        self._node = node
+        self._attempt = node.attempt
+        self._waits = 0
+        self.gateway: ModelGateway | None = None
+        self.feedback: list[Feedback] = []
+        self.passed_over: frozenset[ModelName] = frozenset()
+        self.answered: ModelName | None = None
+        self.calls = 0
+
+    def record(self, call: ModelCall) -> None:
+        """Record a call, also one that failed, or that ended when its attempt had been abandoned."""
+        scheduler = self._scheduler
+        self.calls += 1
+        if call.error is None:
+            self.answered = call.model
+        if scheduler.over:
+            return
+        with suppress(StoreError):  # the next commit says so
+            data = scheduler.redactor.scrub_fields(call.to_dict())
+            scheduler.log.record("step.model", self._node.path, self._attempt, data)
+            if call.error is None and str(call.model) == "offline" and "`auto`" in call.why:
+                scheduler.warn(_OFFLINE)
+
+    def partial(self, text: str) -> None:
+        """Show a piece of the answer that is just being given."""
+
+    @asynccontextmanager
+    async def waiting(self, reason: str, until: float | None) -> AsyncIterator[None]:
+        """Show that the step waits."""
+        yield
+
+
+_OFFLINE: Final = (
+    "`auto` found no key of a provider and no running Ollama: steps are answered by rules (`offline`), and by no "
+    "language model; to ask one: orchestrator keys set PROVIDER"
+)
+
+
+def merged(base: Budget | None, over: Budget | None) -> Budget | None:
+    """Return the limits of `over`, and those of `base` that it says nothing of."""
+    if base is None or over is None:
+        return over or base
+    return Budget(**{**base.to_dict(), **over.to_dict()})  # type: ignore[arg-type] # whole numbers stay whole
+
+
+def spent_by_step(events: Iterable[Event], plan: Mapping[str, Any]) -> dict[str, Spent]:
+    """Return what each step that has a budget, and what stands in it, has spent so far; `plan` is the plan as data."""
+    budgeted: dict[str, bool] = {}
+    spent: dict[str, Spent] = {}
+    for event in events:
+        if event.type != "step.model":
+            continue
+        for path in _at_and_around(event.path):
+            shape = _NUMBER.sub("[0]", path)
+            if shape not in budgeted:
+                found = definition_at(plan, shape)
+                budgeted[shape] = found is not None and ("budget" in found or found.get("kind") == "pipeline")
+            if budgeted[shape]:
+                spent[path] = spent.get(path, Spent()) + spending_of(event.data).spent
+    return spent
+
+
+def has_budgets(plan: Any) -> bool:
+    """Whether anything in a plan as data has a budget: the pipeline, a called one, or a step."""
+    if isinstance(plan, dict):
+        return "budget" in plan or any(has_budgets(value) for value in plan.values())
+    return isinstance(plan, list) and any(has_budgets(value) for value in plan)
+
+
+def no_models(kind: str) -> StepError:
+    """Return the error for a step that asks for what there is not."""
+    return StepError(f"a step cannot have a {kind} here")
+
+
+def _at_and_around(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = parent_of(path)
+
+
+def _keys(service: ModelService) -> dict[str, str]:
+    """The keys at hand, by the variables that hold them."""
+    found = (service.keys.find(provider) for provider in service.catalogue.providers.values())
+    return {key.variable: key.value for key in found if key is not None and len(key.value) >= _SHORTEST_KEY}

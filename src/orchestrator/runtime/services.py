@@ -1,0 +1,89 @@
+"""What the runs of one orchestrator ask models through: loaded and made when the first step asks, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.journal import Store
+    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.limits import Limits
+    from orchestrator.models.service import ModelService
+
+_Keeper = AsyncGenerator[None, None]
+
+
+class ModelServices:
+    """A `ModelService` for each event loop that executes runs, since connections belong to the loop that made them.
+
+    Each is closed when its loop ends, or by `close`.
+    """
+
+    def __init__(self, directory: Path, store: Store, client: ModelClient | None = None) -> None:
+        """`client` answers in the place of providers."""
+        self._directory = directory
+        self._store = store
+        self._client = client
+        self._open: dict[asyncio.AbstractEventLoop, tuple[ModelService, _Keeper]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def uses_keys(self) -> bool:
+        """Whether providers are asked, so that keys are needed."""
+        return self._client is None or bool(getattr(self._client, "needs_keys", False))
+
+    def here(self) -> ModelService:
+        """Return the service of the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            found = self._open.get(loop)
+            if found is not None:
+                return found[0]
+            from orchestrator.models.service import ModelService
+
+            limits = self._limits() if self.uses_keys else None
+            service = ModelService(
+                self._directory, client=self._client, limits=limits, spent_since=self._store.spent_since
+            )
+            keeper = self._until_the_loop_ends(loop, service, limits)
+            with suppress(StopIteration):  # how a coroutine says that it got where it was to: here to the `yield`
+                keeper.asend(None).send(None)
+            self._open[loop] = (service, keeper)
+            return service
+
+    def close(self) -> None:
+        """Close what belongs to loops that are still running; returns at once."""
+        with self._lock:
+            opened = list(self._open.items())
+        for loop, (_, keeper) in opened:
+            with suppress(RuntimeError):  # the loop has been closed
+                asyncio.run_coroutine_threadsafe(_closed(keeper), loop)
+
+    def _limits(self) -> Limits:
+        from orchestrator.journal.limiting import StoredSpending
+        from orchestrator.models.limits import Limits, LimitSettings
+
+        return Limits(LimitSettings.load(self._directory), shared=StoredSpending(self._store.database))
+
+    async def _until_the_loop_ends(
+        self, loop: asyncio.AbstractEventLoop, service: ModelService, limits: Limits | None
+    ) -> _Keeper:
+        """Close a service at the end of its loop: loops finish the generators that were begun on them."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.pop(loop, None)
+            if limits is not None:
+                await limits.aclose()
+            await service.aclose()
+
+
+async def _closed(keeper: _Keeper) -> None:
+    await keeper.aclose()

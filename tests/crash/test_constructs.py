@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
@@ -53,6 +54,20 @@ def gate(id: str, value: str = "1", more: str = "") -> str:
     return f'{{id: {id}, tool: gate, parameters: {{value: "{{{{ {value} }}}}"}}{more}}}'
 
 
+def agent(*turns: Any, **more: Any) -> str:
+    """A pipeline whose one step is an agent; its model is told what to say in each turn."""
+    step: dict[str, Any] = {
+        "id": "r",
+        "action": "agent",
+        "model": "ollama:m",
+        "tools": ["add", "gate"],
+        "prompt": json.dumps(turns),
+    }
+    step["parameters"] = more
+    return json.dumps({"steps": [step], "outputs": {"r": "{{ r }}"}})
+
+
+ADD = ["add", {"numbers": [1, 2]}]
 SECOND = ", condition: 'index == 1'"
 
 CASES = {
@@ -110,6 +125,24 @@ CASES = {
         ("u[1].g",),
         ("u[0].g", "u[0].y", "u[1].g", "u[1].y", "u[2].g", "u[2].y"),
         {"u": [1, 3, 6]},
+    ),
+    "agent, while its model answers": Case(
+        agent([ADD], [ADD, ADD], "seen:"),
+        ("r[1].answer",),
+        ("r[0].answer", "r[0].add", "r[1].answer", "r[1].add", "r[1].add_2", "r[2].answer"),
+        {"r": "seen: 4 4 4"},
+    ),
+    "agent, in a call": Case(
+        agent([ADD], [ADD, ["gate", {"value": 7}]], "seen:", parallel=False),
+        ("r[1].gate",),
+        ("r[0].answer", "r[0].add", "r[1].answer", "r[1].add", "r[1].gate", "r[2].answer"),
+        {"r": "seen: 4 4 7"},
+    ),
+    "agent, in several calls": Case(
+        agent([["gate", {"value": 7}], ["gate", {"value": 8}]], "seen:"),
+        ("r[0].gate", "r[0].gate_2"),
+        ("r[0].answer", "r[0].gate", "r[0].gate_2", "r[1].answer"),
+        {"r": "seen: 7 8"},
     ),
     "switch": Case(
         f"steps: [{add('a', 1)}, {{id: s, switch: '{{{{ a }}}}', cases: {{'2': [{add('x', 'a')}, {gate('g', 'x')}, "

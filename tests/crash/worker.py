@@ -6,6 +6,7 @@ process, which has imported everything and started no thread: a worker costs mil
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -14,16 +15,25 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orchestrator as orc
 from orchestrator.journal import Store
+from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def note(context: orc.ToolContext) -> None:
-    """Append the step's name to the file of all calls, in one write."""
-    descriptor = os.open(context.directory / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, f"{context.step}\n".encode())
+    """Append the step's name to the file of all calls."""
+    note_in(context.directory, context.step)
+
+
+def note_in(directory: Path, step: str) -> None:
+    """Append a step's name to the file of all calls, in one write."""
+    descriptor = os.open(directory / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{step}\n".encode())
     os.close(descriptor)
 
 
@@ -71,14 +81,44 @@ async def deadly(context: orc.ToolContext) -> int:
 TOOLS = [add, gate, second, broken, deadly]
 
 
+class Told:
+    """A model that is told what to say: the prompt is a list, with a text or requests for tools for each turn.
+
+    It answers at once, unless there is a pipe of the name of the step that asks: then it waits for that, as `gate`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def ask(self, name: ModelName, request: ModelRequest, *, on_text: Any = None) -> ModelReply:
+        step = asking_step.get()
+        note_in(self._directory, step)
+        pipe = self._directory / step
+        if pipe.exists():
+            await asyncio.to_thread(pipe.read_bytes)
+        said = json.loads(str(request.messages[0].content))
+        answer = said[sum(message.role == "assistant" for message in request.messages)]
+        if isinstance(answer, str):
+            return ModelReply(" ".join([answer, *(str(one.content) for one in request.messages if one.role == "tool")]))
+        requests = (ToolRequest(str(number), tool, given) for number, (tool, given) in enumerate(answer))
+        return ModelReply("", requests=tuple(requests), finish="tools")
+
+    async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        pass
+
+
 def work(request: dict[str, Any], report: int) -> None:
     """Do what is asked in a process of its own, and write what came of it."""
-    with orc.Orchestrator(directory=request["directory"], tools=TOOLS) as client:
+    directory = Path(request["directory"])
+    with orc.Orchestrator(directory=directory, tools=TOOLS, models=Told(directory)) as client:
         try:
             if "resume" in request:
                 run = client.resume(request["resume"])
             else:
-                run = client.compile(Path(request["directory"], "pipeline.yaml")).start()
+                run = client.compile(directory / "pipeline.yaml").start()
             os.write(report, json.dumps({"run": run.id}).encode() + b"\n")
             outputs = run.result().outputs
             os.write(report, json.dumps({"outputs": outputs}).encode() + b"\n")

@@ -212,6 +212,14 @@ def test_one_missing_key_is_told_once_with_the_steps_that_need_it() -> None:
     assert found.help == "set OPENAI_API_KEY, or store the key with: orchestrator keys set openai"
 
 
+def test_a_missing_key_is_told_where_nothing_else_can_be_asked() -> None:
+    steps = [{"id": "a", "prompt": "x", "model": ["openai:gpt-5-mini", "auto"]}]
+    steps.append({"id": "b", "prompt": "x", "model": "openai:gpt-5-nano"})
+    [found] = compiled({"steps": steps}).diagnostics
+    assert (found.severity, found.label, found.notes) == ("error", "no key", ("2 steps need it: `a`, `b`",))
+    assert "gpt-5-nano" in found.message
+
+
 def test_a_key_in_the_environment_or_in_the_file_of_keys_will_do(
     nothing_at_hand: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -371,7 +371,7 @@ JSON = st.recursive(
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(keys(StepSpec))), JSON, max_size=6), JSON, JSON)
+@given(st.dictionaries(st.sampled_from(sorted({*keys(StepSpec), *keys(CallSpec)})), JSON, max_size=6), JSON, JSON)
 def test_whatever_is_written_is_read_without_an_exception(step: dict[str, Any], last: Any, handlers: Any) -> None:
     found = read({"steps": [{"id": "a", "tool": "x"}, step], "finally": last, "error_handlers": handlers})
     for diagnostic in found.diagnostics:

@@ -41,10 +41,13 @@ def report(unit: Unit, here: Here, namings: list[Naming]) -> None:
     found: dict[str, _Problem] = {}
     for naming in namings:
         for problem in _of_place(unit, here, naming):
-            first = found.setdefault(problem.cause or f"{problem.code} {id(problem.scalar)}", problem)
-            if first.severity == "warning" and problem.severity == "error":
-                first.severity, first.scalar = problem.severity, problem.scalar
-            first.steps += (step for step in problem.steps if step not in first.steps)
+            cause = problem.cause or f"{problem.code} {id(problem.scalar)}"
+            before = found.get(cause)
+            if before is not None:
+                kept = problem if problem.severity == "error" != before.severity else before
+                kept.steps = list(dict.fromkeys([*before.steps, *problem.steps]))
+                problem = kept
+            found[cause] = problem
     for problem in found.values():
         count = len(problem.steps)
         listed = ", ".join(f"`{step}`" for step in problem.steps[:5]) + (", …" if count > 5 else "")

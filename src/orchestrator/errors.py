@@ -40,7 +40,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.diagnostics import Diagnostic
 
@@ -218,7 +218,8 @@ class ModelError(StepError):
     """A call of a model failed. `provider` and `model` name it, `status` is the status of the HTTP answer if one came.
 
     `retryable` says whether the same call may succeed later. `reply` is what the model did answer, if it did and that
-    cannot be used: an `orchestrator.models.exchange.ModelReply`, whose usage is to be paid like any other.
+    cannot be used: an `orchestrator.models.exchange.ModelReply`, whose usage is to be paid like any other. `limits` are
+    the headers of the HTTP answer that tell of rate limits, by their names in small letters.
     """
 
     default_code = "ORC721"
@@ -243,6 +244,7 @@ class ModelError(StepError):
         self.model = model
         self.status = status
         self.reply = reply
+        self.limits: Mapping[str, str] = {}
 
 
 class ModelRateLimited(ModelError):

@@ -229,9 +229,12 @@ class _Call:
                 begun, self._began = True, time.perf_counter()
                 token = asking_step.set(self._step.label)
                 try:
-                    return await send()
+                    reply = await send()
                 finally:
                     asking_step.reset(token)
+            if limits is not None:
+                limits.told(self._name, reply.limits)
+            return reply
         except BaseException as error:
             if begun:
                 self._failed(error)
@@ -284,8 +287,12 @@ class _Call:
         return cost
 
     def _failed(self, error: BaseException) -> None:
-        if isinstance(error, ModelRateLimited) and (limits := self._step.limits) is not None:
-            limits.refused(self._name, error.retry_after, {})
+        if isinstance(error, ModelError) and (limits := self._step.limits) is not None:
+            # One that will not pass is no matter of time.
+            if error.retryable and (isinstance(error, ModelRateLimited) or error.retry_after is not None):
+                limits.refused(self._name, error.retry_after, error.limits)
+            else:
+                limits.told(self._name, error.limits)
         if isinstance(error, ModelError) and error.reply is not None:
             self.end(error.reply, error)
             return

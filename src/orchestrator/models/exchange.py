@@ -105,7 +105,8 @@ class Usage:
 class ModelReply:
     """The answer. `data` is its JSON where a schema was asked for; it has not been held to the schema yet.
 
-    `model` is the model that the provider says has answered, `latency` the seconds to the end of the answer.
+    `model` is the model that the provider says has answered, `latency` the seconds to the end of the answer. `limits`
+    are the headers that tell of rate limits, by their names in small letters.
     """
 
     text: str
@@ -115,16 +116,18 @@ class ModelReply:
     finish: Finish = "stop"
     model: str = ""
     latency: float = 0.0
+    limits: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """A vector for each text, in their order."""
+    """A vector for each text, in their order. `limits` as in `ModelReply`."""
 
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     latency: float = 0.0
+    limits: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 asking_step: ContextVar[str] = ContextVar("the step that asks", default="")

@@ -173,6 +173,20 @@ async def test_a_429_becomes_a_rate_limit_with_the_time_to_wait(dialect: Dialect
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.provider != "bedrock"])
+async def test_what_an_answer_or_a_refusal_tells_of_limits_is_passed_on(name: str) -> None:
+    dialect = DIALECTS[name]
+    told = {"x-ratelimit-remaining-requests": "3", "anthropic-ratelimit-tokens-reset": "2026-01-01T00:00:00Z"}
+    for failed in (False, True):
+        plain = dialect.failure(429) if failed else dialect.answer("Paris.")
+        async with Server(replace(plain, headers=plain.headers | told)) as server:
+            try:
+                limits = (await ask(dialect, server)).limits
+            except ModelRateLimited as error:
+                limits = error.limits
+        assert limits == told
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 529])
 async def test_an_ill_server_is_unavailable_and_asked_only_once(dialect: Dialect, status: int) -> None:
     async with Server(dialect.failure(status)) as server:

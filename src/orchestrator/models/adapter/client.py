@@ -36,42 +36,54 @@ class ProviderClient:
         """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
+        from orchestrator.models.adapter.connections import told_limits
         from orchestrator.models.adapter.faults import fault_of
         from orchestrator.models.adapter.translation import call_of, reply_of
 
         if request.timeout is None and endpoint.provider.timeout is not None:
             request = replace(request, timeout=endpoint.provider.timeout)
         began = time.perf_counter()
+        limits: dict[str, str] = {}
+        noting = told_limits.set(limits)
         try:
             # OpenAI's Responses API has neither.
             model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
             call = call_of(request, model, endpoint.provider.kind)
             with connection.during():
                 response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
-            return reply_of(response, call, name, request, latency=time.perf_counter() - began)
+            return replace(reply_of(response, call, name, request, latency=time.perf_counter() - began), limits=limits)
         except _ListenerFailed as failed:
             raise failed.error from None
         except Exception as error:
             fault = fault_of(error, name, endpoint)
+            fault.limits = limits
             if fault is error:
                 raise
             raise fault from error
+        finally:
+            told_limits.reset(noting)
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
+        from orchestrator.models.adapter.connections import told_limits
         from orchestrator.models.adapter.embedding import embed
         from orchestrator.models.adapter.faults import fault_of
 
+        limits: dict[str, str] = {}
+        noting = told_limits.set(limits)
         try:
             with connection.during():
-                return await embed(connection, name, texts)
+                return replace(await embed(connection, name, texts), limits=limits)
         except Exception as error:
             fault = fault_of(error, name, endpoint)
+            fault.limits = limits
             if fault is error:
                 raise
             raise fault from error
+        finally:
+            told_limits.reset(noting)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from pydantic_ai.models import Model, create_async_httpx2_client
 
 from orchestrator.errors import ModelMissing
 from orchestrator.models.adapter.endpoints import Endpoint, missing_extra
+from orchestrator.models.limits import rate_headers
 
 if TYPE_CHECKING:
+    import httpx
     from openai import AsyncOpenAI
     from pydantic_ai.profiles.openai import OpenAIModelProfile
 
@@ -29,6 +32,8 @@ READ = 600.0
 """Seconds to wait for the next piece of an answer, where the request has no timeout of its own."""
 
 OPENAI = "https://api.openai.com/v1"
+
+told_limits: ContextVar[dict[str, str] | None] = ContextVar("where to note what is told of limits", default=None)
 
 
 @dataclass(slots=True)
@@ -66,7 +71,16 @@ def connect(endpoint: Endpoint) -> Connection:
 def http_client() -> httpx2.AsyncClient:
     """Return a client without a limit of its own: how many calls are made at once is decided before they come here."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-    return create_async_httpx2_client(timeout=httpx2.Timeout(READ, connect=CONNECT), limits=limits)
+    client = create_async_httpx2_client(timeout=httpx2.Timeout(READ, connect=CONNECT), limits=limits)
+    client.event_hooks["response"].append(_take_note)
+    return client
+
+
+async def _take_note(response: httpx2.Response | httpx.Response) -> None:
+    """Keep for the call that is being made what an answer says of limits; Pydantic AI has no place for it."""
+    found = told_limits.get()
+    if found is not None:
+        found.update(rate_headers(response.headers))
 
 
 def _openai_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
@@ -214,6 +228,7 @@ def _groq(endpoint: Endpoint) -> Connection:
     http = httpx.AsyncClient(
         timeout=httpx.Timeout(READ, connect=CONNECT),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
+        event_hooks={"response": [_take_note]},
     )
     client = AsyncGroq(
         api_key=endpoint.key, base_url=endpoint.base_url or None, http_client=http, max_retries=0, timeout=READ

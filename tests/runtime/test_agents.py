@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +24,6 @@ from tests.runtime.support import PATIENCE, Bench, crash, ended, pipeline, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Opened = Callable[..., orc.Orchestrator]
 
@@ -370,3 +373,76 @@ def test_the_turns_and_calls_of_an_agent_can_be_shared_across_runs(opened: Opene
     assert client.compile(document).run().outputs == client.compile(document).run().outputs
     assert bench.calls == ["research[0].echo"]
     assert len(model.requests) == 2
+
+
+SERVER = Path(__file__).parents[1] / "tools" / "mcp_server.py"
+
+
+def serve(directory: Path) -> None:
+    """Name a server of tools in the settings of the project."""
+    command = f'["{sys.executable}", "{SERVER}"]'
+    (directory / "orchestrator.toml").write_text(f"[mcp.tests]\ncommand = {command}\n")
+
+
+def test_an_agent_uses_the_tools_of_a_server_and_lists_them_once(opened: Opened, bench: Bench, tmp_path: Path) -> None:
+    serve(tmp_path)
+    calls = (("tests_add", {"a": 20, "b": 22}), ("tests_add", {"a": "x"}))
+    client = opened(FakeModel({"research.answer": [asks(*calls), asks(("gate", {}))]}))
+    run = client.compile(agent(tools=["mcp:tests", "gate"])).start()
+    bench.wait_for("research[1].gate")
+    crash(client, run)
+    client.close()
+    bench.open("research[1].gate")
+    model = FakeModel({"research.answer": ["42"]})
+    result = opened(model).resume(run.id).result()
+    assert result.outputs == {"found": "42"}
+    good, bad, _ = told(model)
+    assert good == "42"
+    assert bad.startswith("error: `add` of `tests` failed")
+    assert result.steps["research[0].tests_add_2"].error["code"] == "ORC731"
+    assert [event.type for event in result.log if event.path == "research.mcp_tests"] == [
+        "step.started",
+        "step.succeeded",
+    ]
+    offered = [offer.name for offer in model.requests[0].request.tools]
+    assert offered[:3] == ["gate", "tests_add", "tests_whoami"]
+
+
+def test_an_agent_is_given_one_tool_of_a_server_if_it_has_it(opened: Opened, tmp_path: Path) -> None:
+    serve(tmp_path)
+    model = FakeModel("Nothing to do.")
+    opened(model).compile(agent(tools=["mcp:tests.add"])).run()
+    assert [offer.name for offer in model.requests[0].request.tools] == ["tests_add"]
+    result = ended(opened(model).compile(agent(tools=["mcp:tests.sum"])))
+    assert result.steps["research"].error["message"] == "the server `tests` offers no tool `sum`"
+
+
+def test_a_step_calls_a_server_and_all_runs_share_it_until_the_end(opened: Opened, tmp_path: Path) -> None:
+    serve(tmp_path)
+    step = {"id": "who", "tool": "mcp", "action": "call", "parameters": {"server": "tests", "tool": "whoami"}}
+    client = opened(FakeModel("unasked"))
+    compiled = client.compile(pipeline(step, outputs={"pid": "{{ who.data.pid }}"}))
+    pids = {compiled.run().outputs["pid"] for _ in range(2)}
+    assert len(pids) == 1
+    client.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids.pop(), 0)
+
+
+def test_a_cancelled_step_cancels_the_call_on_its_server(opened: Opened, tmp_path: Path) -> None:
+    serve(tmp_path)
+    parameters = {"server": "tests", "tool": "hang", "arguments": {"directory": str(tmp_path)}}
+    step = {"id": "wait", "tool": "mcp", "action": "call", "parameters": parameters}
+    run = opened(FakeModel("unasked")).compile(pipeline(step)).start()
+    wait_for(tmp_path / "begun")
+    run.cancel()
+    assert run.wait(timeout=PATIENCE).state == "cancelled"
+    wait_for(tmp_path / "cancelled")
+
+
+def wait_for(path: Path) -> None:
+    """Return when another process has made a file."""
+    end = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)

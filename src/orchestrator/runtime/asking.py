@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.plan import SubPipeline
-from orchestrator.errors import StepError, StoreError
+from orchestrator.errors import StoreError
 from orchestrator.journal.paths import parent_of
 from orchestrator.journal.spending import spending_of
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.runtime.definitions import definition_at
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from orchestrator.errors import OrchestratorError
     from orchestrator.journal import Event
     from orchestrator.models.exchange import ModelName
     from orchestrator.models.gateway import Feedback, ModelCall, ModelGateway
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.nodes import Node
     from orchestrator.runtime.scheduler import Scheduler
     from orchestrator.runtime.services import ModelServices
+    from orchestrator.tools.mcp import McpServers
 
 THE_RUN: Final = "the run"
 """What messages call a run whose budget is meant."""
@@ -49,6 +52,11 @@ class RunAsking:
         self._earlier = earlier or {}
         self._models: RunModels | None = None
 
+    @property
+    def servers(self) -> Callable[[], McpServers]:
+        """What gives the servers of tools that the run's steps may call."""
+        return self._services.servers
+
     def gateway(self, scheduler: Scheduler, node: Node) -> ModelGateway:
         """Return what the attempt of a step that is under way asks models through."""
         if self._models is None:
@@ -66,6 +74,17 @@ class RunAsking:
     def is_of_step(self, scheduler: Scheduler, node: Node, scope: str) -> bool:
         """Whether a budget that messages call so is that of a step: this one, or one that it stands in."""
         return any(ledger.scope == scope for ledger in self._ledgers_of(scheduler, node))
+
+    def how_to_allow_more(self, run_id: str, error: OrchestratorError | None) -> str | None:
+        """How to go on where a budget that is none of a step is used up."""
+        help = None if error is None else error.help
+        own = next((each for each in self._ledgers if each.scope == getattr(error, "scope", "")), None)
+        if own is None or help is None or "`[models." in help:  # it is not for want of money
+            return help
+        more = f"--budget {_more(own)}"
+        if own.scope == THE_RUN:
+            return f"allow it more, and no answer is bought twice: orchestrator resume {run_id} {more}"
+        return f"allow the batch more, and no answer is bought twice: `--batch` with its id, and `{more}`"
 
     def _ledgers_of(self, scheduler: Scheduler, node: Node) -> list[Ledger]:
         """The ledgers of a step and of what it stands in, from the inside."""
@@ -141,6 +160,14 @@ def merged(base: Budget | None, over: Budget | None) -> Budget | None:
     return Budget(**{**base.to_dict(), **over.to_dict()})  # type: ignore[arg-type] # whole numbers stay whole
 
 
+def _more(ledger: Ledger) -> str:
+    """Twice the limit of which most is used, as the option `--budget` takes it."""
+    limits, spent = ledger.budget.to_dict(), ledger.spent
+    used = {name: getattr(spent, name) / limit if limit else inf for name, limit in limits.items()}
+    name = max(used, key=lambda each: used[each])
+    return f"{limits[name] * 2 or 1:.12g}{name}"
+
+
 def spent_by_step(events: Iterable[Event], plan: Mapping[str, Any]) -> dict[str, Spent]:
     """Return what each step that has a budget, and what stands in it, has spent so far; `plan` is the plan as data."""
     budgeted: dict[str, bool] = {}
@@ -163,11 +190,6 @@ def has_budgets(plan: Any) -> bool:
     if isinstance(plan, dict):
         return "budget" in plan or any(has_budgets(value) for value in plan.values())
     return isinstance(plan, list) and any(has_budgets(value) for value in plan)
-
-
-def no_models(kind: str) -> StepError:
-    """Return the error for a step that asks for what there is not."""
-    return StepError(f"a step cannot have a {kind} here")
 
 
 def _at_and_around(path: str) -> Iterator[str]:

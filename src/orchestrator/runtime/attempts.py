@@ -48,6 +48,7 @@ class Attempts:
             permissions=scheduler.permissions,
             loop=self._loop,
             gateway=partial(scheduler.asking.gateway, scheduler, node),
+            servers=scheduler.asking.servers,
         )
         node.asking = None
         node.task = self._loop.create_task(self._attempt(node, node.context, copy_of(parameters)))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import EventType
     from orchestrator.models.gateway import ModelGateway
     from orchestrator.tools import Permissions
+    from orchestrator.tools.mcp import McpServers
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class StepContext:
         "_reported_at",
         "_reporter",
         "_run_id",
+        "_servers",
         "_step",
         "_thread",
         "_timer",
@@ -64,8 +66,9 @@ class StepContext:
         permissions: Permissions,
         loop: asyncio.AbstractEventLoop,
         gateway: Callable[[], ModelGateway] | None = None,
+        servers: Callable[[], McpServers] | None = None,
     ) -> None:
-        """`gateway` gives what the attempt asks models through, where it can."""
+        """`gateway` gives what the attempt asks models through, `servers` the servers of tools, where it has these."""
         self._reporter = reporter
         self._run_id = run_id
         self._step = step
@@ -74,6 +77,7 @@ class StepContext:
         self._permissions = permissions
         self._loop = loop
         self._gateway = gateway
+        self._servers = servers
         self._thread = threading.get_ident()
         self._latest: dict[str, Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -111,9 +115,12 @@ class StepContext:
         return self._permissions
 
     def service(self, kind: type[T]) -> T:
-        """What the run offers besides, by its type: a `ModelGateway`."""
+        """What the run offers besides, by its type: a `ModelGateway`, or `McpServers`."""
         from orchestrator.models.gateway import ModelGateway  # who asks for it has loaded it
+        from orchestrator.tools.mcp import McpServers
 
+        if kind is McpServers and self._servers is not None:
+            return cast("T", self._servers())
         if kind is not ModelGateway or self._gateway is None:
             raise StepError(f"a step cannot have a {kind.__name__} here", retryable=False)
         if threading.get_ident() != self._thread:

@@ -1,4 +1,4 @@
-"""What the runs of one orchestrator ask models through: loaded and made when the first step asks, and not before."""
+"""What the runs of one orchestrator call models and servers of tools through: made when the first step asks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.models.exchange import ModelClient
     from orchestrator.models.limits import Limits
     from orchestrator.models.service import ModelService
+    from orchestrator.tools.mcp import McpServers
 
 _Keeper = AsyncGenerator[None, None]
 
@@ -31,6 +32,7 @@ class ModelServices:
         self._store = store
         self._client = client
         self._open: dict[asyncio.AbstractEventLoop, tuple[ModelService, _Keeper]] = {}
+        self._servers: McpServers | None = None
         self._lock = threading.Lock()
 
     @property
@@ -57,13 +59,25 @@ class ModelServices:
             self._open[loop] = (service, keeper)
             return service
 
+    def servers(self) -> McpServers:
+        """Return the servers of tools, which all loops share."""
+        with self._lock:
+            if self._servers is None:
+                from orchestrator.tools.mcp import McpServers
+
+                self._servers = McpServers(self._directory)
+            return self._servers
+
     def close(self) -> None:
-        """Close what belongs to loops that are still running; returns at once."""
+        """Close what belongs to loops that are still running, which takes no time, and end the servers of tools."""
         with self._lock:
             opened = list(self._open.items())
+            servers = self._servers
         for loop, (_, keeper) in opened:
             with suppress(RuntimeError):  # the loop has been closed
                 asyncio.run_coroutine_threadsafe(_closed(keeper), loop)
+        if servers is not None:
+            servers.close()
 
     def _limits(self) -> Limits:
         from orchestrator.journal.limiting import StoredSpending

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.errors import (
         BudgetExceeded,
+        CheckFailed,
         CompilationError,
         ConfigurationError,
         EvaluationError,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from orchestrator.journal import Event, RunStatus
+    from orchestrator.models.budget import Budget
     from orchestrator.tools import Permissions, Registry, Tool, ToolContext, tool
 
 _HOMES = {
@@ -78,13 +80,15 @@ _HOMES = {
     ),
     "orchestrator.diagnostics": ("Diagnostic",),
     "orchestrator.errors": (
-        *("BudgetExceeded", "CompilationError", "ConfigurationError", "EvaluationError", "InputError", "LeaseLost"),
+        *("BudgetExceeded", "CheckFailed", "CompilationError", "ConfigurationError", "EvaluationError", "InputError"),
+        "LeaseLost",
         *("MissingExtra", "ModelAnswerInvalid", "ModelError", "ModelMissing", "ModelRateLimited", "ModelRefused"),
         *("ModelRejected", "ModelUnavailable", "OrchestratorError", "PermissionDenied", "RecordingMissing"),
         *("RunCancelled", "RunError", "RunFailed", "RunNotFound", "RunNotResumable", "RunOwned", "RunPaused"),
         *("StepError", "StepTimeout", "StoreError", "StoreUnavailable"),
     ),
     "orchestrator.journal": ("Event", "RunStatus"),
+    "orchestrator.models.budget": ("Budget",),
     "orchestrator.tools": ("Permissions", "Registry", "Tool", "ToolContext", "tool"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -94,8 +98,10 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncBatchResults",
     "BatchResults",
+    "Budget",
     "BudgetExceeded",
     "Changes",
+    "CheckFailed",
     "CompilationError",
     "ConfigurationError",
     "Diagnostic",

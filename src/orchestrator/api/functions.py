@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.api.pipeline import Pipeline, Report, Source
     from orchestrator.api.run import Run
     from orchestrator.journal import RunState, RunStatus
+    from orchestrator.models.budget import Budget
 
 _default: Orchestrator | None = None
 _default_lock = threading.Lock()
@@ -47,9 +48,15 @@ def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStat
     return default().list_runs(state=state, limit=limit)
 
 
-def resume(run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None) -> Run:
+def resume(
+    run_id: str,
+    *,
+    pipeline: Source | Pipeline | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+) -> Run:
     """As `Orchestrator.resume`, with the default orchestrator."""
-    return default().resume(run_id, pipeline=pipeline, inputs=inputs)
+    return default().resume(run_id, pipeline=pipeline, inputs=inputs, budget=budget)
 
 
 def fork(run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:

@@ -6,6 +6,7 @@ import atexit
 import threading
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
+from orchestrator.runtime.asking import merged
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 
 if TYPE_CHECKING:
@@ -137,7 +139,12 @@ class Orchestrator:
         return self._existing_store().stats()
 
     def resume(
-        self, run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        *,
+        pipeline: Source | Pipeline | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        budget: Budget | None = None,
     ) -> Run:
         """Go on with a run that was paused, has failed, was cancelled, was interrupted, or has its answers.
 
@@ -148,6 +155,9 @@ class Orchestrator:
         the run has succeeded; `changes` says beforehand what. `inputs` are then also those that the run was created
         without.
 
+        `budget` is what it may spend on models from now on, with what it has spent already: its limits replace those
+        that were said before, by the file, when it was started or resumed.
+
         Raises:
             RunOwned: Another process executes it at this moment.
             RunNotResumable: It has succeeded, or its tools have changed.
@@ -156,30 +166,35 @@ class Orchestrator:
         """
         run = self.get_run(run_id)
         edited = self._edited(pipeline)
-        if edited is None and self._engine.obeys(run.id):
+        if edited is None and budget is None and self._engine.obeys(run.id):
             run._control("resume")
             return run
         try:
-            run._follower.saw(self._portal.call(self._go_on(run, inputs, edited=edited)))
+            run._follower.saw(self._portal.call(self._go_on(run, inputs, edited=edited, budget=budget)))
         except RunOwned:
-            if edited is not None or run.status().state != "paused":
+            if edited is not None or budget is not None or run.status().state != "paused":
                 raise
             self._engine.control(run.id, Command("resume", {}, person()))
         return run
 
     async def aresume(
-        self, run_id: str, *, pipeline: Source | Pipeline | None = None, inputs: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        *,
+        pipeline: Source | Pipeline | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        budget: Budget | None = None,
     ) -> Run:
         """As `resume`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
         edited = self._edited(pipeline)
-        if edited is None and self._engine.obeys(run.id):
+        if edited is None and budget is None and self._engine.obeys(run.id):
             await run._acontrol("resume")
             return run
         try:
-            run._follower.saw(await self._go_on(run, inputs, edited=edited))
+            run._follower.saw(await self._go_on(run, inputs, edited=edited, budget=budget))
         except RunOwned:
-            if edited is not None or (await run.astatus()).state != "paused":
+            if edited is not None or budget is not None or (await run.astatus()).state != "paused":
                 raise
             await in_thread(lambda: self._engine.control(run.id, Command("resume", {}, person())))
         return run
@@ -239,10 +254,17 @@ class Orchestrator:
         return self._forked(await self._fork(run, from_step, inputs))
 
     async def _go_on(
-        self, run: Run, inputs: Mapping[str, Any] | None, *, edited: Plan | None = None, again: str | None = None
+        self,
+        run: Run,
+        inputs: Mapping[str, Any] | None,
+        *,
+        edited: Plan | None = None,
+        again: str | None = None,
+        budget: Budget | None = None,
     ) -> Execution:
+        options = replace(self._options, budget=merged(self._options.budget, sensible(budget)))
         return await self._engine.resume(
-            run.id, self._recompile, inputs or {}, self._options, edited=edited, again=again, by=person()
+            run.id, self._recompile, inputs or {}, options, edited=edited, again=again, by=person()
         )
 
     async def _fork(self, run: Run, step: str, inputs: Mapping[str, Any] | None) -> Execution:

@@ -165,7 +165,14 @@ class Pipeline:
         execution = await engine.start(self._plan, bound, self._options)
         return Run(self._orchestrator, execution.run_id, execution)
 
-    def map(self, rows: Iterable[Row], *, max_parallel: int = MAX_PARALLEL, batch: str | None = None) -> BatchResults:
+    def map(
+        self,
+        rows: Iterable[Row],
+        *,
+        max_parallel: int = MAX_PARALLEL,
+        batch: str | None = None,
+        budget: Budget | None = None,
+    ) -> BatchResults:
         """Run the pipeline once for each row, and return an iterator over what becomes of them, as the runs end.
 
         Rows are read while runs are executed, so they may be more than fit into memory. A row that fails, or whose
@@ -176,21 +183,35 @@ class Pipeline:
             rows: the inputs of each run, or the error for which they could not be read.
             max_parallel: how many runs are executed at once.
             batch: the `batch` of earlier results.
+            budget: what all runs of the batch may spend on models together, also those before it went on. Say it again
+                when it goes on. What each run may spend is said by the file, or by `with_options`.
 
         Raises:
             RunError: ORC817, while the results are read: there is no such batch, or its rows are others.
         """
-        return BatchResults(self._orchestrator._portal, self._batch(max_parallel, batch), rows)
+        return BatchResults(self._orchestrator._portal, self._batch(max_parallel, batch, budget), rows)
 
     def amap(
-        self, rows: Iterable[Row], *, max_parallel: int = MAX_PARALLEL, batch: str | None = None
+        self,
+        rows: Iterable[Row],
+        *,
+        max_parallel: int = MAX_PARALLEL,
+        batch: str | None = None,
+        budget: Budget | None = None,
     ) -> AsyncBatchResults:
         """As `map`, on the current event loop. `rows` is read in a thread, as it may have to wait."""
-        return AsyncBatchResults(self._batch(max_parallel, batch), rows)
+        return AsyncBatchResults(self._batch(max_parallel, batch, budget), rows)
 
-    def _batch(self, max_parallel: int, batch: str | None) -> Batch:
+    def _batch(self, max_parallel: int, batch: str | None, budget: Budget | None) -> Batch:
         at_once = int(positive("max_parallel", max_parallel))
-        return Batch(self._orchestrator._engine, self._plan, self._options, batch=batch, max_parallel=max(1, at_once))
+        return Batch(
+            self._orchestrator._engine,
+            self._plan,
+            self._options,
+            batch=batch,
+            max_parallel=max(1, at_once),
+            budget=sensible(budget),
+        )
 
     def _bind(self, inputs: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Bound:
         return bind(self._plan.inputs, {**(inputs or {}), **kwargs}, permissions=self._orchestrator.permissions)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable
 from orchestrator.journal.events import RunState
+from orchestrator.models.budget import Ledger
 from orchestrator.runtime.following import Follower, in_thread
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import bind, plain
@@ -21,6 +22,7 @@ from orchestrator.runtime.inputs import bind, plain
 if TYPE_CHECKING:
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import Event, RunStatus
+    from orchestrator.models.budget import Budget
     from orchestrator.runtime.engine import Engine, Options
     from orchestrator.runtime.execution import Execution
 
@@ -71,14 +73,19 @@ class Batch:
         *,
         batch: str | None = None,
         max_parallel: int = MAX_PARALLEL,
+        budget: Budget | None = None,
     ) -> None:
-        """With `batch`, go on with the batch of that id; without, this is a new one."""
+        """With `batch`, go on with the batch of that id; without, this is a new one.
+
+        `budget` is what all its runs may spend together, with those of before.
+        """
         self.id = batch or new_run_id()
         self._engine = engine
         self._plan = plan
         self._options = options
         self._goes_on = batch is not None
         self._max_parallel = max_parallel
+        self._ledgers = () if budget is None else (Ledger(budget, f"batch {self.id}"),)
         self._known: dict[int, tuple[str, RunState]] = {}
         self._rows: Iterator[tuple[int, Row]] = iter(())
         self._reading = asyncio.Lock()
@@ -98,6 +105,8 @@ class Batch:
         """
         if self._goes_on:
             self._known = await in_thread(self._begun)
+            for ledger in self._ledgers:
+                ledger.know(await in_thread(partial(self._engine.store.spent_by_batch, self.id)))
         self._rows = enumerate(rows, 1)
         loop = asyncio.get_running_loop()
         workers = [loop.create_task(self._work()) for _ in range(self._max_parallel)]
@@ -191,7 +200,9 @@ class Batch:
             bound = bind(self._plan.inputs, inputs, permissions=self._engine.permissions)
         except InputError as error:
             return RowResult(row, None, "invalid", error=error.to_dict())
-        execution = await self._engine.start(self._plan, bound, self._options, batch=(self.id, row))
+        execution = await self._engine.start(
+            self._plan, bound, self._options, batch=(self.id, row), ledgers=self._ledgers
+        )
         return await self._ended(row, execution)
 
     async def _again(self, row: int, inputs: Mapping[str, Any], run_id: str, state: str) -> RowResult | None:
@@ -205,7 +216,9 @@ class Batch:
         if record.digest != self._plan.digest:
             return None
         try:
-            execution = await self._engine.resume(run_id, lambda _: self._plan, inputs, self._options)
+            execution = await self._engine.resume(
+                run_id, lambda _: self._plan, inputs, self._options, ledgers=self._ledgers
+            )
         except RunNotResumable:
             return await self._found(row, run_id)  # it has succeeded meanwhile
         except RunError as error:

@@ -140,7 +140,7 @@ class Follower:
                 self._engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
             end = last[0]
         outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
-        return result_of(self._engine, self._run_id, status.state, status.last_seq, outputs=outputs, error=status.error)
+        return result_of(self._engine, status, outputs)
 
     async def aresult(self, status: RunStatus, end: Event | None = None) -> Result:
         """As `result`."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.plan import ToolCall
-from orchestrator.errors import EvaluationError, StepTimeout
+from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.runtime import entities, handlers
 from orchestrator.runtime.failures import error_data, is_retried, retry_delay
 from orchestrator.runtime.nodes import Failure
@@ -67,12 +67,22 @@ def succeeded(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity:
 def failed(scheduler: Scheduler, node: Node, failure: Failure) -> None:
     """Make another attempt, have the failure handled, or record it."""
     error = failure.error
-    if error is not None and is_retried(error, node.step.retry, node.attempt):
+    if isinstance(error, BudgetExceeded) and not scheduler.asking.is_of_step(scheduler, node, error.scope):
+        out_of_budget(scheduler, node, failure)
+    elif error is not None and is_retried(error, node.step.retry, node.attempt):
         _retry_or_cancel(scheduler, node, error, retry_delay(error, node.step.retry, node.attempt, scheduler.chance))
     elif not node.frame.stopped and node.step.on_error and handlers.handle(scheduler, node, failure):
         pass
     else:
         unhandled(scheduler, node, failure)
+
+
+def out_of_budget(scheduler: Scheduler, node: Node, failure: Failure) -> None:
+    """End the run, whatever is to be done about failures: no later step could ask a model either."""
+    help = scheduler.asking.how_to_allow_more(scheduler.run_id, failure.error)
+    told = Failure({**failure.data, "help": help}, failure.names, failure.error)
+    record_failure(scheduler, node, told, "fail", None, bearable=False)
+    scheduler.fail(told.data)
 
 
 def retry(scheduler: Scheduler, node: Node, failure: Failure, policy: Any) -> bool:
@@ -97,10 +107,12 @@ def unhandled(scheduler: Scheduler, node: Node, failure: Failure) -> None:
     record_failure(scheduler, node, failure, kind, value)
 
 
-def record_failure(scheduler: Scheduler, node: Node, failure: Failure, kind: str, value: Any) -> None:
-    """Record a failure that is dealt with as `kind` says."""
+def record_failure(
+    scheduler: Scheduler, node: Node, failure: Failure, kind: str, value: Any, *, bearable: bool = True
+) -> None:
+    """Record a failure that is dealt with as `kind` says. Without `bearable` no other branch can make up for it."""
     duration = scheduler.loop.time() - node.started
-    if kind == "fail" and _is_bearable(node):
+    if kind == "fail" and bearable and _is_bearable(node):
         kind = "continue"
     data = {
         "error": dict(failure.data),

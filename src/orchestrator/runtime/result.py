@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from orchestrator.journal import Event
 from orchestrator.journal.events import RunState
+from orchestrator.journal.spending import NOTHING, Spending
 from orchestrator.runtime.step_results import StepResults
 
 if TYPE_CHECKING:
-    from orchestrator.journal import Store
+    from orchestrator.journal import RunStatus, Store
+    from orchestrator.models.exchange import Usage
     from orchestrator.runtime.engine import Engine
 
 EVENTS_AT_ONCE: Final = 500
@@ -24,6 +26,7 @@ class Result:
 
     `outputs` holds the declared outputs (none unless the run succeeded), `steps` every step by its path, also those
     within others that have begun, `log` the events. Steps and log are read from the store when they are looked at.
+    `spending` is what all calls of models have taken, `warnings` are about the run as a whole.
     """
 
     run_id: str
@@ -32,6 +35,18 @@ class Result:
     steps: StepResults = field(repr=False)
     error: Mapping[str, Any] | None = None
     log: Sequence[Event] = field(default=(), repr=False)
+    spending: Spending = NOTHING
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and requests of all calls of models."""
+        return self.spending.usage
+
+    @property
+    def cost(self) -> float | None:
+        """What the calls of models cost in USD; None where the price of one is not known."""
+        return self.spending.cost
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON data, without the log."""
@@ -40,6 +55,8 @@ class Result:
             "state": self.state,
             "outputs": dict(self.outputs),
             "error": dict(self.error) if self.error is not None else None,
+            **self.spending.to_dict(),
+            "warnings": list(self.warnings),
             "steps": {path: step.to_dict() for path, step in self.steps.items()},
         }
 
@@ -50,18 +67,19 @@ class Result:
         return result_page(self)
 
 
-def result_of(
-    engine: Engine,
-    run_id: str,
-    state: RunState,
-    last_seq: int,
-    *,
-    outputs: Mapping[str, Any],
-    error: Mapping[str, Any] | None,
-) -> Result:
-    """Build the result of a run as of its event number `last_seq`; later events are not part of it."""
-    steps = StepResults(engine.store, run_id, last_seq)
-    return Result(run_id, state, outputs, steps, error, Log(engine.store, run_id, last_seq))
+def result_of(engine: Engine, status: RunStatus, outputs: Mapping[str, Any]) -> Result:
+    """Build the result of a run as of a status; later events are not part of it."""
+    store, run_id, last_seq = engine.store, status.run_id, status.last_seq
+    return Result(
+        run_id,
+        status.state,
+        outputs,
+        StepResults(store, run_id, last_seq),
+        status.error,
+        Log(store, run_id, last_seq),
+        status.spending,
+        status.warnings,
+    )
 
 
 class Log(Sequence["Event"]):

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.journal import Event, StepRecord, step_records
 from orchestrator.journal.events import StepState
 from orchestrator.journal.paths import item_of, parent_of
+from orchestrator.journal.spending import NOTHING, Spending
 
 if TYPE_CHECKING:
     from orchestrator.journal import Store
+    from orchestrator.models.exchange import Usage
 
 EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
@@ -32,7 +34,8 @@ class StepResult:
     `for_each` is the list of its items' outputs. `reason` says why it was skipped or cancelled, or what it waits for:
     with `question` a person, with `until` a time. Of a step that consists of steps, `kind` says of which kind it is,
     `case` which case of a switch was chosen, `items` how many of a loop's items there were and how they ended (`count`,
-    `succeeded`, `failed`). `cached` tells which run's result was taken: `{key, run_id, path, at}`.
+    `succeeded`, `failed`). `cached` tells which run's result was taken: `{key, run_id, path, at}`. `spending` is what
+    the calls of models have taken that it and the steps within have made in this run, in all attempts.
     """
 
     path: str
@@ -51,6 +54,17 @@ class StepResult:
     question: Mapping[str, Any] | None = None
     until: float | None = None
     cached: Mapping[str, Any] | None = None
+    spending: Spending = NOTHING
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and requests of its calls of models."""
+        return self.spending.usage
+
+    @property
+    def cost(self) -> float | None:
+        """What its calls of models cost in USD; None where the price of one is not known."""
+        return self.spending.cost
 
     @property
     def elapsed(self) -> float:
@@ -80,6 +94,7 @@ class StepResult:
             "question": dict(self.question) if self.question is not None else None,
             "until": self.until,
             "cached": dict(self.cached) if self.cached is not None else None,
+            **self.spending.to_dict(),
         }
 
 
@@ -144,6 +159,7 @@ class StepResults(Mapping[str, StepResult]):
             question=self._store.resolve(record.question) if waits else None,
             until=record.until if waits else None,
             cached=record.cached,
+            spending=record.spending,
         )
 
     def items_of(self, path: str) -> Sequence[int]:

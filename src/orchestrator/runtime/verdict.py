@@ -64,12 +64,15 @@ def _failed(result: Result, again: str) -> RunFailed:
     error = result.error or {}
     step, attempt = error.get("step"), error.get("attempt")
     where = f"step `{step}` failed at attempt {attempt}: " if step else ""
-    hint = f"{error['help']}; then" if error.get("help") else "when the cause is mended,"
+    help = str(error.get("help") or "")
+    if again not in help:
+        hint = f"{help}; then" if help else "when the cause is mended,"
+        help = f"{hint} go on with: {again}"
     return RunFailed(
         f"run `{result.run_id}` failed: {where}{error.get('message', '')} ({error.get('code', '')})",
         run_id=result.run_id,
         result=result,
         step=step,
         attempt=attempt,
-        help=f"{hint} go on with: {again}",
+        help=help,
     )

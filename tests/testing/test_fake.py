@@ -123,3 +123,9 @@ def test_vectors_are_near_where_texts_share_words() -> None:
 def test_usage_is_counted_in_words() -> None:
     usage = ask(FakeModel("three words here"), "two words", system="be kind").usage
     assert (usage.input, usage.output, usage.requests) == (4, 3, 1)
+
+
+def test_the_value_is_enough_where_data_with_one_field_is_asked_for() -> None:
+    schema = {"type": "object", "properties": {"label": {"enum": ["good", "bad"]}}, "required": ["label"]}
+    reply = ask(FakeModel("good"), schema=schema)
+    assert (reply.data, reply.text) == ({"label": "good"}, '{"label": "good"}')

@@ -145,7 +145,7 @@ def test_files_are_found_in_directories_but_hidden_ones(tmp_path: Path) -> None:
         ("contains", 3, [1, 2], "expected to contain 3, got [1, 2]"),
         ("matches", "^[0-9]+$", "12a", "expected to match '^[0-9]+$', got \"12a\""),
         ("matches", "x", 3, "expected a text that matches 'x', got 3"),
-        ("schema", {"items": {"type": "null"}}, [3], "expected to satisfy the schema, but at `[0]`: 3 is not of type 'null'"),
+        ("schema", {"items": {"const": 1}}, [3], "expected to satisfy the schema, but at `[0]`: 1 was expected"),
         ("approx", 3.0, 3.0000001, None),
         ("approx", 3.0, 3.1, "expected 3.0 or at most 3e-06 away, got 3.1"),
         ("approx", 3.0, "3", 'expected a number near 3.0, got "3"'),
@@ -158,4 +158,4 @@ def test_what_is_not_as_expected_is_told(way: str, wanted: object, value: object
 def test_long_texts_are_compared_word_by_word() -> None:
     before = "The sun is a star at the centre of its system. " * 5
     (told,) = unmet(Expected({"equals": before + "It shines."}), before + "It glows.", {})
-    assert told.endswith("centre of its system. It [-shines-]{+glows+}.")
+    assert told.endswith("… of its system. It [-shines-]{+glows+}.")

@@ -62,7 +62,8 @@ class FakeModel:
     `translate[2].draft`, or `translate.draft` for all items) or compiled regular expressions that are searched in all
     that was said. A script is an answer that is given each time, a list of answers that are given one after another,
     or a function of the request. Once a list is used up, a further request is an error. To answer with JSON that is a
-    list, put it into a list; to answer everybody with the same object, give a function.
+    list, put it into a list; to answer everybody with the same object, give a function. Where data with one field is
+    asked for, as by `classify`, the field's value is enough.
 
     What nothing is scripted for is answered by `otherwise`: with `sample` JSON that satisfies the schema or, without
     one, a sentence made of the prompt's beginning; with `echo` the prompt; with `fail` an error. All is deterministic.
@@ -192,29 +193,35 @@ def _reply(answer: Any, asked: Asked) -> ModelReply:
     reply = ModelReply(text, usage=_usage(asked, text), model=asked.model)
     if request.schema is None:
         return reply
-    if isinstance(answer, str) and not _fits(answer, request.schema):
-        answer = _parsed(reply, asked)
-    return ModelReply(text, data=answer, usage=reply.usage, model=reply.model)
+    text, data = _data(answer, reply, asked)
+    return ModelReply(text, data=data, usage=reply.usage, finish=reply.finish, model=reply.model)
+
+
+def _data(answer: Any, reply: ModelReply, asked: Asked) -> tuple[str, Any]:
+    """Return a scripted answer in the form that was asked for, as text and as data."""
+    from jsonschema import Draft202012Validator
+
+    schema = asked.request.schema or {}
+    validator = Draft202012Validator(schema)
+    fields = schema.get("required") or list(schema.get("properties", {}))
+    if not isinstance(answer, Mapping) and schema.get("type") == "object" and len(fields) == 1:
+        wrapped = {fields[0]: answer}
+        if validator.is_valid(wrapped):
+            return json.dumps(wrapped, ensure_ascii=False), wrapped
+    if not isinstance(answer, str) or validator.is_valid(answer):
+        return json.dumps(answer, ensure_ascii=False, default=_as_json), answer
+    try:
+        return answer, json.loads(answer)
+    except ValueError as error:
+        raise ModelAnswerInvalid(
+            f"`{asked.model}` did not answer with JSON, but: {answer}", model=asked.model, reply=reply
+        ) from error
 
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise StepError(f"a `FakeModel` cannot answer with {value!r}", help="script text, JSON data or an error")
-
-
-def _fits(text: str, schema: Mapping[str, Any]) -> bool:
-    """Whether a scripted text is itself the JSON string that was asked for."""
-    return schema.get("type") == "string" or text in schema.get("enum", ())
-
-
-def _parsed(reply: ModelReply, asked: Asked) -> Any:
-    try:
-        return json.loads(reply.text)
-    except ValueError as error:
-        raise ModelAnswerInvalid(
-            f"`{asked.model}` did not answer with JSON, but: {reply.text}", model=asked.model, reply=reply
-        ) from error
 
 
 def _filled(schema: Mapping[str, Any], asked: Asked) -> Any:

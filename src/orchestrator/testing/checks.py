@@ -16,9 +16,9 @@ UNUSABLE: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name in the file that is to be one of the pipeline's: of an input, an output or a step."""
+    """A name in the file that is to be one of the pipeline's: of an input, an output, a step, or a field of a step."""
 
-    kind: Literal["input", "output", "step"]
+    kind: Literal["input", "output", "step", "field"]
     name: str
     place: Node
 
@@ -31,9 +31,9 @@ class Checks:
         self.found: list[Diagnostic] = []
         self.names: list[Named] = []
 
-    def note_steps(self, section: MappingNode) -> None:
-        """Note the keys of a section as paths of steps."""
-        self.names += [Named("step", entry.key.text, entry.key) for entry in section.entries]
+    def note_steps(self, section: MappingNode, kind: Literal["step", "field"] = "step") -> None:
+        """Note the keys of a section as paths of steps, or of fields of theirs."""
+        self.names += [Named(kind, entry.key.text, entry.key) for entry in section.entries]
 
     def section(self, node: MappingNode, key: str, what: str) -> MappingNode:
         """Return a mapping within another one; an empty one where it is absent or wrong."""

@@ -31,7 +31,7 @@ class ExpectChecks(Checks):
         outputs = self.section(node, "outputs", "a mapping from outputs to what is expected")
         self.names += [Named("output", entry.key.text, entry.key) for entry in outputs.entries]
         steps = self.section(node, "steps", "a mapping from steps to what is expected")
-        self.note_steps(steps)
+        self.note_steps(steps, "field")
         error = self._error(node.get("error"))
         default: RunEnd = "failed" if error else "succeeded"
         return Expectations(

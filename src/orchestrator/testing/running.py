@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.api import Orchestrator, Pipeline
+from orchestrator.compiler.plan import Agent, StepPlan, ToolCall
 from orchestrator.diagnostics import Diagnostic, Span, sort, suggest
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError
 from orchestrator.models.fake import FakeModel
@@ -19,7 +20,7 @@ from orchestrator.testing.case import Case
 from orchestrator.testing.checks import wrong
 from orchestrator.testing.files import CaseFile, read_file
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
-from orchestrator.testing.steps import bare, steps_of, stubbed
+from orchestrator.testing.steps import bare, split_field, steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
 from orchestrator.tools import Permissions
 
@@ -135,24 +136,36 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
     known = {"input": list(pipeline.inputs), "output": list(pipeline.outputs), "step": list(steps)}
     found = []
     for named in file.names:
-        name = bare(named.name) if named.kind == "step" else named.name
-        if name in known[named.kind] or (named.kind == "step" and _within_agent(name, steps)):
+        name = bare(named.name) if named.kind in ("step", "field") else named.name
+        kind: Literal["input", "output", "step"] = "step" if named.kind == "field" else named.kind
+        if name in known[kind] or (kind == "step" and _within_agent(name, steps)):
             continue
-        near = suggest(name, known[named.kind])
-        listed = ", ".join(f"`{each}`" for each in known[named.kind][:20]) or "none"
-        help = f"did you mean `{near}`?" if near else f"its {named.kind}s are: {listed}"
-        message = f"the pipeline `{file.pipeline.name}` has no {named.kind} `{name}`"
+        if named.kind == "field" and _is_field(name, steps):
+            continue
+        near = suggest(name, known[kind])
+        listed = ", ".join(f"`{each}`" for each in known[kind][:20]) or "none"
+        help = f"did you mean `{near}`?" if near else f"its {kind}s are: {listed}"
+        message = f"the pipeline `{file.pipeline.name}` has no {kind} `{name}`"
         found.append(wrong(file.source, named.place, message, help, fix=near))
     return found
 
 
-def _within_agent(path: str, steps: Mapping[str, Any]) -> bool:
+def _is_field(path: str, steps: Mapping[str, StepPlan]) -> bool:
+    """Whether a path is that of a field that the result of a step may have."""
+    step, field = split_field(path, steps)
+    work = steps[step].work if field else None
+    return isinstance(work, ToolCall) and (
+        not work.action.returns.properties or field in work.action.returns.properties
+    )
+
+
+def _within_agent(path: str, steps: Mapping[str, StepPlan]) -> bool:
     """Whether a path may be that of a call that an agent makes."""
     above = path
     while "." in above:
         above = above.rpartition(".")[0]
         if above in steps:
-            return type(steps[above].work).__name__ == "Agent"
+            return isinstance(steps[above].work, Agent)
     return False
 
 

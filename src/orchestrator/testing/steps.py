@@ -52,6 +52,12 @@ def steps_of(plan: Plan) -> dict[str, StepPlan]:
     return found
 
 
+def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, str]:
+    """Return the step that a path names, and the field of its result that stands behind it, if one does."""
+    step, _, field = path.rpartition(".")
+    return (step, field) if bare(path) not in steps and bare(step) in steps else (path, "")
+
+
 def stubbed(plan: Plan, values: Mapping[str, Any]) -> Plan:
     """Return a plan in which steps that call tools give these values, by path; the numbers of items may be in it.
 

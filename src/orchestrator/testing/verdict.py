@@ -10,7 +10,7 @@ from orchestrator.compiler.plan import ForEach, StepPlan
 from orchestrator.runtime import Result
 from orchestrator.runtime.entities import value_of
 from orchestrator.testing.expectations import unmet
-from orchestrator.testing.steps import bare
+from orchestrator.testing.steps import bare, split_field
 
 if TYPE_CHECKING:
     from orchestrator.testing.case import Case, ExpectedStep
@@ -46,9 +46,7 @@ def problems_of(case: Case, ended: Ended) -> Iterator[str]:
         for problem in unmet(expected, outputs[name], names):
             yield f"outputs.{name}: {problem}"
     for path, step in expect.steps.items():
-        for each in _meant(path, ended):
-            for problem in _of_step(each, step, ended, names):
-                yield f"steps.{each}: {problem}"
+        yield from _of_step(path, step, ended, names)
     for expected in expect.expressions:
         yield from unmet(expected, None, names)
     yield from _of_models(case, ended)
@@ -62,6 +60,14 @@ def _meant(path: str, ended: Ended) -> list[str]:
 
 
 def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
+    path, field = split_field(path, ended.steps)
+    for each in _meant(path, ended):
+        name = f"{each}.{field}" if field else each
+        for problem in _of_one(each, field, expected, ended, names):
+            yield f"steps.{name}: {problem}"
+
+
+def _of_one(path: str, field: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
     if ended.result is None or path not in ended.result.steps:
         if expected.state != "pending":
             yield "it never began"
@@ -71,9 +77,11 @@ def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str
         why = f": {step.reason}" if step.reason else ""
         why = f": {step.error.get('message')} [{step.error.get('code')}]" if step.error else why
         yield f"expected to be {expected.state}, and it is {step.state}{why}"
-        return
-    if expected.value is not None:
-        yield from unmet(expected.value, _value(path, step.output, ended), names)
+    elif expected.value is not None:
+        value = _value(path, step.output, ended)
+        if field:
+            value = step.output.get(field) if isinstance(step.output, Mapping) else None
+        yield from unmet(expected.value, value, names)
 
 
 def _value(path: str, output: Any, ended: Ended) -> Any:

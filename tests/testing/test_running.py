@@ -1,0 +1,172 @@
+"""A case is one real run, with something else in the place of models, and what it achieved is compared."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from orchestrator.testing import Outcome, Setting, load, run_cases
+
+PIPELINE = """
+id: report
+model: openai:gpt-5-mini
+inputs:
+  topic: {type: string, default: tides}
+  parts: {type: array, default: [one, two]}
+steps:
+  - id: draft
+    prompt: "Write about {{ topic }}."
+  - id: each
+    for_each: "{{ parts }}"
+    as: part
+    steps:
+      - id: write
+        prompt: "Write part {{ part }} of {{ draft }}"
+  - id: fetch
+    tool: http
+    action: get
+    parameters: {url: "https://example.com/{{ topic }}"}
+  - id: ok
+    approve: "Publish {{ draft }}?"
+outputs:
+  text: "{{ draft }}"
+  body: "{{ fetch.body }}"
+  ok: "{{ ok }}"
+"""
+
+
+def outcomes(tmp_path: Path, cases: str, *, pipeline: str = PIPELINE, update: bool = False) -> list[Outcome]:
+    (tmp_path / "report.yaml").write_text(pipeline, encoding="utf-8")
+    path = tmp_path / "report.test.yaml"
+    path.write_text(dedent(cases), encoding="utf-8")
+    setting = Setting(tmp_path, update=update)
+    file = load(path, setting)
+    assert file.diagnostics == ()
+    return list(run_cases([(file, case) for case in file.cases], setting))
+
+
+def of(tmp_path: Path, case: str, *, pipeline: str = PIPELINE) -> Outcome:
+    (outcome,) = outcomes(tmp_path, f"cases: [{case}]", pipeline=pipeline)
+    return outcome
+
+
+def test_a_case_passes_where_all_is_as_expected(tmp_path: Path) -> None:
+    (outcome,) = outcomes(
+        tmp_path,
+        """
+        stub: {fetch: {status_code: 200, body: hello}}
+        cases:
+          - models: {fake: {draft: A draft about tides., each.write: ["1", "2"]}}
+            inputs: {topic: the moon}
+            answers: {ok: true}
+            expect:
+              outputs: {text: {contains: tides}, body: hello, ok: true}
+              steps:
+                draft: A draft about tides.
+                each: {expression: "value | length == 2"}
+                each.write: {matches: "[12]"}
+                fetch.status_code: 200
+              expression: outputs.text | length > 5
+              models: openai:gpt-5-mini
+              cost_below: 0.01
+        """,
+    )
+    assert (outcome.end, outcome.reasons) == ("passed", ())
+
+
+@pytest.mark.parametrize(
+    ("expect", "reason"),
+    [
+        ("outputs: {text: other}", 'outputs.text: expected "other", got "A draft."'),
+        ("steps: {draft: {contains: sun}}", 'steps.draft: expected to contain "sun", got "A draft."'),
+        (
+            "steps: {'each[1].write': {state: skipped}}",
+            "steps.each[1].write: expected to be skipped, and it is succeeded",
+        ),
+        ("steps: {'each[7].write': x}", "steps.each[7].write: it never began"),
+        ("expression: outputs.text | length > 50", "expected `outputs.text | length > 50`, and it does not hold"),
+        ("models: [offline]", "models: expected offline to answer, and it was openai:gpt-5-mini"),
+        ("cost_below: 0", "cost_below: expected less than $0, and it was $"),
+        ("state: failed", "expected the run to be failed, and it is succeeded"),
+    ],
+)
+def test_what_is_not_as_expected_is_said(tmp_path: Path, expect: str, reason: str) -> None:
+    pipeline = PIPELINE.partition("  - id: fetch")[0] + "outputs:\n  text: '{{ draft }}'\n"
+    found = of(tmp_path, f"{{models: {{fake: {{draft: A draft.}}}}, expect: {{{expect}}}}}", pipeline=pipeline)
+    assert found.end == "failed"
+    assert found.reasons[0].startswith(reason)
+
+
+def test_a_run_that_waits_for_a_person_says_so(tmp_path: Path) -> None:
+    found = of(tmp_path, "{models: fake, stub: {fetch: hello}}")
+    assert found.end == "failed"
+    assert found.reasons[0].startswith("expected the run to be succeeded, and it is waiting: ")
+    assert of(tmp_path, "{models: fake, stub: {fetch: hello}, expect: {state: waiting}}").end == "passed"
+
+
+def test_errors_can_be_expected_of_models_tools_and_inputs(tmp_path: Path) -> None:
+    cases = [
+        "{name: a, models: {fake: {draft: {raise: ModelRefused}}}, expect: {error: {code: ORC724, step: draft}}}",
+        "{name: b, models: fake, stub: {fetch: {raise: StepError, message: no}}, expect: {error: {message: no}}}",
+        "{name: c, models: fake, inputs: {parts: 3}, expect: {error: {message: {contains: parts}}}}",
+        "{name: d, models: fake, stub: {fetch: {raise: StepError}}, expect: {error: ORC724}}",
+    ]
+    found = outcomes(tmp_path, f"cases: [{', '.join(cases)}]")
+    assert [outcome.end for outcome in found] == ["passed", "passed", "passed", "failed"]
+    assert found[3].reasons[0].startswith('error.code: expected "ORC724", got "ORC701": step `fetch`: raised by a test')
+
+
+def test_a_live_case_is_skipped_where_a_key_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
+    found = of(tmp_path, "{models: live}")
+    assert found.end == "skipped"
+    assert "OPENAI_API_KEY" in found.reasons[0]
+
+
+def test_recordings_are_made_by_an_update_and_played_ever_after(tmp_path: Path) -> None:
+    pipeline = PIPELINE.replace("openai:gpt-5-mini", "offline").partition("  - id: fetch")[0]
+    (before,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline)
+    assert before.end == "failed"
+    assert "there is no directory of recordings" in before.reasons[0]
+    assert f"orchestrator test {tmp_path / 'report.test.yaml'} --update" in before.reasons[0]
+    (made,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline, update=True)
+    assert (made.end, len(made.written)) == ("passed", 3)
+    (played,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline)
+    assert (played.end, played.written) == ("passed", frozenset())
+    (changed,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline.replace("Write about", "Tell about"))
+    assert changed.end == "failed"
+    assert "[-Write-]{+Tell+} about tides." in changed.reasons[0]
+
+
+def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "report.yaml").write_text(PIPELINE, encoding="utf-8")
+    path = tmp_path / "report.test.yaml"
+    path.write_text(
+        dedent(
+            """\
+            cases:
+              - inputs: {topik: x}
+                models: {fake: {draff: x}}
+                expect:
+                  outputs: {txt: x}
+                  steps: {"each[3].writ": x}
+            """
+        ),
+        encoding="utf-8",
+    )
+    found = load(path, Setting(tmp_path)).diagnostics
+    assert [(d.code, d.span.start.line, d.help) for d in found] == [
+        ("ORC431", 2, "did you mean `topic`?"),
+        ("ORC431", 3, "did you mean `draft`?"),
+        ("ORC431", 5, "did you mean `text`?"),
+        ("ORC431", 6, "did you mean `each.write`?"),
+    ]
+
+
+def test_the_mistakes_of_the_pipeline_are_told_too_and_one_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "report.test.yaml"
+    path.write_text("cases: [{}]", encoding="utf-8")
+    assert "there is no pipeline file" in load(path, Setting(tmp_path)).diagnostics[0].message
+    (tmp_path / "report.yaml").write_text("steps: [{id: a, prompt: '{{ b }}'}]", encoding="utf-8")
+    assert [d.code for d in load(path, Setting(tmp_path)).diagnostics] == ["ORC301"]

@@ -241,7 +241,7 @@ class SharedLine(Line):
     async def _exchange(self, opened: Opened) -> None:
         begun = self._loop.time()
         self._empty_purse()
-        busy = begun - self._last < 2 * KEEP
+        busy = begun - self._last < 2 * KEEP and not self._ended
         unspent, self._unspent, self._unspent_since = self._unspent, [], math.inf
         closed, self._closed = self._closed, {}
         demand, self._demand = self._demand, {}

@@ -27,7 +27,12 @@ class Engine:
         command = [str(server()), "--model", str(model), "--alias", "tiny", "--host", "127.0.0.1", "--port", "0"]
         command += ["--threads", "1", "--parallel", "2", "--ctx-size", "65536", "--slots", "--metrics", "--no-warmup"]
         self._process = subprocess.Popen(
-            [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*command, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
         )
         self._said: list[str] = []
         self._port = threading.Event()
@@ -60,18 +65,11 @@ class Engine:
         slots: list[dict[str, Any]] = self._get("/slots").json()
         return sum(bool(slot["is_processing"]) for slot in slots)
 
-    def most_at_once(self) -> float:
-        """Return how many answers it has given at once, on average over its steps."""
-        return self._metric("n_busy_slots_per_decode")
-
     def written(self) -> int:
         """Return how many tokens it has written so far, in answers that have ended."""
-        return int(self._metric("tokens_predicted_total"))
-
-    def _metric(self, name: str) -> float:
-        found = re.search(rf"^llamacpp:{name} (\S+)$", self._get("/metrics").text, re.MULTILINE)
+        found = re.search(r"^llamacpp:tokens_predicted_total (\d+)$", self._get("/metrics").text, re.MULTILINE)
         assert found is not None
-        return float(found[1])
+        return int(found[1])
 
     def _get(self, path: str) -> httpx2.Response:
         return httpx2.get(self.url + path, timeout=PATIENCE)

@@ -193,7 +193,8 @@ async def test_a_server_that_dies_in_mid_answer_is_unavailable(tiny: TinyModel, 
 
 
 async def test_vectors_come_in_the_order_of_their_texts(tiny: TinyModel, tmp_path: Path, engine: Engine) -> None:
-    with Engine(tiny.gguf, "--embeddings", "--pooling", "mean") as embedding:
+    # Not the mean: of a text that the engine remembers, it takes the mean of what it reads anew.
+    with Engine(tiny.gguf, "--embeddings", "--pooling", "last") as embedding:
         async with asking(embedding, tmp_path) as client:
             found = await client.embed(LOCAL, ["Anna reads", "two numbers", "Anna reads"])
     first, second, third = found.vectors

@@ -14,6 +14,7 @@ import orchestrator as orc
 from orchestrator.diagnostics import CODES, render_text
 from orchestrator.models.adapter import endpoints
 from orchestrator.models.providers import PROVIDERS
+from orchestrator.testing import FakeModel, ModelReply, ToolRequest
 from tests.conformance import tools
 from tests.conformance.acts import Session, acts_of
 
@@ -52,8 +53,26 @@ def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     files = request.getfixturevalue("path").with_suffix(".files")
     if files.exists():
         shutil.copytree(files, tmp_path, dirs_exist_ok=True)
-    with orc.Orchestrator(store=f"sqlite:///{tmp_path}/runs.db", tools=[tools], directory=tmp_path) as client:
+    models = scripted(request.getfixturevalue("path").with_suffix(".models.json"))
+    store = f"sqlite:///{tmp_path}/runs.db"
+    with orc.Orchestrator(store=store, tools=[tools], directory=tmp_path, models=models) as client:
         yield client
+
+
+def scripted(path: Path) -> FakeModel | None:
+    """The model that says what is written there for each step, one after another; an object names tools to call."""
+    if not path.exists():
+        return None
+
+    def said(answer: Any) -> Any:
+        calls = answer.get("calls") if isinstance(answer, dict) else None
+        if calls is None:
+            return answer
+        requests = (ToolRequest(str(number), name, given) for number, (name, given) in enumerate(calls))
+        return ModelReply("", requests=tuple(requests), finish="tools")
+
+    answers = json.loads(path.read_text(encoding="utf-8"))
+    return FakeModel({step: [said(answer) for answer in each] for step, each in answers.items()}, otherwise="fail")
 
 
 @pytest.mark.parametrize("path", DIAGNOSTICS, ids=name_of)

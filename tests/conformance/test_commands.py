@@ -7,6 +7,7 @@ within this process, by the same functions that the installed command calls, but
 """
 
 import io
+import json
 import os
 import re
 import runpy
@@ -21,19 +22,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
 from orchestrator.runtime import batches, engine
+from tests.models.adapter.dialects import DIALECTS
+from tests.models.adapter.wire import Answer
 
 HERE = Path(__file__).parent
 UPDATE = bool(os.environ.get("UPDATE_CONFORMANCE"))
 SESSIONS = sorted((HERE / "commands").glob("*/*.txt"))
 
-CALLS_OF_MODELS = {f"ORC72{number}" for number in range(1, 9)}
-"""What a call of a model raises (`tests/models` has each of them, over real sockets); no step makes such calls yet."""
-
-UNSHOWN = {"ORC999"} | CALLS_OF_MODELS
+UNSHOWN = {"ORC999"}
 """Codes that no command is known to show: a known mistake of ours is mended, not documented."""
 
 Seams = dict[str, Callable[[pytest.MonkeyPatch], None]]
@@ -53,6 +54,7 @@ class Normal:
         self._texts = [
             (re.escape(str(directory)), "/home/ada/project"),
             (re.escape(str(directory.parent)), "/home/ada"),
+            (r"http://(localhost|127\.0\.0\.1):\d+/v1\b", "https://api.openai.com/v1"),
             (rf"process \d+ on {re.escape(socket.gethostname())}", "process 4711 on laptop"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-14 09:26:53"),
             (r"\b(succeeded in|failed in|elapsed  ) (\d+\.\d+) s", r"\1 0.01 s"),
@@ -90,6 +92,50 @@ SEAMS: Seams = {
 
 PROGRAMS = {"ORC814/no_room_for_the_next_event": HERE / "small_disk.py"}
 """What runs the commands of a session that needs processes of its own."""
+
+
+# --- what a provider of models says, over a real socket
+
+
+OPENAI = DIALECTS["openai-chat"]
+
+
+def asking_for(tool: str, **arguments: str) -> Answer:
+    """What OpenAI streams when its model asks for a tool."""
+    call = {"id": "call_1", "type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
+    asked = {"index": 0, "delta": {"role": "assistant", "tool_calls": [{"index": 0, **call}]}, "finish_reason": None}
+    pieces = [asked, {"index": 0, "delta": {}, "finish_reason": "tool_calls"}]
+    head = {"id": "chat_1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5-mini"}
+    lines = [f"data: {json.dumps({**head, 'choices': [piece]})}\n\n" for piece in pieces]
+    return Answer("".join([*lines, "data: [DONE]\n\n"]).encode(), kind="text/event-stream")
+
+
+def in_pieces(*pieces: bytes) -> Answer:
+    return Answer(b"".join(pieces), kind=OPENAI.kind)
+
+
+PROVIDERS_SAY: dict[str, Answer] = {
+    "ORC721/an_answer_that_is_none": in_pieces(b'data: {"answer": "Solar cells turn li\n\n'),
+    "ORC722/too_many_requests": OPENAI.failure(429, "Rate limit reached for gpt-5-mini: 500 requests per minute"),
+    "ORC723/a_provider_that_is_overloaded": OPENAI.failure(503, "The server is overloaded, please try again later"),
+    "ORC724/a_refusal": in_pieces(
+        *(piece.replace(b'"content"', b'"refusal"') for piece in OPENAI.pieces(("I cannot help with that.",)))
+    ),
+    "ORC725/a_key_that_is_wrong": OPENAI.failure(401, "Incorrect API key provided"),
+    "ORC726/no_json": in_pieces(*OPENAI.pieces(("I would give it ", "an eight."))),
+    "ORC727/a_budget_that_is_too_small": Answer(status=404),
+    "ORC728/a_name_that_means_nothing": Answer(status=404),
+    "ORC732/no_answer_in_all_turns": asking_for("text_split", text="Saint-Malo: 13.1 m", separator=": "),
+}
+"""What OpenAI answers to each request of a session. Here it is a server of the test."""
+
+
+def answer_for_openai(answer: Answer, server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.expect_request("/v1/chat/completions").respond_with_data(
+        answer.body, answer.status, answer.headers, content_type=answer.kind
+    )
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url_for("/v1"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-real-key")
 
 
 # --- running a session
@@ -136,7 +182,9 @@ class Shell:
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=name_of)
-def test_a_session_prints_what_it_says(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_prints_what_it_says(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOGNAME", "ada")
     for name in [name for name in os.environ if name.startswith("ORCHESTRATOR_")]:
@@ -145,6 +193,8 @@ def test_a_session_prints_what_it_says(path: Path, tmp_path: Path, monkeypatch: 
         shutil.copytree(path.with_suffix(".files"), tmp_path, dirs_exist_ok=True)
     if (seam := SEAMS.get(name_of(path))) is not None:
         seam(monkeypatch)
+    if (answer := PROVIDERS_SAY.get(name_of(path))) is not None:
+        answer_for_openai(answer, request.getfixturevalue("httpserver"), monkeypatch)
     written, shell, normal = path.read_text(encoding="utf-8"), Shell(PROGRAMS.get(name_of(path))), Normal(tmp_path)
     lines = []
     for line in commands_of(written):

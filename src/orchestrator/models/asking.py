@@ -385,7 +385,9 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
     again = [error for error in errors if error.retryable]
     budgets = [error for error in errors if isinstance(error, BudgetExceeded)]
     lead = (again or budgets or errors)[-1]
-    listed = "; ".join(f"`{name}`: {error.message} [{error.code}]" for name, error in failed)
+    listed = "; ".join(
+        f"{'' if str(name) in error.message else f'`{name}`: '}{error.message} [{error.code}]" for name, error in failed
+    )
     waits = [error.retry_after or 0.0 for error in again]
     found = type(lead)(
         f"none of the {len(failed)} models has answered: {listed}",

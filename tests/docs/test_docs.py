@@ -23,6 +23,7 @@ import yaml
 import orchestrator as orc
 from orchestrator.models.project import ProjectBudget
 from orchestrator.models.settings import ModelSettings
+from orchestrator.testing import FakeModel
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts)
@@ -106,7 +107,7 @@ class Session:
         elif "steps" not in data:
             return
         tools = [str(path) for path in sorted(self.directory.glob("*.py")) if "@orc.tool" in path.read_text()]
-        with orc.Orchestrator(directory=self.directory, tools=tools) as client:
+        with orc.Orchestrator(directory=self.directory, tools=tools, models=FakeModel()) as client:  # needs no keys
             found = client.check(text).diagnostics
         assert [f"{each.span.start.line}: {each.message}" for each in found] == [], block.place
 

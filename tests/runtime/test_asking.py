@@ -5,16 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import orchestrator as orc
-from orchestrator.journal import Event
 from orchestrator.models.exchange import ModelReply
 from tests.models.asked import Client, replied
 from tests.runtime.support import ended, states
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.journal import Event
 
 MODEL = "openai:gpt-5-mini"
 PRICE = (20 * 0.25 + 10 * 2.0) / 1e6
@@ -66,7 +69,7 @@ def test_every_call_is_an_event_and_its_sums_are_in_steps_loops_results_and_stat
     client = make()
     loop = {"id": "each", "for_each": [1, 2, 3], "steps": [asks("say", "Say {{ item }}."), asks("again")]}
     result = client.compile(pipeline(asks("first"), loop)).run()
-    assert [event.path for event in calls(result)][0] == "first"
+    assert next(event.path for event in calls(result)) == "first"
     assert calls(result)[0].data["model"] == MODEL
     assert calls(result)[0].data["cost"] == pytest.approx(PRICE)
     counts = {path: result.steps[path].spending.calls for path in result.steps}

@@ -148,33 +148,35 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
     """Say on stderr how a run ended, and the command that goes on."""
     run_id, took = status.run_id, seconds(status.elapsed)
     resume = command_for("resume", run_id, showing.store)
+    spent = f"; {status.spending}" if status.spending else ""
     if status.state == "succeeded":
         count = len(status.failures)
         continued = f"; it went on after {'a failure' if count == 1 else f'{count} failures'}" if count else ""
-        say(f"run {run_id} succeeded in {took}{continued}", "green")
+        say(f"run {run_id} succeeded in {took}{continued}{spent}", "green")
         return
     if status.state == "failed":
         error = dict(status.error or {})
         where = f" in step `{error['step']}`" if error.get("step") else ""
         attempt = error.get("attempt") or 0
         where += f", attempt {attempt}" if attempt > 1 else ""
-        say(f"run {run_id} failed{where}", "red")
+        say(f"run {run_id} failed{where}{spent}", "red")
         say(f"error[{error.get('code', 'ORC805')}]: {printable(str(error.get('message', '')), keep=LINES)}")
         if error.get("help"):
             say(f"  help: {printable(str(error['help']), keep=LINES)}")
-        say(f"  go on after mending it: {resume}")
+        if resume not in str(error.get("help")):
+            say(f"  go on after mending it: {resume}")
     elif status.state == "cancelled":
         why = f": {printable(status.reason)}" if status.reason else ""
-        say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else why), "yellow")
+        say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else why) + spent, "yellow")
         say(f"  go on with: {resume}")
     elif status.state == "waiting" and (questions := len(open_questions(status))):
         say(f"run {run_id} waits for {'an answer' if questions == 1 else f'{questions} answers'}", "yellow")
         tell_questions(status, showing.store)
     elif status.state == "paused":
-        say(f"run {run_id} is paused", "yellow")
+        say(f"run {run_id} is paused{spent}", "yellow")
         say(f"  go on with: {resume}")
     else:
-        say(f"run {run_id} was interrupted", "yellow")
+        say(f"run {run_id} was interrupted{spent}", "yellow")
         say(f"  go on with: {resume}")
 
 

@@ -133,6 +133,7 @@ class Table:
         parts = [f"{status.done} of {status.total} steps", seconds(status.elapsed)]
         parts += [f"{status.counts[state]} {state}" for state in _COUNTED if status.counts[state]]
         parts += [status.state] if status.state in ("paused", "waiting") else []
+        parts += [str(status.spending)] if status.spending else []
         return f"{self._title}  {bar(status.progress, BAR_WIDTH)}  " + ", ".join(parts)
 
 

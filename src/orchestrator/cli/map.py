@@ -34,6 +34,14 @@ def map(
     store: options.StoreOption = None,
     json: Annotated[bool, typer.Option("--json", help="With --out: print the counts as JSON.")] = False,
     quiet: options.QuietOption = False,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget",
+            metavar="AMOUNT",
+            help="Spend at most this on models in all rows: 2usd, 50000tokens or 100requests. Repeatable.",
+        ),
+    ] = None,
     no_cache: options.NoCacheOption = False,
     refresh: options.RefreshOption = None,
     tools: options.ToolsOption = None,
@@ -49,10 +57,12 @@ def map(
 
     A batch has an id, which is printed. After Ctrl-C, a crash or failures, the same command with --batch ID goes on:
     rows that succeeded are not run again, runs that were left are resumed, and the results of all rows are written.
+    --budget is for the batch as a whole, with what it has spent before; what a run may spend is said in the file.
 
     Exit code: 0 all succeeded, 1 a row failed, 2 not started because something is wrong, 3 some runs are paused or wait
     for an answer, 130 interrupted.
     """
+    from orchestrator.cli.budgets import budget_words, read_budget
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import read_inputs
     from orchestrator.cli.interrupts import counted_interrupts
@@ -81,7 +91,7 @@ def map(
             sink(out, instead_of=rows) as write,
             only_data(),
             counted_interrupts() as interrupts,
-            pipeline.map(found, max_parallel=max_parallel, batch=batch) as results,
+            pipeline.map(found, max_parallel=max_parallel, batch=batch, budget=read_budget(budget)) as results,
         ):
             tally = Tally(results.batch, found)
             say(f"batch {results.batch}: {pipeline.name or pipeline.id}")
@@ -98,6 +108,6 @@ def map(
     if json and out is not None:
         emit_json(tally.to_dict())
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]
-    command += [] if out is None else ["--out", str(out)]
+    command += [*([] if out is None else ["--out", str(out)]), *budget_words(budget)]
     tally.tell_end(shlex.join([*command, *here.words()]), interrupted=interrupts.count > 0)
     raise typer.Exit(tally.exit_code(interrupted=interrupts.count > 0))

@@ -78,6 +78,14 @@ RefreshOption = Annotated[
     list[str] | None,
     typer.Option("--refresh", metavar="STEP", help="Make this step's cached results anew. Repeatable."),
 ]
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="AMOUNT",
+        help="Spend at most this on models: 2usd, 50000tokens or 100requests. Repeatable.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -89,6 +97,7 @@ def open_orchestrator(
     allow_run: bool = False,
     allow_host: list[str] | None = None,
     max_parallel: int | None = None,
+    budget: list[str] | None = None,
     no_cache: bool = False,
     refresh: list[str] | None = None,
     models: "ModelClient | None" = None,
@@ -96,11 +105,17 @@ def open_orchestrator(
     """Return the configuration that the options describe, on top of `orchestrator.toml`."""
     from orchestrator.api import Orchestrator
 
+    limits = None
+    if budget:
+        from orchestrator.cli.budgets import read_budget
+
+        limits = read_budget(budget)
     return Orchestrator(
         store=store,
         tools=tuple(tools or ()),
         permissions=permissions(allow_path, allow_run, allow_host),
         max_parallel=max_parallel,
+        budget=limits,
         cache=not no_cache,
         refresh=refresh or (),
         models=models,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.journal.events import Event
+    from orchestrator.journal.spending import Spending
     from orchestrator.journal.status import ActiveStep, RunStatus
 
 
@@ -68,11 +69,16 @@ def runs(
         elif not found:
             say("no runs yet" if state is None else f"no runs are {state.value}")
         else:
+            paid = any(s.spending for s in found)
             rows = [
-                (s.run_id, s.name or s.pipeline, s.state, f"{s.progress:.0%}", moment(s.created_at), seconds(s.elapsed))
+                (
+                    *(s.run_id, s.name or s.pipeline, s.state, f"{s.progress:.0%}"),
+                    *(moment(s.created_at), seconds(s.elapsed), *(_paid(s.spending) if paid else ())),
+                )
                 for s in found
             ]
-            emit(table(("RUN", "PIPELINE", "STATE", "DONE", "CREATED", "ELAPSED"), rows))
+            headers = ("RUN", "PIPELINE", "STATE", "DONE", "CREATED", "ELAPSED", *(("TOKENS", "COST") if paid else ()))
+            emit(table(headers, rows))
 
 
 def status(
@@ -106,6 +112,13 @@ def status(
     raise typer.Exit(end_code(now) if watch else 0)
 
 
+def _paid(spending: "Spending") -> tuple[str, str]:
+    """Return the cells of a run for tokens and cost."""
+    if not spending:
+        return "", ""
+    return f"{spending.tokens:,}", spending.price
+
+
 def describe(status: "RunStatus", store: str | None) -> str:
     """Write a status for people."""
     from orchestrator.cli.output import STATE_STYLES, moment, paint, printable, seconds
@@ -121,6 +134,14 @@ def describe(status: "RunStatus", store: str | None) -> str:
         ("started", moment(status.started_at or status.created_at)),
         ("elapsed", seconds(status.elapsed)),
     ]
+    if status.spending:
+        from orchestrator.cli.show import models_text
+
+        pairs.append(("models", models_text(status.spending)))
+    if status.budget:
+        from orchestrator.cli.budgets import budget_text
+
+        pairs.append(("budget", budget_text(status.budget)))
     if status.reason:
         pairs.append(("reason", status.reason))
     if status.owner and status.state in ("running", "waiting"):
@@ -129,6 +150,7 @@ def describe(status: "RunStatus", store: str | None) -> str:
     lines[2] = f"{'state':<9} {paint(status.state, STATE_STYLES.get(status.state, ''), stream=sys.stdout)}"
     if status.waiting_on:
         lines.append(f"waits for {_some(status.waiting_on, '; ')}")
+    lines += [f"! {printable(message)}" for message in status.warnings]
     if status.failures:
         lines.append(f"gone on after failures in {_some(status.failures, ', ')}")
     if status.active:
@@ -246,6 +268,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "step.progress": ("fraction", "message"),
     "step.log": ("level", "message"),
     "step.warning": ("code", "message"),
+    "step.model": ("model", "usage", "cost", "latency", "finish", "error"),
     "step.waiting": ("reason", "until", "question", "error"),
     "step.answered": ("value", "by"),
     "step.succeeded": ("duration", "items", "cached", "output"),

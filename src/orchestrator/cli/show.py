@@ -10,6 +10,7 @@ from orchestrator.cli import options
 
 if TYPE_CHECKING:
     from orchestrator.api import Result, StepResult
+    from orchestrator.journal.spending import Spending
     from orchestrator.runtime.outline import Line
 
 MOST_NAMES: Final = 2_000
@@ -49,13 +50,17 @@ def describe(result: "Result") -> str:
     from orchestrator.runtime.outline import outline
 
     lines = [f"run {result.run_id}: {result.state}"]
+    if result.spending:
+        lines.append(f"models: {models_text(result.spending)}")
+    lines += [f"! {printable(message)}" for message in result.warnings]
     if result.outputs:
         lines += ["", "outputs"]
         for name, value in result.outputs.items():
             lines += _indented(name, value)
     if result.steps:
         rows = [_row(line, result) for line in outline(result.steps)]
-        lines += ["", table(("STEP", "STATE", "ATTEMPTS", "TOOK", "RESULT"), rows)]
+        headers = ("STEP", "STATE", "ATTEMPTS", "TOOK", *(("TOKENS", "COST") if result.spending else ()), "RESULT")
+        lines += ["", table(headers, rows)]
     if result.error:
         where = f" in step `{result.error['step']}`" if result.error.get("step") else ""
         lines += [
@@ -67,13 +72,23 @@ def describe(result: "Result") -> str:
     return "\n".join(lines)
 
 
-def _row(line: "Line", result: "Result") -> tuple[str, str, str, str, str]:
+def models_text(spending: "Spending") -> str:
+    """Say what calls of models took, in full."""
+    usage = spending.usage
+    within = [
+        f"{count:,} {name}" for name, count in (("cached", usage.cached), ("reasoning", usage.reasoning)) if count
+    ]
+    tokens = f"{usage.input:,} tokens in, {usage.output:,} out" + (f" ({', '.join(within)})" if within else "")
+    return f"{spending.calls:,} call{'' if spending.calls == 1 else 's'}, {tokens}, {spending.price}"
+
+
+def _row(line: "Line", result: "Result") -> tuple[str, ...]:
     from orchestrator.cli.output import seconds
     from orchestrator.runtime.outline import summary
 
     label, step = "  " * line.depth + line.label, line.step
     if step is None:
-        return (label, "", "", "", "")
+        return (label, *[""] * (6 if result.spending else 4))
     about = "" if step.error else summary(step)
     if not about:
         about = brief(result.steps[line.path] if step.state == "succeeded" else step)
@@ -82,8 +97,16 @@ def _row(line: "Line", result: "Result") -> tuple[str, str, str, str, str]:
         step.state,
         str(step.attempts) if step.attempts and not step.kind else "",
         seconds(step.elapsed) if step.ended_at and step.state in ("succeeded", "failed") else "",
+        *(_paid(step.spending) if result.spending else ()),
         about,
     )
+
+
+def _paid(spending: "Spending") -> tuple[str, str]:
+    """Return the cells of a step for tokens and cost."""
+    if not spending:
+        return "", ""
+    return f"{spending.tokens:,}", "unknown" if spending.cost is None else spending.price
 
 
 def brief(step: "StepResult", width: int = 60) -> str:
@@ -138,6 +161,8 @@ def _show_step(result: "Result", path: str, store: str | None, *, json: bool) ->
         lines.append(f"{step.kind}: {summary(step)}")
     if step.attempts > 1 and not step.kind:
         lines.append(f"attempts: {step.attempts}, the last in {seconds(step.duration)}")
+    if step.spending:
+        lines.append(f"models: {models_text(step.spending)}")
     if step.cached:
         lines.append(f"taken from run {step.cached.get('run_id')}, step {step.cached.get('path')}")
     if step.reason:

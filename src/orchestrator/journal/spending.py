@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.models.budget import Spent
+from orchestrator.models.budget import Spent, usd
 from orchestrator.models.exchange import Usage
 
 if TYPE_CHECKING:
@@ -29,7 +29,25 @@ class Spending:
     @property
     def spent(self) -> Spent:
         """The same as budgets count it."""
-        return Spent(self.known_cost, self.usage.input + self.usage.output, self.usage.requests)
+        return Spent(self.known_cost, self.tokens, self.usage.requests)
+
+    @property
+    def tokens(self) -> int:
+        """Input and output."""
+        return self.usage.input + self.usage.output
+
+    def __str__(self) -> str:
+        """In words: `1,234 tokens, $0.02`; nothing where no model was called."""
+        return f"{self.tokens:,} token{'' if self.tokens == 1 else 's'}, {self.price}" if self else ""
+
+    @property
+    def price(self) -> str:
+        """The cost in words; that of calls whose price is not known is said to be unknown."""
+        if not self.unpriced:
+            return usd(self.known_cost)
+        if self.unpriced == self.calls:
+            return "price unknown"
+        return f"at least {usd(self.known_cost)} ({self.unpriced:,} of {self.calls:,} calls of unknown price)"
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(

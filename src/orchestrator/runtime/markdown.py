@@ -24,6 +24,11 @@ def result_page(result: Result) -> str:
 
 def _page(result: Result) -> Iterator[str]:
     yield f"# Run {result.run_id}: {result.state}"
+    if result.spending:
+        calls = "one call of a model" if result.spending.calls == 1 else f"{result.spending.calls:,} calls of models"
+        yield from ("", f"{calls[0].upper()}{calls[1:]}: {result.spending}.")
+    for message in result.warnings:
+        yield from ("", f"Warning: {_one_line(message)}")
     if result.error is not None:
         yield from ("", "## Error", "")
         where = (

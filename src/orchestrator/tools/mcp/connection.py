@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,6 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 
-from orchestrator import __version__
 from orchestrator.errors import McpError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Connection:
     async def _serve(self) -> None:
         try:
             async with self._transport() as transport:
-                info = mcp_types.Implementation(name="orchestrator", version=__version__)
+                info = mcp_types.Implementation(name="orchestrator", version=version("orchestrator"))
                 async with Client(transport, client_info=info, cache=None) as client:
                     self._ready.set_result(client)
                     await self._stop.wait()

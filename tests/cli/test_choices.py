@@ -43,6 +43,7 @@ def no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_step_that_asks_models_says_which_and_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.directory / "report.yaml").write_text(PIPELINE)
+    monkeypatch.setenv("GEMINI_API_KEY", "not-a-real-key")
     told = project("models", "--for", "report.yaml")
     assert told.code == 0
     lines = {line.split("  ")[0]: line for line in told.out.splitlines() if not line.startswith(" ")}

@@ -15,7 +15,7 @@ from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_h
 from orchestrator.compiler.models import budget_of
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import BlockParts, StepParts
-from orchestrator.compiler.plan import Block, CachePolicy, OnFailure, Retry, StepPlan
+from orchestrator.compiler.plan import MODEL_RETRY, Block, CachePolicy, OnFailure, Retry, StepPlan
 from orchestrator.compiler.policies import check_retry
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
@@ -133,7 +133,7 @@ def plan_step(unit: Unit, step: StepParts) -> StepPlan:
         description=spec.description or "",
         dependencies=step.block.flow.dependencies(spec.id),
         condition=step.condition,
-        retry=retry_of(unit, spec) if own else Retry(),
+        retry=retry_of(unit, spec, work) if own else Retry(),
         timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else None if each else spec.timeout,
         on_failure=OnFailure(kind, value=step.fallback, target=jumps.get("on_failure")),
         on_success=jumps.get("on_success"),
@@ -156,7 +156,7 @@ def plan_item(unit: Unit, step: StepParts, work: Construct, on_failure: OnFailur
         id=spec.id,
         work=work.plan(unit),
         name=spec.name or spec.id,
-        retry=retry_of(unit, spec),
+        retry=retry_of(unit, spec, work),
         timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else spec.timeout,
         on_failure=on_failure,
         on_error=plan_handlers(unit, step.handlers),
@@ -167,11 +167,13 @@ def plan_item(unit: Unit, step: StepParts, work: Construct, on_failure: OnFailur
     )
 
 
-def retry_of(unit: Unit, spec: StepSpec) -> Retry:
+def retry_of(unit: Unit, spec: StepSpec, work: Construct) -> Retry:
     """The retry policy of a step that calls a tool."""
     defaults = unit.spec.defaults
     retry = spec.retry or (defaults.retry if defaults else None)
-    return Retry(**retry.model_dump(exclude_none=True)) if retry else Retry()
+    if retry is None:
+        return MODEL_RETRY if work.asks_models else Retry()
+    return Retry(**retry.model_dump(exclude_none=True))
 
 
 def timeout_of(unit: Unit, spec: StepSpec) -> float | None:

@@ -39,6 +39,8 @@ class Construct(ABC):
         """The other pipeline that the step runs."""
         self.makes_attempts = False
         """Whether the step's `retry`, `on_resume` and `cache` are those of its calls."""
+        self.asks_models = False
+        """Whether its calls are of models."""
         self.model: Value | None = None
         """The models that its call asks, if it is a call of models and names some. Known when it has been checked."""
         self.item_type: Type | None = None

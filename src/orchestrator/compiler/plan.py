@@ -30,6 +30,10 @@ class Retry:
     on: tuple[str, ...] = ()
 
 
+MODEL_RETRY = Retry(max_attempts=4, jitter=0.25, on=("ModelRateLimited", "ModelUnavailable"))
+"""The policy of a step that asks models and has none: what passes by itself is waited for, 1, 2 and 4 seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class OnFailure:
     """What follows when the last attempt of a step has failed.

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.compiler.plan import (
+    MODEL_RETRY,
     Agent,
     Approve,
     Ask,
@@ -157,7 +158,7 @@ class _Writer:
             on_success=step.on_success,
             on_false=step.on_false,
             skips={kind: list(ids) for kind, ids in step.skips.items()} or None,
-            retry=_retry(step.retry) if step.retry != Retry() else None,
+            retry=_retry(step.retry) if step.retry not in (Retry(), MODEL_RETRY) else None,
             on_failure=_failure(step.on_failure) if step.on_failure != OnFailure() else None,
             on_error=[self._handler(handler) for handler in step.on_error] or None,
             on_resume=step.on_resume if step.on_resume != "rerun" else None,

@@ -40,7 +40,7 @@ class AgentWork(Construct):
 
     def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
         super().__init__()
-        self.makes_attempts = True
+        self.makes_attempts = self.asks_models = True
         self.step, self.spec = step, step.spec
         node = child(step.spec.node, "parameters")
         parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)

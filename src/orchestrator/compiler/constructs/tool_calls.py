@@ -46,6 +46,7 @@ class ToolWork(Construct):
         parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
         self.parameters: Value = Constant({}) if parameters is None else parameters
         action = self.call[1] if self.call else None
+        self.asks_models = action is not None and action.uses_model
         self.result_type = step_type(action, None if action is None else unit.calls.returns(action, self.parameters))
 
     def check(self, unit: Unit) -> Type:

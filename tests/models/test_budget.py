@@ -345,8 +345,9 @@ def test_a_project_knows_what_others_spend_and_begins_anew_with_the_next_day() -
     assert project.ledger.spent.usd == 4.0
     in_store["spent"] = Spent(usd=4.5)
     project.refresh()
-    with pytest.raises(BudgetExceeded, match=r"the budget of the project today is \$5.00: \$4.50 spent"):
+    with pytest.raises(BudgetExceeded, match=r"the budget of the project today is \$5.00: \$4.50 spent") as raised:
         project.ledger.reserve(Estimate(NAME, 1.0, 1))
+    assert "raise `[budget]` of orchestrator.toml" in str(raised.value.help)
     clock[0] += 60
     in_store["spent"] = Spent()
     assert project.is_due()

@@ -67,12 +67,13 @@ class Ledger:
 
     Each call reserves its estimate before it is made, and settles for what it really took. So however many calls are
     made at once, what is spent passes the limit only by what calls took beyond their own estimates. Safe to use from
-    any thread. `scope` is how messages name it, such as ``the run`` or ``step `draft` ``.
+    any thread. `scope` is how messages name it, such as ``the run`` or ``step `draft` ``, `setting` what is to be raised.
     """
 
-    def __init__(self, budget: Budget, scope: str, spent: Spent | None = None) -> None:
+    def __init__(self, budget: Budget, scope: str, spent: Spent | None = None, *, setting: str = "`budget`") -> None:
         self.budget = budget
         self.scope = scope
+        self._setting = setting
         self._spent = spent or Spent()
         self._held: set[Reservation] = set()
         self._kept = Spent()
@@ -208,7 +209,7 @@ class Ledger:
             f"and the next call of `{estimate.model}` {needs}",
             provider=estimate.model.provider,
             model=estimate.model.model,
-            help=f"raise `budget` and resume: no answer is bought twice{less}",
+            help=f"raise {self._setting} and resume: no answer is bought twice{less}",
         )
         error.scope = self.scope
         return error

@@ -71,7 +71,7 @@ class ProjectLedger:
         self._clock = clock
         self._begun: float | None = None
         self._read_at = 0.0
-        self.ledger = Ledger(project.budget, _SCOPES[project.period])
+        self.ledger = Ledger(project.budget, _SCOPES[project.period], setting="`[budget]` of orchestrator.toml")
 
     def is_due(self) -> bool:
         """Whether the store is to be asked what has been spent, before a call is made."""

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -105,7 +106,8 @@ def asking_for(tool: str, **arguments: str) -> Answer:
     call = {"id": "call_1", "type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
     asked = {"index": 0, "delta": {"role": "assistant", "tool_calls": [{"index": 0, **call}]}, "finish_reason": None}
     pieces = [asked, {"index": 0, "delta": {}, "finish_reason": "tool_calls"}]
-    head = {"id": "chat_1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5-mini"}
+    head: dict[str, Any] = {"id": "chat_1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-5-mini"}
+    head["usage"] = {"prompt_tokens": 120, "completion_tokens": 24, "total_tokens": 144}
     lines = [f"data: {json.dumps({**head, 'choices': [piece]})}\n\n" for piece in pieces]
     return Answer("".join([*lines, "data: [DONE]\n\n"]).encode(), kind="text/event-stream")
 

@@ -67,7 +67,7 @@ class Ledger:
 
     Each call reserves its estimate before it is made, and settles for what it really took. So however many calls are
     made at once, what is spent passes the limit only by what calls took beyond their own estimates. Safe to use from
-    any thread. `scope` is how messages name it, such as ``the run`` or ``step `draft` ``, `setting` what is to be raised.
+    any thread. `scope` is how messages name it, such as ``the run`` or ``step `draft` ``, `setting` what to raise.
     """
 
     def __init__(self, budget: Budget, scope: str, spent: Spent | None = None, *, setting: str = "`budget`") -> None:

@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 import orchestrator as orc
+from orchestrator.models.limits import LimitSettings
 from orchestrator.models.project import ProjectBudget
 from orchestrator.models.settings import ModelSettings
 from orchestrator.testing import FakeModel
@@ -97,6 +98,7 @@ class Session:
             case "toml" if block.file == "orchestrator.toml":
                 orc.Permissions.load(self.directory)
                 ModelSettings.load(self.directory)
+                LimitSettings.load(self.directory)
                 ProjectBudget.load(self.directory)
 
     def compile(self, block: Block) -> None:

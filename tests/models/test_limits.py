@@ -260,7 +260,7 @@ def test_a_wait_that_is_too_long_is_an_error_at_once_with_the_time():
 
     error = run(main())
     assert error.code == "ORC722"
-    assert error.retryable
+    assert not error.retryable
     assert error.retry_after is not None
     assert error.retry_after > 600
     assert "2 requests per minute" in error.message

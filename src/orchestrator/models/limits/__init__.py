@@ -133,6 +133,7 @@ class Limits:
             model=name.model,
             help="name a further model, lower `max_parallel`, or raise what `[limits]` of orchestrator.toml allows: "
             "the limit itself or `longest_wait`",
+            retryable=False,  # or a policy for retries would wait for longer than the settings allow
             retry_after=seconds,
         )
 

@@ -14,6 +14,7 @@ from orchestrator.errors import (
     ModelError,
     ModelMissing,
     ModelRateLimited,
+    ModelUnavailable,
     OrchestratorError,
 )
 from orchestrator.models.budget import Spent, reserve_all, settle_all
@@ -384,7 +385,8 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
     errors = [error for _, error in failed]
     again = [error for error in errors if error.retryable]
     budgets = [error for error in errors if isinstance(error, BudgetExceeded)]
-    lead = (again or budgets or errors)[-1]
+    passing = [error for error in again if isinstance(error, ModelRateLimited | ModelUnavailable)]
+    lead = (passing or again or budgets or errors)[-1]
     listed = "; ".join(
         f"{'' if str(name) in error.message else f'`{name}`: '}{error.message} [{error.code}]" for name, error in failed
     )

@@ -434,6 +434,16 @@ async def test_a_provider_that_has_refused_a_call_is_left_alone(tmp_path: Path) 
     assert raised.value.retry_after == pytest.approx(30, abs=5)
 
 
+async def test_what_an_answer_says_is_left_is_kept_to(tmp_path: Path) -> None:
+    left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "30s"}
+    setting = Setting(tmp_path, {MINI: [ModelReply("Hello.", limits=left), "Hello."]})
+    setting.service.limits = Limits(LimitSettings(longest_wait=0.0))
+    await setting.ask(Choice((MINI,)))
+    with pytest.raises(ModelRateLimited, match="it has no requests left"):
+        await setting.ask(Choice((MINI,)))
+    assert setting.asked == [MINI]
+
+
 # --- vectors
 
 

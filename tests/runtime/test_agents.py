@@ -220,6 +220,19 @@ def test_an_agent_that_comes_to_no_end_fails_and_goes_on_with_more_turns(opened:
     assert told(better) == ["1", "3"]
 
 
+def test_an_agent_keeps_to_its_budget_and_goes_on_with_a_larger_one(opened: Opened, bench: Bench) -> None:
+    client = opened(FakeModel({"research.answer": [asks(("echo", {"value": 1}))]}))
+    run = client.compile(agent(budget={"requests": 1})).start()
+    with pytest.raises(orc.RunFailed) as caught:
+        run.result()
+    assert caught.value.result.steps["research"].error["code"] == "ORC727"
+    client.close()
+    model = FakeModel({"research.answer": ["It is 1."]})
+    result = opened(model).resume(run.id, pipeline=agent(budget={"requests": 2})).result()
+    assert result.outputs == {"found": "It is 1."}
+    assert (told(model), bench.calls) == (["1"], ["research[0].echo"])
+
+
 class Silent(FakeModel):
     """A model that does not answer any more once it was told something."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import ModelRefused
 from orchestrator.models.exchange import ToolRequest
-from orchestrator.testing.case import ExpectedStep, Models
+from orchestrator.testing.case import ExpectedStep
 from orchestrator.testing.expectations import Expected, unmet
 from orchestrator.testing.files import CaseFile, find_files, read_file
 
@@ -67,12 +67,14 @@ def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) ->
         "check": ExpectedStep("skipped"),
     }
     assert (first.expect.cost_below, first.expect.models) == (0.01, ("fake",))
-    assert (second.name, second.models, second.expect.state) == ("case 2", Models("offline"), "failed")
+    assert (second.name, second.models.kind, second.expect.state) == ("case 2", "offline", "failed")
 
 
 def test_recordings_lie_beside_the_file_unless_it_says_where(tmp_path: Path) -> None:
     file = read(tmp_path, "cases:\n  - {}\n  - {models: {replay: other}}\n  - {models: replay}\n")
-    assert [case.models.directory for case in file.cases] == [None, tmp_path / "other", None]
+    assert [case.models.directory for case in file.cases] == [
+        tmp_path / name for name in ("recordings", "other", "recordings")
+    ]
 
 
 def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:

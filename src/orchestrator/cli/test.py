@@ -124,8 +124,9 @@ def _tell_end(outcomes: Sequence[Outcome], problems: Sequence[Diagnostic], count
         from orchestrator.diagnostics import render_text
 
         emit(render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
-    if not outcomes:
+    if not outcomes and not problems:
         say("no case was run: a test file is called `NAME.test.yaml`, and has a list of `cases`", "yellow")
+    if not outcomes:
         return
     told = ", ".join(f"{count} {end}" for end, count in counts.items() if count)
     say(

@@ -20,8 +20,8 @@ StepEnd: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "pen
 class Models:
     """Who answers. `directory` holds recordings, `answers` are scripts by step, as of a `FakeModel`."""
 
-    kind: Kind = "replay"
-    directory: Path | None = None
+    kind: Kind
+    directory: Path = Path("recordings")
     answers: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -98,7 +98,7 @@ class _Reader(ExpectChecks):
         root = reading.root
         self.only(root, _FILE_KEYS, "a test file")
         pipeline = self.text(root, "pipeline", "the path of the pipeline's file")
-        models = self._models(root.get("models"), Models())
+        models = self._models(root.get("models"), self._models_of("replay"))
         inputs = self._inputs(root)
         stub = self._stub(root)
         cases = self._cases(root, models, inputs, stub)
@@ -165,7 +165,7 @@ class _Reader(ExpectChecks):
         if node is None:
             return inherited
         if isinstance(node, Scalar) and node.value in kinds:
-            return inherited if node.value == inherited.kind else self._models_of(node.value)
+            return self._models_of(node.value)
         if isinstance(node, MappingNode) and len(node.table) == 1:
             (entry,) = node.entries
             kind, value = entry.key.text, entry.value
@@ -184,7 +184,7 @@ class _Reader(ExpectChecks):
         return inherited
 
     def _models_of(self, kind: Kind) -> Models:
-        return Models(kind, self._path.parent / "recordings" if kind == "replay" else None)
+        return Models(kind, self._path.parent / "recordings")
 
     def _script(self, node: Node) -> Any:
         """Return the script of a step: an answer, or a list of answers."""

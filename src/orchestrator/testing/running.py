@@ -79,7 +79,7 @@ class Outcome:
 def load(path: Path, setting: Setting) -> CaseFile:
     """Read a test file and compare it with its pipeline. All mistakes of both are in `diagnostics`."""
     file = read_file(path)
-    if any(each.severity == "error" for each in file.diagnostics):
+    if not (file.cases or file.names):
         return file
     return replace(file, diagnostics=tuple(sort([*file.diagnostics, *_against_pipeline(file, setting)])))
 
@@ -109,7 +109,7 @@ def forget_unused(outcomes: Sequence[Outcome]) -> int:
     """After all cases of some files were recorded anew: remove what no request is answered with any more."""
     written: dict[Path, set[str]] = {}
     for outcome in outcomes:
-        if outcome.case.models.kind == "replay" and outcome.case.models.directory is not None:
+        if outcome.case.models.kind == "replay":
             written.setdefault(outcome.case.models.directory, set()).update(outcome.written)
     return sum(len(remove_others(directory, names)) for directory, names in written.items())
 
@@ -178,7 +178,7 @@ def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> M
         case "live":
             return None
         case "replay":
-            directory = case.models.directory or file.path.parent / "recordings"
+            directory = case.models.directory
             if setting.update:
                 return recorder(directory, setting.directory, hidden)
             return player(directory, hidden, again=f"orchestrator test {file.path} --update")

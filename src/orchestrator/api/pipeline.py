@@ -75,6 +75,39 @@ class Pipeline:
         """The steps in the file's order."""
         return self._plan.steps
 
+    @property
+    def intention(self) -> str:
+        """What the pipeline is for, in a few sentences that are made from the plan alone."""
+        from orchestrator.compiler.description import intention
+
+        return intention(self._plan)
+
+    @property
+    def architecture(self) -> str:
+        """How the pipeline is built, as a page of Markdown that is made from the plan alone."""
+        from orchestrator.compiler.description import architecture
+
+        return architecture(self._plan)
+
+    def summary(self) -> str:
+        """Return the pipeline in a model's words: that of `orchestrator`, else `model`, else what `auto` means.
+
+        The model is asked once for as long as the pipeline does the same; then the answer comes from the store.
+
+        Raises:
+            ModelError: No model has answered.
+        """
+        from orchestrator.runtime.aside import blocking
+
+        return blocking(self.asummary())
+
+    async def asummary(self) -> str:
+        """As `summary`."""
+        from orchestrator.runtime.describing import summarized
+
+        engine = self._orchestrator._engine
+        return await summarized(engine.store, engine.services, self._plan)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the checked plan as JSON data: inputs, steps with those within them, called pipelines, outputs."""
         return self._plan.to_dict()

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "answer": "resume",
     "cancel": "control",
     "why": "why",
+    "qc": "qc",
     "map": "map",
     "test": "test",
     "graph": "check",

@@ -331,6 +331,7 @@ class Plan:
     """A checked pipeline. `directory` is where relative paths start, `digest` identifies what the plan does.
 
     `pipelines` holds every other pipeline that is called, at any depth, by the path of its file; their own are empty.
+    `orchestrator` are the models that judge results and describe the pipeline; steps have theirs in their parameters.
     """
 
     id: str
@@ -350,6 +351,7 @@ class Plan:
     pipelines: Mapping[str, Plan] = field(default_factory=dict)
     max_parallel: int | None = None
     budget: Budget | None = None
+    orchestrator: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -140,6 +140,7 @@ class _Writer:
         if plan.pipelines:
             entry["pipelines"] = {key: self.plan(called) for key, called in plan.pipelines.items()}
         if self.everything:
+            entry |= _given(orchestrator=list(plan.orchestrator) or None)
             entry["metadata"] = dict(plan.metadata)
         return entry
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Reference, Type, Value
     from orchestrator.language import Document
+    from orchestrator.language.model_spec import Models
     from orchestrator.language.nodes import Node
     from orchestrator.language.spec import HandlerSpec, StepSpec
 
@@ -205,6 +206,7 @@ class Unit:
             error_handlers=plan_handlers(self, self.handlers),
             max_parallel=defaults.max_parallel if defaults else None,
             budget=budget_of(spec.budget),
+            orchestrator=_named(spec.orchestrator or spec.model),
             metadata=spec.metadata or {},
         )
 
@@ -249,6 +251,10 @@ class Unit:
         scope.declare(name, ANY, node=node, word=word)
         if name not in RESERVED:
             self.within.setdefault(name, (word, step))
+
+
+def _named(models: Models | None) -> tuple[str, ...]:
+    return (models,) if isinstance(models, str) else tuple(models or ())
 
 
 def _a(kind: str) -> str:

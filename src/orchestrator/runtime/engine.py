@@ -69,7 +69,7 @@ class Engine:
 
         self.store = store
         self.permissions = permissions
-        self._services = services
+        self.services = services
         self._journal = Journal(store)
         self._watch = Watch(store)
         self._owner = Owner.current()
@@ -423,7 +423,7 @@ class Engine:
             self.store,
             lease,
             journal,
-            services=self._services,
+            services=self.services,
             chance=self._chance,
             give_back=self._watch.give_back,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import RunStatus, Store
     from orchestrator.models.exchange import Usage
     from orchestrator.runtime.engine import Engine
+    from orchestrator.runtime.quality import Quality
 
 EVENTS_AT_ONCE: Final = 500
 
@@ -37,6 +38,7 @@ class Result:
     log: Sequence[Event] = field(default=(), repr=False)
     spending: Spending = NOTHING
     warnings: tuple[str, ...] = ()
+    _engine: Any = field(default=None, repr=False, compare=False)  # the `Engine` that gave it
 
     @property
     def usage(self) -> Usage:
@@ -60,6 +62,27 @@ class Result:
             "steps": {path: step.to_dict() for path, step in self.steps.items()},
         }
 
+    def qc(self, *, judge: bool | str | Sequence[str] | None = None, rubric: str = "") -> Quality:
+        """Look for what is wrong with the result: by rules, and by a model that judges each output.
+
+        Args:
+            judge: whether to ask a model, or the models to ask. By default one is asked if the pipeline names a model
+                (`orchestrator`, else `model`); with true, else what `auto` means.
+            rubric: what the outputs are held to.
+
+        Raises:
+            ModelError: No model has given a judgement that can be used.
+        """
+        from orchestrator.runtime.aside import blocking
+
+        return blocking(self.aqc(judge=judge, rubric=rubric))
+
+    async def aqc(self, *, judge: bool | str | Sequence[str] | None = None, rubric: str = "") -> Quality:
+        """As `qc`."""
+        from orchestrator.runtime.quality import control
+
+        return await control(self, self._engine, judge=judge, rubric=rubric)
+
     def to_markdown(self) -> str:
         """Return the result as a page for people: outputs, steps, errors and the log."""
         from orchestrator.runtime.markdown import result_page
@@ -79,6 +102,7 @@ def result_of(engine: Engine, status: RunStatus, outputs: Mapping[str, Any]) -> 
         Log(store, run_id, last_seq),
         status.spending,
         status.warnings,
+        engine,
     )
 
 

@@ -1,0 +1,50 @@
+"""`qc`: what is wrong with a result, by rules and, if wanted, by a model's judgement."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options
+
+
+def qc(
+    run: options.RunArgument,
+    judge: Annotated[
+        bool | None, typer.Option("--judge/--no-judge", help="Ask a model for its judgement. Default: if one is named.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model that judges.")] = None,
+    rubric: Annotated[str, typer.Option("--rubric", metavar="TEXT", help="What the outputs are held to.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """Control the quality of a run's result.
+
+    Rules look for failures that were passed over, empty outputs, what was cut off, placeholders, answers that no
+    language model gave, and more. A model judges each output with a score from 0 to 1, if the pipeline names one.
+
+    Exit code: 0 no problem was found, 1 there is one.
+    """
+    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint, printable
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        found = orchestrator.get_run(run).snapshot().qc(judge=model or judge, rubric=rubric)
+    if json:
+        emit_json(found.to_dict())
+    elif markdown:
+        emit(found.to_markdown().rstrip("\n"))
+    else:
+        colours = {"problem": "red", "warning": "yellow", "note": "dim"}
+        for finding in found.findings:
+            where = f" {finding.where}:" if finding.where else ""
+            help = f"; {finding.suggestion}" if finding.suggestion else ""
+            emit(paint(finding.level, colours[finding.level]) + printable(f"{where} {finding.message}{help}"))
+        for judgement in found.judgements:
+            emit(printable(f"outputs.{judgement.output}: {judgement.score:.2f}  {judgement.reason}"))
+            for suggestion in judgement.suggestions:
+                emit(printable(f"  - {suggestion}"))
+        if not found.findings and not found.judgements:
+            emit("nothing was found")
+        if found.spending:
+            emit(f"judged by {found.model}: {found.spending}")
+    raise typer.Exit(DONE if found.ok else FAILED)

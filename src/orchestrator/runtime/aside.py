@@ -1,0 +1,68 @@
+"""Asking models beside any run: for an opinion of a result, or for a pipeline in words. Nothing of it is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orchestrator.journal.spending import NOTHING, Spending, spending_of
+from orchestrator.models.gateway import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+    from orchestrator.models.exchange import ModelName, ModelReply, ModelRequest
+    from orchestrator.models.gateway import Answer, Feedback, ModelCall
+    from orchestrator.runtime.services import ModelServices
+
+T = TypeVar("T")
+
+
+class Aside:
+    """A `CallHost` of no step. `spending` is what its calls have taken."""
+
+    feedback: Sequence[Feedback] = ()
+    passed_over: frozenset[ModelName] = frozenset()
+
+    def __init__(self, services: ModelServices, models: Sequence[str]) -> None:
+        self._services = services
+        self._choice = Choice(tuple(models))
+        self.spending: Spending = NOTHING
+
+    async def ask(self, request: ModelRequest, accept: Callable[[ModelReply], Any] | None = None) -> Answer:
+        """Ask; the budget of the project holds.
+
+        Raises:
+            ModelError: No model has given an answer that can be used.
+        """
+        gateway = self._services.here().for_run().for_step(self)
+        return await gateway.ask(self._choice, request, accept=accept)
+
+    def record(self, call: ModelCall) -> None:
+        """Count a call."""
+        self.spending += spending_of(call.to_dict())
+
+    def partial(self, text: str) -> None:
+        """Show nothing."""
+
+    @asynccontextmanager
+    async def waiting(self, reason: str, until: float | None) -> AsyncIterator[None]:
+        """Wait."""
+        yield
+
+
+def blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine to a caller without an event loop of his own to run it on."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(asyncio.run(work))
+        except BaseException as error:  # it belongs to the caller
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="orchestrator-aside", daemon=True).start()
+    return done.result()

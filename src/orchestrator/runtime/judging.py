@@ -1,0 +1,60 @@
+"""A model's opinion of what a run returns, output by output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.models.exchange import Message, ModelRequest
+from orchestrator.models.prompts import JUDGED, judgement
+from orchestrator.models.structured import accepted, structure_of
+from orchestrator.runtime.aside import Aside
+from orchestrator.runtime.quality import Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.journal.spending import Spending
+    from orchestrator.runtime.services import ModelServices
+
+RUBRIC: Final = (
+    "It does what it is for. It is correct, complete and consistent in itself; it is clearly written and well formed; "
+    "it holds no placeholder, and nothing in it was cut off."
+)
+"""What an output is held to where nobody says otherwise."""
+
+_MOST: Final = 60_000  # characters of one output
+_AT_ONCE: Final = 4
+
+
+async def judged(
+    services: ModelServices, models: Sequence[str], outputs: Mapping[str, Any], *, rubric: str = "", purpose: str = ""
+) -> tuple[tuple[Judgement, ...], str, Spending]:
+    """Return a judgement of each output, the model that gave them, and what that took.
+
+    `purpose` says what the outputs are for; `rubric` is what they are held to, instead of `RUBRIC`.
+
+    Raises:
+        ModelError: No model has given an answer that can be used.
+    """
+    aside = Aside(services, models)
+    form = structure_of(JUDGED)
+    told = "\n".join([f"This output belongs to the following: {purpose}" if purpose else "", rubric or RUBRIC]).strip()
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(name: str, value: Any) -> tuple[Judgement, str]:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        if len(text) > _MOST:
+            text = f"{text[:_MOST]}\n[the first {_MOST:,} of {len(text):,} characters]"
+        prompt = judgement(text, f"{told}\nThe output is called `{name}`.")
+        request = ModelRequest(
+            (Message("user", prompt.text),), system=prompt.system, schema=form.schema, temperature=0.0
+        )
+        async with places:
+            answer = await aside.ask(request, lambda reply: accepted(form, reply))
+        said = answer.value
+        return Judgement(name, float(said["score"]), said["reason"], tuple(said["suggestions"])), str(answer.model)
+
+    found = await asyncio.gather(*(one(name, value) for name, value in outputs.items()))
+    return tuple(each for each, _ in found), ", ".join(dict.fromkeys(model for _, model in found)), aside.spending

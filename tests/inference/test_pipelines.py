@@ -96,6 +96,7 @@ def test_a_run_whose_server_is_killed_goes_on_with_the_next_one(
         with pytest.raises(orc.RunFailed) as failed:
             run.result()
     assert failed.value.result.steps["endless"].error["code"] == "ORC723"
+    tried = happened(run).count(("step.started", "endless"))
     serves(engine, tmp_path)
     with orc.Orchestrator(directory=tmp_path) as another:
         resumed = another.get_run(run.id)
@@ -104,7 +105,7 @@ def test_a_run_whose_server_is_killed_goes_on_with_the_next_one(
         resumed.cancel()
         resumed.wait()
     assert happened(resumed).count(("step.started", "first")) == 1
-    assert happened(resumed).count(("step.started", "endless")) == 2
+    assert happened(resumed).count(("step.started", "endless")) == tried + 1
 
 
 def test_weights_in_a_folder_answer_in_a_run(weights: TinyModel, client: orc.Orchestrator, tmp_path: Path) -> None:

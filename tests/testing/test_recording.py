@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import orchestrator as orc
 from orchestrator.errors import ConfigurationError, ModelRateLimited, ModelRefused, RecordingMissing
 from orchestrator.models.exchange import (
     Embeddings,
@@ -247,3 +248,25 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"request": {}}')
     with pytest.raises(ConfigurationError, match=r"x\.json: it is no recording"):
         ReplayClient(tmp_path)
+
+
+def test_a_step_that_names_no_model_gets_the_one_that_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = {
+        "steps": [
+            {"id": "cheap", "prompt": "One", "requires_model": {"max_cost": 50}, "selection": "cost"},
+            {"id": "auto", "prompt": "Two"},
+        ],
+        "outputs": {"models": ["{{ cheap.model }}", "{{ auto.model }}"]},
+    }
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
+    monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
+    recorder = RecordingClient(FakeModel(), tmp_path / "rec")
+    with orc.Orchestrator(store=f"sqlite:///{tmp_path}/a.db", directory=tmp_path, models=recorder) as client:
+        recorded = client.compile(pipeline).run().outputs["models"]
+    monkeypatch.delenv("MISTRAL_API_KEY")
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
+    replay = ReplayClient(tmp_path / "rec")
+    with orc.Orchestrator(store=f"sqlite:///{tmp_path}/b.db", directory=tmp_path, models=replay) as client:
+        assert client.compile(pipeline).run().outputs["models"][0] == recorded[0]

@@ -115,11 +115,7 @@ def _missing(steps: Sequence[Expected]) -> Iterator[str]:
                 yield f"{step.path}: {call.problem}"
             if call.models and not any(model["ready"] for model in call.models):
                 first = call.models[0]
-                what = (
-                    f"{first['model']} has {first['lacks']}"
-                    if first["lacks"]
-                    else f"{first['model']}: {first['problem']}"
-                )
+                what = f"{first['model']}: {first['lacks'] or first['problem']}"
                 if what not in told:
                     told.add(what)
                     yield what

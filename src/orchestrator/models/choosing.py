@@ -30,7 +30,8 @@ MOST_SELECTED: Final = 3
 class Here:
     """What can be asked from here. `ollama` and `local` are the models that running servers of one's own have.
 
-    `anything`: whoever answers needs neither keys nor packages, as a recording; `auto` is what it takes for `auto`.
+    `anything`: whoever answers needs neither keys nor packages, as a recording; `auto` is what it takes for `auto`, and
+    if `only` has models, no others can answer.
     """
 
     catalogue: Catalogue
@@ -39,6 +40,7 @@ class Here:
     local: tuple[ModelCard, ...] = ()
     anything: bool = False
     auto: ModelName | None = None
+    only: frozenset[ModelName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ def _usable(cards: Iterable[ModelCard], here: Here) -> list[ModelCard]:
         provider.name: here.anything or (here.keys.suffices(provider) and missing_extra(provider) is None)
         for provider in here.catalogue.providers.values()
     }
-    return list({card.name: card for card in cards if ready[card.name.provider]}.values())
+    usable = (card for card in cards if ready[card.name.provider] and (not here.only or card.name in here.only))
+    return list({card.name: card for card in usable}.values())
 
 
 def _none_fits(

@@ -166,9 +166,13 @@ class ReplayClient:
     @property
     def auto(self) -> ModelName | None:
         """What answers for `auto`: the model that has most of the recordings."""
-        counts = Counter(recording.request["model"] for recording in self._recordings)
-        provider, _, model = max(counts, key=lambda name: (counts[name], name), default="").partition(":")
-        return ModelName(provider, model or provider) if provider else None
+        counts = Counter(_model_of(recording) for recording in self._recordings)
+        return max(counts, key=lambda name: (counts[name], str(name)), default=None)
+
+    @property
+    def models(self) -> frozenset[ModelName]:
+        """The models that were recorded: those that a step can choose among where it names none."""
+        return frozenset(map(_model_of, self._recordings))
 
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
@@ -231,3 +235,8 @@ class ReplayClient:
             f"; the nearest is `{near.name}`{where}, and [-what was recorded-] is now {{+what is asked+}}:{listed}"
         )
         return RecordingMissing(message, nearest=near.name, difference=lines, help=help)
+
+
+def _model_of(recording: Recording) -> ModelName:
+    provider, _, model = recording.request["model"].partition(":")
+    return ModelName(provider, model or provider)

@@ -36,7 +36,8 @@ class ModelService:
     """Asks models for all runs of one orchestrator. One for an event loop.
 
     `client` answers in the place of providers (a fake, a recording): then keys and packages do not matter, unless it
-    has an attribute `needs_keys` that is true, and an attribute `auto` may say which model it takes for `auto`.
+    has an attribute `needs_keys` that is true. Its attribute `auto`, if it has one, is the model that it takes for
+    `auto`, and `models` are all that it can answer for.
     `spent_since` gives what the runs of the store have spent; without it only calls made here count for `[budget]`.
     """
 
@@ -114,7 +115,8 @@ class ModelService:
         """Return what can be asked; servers of one's own are asked what they have where that may matter."""
         here = Here(self.catalogue, self.keys)
         if self._stands_in:
-            return replace(here, anything=True, auto=getattr(self._client, "auto", None))
+            only = frozenset(getattr(self._client, "models", ()))
+            return replace(here, anything=True, auto=getattr(self._client, "auto", None), only=only)
         by_name = choice.models and str(AUTO) not in choice.models
         if by_name or (not choice.models and choice.requires is None and not _needs_ollama(here, needs)):
             return here

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from control import cancels, commands
-from model_calls import WORK, asking, first, streamed
+from model_calls import WORK, asking, first, first_step, steps, streamed
 from own import noop
 
 import orchestrator as orc
@@ -136,7 +136,12 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
             Measured(f"streams of a model, {count:,} at once", "stream", count, asking(streamed, count))
             for count in ((20,) if quick else (100, 1_000))
         ),
+        *(
+            Measured(f"steps that ask a model, {at_once} at once", "step", 20 if quick else 1_000, steps(at_once))
+            for at_once in (1, 100)
+        ),
         Measured("first call of a model in a process", "call", 1, first),
+        Measured("first step that asks a model in a process", "step", 1, first_step),
     ],
     "control": lambda quick: [
         Measured("commands from another process", "command", 4 if quick else 40, commands),

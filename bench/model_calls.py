@@ -121,6 +121,49 @@ def first(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
         return {"stored": int(asyncio.run(main(url)))}
 
 
+def steps(at_once: int) -> Callable[[Any, Path, Any], dict[str, Any]]:
+    """Return what measures whole steps of a run that ask a model, so many at once: chosen, limited, recorded, kept."""
+
+    def run(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
+        with server() as url, _client(directory, url) as client:
+            say = {"id": "say", "prompt": PROMPT, "system": "Be short.", "temperature": 0.5, "max_tokens": 100}
+            each = {"id": "each", "for_each": "{{ range(n) | list }}", "max_parallel": at_once, "steps": [say]}
+            asking: dict[str, Any] = {
+                "id": "asking",
+                "model": "bench:fast",
+                "inputs": {"n": {"type": "integer"}},
+                "steps": [each],
+            }
+            pipeline = client.compile(asking)
+            pipeline.run(n=min(work.count, 2 * at_once))
+            clock.start()
+            result = pipeline.run(n=work.count)
+            clock.stop()
+            return {"stored": result.usage.requests}
+
+    return run
+
+
+def first_step(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
+    """Measure the first run of a process whose step asks a model, after one whose step does not."""
+    with server() as url, _client(directory, url) as client:
+        client.compile({"id": "plain", "steps": [{"id": "n", "tool": "noop"}]}).run()
+        pipeline = client.compile({"id": "asking", "model": "bench:fast", "steps": [{"id": "say", "prompt": PROMPT}]})
+        clock.start()
+        result = pipeline.run()
+        clock.stop()
+        return {"stored": result.usage.requests}
+
+
+def _client(directory: Path, url: str) -> Any:
+    from own import noop
+
+    import orchestrator as orc
+
+    (directory / "orchestrator.toml").write_text(f'[servers.bench]\nbase_url = "{url}"\n', encoding="utf-8")
+    return orc.Orchestrator(store=f"sqlite:///{directory / 'runs.db'}", tools=[noop], directory=directory)
+
+
 WORK = (
     ("bare httpx2", bare, 1),
     ("OpenAI's library", library, 1),

@@ -5,7 +5,7 @@ import json
 
 WORDS = 20
 PAUSE = 0.1
-"""How many pieces a stream has, and the seconds between them."""
+"""How many pieces a stream has, and the seconds between them; none for the model `fast`."""
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 WHOLE = json.dumps(
@@ -50,11 +50,12 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
             body = await reader.readexactly(length)
-            if json.loads(body).get("stream"):
+            asked = json.loads(body)
+            if asked.get("stream"):
                 writer.write(HEAD)
                 for _ in range(WORDS):
                     writer.write(WORD)
-                    await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(0 if asked["model"] == "fast" else PAUSE)
                 writer.write(END)
             else:
                 writer.write(ANSWER)

@@ -15,6 +15,7 @@ _ENTRY = re.compile(r"([*\w, ]+): (.*)")
 GROUPS = {
     "Functions": ("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry", "tool"),
     "Pipelines and runs": ("Orchestrator", "Pipeline", "Report", "Result", "Run", "RunStatus", "StepResult"),
+    "Models": ("Budget", "Quality", "Finding", "Judgement"),
     "Batches": ("AsyncBatchResults", "BatchResults", "RowResult"),
     "What they are made of": ("Changes", "Diagnostic", "Event", "Reason", "StepChange", "Why"),
     "Tools": ("Permissions", "Registry", "Tool", "ToolContext"),

@@ -9,14 +9,18 @@ from orchestrator.api.pipeline import Pipeline, Report
 from orchestrator.api.run import Run
 from orchestrator.runtime import Changes, Result, StepChange, StepResult
 from orchestrator.runtime.batches import RowResult
+from orchestrator.runtime.quality import Finding, Judgement, Quality
 from orchestrator.runtime.reasons import Reason, Why
 
 __all__ = [
     "AsyncBatchResults",
     "BatchResults",
     "Changes",
+    "Finding",
+    "Judgement",
     "Orchestrator",
     "Pipeline",
+    "Quality",
     "Reason",
     "Report",
     "Result",

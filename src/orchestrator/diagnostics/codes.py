@@ -154,8 +154,9 @@ _TABLE = (
     Code(
         "ORC422",
         "missing key",
-        "A model is named outright, and nothing here gives access to its provider. Keys are taken from the environment, "
-        "else from the file that `orchestrator keys set` writes. Without a key write `model: auto`, or name a fallback.",
+        "A model is named outright, and nothing here gives access to its provider. Keys are taken from the "
+        "environment, else from the file that `orchestrator keys set` writes. Without a key write `model: auto`, or "
+        "name a fallback.",
     ),
     Code(
         "ORC423",

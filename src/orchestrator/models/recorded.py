@@ -68,12 +68,12 @@ def described(name: ModelName, request: ModelRequest, scrub: Scrub = unchanged) 
         "seed": request.seed,
         "stop": list(request.stop) or None,
     }
-    return _written({key: scrub(value) for key, value in given.items() if value is not None})
+    return {key: _written(scrub(value)) for key, value in given.items() if value is not None}
 
 
 def described_texts(name: ModelName, texts: Sequence[str], scrub: Scrub = unchanged) -> dict[str, Any]:
     """Return a request for vectors as it is written and compared."""
-    return _written({"model": str(name), "embed": scrub(list(texts))})
+    return {"model": str(name), "embed": _written(scrub(list(texts)))}
 
 
 def key_of(request: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     ModelRateLimited,
     ModelUnavailable,
     OrchestratorError,
+    RecordingMissing,
 )
 from orchestrator.models.budget import Spent, reserve_all, settle_all
 from orchestrator.models.choosing import Candidate, Needs, needs_of
@@ -301,7 +302,7 @@ class _Call:
             usage = Usage(input=self._sent, output=tokens_of("".join(self._received)), requests=1)
             self._close(usage, self._catalogue.cost(self._name, usage), error)
             return
-        sent = not isinstance(error, ModelMissing)
+        sent = not isinstance(error, ModelMissing | RecordingMissing)
         answered = isinstance(error, ModelError) and error.status is not None
         usage = Usage(requests=1 if sent else 0)
         # Nobody sends a bill for refusing a request; whether for one that was broken off, is not known.

@@ -8,10 +8,19 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from orchestrator.errors import ModelAnswerInvalid, StepError
+from orchestrator.errors import (
+    ModelAnswerInvalid,
+    ModelError,
+    ModelRateLimited,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+    StepError,
+)
 from orchestrator.models.exchange import (
     Embeddings,
     Message,
@@ -33,6 +42,7 @@ Script: TypeAlias = "Answer | Sequence[Answer | Sequence[Any]] | Callable[[Asked
 _INDEX: Final = re.compile(r"\[\d+\]")
 _DIMENSIONS: Final = 16
 _ANYTHING: Final = re.compile("")
+_STATUS: Final = {ModelRateLimited: 429, ModelUnavailable: 503, ModelRefused: 400, ModelRejected: 400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +166,7 @@ class FakeModel:
             script = script[number]
         answer = script(asked) if callable(script) else script
         if isinstance(answer, BaseException):
-            raise answer
+            raise _as_raised(answer, asked)
         return answer
 
     def _key(self, asked: Asked) -> str | re.Pattern[str] | None:
@@ -179,6 +189,18 @@ def words_of(message: Message) -> str:
 def pieces(text: str) -> list[str]:
     """Return a text in the pieces in which it is streamed."""
     return re.findall(r"\s*\S+|\s+\Z", text)
+
+
+def _as_raised(error: BaseException, asked: Asked) -> BaseException:
+    """Return a scripted error as a provider's would be: of this model, with the status of an answer over HTTP."""
+    if not isinstance(error, ModelError):
+        return error
+    raised = copy(error)
+    provider, _, model = asked.model.partition(":")
+    raised.provider, raised.model = error.provider or provider, error.model or model or provider
+    if error.status is None and error.reply is None:
+        raised.status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
+    return raised
 
 
 def _reply(answer: Any, asked: Asked) -> ModelReply:

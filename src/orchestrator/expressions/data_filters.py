@@ -52,6 +52,19 @@ def _default(value: Any, default_value: Any = "", boolean: Any = False) -> Any:
     return value
 
 
+def _required_type(value: Type, arguments: Any) -> Type:
+    options = [option for option in (value.options or (value,)) if option.kind != "null"]
+    return union_of(options) if options else ANY
+
+
+@_filter("required", result=_required_type, undefined=True, absent=True, example=("{{ 'here' | required }}", "here"))
+def _required(value: Any, message: Any = "a value is required here, and there is none") -> Any:
+    """The value; null, or nothing at all, is an error with the message."""
+    if value is None or type(value) is Undefined:
+        raise Failure(text_of(message))
+    return value
+
+
 # --- numbers
 
 

@@ -139,11 +139,27 @@ _TABLE = (
         "that `orchestrator.toml` has a table `[mcp.NAME]` for. One of those listed is not there.",
     ),
     Code(
+        "ORC428",
+        "`<AUTO>` that cannot stand there",
+        "`<AUTO>...</AUTO>` stands for a value that a model gives while the pipeline runs. It cannot stand where the value "
+        "must be known before, such as ids, tools and limits, nor where it would have to be asked for at another time than "
+        "right before its step; and it must say what is to be found out.",
+        remedy="do as the help says; a step with `action: generate` can ask for any value, and others read it",
+    ),
+    Code(
         "ORC431",
         "wrong test file",
         "A `*.test.yaml` file says something that no test can do: a key that there is not, a step or an output that "
         "the pipeline does not have, an expectation of the wrong form. No case of the file is run, as a check that is "
         "misspelt must not be taken for one that passes.",
+    ),
+    Code(
+        "ORC432",
+        "lock that does not fit",
+        "The file's lock holds an answer to a question that the file does not ask, or not any more, or one of another type, "
+        "so a model is asked in a run. An error if the lock cannot be read.",
+        "warning",
+        remedy="`orchestrator lock FILE` brings the lock up to date",
     ),
     Code(
         "ORC421",

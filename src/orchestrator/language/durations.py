@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from orchestrator.language.autos import AUTO
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _WORDS = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
@@ -58,12 +60,12 @@ def parse_duration(value: object) -> float:
 
 
 def duration_or_template(value: object) -> float | str:
-    """Return a duration in seconds, or a text with a template as it is.
+    """Return a duration in seconds, or a text with a template, or an `<AUTO>`, as it is.
 
     Raises:
         ValueError: the value is neither; the message says why in plain words.
     """
-    return value if isinstance(value, str) and "{{" in value else parse_duration(value)
+    return value if isinstance(value, str) and ("{{" in value or AUTO in value) else parse_duration(value)
 
 
 def _checked(seconds: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.language import kinds, spellings
+from orchestrator.language.autos import AUTO
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
 if TYPE_CHECKING:
@@ -229,7 +230,9 @@ def items(value: Node) -> Node:
         entries = dict(value.table)
         spellings.change(entries, "range", _range)
         return Mapping(entries, value.start, value.end, value.layout)
-    if isinstance(value, Scalar) and not (isinstance(value.value, str) and "{{" in value.value):
+    if isinstance(value, Scalar) and not (
+        isinstance(value.value, str) and any(tag in value.value for tag in ("{{", AUTO))
+    ):
         return value
     return spellings.made(value, value=value)
 

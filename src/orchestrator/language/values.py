@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from orchestrator.language.autos import AUTO
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -71,7 +73,7 @@ def shown(value: Any) -> str:
 def has_template(value: Any) -> bool:
     """Whether a template stands anywhere in a value of a file."""
     if isinstance(value, str):
-        return "{{" in value or "{%" in value
+        return "{{" in value or "{%" in value or AUTO in value
     if isinstance(value, dict):
         return any(has_template(part) for part in value.values())
     return isinstance(value, list) and any(has_template(part) for part in value)

@@ -1,0 +1,106 @@
+"""`<AUTO>...</AUTO>` in a text: where each stands, and what is wrong with one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.language.nodes import Node, Scalar
+
+AUTO: Final = "<AUTO>"
+END: Final = "</AUTO>"
+
+_TAG: Final = re.compile(r"<AUTO(?:\s[^<>]*)?>|</AUTO\s*>")
+_HOW: Final = "write `<AUTO>what is to be found out</AUTO>`"
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """A value that a model gives: it stands from `start` to `end` of the text, its question from `first` to `last`."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with the tags of a text, and from where to where."""
+
+    start: int
+    end: int
+    message: str
+    help: str
+
+
+def has_tag(text: str) -> bool:
+    """Whether there may be such a tag in a text: a quick look."""
+    return "<AUTO" in text or "</AUTO" in text
+
+
+def autos_of(text: str) -> list[Auto] | Mistake:
+    """Return the values that models give within a text, in order, or the first mistake."""
+    found: list[Auto] = []
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text):
+        if tag[0].startswith("</"):
+            if opened is None:
+                return Mistake(tag.start(), tag.end(), "`</AUTO>` ends nothing: no `<AUTO>` is open before it", _HOW)
+            question = text[opened.end() : tag.start()]
+            if not question.strip():
+                return Mistake(opened.start(), tag.end(), "`<AUTO>` is empty: it says nothing to a model", _HOW)
+            first = opened.end() + len(question) - len(question.lstrip())
+            found.append(Auto(opened.start(), tag.end(), first, first + len(question.strip())))
+            opened = None
+            continue
+        if opened is not None:
+            help = "end the first with `</AUTO>`; a question that needs another answer is a step of its own"
+            return Mistake(tag.start(), tag.end(), "an `<AUTO>` stands within another", help)
+        if tag[0] != AUTO:
+            message = f"`{tag[0]}` is no `<AUTO>`: it takes nothing besides the question"
+            return Mistake(tag.start(), tag.end(), message, _HOW)
+        if _within_braces(text, tag.start()):
+            message = "an `<AUTO>` stands inside of an expression, where it is nothing but text"
+            help = "put it beside the braces; a step with `action: generate` gives a value that expressions can read"
+            return Mistake(tag.start(), tag.end(), message, help)
+        opened = tag
+    if opened is not None:
+        help = "add `</AUTO>`, and put the value in quotes: a comma, `: ` or ` #` ends one that has none"
+        return Mistake(opened.start(), opened.end(), "`<AUTO>` has no end", help)
+    return found
+
+
+def _within_braces(text: str, place: int) -> bool:
+    """Whether a place lies between `{{` and `}}`, or `{%` and `%}`."""
+    before = text[:place]
+    return any(before.rfind(begin) > before.rfind(end) for begin, end in (("{{", "}}"), ("{%", "%}"), ("{#", "#}")))
+
+
+def tagged(root: Node) -> Iterator[tuple[Path, Scalar, tuple[Scalar, ...]]]:
+    """Yield the scalars below a node in which a tag stands: the path of keys, the scalar, the keys that lead there.
+
+    A key with a tag is yielded too, as what stands at its own path.
+    """
+    from orchestrator.language.nodes import Mapping, Scalar
+
+    pending: list[tuple[Path, Node, tuple[Scalar, ...]]] = [((), root, ())]
+    while pending:
+        path, node, keys = pending.pop()
+        if isinstance(node, Scalar):
+            if has_tag(node.text):
+                yield path, node, keys
+        elif isinstance(node, Mapping):
+            for entry in node.entries:
+                within = (*path, entry.key.text)
+                if has_tag(entry.key.text):
+                    yield within, entry.key, keys
+                pending.append((within, entry.value, (*keys, entry.key)))
+        else:
+            pending += [((*path, number), item, keys) for number, item in enumerate(node.items)]

@@ -301,3 +301,18 @@ def test_a_closed_journal_begins_nothing(store: Store):
     with pytest.raises(StoreError):
         asyncio.run(journal.begin(new_run("one"), Owner.current()))
     assert store.list() == []
+
+
+def test_who_wants_something_written_after_the_journal_was_closed_is_told(store: Store):
+    journal = Journal(store)
+    run = journal.attach(create(store, "one"))
+    journal.close()
+    run.record("step.started", "a", 1)
+    with pytest.raises(StoreError, match="the journal is closed"):
+        run.flush(timeout=20)
+
+    async def leave() -> None:
+        await asyncio.wait_for(run.leave(), 20)
+
+    with pytest.raises(StoreError, match="the journal is closed"):
+        asyncio.run(leave())

@@ -106,6 +106,7 @@ class Journal:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._closed = False
 
     async def begin(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> RunJournal:
         """Create a run and begin to record its events. All runs that begin meanwhile are created in one transaction.
@@ -149,6 +150,8 @@ class Journal:
         if thread is not None:
             self._wake.put(True)
             thread.join()
+        self._closed = True
+        self._refuse_waiters()
         if self._unwritten and self.error is not None:
             raise self.error
 
@@ -171,6 +174,8 @@ class Journal:
         """Have everything queued so far written at once, and the waiter told."""
         self._waiters.append(waiter)
         self._wake.put(True)
+        if self._closed:
+            self._refuse_waiters()
 
     def forget(self, journal: RunJournal) -> None:
         """No longer record this run's events; those queued are still written."""
@@ -182,10 +187,19 @@ class Journal:
     def _start(self) -> None:
         with self._lock:
             if self._closing:
-                raise StoreError("the journal is closed", url=self.store.url, help="make a new one")
+                raise self._is_closed()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="orchestrator-journal", daemon=True)
                 self._thread.start()
+
+    def _refuse_waiters(self) -> None:
+        """Tell those who came after the thread had ended."""
+        late = [self._waiters.popleft() for _ in range(len(self._waiters))]
+        if late:
+            self._settle(late, self._is_closed())
+
+    def _is_closed(self) -> StoreError:
+        return StoreError("the journal is closed", url=self.store.url, help="make a new one")
 
     def _run(self) -> None:
         try:

@@ -59,6 +59,8 @@ GOOD: list[dict[str, Any]] = [
     with_step() | {"inputs": ["topic", {"n": 5}], "outputs": {"o": "{{ a }}", "p": {"value": 1, "type": "integer"}}},
     with_step() | {"defaults": {"retry": 2, "timeout": "30s", "max_parallel": 4}, "version": 1.0, "metadata": {"x": 1}},
     with_step(prompt="x", model=["y", "z"], schema={"a": "string"}, check="output", budget=0.5),
+    {"steps": [{"id": "a", "action": "classify", "text": "x", "labels": ["a", "b"], "multiple": True}]},
+    {"steps": [{"id": "a", "prompt": "x", "tools": ["json"], "parallel": False}]},
     with_step(check={"that": "output", "judge": {"rubric": "x", "min_score": 1}}, budget={"tokens": 10}),
     with_step() | {"model": "x", "experts": {"log": ["y"]}, "selection": "cost", "budget": 2, "orchestrator": "z"},
     with_step() | {"default_model": ["x"], "selection": {"strategy": "quality"}},

@@ -141,6 +141,11 @@ WORK = {
     "parameters: {prompt: y, vars: {a: b}, max_tokens: 9}",
     "prompt: y, tools: [z], schema: {a: string}": "tool: model, action: agent, "
     "parameters: {prompt: y, tools: [z], schema: {a: string}}",
+    "prompt: y, tools: [z], parallel: false": "tool: model, action: agent, "
+    "parameters: {prompt: y, tools: [z], parallel: false}",
+    "action: agent, parallel: true": "action: agent, parameters: {parallel: true}",
+    "action: classify, text: y, labels: [z]": "action: classify, parameters: {text: y, labels: [z]}",
+    "for_each: [1], action: summarize, file: y": "for_each: [1], action: summarize, parameters: {file: y}",
     "for_each: [1], prompt: y": "for_each: [1], tool: model, action: generate_text, parameters: {prompt: y}",
     "switch: 1, cases: {v: {prompt: y, labels: [b]}}": "switch: 1, cases: {v: [{id: v, tool: model, "
     "action: generate_text, parameters: {prompt: y, labels: [b]}}]}",

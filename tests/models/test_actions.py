@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelUnavailable, StepError
 from orchestrator.expressions import describe
+from orchestrator.language.spec import CallSpec, StepSpec, keys
 from orchestrator.models.actions import model_tools
 from orchestrator.models.exchange import Message, ModelReply, Usage
 from orchestrator.models.offline import OfflineClient
@@ -39,6 +40,13 @@ def test_every_action_takes_the_choice_of_a_model_and_says_who_answered(action: 
     assert action.uses_model
     assert all(parameter.description for parameter in action.parameters.values())
     assert f"action: {action.name}" in action.example
+
+
+def test_a_step_may_say_itself_all_that_the_actions_take() -> None:
+    written = (action for name, action in TOOL.actions.items() if name != "auto")  # a file writes `<AUTO>` for it
+    taken = {name for action in written for name in action.parameters}
+    assert taken & keys(StepSpec).keys() == {"parallel"}
+    assert keys(CallSpec).keys() == taken - {"parallel"}
 
 
 def test_the_settings_of_a_step_reach_the_model(desk: Desk) -> None:

@@ -25,6 +25,7 @@ from orchestrator.expressions import (
     type_of,
 )
 from orchestrator.expressions.operator_types import options
+from orchestrator.language.kinds import PARAMETERS
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.tools import Unresolved, check_value, missing_extra
 
@@ -115,7 +116,7 @@ class CallChecker:
         if isinstance(node, Mapping) or not self._findings.lost_part_of(step.node.span):
             for parameter in action.parameters.values():
                 if parameter.required and parameter.name not in given and parameter.name not in meant:
-                    self._missing(label, parameter.name, parameter.type, step)
+                    self._missing(label, parameter, step, action)
         else:
             self._misplaced(label, action, step)
         checked: dict[str, Value] = {}
@@ -168,7 +169,9 @@ class CallChecker:
                 help=f"change it: {reason}",
             )
 
-    def _missing(self, label: str, name: str, wanted: Type, step: StepSpec) -> None:
+    def _missing(self, label: str, parameter: Parameter, step: StepSpec, action: Action) -> None:
+        name = parameter.name
+        below = "" if action.uses_model and name in PARAMETERS else " under `parameters:`"
         key = step.node.key("parameters") or step.node.key("action") or step.node.key("tool")
         span = key.span if key else step.node.span
         self._findings.add(
@@ -176,7 +179,7 @@ class CallChecker:
             span,
             f"`{label}` needs the parameter `{name}`, which is not given",
             label=f"`{name}` is missing",
-            help=f"add `{name}:` ({describe(wanted)}) under `parameters:`",
+            help=f"add `{name}:` ({describe(parameter.type)}){below}",
         )
 
     @staticmethod

@@ -49,7 +49,10 @@ class CheckSpec(Spec):
 
 
 class CallSpec(Spec):
-    """What a step that calls a model may say beside `parameters` instead of below it; the reader moves it there."""
+    """What a step that calls a model may say beside `parameters` instead of below it; the reader moves it there.
+
+    It names every parameter of the actions of the tool `model`, which a test holds it to.
+    """
 
     prompt: str | None = Field(
         default=None, description="What the model is asked; alone, it makes the step a call of a model."
@@ -80,7 +83,19 @@ class CallSpec(Spec):
     schema_: Any = Field(
         default=None, alias="schema", description="The schema of a structured answer: JSON Schema, or the short form."
     )
+    text: str | None = Field(default=None, description="The text to read, such as the one to classify or to summarise.")
+    texts: Any = Field(default=None, description="Several texts to make vectors of.")
+    file: str | None = Field(default=None, description="The file to read instead of a text.")
+    instruction: str | None = Field(default=None, description="What else the model should know to read the text.")
+    analysis_type: str | None = Field(default=None, description="A word for the kind of analysis, such as `sentiment`.")
     labels: Any = Field(default=None, description="The labels to choose from.")
+    multiple: bool | str | None = Field(default=None, description="Whether a text may have several labels, or none.")
+    reason: bool | str | None = Field(default=None, description="Whether the model also says why it chose a label.")
+    style: str | None = Field(default=None, description="How a summary is written: `paragraph`, `bullets`, `headline`.")
+    length: str | None = Field(default=None, description="How long a summary is: `short`, `medium`, `long`.")
+    max_words: int | str | None = Field(default=None, description="The most words of a summary.")
+    focus: str | None = Field(default=None, description="What matters in a summary: the question that it answers.")
+    chunk_tokens: int | str | None = Field(default=None, description="The most tokens of a long text to read at once.")
     images: Any = Field(default=None, description="Files of images that the model looks at.")
     files: Any = Field(default=None, description="Other files that the model reads.")
     tools: Any = Field(default=None, description="The tools that an agent may use.")

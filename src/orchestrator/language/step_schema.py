@@ -46,6 +46,15 @@ _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT, "minItems": 1}
 _BLOCK: Final = [_LISTED, _BY_ID]
 
 
+_PARALLEL: Final = "Whether an agent makes the calls of one turn side by side."
+_AGENT: Final[Schema] = {
+    "anyOf": [
+        {"required": ["tools"]},
+        {"required": ["action"], "properties": {"action": {"enum": ["agent", "model.agent"]}}},
+    ]
+}
+
+
 def write_steps(definitions: dict[str, Schema]) -> None:
     """Give the definitions of steps and of what belongs to them all the forms that a file may have.
 
@@ -56,6 +65,8 @@ def write_steps(definitions: dict[str, Schema]) -> None:
     _policies(body["properties"])
     _work(body["properties"])
     body["properties"].update(definitions.pop("CallSpec")["properties"])
+    body["if"] = {"required": ["parallel"], "properties": {"parallel": {"type": "boolean"}}}
+    body["then"] = _AGENT
     _check(definitions["CheckSpec"])
     definitions["BudgetSpec"]["minProperties"] = 1
     _retry(definitions["RetrySpec"])
@@ -119,6 +130,7 @@ def _work(properties: dict[str, Schema]) -> None:
     properties["as"]["pattern"] = "^[A-Za-z_][A-Za-z0-9_-]*$"
     for name in ("steps", "parallel"):
         properties[name] = block(properties[name])
+    properties["parallel"]["anyOf"].append({"type": "boolean", "description": _PARALLEL})
     case = {"anyOf": [*_BLOCK, reference("StepBody")]}
     properties["default"] = {**described(properties["default"]), **case}
     properties["cases"] = {

@@ -42,8 +42,9 @@ def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
                 if entry := outer.value.table.get(inner):
                     spellings.put(entries, "timeout", entry, entry.value, clashes)
                     entries[name] = outer = Entry(outer.key, outer.value.without([inner]))
-    if not kinds.PARAMETERS.isdisjoint(entries):
-        _into_parameters(entries, node, clashes)
+    parameters = [name for name in entries if name in kinds.PARAMETERS or _is_of_agent(name, entries)]
+    if parameters:
+        _into_parameters(parameters, entries, node, clashes)
     spellings.change(entries, "cache", _cache)
     spellings.change(entries, "on_item_failure", on_failure)
     spellings.change(entries, "dependencies", names)
@@ -53,9 +54,19 @@ def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
     return spellings.Canonical(spellings.texts(result, ("name", "description", "id")), tuple(clashes))
 
 
-def _into_parameters(entries: dict[str, Entry], node: Mapping, clashes: list[Clash]) -> None:
+def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
+    """Whether `parallel` says no steps, but how an agent makes its calls: `parallel: false`."""
+    value = entries[name].value
+    if name != "parallel" or not isinstance(value, Scalar) or not isinstance(value.value, bool):
+        return False
+    action = entries["action"].value if "action" in entries else None
+    return "tools" in entries or (isinstance(action, Scalar) and action.value in ("agent", "model.agent"))
+
+
+def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Mapping, clashes: list[Clash]) -> None:
     """Move what is said to a model below `parameters`. A `prompt` alone makes the step a call of a model."""
-    first = next(iter(kinds.heads(Mapping(entries, node.start, node.end, node.layout))), "")
+    rest = {name: entry for name, entry in entries.items() if name not in names}
+    first = next(iter(kinds.heads(Mapping(rest, node.start, node.end, node.layout))), "")
     if first == "for_each" and "steps" not in entries:
         first = next((key for key in kinds.CALL if key in entries), "")
     if first not in kinds.CALL:
@@ -69,7 +80,7 @@ def _into_parameters(entries: dict[str, Entry], node: Mapping, clashes: list[Cla
         entries["action"] = Entry(text_at(key, "action"), text_at(key, action))
     below = entries.get("parameters")
     given = below.value if below is not None else None
-    moved = [entries.pop(name) for name in list(entries) if name in kinds.PARAMETERS]
+    moved = [entries.pop(name) for name in names]
     if below is not None and not isinstance(given, Mapping) and not (isinstance(given, Scalar) and given.value is None):
         return  # it is refused as what it is
     table = dict(given.table) if isinstance(given, Mapping) else {}

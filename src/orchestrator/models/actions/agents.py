@@ -159,11 +159,10 @@ def _agent() -> Action:
 _EXAMPLE: Final = """\
 - id: research
   action: agent
-  parameters:
-    model: auto
-    prompt: Which of these numbers is prime, 91 or 97?
-    tools: [json.query]
-    max_turns: 5
+  model: auto
+  prompt: Which of these numbers is prime, 91 or 97?
+  tools: [json.query]
+  max_turns: 5
 """
 
 AGENT: Final = _agent()

@@ -39,9 +39,8 @@ async def embed(
     Example:
         - id: vectors
           action: embed
-          parameters:
-            model: openai:text-embedding-3-small
-            texts: ["The tide is high.", "The sea has risen."]
+          model: openai:text-embedding-3-small
+          texts: ["The tide is high.", "The sea has risen."]
     """
     if (text is None) == (texts is None):
         raise invalid("`embed` needs one of `text` and `texts`", "say what to make vectors of")

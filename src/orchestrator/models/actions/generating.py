@@ -72,9 +72,8 @@ async def generate_text(
     Example:
         - id: letter
           action: generate_text
-          parameters:
-            model: auto
-            prompt: Write a short letter that invites to the tides festival in Saint-Malo.
+          model: auto
+          prompt: Write a short letter that invites to the tides festival in Saint-Malo.
     """
     structure = form_of(response_format=response_format, vars=vars)
     content = content_of(prompt, await read_media(asking.context, images, files))
@@ -102,10 +101,9 @@ async def generate(
     Example:
         - id: idea
           action: generate
-          parameters:
-            model: auto
-            prompt: Suggest a talk about the tides.
-            schema: {title: string, minutes: integer, topics: [string], level: beginner|expert}
+          model: auto
+          prompt: Suggest a talk about the tides.
+          schema: {title: string, minutes: integer, topics: [string], level: beginner|expert}
     """
     structure = form_of(schema=schema, vars=vars, response_format=response_format)
     if structure is None:
@@ -129,13 +127,12 @@ async def chat(
     Example:
         - id: talk
           action: chat
-          parameters:
-            model: auto
-            messages:
-              - {role: system, content: You are a guide in Saint-Malo.}
-              - {role: user, content: When is the tide high?}
-              - {role: assistant, content: Twice a day. Which day do you mean?}
-            prompt: Next Sunday.
+          model: auto
+          messages:
+            - {role: system, content: You are a guide in Saint-Malo.}
+            - {role: user, content: When is the tide high?}
+            - {role: assistant, content: Twice a day. Which day do you mean?}
+          prompt: Next Sunday.
     """
     conversation: list[ChatMessage] = [*messages, *([{"role": "user", "content": prompt}] if prompt else [])]  # type: ignore[list-item]
     if not conversation or conversation[-1]["role"] != "user":

@@ -50,10 +50,9 @@ async def analyze_text(
     Example:
         - id: risks
           action: analyze_text
-          parameters:
-            model: auto
-            text: "{{ contract }}"
-            instruction: Which duties does the tenant take on, and what is unusual about them?
+          model: auto
+          text: "{{ contract }}"
+          instruction: Which duties does the tenant take on, and what is unusual about them?
     """
     prompt = prompts.analysis(text, instruction, analysis_type)
     answer = await ask(asking, prompt.text, system=prompt.system)
@@ -75,13 +74,12 @@ async def classify(
     Example:
         - id: kind
           action: classify
-          parameters:
-            model: auto
-            text: "{{ message }}"
-            labels:
-              billing: invoices, payments, refunds
-              technical: crashes, errors, passwords
-              other: everything else
+          model: auto
+          text: "{{ message }}"
+          labels:
+            billing: invoices, payments, refunds
+            technical: crashes, errors, passwords
+            other: everything else
     """
     described = _checked_labels(labels)
     prompt = prompts.classification(text, described, multiple=multiple, reason=reason, instruction=instruction)
@@ -142,10 +140,9 @@ async def extract(
     Example:
         - id: invoice
           action: extract
-          parameters:
-            model: auto
-            text: "{{ letter }}"
-            schema: {number: string, date: date, total: number, due_date: date?, items: [{name: string, price: number}]}
+          model: auto
+          text: "{{ letter }}"
+          schema: {number: string, date: date, total: number, due_date: date?, items: [{name: string, price: number}]}
     """
     if (text is None) == (file is None):
         raise invalid("`extract` needs one of `text` and `file`", "say where the data are")

@@ -75,11 +75,10 @@ async def summarize(
     Example:
         - id: gist
           action: summarize
-          parameters:
-            model: auto
-            file: book.txt
-            style: bullets
-            length: short
+          model: auto
+          file: book.txt
+          style: bullets
+          length: short
     """
     if (text is None) == (file is None):
         raise invalid("`summarize` needs one of `text` and `file`", "say what to summarise")

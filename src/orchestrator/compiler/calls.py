@@ -50,13 +50,20 @@ class CallChecker:
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
         """Find the tool and the action that a step names; None after reporting why there is none."""
+        found = self.find(step)
+        if isinstance(found, Unresolved):
+            self._unresolved(step, found)
+            return None
+        return found
+
+    def find(self, step: StepSpec) -> tuple[Tool, Action] | Unresolved:
+        """Find the tool and the action that a step names, or why there is none."""
         found = self._registry.resolve(step.tool, step.action)
         if isinstance(found, Unresolved) and (spelled := call_of_a_model(step)) is not None:
             again = self._registry.resolve("model", spelled)
             found = found if isinstance(again, Unresolved) else again
         if isinstance(found, Unresolved):
-            self._unresolved(step, found)
-            return None
+            return found
         tool, action = found
         if action.uses_model and action.name == "generate" and not asks_for_a_form(step):
             return tool, tool.actions.get("generate_text", action)

@@ -150,7 +150,9 @@ def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path
                 models: {fake: {draff: x}}
                 expect:
                   outputs: {txt: x}
-                  steps: {"each[3].writ": x}
+                  steps: {"each[3].writ": x, fetch.staus_code: 200}
+                stub: {ok: x}
+                answers: {fetch: x}
             """
         ),
         encoding="utf-8",
@@ -161,6 +163,9 @@ def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path
         ("ORC431", 3, "did you mean `draft`?"),
         ("ORC431", 5, "did you mean `text`?"),
         ("ORC431", 6, "did you mean `each.write`?"),
+        ("ORC431", 6, "did you mean `fetch.status_code`?"),
+        ("ORC431", 7, "it has: `draft`, `each.write`, `fetch`"),
+        ("ORC431", 8, "it has: `ok`"),
     ]
 
 
@@ -170,3 +175,30 @@ def test_the_mistakes_of_the_pipeline_are_told_too_and_one_that_is_not_there(tmp
     assert "there is no pipeline file" in load(path, Setting(tmp_path)).diagnostics[0].message
     (tmp_path / "report.yaml").write_text("steps: [{id: a, prompt: '{{ b }}'}]", encoding="utf-8")
     assert [d.code for d in load(path, Setting(tmp_path)).diagnostics] == ["ORC301"]
+
+
+def test_the_tools_of_an_agent_can_be_stubbed(tmp_path: Path) -> None:
+    pipeline = """
+    steps:
+      - id: research
+        model: auto
+        prompt: How warm is it?
+        tools: [http.get]
+    outputs:
+      answer: "{{ research }}"
+    """
+    (outcome,) = outcomes(
+        tmp_path,
+        """
+        stub: {research.http_get: warm}
+        cases:
+          - models:
+              fake:
+                research.answer: [{call: http_get, with: {url: "https://example.com"}}, It is warm.]
+            expect:
+              outputs: {answer: It is warm.}
+              steps: {"research[0].http_get": warm}
+        """,
+        pipeline=dedent(pipeline),
+    )
+    assert (outcome.end, outcome.reasons) == ("passed", ())

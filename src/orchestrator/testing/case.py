@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from orchestrator.models.budget import Budget
 from orchestrator.testing.expectations import Expected
 
 Kind: TypeAlias = Literal["replay", "fake", "live", "offline"]
@@ -48,7 +49,10 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One run of the pipeline. `stub` and `answers` are by step: results of tools, and what people answer."""
+    """One run of the pipeline. `stub` and `answers` are by step: results of tools, and what people answer.
+
+    `budget` takes the place of the pipeline's.
+    """
 
     name: str
     inputs: Mapping[str, Any]
@@ -58,3 +62,4 @@ class Case:
     timeout: float
     expect: Expectations
     line: int = 1
+    budget: Budget | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from orchestrator.diagnostics import Diagnostic, Fix, Source, Span, suggest
 from orchestrator.language.nodes import Mapping as MappingNode
@@ -14,11 +14,17 @@ UNUSABLE: Final = object()
 """What stands for a value with a mistake."""
 
 
+NameKind: TypeAlias = Literal["input", "output", "step", "field", "call", "question"]
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name in the file that is to be one of the pipeline's: of an input, an output, a step, or a field of a step."""
+    """A name in the file that is to be one of the pipeline's.
 
-    kind: Literal["input", "output", "step", "field"]
+    It is that of an input, an output, a step, a step or a field of one, a call of a tool, a question to a person.
+    """
+
+    kind: NameKind
     name: str
     place: Node
 
@@ -31,8 +37,8 @@ class Checks:
         self.found: list[Diagnostic] = []
         self.names: list[Named] = []
 
-    def note_steps(self, section: MappingNode, kind: Literal["step", "field"] = "step") -> None:
-        """Note the keys of a section as paths of steps, or of fields of theirs."""
+    def note_steps(self, section: MappingNode, kind: NameKind = "step") -> None:
+        """Note the keys of a section as paths of steps, of fields of theirs, or of steps of a kind."""
         self.names += [Named(kind, entry.key.text, entry.key) for entry in section.entries]
 
     def section(self, node: MappingNode, key: str, what: str) -> MappingNode:

@@ -15,6 +15,7 @@ from orchestrator.language.nodes import Mapping as MappingNode
 from orchestrator.language.nodes import Node, Scalar, Sequence, plain
 from orchestrator.language.reader import read_tree
 from orchestrator.language.values import shown
+from orchestrator.models.budget import Budget
 from orchestrator.models.exchange import ToolRequest
 from orchestrator.testing.case import Case, Kind, Models
 from orchestrator.testing.checks import Named
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".test.yaml"
 
-_FILE_KEYS: Final = ("pipeline", "models", "inputs", "stub", "cases")
-_CASE_KEYS: Final = ("name", "inputs", "models", "stub", "answers", "timeout", "expect")
+_FILE_KEYS: Final = ("pipeline", "tools", "models", "inputs", "stub", "cases")
+_CASE_KEYS: Final = ("name", "inputs", "models", "budget", "stub", "answers", "timeout", "expect")
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _TIMEOUT: Final = 300.0
+_LIMITS: Final = ("usd", "tokens", "requests")
 _ERRORS: Final[Mapping[str, type[StepError]]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, StepError)
 }
@@ -36,7 +38,7 @@ _ERRORS: Final[Mapping[str, type[StepError]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A test file as it was read. `names` are to be compared with the pipeline's."""
+    """A test file as it was read. `names` are to be compared with the pipeline's; `tools` are files with tools."""
 
     path: Path
     source: Source
@@ -45,6 +47,7 @@ class CaseFile:
     diagnostics: tuple[Diagnostic, ...] = ()
     names: tuple[Named, ...] = ()
     pipeline_place: Node | None = None
+    tools: tuple[Path, ...] = ()
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -98,6 +101,7 @@ class _Reader(ExpectChecks):
         root = reading.root
         self.only(root, _FILE_KEYS, "a test file")
         pipeline = self.text(root, "pipeline", "the path of the pipeline's file")
+        tools = self._tools(root.get("tools"))
         models = self._models(root.get("models"), self._models_of("replay"))
         inputs = self._inputs(root)
         stub = self._stub(root)
@@ -105,7 +109,20 @@ class _Reader(ExpectChecks):
         diagnostics = tuple(sort([*reading.diagnostics, *self.found]))
         path = self._path.parent / pipeline if pipeline else default
         place = root.get("pipeline") or next((entry.key for entry in root.entries), None)
-        return CaseFile(self._path, self.source, path, cases, diagnostics, tuple(self.names), place)
+        return CaseFile(self._path, self.source, path, cases, diagnostics, tuple(self.names), place, tools)
+
+    def _tools(self, node: Node | None) -> tuple[Path, ...]:
+        """Return the files with tools of one's own, which lie where the test file says."""
+        nodes = node.items if isinstance(node, Sequence) else () if node is None else (node,)
+        found = []
+        for each in nodes:
+            path = self._path.parent / str(plain(each))
+            if isinstance(each, Scalar) and path.suffix == ".py" and path.is_file():
+                found.append(path)
+            else:
+                help = "name a file beside the test file, such as `tools: tools.py`, or several in a list"
+                self.add(each, f"{shown(plain(each))} is no file with tools", help)
+        return tuple(found)
 
     def _cases(
         self, root: MappingNode, models: Models, inputs: Mapping[str, Any], stub: Mapping[str, Any]
@@ -137,10 +154,11 @@ class _Reader(ExpectChecks):
             inputs={**inputs, **self._inputs(node)},
             models=self._models(node.get("models"), models),
             stub={**stub, **self._stub(node)},
-            answers=self._by_step(node, "answers", "what people answer"),
+            answers=self._answers(node),
             timeout=self._duration(node),
             expect=self.expectations(node.get("expect")),
             line=node.span.start.line,
+            budget=self._budget(node.get("budget")),
         )
 
     # --- what is given to a run
@@ -152,12 +170,12 @@ class _Reader(ExpectChecks):
 
     def _stub(self, node: MappingNode) -> dict[str, Any]:
         section = self.section(node, "stub", "a mapping from steps to what they give")
-        self.note_steps(section)
+        self.note_steps(section, "call")
         return {entry.key.text: self._answer(entry.value) for entry in section.entries}
 
-    def _by_step(self, node: MappingNode, key: str, what: str) -> dict[str, Any]:
-        section = self.section(node, key, f"a mapping from steps to {what}")
-        self.note_steps(section)
+    def _answers(self, node: MappingNode) -> dict[str, Any]:
+        section = self.section(node, "answers", "a mapping from steps to what people answer")
+        self.note_steps(section, "question")
         return {entry.key.text: plain(entry.value) for entry in section.entries}
 
     def _models(self, node: Node | None, inherited: Models) -> Models:
@@ -209,6 +227,20 @@ class _Reader(ExpectChecks):
             arguments = plain(node.table["with"].value)
             return ToolRequest("call", str(plain(node.table["call"].value)), arguments)
         return plain(node)
+
+    def _budget(self, node: Node | None) -> Budget | None:
+        """Return a budget: an amount of USD, or some of `usd`, `tokens` and `requests`."""
+        if node is None:
+            return None
+        if isinstance(node, MappingNode):
+            self.only(node, _LIMITS, "`budget`")
+            usd, tokens, requests = (self.number(node, limit) for limit in _LIMITS)
+            return Budget(usd, None if tokens is None else int(tokens), None if requests is None else int(requests))
+        usd = plain(node)
+        if isinstance(usd, int | float) and not isinstance(usd, bool) and usd >= 0:
+            return Budget(usd)
+        self.mistyped(node, "`budget`", "an amount of USD, or `{usd: ..., tokens: ..., requests: ...}`")
+        return None
 
     def _duration(self, node: MappingNode) -> float:
         value = node.get("timeout")

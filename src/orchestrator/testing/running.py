@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.api import Orchestrator, Pipeline
-from orchestrator.compiler.plan import Agent, StepPlan, ToolCall
-from orchestrator.diagnostics import Diagnostic, Span, sort, suggest
+from orchestrator.diagnostics import Diagnostic, Span, sort
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError
 from orchestrator.models.fake import FakeModel
 from orchestrator.models.offline import OfflineClient
@@ -19,13 +18,14 @@ from orchestrator.models.recording import RecordingClient, remove_others
 from orchestrator.testing.case import Case
 from orchestrator.testing.checks import wrong
 from orchestrator.testing.files import CaseFile, read_file
+from orchestrator.testing.names import Known
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
-from orchestrator.testing.steps import bare, split_field, steps_of, stubbed
+from orchestrator.testing.steps import bare, steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.journal.status import RunStatus
     from orchestrator.models.exchange import ModelClient
@@ -52,10 +52,12 @@ class Setting:
     permissions: Permissions | None = None
     update: bool = False
 
-    def orchestrator(self, store: str, models: ModelClient | None) -> Orchestrator:
-        """Return the configuration of one case."""
+    def orchestrator(self, file: CaseFile, store: str, models: ModelClient | None) -> Orchestrator:
+        """Return the configuration of one case of a file."""
+        given = {Path(each).resolve() for each in self.tools if isinstance(each, str)}
+        tools = (*self.tools, *(str(path) for path in file.tools if path.resolve() not in given))
         return Orchestrator(
-            store=store, tools=self.tools, permissions=self.permissions, directory=self.directory, models=models
+            store=store, tools=tools, permissions=self.permissions, directory=self.directory, models=models
         )
 
 
@@ -127,46 +129,13 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
         if file.pipeline_place is None:
             return [Diagnostic("ORC431", message, file.source, Span.at(1, 1), help=help)]
         return [wrong(file.source, file.pipeline_place, message, help)]
-    with setting.orchestrator("sqlite:///:memory:", FakeModel()) as orchestrator:
+    with setting.orchestrator(file, "sqlite:///:memory:", FakeModel()) as orchestrator:
         try:
             pipeline = orchestrator.compile(file.pipeline)
         except CompilationError as error:
             return [each for each in error.diagnostics if each.severity == "error"]
-    steps = steps_of(pipeline._plan)
-    known = {"input": list(pipeline.inputs), "output": list(pipeline.outputs), "step": list(steps)}
-    found = []
-    for named in file.names:
-        name = bare(named.name) if named.kind in ("step", "field") else named.name
-        kind: Literal["input", "output", "step"] = "step" if named.kind == "field" else named.kind
-        if name in known[kind] or (kind == "step" and _within_agent(name, steps)):
-            continue
-        if named.kind == "field" and _is_field(name, steps):
-            continue
-        near = suggest(name, known[kind])
-        listed = ", ".join(f"`{each}`" for each in known[kind][:20]) or "none"
-        help = f"did you mean `{near}`?" if near else f"its {kind}s are: {listed}"
-        message = f"the pipeline `{file.pipeline.name}` has no {kind} `{name}`"
-        found.append(wrong(file.source, named.place, message, help, fix=near))
-    return found
-
-
-def _is_field(path: str, steps: Mapping[str, StepPlan]) -> bool:
-    """Whether a path is that of a field that the result of a step may have."""
-    step, field = split_field(path, steps)
-    work = steps[step].work if field else None
-    return isinstance(work, ToolCall) and (
-        not work.action.returns.properties or field in work.action.returns.properties
-    )
-
-
-def _within_agent(path: str, steps: Mapping[str, StepPlan]) -> bool:
-    """Whether a path may be that of a call that an agent makes."""
-    above = path
-    while "." in above:
-        above = above.rpartition(".")[0]
-        if above in steps:
-            return isinstance(steps[above].work, Agent)
-    return False
+    known = Known(pipeline._plan)
+    return [problem for named in file.names if (problem := known.problem(file, named)) is not None]
 
 
 def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> ModelClient | None:
@@ -189,7 +158,7 @@ def _carried_out(
 ) -> tuple[End, tuple[str, ...]]:
     with (
         tempfile.TemporaryDirectory(prefix="orchestrator-test-", ignore_cleanup_errors=True) as store,
-        setting.orchestrator(f"sqlite:///{store}/runs.db", client) as orchestrator,
+        setting.orchestrator(file, f"sqlite:///{store}/runs.db", client) as orchestrator,
     ):
         try:
             pipeline = orchestrator.compile(file.pipeline)
@@ -202,7 +171,7 @@ def _carried_out(
         if case.stub:
             plan = stubbed(pipeline._plan, case.stub)
             pipeline = Pipeline(orchestrator, plan, pipeline.diagnostics, pipeline._options)
-        ended = _ended(pipeline, case)
+        ended = _ended(pipeline.with_options(budget=case.budget), case)
         if case.models.kind == "live" and (ended.error or {}).get("type") == "ModelMissing":
             return "skipped", (str((ended.error or {}).get("message")),)
         problems = tuple(problems_of(case, ended))

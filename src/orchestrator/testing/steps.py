@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orchestrator.compiler.plan import (
+    Agent,
+    AgentTool,
     Block,
     ForEach,
     Group,
@@ -24,6 +26,7 @@ from orchestrator.compiler.plan import (
     Work,
 )
 from orchestrator.errors import StepError
+from orchestrator.expressions import Constant
 
 if TYPE_CHECKING:
     from orchestrator.tools.contract import Action
@@ -69,15 +72,16 @@ def stubbed(plan: Plan, values: Mapping[str, Any]) -> Plan:
         work = step.work
         if path not in wanted or not isinstance(work, ToolCall):
             return step
-        return replace(step, work=replace(work, action=_stub(work.action, values)), cache=None)
+        return replace(step, work=replace(work, action=_stub(work.action, path, values)), cache=None)
 
     return _Walk(plan, change).all() if values else plan
 
 
-def _stub(action: Action, values: Mapping[str, Any]) -> Action:
+def _stub(action: Action, within: str, values: Mapping[str, Any]) -> Action:
     async def stub(context: Any, **_: Any) -> Any:
         path = context.step
-        value = values[path] if path in values else values.get(bare(path), _NONE)
+        # An agent numbers the further calls of a tool in one turn.
+        value = next((values[each] for each in (path, bare(path), within) if each in values), _NONE)
         if value is _NONE:
             raise StepError(f"the test has no stub for `{path}`", help=f"add `{path}` to `stub`", retryable=False)
         if isinstance(value, BaseException):
@@ -155,8 +159,16 @@ class _Walk:
                 return replace(work, cases=cases, default=default)
             case SubPipeline() if work.source not in self._within:
                 return self._call(work, path)
+            case Agent():
+                return replace(work, tools=tuple(self._offered(tool, path) for tool in work.tools))
             case _:
                 return work
+
+    def _offered(self, offered: AgentTool, path: str) -> AgentTool:
+        """A tool of an agent is a step as soon as its model asks for it."""
+        call = ToolCall(offered.tool, offered.action, Constant({}))
+        changed = self._step(StepPlan(offered.name, call), _below(path, offered.name)).work
+        return replace(offered, action=changed.action) if isinstance(changed, ToolCall) else offered
 
     def _call(self, work: SubPipeline, path: str) -> SubPipeline:
         """A called pipeline that is changed for one call becomes another one, as it may be called elsewhere too."""

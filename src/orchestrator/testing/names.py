@@ -1,0 +1,72 @@
+"""Compares the names in a test file with those that its pipeline has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.plan import Agent, Approve, Ask, Plan, SubPipeline, ToolCall
+from orchestrator.diagnostics import suggest
+from orchestrator.testing.checks import wrong
+from orchestrator.testing.steps import bare, split_field, steps_of
+
+if TYPE_CHECKING:
+    from orchestrator.diagnostics import Diagnostic
+    from orchestrator.testing.checks import Named
+    from orchestrator.testing.files import CaseFile
+
+_WORKS: Final[dict[str, tuple[type[Any], ...]]] = {"call": (ToolCall,), "question": (Ask, Approve)}
+_TOLD: Final = {
+    "input": "input",
+    "output": "output",
+    "step": "step",
+    "field": "step",
+    "call": "step that calls a tool",
+    "question": "step that asks a person",
+}
+_LISTED: Final = 20
+
+
+class Known:
+    """The names of a pipeline."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._steps = steps_of(plan)
+        self._names = {"input": list(plan.inputs), "output": list(plan.outputs)}
+        for kind in ("step", "field", "call", "question"):
+            works = _WORKS.get(kind, (object,))
+            self._names[kind] = [path for path, step in self._steps.items() if isinstance(step.work, works)]
+
+    def problem(self, file: CaseFile, named: Named) -> Diagnostic | None:
+        """Return what is wrong with a name, if anything is."""
+        known = self._names[named.kind]
+        name = named.name if named.kind in ("input", "output") else bare(named.name)
+        if name in known:
+            return None
+        if (named.kind == "field" and self._may_be_field(name)) or (named.kind != "call" and self._may_be_turn(name)):
+            return None
+        fields = self._fields(name) if named.kind == "field" else []
+        near = suggest(name, [*fields, *known])
+        what = _TOLD[named.kind]
+        listed = ", ".join(f"`{each}`" for each in known[:_LISTED])
+        help = f"did you mean `{near}`?" if near else f"it has: {listed}" if listed else f"it has no {what}"
+        message = f"the pipeline `{file.pipeline.name}` has no {what} `{name}`"
+        return wrong(file.source, named.place, message, help, fix=near)
+
+    def _may_be_field(self, path: str) -> bool:
+        """Whether a path is that of a field that the result of a step may have."""
+        step, field = split_field(path, self._steps)
+        if not field or not isinstance(self._steps[step].work, ToolCall | SubPipeline):
+            return False
+        fields = self._fields(path)
+        return not fields or path in fields
+
+    def _fields(self, path: str) -> list[str]:
+        """Return the paths of the fields that the result of the step is known to have."""
+        step, field = split_field(path, self._steps)
+        work = self._steps[step].work if field else None
+        return [f"{step}.{name}" for name in work.action.returns.properties] if isinstance(work, ToolCall) else []
+
+    def _may_be_turn(self, path: str) -> bool:
+        """Whether a path may be that of what an agent does in a turn, which is known only when it is done."""
+        above = path.rpartition(".")[0]
+        return above in self._steps and isinstance(self._steps[above].work, Agent)

@@ -202,3 +202,28 @@ def test_the_tools_of_an_agent_can_be_stubbed(tmp_path: Path) -> None:
         pipeline=dedent(pipeline),
     )
     assert (outcome.end, outcome.reasons) == ("passed", ())
+
+
+def test_a_file_may_bring_tools_and_a_case_a_budget_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import orchestrator as orc\n\n\n@orc.tool\ndef shout(text: str) -> str:\n"
+        '    """Say it loudly."""\n    return text.upper()\n'
+    )
+    pipeline = """
+    budget: {requests: 1}
+    steps:
+      - {id: draft, model: auto, prompt: Write.}
+      - {id: mend, model: auto, prompt: "Mend {{ draft }}"}
+      - {id: loud, tool: shout, parameters: {text: "{{ mend }}"}}
+    outputs:
+      text: "{{ loud }}"
+    """
+    cases = """
+    tools: mine.py
+    models: {fake: {mend: mended}}
+    cases:
+      - {name: too little, expect: {error: ORC727}}
+      - {name: enough, budget: {requests: 2}, expect: {outputs: {text: MENDED}}}
+    """
+    found = outcomes(tmp_path, cases, pipeline=dedent(pipeline))
+    assert [(outcome.end, outcome.reasons) for outcome in found] == [("passed", ())] * 2

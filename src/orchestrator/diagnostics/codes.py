@@ -194,7 +194,8 @@ _TABLE = (
     Code(
         "ORC426",
         "schema of an answer that is wrong",
-        "The answer of a model is held to a schema: JSON Schema, or the short form `{title: string, score: number}`.",
+        "The answer of a model is held to a schema: JSON Schema, or the short form `{title: string, score: number}`. "
+        "A field that is named like something that every step has, such as `status`, is read below `data`: a warning.",
     ),
     Code(
         "ORC429",

@@ -1,0 +1,55 @@
+"""Warns of fields of answers that are hidden by what every step has: `{{ ticket.status }}` is never the answer's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.forms import FORMS
+from orchestrator.compiler.names import OUTCOME_FIELDS
+from orchestrator.compiler.scopes import fields_read
+from orchestrator.compiler.templates import child
+from orchestrator.language.nodes import Mapping, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.unit import Unit
+
+
+def report_hidden(unit: Unit) -> None:
+    """Report each field of the form of an answer that is read as if nothing hid it."""
+    hidden: dict[tuple[int, str], dict[str, Scalar]] = {}
+    for step in unit.steps:
+        if step.work is not None and step.work.asks_models and (found := dict(_hidden(step))):
+            hidden[id(step.block), step.id] = found
+    if not hidden:
+        return
+    for place in (*(place for step in unit.steps for place in step.places()), *unit.output_places):
+        for reference, scalar in place.references():
+            target, fields = place.scope.target(reference), fields_read(reference)
+            if target is None or target.block is None or not fields:
+                continue
+            field = str(fields[0])
+            key = hidden.get((id(target.block), target.name), {}).get(field)
+            if key is not None:
+                unit.findings.add(
+                    "ORC426",
+                    key.span,
+                    f"`{target.name}.{field}` is the `{field}` that every step has, not this field of the answer",
+                    label="hidden",
+                    help=f"read the field as `{{{{ {target.name}.data.{field} }}}}`, or give it another name",
+                    related=[("read here", scalar.span_of(reference.start, reference.end))],
+                    severity="warning",
+                )
+
+
+def _hidden(step: StepParts) -> Iterator[tuple[str, Scalar]]:
+    """The fields of a step's form that are named like one that every step has, with their places."""
+    for name in FORMS:
+        form = child(step.spec.node, "parameters", name)
+        properties = child(form, "properties")
+        for fields in (form, properties):
+            for entry in fields.entries if isinstance(fields, Mapping) else ():
+                if (field := entry.key.text.removesuffix("?")) in OUTCOME_FIELDS:
+                    yield field, entry.key

@@ -25,6 +25,12 @@ ENDED = ("succeeded", "failed", "skipped", "cancelled")
 _HANDLER = re.compile(r"(on_error|error_handlers)\[\d+\]")
 """The numbers of handlers, which are no items of a loop."""
 
+TOLD_FROM = 1.0
+"""Seconds: of a step that waits to be allowed a call of a model, shorter waits are not told."""
+
+_TOLD = ("retry", "handler", "human", "time")
+"""What is waited for between attempts, or by steps that do nothing else."""
+
 TENTHS_FROM = 20
 """Loops of so many items are told of while they go on."""
 
@@ -115,6 +121,8 @@ class Board:
             if row.state in ("pending", "ready"):
                 row.started_at = event.at
             row.state, row.ended_at, row.message, row.fraction = "running", None, "", None
+        elif kind == "running":
+            row.state, row.waiting = "running", None
         elif kind == "ready":
             row.state = "ready"
         elif kind == "waiting":
@@ -181,6 +189,8 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
         return _loop_line(event, board.run)
     if kind == "waiting":
         asks = event.data.get("question") is not None
+        if event.data.get("reason") not in _TOLD and ("[" in event.path or _is_short(event)):
+            return None
         text = waiting_text(event, event.at)
         return printable(f"? {event.path} {text}" if asks else f"… {event.path} waits, {text}"), "yellow"
     if kind == "answered":
@@ -190,6 +200,11 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
     if kind == "log" and event.data.get("level") != "debug":
         return printable(f"  {event.path}: {event.data.get('message', '')}"), ""
     return None
+
+
+def _is_short(event: Event) -> bool:
+    until = event.data.get("until")
+    return until is not None and until - event.at < TOLD_FROM
 
 
 def _end_line(event: Event, row: Row | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from orchestrator.compiler.plan import (
     Agent,
     Approve,
     Ask,
+    AutoValue,
     Block,
     Check,
     FileItems,
@@ -142,6 +143,7 @@ class _Writer:
         if self.everything:
             entry |= _given(orchestrator=list(plan.orchestrator) or None)
             entry["metadata"] = dict(plan.metadata)
+            entry |= _given(autos=[_auto(auto) for auto in plan.autos] or None)
         return entry
 
     def step(self, step: StepPlan) -> Data:
@@ -171,7 +173,7 @@ class _Writer:
                 "scope": step.cache.scope,
             }
         if step.check is not None:
-            entry["check"] = _check(step.check)
+            entry["check"] = check_data(step.check)
         if step.budget is not None:
             entry["budget"] = step.budget.to_dict()
         if self.everything:
@@ -268,6 +270,11 @@ class _Writer:
         return entry
 
 
+def _auto(auto: AutoValue) -> Data:
+    locked = auto.locked.to_dict() if auto.locked is not None else None
+    return {"at": auto.at, "text": auto.text, "type": dict(auto.schema), "varies": auto.varies, "locked": locked}
+
+
 def _agent(agent: Agent) -> Data:
     tools = [
         {"name": one.name, "tool": one.tool.name, "tool_version": one.tool.version, "action": one.action.name}
@@ -284,7 +291,8 @@ def _agent(agent: Agent) -> Data:
     }
 
 
-def _check(check: Check) -> Data:
+def check_data(check: Check) -> Data:
+    """Return what an output must be as JSON data."""
     judge = check.judge
     return {
         "conditions": [condition.text for condition in check.conditions],

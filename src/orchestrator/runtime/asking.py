@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
 from math import inf
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.errors import OrchestratorError
-    from orchestrator.journal import Event
+    from orchestrator.journal import Event, EventType
     from orchestrator.models.exchange import ModelName
     from orchestrator.models.gateway import Feedback, ModelCall, ModelGateway
     from orchestrator.models.service import ModelService, RunModels
@@ -59,17 +60,26 @@ class RunAsking:
 
     def gateway(self, scheduler: Scheduler, node: Node) -> ModelGateway:
         """Return what the attempt of a step that is under way asks models through."""
+        if node.asking is None:
+            node.asking = self._asking(scheduler, node, self._run_models(scheduler))
+        return node.asking.gateway
+
+    def beside(self, scheduler: Scheduler, node: Node) -> ModelGateway:
+        """Return what somebody else asks models through on behalf of a step, within its budgets: a judge."""
+        return self._asking(scheduler, node, self._run_models(scheduler)).gateway
+
+    def _asking(self, scheduler: Scheduler, node: Node, models: RunModels) -> Asking:
+        asking = Asking(scheduler, node)
+        asking.gateway = models.for_step(asking, self._ledgers_of(scheduler, node), label=node.path)
+        return asking
+
+    def _run_models(self, scheduler: Scheduler) -> RunModels:
         if self._models is None:
             service = self._services.here()
             if self._services.uses_keys:
                 scheduler.redactor.learn(_keys(service))
             self._models = service.for_run(self._ledgers)
-        asking = node.asking
-        if asking is None:
-            asking = node.asking = Asking(scheduler, node)
-        if asking.gateway is None:
-            asking.gateway = self._models.for_step(asking, self._ledgers_of(scheduler, node), label=node.path)
-        return asking.gateway
+        return self._models
 
     def is_of_step(self, scheduler: Scheduler, node: Node, scope: str) -> bool:
         """Whether a budget that messages call so is that of a step: this one, or one that it stands in."""
@@ -110,15 +120,17 @@ class RunAsking:
 class Asking:
     """One attempt of a step, as those who ask models for it know it: their `CallHost`.
 
-    `answered` is the model that gave the last answer.
+    `answered` is the model that gave the last answer, `calls` counts those that were made.
     """
+
+    gateway: ModelGateway
 
     def __init__(self, scheduler: Scheduler, node: Node) -> None:
         self._scheduler = scheduler
         self._node = node
         self._attempt = node.attempt
         self._waits = 0
-        self.gateway: ModelGateway | None = None
+        self._had_place = False
         self.feedback: list[Feedback] = []
         self.passed_over: frozenset[ModelName] = frozenset()
         self.answered: ModelName | None = None
@@ -138,13 +150,55 @@ class Asking:
             if call.error is None and str(call.model) == "offline" and "`auto`" in call.why:
                 scheduler.warn(_OFFLINE)
 
+    def reject(self, answer: str, reasons: Sequence[str]) -> None:
+        """Have the next answer mend what is wrong with this one."""
+        from orchestrator.models.gateway import Feedback
+
+        self.feedback.append(Feedback(answer, tuple(reasons)))
+
+    def pass_over(self, model: ModelName) -> None:
+        """Ask a model no more; the next one begins afresh."""
+        self.passed_over |= {model}
+        self.feedback.clear()
+
     def partial(self, text: str) -> None:
         """Show a piece of the answer that is just being given."""
 
     @asynccontextmanager
     async def waiting(self, reason: str, until: float | None) -> AsyncIterator[None]:
-        """Show that the step waits."""
-        yield
+        """Show that the step waits, and give its place to another; it goes on when there is one again."""
+        self._waits += 1
+        if self._waits == 1:
+            self._had_place = self._is_under_way and self._scheduler.leave_place(self._node)
+            self._report("step.waiting", {"reason": reason} if until is None else {"reason": reason, "until": until})
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._waits -= 1
+            if self._waits == 0 and self._had_place:
+                self._scheduler.put_back(self._node)
+            raise
+        except BaseException:
+            await self._go_on()
+            raise
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        self._waits -= 1
+        if self._waits == 0:
+            if self._had_place:
+                await self._scheduler.take_place(self._node)
+            self._report("step.running", {})
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether this attempt is the step's, and has not been abandoned."""
+        return self._node.attempt == self._attempt and self._node.task is not None
+
+    def _report(self, type: EventType, data: Mapping[str, Any]) -> None:
+        if self._is_under_way:
+            with suppress(StoreError):  # the next commit says so
+                self._scheduler.record(type, self._node, data)
 
 
 _OFFLINE: Final = (

@@ -83,9 +83,14 @@ class Attempts:
             raise TypeError("only a call of a tool has attempts")
         if node.step.on_resume != "rerun":  # whoever goes on must know that it was begun
             await self._scheduler.log.commit()
+        make = partial(call, work.action, parameters, context)
+        if node.step.check is not None:
+            from orchestrator.runtime.checking import checked
+
+            make = partial(checked, self._scheduler, node, context, parameters, make)
         if self._cache is None or node.step.cache is None:
-            return await call(work.action, parameters, context)
-        return await self._cache.call(node, work, parameters, context)
+            return await make()
+        return await self._cache.call(node, work, parameters, context, make)
 
     def stop(self, node: Node, why: Literal["timeout", "cancelled", "requeued"]) -> None:
         """Ask an attempt to end. It is waited for, but not for ever."""
@@ -121,6 +126,7 @@ class Attempts:
             node.timer.cancel()
             node.timer = None
         node.task = None
+        self._scheduler.aside.discard(node)
         work = node.step.work
         if node.stopped and node.entered and isinstance(work, ToolCall) and work.action.mode == "thread":
             message = f"the thread of `{node.path}` cannot be stopped and was abandoned; it may still be working"

@@ -29,10 +29,10 @@ import anyio.to_thread
 
 from orchestrator.content import content_digest
 from orchestrator.journal.paths import is_at_or_below
-from orchestrator.tools.calling import call, refuse_unpermitted
+from orchestrator.tools.calling import refuse_unpermitted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from orchestrator.compiler.plan import StepPlan, ToolCall
@@ -63,24 +63,31 @@ class ResultCache:
         self._redactor = redactor
         self._refresh = refresh
 
-    async def call(self, node: Node, work: ToolCall, parameters: Mapping[str, Any], context: StepContext) -> Any:
-        """Return the shared result of a call, or make the call and share what it returns.
+    async def call(
+        self,
+        node: Node,
+        work: ToolCall,
+        parameters: Mapping[str, Any],
+        context: StepContext,
+        make: Callable[[], Awaitable[Any]],
+    ) -> Any:
+        """Return the shared result of a call, or `make` it and share what it returns.
 
         `node.cache` then holds what the event of the step's end says of it: `cache` (the key and its parts), and where
         the result was shared `cached` (the key, and the run, path and time that it comes from).
 
         Raises:
-            As `orchestrator.tools.calling.call`.
+            As `make`.
         """
         node.cache = None
         policy = node.step.cache
         if policy is None:
-            return await call(work.action, parameters, context)
+            return await make()
         refuse_unpermitted(work.action, parameters, context.permissions)
         extra = policy.key.evaluate(node.frame.scope.scope) if policy.key is not None else None
         if holds_secret(self._redactor, [parameters, extra]):
             context.warn(f"`{node.path}` is not cached: it is given a secret", NOT_CACHED)
-            return await call(work.action, parameters, context)
+            return await make()
 
         def look_up() -> tuple[str, dict[str, str], CacheEntry | None]:
             parts = key_parts(
@@ -98,7 +105,7 @@ class ResultCache:
             source = {"key": key, "run_id": entry.run_id, "path": entry.path, "at": entry.at}
             node.cache = {**node.cache, "cached": source}
             return entry.output
-        output = await call(work.action, parameters, context)
+        output = await make()
         if holds_secret(self._redactor, output):
             context.warn(f"`{node.path}` is not cached: its result holds a secret", NOT_CACHED)
         else:
@@ -123,7 +130,8 @@ def key_parts(
 
     `tool`, `action` and `pipeline` are readable, the others digests: `code`, `parameters.NAME` for each parameter (with
     its default where none is given), `files.PATH` for each file, `directory` for an action that may look at the working
-    directory, `key` for what `cache.key` says. A file that is not there is a part, too: `missing`.
+    directory, `key` for what `cache.key` says, `check` for what results are held to. A file that is not there is a
+    part, too: `missing`.
 
     Args:
         step: whose call it is; its cache policy says whether the key is for this pipeline alone.
@@ -143,6 +151,10 @@ def key_parts(
         parts["directory"] = _digest(str(directory))
     if extra is not None:
         parts["key"] = _digest(extra)
+    if step.check is not None:
+        from orchestrator.compiler.plan_data import check_data
+
+        parts["check"] = _digest(check_data(step.check))
     if step.cache is not None and step.cache.scope == "pipeline":
         parts["pipeline"] = pipeline
     return parts

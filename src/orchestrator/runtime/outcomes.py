@@ -51,10 +51,23 @@ def _timed_out(node: Node) -> StepTimeout:
 
 
 def succeeded(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity | None = None) -> None:
-    """Record a success; `data` is that of its event but for the duration."""
-    duration = scheduler.loop.time() - node.started
+    """Record a success; `data` is that of its event but for the duration. What is no call is checked before."""
     if entity is None:
+        duration = scheduler.loop.time() - node.started
         entity = entities.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
+    if node.step.check is None or isinstance(node.step.work, ToolCall):
+        passed(scheduler, node, data, entity)
+        return
+    from orchestrator.runtime.checking import Checking
+
+    node.state = "busy"
+    node.activity = Checking(scheduler, node, data, entity)
+    node.activity.open()
+
+
+def passed(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity) -> None:
+    """Record a success that nothing has to be asked about any more."""
+    duration = scheduler.loop.time() - node.started
     node.frame.scope.enter(node.step.id, entity)
     event = scheduler.record("step.succeeded", node, {**data, "duration": duration, **(node.cache or {})})
     node.end_seq, node.end_size = event.seq, scheduler.log.last_size
@@ -141,13 +154,13 @@ def _is_bearable(node: Node) -> bool:
     if frame.enough is None:
         return False
     frame.failed += 1
-    return len(frame.nodes) - frame.failed >= frame.enough
+    return sum(1 for other in frame.nodes.values() if not other.step.is_auto) - frame.failed >= frame.enough
 
 
 def count(scheduler: Scheduler, node: Node, state: str) -> None:
     """Stop a frame of which enough steps have succeeded."""
     frame = node.frame
-    if frame.enough is not None and state == "succeeded":
+    if frame.enough is not None and state == "succeeded" and not node.step.is_auto:
         frame.succeeded += 1
         if frame.succeeded >= frame.enough:
             scheduler.loop.call_soon(scheduler.stop_frame, frame, "enough others had succeeded")

@@ -177,6 +177,8 @@ class _Story:
                 self._add("waiting", _waiting(event), event)
                 if data.get("reason") == "retry":
                     self.cause = f"attempt {event.attempt} had failed: {_message(data.get('error'))}"
+            case "step.running":
+                self.state = "running"
             case "step.answered":
                 self._add("answered", f"{_by(event) or 'somebody'} answered", event)
             case "step.succeeded" if self.shared_by:
@@ -287,6 +289,7 @@ _STATES: Final = {
     "step.ready": "ready",
     "step.started": "running",
     "step.waiting": "waiting",
+    "step.running": "running",
     "step.succeeded": "succeeded",
     "step.failed": "failed",
     "step.skipped": "skipped",

@@ -103,6 +103,9 @@ class Scheduler:
         self._ready: deque[Node] = deque()
         self._fresh: list[Node] = []
         self._running: set[Node] = set()
+        self.aside: set[Node] = set()
+        """What is at work without a place: attempts that wait to be allowed something, and values that are judged."""
+        self._returning: deque[tuple[Node, asyncio.Future[None]]] = deque()
         self._settled: list[Node] = []
         self._closing: deque[Frame] = deque()
         self.live: dict[str, Node] = {}
@@ -152,7 +155,9 @@ class Scheduler:
     async def halt(self, reason: str) -> None:
         """Stop all attempts, whatever becomes of the journal, and return when none of them runs any more."""
         self.interrupt(reason)
-        while tasks := [node.task for node in self._running if node.task is not None and not node.task.done()]:
+        while tasks := [
+            node.task for node in self._running | self.aside if node.task is not None and not node.task.done()
+        ]:
             await asyncio.wait(tasks)
 
     # --- control
@@ -165,8 +170,9 @@ class Scheduler:
         """Start nothing new. What runs goes on to its end, or with `now` is stopped and will be run again."""
         self.paused = True
         if now:
-            for node in list(self._running):
-                self._attempts.stop(node, "requeued")
+            for node in [*self._running, *self.aside]:
+                if node.state == "running":
+                    self._attempts.stop(node, "requeued")
         self._wake.set()
 
     def resume(self) -> None:
@@ -335,6 +341,8 @@ class Scheduler:
             return False
         if self.paused:
             return True
+        if self.aside:
+            return False
         waiting = [node.activity for node in self.live.values() if isinstance(node.activity, Waiting)]
         if not waiting or self._retrying or any(activity.goes_on_alone for activity in waiting):
             return False
@@ -354,6 +362,11 @@ class Scheduler:
         Conditions are decided here, so a step that is skipped takes no place.
         """
         ready, running = self._ready, self._running
+        while self._returning and not self.paused and len(running) < self.max_parallel:
+            node, granted = self._returning.popleft()
+            if not granted.done():
+                self.put_back(node)
+                granted.set_result(None)
         started = 0
         while ready and not self.paused and len(running) < self.max_parallel and self._broken is None:
             if started == _STARTED_AT_ONCE:
@@ -453,6 +466,31 @@ class Scheduler:
         node.state = "pending"
         self._make_ready(node)
         self._wake.set()
+
+    def leave_place(self, node: Node) -> bool:
+        """Let another step have the place of an attempt that waits; return whether it had one."""
+        if node not in self._running:
+            return False
+        self._running.discard(node)
+        self.aside.add(node)
+        self._wake.set()
+        return True
+
+    async def take_place(self, node: Node) -> None:
+        """Wait for a place, before all steps that have none yet. Nothing is given to an attempt of a paused run."""
+        granted: asyncio.Future[None] = self.loop.create_future()
+        self._returning.append((node, granted))
+        self._wake.set()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            self.put_back(node)  # it ends now
+            raise
+
+    def put_back(self, node: Node) -> None:
+        """Count an attempt among those with a place."""
+        self.aside.discard(node)
+        self._running.add(node)
 
     # --- between attempts
 

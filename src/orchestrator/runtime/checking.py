@@ -1,0 +1,192 @@
+"""Outputs held to what their steps say of them: conditions first, then a schema, then a model that judges."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.plan import ToolCall
+from orchestrator.errors import CheckFailed, ModelError, OrchestratorError
+from orchestrator.expressions.text import to_text
+from orchestrator.runtime import outcomes
+from orchestrator.runtime.entities import value_of
+from orchestrator.runtime.failures import as_step_error
+from orchestrator.runtime.nodes import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from orchestrator.compiler.plan import Check, Judge
+    from orchestrator.expressions import Entity, Scope
+    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.structured import Structure
+    from orchestrator.runtime.context import StepContext
+    from orchestrator.runtime.nodes import Node
+    from orchestrator.runtime.scheduler import Scheduler
+
+CODE: Final = CheckFailed.default_code
+
+
+async def checked(
+    scheduler: Scheduler,
+    node: Node,
+    context: StepContext,
+    parameters: Mapping[str, Any],
+    make: Callable[[], Awaitable[Any]],
+) -> Any:
+    """Return an output of a call that passes the check of its step.
+
+    A model is told why its answer did not, and asked again; then the next model of the step is.
+
+    Raises:
+        CheckFailed: None has given one that does.
+        EvaluationError: A condition cannot be evaluated.
+    """
+    check, work = node.step.check, node.step.work
+    if check is None or not isinstance(work, ToolCall):
+        return await make()
+    asked = parameters.get("prompt")
+    answers: dict[ModelName, int] = {}
+    reasons: list[str] = []
+    while True:
+        before = _calls(node)
+        try:
+            output = await make()
+        except ModelError as error:
+            if answers and _calls(node) == before:  # there is no further model to ask
+                raise _failed(node, reasons, answers) from error
+            raise
+        value = value_of(work, output)
+        reasons = await reasons_against(scheduler, node, check, value, asked=asked if isinstance(asked, str) else "")
+        if not reasons:
+            return output
+        asking = node.asking
+        model = asking.answered if asking is not None and work.action.uses_model else None
+        if asking is None or model is None:
+            raise _failed(node, reasons, answers)
+        answers[model] = answers.get(model, 0) + 1
+        count = f"answer {answers[model]} of {check.max_attempts} of `{model}` did not pass"
+        context.warn(f"{count}: {'; '.join(reasons)}", CODE)
+        if answers[model] < check.max_attempts:
+            asking.reject(_as_text(value), reasons)
+        else:
+            asking.pass_over(model)
+
+
+def _calls(node: Node) -> int:
+    return node.asking.calls if node.asking is not None else 0
+
+
+def _failed(node: Node, reasons: Sequence[str], answers: Mapping[ModelName, int]) -> CheckFailed:
+    count = sum(answers.values())
+    of = " and ".join(f"`{model}`" for model in answers)
+    if count > 1:
+        what = f"none of {count} answers of {of} passed its check; the last"
+    else:
+        what = (f"the answer of {of}" if answers else "its output") + " did not pass its check"
+    return CheckFailed(
+        f"`{node.path}`: {what}: {'; '.join(reasons)}",
+        reasons=reasons,
+        help="ask for it more clearly, name a further model, or ask for less in `check`; an `on_failure` goes on all "
+        "the same",
+    )
+
+
+async def reasons_against(scheduler: Scheduler, node: Node, check: Check, value: Any, *, asked: str = "") -> list[str]:
+    """Say why a value does not pass; nothing, if it does. A judge is only asked about what passes otherwise."""
+    scope = node.frame.scope.child({"output": value}).scope
+    reasons = [f"`{each.text.strip()}` is false" for each in check.conditions if not each.evaluate(scope)]
+    if check.schema is not None:
+        from orchestrator.models.structured import misfits
+
+        reasons += misfits(_structure(json.dumps(check.schema)), value)
+    if not reasons and check.judge is not None:
+        reasons = await _judged(scheduler, node, check.judge, scope, _as_text(value), asked)
+    return reasons
+
+
+@lru_cache(maxsize=64)
+def _structure(schema: str) -> Structure:
+    from orchestrator.models.structured import structure_of
+
+    return structure_of(json.loads(schema))
+
+
+async def _judged(scheduler: Scheduler, node: Node, judge: Judge, scope: Scope, output: str, asked: str) -> list[str]:
+    from orchestrator.models.exchange import Message, ModelRequest
+    from orchestrator.models.gateway import Choice
+    from orchestrator.models.names import OFFLINE
+    from orchestrator.models.prompts import JUDGED, judgement
+    from orchestrator.models.structured import accepted
+
+    model: Any = judge.model.evaluate(scope)
+    structure = _structure(json.dumps(JUDGED))
+    prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
+    request = ModelRequest(
+        (Message("user", prompt.text),), system=prompt.system, schema=structure.schema, temperature=0.0
+    )
+    answer = await scheduler.asking.beside(scheduler, node).ask(
+        Choice(models=(model,) if isinstance(model, str) else tuple(model)),
+        request,
+        accept=lambda reply: accepted(structure, reply),
+        final=False,
+    )
+    if answer.model == OFFLINE:
+        scheduler.warn(f"nobody has judged `{node.path}`: `offline` goes by rules, and cannot")
+        return []
+    score, suggestions = float(answer.value["score"]), [str(each) for each in answer.value["suggestions"]]
+    if score >= judge.min_score:
+        return []
+    words = f"the judge (`{answer.model}`) gives {score:.2g}, and {judge.min_score:.2g} is the least"
+    return [f"{words}: {answer.value['reason']}", *suggestions]
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class Checking:
+    """What occupies a step that calls no tool while the value that it came to is judged."""
+
+    def __init__(self, scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity) -> None:
+        self._scheduler = scheduler
+        self._node = node
+        self._data = data
+        self._entity = entity
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin."""
+        scheduler, node = self._scheduler, self._node
+        scheduler.aside.add(node)
+        self._task = node.task = scheduler.loop.create_task(self._check())
+
+    def stop(self) -> None:
+        """Judge no longer."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _check(self) -> None:
+        scheduler, node, check = self._scheduler, self._node, self._node.step.check
+        failure: OrchestratorError | None = None
+        try:
+            reasons = [] if check is None else await reasons_against(scheduler, node, check, self._entity.value)
+            failure = _failed(node, reasons, {}) if reasons else None
+        except asyncio.CancelledError:
+            if not node.stopped:  # the whole loop is being shut down
+                node.stopped = "cancelled"
+        except Exception as error:
+            failure = as_step_error(error)
+        scheduler.aside.discard(node)
+        node.task = None
+        try:
+            if outcomes.ended_frames(scheduler, node):
+                return
+            if failure is not None:
+                outcomes.failed(scheduler, node, Failure.of(failure, node))
+            else:
+                outcomes.passed(scheduler, node, self._data, self._entity)
+        except Exception as error:
+            scheduler.break_(error)

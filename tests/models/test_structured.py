@@ -21,6 +21,16 @@ def said(text: str, **options: Any) -> ModelReply:
     return ModelReply(text, model="m", **options)
 
 
+def test_what_is_written_alike_is_read_once_and_is_not_changed_with_what_was_written() -> None:
+    written = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    first = structure_of(written)
+    assert structure_of({"type": "object", "properties": {"n": {"type": "integer"}}}) is first
+    written["properties"] = {}
+    assert first.schema["properties"] == {"n": {"type": "integer"}}
+    assert structure_of(written).schema["properties"] == {}
+    assert structure_of({"a": "A title."}, described=True).schema != structure_of({"a": "string"}).schema
+
+
 def test_a_short_form_is_a_closed_object_with_all_of_its_fields() -> None:
     assert schema_of(SHORT) == {
         "type": "object",

@@ -6,11 +6,12 @@ mixed: the fields of a short form may be JSON Schemas.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions.fitting import validate
@@ -52,13 +53,30 @@ class Structure:
 def structure_of(written: Any, *, described: bool = False) -> Structure:
     """Return the form that is written so. With `described`, a text that is no type is the description of a text.
 
+    What is written alike is read once: to check a JSON Schema takes milliseconds.
+
     Raises:
         SchemaError: It is written wrongly.
     """
-    schema, problems = _read(written, described)
-    if problems:
-        raise SchemaError(problems)
-    return Structure(schema, from_json_schema(schema), short=not is_json_schema(written))
+    try:
+        key = repr(written), described
+    except RecursionError:
+        raise SchemaError(problems_of(written, described=described)) from None
+    found = _KNOWN.get(key)
+    if found is None:
+        schema, problems = _read(written, described)
+        if problems:
+            raise SchemaError(problems)
+        schema = copy.deepcopy(schema)
+        found = Structure(schema, from_json_schema(schema), short=not is_json_schema(written))
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = found
+    return found
+
+
+_KNOWN: Final[dict[tuple[str, bool], Structure]] = {}
+_MOST_KNOWN: Final = 10_000
 
 
 def problems_of(written: Any, *, described: bool = False) -> list[SchemaProblem]:

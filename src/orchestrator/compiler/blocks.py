@@ -37,6 +37,8 @@ def read_block(
 ) -> BlockParts:
     """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
     block = BlockParts(kind, scope, owner)
+    if unit.autos is not None:
+        specs = unit.autos.expanded(specs, kind, owner)
     block.steps = [StepParts(spec, block) for spec in specs]
     for position, spec in enumerate(specs):
         if spec.id and spec.id not in block.ids:

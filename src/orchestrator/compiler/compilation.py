@@ -72,6 +72,8 @@ def compile_pipeline(
 
 def _found(unit: Unit) -> list[Diagnostic]:
     found = unit.findings.diagnostics
+    if unit.autos is not None:
+        found += unit.autos.diagnostics
     if unit.document.partial:  # what seems missing may stand in the part that could not be read
         found = [diagnostic for diagnostic in found if diagnostic.code not in _ABOUT_ABSENCE]
     return found

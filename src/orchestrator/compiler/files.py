@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.content import read_content
 from orchestrator.diagnostics import suggest
 from orchestrator.language import Document, read
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.tools import Permissions
+
+SUFFIX: Final = ".lock"
+"""What the name of a file's lock ends in, besides the file's own."""
+
+_LARGEST_LOCK: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,21 @@ class Files:
         known = (place for place in places if place.key in self._sources)
         missing = Unreadable("ORC410", f"the run has no record of the pipeline file `{written}`", "start a new run")
         return next(known, missing)
+
+    def lock(self, places: Sequence[Place]) -> tuple[str, str] | None:
+        """Return the key and the text of the lock beside a file at one of these places; None if it has none.
+
+        Raises:
+            OSError, ValueError: It cannot be read.
+        """
+        for place in places:
+            key = place.key + SUFFIX
+            if self._sources is not None:
+                if key in self._sources:
+                    return key, self._sources[key]
+            elif (path := place.path.with_name(place.path.name + SUFFIX)).is_file():
+                return key, read_content(path, _LARGEST_LOCK).decode("utf-8")
+        return None
 
     def read(self, place: Place, written: str, name: str) -> Document | Unreadable:
         """Read the file at a place; `name` is what diagnostics call it."""

@@ -51,6 +51,14 @@ class Findings:
         """Give a reported problem a better help line, now that more is known."""
         self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, fix=None)
 
+    def keep_only(self, code: str, span: Span) -> None:
+        """Forget what begins inside of `span` and has another code: it comes of the same mistake."""
+        first, last = (span.start.line, span.start.column), (span.end.line, span.end.column)
+        for key in [*self._items]:
+            start = key[1].start
+            if key[0] != code and first <= (start.line, start.column) <= last:
+                del self._items[key]
+
     def add(
         self,
         code: str,

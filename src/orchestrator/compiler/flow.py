@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from orchestrator.compiler.plan import auto_id
 from orchestrator.compiler.reach import around, report_missing_step, report_unknown_step
 from orchestrator.compiler.templates import child
 from orchestrator.language.nodes import Node, Scalar
@@ -185,8 +186,9 @@ def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: Jump
 
 def _add_jump(block: BlockParts, source: str, kind: JumpKind, to: int, position: int, node: Node) -> None:
     flow = block.flow
-    between = tuple(other.id for other in block.steps[position + 1 : to] if other.id)
     target = block.steps[to].id
+    needed = auto_id(target)
+    between = tuple(other.id for other in block.steps[position + 1 : to] if other.id and other.id != needed)
     flow.jumps.setdefault(source, {})[kind] = target
     flow.skips.setdefault(source, {})[kind] = between
     for other in between:

@@ -65,6 +65,14 @@ class Library:
             self.units[key] = unit
         return unit
 
+    def lock_of(self, unit: Unit) -> tuple[str, str] | None:
+        """Return the key and the text of the lock of a file; None if it has none.
+
+        Raises:
+            OSError, ValueError: It cannot be read.
+        """
+        return self._files.lock(self._places[unit])
+
     def find(self, caller: Unit, written: str) -> Unit | Unreadable:
         """Return the pipeline that `caller` names, read if it has not been."""
         place = self._files.find(self._places[caller], written)

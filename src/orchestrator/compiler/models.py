@@ -112,7 +112,7 @@ class FileModels:
         if "requires_model" in given:
             if spec.selection is not None and "selection" not in given:
                 added["selection"] = spec.selection
-        elif place is None and (default := self._default(tool, action.name)) is not None:
+        elif place is None and (default := self.default(tool, action.name)) is not None:
             place = default
             added["model"] = plain(default)
         if place is not None:
@@ -121,7 +121,8 @@ class FileModels:
             self._note(place, Use(step, purpose, needs, action.name), given="model" in given)
         return with_constants(parameters, added) if added else parameters
 
-    def _default(self, tool: str, action: str) -> Node | None:
+    def default(self, tool: str, action: str) -> Node | None:
+        """Where the models are named that a call asks if it names none itself."""
         node = self._unit.spec.node
         experts = node.get("experts") if self._unit.spec.experts else None
         for name in (f"{tool}.{action}", action, tool):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from orchestrator.expressions import Template, Value
 from orchestrator.expressions.types import Type
 from orchestrator.language.spec import InputSpec
 from orchestrator.models.budget import Budget
+from orchestrator.models.questions import KeptAnswer
 from orchestrator.tools.contract import Action, Tool
 
 
@@ -314,6 +315,41 @@ class StepPlan:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     line: int = 0
 
+    @property
+    def is_auto(self) -> bool:
+        """Whether the file does not hold the step: it asks for the `<AUTO>` values of another one."""
+        return is_auto(self.id)
+
+
+_AUTO: Final = ":auto"
+
+
+def auto_id(step: str) -> str:
+    """Return the id of the step that asks for the `<AUTO>` values of another. No id in a file has such a sign."""
+    return step + _AUTO
+
+
+def is_auto(step: str) -> bool:
+    """Whether this is the id of such a step."""
+    return step.endswith(_AUTO)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoValue:
+    """An `<AUTO>` of the file: where it stands, what is asked there, and the JSON Schema of the answer.
+
+    With `varies` the question has templates, so what is asked is known only in a run. `asks` are the parameters of a
+    call that asks for this one alone, None where they have templates too. `locked` is the lock's answer, which then
+    stands in the plan; that of a question which varies is looked up by the step that asks.
+    """
+
+    at: str
+    text: str
+    schema: Mapping[str, Any]
+    varies: bool
+    asks: Mapping[str, Any] | None = None
+    locked: KeptAnswer | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
@@ -331,6 +367,8 @@ class Plan:
     """A checked pipeline. `directory` is where relative paths start, `digest` identifies what the plan does.
 
     `pipelines` holds every other pipeline that is called, at any depth, by the path of its file; their own are empty.
+    `autos` are the values of its own file that models give, `lock` is the key and the text of the lock that they were
+    looked up in.
     `orchestrator` are the models that judge results and describe the pipeline; steps have theirs in their parameters.
     """
 
@@ -353,11 +391,14 @@ class Plan:
     budget: Budget | None = None
     orchestrator: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    autos: tuple[AutoValue, ...] = ()
+    lock: tuple[str, str] | None = None
 
     @property
     def sources(self) -> dict[str, str]:
-        """The texts of all files that the plan was made of besides its own, by their keys in `pipelines`."""
-        return {key: plan.source_text for key, plan in self.pipelines.items()}
+        """The texts of all files that the plan was made of besides its own: pipelines by their keys, and locks."""
+        locks = dict(plan.lock for plan in (self, *self.pipelines.values()) if plan.lock is not None)
+        return {key: plan.source_text for key, plan in self.pipelines.items()} | locks
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON data, for the journal and for people: no functions, templates as their text."""

@@ -17,7 +17,7 @@ from orchestrator.expressions import (
     parse_expression,
     parse_template,
 )
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.language.nodes import LITERAL, Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class TemplateReader:
         """Build the value of `node`; every template in it that can be evaluated is appended to `places`."""
         if isinstance(node, Scalar):
             text = node.value
-            if not isinstance(text, str) or "{" not in text:
+            if not isinstance(text, str) or "{" not in text or node.style == LITERAL:
                 return Constant(text)
             template = self._parsed.get(text)
             if template is None:

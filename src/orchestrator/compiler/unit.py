@@ -19,11 +19,13 @@ from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, chil
 from orchestrator.compiler.usage import report_usage
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
+from orchestrator.language.autos import has_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from orchestrator.compiler.autos import FileAutos
     from orchestrator.compiler.library import Library
     from orchestrator.compiler.parts import BlockKind, BlockParts, Construct, HandlerParts, StepParts
     from orchestrator.compiler.plan import Block, OnFailure, OutputPlan, StepPlan
@@ -66,6 +68,7 @@ class Unit:
         self.shared: set[str] = set()
         self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
+        self.autos = _autos_of(self)
         self._inside: dict[str, list[StepParts]] | None = None
         self._holders: dict[int, StepParts] | None = None
 
@@ -183,6 +186,8 @@ class Unit:
         self.models.check()
         report_unknown_reads(self)
         report_usage(self)
+        if self.autos is not None:
+            self.autos.report()
 
     def plan(self) -> Plan:
         """Build the plan of a file without errors, without those that it calls."""
@@ -208,6 +213,8 @@ class Unit:
             budget=budget_of(spec.budget),
             orchestrator=_named(spec.orchestrator or spec.model),
             metadata=spec.metadata or {},
+            autos=tuple(self.autos.values) if self.autos is not None else (),
+            lock=self.autos.lock if self.autos is not None else None,
         )
 
     def claim(self, kind: str, name: str, span: Span, scope: Scope, *, within: str = "") -> bool:
@@ -255,6 +262,15 @@ class Unit:
 
 def _named(models: Models | None) -> tuple[str, ...]:
     return (models,) if isinstance(models, str) else tuple(models or ())
+
+
+def _autos_of(unit: Unit) -> FileAutos | None:
+    """What is known of the `<AUTO>` values of a file, None if it has none."""
+    if not has_tag(unit.document.source.text):
+        return None
+    from orchestrator.compiler.autos import FileAutos  # few files have any
+
+    return FileAutos(unit)
 
 
 def _a(kind: str) -> str:

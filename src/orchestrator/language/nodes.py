@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import json
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from orchestrator.diagnostics import Position, Span
 from orchestrator.language.positions import source_offsets
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.language.layout import Layout
+
+
+LITERAL: Final = "literal"
+"""The style of a scalar that the file does not hold, and in which braces are nothing but text."""
 
 
 class _Placed:
@@ -31,7 +36,7 @@ class _Placed:
 class Scalar(_Placed):
     """A single value. `text` is its decoded text, `value` what that means by YAML 1.2: text, number, boolean or None.
 
-    `style` is `""` for a plain scalar, else the character that opens it: a quote, `|` or `>`.
+    `style` is `""` for a plain scalar, else the character that opens it: a quote, `|` or `>`; or how else it was made.
     """
 
     __slots__ = ("_offsets", "style", "text", "value")
@@ -81,12 +86,31 @@ class Scalar(_Placed):
         return self._source(offset)
 
     def _source(self, offset: int) -> int:
+        offsets = self._known_offsets()
+        if not offsets:  # a scalar that is not in the file as such: a normalised short form
+            return self.start
+        return self.start + offsets[offset]
+
+    def _known_offsets(self) -> list[int]:
         if self._offsets is None:
             raw = self.layout.text[self.start : self.end]
             self._offsets = source_offsets(raw, self.style, self.text) or []
-        if not self._offsets:  # a scalar that is not in the file as such: a normalised short form
-            return self.start
-        return self.start + self._offsets[offset]
+        return self._offsets
+
+    def made_of(self, parts: Iterable[tuple[str, int, int]]) -> Scalar:
+        """Return a scalar whose text consists of parts: each a text, and from where to where in this one it stands.
+
+        A part that is not as long as what it stands for is placed where that begins.
+        """
+        own = self._known_offsets()
+        text, offsets = "", []
+        for part, start, end in parts:
+            text += part
+            if own:
+                offsets += own[start:end] if len(part) == end - start else [own[start]] * len(part)
+        scalar = Scalar(text, text, self.style, self.start, self.end, self.layout)
+        scalar._offsets = offsets
+        return scalar
 
 
 class Sequence(_Placed):
@@ -170,6 +194,17 @@ def plain(node: Node) -> Any:
 def text_at(node: _Placed, text: str, value: Any = None) -> Scalar:
     """Return a scalar that the file does not hold as such, placed where `node` stands: a normalised short form."""
     return Scalar(text if value is None else value, text, "synthetic", node.start, node.end, node.layout)
+
+
+def literal(node: _Placed, value: Any) -> Node:
+    """Return the node of a JSON value that the file does not hold, placed where `node` stands. It has no templates."""
+    if isinstance(value, dict):
+        table = {key: Entry(text_at(node, key), literal(node, item)) for key, item in value.items()}
+        return Mapping(table, node.start, node.end, node.layout)
+    if isinstance(value, list):
+        return Sequence([literal(node, item) for item in value], node.start, node.end, node.layout)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return Scalar(value, text, LITERAL, node.start, node.end, node.layout)
 
 
 def escape_width(text: str, offset: int, style: str) -> int:

@@ -109,7 +109,7 @@ class Steps:
         if frame.failure is not None or frame.succeeded < (group.wait_for or 0):
             outcomes.failed(scheduler, node, self._failure(frame))
             return
-        values = {step.id: frame.scope.value(step.id) for step in group.body.steps}
+        values = {step.id: frame.scope.value(step.id) for step in group.body.steps if not step.is_auto}
         if group.parallel:
             outcomes.succeeded(scheduler, node, {"output": values})
         else:

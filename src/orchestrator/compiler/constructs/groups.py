@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.names import entity_type, or_null
 from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Group
+from orchestrator.compiler.plan import Group, is_auto
 from orchestrator.compiler.scopes import Scope
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.operator_types import bare
@@ -34,18 +34,22 @@ class GroupWork(Construct):
         given = self.spec.wait_for
         return given if isinstance(given, int) else words[given]
 
+    @property
+    def _count(self) -> int:
+        return sum(1 for step in self.body.steps if not is_auto(step.id))
+
     def check(self, unit: Unit) -> Type:
         """Check the steps."""
         unit.check_block(self.body)
-        wanted, count = self.wait_for, len(self.body.steps)
-        values = {id: bare(type_) for id, type_ in self.body.scope.steps.items()}
+        wanted = self.wait_for
+        values = {id: bare(type_) for id, type_ in self.body.scope.steps.items() if not is_auto(id)}
         if not self.parallel:
             return entity_type(self.body.value_type() or ANY, fields=values)
-        if wanted is not None and wanted < count:  # those that are cancelled are null
+        if wanted is not None and wanted < self._count:  # those that are cancelled are null
             values = {id: or_null(type_) for id, type_ in values.items()}
         return entity_type(object_of(values), fields=values)
 
     def plan(self, unit: Unit) -> Group:
         """Build the group."""
         wanted = self.wait_for
-        return Group(unit.plan_block(self.body), self.parallel, None if wanted == len(self.body.steps) else wanted)
+        return Group(unit.plan_block(self.body), self.parallel, None if wanted == self._count else wanted)

@@ -14,7 +14,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
 from orchestrator.expressions.operator_types import bare, options
 from orchestrator.expressions.text import to_text
-from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.language.nodes import LITERAL, Mapping, Scalar
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import BlockParts, StepParts
@@ -58,7 +58,7 @@ class SwitchWork(Construct):
 
     def _constant(self, unit: Unit, value: Any) -> None:
         node = child(self.spec.node, "switch")
-        if node is None:
+        if node is None or (isinstance(node, Scalar) and node.style == LITERAL):  # what a model answered once
             return
         word = value.strip() if isinstance(value, str) else ""
         name = word.split(".")[0]

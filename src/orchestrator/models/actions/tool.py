@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from orchestrator.models.actions.agents import AGENT
+from orchestrator.models.actions.auto import AUTO
 from orchestrator.models.actions.embedding import EMBED
 from orchestrator.models.actions.generating import CHAT, GENERATE, GENERATE_TEXT
 from orchestrator.models.actions.reading import ANALYZE_TEXT, CLASSIFY, EXTRACT
 from orchestrator.models.actions.summarizing import SUMMARIZE
 from orchestrator.tools.contract import Tool
 
-_ACTIONS = (GENERATE_TEXT, GENERATE, CHAT, ANALYZE_TEXT, CLASSIFY, EXTRACT, SUMMARIZE, EMBED, AGENT)
+_ACTIONS = (GENERATE_TEXT, GENERATE, CHAT, ANALYZE_TEXT, CLASSIFY, EXTRACT, SUMMARIZE, EMBED, AGENT, AUTO)
 
 MODEL: Final = Tool(
     "model",

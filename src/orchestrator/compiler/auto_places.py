@@ -1,0 +1,301 @@
+"""Where in a step an `<AUTO>` can stand, and what each place expects: the value's JSON Schema, and what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.files import Unreadable
+from orchestrator.compiler.names import input_type
+from orchestrator.compiler.templates import child
+from orchestrator.expressions.schema import to_json_schema
+from orchestrator.expressions.text import to_text
+from orchestrator.language.autos import Path, tagged
+from orchestrator.language.nodes import Mapping as MappingNode
+from orchestrator.language.nodes import Node, Scalar
+from orchestrator.tools import Unresolved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.language.spec import InputSpec, StepSpec
+
+Schema = Mapping[str, Any]
+
+ANY: Final[Schema] = {}
+TEXT: Final[Schema] = {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A text of a step with an `<AUTO>` in it, at a path below the step's node.
+
+    `schema` is what a value must be that is the whole of it. With `whole` it must be that. `refused` is how to write it
+    instead, where the value must be known before the run. `item_names` are known for each item of the loop only, before
+    which the question is asked.
+    """
+
+    path: Path
+    scalar: Scalar
+    schema: Schema
+    purpose: str
+    whole: bool = False
+    refused: str = ""
+    item_names: frozenset[str] = frozenset()
+
+
+def holes_of(unit: Unit, spec: StepSpec) -> Iterator[Hole]:
+    """Yield the texts of a step, and not of those within it, in which an `<AUTO>` can stand, in the file's order."""
+    for key in spec.node.table:
+        node = spec.node.get(key)
+        if node is None or key not in _PLACES:
+            continue
+        for path, scalar, _ in tagged(node):
+            whole = (key, *path)
+            if child(spec.node, *whole) is scalar:  # and no key
+                yield from _PLACES[key](unit, spec, whole, scalar)
+
+
+def _parameter(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    if len(path) < 2 or (spec.kind not in (None, "tool") and not _is_loop_of_calls(spec)):
+        return
+    found = unit.calls.find(spec)
+    schema, label, about, refused = ANY, spec.action or spec.tool or "", "", ""
+    name = str(path[1])
+    if not isinstance(found, Unresolved):
+        tool, action = found
+        label = f"{tool.name}.{action.name}" if len(tool.actions) > 1 else tool.name
+        if action.uses_model:
+            refused = _KNOWN_BEFORE.get(name, "")
+        if name in action.parameters:
+            parameter = action.parameters[name]
+            schema, about = to_json_schema(parameter.type), parameter.description
+    names = frozenset({spec.as_ or "item", "index", "is_first", "is_last"}) if spec.kind == "for_each" else frozenset()
+    purpose = _within(path[2:], f"the parameter `{name}` of `{label}`") + _about(about)
+    yield Hole(path, scalar, below(schema, path[2:]), purpose, refused=refused, item_names=names)
+
+
+def _is_loop_of_calls(spec: StepSpec) -> bool:
+    return spec.kind == "for_each" and spec.steps is None
+
+
+def _input(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    if spec.kind != "pipeline" or len(path) < 2:
+        return
+    name, schema, about = str(path[1]), ANY, ""
+    node = child(spec.node, "pipeline")
+    written = node.value if isinstance(node, Scalar) else None
+    called = unit.library.find(unit, written) if isinstance(written, str) and "{" not in written else None
+    if called is not None and not isinstance(called, Unreadable) and name in called.spec.inputs:
+        declared = called.spec.inputs[name]
+        schema, about = schema_of_input(declared), declared.description or ""
+    purpose = _within(path[2:], f"the input `{name}` of the pipeline `{spec.pipeline}`") + _about(about)
+    yield Hole(path, scalar, below(schema, path[2:]), purpose)
+
+
+def _condition(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    yield Hole(path, scalar, {"type": "boolean"}, f"whether the step `{spec.id}` is done", whole=True)
+
+
+def _switch(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    cases = child(spec.node, "cases")
+    keys = [entry.key for entry in cases.entries] if isinstance(cases, MappingNode) else []
+    words = [key.value if isinstance(key.value, str) else to_text(key.value) or "null" for key in keys]
+    purpose = f"which of the cases of `{spec.id}` it is"
+    if spec.default is not None:
+        other = next(word for word in ("other", "none of these", "no other case fits") if word not in words)
+        words.append(other)
+        purpose += f"; `{other}` if none fits"
+    if len(path) == 1:
+        yield Hole(path, scalar, {"type": "string", "enum": words}, purpose, whole=True)
+
+
+def _items(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    what = f"what the loop `{spec.id}` goes over"
+    match path[1:]:
+        case ("value",):
+            yield Hole(path, scalar, {"type": "array"}, f"the list of {what}", whole=True)
+        case ("value", *_):
+            yield Hole(path, scalar, ANY, f"an item of {what}")
+        case ("range", str(part)):
+            yield Hole(path, scalar, {"type": "integer"}, f"`{part}` of the numbers that are {what}", whole=True)
+        case ("file",):
+            yield Hole(path, scalar, TEXT, f"the file that is {what}")
+
+
+def _ask(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    if path[1:] == ("prompt",):
+        yield Hole(path, scalar, TEXT, "the question that a person is asked")
+    elif path[1:] == ("choices",):
+        kind = to_json_schema(input_type(spec.ask.as_input())) if spec.ask is not None else ANY
+        schema = {"type": "array", "items": kind, "minItems": 1}
+        yield Hole(path, scalar, schema, "the answers that a person can choose from", whole=True)
+
+
+def _approve(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    if path[1:] == ("title",):
+        yield Hole(path, scalar, TEXT, "what a person is asked to approve")
+    elif path[1:2] == ("content",):
+        yield Hole(path, scalar, ANY, "what the person looks at who approves it")
+
+
+def _sleep(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    yield Hole(path, scalar, {"type": "number", "minimum": 0}, "how long to wait, in seconds", whole=True)
+
+
+def _wait_until(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+    yield Hole(path, scalar, TEXT, "until when to wait: a time in ISO 8601, such as `2030-12-01T09:00`")
+
+
+_PLACES: Final = {
+    "parameters": _parameter,
+    "inputs": _input,
+    "condition": _condition,
+    "switch": _switch,
+    "for_each": _items,
+    "ask": _ask,
+    "approve": _approve,
+    "sleep": _sleep,
+    "wait_until": _wait_until,
+}
+
+_FORM: Final = "the form of an answer is known before the run: write it out, and let the prompt say what is wanted"
+
+_KNOWN_BEFORE: Final = {
+    "model": "write `model: auto`, or say with `requires_model:` what the model must be",
+    "requires_model": "write out what the model must be, or `model: auto`",
+    "selection": "write `balanced`, `cost`, `speed` or `quality`",
+    "tools": "write out the names of the tools; which of them are used is up to the model anyway",
+    **dict.fromkeys(("schema", "vars", "response_format"), _FORM),
+}
+"""What a step that asks models must say before the run, and how."""
+
+
+def _about(description: str) -> str:
+    return f": {description}" if description else ""
+
+
+def _within(path: Path, whole: str) -> str:
+    return f"`{dotted(path)}` in {whole}" if path else whole
+
+
+def dotted(path: Path) -> str:
+    """Write a path as a person would: `rows[2].name`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def below(schema: Schema, path: Path) -> Schema:
+    """Return the schema of what stands at a path in a value of this schema, without null: a model gives a value."""
+    for part in path:
+        inner: Any = ANY
+        for option in schema.get("anyOf", (schema,)):
+            if isinstance(part, str) and part in option.get("properties", {}):
+                inner = option["properties"][part]
+            elif isinstance(part, str) and isinstance(option.get("additionalProperties"), Mapping):
+                inner = option["additionalProperties"]
+            elif isinstance(part, int) and isinstance(option.get("items"), Mapping):
+                inner = option["items"]
+        schema = inner
+    return _without_null(schema)
+
+
+def _without_null(schema: Schema) -> Schema:
+    options = schema.get("anyOf")
+    if not isinstance(options, list):
+        return schema
+    kept = [option for option in options if option.get("type") != "null"]
+    return kept[0] if len(kept) == 1 else {**schema, "anyOf": kept} if kept else ANY
+
+
+def schema_of_input(spec: InputSpec) -> dict[str, Any]:
+    """Return a declared input as a JSON Schema, with its limits."""
+    kind = "string" if spec.type == "file" else spec.type
+    schema: dict[str, Any] = {"type": kind} if kind is not None else {}
+    if spec.enum is not None:
+        schema["enum"] = list(spec.enum)
+    lengths = ("minItems", "maxItems") if kind == "array" else ("minLength", "maxLength")
+    limits = {
+        "minimum": spec.minimum,
+        "maximum": spec.maximum,
+        lengths[0]: spec.min_length,
+        lengths[1]: spec.max_length,
+        "pattern": spec.pattern,
+    }
+    schema |= {key: limit for key, limit in limits.items() if limit is not None}
+    if spec.items is not None:
+        schema["items"] = schema_of_input(spec.items)
+    if spec.properties is not None:
+        schema["properties"] = {name: _described(part) for name, part in spec.properties.items()}
+        if needed := [name for name, part in spec.properties.items() if part.required]:
+            schema["required"] = needed
+    return schema
+
+
+def _described(spec: InputSpec) -> dict[str, Any]:
+    return schema_of_input(spec) | ({"description": spec.description} if spec.description else {})
+
+
+_ELSEWHERE: Final = "ask in a step before this one (`action: generate`), and read its value here: `{{ that_step }}`"
+_EACH_ROUND: Final = "ask in a step of the loop (`action: generate`), and read its value here"
+
+_SECTIONS: Final = {
+    "inputs": "a default is a constant: write the `<AUTO>` in the step that reads the input, if none is given",
+    "variables": "variables are known when the run starts: write the `<AUTO>` in the step that reads it",
+    "outputs": "ask in a step (`action: generate`), and let the output read it: `{{ that_step }}`",
+    "budget": "write the limit itself",
+    "defaults": "write the value itself",
+    "experts": _KNOWN_BEFORE["model"],
+    "model": _KNOWN_BEFORE["model"],
+    "orchestrator": _KNOWN_BEFORE["model"],
+}
+_KEYS: Final = {
+    **dict.fromkeys(("while", "until", "initial", "update", "collect", "on_item_failure"), _EACH_ROUND),
+    "check": "a model judges the output by a rubric: `check: {judge: ...}`",
+    **dict.fromkeys(("id", "tool", "action", "as"), "steps and what they do are known before the run: write it out"),
+    "pipeline": "to choose between several pipelines use `switch:`, which may be an `<AUTO>`",
+    "dependencies": "the order of steps is known before the run: name them; a condition may be an `<AUTO>`",
+    **dict.fromkeys(("on_success", "on_false", "target"), "name the step; to choose between steps use `switch:`"),
+    **dict.fromkeys(
+        ("timeout", "retry", "max_parallel", "max_iterations", "min_success", "wait_for", "max_depth", "budget"),
+        "limits are known before the run: write the value itself",
+    ),
+    "parameters": "write an `<AUTO>` for each parameter: `parameters: {name: <AUTO>...</AUTO>}`",
+    "steps": "steps are known before the run; an agent decides by itself what to do next",
+}
+
+
+def remedy(path: Path) -> str:
+    """Say how to do without an `<AUTO>` at a path in the file where none can stand."""
+    words = [part for part in path if isinstance(part, str)]
+    if words[:1] and words[0] in _SECTIONS:
+        return _SECTIONS[words[0]]
+    return next((_KEYS[word] for word in reversed(words) if word in _KEYS), _ELSEWHERE)
+
+
+def is_prose(path: Path) -> bool:
+    """Whether what stands at a path in the file is there for people only."""
+    words = [part for part in path if isinstance(part, str)]
+    return "metadata" in words or (bool(words) and words[-1] in ("name", "description", "version"))
+
+
+def put(node: Node, path: Path, new: Node) -> Node:
+    """Return a node with another one at a path below it."""
+    from orchestrator.language.nodes import Entry
+    from orchestrator.language.nodes import Sequence as SequenceNode
+
+    if not path:
+        return new
+    part = path[0]
+    if isinstance(node, MappingNode) and isinstance(part, str):
+        table = {
+            key: Entry(entry.key, put(entry.value, path[1:], new)) if key == part else entry
+            for key, entry in node.table.items()
+        }
+        return MappingNode(table, node.start, node.end, node.layout)
+    if isinstance(node, SequenceNode) and isinstance(part, int):
+        items = [put(item, path[1:], new) if number == part else item for number, item in enumerate(node.items)]
+        return SequenceNode(items, node.start, node.end, node.layout)
+    return node

@@ -1,0 +1,419 @@
+"""`<AUTO>...</AUTO>` as a value: a step that asks a model for it is put before the step that needs it.
+
+A step with such values gets one step before it, `draft:auto` before `draft`, which asks for all of them at once, in an
+answer of the types that their places expect. The values then are what this step gives; those that the file's lock has
+an answer for are that answer, as if it had been written there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compiler.auto_places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
+from orchestrator.compiler.lock import Lock, LockedValue, read_lock
+from orchestrator.compiler.plan import AutoValue, auto_id
+from orchestrator.compiler.templates import child
+from orchestrator.diagnostics import Diagnostic, Related, Source, Span
+from orchestrator.expressions import parse_template
+from orchestrator.language.autos import Auto, Mistake, Path, autos_of, tagged
+from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
+from orchestrator.language.spec import OnFailureSpec, StepSpec
+from orchestrator.models.questions import KeptAnswer, question_digest
+from orchestrator.models.structured import misfits, structure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orchestrator.compiler.parts import BlockKind, StepParts
+    from orchestrator.compiler.unit import Unit
+
+_NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
+_LONGEST_NAME: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A question of the step that asks: its words in the file, the answer's type, and the answers kept for it."""
+
+    node: Scalar
+    schema: Schema
+    purpose: str
+    at: str
+    kept: tuple[KeptAnswer, ...] = ()
+
+
+@dataclass(slots=True)
+class _Asking:
+    """What is found out for one step: the questions by the names of the values, and what takes their places."""
+
+    spec: StepSpec
+    questions: dict[str, _Question] = field(default_factory=dict)
+    replaced: list[tuple[Path, Node]] = field(default_factory=list)
+
+    def name(self, path: Path, question: _Question) -> str:
+        """Take in a question, and return the name of its value."""
+        words = [part for part in path if isinstance(part, str)]
+        base = _NAME.sub("_", words[-1])[:_LONGEST_NAME].strip("_") or "value"
+        base = base if not base[0].isdigit() else f"value_{base}"
+        name, number = base, 1
+        while name in self.questions:
+            number += 1
+            name = f"{base}_{number}"
+        self.questions[name] = question
+        return name
+
+
+class FileAutos:
+    """The `<AUTO>` values of one file. `values` are those that were found where one can stand."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self.values: list[AutoValue] = []
+        self.lock: tuple[str, str] | None = None
+        self._settled: set[int] = set()
+        self._wrong: list[Scalar] = []
+        self._places: set[str] = set()
+        self._about_lock: list[Diagnostic] = []
+        self._from_lock: list[Scalar] = []
+
+    # --- before the steps are read
+
+    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: StepParts | None) -> list[StepSpec]:
+        """Return the steps of a block with those that ask put before them."""
+        around = [part.id for part in owner.outwards()][::-1] if owner is not None else []
+        if kind == "handler":
+            around.append("on_error" if owner is not None else "error_handlers")
+        elif kind == "finally":
+            around.append("finally")
+        within = ".".join(around)
+        counted = owner is not None and kind == "parallel" and owner.spec.wait_for not in (None, "all")
+        found: list[StepSpec] = []
+        for spec in specs:
+            asking = _Asking(spec)
+            for hole in holes_of(self._unit, spec):
+                self._fill(hole, asking, f"{within}.{spec.id}" if within else spec.id)
+            if asking.replaced:
+                spec = _replaced(spec, asking.replaced)
+            if asking.questions and spec.id:
+                found.append(self._step(asking, counted=counted))
+            found.append(spec)
+        return found
+
+    def _fill(self, hole: Hole, asking: _Asking, step: str) -> None:
+        """Find out what takes the place of a text."""
+        text, scalar = hole.scalar.text, hole.scalar
+        autos = autos_of(text)
+        self._settled.add(scalar.start)
+        if isinstance(autos, Mistake):
+            self._refuse(scalar, scalar.span_of(autos.start, autos.end), autos.message, autos.help)
+            return
+        if hole.refused:
+            what = f"`{dotted(hole.path[1:])}` of `{asking.spec.id}` must be known before the run"
+            self._refuse(scalar, scalar.span, f"{what}, so it cannot be an `<AUTO>`", hole.refused)
+            return
+        whole = len(autos) == 1 and not (text[: autos[0].start] + text[autos[0].end :]).strip()
+        if hole.whole and not whole:
+            message = f"an `<AUTO>` that says {hole.purpose} must be the whole value"
+            self._refuse(scalar, scalar.span, message, "write one `<AUTO>...</AUTO>` and nothing beside it")
+            return
+        parts: list[tuple[str, int, int]] = []
+        last = 0
+        for auto in autos:
+            if self._reads_an_item(hole, auto, asking.spec):
+                return
+            question = self._question(hole, auto, hole.schema if whole else TEXT, step)
+            answer = self._constant(question)
+            if whole and answer is not None:
+                self._from_lock.append(scalar)
+                asking.replaced.append((hole.path, literal(scalar, answer.answer)))
+                self._enter(question, "value", answer)
+                return
+            if answer is not None:
+                instead = _as_text(answer.answer)
+                self._enter(question, "value", answer)
+            else:
+                name = asking.name(_without_value(hole.path), question)
+                instead = f'{{{{ steps["{auto_id(asking.spec.id)}"].data.{name} | required }}}}'
+                self._enter(question, name, None, self._asks(asking.spec, name, question))
+            parts += [(text[last : auto.start], last, auto.start), (instead, auto.start, auto.end)]
+            last = auto.end
+        if whole:
+            parts = [parts[1]]
+        else:
+            parts.append((text[last:], last, len(text)))
+        asking.replaced.append((hole.path, scalar.made_of(part for part in parts if part[0])))
+
+    def _reads_an_item(self, hole: Hole, auto: Auto, spec: StepSpec) -> bool:
+        """Report a question about the item of a loop, before which it would be asked."""
+        if not hole.item_names:
+            return False
+        question = hole.scalar.made_of([(hole.scalar.text[auto.first : auto.last], auto.first, auto.last)])
+        for reference in parse_template(question.text).references:
+            if reference.name in hole.item_names:
+                self._refuse(
+                    hole.scalar,
+                    question.span_of(reference.start, reference.end),
+                    f"this is asked once, before the loop `{spec.id}`; `{reference.name}` is known for each item only",
+                    "give the loop `steps:` with this step in it: then it is asked for each item",
+                )
+                return True
+        return False
+
+    def _question(self, hole: Hole, auto: Auto, schema: Schema, step: str) -> _Question:
+        node = hole.scalar.made_of([(hole.scalar.text[auto.first : auto.last], auto.first, auto.last)])
+        at = base = f"{step}.{dotted(_without_value(hole.path))}"
+        number = 1
+        while at in self._places:
+            number += 1
+            at = f"{base}#{number}"
+        self._places.add(at)
+        kept = self._kept(at, node.text, schema, hole.scalar.span_of(auto.start, auto.end))
+        return _Question(node, schema, hole.purpose, at, kept)
+
+    @staticmethod
+    def _constant(question: _Question) -> KeptAnswer | None:
+        return question.kept[0] if question.kept and not _varies(question.node.text) else None
+
+    def _enter(
+        self, question: _Question, name: str, locked: KeptAnswer | None, asks: dict[str, Any] | None = None
+    ) -> None:
+        text = question.node.text
+        asks = None if locked is not None else asks
+        self.values.append(AutoValue(question.at, text, question.schema, _varies(text), asks, locked))
+
+    def _asks(self, spec: StepSpec, name: str, question: _Question) -> dict[str, Any] | None:
+        """Return the parameters of a call that asks for one value alone, None if that is known in a run only."""
+        if _varies(question.node.text):
+            return None
+        node = self._model(spec) or self._unit.models.default("model", "auto")
+        model = {} if node is None else {"model": plain(node)}
+        return {**_constants(self._unit, spec, {name: question}), "questions": {name: question.node.text}, **model}
+
+    def _model(self, spec: StepSpec) -> Node | None:
+        """Where the model is named that is asked for the values of a step, if not by what holds for any step."""
+        unit = self._unit
+        if unit.spec.orchestrator is not None:
+            return unit.spec.node.get("orchestrator")
+        own = child(spec.node, "parameters", "model")
+        known = own is not None and "{" not in json.dumps(plain(own)) and not list(tagged(own))
+        return own if known and _asks_models(unit, spec) else None
+
+    def _step(self, asking: _Asking, *, counted: bool) -> StepSpec:
+        """Make the step that asks. `counted`: failures in its block are borne while enough others can succeed."""
+        spec, node = asking.spec, asking.spec.node
+        place: Node = next(iter(asking.questions.values())).node
+        questions = {name: Entry(text_at(place, name), question.node) for name, question in asking.questions.items()}
+        entries: dict[str, Node] = {"questions": Mapping(questions, place.start, place.end, place.layout)}
+        for name, value in _constants(self._unit, spec, asking.questions).items():
+            entries[name] = literal(place, value)
+        kept = {
+            name: {answer.asked: {"answer": answer.answer, "model": answer.model} for answer in question.kept}
+            for name, question in asking.questions.items()
+            if question.kept
+        }
+        if kept:
+            entries["locked"] = literal(place, kept)
+        if (model := self._model(spec)) is not None:
+            entries["model"] = model
+        table = {name: Entry(text_at(place, name), value) for name, value in entries.items()}
+        id = auto_id(spec.id)
+        body: dict[str, Entry] = {
+            "id": Entry(text_at(place, "id"), text_at(place, id)),
+            "tool": Entry(text_at(place, "tool"), text_at(place, "model")),
+            "action": Entry(text_at(place, "action"), text_at(place, "auto")),
+            "parameters": Entry(text_at(place, "parameters"), Mapping(table, place.start, place.end, place.layout)),
+        }
+        same = ["dependencies"]
+        if not any(path == ("condition",) for path, _ in asking.replaced):
+            same.append("condition")
+        body |= {key: node.table[key] for key in same if key in node.table}
+        made = StepSpec(
+            id=id, tool="model", action="auto", parameters={name: plain(entry.value) for name, entry in table.items()}
+        )
+        tolerant = spec.on_error is not None or (spec.on_failure is not None and spec.on_failure.kind != "fail")
+        more: dict[str, Any] = {
+            "budget": spec.budget,
+            "description": f"asks for the values that `{spec.id}` leaves to a model",
+        }
+        if tolerant or counted:
+            more["on_failure"] = OnFailureSpec(kind="continue")  # the step itself then fails for want of a value
+        made = made.model_copy(update=more)
+        made.at(Mapping(body, place.start, place.end, place.layout))
+        return made
+
+    # --- the lock
+
+    @cached_property
+    def _lock(self) -> Lock:
+        """The file's lock; empty if there is none, or it cannot be read."""
+        name = self._unit.document.source.name
+        try:
+            self.lock = self._unit.library.lock_of(self._unit)
+        except (OSError, ValueError) as error:
+            source = Source.of(f"{name}.lock", "")
+            reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
+            help = "check its permissions, or remove it"
+            message = f"the lock `{source.name}` cannot be read: {reason}"
+            self._about_lock.append(Diagnostic("ORC432", message, source, Span.at(1, 1), severity="error", help=help))
+            return Lock(source)
+        if self.lock is None:
+            return Lock(Source.of(f"{name}.lock", ""))
+        lock = read_lock(self.lock[1], f"{name}.lock")
+        self._about_lock += lock.problems
+        return lock
+
+    def _kept(self, at: str, text: str, schema: Schema, span: Span) -> tuple[KeptAnswer, ...]:
+        """Return the answers that the lock has for a question; report those that do not fit."""
+        found = self._lock.values.get(at)
+        if found is None:
+            return ()
+        if found.text != text or found.schema != schema:
+            what = "question" if found.text != text else "type of answer"
+            self._stale(span, f"the lock has an answer for another {what} here, so a model is asked in each run", found)
+            return ()
+        if not _varies(text):
+            answer = found.find(question_digest(text, schema))
+            if answer is None:
+                self._stale(span, "the lock has no answer to this question, so a model is asked in each run", found)
+                return ()
+            return (answer,) if self._fits(answer, schema, found) else ()
+        return tuple(answer for answer in found.answers if self._fits(answer, schema, found))
+
+    def _fits(self, answer: KeptAnswer, schema: Schema, found: LockedValue) -> bool:
+        reasons = misfits(structure_of(_whole({"value": schema})), {"value": answer.answer})
+        if reasons:
+            source = self._lock.source
+            self._about_lock.append(
+                Diagnostic(
+                    "ORC432",
+                    f"the answer for `{found.at}` in the lock is not of the type that is needed: {'; '.join(reasons)}",
+                    source,
+                    found.span,
+                    severity="error",
+                    label="not of this type",
+                    help=f"mend it, or remove it: `orchestrator lock {source.name.removesuffix('.lock')}` asks again",
+                )
+            )
+        return not reasons
+
+    def _stale(self, span: Span, message: str, found: LockedValue) -> None:
+        self._unit.findings.add(
+            "ORC432",
+            span,
+            message,
+            label="not in the lock",
+            help=f"`orchestrator lock {self._unit.document.source.name}` asks a model, and keeps the answer",
+            related=[Related("the answer is here", self._lock.source, found.span)],
+        )
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """What is wrong with the lock, at places in it."""
+        return self._about_lock
+
+    # --- after all steps have been checked
+
+    def _refuse(self, scalar: Scalar, span: Span, message: str, help: str) -> None:
+        self._wrong.append(scalar)
+        self._unit.findings.unreadable = True
+        self._unit.findings.add("ORC428", span, message, label="no value can be asked for here", help=help)
+
+    def report(self) -> None:
+        """Report each `<AUTO>` where none can stand; what else seems wrong there is a consequence."""
+        unit, findings = self._unit, self._unit.findings
+        lost = {d.span.start for d in findings.diagnostics if d.severity == "error"}
+        for path, scalar, keys in tagged(unit.document.root) if unit.document.root is not None else ():
+            if scalar.start in self._settled or is_prose(path) or any(key.span.start in lost for key in keys):
+                continue
+            found = autos_of(scalar.text)
+            if isinstance(found, Mistake):
+                self._refuse(scalar, scalar.span_of(found.start, found.end), found.message, found.help)
+                continue
+            words = [part for part in path if isinstance(part, str)]
+            where = f"`{words[-1]}`" if words else "this"
+            is_key = child(unit.document.root, *path) is not scalar
+            message = "a key cannot be an `<AUTO>`" if is_key else f"{where} cannot be an `<AUTO>`"
+            self._refuse(scalar, scalar.span_of(found[0].start, found[0].end), message, remedy(path))
+        for scalar in self._wrong:
+            findings.keep_only("ORC428", scalar.span)
+        for value in self._lock.values.values():
+            if value.at not in self._places:
+                self._about_lock.append(
+                    Diagnostic(
+                        "ORC432",
+                        f"the lock has an answer for `{value.at}`, where the file asks nothing",
+                        self._lock.source,
+                        value.span,
+                        severity="warning",
+                        label="not asked any more",
+                        help=f"`orchestrator lock {unit.document.source.name}` removes it",
+                    )
+                )
+
+
+def _constants(unit: Unit, spec: StepSpec, questions: dict[str, _Question]) -> dict[str, Any]:
+    """Return the parameters that are the same in each run: the types of the values, their places, what they are for."""
+    properties = {name: {**question.schema, "description": question.purpose} for name, question in questions.items()}
+    return {
+        "schema": _whole(properties),
+        "at": {name: question.at for name, question in questions.items()},
+        "about": _about(unit, spec),
+    }
+
+
+def _whole(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def _about(unit: Unit, spec: StepSpec) -> str:
+    """Say what a pipeline and a step of it are for."""
+    pipeline = unit.spec.name or unit.spec.id or ""
+    lines = [
+        ("The pipeline", pipeline, unit.spec.description),
+        ("The step", spec.name or spec.id, spec.description),
+    ]
+    return "\n".join(
+        f"{what} `{name}`" + (f": {' '.join(about.split())}" if about else "") for what, name, about in lines
+    )
+
+
+def _asks_models(unit: Unit, spec: StepSpec) -> bool:
+    found = unit.calls.find(spec)
+    return isinstance(found, tuple) and found[1].uses_model
+
+
+def _varies(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
+def _without_value(path: Path) -> Path:
+    return path[:1] + path[2:] if path[:2] == ("for_each", "value") else path
+
+
+def _as_text(answer: str) -> str:
+    """Write an answer within a text with templates: its own braces are none."""
+    if "{" not in answer:
+        return answer
+    quoted = json.dumps(answer, ensure_ascii=False).replace("{", "\\u007b").replace("}", "\\u007d")
+    return f"{{{{ {quoted} }}}}"
+
+
+def _replaced(spec: StepSpec, parts: Iterable[tuple[Path, Node]]) -> StepSpec:
+    """Return a step with other values at some places."""
+    node: Node = spec.node
+    more: dict[str, Any] = {}
+    for path, new in parts:
+        node = put(node, path, new)
+        value = plain(new)
+        if path == ("ask", "choices") and spec.ask is not None:
+            more["ask"] = (more.get("ask") or spec.ask).model_copy(update={"choices": value})
+        elif path == ("sleep",):
+            more["sleep"] = value if isinstance(value, str) else float(value)
+    made = spec.model_copy(update=more)
+    if isinstance(node, Mapping):
+        made.at(node)
+    return made

@@ -1,0 +1,155 @@
+"""The lock of a pipeline file: what models answered for its `<AUTO>` values, kept beside it so that runs repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from orchestrator.compiler.files import SUFFIX
+from orchestrator.diagnostics import Diagnostic, Source, Span
+from orchestrator.language.nodes import Mapping as MappingNode
+from orchestrator.language.nodes import Node, Scalar, plain
+from orchestrator.language.nodes import Sequence as SequenceNode
+from orchestrator.language.reader import read_tree
+from orchestrator.language.writer import write_yaml
+from orchestrator.models.questions import KeptAnswer
+
+VERSION: Final = 1
+
+_START: Final = Span.at(1, 1)
+_WORDS: Final = ("question", "model", "when", "asked")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedValue:
+    """The answers for the value at one place: the question as the file has it, the type, and what was answered.
+
+    A question with templates has one answer for each text that came of it. `span` is the place in the lock.
+    """
+
+    at: str
+    text: str
+    schema: Mapping[str, Any]
+    answers: tuple[KeptAnswer, ...]
+    span: Span = _START
+
+    def find(self, digest: str) -> KeptAnswer | None:
+        """Return the answer to a question."""
+        return next((answer for answer in self.answers if answer.asked == digest), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock as it was read: its values by their places, and what is wrong with it, in which case it has none."""
+
+    source: Source
+    values: Mapping[str, LockedValue] = field(default_factory=dict)
+    problems: tuple[Diagnostic, ...] = ()
+
+
+def read_lock(text: str, name: str) -> Lock:
+    """Read a lock. Never raises for wrong content."""
+    source = Source.of(name, text.removeprefix("\ufeff"))
+    reading = read_tree(source)
+    problems = list(reading.diagnostics)
+    values: dict[str, LockedValue] = {}
+    if reading.root is not None and not problems:
+        try:
+            values = {value.at: value for value in _values(reading.root)}
+        except _Wrong as wrong:
+            problems.append(_wrong(source, wrong.node.span, wrong.message))
+    elif not problems:
+        problems.append(_wrong(source, Span.at(1, 1), "it is empty"))
+    if problems:
+        first = problems[0]
+        if first.code != "ORC432":
+            first = _wrong(source, first.span, first.message)
+        return Lock(source, {}, (first,))
+    return Lock(source, values)
+
+
+def write_lock(values: Iterable[LockedValue], name: str) -> str:
+    """Return the text of the lock of the file `name`: sorted, so that a new answer changes only its own lines."""
+    data = {
+        value.at: {
+            "text": value.text,
+            "type": dict(value.schema),
+            "answers": [_answer_data(value, answer) for answer in sorted(value.answers, key=lambda a: a.question)],
+        }
+        for value in sorted(values, key=lambda value: value.at)
+    }
+    head = (
+        f"# What models answered for the <AUTO> values of {name}: its runs repeat it, so review changes.\n"
+        f"# Written by `orchestrator lock {name}`.\n"
+    )
+    return head + write_yaml({"version": VERSION, "values": data})
+
+
+def _answer_data(value: LockedValue, answer: KeptAnswer) -> dict[str, Any]:
+    data = answer.to_dict()
+    if answer.question == value.text:
+        del data["question"]
+    return data
+
+
+class _Wrong(Exception):
+    def __init__(self, node: Node, message: str) -> None:
+        super().__init__(message)
+        self.node = node
+        self.message = message
+
+
+def _wrong(source: Source, span: Span, message: str) -> Diagnostic:
+    return Diagnostic(
+        "ORC432",
+        f"the lock `{source.name}` cannot be read: {message}",
+        source,
+        span,
+        severity="error",
+        label="not as it was written",
+        help=f"mend it, or remove it and write it anew with `orchestrator lock {source.name.removesuffix(SUFFIX)}`",
+    )
+
+
+def _values(root: MappingNode) -> Iterable[LockedValue]:
+    version = root.get("version")
+    if not isinstance(version, Scalar) or version.value != VERSION:
+        raise _Wrong(version or root, f"it is of another version than {VERSION}")
+    values = _mapping(root, "values")
+    for entry in values.entries:
+        body = entry.value
+        if not isinstance(body, MappingNode):
+            raise _Wrong(entry.key, "each value is a mapping with `text`, `type` and `answers`")
+        listed = body.get("answers")
+        if not isinstance(listed, SequenceNode):
+            raise _Wrong(entry.key, "it has no list of `answers`")
+        text = _word(body, "text")
+        answers = tuple(_answer(item, text) for item in listed.items)
+        yield LockedValue(entry.key.text, text, plain(_mapping(body, "type")), answers, entry.key.span)
+
+
+def _answer(node: Node, text: str) -> KeptAnswer:
+    if not isinstance(node, MappingNode):
+        raise _Wrong(node, "an answer is a mapping")
+    given = node.get("answer")
+    if given is None:
+        raise _Wrong(node, "it has no `answer`")
+    words = {word: _word(node, word, text if word == "question" else None) for word in _WORDS}
+    return KeptAnswer(answer=plain(given), **words)
+
+
+def _mapping(node: MappingNode, key: str) -> MappingNode:
+    found = node.get(key)
+    if not isinstance(found, MappingNode):
+        raise _Wrong(found or node, f"`{key}` is no mapping")
+    return found
+
+
+def _word(node: MappingNode, key: str, default: str | None = None) -> str:
+    found = node.get(key)
+    if found is None and default is not None:
+        return default
+    if not isinstance(found, Scalar) or not isinstance(found.value, str):
+        raise _Wrong(found or node, f"`{key}` is no text")
+    return found.value

@@ -1,0 +1,91 @@
+"""The action behind `<AUTO>...</AUTO>`: it asks a model for the values that a step leaves to it, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from orchestrator.expressions.schema import from_json_schema
+from orchestrator.expressions.text import to_text
+from orchestrator.models.actions.common import Asking, ask, model_action
+from orchestrator.models.questions import question_digest
+from orchestrator.models.structured import structure_of
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.types import Type
+
+_INSTRUCTION = (
+    "You choose values for one step of an automated pipeline. Give each of the values that are asked for, and nothing "
+    "else: each is used as it is."
+)
+
+
+class Answered(TypedDict):
+    """The values, and of each what was asked: `{at, question, digest, locked}`."""
+
+    data: dict[str, Any]
+    asked: dict[str, Any]
+
+
+async def auto(
+    asking: Asking,
+    questions: Annotated[dict[str, Any], "What is to be found out, by names for the values."],
+    schema: Annotated[dict[str, Any], "The values as properties of a JSON Schema, each of the type that is needed."],
+    at: Annotated[dict[str, Any] | None, "Where each value stands in the file."] = None,
+    about: Annotated[str, "What the step and its pipeline are for."] = "",
+    locked: Annotated[dict[str, Any] | None, "Kept answers: by names, and by the digests of questions."] = None,
+) -> Answered:
+    """Ask for the values that a step leaves to a model. In a file it is written `<AUTO>what is to be found out</AUTO>`.
+
+    Example:
+        - id: tone
+          action: auto
+          parameters:
+            model: auto
+            questions: {tone: "Which tone suits a letter to the harbour master?"}
+            schema: {type: object, properties: {tone: {enum: [formal, friendly]}}}
+    """
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    asked: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    for name, question in questions.items():
+        text = to_text(question).strip()
+        digest = question_digest(text, properties.get(name, {}))
+        kept = (locked or {}).get(name, {}).get(digest)
+        asked[name] = {"at": (at or {}).get(name, name), "question": text, "digest": digest, "locked": kept is not None}
+        if kept is not None:
+            data[name] = kept["answer"]
+    missing = [name for name in questions if name not in data]
+    if missing:
+        structure = structure_of(
+            {
+                "type": "object",
+                "properties": {name: properties.get(name, {}) for name in missing},
+                "required": missing,
+                "additionalProperties": False,
+            }
+        )
+        prompt = _prompt({name: asked[name]["question"] for name in missing}, properties)
+        answer = await ask(asking, prompt, system=f"{_INSTRUCTION}\n\n{about.strip()}".strip(), structure=structure)
+        data |= answer.value
+    return {"data": {name: data[name] for name in questions}, "asked": asked}
+
+
+def _prompt(questions: Mapping[str, str], properties: Mapping[str, Any]) -> str:
+    parts = []
+    for name, question in questions.items():
+        purpose = str(properties.get(name, {}).get("description", "")).strip()
+        parts.append(f"`{name}`" + (f" ({purpose})" if purpose else "") + f":\n{question}")
+    return "\n\n".join(parts)
+
+
+def _typed(known: Mapping[str, Any], returns: Type) -> Type:
+    """Return the type of the result, whose `data` has the values' types."""
+    schema = known.get("schema")
+    if not isinstance(schema, Mapping):
+        return returns
+    return replace(returns, properties={**returns.properties, "data": from_json_schema(schema)})
+
+
+AUTO = model_action(auto, primary="data", result_type=_typed)

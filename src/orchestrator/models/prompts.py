@@ -23,6 +23,9 @@ JUDGED: Final[Mapping[str, Any]] = {
 }
 """The form of what a judge answers."""
 
+JUDGED_TOKENS: Final = 4096
+"""The most tokens of it, with what a model thinks before: short, so that a budget need not keep much free for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

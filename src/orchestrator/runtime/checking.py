@@ -118,14 +118,18 @@ async def _judged(scheduler: Scheduler, node: Node, judge: Judge, scope: Scope, 
     from orchestrator.models.exchange import Message, ModelRequest
     from orchestrator.models.gateway import Choice
     from orchestrator.models.names import OFFLINE
-    from orchestrator.models.prompts import JUDGED, judgement
+    from orchestrator.models.prompts import JUDGED, JUDGED_TOKENS, judgement
     from orchestrator.models.structured import accepted
 
     model: Any = judge.model.evaluate(scope)
     structure = _structure(json.dumps(JUDGED))
     prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
     request = ModelRequest(
-        (Message("user", prompt.text),), system=prompt.system, schema=structure.schema, temperature=0.0
+        (Message("user", prompt.text),),
+        system=prompt.system,
+        schema=structure.schema,
+        temperature=0.0,
+        max_tokens=JUDGED_TOKENS,
     )
     answer = await scheduler.asking.beside(scheduler, node).ask(
         Choice(models=(model,) if isinstance(model, str) else tuple(model)),

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.models.exchange import Message, ModelRequest
-from orchestrator.models.prompts import JUDGED, judgement
+from orchestrator.models.prompts import JUDGED, JUDGED_TOKENS, judgement
 from orchestrator.models.structured import accepted, structure_of
 from orchestrator.runtime.aside import Aside
 from orchestrator.runtime.quality import Judgement
@@ -49,7 +49,11 @@ async def judged(
             text = f"{text[:_MOST]}\n[the first {_MOST:,} of {len(text):,} characters]"
         prompt = judgement(text, f"{told}\nThe output is called `{name}`.")
         request = ModelRequest(
-            (Message("user", prompt.text),), system=prompt.system, schema=form.schema, temperature=0.0
+            (Message("user", prompt.text),),
+            system=prompt.system,
+            schema=form.schema,
+            temperature=0.0,
+            max_tokens=JUDGED_TOKENS,
         )
         async with places:
             answer = await aside.ask(request, lambda reply: accepted(form, reply))

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ModelMissing
+from orchestrator.models.adapter import endpoints
 from orchestrator.models.auto import auto_model
 from orchestrator.models.catalogue import Catalogue
 from orchestrator.models.exchange import ModelName
@@ -136,6 +139,34 @@ def test_auto_takes_a_model_of_ollama_that_can_answer(tmp_path: Path) -> None:
 def test_auto_ends_with_the_rules_and_says_that_they_are_no_language_model(tmp_path: Path) -> None:
     name, why = auto_model(CATALOGUE, keys(tmp_path), ["all-minilm"])
     assert name == OFFLINE
+    assert "no language model" in why
+
+
+def without(*modules: str) -> Callable[[str], object]:
+    """Return a `find_spec` that does not find these modules."""
+    return lambda name: None if name in modules else find_spec(name)
+
+
+def test_auto_passes_over_a_provider_whose_packages_are_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "find_spec", without("anthropic"))
+    both = keys(tmp_path, GROQ_API_KEY="k", ANTHROPIC_API_KEY="k")
+    name, why = auto_model(CATALOGUE, both)
+    assert name.provider == "groq"
+    assert why == (
+        "GROQ_API_KEY is in the environment; ANTHROPIC_API_KEY is in the environment, but its packages are not "
+        'installed (pip install "orchestrator[anthropic]")'
+    )
+
+
+def test_auto_names_the_packages_that_a_language_model_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "find_spec", without("pydantic_ai"))
+    name, why = auto_model(CATALOGUE, keys(tmp_path, OPENAI_API_KEY="k"), ["qwen3:8b", "llama3.2"])
+    assert name == OFFLINE
+    assert "OPENAI_API_KEY is in the environment, but its packages are not installed" in why
+    assert '(pip install "orchestrator[openai]")' in why
+    assert why.count('"orchestrator[ollama]"') == 1
     assert "no language model" in why
 
 

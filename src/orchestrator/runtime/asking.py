@@ -148,7 +148,7 @@ class Asking:
             data = scheduler.redactor.scrub_fields(call.to_dict())
             scheduler.log.record("step.model", self._node.path, self._attempt, data)
             if call.error is None and str(call.model) == "offline" and "`auto`" in call.why:
-                scheduler.warn(_OFFLINE)
+                scheduler.warn(_OFFLINE.format(call.why.partition("`auto`: ")[2]))
 
     def reject(self, answer: str, reasons: Sequence[str]) -> None:
         """Have the next answer mend what is wrong with this one."""
@@ -201,10 +201,7 @@ class Asking:
                 self._scheduler.record(type, self._node, data)
 
 
-_OFFLINE: Final = (
-    "`auto` found no key of a provider and no running Ollama: steps are answered by rules (`offline`), and by no "
-    "language model; to ask one: orchestrator keys set PROVIDER"
-)
+_OFFLINE: Final = "steps are answered by rules (`offline`): {}"
 
 
 def merged(base: Budget | None, over: Budget | None) -> Budget | None:

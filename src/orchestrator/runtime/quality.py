@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orchestrator.journal.spending import NOTHING, Spending
-from orchestrator.models.names import OFFLINE
 from orchestrator.runtime.answers import as_text
 from orchestrator.runtime.following import in_thread
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 Level = Literal["problem", "warning", "note"]
 
+_OFFLINE: Final = "offline"
 _MOST_WARNINGS: Final = 20
 _LONG: Final = 200  # characters from which a text is expected to end as sentences do
 _ENDS: Final = frozenset(".!?…\"'`)]}>*_|:;。！？」』”’»")
@@ -150,7 +150,7 @@ async def control(
 
     purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
     judgements, model, spending = await judged(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)
-    if model == str(OFFLINE):
+    if model == _OFFLINE:
         no_model = Finding("note", "", "nothing was judged: there is no language model here", "name one with `judge`")
         return Quality(result.run_id, (*findings, no_model))
     return Quality(result.run_id, findings, judgements, model, spending)
@@ -248,7 +248,7 @@ def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
         return
     if data.get("finish") == "length":
         yield "warning", event.path, "an answer reached `max_tokens` and was cut off"
-    if model == str(OFFLINE):
+    if model == _OFFLINE:
         yield "warning", event.path, "was answered by rules (`offline`), and not by a language model"
     if data.get("cost") is None:
         yield "note", event.path, f"the price of {model} is not known, so its cost is not counted"

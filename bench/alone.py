@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from control import cancels, commands
-from model_calls import WORK, asking, first, first_step, steps, streamed
+from model_calls import STREAMS, WORK, asking, first, first_step, steps, streamed
 from own import noop
 
 import orchestrator as orc
@@ -131,6 +131,10 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
         *(
             Measured(f"model asked by {name}, {at_once} at once", "call", 20 if quick else 1_000, asking(who, at_once))
             for name, who, at_once in WORK
+        ),
+        *(
+            Measured(f"answer streamed to {name}, 1 at once", "call", 20 if quick else 1_000, asking(who, 1))
+            for name, who in STREAMS
         ),
         *(
             Measured(f"streams of a model, {count:,} at once", "stream", count, asking(streamed, count))

@@ -56,14 +56,28 @@ def library(url: str) -> Call:
     return call
 
 
-def ours(url: str, on_text: Callable[[str], None] | None = None) -> Call:
+def library_streamed(url: str) -> Call:
+    """Ask by OpenAI's own library, and take the answer as it comes, without a pause."""
+    import openai
+
+    client = openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0)
+    body = {**BODY, "model": "fast", "stream": True, "stream_options": {"include_usage": True}}
+
+    async def call() -> str:
+        stream = await client.chat.completions.create(**body)
+        return "".join([part.choices[0].delta.content or "" async for part in stream if part.choices])
+
+    return call
+
+
+def ours(url: str, on_text: Callable[[str], None] | None = None, model: str = "m") -> Call:
     """Ask by this project's client."""
     from orchestrator.models.adapter import Endpoint, ProviderClient
     from orchestrator.models.exchange import Message, ModelName, ModelRequest
     from orchestrator.models.providers import PROVIDERS
 
     client = ProviderClient(lambda _: Endpoint(PROVIDERS["vllm"], url))
-    name = ModelName("vllm", "m")
+    name = ModelName("vllm", model)
 
     async def call() -> str:
         request = ModelRequest((Message("user", PROMPT),), system="Be short.", temperature=0.5, max_tokens=100)
@@ -75,6 +89,11 @@ def ours(url: str, on_text: Callable[[str], None] | None = None) -> Call:
 def streamed(url: str) -> Call:
     """Ask by this project's client, and take the answer as it comes."""
     return ours(url, lambda _: None)
+
+
+def streamed_fast(url: str) -> Call:
+    """Ask by this project's client, and take the answer as it comes, without a pause."""
+    return ours(url, lambda _: None, "fast")
 
 
 def asking(contender: Callable[[str], Call], at_once: int) -> Callable[[Any, Path, Any], dict[str, Any]]:
@@ -173,3 +192,6 @@ WORK = (
     ("orchestrator", ours, 100),
 )
 """Who asks, and how many calls at once."""
+
+STREAMS = (("OpenAI's library", library_streamed), ("orchestrator", streamed_fast))
+"""Who takes answers of 20 pieces that come without a pause, one by one."""

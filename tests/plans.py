@@ -9,6 +9,7 @@ from orchestrator.compiler.plan import (
     AgentTool,
     Approve,
     Ask,
+    AutoValue,
     Block,
     CachePolicy,
     Check,
@@ -198,4 +199,6 @@ def every_construct() -> Plan:
         max_parallel=4,
         budget=Budget(usd=2.0),
         metadata={"team": "us"},
+        autos=(AutoValue("clean.parameters.value", "How?", {"type": "string"}, False),),
+        lock=("other.yaml.lock", "version: 1"),
     )

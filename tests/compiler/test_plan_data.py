@@ -19,12 +19,15 @@ from orchestrator.tools.contract import Action, Tool
 from tests.plans import TEXT, every_construct, plan, step
 
 INERT = {
-    "Plan": {"source_name", "source_text", "directory", "digest", "name", "description", "version", "metadata"},
+    "Plan": {
+        *("source_name", "source_text", "directory", "digest", "name", "description", "version", "metadata"),
+        *("orchestrator", "autos", "lock"),
+    },
     "StepPlan": {"name", "description", "metadata", "line"},
     "OutputPlan": {"name", "description", "reads"},
     "ToolCall": set[str](),
 }
-"""What does not change what a plan does. An output's name is its key."""
+"""What does not change what a plan does. An output's name is its key; a lock's answers stand in the steps."""
 
 ABSENT: dict[str, Any] = {
     **dict.fromkeys(
@@ -146,6 +149,8 @@ def _other_label(old: Any) -> Any:
             return (*old, "another")
         case Mapping():
             return {**old, "another": 1}
+        case None:
+            return "another"
         case _:
             return old / "another"  # a directory
 

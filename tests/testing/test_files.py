@@ -22,7 +22,7 @@ def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) ->
     file = read(
         tmp_path,
         """
-        models: {fake: {draft: [one, {raise: ModelRefused, message: never}, {call: search, with: {q: sun}}]}}
+        models: {fake: {draft: [one, {raise: ModelRefused, message: never}, {call: data.sql, with: {q: sun}}]}}
         inputs: {language: en}
         stub: {fetch: {status: 200}}
         cases:
@@ -54,7 +54,7 @@ def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) ->
         6,
     )
     answer, error, request = first.models.answers["draft"]
-    assert (answer, request) == ("one", ToolRequest("call", "search", {"q": "sun"}))
+    assert (answer, request) == ("one", ToolRequest("call", "data_sql", {"q": "sun"}))
     assert isinstance(error, ModelRefused)
     assert first.stub == {"fetch": {"status": 200}}
     assert first.expect.outputs == {

@@ -227,3 +227,21 @@ def test_a_file_may_bring_tools_and_a_case_a_budget_of_its_own(tmp_path: Path) -
     """
     found = outcomes(tmp_path, cases, pipeline=dedent(pipeline))
     assert [(outcome.end, outcome.reasons) for outcome in found] == [("passed", ())] * 2
+
+
+def test_the_calls_of_an_agent_are_steps_that_a_case_may_expect(tmp_path: Path) -> None:
+    pipeline = """
+    steps:
+      - {id: research, model: auto, prompt: What is in it?, tools: [filesystem.read]}
+    """
+    cases = """
+    models: {fake: {research.answer: [{call: filesystem.read, with: {path: here.txt}}, Tea.]}}
+    cases:
+      - {name: it fails, expect: {steps: {"research[0].filesystem_read": {state: failed}, research.turns: 2}}}
+      - {name: it does not succeed, expect: {steps: {research.filesystem_read: {state: succeeded}}}}
+      - {name: it was no other, expect: {steps: {"research[0].filesystem_list": {state: failed}}}}
+    """
+    failed, succeeded, other = outcomes(tmp_path, cases, pipeline=dedent(pipeline))
+    assert (failed.end, failed.reasons) == ("passed", ())
+    assert "steps.research[0].filesystem_read: expected to be succeeded, and it is failed" in succeeded.reasons[0]
+    assert other.end == "failed"

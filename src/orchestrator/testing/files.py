@@ -15,6 +15,7 @@ from orchestrator.language.nodes import Mapping as MappingNode
 from orchestrator.language.nodes import Node, Scalar, Sequence, plain
 from orchestrator.language.reader import read_tree
 from orchestrator.language.values import shown
+from orchestrator.models.actions.agents import offered_name
 from orchestrator.models.budget import Budget
 from orchestrator.models.exchange import ToolRequest
 from orchestrator.testing.case import Case, Kind, Models
@@ -225,7 +226,8 @@ class _Reader(ExpectChecks):
             return _made(kind, str(plain(message)) if message is not None else "raised by a test")
         if node.table.keys() == {"call", "with"}:
             arguments = plain(node.table["with"].value)
-            return ToolRequest("call", str(plain(node.table["call"].value)), arguments)
+            name = str(plain(node.table["call"].value)).removeprefix("mcp:")
+            return ToolRequest("call", offered_name(name, ()), arguments)
         return plain(node)
 
     def _budget(self, node: Node | None) -> Budget | None:

@@ -60,7 +60,9 @@ def _meant(path: str, ended: Ended) -> list[str]:
 
 
 def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
-    path, field = split_field(path, ended.steps)
+    field = ""
+    if not any(path in (each, bare(each)) for each in (ended.result.steps if ended.result is not None else ())):
+        path, field = split_field(path, ended.steps)  # else it is a step, such as a call that an agent has made
     for each in _meant(path, ended):
         name = f"{each}.{field}" if field else each
         for problem in _of_one(each, field, expected, ended, names):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.journal.spending import spending_of
 from orchestrator.runtime.outline import Line, outline, summary
 from orchestrator.runtime.result import Result, iso_time
 
@@ -37,6 +38,11 @@ def _page(result: Result) -> Iterator[str]:
         yield f"{where}{_one_line(result.error.get('message'))} [{result.error.get('code')}]"
         if result.error.get("help"):
             yield from ("", f"Help: {_one_line(result.error['help'])}")
+    if result.spending:
+        times = "1 call" if result.spending.calls == 1 else f"{result.spending.calls:,} calls"
+        yield from ("", f"Models: {times}, {result.spending}")
+    for warning in result.warnings:
+        yield from ("", f"Warning: {_one_line(warning)}")
     if result.outputs:
         yield from ("", "## Outputs")
         for name, value in result.outputs.items():
@@ -53,7 +59,7 @@ def _row(line: Line) -> str:
     step = line.step
     if step is None:
         return f"| {name} | | | | |"
-    about = (step.error or {}).get("message") or step.reason or summary(step)
+    about = (step.error or {}).get("message") or step.reason or summary(step) or str(step.spending)
     attempts = str(step.attempts) if step.attempts and not step.kind else ""
     return f"| {name} | {step.state} | {attempts} | {step.elapsed:.3f} s | {_cell(about)} |"
 
@@ -78,6 +84,9 @@ def _describe(event: Event) -> str:
         about.append(f"{data['fraction']:.0%}")
     if isinstance(data.get("items"), Mapping):
         about.append(", ".join(f"{number} {name}" for name, number in data["items"].items()))
+    if event.type == "step.model":
+        spending = spending_of(data)
+        about += [str(data.get("model", "")), str(spending), str(data.get("why", ""))]
     if isinstance(data.get("question"), Mapping):
         about.append(str(data["question"].get("prompt", "")))
     about += [str(data[key]) for key in ("level", "message", "reason", "by", "owner") if data.get(key)]

@@ -2,6 +2,7 @@
 
 orchestrator tools --tools examples/tools.py census
 orchestrator run examples/census.yaml --tools examples/tools.py
+orchestrator run examples/parcels.yaml --tools examples/tools.py      (there a model calls `postage`)
 """
 
 import asyncio
@@ -48,3 +49,20 @@ def unreliable(text: str, context: orc.ToolContext, fails: int = 1) -> str:
     if context.attempt <= fails:
         raise orc.StepError(f"the service is busy ({context.attempt} of {fails})", help="wait, and try again")
     return text
+
+
+_PRICES = {"AT": 5.2, "CH": 17.5, "DE": 14.0}
+"""EUR for a parcel of up to 2 kg, sent from Austria."""
+
+
+@orc.tool
+def postage(
+    country: Annotated[str, "The country's code of two letters, such as AT."],
+    weight: Annotated[float, "In kg."],
+) -> float:
+    """Return what it costs to send a parcel, in EUR."""
+    if country not in _PRICES:
+        raise orc.StepError(f"no parcels are sent to `{country}`", help=f"there are prices for {', '.join(_PRICES)}")
+    if not 0 < weight <= 31.5:
+        raise orc.StepError(f"a parcel of {weight:g} kg is not carried", help="31.5 kg is the most")
+    return round(_PRICES[country] + 0.9 * max(0.0, weight - 2), 2)

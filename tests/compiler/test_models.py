@@ -181,6 +181,30 @@ def test_a_step_that_names_no_model_goes_by_what_the_file_says(case: str, nothin
     assert (given.get("model"), given.get("selection")) == (model, selection)
 
 
+VECTORS: dict[str, tuple[dict[str, Any], Any, Any]] = {
+    # what: the file, the model, the providers that are required
+    "a model of texts": ({"model": "openai:gpt-5-mini"}, None, ["openai"]),
+    "models of texts": ({"model": ["anthropic:claude-haiku-4-5", "mistral:mistral-small-latest"]}, None, ["mistral"]),
+    "a server of one's own": ({"model": "f:1"}, None, ["f"]),
+    "whatever is there": ({"model": "auto"}, None, None),
+    "a model of vectors": ({"model": "openai:text-embedding-3-small"}, "openai:text-embedding-3-small", None),
+    "an expert": ({"model": "f:1", "experts": {"embed": "s:1"}}, "s:1", None),
+}
+
+
+@pytest.mark.parametrize("case", VECTORS)
+def test_vectors_are_made_at_the_providers_that_the_file_names_and_not_by_its_models_of_texts(
+    case: str, nothing_at_hand: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI", "MISTRAL", "ANTHROPIC"):
+        monkeypatch.setenv(f"{name}_API_KEY", "k")
+    nothing_at_hand.joinpath("orchestrator.toml").write_text(SERVERS)
+    file, model, providers = VECTORS[case]
+    given = parameters_of(step_of({"action": "embed", "text": "x"}, **file))
+    assert given.get("model") == model
+    assert given.get("requires_model") == (providers and {"providers": providers})
+
+
 def test_a_call_of_another_tool_is_given_no_model() -> None:
     assert parameters_of(step_of({"tool": "log", "parameters": {"message": "x"}}, model="auto")) == {"message": "x"}
 

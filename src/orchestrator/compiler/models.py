@@ -16,6 +16,8 @@ from orchestrator.diagnostics import Related, suggest
 from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
 from orchestrator.models.budget import Budget
+from orchestrator.models.exchange import ModelName
+from orchestrator.models.names import AUTO, OFFLINE, parse_model_name
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
@@ -113,8 +115,10 @@ class FileModels:
             if spec.selection is not None and "selection" not in given:
                 added["selection"] = spec.selection
         elif place is None and (default := self.default(tool, action.name)) is not None:
-            place = default
-            added["model"] = plain(default)
+            instead = self._for_vectors(default) if action.name == "embed" else None
+            if instead is None:
+                place = default
+            added = {"model": plain(default)} if instead is None else instead
         if place is not None:
             purpose: Purpose = "embeddings" if action.name == "embed" else "text"
             needs = {_NEEDS[name]: key for name in _NEEDS if name in given and (key := _key(below, name)) is not None}
@@ -129,6 +133,24 @@ class FileModels:
             if (found := child(experts, name)) is not None:
                 return found
         return node.get("model") if self._unit.spec.model is not None else None
+
+    def _for_vectors(self, default: Node) -> dict[str, Any] | None:
+        """What a call that makes vectors asks for where the file names models of texts: another of their providers.
+
+        None: the models that the file names are to be asked after all, if only to be told that they cannot.
+        """
+        if default is not self._unit.spec.node.get("model"):
+            return None
+        catalogue = self._unit.library.models.catalogue
+        parsed = [parse_model_name(text, catalogue) for text, _ in Naming(default, given=False).names()]
+        names = [name for name in parsed if isinstance(name, ModelName)]
+        if AUTO in names:
+            return {}
+        cards = [card for name in names if (card := catalogue.find(name)) is not None]
+        if any("embeddings" in card.capabilities for card in cards):
+            return None
+        providers = [name for name in dict.fromkeys(name.provider for name in names) if _makes_vectors(catalogue, name)]
+        return {"requires_model": {"providers": providers}} if providers else None
 
     def judge(self, step: StepParts, own: Value | None) -> Value:
         """Return the model that judges the output of a step: its own, the file's, or the one that the step asks."""
@@ -194,6 +216,12 @@ class FileModels:
             else "name an action that asks models, such as `summarize`, or a tool with such actions",
             replacement=near,
         )
+
+
+def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
+    """Whether models that make embeddings may be had there; what a server of one's own has is found out when asked."""
+    is_own = catalogue.providers[provider].free and provider != OFFLINE.provider
+    return is_own or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
 
 
 def budget_of(spec: BudgetSpec | None) -> Budget | None:

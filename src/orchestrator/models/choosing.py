@@ -160,9 +160,10 @@ def _none_fits(
             return ModelMissing(message, help=f"`{each.card.name}` would fit: {how_to_give_key(provider)}")
         if (missing := missing_extra(provider)) is not None:
             return ModelMissing(message, help=f"`{each.card.name}` would fit: {missing.help}")
-    return ModelMissing(
-        message, help="ask for less, name a model with `model`, or describe yours in orchestrator.toml (`[models]`)"
-    )
+    named = "name a model with `model`"
+    if needs.purpose == "embeddings":
+        named += ", for all such steps with `experts: {embed: openai:text-embedding-3-small}`"
+    return ModelMissing(message, help=f"ask for less, {named}, or describe yours in orchestrator.toml (`[models]`)")
 
 
 def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Candidate:

@@ -96,6 +96,23 @@ def test_a_run_whose_tools_have_changed_is_not_resumed(client: orc.Orchestrator,
         other.resume(failed.run_id)
 
 
+def test_a_run_whose_pipeline_does_not_compile_any_more_says_how_to_go_on(
+    client: orc.Orchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GROQ_API_KEY", "k")
+    asks = {"id": "b", "prompt": "Hi", "model": "groq:openai/gpt-oss-20b", "dependencies": ["a"]}
+    failed = ended(client.compile(pipeline(step("a", "fail"), asks)))
+    monkeypatch.delenv("GROQ_API_KEY")
+    with pytest.raises(orc.RunNotResumable, match="no key of Groq") as refused:
+        client.resume(failed.run_id)
+    assert refused.value.help == "set GROQ_API_KEY, or store the key with: orchestrator keys set groq"
+    monkeypatch.setenv("GROQ_API_KEY", "k")
+    with orc.Orchestrator(directory=tmp_path) as other, pytest.raises(orc.RunNotResumable) as refused:
+        other.resume(failed.run_id)
+    assert refused.value.help == "give the same tools and permissions as then"
+
+
 def test_closing_interrupts_and_another_goes_on(client: orc.Orchestrator, bench: Bench, tmp_path: Path) -> None:
     with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as other:
         run = other.compile(pipeline(step("a"), step("b", "hang", "a"))).start()

@@ -23,6 +23,7 @@ from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from orchestrator.api.locking import Locking
     from orchestrator.compiler import Compilation
     from orchestrator.compiler.plan import Plan
     from orchestrator.journal import RunRecord, RunState, RunStatus, Store
@@ -107,6 +108,25 @@ class Orchestrator:
     def check(self, source: Source) -> Report:
         """Check a pipeline. Never raises for a wrong one."""
         return Report(self._compile(source).diagnostics)
+
+    def lock(self, file: str | Path, *, run: str | None = None, fresh: bool = False, check: bool = False) -> Locking:
+        """Write the answers for the `<AUTO>` values of a file to its lock, `FILE.lock`, which its runs then repeat.
+
+        Those that the lock has stay. Others are taken from a run, by default the last of this pipeline that succeeded;
+        a question that is the same in each run is asked now, if it was not there.
+
+        Args:
+            run: the run, by its id, a unique beginning of it, or `last`.
+            fresh: forget what the lock has.
+            check: only say whether the lock is up to date.
+
+        Raises:
+            CompilationError: The file is wrong, or its lock cannot be read.
+            ModelError: No model has answered. What others did is in the lock.
+        """
+        from orchestrator.api.locking import lock_file
+
+        return lock_file(self, Path(file), run=run, fresh=fresh, check=check)
 
     def get_run(self, run_id: str) -> Run:
         """Return a handle on a run, by its id, a unique beginning of it, or `last`.
@@ -320,6 +340,7 @@ class Orchestrator:
         directory: Path | None = None,
         name: str | None = None,
         sources: Mapping[str, str] | None = None,
+        locks: bool = True,
     ) -> Compilation:
         return compile_pipeline(
             source,
@@ -329,6 +350,7 @@ class Orchestrator:
             name=name,
             sources=sources,
             live_models=self._models is None or getattr(self._models, "needs_keys", False),
+            locks=locks,
         )
 
     def _recompile(self, record: RunRecord) -> Plan:
@@ -341,9 +363,12 @@ class Orchestrator:
         raise RunNotResumable(
             f"run `{record.run_id}` cannot go on: its pipeline does not compile here: {first.message} [{first.code}]",
             run_id=record.run_id,
-            help="give the same tools and permissions as when it was started",
+            help=(None if first.code in _OF_TOOLS else first.help) or "give the same tools and permissions as then",
         )
 
+
+_OF_TOOLS = frozenset({"ORC401", "ORC402", "ORC406"})
+"""What a pipeline that compiled once may lack later because other tools or permissions are given."""
 
 _open_orchestrators: weakref.WeakSet[Orchestrator] = weakref.WeakSet()
 

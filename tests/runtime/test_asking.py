@@ -122,7 +122,7 @@ def echo(context: orc.ToolContext, value: int) -> int:
 with orc.Orchestrator(tools=[echo]) as client:
     assert client.compile({"id": "p", "steps": [{"id": "a", "tool": "echo", "parameters": {"value": 1}}]}).run()
     assert not client._opened[2]._open
-wanted = ("service", "asking", "catalogue", "limits", "adapter", "keys", "settings", "providers")
+wanted = ("service", "asking", "catalogue", "limits", "adapter", "keys", "settings")
 print([name for name in sys.modules if name.startswith(tuple(f"orchestrator.models.{one}" for one in wanted))])
 """
     found = subprocess.run(

@@ -116,6 +116,7 @@ class Orchestrator:
         a question that is the same in each run is asked now, if it was not there.
 
         Args:
+            file: the pipeline's file.
             run: the run, by its id, a unique beginning of it, or `last`.
             fresh: forget what the lock has.
             check: only say whether the lock is up to date.

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "qc": "qc",
     "map": "map",
     "test": "test",
+    "lock": "lock",
     "graph": "check",
     "explain": "explain",
     "tools": "explain",

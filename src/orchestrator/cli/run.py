@@ -76,7 +76,7 @@ def run(
 
 
 def warn(pipeline: "Pipeline") -> None:
-    """Show the warnings of a pipeline that compiles."""
+    """Show the warnings of a pipeline that compiles, and say what it takes from its lock."""
     import sys
 
     from orchestrator.cli.output import say, use_colour
@@ -85,6 +85,10 @@ def warn(pipeline: "Pipeline") -> None:
         from orchestrator.diagnostics import render_text
 
         say(render_text(pipeline.diagnostics, color=use_colour(sys.stderr)).rstrip("\n"))
+    plan = pipeline._plan
+    locked = sum(1 for auto in plan.autos if auto.locked is not None)
+    if locked and plan.lock is not None:
+        say(f"{locked} answer{' of a model is' if locked == 1 else 's of models are'} taken from {plan.lock[0]}", "dim")
 
 
 def _detach(arguments: list[str], values: dict[str, object], showing: "Showing") -> int:

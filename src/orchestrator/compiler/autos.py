@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.auto_places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
-from orchestrator.compiler.lock import Lock, LockedValue, read_lock
+from orchestrator.compiler.lock import Lock, LockedValue, answer_problems, read_lock
 from orchestrator.compiler.plan import AutoValue, auto_id
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
@@ -23,7 +23,6 @@ from orchestrator.language.autos import Auto, Mistake, Path, autos_of, tagged
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
 from orchestrator.language.spec import OnFailureSpec, StepSpec
 from orchestrator.models.questions import KeptAnswer, question_digest
-from orchestrator.models.structured import misfits, structure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -284,7 +283,7 @@ class FileAutos:
         return tuple(answer for answer in found.answers if self._fits(answer, schema, found))
 
     def _fits(self, answer: KeptAnswer, schema: Schema, found: LockedValue) -> bool:
-        reasons = misfits(structure_of(_whole({"value": schema})), {"value": answer.answer})
+        reasons = answer_problems(answer.answer, schema)
         if reasons:
             source = self._lock.source
             self._about_lock.append(

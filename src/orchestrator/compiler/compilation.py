@@ -49,6 +49,7 @@ def compile_pipeline(
     name: str | None = None,
     sources: Mapping[str, str] | None = None,
     live_models: bool = True,
+    locks: bool = True,
 ) -> Compilation:
     """Read, check and plan a pipeline and all that it calls. Has no side effects, and never raises for a wrong one.
 
@@ -60,9 +61,12 @@ def compile_pipeline(
         name: the name of the source in diagnostics; default the path, or `<text>`.
         sources: the texts of the pipelines that it calls, as `Plan.sources` gave them; then no other file is read.
         live_models: whether models will be asked at their providers, so that keys and packages must be there.
+        locks: whether answers of models stand for `<AUTO>` values that are in the lock of their file.
     """
     with _without_collection():
-        library = Library(registry, permissions, directory or permissions.directory, sources, live_models=live_models)
+        library = Library(
+            registry, permissions, directory or permissions.directory, sources, live_models=live_models, locks=locks
+        )
         main = library.main(read(source, name=name))
         units = library.check(main)
         diagnostics = tuple(sort(diagnostic for unit in units for diagnostic in _found(unit)))

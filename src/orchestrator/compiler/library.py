@@ -40,6 +40,7 @@ class Library:
         sources: Mapping[str, str] | None = None,
         *,
         live_models: bool = True,
+        locks: bool = True,
     ) -> None:
         self.registry = registry
         self.permissions = permissions
@@ -47,6 +48,7 @@ class Library:
         self.models = Here(directory, live=live_models)
         self.units: dict[str, Unit] = {}
         self.called: dict[str, Unit] = {}
+        self._locks = locks
         self._files = Files(directory, permissions, sources)
         self._places: dict[Unit, tuple[Place, ...]] = {}
         self._calls: dict[str, dict[str, None]] = {}
@@ -71,7 +73,7 @@ class Library:
         Raises:
             OSError, ValueError: It cannot be read.
         """
-        return self._files.lock(self._places[unit])
+        return self._files.lock(self._places[unit]) if self._locks else None
 
     def find(self, caller: Unit, written: str) -> Unit | Unreadable:
         """Return the pipeline that `caller` names, read if it has not been."""

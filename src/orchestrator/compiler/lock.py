@@ -14,6 +14,7 @@ from orchestrator.language.nodes import Sequence as SequenceNode
 from orchestrator.language.reader import read_tree
 from orchestrator.language.writer import write_yaml
 from orchestrator.models.questions import KeptAnswer
+from orchestrator.models.structured import misfits, structure_of
 
 VERSION: Final = 1
 
@@ -84,6 +85,12 @@ def write_lock(values: Iterable[LockedValue], name: str) -> str:
         f"# Written by `orchestrator lock {name}`.\n"
     )
     return head + write_yaml({"version": VERSION, "values": data})
+
+
+def answer_problems(answer: Any, schema: Mapping[str, Any]) -> list[str]:
+    """Say in plain words where an answer is not of the type that its place needs; nothing, if it is."""
+    form = {"type": "object", "properties": {"value": schema}, "required": ["value"]}
+    return misfits(structure_of(form), {"value": answer})
 
 
 def _answer_data(value: LockedValue, answer: KeptAnswer) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from orchestrator.expressions.schema import from_json_schema
 from orchestrator.expressions.text import to_text
 from orchestrator.models.actions.common import Asking, ask, model_action
 from orchestrator.models.questions import question_digest
-from orchestrator.models.structured import structure_of
+from orchestrator.models.structured import Structure, structure_of
 
 if TYPE_CHECKING:
     from orchestrator.expressions.types import Type
@@ -56,28 +56,28 @@ async def auto(
         asked[name] = {"at": (at or {}).get(name, name), "question": text, "digest": digest, "locked": kept is not None}
         if kept is not None:
             data[name] = kept["answer"]
-    missing = [name for name in questions if name not in data]
+    missing = {name: asked[name]["question"] for name in questions if name not in data}
     if missing:
-        structure = structure_of(
-            {
-                "type": "object",
-                "properties": {name: properties.get(name, {}) for name in missing},
-                "required": missing,
-                "additionalProperties": False,
-            }
-        )
-        prompt = _prompt({name: asked[name]["question"] for name in missing}, properties)
-        answer = await ask(asking, prompt, system=f"{_INSTRUCTION}\n\n{about.strip()}".strip(), structure=structure)
-        data |= answer.value
+        system, prompt, structure = asked_at_once(missing, properties, about)
+        data |= (await ask(asking, prompt, system=system, structure=structure)).value
     return {"data": {name: data[name] for name in questions}, "asked": asked}
 
 
-def _prompt(questions: Mapping[str, str], properties: Mapping[str, Any]) -> str:
+def asked_at_once(
+    questions: Mapping[str, str], properties: Mapping[str, Any], about: str
+) -> tuple[str, str, Structure]:
+    """Return what a model is told first, what it is asked, and the form of an answer with a value for each question."""
     parts = []
     for name, question in questions.items():
         purpose = str(properties.get(name, {}).get("description", "")).strip()
         parts.append(f"`{name}`" + (f" ({purpose})" if purpose else "") + f":\n{question}")
-    return "\n\n".join(parts)
+    form = {
+        "type": "object",
+        "properties": {name: properties.get(name, {}) for name in questions},
+        "required": [*questions],
+        "additionalProperties": False,
+    }
+    return f"{_INSTRUCTION}\n\n{about.strip()}".strip(), "\n\n".join(parts), structure_of(form)
 
 
 def _typed(known: Mapping[str, Any], returns: Type) -> Type:

@@ -1,0 +1,279 @@
+"""Writes the lock of a pipeline file: what models answer for its `<AUTO>` values, from a run or asked now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from orchestrator.api.pipeline import plan_of
+from orchestrator.compiler.files import SUFFIX
+from orchestrator.compiler.lock import Lock, LockedValue, answer_problems, read_lock, write_lock
+from orchestrator.compiler.plan import AutoValue
+from orchestrator.errors import CompilationError
+from orchestrator.journal.spending import NOTHING, Spending
+from orchestrator.models.actions.auto import asked_at_once
+from orchestrator.models.exchange import Message, ModelRequest
+from orchestrator.models.questions import KeptAnswer, question_digest
+from orchestrator.models.structured import accepted
+from orchestrator.runtime.aside import Aside, blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.api.orchestrator import Orchestrator
+    from orchestrator.api.run import Run
+    from orchestrator.compiler.plan import Plan
+
+Came = Literal["kept", "recorded", "asked", "missing"]
+
+_NUMBERS: Final = re.compile(r"\[\d+\]")
+_MOST_RUNS: Final = 1_000
+_ASIDE: Final = ":auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPlace:
+    """A value of the file, and where its answers came from: the lock, a run, a model now; or none is known."""
+
+    at: str
+    question: str
+    came: Came
+    varies: bool
+    answers: tuple[KeptAnswer, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        answers = [answer.to_dict() for answer in self.answers]
+        return {"at": self.at, "text": self.question, "varies": self.varies, "from": self.came, "answers": answers}
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """What was done to a lock, or with `check` would be done. `removed` are the places that nothing asks for any more.
+
+    `up_to_date`: each value has an answer, and nothing else is in the lock. `run_id` is the run that answers came from.
+    """
+
+    path: Path
+    values: tuple[LockedPlace, ...]
+    removed: tuple[str, ...]
+    changed: bool
+    up_to_date: bool
+    run_id: str | None = None
+    spending: Spending = NOTHING
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "lock": str(self.path),
+            "up_to_date": self.up_to_date,
+            "changed": self.changed,
+            "values": [value.to_dict() for value in self.values],
+            "removed": list(self.removed),
+            "run_id": self.run_id,
+            **self.spending.to_dict(),
+        }
+
+
+@dataclass(slots=True)
+class _Place:
+    """A value while its answers are looked for."""
+
+    auto: AutoValue
+    came: Came = "missing"
+    answers: dict[str, KeptAnswer] = field(default_factory=dict)
+
+    def take(self, answer: KeptAnswer, came: Came) -> None:
+        known = self.auto.varies or answer.asked == question_digest(self.auto.text, self.auto.schema)
+        if known and not answer_problems(answer.answer, self.auto.schema) and answer.asked not in self.answers:
+            self.answers[answer.asked] = answer
+            self.came = came
+
+
+def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh: bool, check: bool) -> Locking:
+    """See `Orchestrator.lock`."""
+    plan = plan_of(orchestrator._compile(file, locks=False))
+    path = file.with_name(file.name + SUFFIX)
+    old = _old(path, file) if path.exists() else None
+    places = {auto.at: _Place(auto) for auto in plan.autos}
+    stale = [] if old is None else list(_keep(old, places, fresh=fresh))
+    if check:
+        return _told(path, places, stale, changed=False, up_to_date=not stale and _complete(places, fresh=fresh))
+    recorded = _recorded_run(orchestrator, plan, run, needed=not _complete(places, fresh=fresh))
+    if recorded is not None:
+        _take_recorded(recorded, places, only_varying=fresh and run is None)
+    spending, problem = _ask_for(orchestrator, [place for place in places.values() if _can_be_asked(place)])
+    changed = _write(path, file.name, places, old)
+    if problem is not None:
+        raise problem
+    run_id = recorded.id if recorded is not None else None
+    done = all(place.answers for place in places.values())
+    return _told(path, places, stale, changed=changed, up_to_date=done, run_id=run_id, spending=spending)
+
+
+def _told(
+    path: Path,
+    places: Mapping[str, _Place],
+    stale: list[str],
+    *,
+    changed: bool,
+    up_to_date: bool,
+    run_id: str | None = None,
+    spending: Spending = NOTHING,
+) -> Locking:
+    values = tuple(
+        LockedPlace(place.auto.at, place.auto.text, place.came, place.auto.varies, tuple(place.answers.values()))
+        for place in places.values()
+    )
+    removed = tuple(at for at in stale if at not in places)
+    return Locking(path, values, removed, changed, up_to_date, run_id, spending)
+
+
+def _complete(places: Mapping[str, _Place], *, fresh: bool) -> bool:
+    return not fresh and all(place.answers for place in places.values())
+
+
+def _can_be_asked(place: _Place) -> bool:
+    return not place.answers and place.auto.asks is not None
+
+
+def _old(path: Path, file: Path) -> Lock:
+    lock = read_lock(path.read_text(encoding="utf-8", errors="replace"), f"{file}{SUFFIX}")
+    if lock.problems:
+        raise CompilationError(f"the lock `{path}` cannot be read", diagnostics=lock.problems)
+    return lock
+
+
+def _keep(old: Lock, places: Mapping[str, _Place], *, fresh: bool) -> Iterator[str]:
+    """Keep the answers that still fit; yield the places of those that do not."""
+    for value in old.values.values():
+        place = places.get(value.at)
+        if place is None or value.text != place.auto.text or value.schema != place.auto.schema:
+            yield value.at
+            continue
+        if fresh:
+            continue
+        for answer in value.answers:
+            place.take(answer, "kept")
+        if len(place.answers) != len(value.answers):
+            yield value.at
+
+
+# --- from a run
+
+
+def _recorded_run(orchestrator: Orchestrator, plan: Plan, run: str | None, *, needed: bool) -> Run | None:
+    if run is not None:
+        return orchestrator.get_run(run)
+    if not needed:
+        return None
+    found = orchestrator.list_runs(state="succeeded", limit=_MOST_RUNS)
+    latest = next((status.run_id for status in found if status.pipeline == plan.id), None)
+    return orchestrator.get_run(latest) if latest is not None else None
+
+
+def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool) -> None:
+    """Take the answers of a run to questions that the file still asks in the same way."""
+    then = {auto["at"]: (auto["text"], auto["type"]) for auto in run.record().plan.get("autos", ())}
+    same = {
+        at
+        for at, place in places.items()
+        if then.get(at) == (place.auto.text, place.auto.schema) and (place.auto.varies or not only_varying)
+    }
+    if not same:
+        return
+    for path, step in run.snapshot().steps.items():
+        if not path.endswith(_ASIDE) or step.state != "succeeded" or not isinstance(step.output, dict):
+            continue
+        within = _NUMBERS.sub("", path).removesuffix(_ASIDE) + "."
+        for name, asked in step.output.get("asked", {}).items():
+            if asked["at"] in same and asked["at"].startswith(within) and not asked["locked"]:
+                when = _moment(step.ended_at)
+                answer = step.output["data"][name]
+                model = step.output.get("model", "")
+                kept = KeptAnswer(asked["digest"], asked["question"], answer, model, when)
+                places[asked["at"]].take(kept, "recorded")
+
+
+# --- asked now
+
+
+def _ask_for(orchestrator: Orchestrator, places: list[_Place]) -> tuple[Spending, Exception | None]:
+    """Ask for values, those of one step at once. Return what that took, and the first error there was."""
+    calls: dict[str, list[_Place]] = {}
+    for place in places:
+        asks = place.auto.asks or {}
+        calls.setdefault(json.dumps([asks["about"], asks.get("model")]), []).append(place)
+    if not calls:
+        return NOTHING, None
+
+    async def all_of_them() -> tuple[Spending, Exception | None]:
+        done = await asyncio.gather(*(_ask(orchestrator, group) for group in calls.values()), return_exceptions=True)
+        spent = sum((each for each in done if isinstance(each, Spending)), NOTHING)
+        for each in done:
+            if isinstance(each, BaseException) and not isinstance(each, Exception):
+                raise each
+        return spent, next((each for each in done if isinstance(each, Exception)), None)
+
+    return blocking(all_of_them())
+
+
+async def _ask(orchestrator: Orchestrator, places: list[_Place]) -> Spending:
+    questions: dict[str, str] = {}
+    properties: dict[str, Any] = {}
+    owners: dict[str, _Place] = {}
+    for place in places:
+        asks = place.auto.asks or {}
+        for name, question in asks["questions"].items():
+            questions[name], owners[name] = question, place
+            properties[name] = asks["schema"]["properties"][name]
+    asks = places[0].auto.asks or {}
+    model = asks.get("model", ())
+    system, prompt, form = asked_at_once(questions, properties, asks["about"])
+    aside = Aside(orchestrator._engine.services, (model,) if isinstance(model, str) else tuple(model))
+    request = ModelRequest((Message("user", prompt),), system=system, schema=form.schema)
+    answer = await aside.ask(request, lambda reply: accepted(form, reply))
+    now = _moment(datetime.now(UTC).timestamp())
+    for name, place in owners.items():
+        digest = question_digest(place.auto.text, place.auto.schema)
+        place.take(KeptAnswer(digest, questions[name], answer.value[name], str(answer.model), now), "asked")
+    return aside.spending
+
+
+# --- the file
+
+
+def _write(path: Path, name: str, places: Mapping[str, _Place], old: Lock | None) -> bool:
+    """Write the lock if it is another one than before, whole or not at all; without any value there is none."""
+    values = [
+        LockedValue(place.auto.at, place.auto.text, place.auto.schema, tuple(place.answers.values()))
+        for place in places.values()
+        if place.answers
+    ]
+    if not values:
+        path.unlink(missing_ok=True)
+        return old is not None
+    text = write_lock(values, name)
+    if old is not None and old.source.text == text:
+        return False
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    return True
+
+
+def _moment(seconds: float | None) -> str:
+    when = datetime.fromtimestamp(seconds or 0.0, UTC)
+    return when.replace(microsecond=0).isoformat().replace("+00:00", "Z")

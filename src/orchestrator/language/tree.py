@@ -14,13 +14,12 @@ import yaml
 from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from orchestrator.diagnostics.lines import short
+from orchestrator.language.events import events
 from orchestrator.language.mistakes import MAX_MISTAKES, Mistake, ReadingStopped
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.language.scalars import is_not_json, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from orchestrator.language.layout import Layout
 
 MAX_DEPTH = 100
@@ -73,24 +72,6 @@ class _Anchored:
     height: int
 
 
-if yaml.__with_libyaml__:
-
-    def _events(text: str) -> Callable[[], Any]:
-        get: Callable[[], Any] = yaml.cyaml.CParser(text).get_event  # type: ignore[attr-defined]  # the stubs leave it out
-        return get
-
-else:  # pragma: no cover  # only where PyYAML was built without libyaml
-
-    class _Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
-        def __init__(self, text: str) -> None:
-            yaml.reader.Reader.__init__(self, text)
-            yaml.scanner.Scanner.__init__(self)
-            yaml.parser.Parser.__init__(self)
-
-    def _events(text: str) -> Callable[[], Any]:
-        return _Parser(text).get_event
-
-
 def build(layout: Layout, tree: Tree) -> None:
     """Read the text of `layout` into `tree`.
 
@@ -115,7 +96,7 @@ class _Builder:
 
     def run(self) -> None:
         """Read all events."""
-        get = _events(self.text)
+        get = events(self.text)
         try:
             while (event := get()) is not None:
                 kind = type(event)

@@ -1,0 +1,40 @@
+"""The events of YAML, by libyaml where PyYAML was built with it, else by PyYAML's own parser: both read the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
+    """PyYAML's own parser, which here takes a `?` inside of a word between braces, as libyaml does: `{n: number?}`."""
+
+    def __init__(self, text: str) -> None:
+        self._in_word = False
+        yaml.reader.Reader.__init__(self, text)
+        yaml.scanner.Scanner.__init__(self)
+        yaml.parser.Parser.__init__(self)
+
+    def scan_plain(self) -> Any:
+        """Read a scalar without quotes."""
+        self._in_word = True
+        try:
+            return super().scan_plain()
+        finally:
+            self._in_word = False
+
+    def peek(self, index: int = 0) -> str:
+        """Return a character that is ahead; inside of a word a `?` is as good as a letter."""
+        found: str = super().peek(index)
+        return "x" if self._in_word and found == "?" else found
+
+
+def events(text: str) -> Callable[[], Any]:
+    """Return what gives the next event at each call, and None at the end."""
+    parser = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else Parser(text)  # type: ignore[attr-defined]  # the stubs leave it out
+    get: Callable[[], Any] = parser.get_event
+    return get

@@ -69,3 +69,12 @@ def test_a_pipeline_that_asks_nobody_says_so(project: Project) -> None:
         "steps:\n  - {id: a, tool: text, action: template, parameters: {template: x}}\n"
     )
     assert "no step asks a model" in project("models", "--for", "plain.yaml").err
+
+
+def test_a_file_is_explained_and_drawn_where_none_of_its_models_has_a_key(project: Project) -> None:
+    (project.directory / "report.yaml").write_text("steps: [{id: draft, prompt: Write., model: openai:gpt-5-mini}]")
+    told = project("models", "--for", "report.yaml")
+    assert (told.code, "no key" in told.out) == (0, True)
+    drawn = project("graph", "report.yaml")
+    assert (drawn.code, "draft" in drawn.out) == (0, True)
+    assert "ORC422" in project("check", "report.yaml").out

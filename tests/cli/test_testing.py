@@ -189,3 +189,11 @@ def test_a_dry_run_says_what_would_be_done_and_paid_and_does_nothing(report: Pro
     assert not (report.directory / "out.txt").exists()
     assert not (report.directory / ".orchestrator").exists()
     assert report("run", "plan.yaml", "--dry-run", "-i", "parts=3").code == 2
+
+
+def test_check_knows_a_test_file_and_tells_of_its_pipeline_once(project: Project) -> None:
+    (project.directory / "tea.yaml").write_text("steps: [{id: a, action: log.write, parameters: {massage: hi}}]")
+    (project.directory / "tea.test.yaml").write_text("cases: [{expect: {steps: {b: 1}}}]")
+    told = project("check", "tea.yaml", "tea.test.yaml", "--json")
+    assert told.code == 1
+    assert [each["file"] for each in told.json["diagnostics"] if each["code"] == "ORC403"] == ["tea.yaml"]

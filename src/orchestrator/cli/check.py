@@ -2,12 +2,17 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.usage import one_of, shown
+
+if TYPE_CHECKING:
+    from orchestrator.diagnostics import Diagnostic
+
+_TESTS: Final = ".test.yaml"
 
 
 class ReportFormat(enum.StrEnum):
@@ -27,7 +32,9 @@ class GraphFormat(enum.StrEnum):
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.", readable=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Pipeline files, and test files.", readable=False)
+    ],
     format: Annotated[
         ReportFormat,
         typer.Option(
@@ -58,7 +65,8 @@ def check(
         tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
     ) as orchestrator:
         for file in files:
-            problems.extend(orchestrator.check(file).diagnostics)
+            found_here = _of_tests(file, tools) if file.name.endswith(_TESTS) else orchestrator.check(file).diagnostics
+            problems.extend(each for each in found_here if each not in problems)
     ok = not any(problem.severity == "error" or strict for problem in problems)
     if json or format is ReportFormat.JSON:
         emit_json({**found.to_json(problems), "ok": ok})
@@ -72,6 +80,13 @@ def check(
     if format is ReportFormat.TEXT and not json and ok:
         say(f"{'1 file is' if len(files) == 1 else f'{len(files)} files are'} fine", "green")
     raise typer.Exit(DONE if ok else FAILED)
+
+
+def _of_tests(file: Path, tools: list[str] | None) -> "tuple[Diagnostic, ...]":
+    """Return what is wrong with a file of tests, and with the pipeline that it tests."""
+    from orchestrator.testing.running import Setting, load
+
+    return load(file, Setting(tools=tuple(tools or ()))).diagnostics
 
 
 def graph(
@@ -90,9 +105,14 @@ def graph(
 ) -> None:
     """Draw the steps of a pipeline and what they wait for."""
     from orchestrator.cli.output import emit, emit_json
+    from orchestrator.models.fake import FakeModel
 
     with options.open_orchestrator(
-        tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
+        tools=tools,
+        allow_path=allow_path,
+        allow_run=allow_run,
+        allow_host=allow_host,
+        models=FakeModel(otherwise="fail"),  # no model is asked, and no key needed
     ) as orchestrator:
         pipeline = orchestrator.compile(file)
         if json:

@@ -37,9 +37,10 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
     from orchestrator.cli.output import emit, emit_json, say, table
     from orchestrator.models.catalogue import Catalogue
     from orchestrator.models.choosing import Here
+    from orchestrator.models.fake import FakeModel
     from orchestrator.models.keys import Keys
 
-    with options.open_orchestrator(tools=tools) as orchestrator:
+    with options.open_orchestrator(tools=tools, models=FakeModel(otherwise="fail")) as orchestrator:  # needs no keys
         plan = orchestrator.compile(file)._plan
     here = Here(Catalogue.load(), Keys.load())
     told = [models_told(step, here) for step in model_steps(plan)]

@@ -28,6 +28,7 @@ from orchestrator.compiler.plan import (
 from orchestrator.errors import OrchestratorError
 from orchestrator.models.estimate import output_tokens, tokens_of
 from orchestrator.models.exchange import Message, ModelName, ModelRequest, Usage
+from orchestrator.models.prompts import JUDGED_TOKENS
 from orchestrator.runtime.scope import pipeline_scope
 
 if TYPE_CHECKING:
@@ -183,10 +184,11 @@ class _Reckoning:
         told = models_told(asking, self._here)
         parameters = work.parameters if isinstance(work, ToolCall | Agent) else None
         sent, rough = _sent(parameters, scope)
+        limit = _limit(parameters, scope)
         if asking.action == "judge":
-            sent, rough = UNKNOWN_TOKENS, True
+            sent, rough, limit = UNKNOWN_TOKENS, True, JUDGED_TOKENS
         name = _name(told["models"])
-        request = ModelRequest((Message("user", "x" * 4 * sent),), max_tokens=_limit(parameters, scope))
+        request = ModelRequest((Message("user", "x" * 4 * sent),), max_tokens=limit)
         card = self._here.catalogue.find(name) if name is not None else None
         output = 0 if asking.action == "embed" else output_tokens(request, card)
         cost = self._here.catalogue.cost(name, Usage(sent, output, requests=1)) if name is not None else None

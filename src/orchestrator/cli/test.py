@@ -44,7 +44,9 @@ def test(
     allow_run: options.AllowRunOption = False,
     allow_host: options.AllowHostOption = None,
 ) -> None:
-    """Run the cases of *.test.yaml files, with models that answer what was recorded or what the file says.
+    """Run the cases of *.test.yaml files, and pay no model.
+
+    In the place of models answers what was recorded, or what the file says.
 
     Each case is a run in a store of its own, with the permissions of the project.
 

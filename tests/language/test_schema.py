@@ -30,7 +30,11 @@ from orchestrator.language.spec import (
     keys,
 )
 
-EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.yaml"))
+EXAMPLES = [
+    path
+    for path in sorted(Path(__file__).parents[2].joinpath("examples").glob("*.yaml"))
+    if ".test" not in path.suffixes
+]
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 

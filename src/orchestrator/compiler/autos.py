@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
 _LONGEST_NAME: Final = 40
+_NO_VALUE: Final = "no value can be asked for here"
+_NO_QUESTION: Final = "no question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class FileAutos:
         autos = autos_of(text)
         self._settled.add(scalar.start)
         if isinstance(autos, Mistake):
-            self._refuse(scalar, scalar.span_of(autos.start, autos.end), autos.message, autos.help)
+            self._refuse(scalar, scalar.span_of(autos.start, autos.end), autos.message, autos.help, _NO_QUESTION)
             return
         if hole.refused:
             what = f"`{dotted(hole.path[1:])}` of `{asking.spec.id}` must be known before the run"
@@ -117,7 +119,8 @@ class FileAutos:
         whole = len(autos) == 1 and not (text[: autos[0].start] + text[autos[0].end :]).strip()
         if hole.whole and not whole:
             message = f"an `<AUTO>` that says {hole.purpose} must be the whole value"
-            self._refuse(scalar, scalar.span, message, "write one `<AUTO>...</AUTO>` and nothing beside it")
+            help = "write one `<AUTO>...</AUTO>` and nothing beside it"
+            self._refuse(scalar, scalar.span, message, help, "more than an `<AUTO>`")
             return
         parts: list[tuple[str, int, int]] = []
         last = 0
@@ -136,7 +139,7 @@ class FileAutos:
                 self._enter(question, "value", answer)
             else:
                 name = asking.name(_without_value(hole.path), question)
-                instead = f'{{{{ steps["{auto_id(asking.spec.id)}"].data.{name} | required }}}}'
+                instead = f"{{{{ steps['{auto_id(asking.spec.id)}'].data.{name} | required('no model gave it') }}}}"
                 self._enter(question, name, None, self._asks(asking.spec, name, question))
             parts += [(text[last : auto.start], last, auto.start), (instead, auto.start, auto.end)]
             last = auto.end
@@ -316,10 +319,10 @@ class FileAutos:
 
     # --- after all steps have been checked
 
-    def _refuse(self, scalar: Scalar, span: Span, message: str, help: str) -> None:
+    def _refuse(self, scalar: Scalar, span: Span, message: str, help: str, label: str = _NO_VALUE) -> None:
         self._wrong.append(scalar)
         self._unit.findings.unreadable = True
-        self._unit.findings.add("ORC428", span, message, label="no value can be asked for here", help=help)
+        self._unit.findings.add("ORC428", span, message, label=label, help=help)
 
     def report(self) -> None:
         """Report each `<AUTO>` where none can stand; what else seems wrong there is a consequence."""
@@ -330,7 +333,7 @@ class FileAutos:
                 continue
             found = autos_of(scalar.text)
             if isinstance(found, Mistake):
-                self._refuse(scalar, scalar.span_of(found.start, found.end), found.message, found.help)
+                self._refuse(scalar, scalar.span_of(found.start, found.end), found.message, found.help, _NO_QUESTION)
                 continue
             words = [part for part in path if isinstance(part, str)]
             where = f"`{words[-1]}`" if words else "this"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,24 +15,68 @@ import yaml
 
 import orchestrator as orc
 from orchestrator.language.schema import json_schema
+from orchestrator.testing import FakeModel, Setting, load, replay, run_case
+from orchestrator.testing.files import SUFFIX
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+TESTS = sorted((ROOT / "examples").glob(f"*{SUFFIX}"))
+EXAMPLES = sorted(set((ROOT / "examples").glob("*.yaml")) - set(TESTS))
+CASES = [(path.name, case.name) for path in TESTS for case in load(path, Setting(ROOT)).cases]
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An orchestrator in a copy of the examples, with their own tools."""
+    """An orchestrator in a copy of the examples, with their own tools, and nobody who answers for models."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("output"))
     monkeypatch.chdir(tmp_path)
-    with orc.Orchestrator(tools=["examples/tools.py"], directory=tmp_path) as client:
+    nobody = FakeModel(otherwise="fail")
+    with orc.Orchestrator(tools=["examples/tools.py"], directory=tmp_path, models=nobody) as client:
         yield client
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_has_no_problem_and_fits_the_schema(path: Path, client: orc.Orchestrator) -> None:
     assert client.check(Path("examples", path.name)).diagnostics == ()
-    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json_schema())
+    jsonschema.validate(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader), json_schema())
+
+
+@pytest.mark.parametrize(("file", "name"), CASES, ids=lambda each: each.removesuffix(SUFFIX))
+def test_a_pipeline_that_asks_models_does_what_its_cases_say(
+    file: str, name: str, client: orc.Orchestrator, tmp_path: Path
+) -> None:
+    found = load(Path("examples", file), Setting(tmp_path))
+    assert found.diagnostics == ()
+    (case,) = (case for case in found.cases if case.name == name)
+    outcome = run_case(found, case, Setting(tmp_path))
+    assert (outcome.end, outcome.reasons) == ("passed", ())
+
+
+def test_every_pipeline_that_asks_models_has_cases_and_recordings() -> None:
+    asking = {path.stem for path in EXAMPLES if re.search(r"^ *(model|action: classify):", path.read_text(), re.M)}
+    tested = {path.name.removesuffix(SUFFIX) for path in TESTS}
+    recorded = {path.name for path in (ROOT / "examples/recordings").iterdir() if any(path.glob("*.json"))}
+    assert asking == tested == recorded
+
+
+def test_a_run_whose_budget_is_used_up_goes_on_with_a_larger_one_and_reads_nothing_twice(
+    client: orc.Orchestrator, tmp_path: Path
+) -> None:
+    played = replay("examples/recordings/documents")
+    with orc.Orchestrator(directory=tmp_path, models=played) as client:
+        pipeline = client.compile("examples/documents.yaml")
+        with pytest.raises(orc.RunFailed) as failure:
+            pipeline.with_options(budget=orc.Budget(usd=0.006)).run()
+        before = failure.value.result
+        assert before.error is not None
+        assert before.error["code"] == "ORC727"
+        assert "--budget 0.012usd" in before.error["help"]
+        assert before.cost is not None
+        assert 0 < before.cost <= 0.006
+    with orc.Orchestrator(directory=tmp_path, models=played, budget=orc.Budget(usd=0.012)) as client:
+        after = client.resume(before.run_id).result()
+        assert [row["currency"] for row in after.outputs["totals"]] == ["EUR", "GBP", "NOK"]
+        read = [event.path for event in after.log if event.type == "step.model"]
+    assert len(read) == len(set(read)) + 1, "the sums of one invoice are read twice, as they are wrong at first"
 
 
 def test_quickstart_writes_its_report(client: orc.Orchestrator, tmp_path: Path) -> None:

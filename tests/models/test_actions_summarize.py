@@ -120,6 +120,43 @@ def test_a_summary_is_as_its_parameters_say(desk: Desk) -> None:
     assert "Use 30 words at most." in desk.prompt
 
 
+LONG, SHORT = "The tide rises - twice a day.", "Twice a day."
+LIMITED = {"text": "T", "max_words": 3}
+
+
+def warnings(desk: Desk) -> list[str]:
+    assert desk.context is not None
+    return [message for level, message in desk.context.lines if level == "warning"]
+
+
+def test_a_summary_with_too_many_words_is_asked_for_once_more(desk: Desk) -> None:
+    result = desk.says(LONG, SHORT)("summarize", **LIMITED)
+    assert (result["summary"], result["words"], result["usage"]["requests"]) == (SHORT, 3, 2)
+    assert [message.content for message in desk.request.messages[1:]] == [
+        LONG,
+        "That has 6 words. Write it again with 3 words at most. Give the summary alone.",
+    ]
+    assert warnings(desk) == []
+    assert desk.says(SHORT)("summarize", **LIMITED)["usage"]["requests"] == 1
+
+
+@pytest.mark.parametrize(
+    "second", [LONG, LONG + " Always.", "", ModelReply("It", finish="length"), ModelUnavailable("x")]
+)
+def test_too_many_words_are_no_reason_to_fail(desk: Desk, second: Any) -> None:
+    result = desk.says(LONG, second)("summarize", **LIMITED)
+    assert (result["summary"], result["words"], result["truncated"]) == (LONG, 6, False)
+    assert warnings(desk)[-1] == "the summary has 6 words, and `max_words` is 3"
+
+
+def test_rules_are_not_asked_for_fewer_words(desk: Desk) -> None:
+    text = " ".join(f"The tide of day {number} is high in Saint-Malo." for number in range(20))
+    result = desk("summarize", text=text, max_words=3, model="offline", client=OfflineClient())
+    assert result["usage"]["requests"] == 1
+    assert result["words"] > 3
+    assert len(warnings(desk)) == 1
+
+
 def test_a_file_is_summarised(desk: Desk) -> None:
     (desk.directory / "book.txt").write_text("\ufeffDay 7.", encoding="utf-8")
     assert desk("summarize", file="book.txt", model=SMALL, client=Reader())["summary"] == "7"

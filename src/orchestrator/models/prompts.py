@@ -131,6 +131,11 @@ def summary(
     return Prompt(system, f"{told}\n\n{data}")
 
 
+def shorter(words: int, max_words: int) -> str:
+    """Ask once more for a summary that had too many words."""
+    return f"That has {words} words. Write it again with {max_words} words at most. Give the summary alone."
+
+
 def judgement(output: str, rubric: str, *, asked: str = "") -> Prompt:
     """Ask how good an output is by a rubric; `asked` is what it was the answer to. The answer has the form `JUDGED`."""
     told = f"Judge this text by this rubric, and by nothing else:\n\n{rubric.strip()}"

@@ -6,16 +6,18 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
 
-from orchestrator.errors import ModelAnswerInvalid
+from orchestrator.errors import ModelAnswerInvalid, ModelError
 from orchestrator.models import prompts
 from orchestrator.models.actions.common import Asking, ask, at_least, invalid, is_cut, model_action, together
 from orchestrator.models.actions.media import checks_files, no_urls, read_text
 from orchestrator.models.chunks import chunks
 from orchestrator.models.estimate import tokens_of
+from orchestrator.models.exchange import Message
 from orchestrator.models.names import OFFLINE
 
 if TYPE_CHECKING:
     from orchestrator.models.catalogue import ModelCard
+    from orchestrator.models.gateway import Answer
 
 _UNKNOWN_WINDOW: Final = 8_192
 """Tokens that a model is taken to read where nothing is known of it."""
@@ -33,9 +35,13 @@ _ANSWER: Final = {"short": 300, "medium": 600, "long": 1_200}
 
 
 class Summary(TypedDict):
-    """The summary. `parts` is in how many parts the text was read, `truncated` whether the summary is cut off."""
+    """The summary. `parts` is in how many parts the text was read, `truncated` whether the summary is cut off.
+
+    `words` is how many it has.
+    """
 
     summary: str
+    words: int
     parts: int
     truncated: bool
 
@@ -64,7 +70,7 @@ async def summarize(
     file: Annotated[str | None, "The text file to summarise, instead."] = None,
     style: Annotated[Literal["paragraph", "bullets", "headline"], "How it is written."] = "paragraph",
     length: Annotated[Literal["short", "medium", "long"], "How long it is, where `max_words` does not say."] = "medium",
-    max_words: Annotated[int | None, "How many words the model is told to use at most."] = None,
+    max_words: Annotated[int | None, "The most words; a summary with more is asked for once more."] = None,
     focus: Annotated[str, "What matters: the question that the summary is to answer."] = "",
     chunk_tokens: Annotated[int | None, "The most tokens to read at once; default what the model can."] = None,
 ) -> Summary:
@@ -96,8 +102,49 @@ async def summarize(
             raise _no_shorter(asking)
         left = shorter
     prompt = wanted.prompt(left)
-    answer = await ask(asking, prompt.text, system=prompt.system)
-    return {"summary": answer.reply.text.strip(), "parts": read or 1, "truncated": is_cut(asking, answer)}
+    answer = await _within(asking, prompt, await ask(asking, prompt.text, system=prompt.system), max_words)
+    summary = answer.reply.text.strip()
+    return {
+        "summary": summary,
+        "words": _words(summary),
+        "parts": read or 1,
+        "truncated": is_cut(asking, answer),
+    }
+
+
+async def _within(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_words: int | None) -> Answer:
+    """Return the answer, or if it has too many words the one to a second request, where that has fewer.
+
+    Too many words are no reason to fail: the best that can be had is given, and the log says so.
+    """
+    if max_words is None or _words(answer.reply.text) <= max_words or answer.reply.finish == "length":
+        return answer
+    if answer.model != OFFLINE:
+        answer = await _shorter(asking, prompt, answer, max_words)
+    if (words := _words(answer.reply.text)) > max_words:
+        asking.context.log(f"the summary has {words} words, and `max_words` is {max_words}", "warning")
+    return answer
+
+
+async def _shorter(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_words: int) -> Answer:
+    """Ask once more, and return the shorter of the two answers."""
+    words = _words(answer.reply.text)
+    said = (
+        Message("user", prompt.text),
+        Message("assistant", answer.reply.text),
+        Message("user", prompts.shorter(words, max_words)),
+    )
+    try:
+        again = await ask(asking, said, system=prompt.system)
+    except ModelError as error:
+        asking.context.log(f"a shorter summary could not be asked for: {error.message}", "warning")
+        return answer
+    return again if again.reply.finish == "stop" and 0 < _words(again.reply.text) < words else answer
+
+
+def _words(text: str) -> int:
+    """Count the words, without bullets and other signs between them."""
+    return sum(any(character.isalnum() for character in word) for word in text.split())
 
 
 def _room(asking: Asking, card: ModelCard | None, wanted: _Wanted, chunk_tokens: int | None) -> int | None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from wcwidth import wcswidth
 
 from orchestrator.cli.active import nested
 from orchestrator.cli.board import Board, error_text, line_for
@@ -111,6 +112,21 @@ def drawn(board: Board, height: int = 30, store: str | None = None) -> list[str]
     with console.capture() as capture:
         console.print(Table(board, "demo", store, console))
     return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_the_last_words_of_an_answer_are_on_one_line_until_its_step_has_ended() -> None:
+    board = board_of(["a", "b"], ("run.created", "", 0, {"steps": 2}), ("step.started", "a", 1, {}))
+    for text in ("First\n\x1b[2Jline. ", "long " * 60, "the end \u6f22\u5b57"):
+        board.hear(Event("r", 0, 500.0, "step.partial", "a", 1, {"text": text}))
+    line = drawn(board)[-1]
+    assert line.startswith("» a: …")
+    assert line.endswith("long the end \u6f22\u5b57")
+    assert 105 <= wcswidth(line) <= 110
+    assert board.status(500.0).last_seq == 2
+    board.hear(Event("r", 0, 501.0, "step.partial", "b", 1, {"text": "another\x1b[2J"}))
+    assert drawn(board)[-1] == "» b: another\ufffd[2J"
+    board.apply(Event("r", 3, 502.0, "step.succeeded", "b", 1, {}))
+    assert "»" not in "".join(drawn(board))
 
 
 def test_below_a_loop_stands_what_runs_within_it_and_beside_it_how_far_it_is() -> None:

@@ -49,6 +49,9 @@ class Run:
 
         With `follow`, waits for new ones until the run has ended, or until nobody executes it any more (`interrupted`).
         To leave and rejoin, remember the last event's `seq` and give it as `after`.
+
+        While this process executes the run, events `step.partial` are among those that `follow` waits for: pieces of
+        the answers that models are just giving. They have the `seq` 0, are not recorded, and come to none who is slow.
         """
         return self._follower.events(after, follow=follow)
 

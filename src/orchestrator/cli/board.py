@@ -31,6 +31,9 @@ TOLD_FROM = 1.0
 _TOLD = ("retry", "handler", "human", "time")
 """What is waited for between attempts, or by steps that do nothing else."""
 
+MOST_HEARD = 1_000
+"""Characters of an answer that are remembered while it is given: more than a line of a terminal has."""
+
 TENTHS_FROM = 20
 """Loops of so many items are told of while they go on."""
 
@@ -74,6 +77,8 @@ class Board:
 
     rows: dict[str, Row] = field(default_factory=dict)
     run: RunFold = field(default_factory=RunFold)
+    heard: tuple[str, str] | None = None
+    """Which step is being given an answer, and its last words."""
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> Board:
@@ -90,8 +95,16 @@ class Board:
         """Where the run stands at the time `now`."""
         return status_of(self.run, now)
 
+    def hear(self, event: Event) -> None:
+        """Take in a piece of an answer."""
+        path, before = self.heard or ("", "")
+        text = str(event.data.get("text") or "")
+        self.heard = (event.path, ((before if path == event.path else "") + text)[-MOST_HEARD:])
+
     def apply(self, event: Event) -> None:
         """Take one event in; they come in order of `seq`."""
+        if self.heard is not None and event.path == self.heard[0] and event.type not in ("step.progress", "step.log"):
+            self.heard = None
         fold(self.run, event)
         if event.path:
             if is_top_level(event.path):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from orchestrator.cli.active import Nested, bar, doing, nested, progress_text
 from orchestrator.cli.board import ACTIVE, MARKS, Board, Row, line_for, waiting_text
 from orchestrator.cli.output import is_terminal, printable, say, seconds, use_colour
 from orchestrator.cli.questions import answer_command, open_questions
+from orchestrator.runtime.partials import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from orchestrator.api import Run
     from orchestrator.journal.events import Event
@@ -86,7 +88,8 @@ class Table:
         now = time.time()
         status = self._board.status(now)
         asked = self._questions(status)
-        room = max(3, self._console.height - 4 - len(asked))
+        heard = self._heard()
+        room = max(3, self._console.height - 4 - len(asked) - len(heard))
         grid = Grid.grid(padding=(0, 1), expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, self._console.width // 3))
@@ -96,7 +99,7 @@ class Table:
         for cells in self._rows(status, room, now):
             grid.add_row(*cells)
         words = [Text(line, no_wrap=True, overflow="ellipsis") for line in asked]
-        return Group(Text(self._summary(status), no_wrap=True, overflow="ellipsis"), grid, *words)
+        return Group(Text(self._summary(status), no_wrap=True, overflow="ellipsis"), grid, *heard, *words)
 
     def _rows(self, status: RunStatus, room: int, now: float) -> Iterator[tuple[Any, ...]]:
         rows = list(self._board.rows.values())
@@ -119,6 +122,22 @@ class Table:
             yield from (_inner_cells(one, now) for one in found)
         if left_out:
             yield ("", f"… {left_out} more", "", "", "")
+
+    def _heard(self) -> list[Text]:
+        """The last words of the answer that is being given, on one line."""
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        if self._board.heard is None:
+            return []
+        path, text = self._board.heard
+        begins = f"» {printable(path)}: "
+        words = printable(" ".join(text.split()))
+        room = self._console.width - cell_len(begins) - 1
+        shown = words[-max(room, 0) :]
+        while shown and cell_len(shown) > room:
+            shown = shown[1:]
+        return [Text(begins + ("…" if len(shown) < len(words) else "") + shown, "dim", no_wrap=True, overflow="crop")]
 
     def _questions(self, status: RunStatus) -> list[str]:
         """The open questions, the oldest first, with the commands that answer them."""
@@ -198,17 +217,23 @@ def follow(
     Events up to `since` are history: they fill the board, but are not shown and do not end the following. `between`
     is called between two looks at the journal; when `leave` says so of the status, the following ends early.
     """
-    while True:
-        status = _settled(run)
-        for event in run.events(after=board.seq, follow=False):
-            board.apply(event)
-            if event.seq > since:
-                view.show(event)
-        if status is not None and (status.last_seq > since or status.state == "interrupted"):
-            return status
-        between()
-        if leave(seen := board.status(time.time())):
-            return seen
+    with closing(run._follower.hearing()) as hearing:
+        while True:
+            status = _settled(run)
+            heard = hearing.take()
+            events = run.events(after=board.seq, follow=False)
+            for event in in_order(list(events), heard) if heard else events:
+                if not event.seq:
+                    board.hear(event)
+                    continue
+                board.apply(event)
+                if event.seq > since:
+                    view.show(event)
+            if status is not None and (status.last_seq > since or status.state == "interrupted"):
+                return status
+            between()
+            if leave(seen := board.status(time.time())):
+                return seen
 
 
 def _settled(run: Run) -> RunStatus | None:

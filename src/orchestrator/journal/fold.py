@@ -29,6 +29,8 @@ _WAITS = {"human": "an answer", "time": "its time", "handler": "what is done abo
 
 def fold(state: RunFold, event: Event) -> RunFold:
     """Bring `state` up to `event`, in place, and return it. Unknown types change nothing but `last_seq`."""
+    if not event.seq:  # it is not recorded
+        return state
     change = _CHANGES.get(event.type)
     if change is not None:
         change(state, event)

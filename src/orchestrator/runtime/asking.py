@@ -140,6 +140,7 @@ class Asking:
         """Record a call, also one that failed, or that ended when its attempt had been abandoned."""
         scheduler = self._scheduler
         self.calls += 1
+        scheduler.partials.end(self._node.path, self._attempt)
         if call.error is None:
             self.answered = call.model
         if scheduler.over:
@@ -163,6 +164,7 @@ class Asking:
 
     def partial(self, text: str) -> None:
         """Show a piece of the answer that is just being given."""
+        self._scheduler.partials.show(self._node.path, self._attempt, text)
 
     @asynccontextmanager
     async def waiting(self, reason: str, until: float | None) -> AsyncIterator[None]:

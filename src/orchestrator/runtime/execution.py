@@ -23,6 +23,7 @@ from orchestrator.runtime.caching import ResultCache
 from orchestrator.runtime.failures import error_data
 from orchestrator.runtime.inputs import Bound
 from orchestrator.runtime.nodes import Ending
+from orchestrator.runtime.partials import Partials
 from orchestrator.runtime.pipelines import PipelineRun
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.scheduler import Scheduler
@@ -87,6 +88,7 @@ class Execution:
         self.lease = lease
         self.journal = journal
         self._assignment = assignment
+        self.partials = Partials(self.run_id, assignment.redactor)
         self._store = store
         self._services = services
         self._chance = chance
@@ -221,6 +223,7 @@ class Execution:
             load=lambda seqs: self._store.values_at(self.run_id, seqs),
             cache=self._cache(),
             asking=self._asking(),
+            partials=self.partials,
             on_idle=self._rest,
         )
         timer = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,7 @@ import anyio.to_thread
 
 from orchestrator.errors import StoreError
 from orchestrator.journal import ENDS
+from orchestrator.runtime.partials import in_order
 from orchestrator.runtime.result import Result, result_of
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import ActiveStep, Event, RunStatus
     from orchestrator.runtime.engine import Engine
     from orchestrator.runtime.execution import Execution
+    from orchestrator.runtime.partials import Listener
 
 T = TypeVar("T")
 
@@ -28,6 +31,40 @@ INTERVAL = 0.5
 """Seconds that a reader sleeps at most before it looks whether the run's owner still lives."""
 
 EVENTS_AT_ONCE = 500
+
+
+HEARING_INTERVAL = 0.1
+"""The same where pieces of answers come meanwhile."""
+
+
+class Hearing:
+    """Takes the pieces of answers that a run is given, whenever this process executes it."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self._engine = engine
+        self._run_id = run_id
+        self._listener: Listener | None = None
+
+    @property
+    def interval(self) -> float:
+        """How long to sleep at most between two looks."""
+        return INTERVAL if self._listener is None else HEARING_INTERVAL
+
+    def take(self) -> list[Event]:
+        """Return what has come since the last time."""
+        execution, listener = self._engine.execution(self._run_id), self._listener
+        found = listener.take() if listener is not None else []
+        if listener is not None and (execution is None or execution.partials is not listener.partials):
+            self.close()
+        if self._listener is None and execution is not None:
+            self._listener = execution.partials.listen()
+        return found
+
+    def close(self) -> None:
+        """Look on no longer."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
 
 class Follower:
@@ -43,27 +80,38 @@ class Follower:
         self._seen = execution
 
     def events(self, after: int, *, follow: bool) -> Iterator[Event]:
-        """Yield the events after `after`; with `follow` until the run has ended or nobody executes it any more."""
-        while True:
-            batch = self._batch(after)
-            yield from batch
-            after = batch[-1].seq if batch else after
-            if len(batch) < EVENTS_AT_ONCE:
-                if not follow or (_may_be_over(batch) and _is_over(self._status(), after)):
-                    return
-                self._sleep(after, INTERVAL)
+        """Yield the events after `after`; with `follow` until the run has ended or nobody executes it any more.
+
+        With `follow`, pieces of answers are among them while the run is executed here.
+        """
+        with closing(Hearing(self._engine, self._run_id)) as hearing:
+            while True:
+                heard = hearing.take() if follow else []
+                batch = self._batch(after)
+                yield from in_order(batch, heard)
+                after = batch[-1].seq if batch else after
+                if len(batch) < EVENTS_AT_ONCE:
+                    if not follow or (_may_be_over(batch) and _is_over(self._status(), after)):
+                        return
+                    self._sleep(after, hearing.interval)
 
     async def aevents(self, after: int, *, follow: bool) -> AsyncIterator[Event]:
         """As `events`."""
-        while True:
-            batch = await in_thread(partial(self._batch, after))
-            for event in batch:
-                yield event
-                after = event.seq
-            if len(batch) < EVENTS_AT_ONCE:
-                if not follow or (_may_be_over(batch) and _is_over(await in_thread(self._status), after)):
-                    return
-                await in_thread(partial(self._sleep, after, INTERVAL))
+        with closing(Hearing(self._engine, self._run_id)) as hearing:
+            while True:
+                heard = hearing.take() if follow else []
+                batch = await in_thread(partial(self._batch, after))
+                for event in in_order(batch, heard):
+                    yield event
+                after = batch[-1].seq if batch else after
+                if len(batch) < EVENTS_AT_ONCE:
+                    if not follow or (_may_be_over(batch) and _is_over(await in_thread(self._status), after)):
+                        return
+                    await in_thread(partial(self._sleep, after, hearing.interval))
+
+    def hearing(self) -> Hearing:
+        """Look on at what the run is given piece by piece, if it is executed here. Close it."""
+        return Hearing(self._engine, self._run_id)
 
     def rest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:
         """Wait until the run has ended, is paused with nothing running, waits for an answer alone, or is interrupted.

@@ -94,6 +94,16 @@ class Redactor:
             pattern = _any_of([secret for secret in self._texts if secret in text])
         return pattern.sub(lambda match: self._marks[match.group()], text) if pattern is not None else text
 
+    def safe_length(self, text: str) -> int:
+        """Return how much of a text that goes on can be shown without secrets: the rest may be the first of one."""
+        longest = max(map(len, self._marks), default=0)
+        safe = max(0, len(text) - longest + 1)
+        pattern = self._pattern or _any_of([secret for secret in self._texts if secret in text])
+        for match in pattern.finditer(text) if pattern is not None else ():
+            if match.start() < safe < match.end():
+                return match.end()
+        return safe
+
     def scrub(self, value: Any) -> Any:
         """Return JSON data without secrets; the value itself where there is nothing to hide."""
         if not self._originals:

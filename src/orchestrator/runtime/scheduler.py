@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.events import EventType
     from orchestrator.runtime.asking import RunAsking
     from orchestrator.runtime.caching import ResultCache
+    from orchestrator.runtime.partials import Partials
     from orchestrator.runtime.redaction import Redactor
     from orchestrator.runtime.scope import BlockScope
     from orchestrator.tools import Permissions
@@ -73,12 +74,13 @@ class Scheduler:
         load: Callable[[Sequence[int]], list[Any]],
         cache: ResultCache | None,
         asking: RunAsking,
+        partials: Partials,
         on_idle: Callable[[], None],
     ) -> None:
         """`recorded` is what earlier owners of the run achieved, `load` reads the outputs of end events.
 
-        `asking` is what steps ask models through. `on_idle` is called whenever nothing runs any more until somebody
-        acts: the run is paused, or waits for answers.
+        `asking` is what steps ask models through, `partials` shows what these are answering. `on_idle` is called
+        whenever nothing runs any more until somebody acts: the run is paused, or waits for answers.
         """
         self.plan = plan
         self.run_id = run_id
@@ -95,6 +97,7 @@ class Scheduler:
         self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
         self.chance = chance
         self.asking = asking
+        self.partials = partials
         self.over = False
         """Whether nothing more may be recorded."""
         self._warnings: set[str] = set()

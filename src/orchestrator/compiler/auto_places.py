@@ -130,7 +130,7 @@ def _ask(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hol
         yield Hole(path, scalar, TEXT, "the question that a person is asked")
     elif path[1:] == ("choices",):
         kind = to_json_schema(input_type(spec.ask.as_input())) if spec.ask is not None else ANY
-        schema = {"type": "array", "items": kind, "minItems": 1}
+        schema = {"type": "array", "items": kind or TEXT, "minItems": 1}
         yield Hole(path, scalar, schema, "the answers that a person can choose from", whole=True)
 
 
@@ -242,7 +242,7 @@ _ELSEWHERE: Final = "ask in a step before this one (`action: generate`), and rea
 _EACH_ROUND: Final = "ask in a step of the loop (`action: generate`), and read its value here"
 
 _SECTIONS: Final = {
-    "inputs": "a default is a constant: write the `<AUTO>` in the step that reads the input, if none is given",
+    "inputs": "inputs are known when the run starts: write the `<AUTO>` in the step that needs the value",
     "variables": "variables are known when the run starts: write the `<AUTO>` in the step that reads it",
     "outputs": "ask in a step (`action: generate`), and let the output read it: `{{ that_step }}`",
     "budget": "write the limit itself",

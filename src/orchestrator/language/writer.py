@@ -29,7 +29,9 @@ def _represent_text(dumper: Any, text: str) -> yaml.Node:
 
 
 def _represent_number(dumper: Any, number: float) -> yaml.Node:
-    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:float", repr(number))
+    text = repr(number)
+    text = text if "." in text else text.replace("e", ".0e")  # without a point it would be written with a tag
+    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:float", text)
     return node
 
 

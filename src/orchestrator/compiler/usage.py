@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.carried import report_carried
 from orchestrator.compiler.hidden import report_hidden
 from orchestrator.compiler.scopes import Target, TargetKind, fields_read
 from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
@@ -30,6 +31,7 @@ def report_usage(unit: Unit) -> None:
         _report_never(unit, step)
         _report_missing_files(unit, step)
     report_hidden(unit)
+    report_carried(unit)
     secrets = {name for name, spec in unit.spec.inputs.items() if spec.secret}
     if secrets:
         places = [place for step in unit.steps for place in step.places()]

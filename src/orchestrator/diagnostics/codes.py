@@ -206,7 +206,10 @@ _TABLE = (
     # --- 5xx: warnings
     Code("ORC501", "unused input", "No expression reads this input.", "warning"),
     Code(
-        "ORC502", "unguarded read of a step that may be skipped", "If the step is skipped its value is null.", "warning"
+        "ORC502",
+        "unguarded read of what may be null",
+        "A step that is skipped is null, and so is in the first round what a loop carries on without an `initial`.",
+        "warning",
     ),
     Code("ORC503", "step that never runs", "The condition is always false.", "warning"),
     Code("ORC504", "unused variable", "No expression reads this variable.", "warning"),

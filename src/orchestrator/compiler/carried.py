@@ -1,0 +1,65 @@
+"""Warns of values that a loop carries from round to round and reads in the first one, where they are null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.compiler.constructs.repeat import RepeatWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+
+
+def report_carried(unit: Unit) -> None:
+    """Report where a value without an `initial` is first read as if it had one."""
+    for loop in unit.steps:
+        if isinstance(loop.work, RepeatWork) and (names := set(loop.work.update) - set(loop.work.initial)):
+            _report(unit, loop, loop.work, names)
+
+
+def _report(unit: Unit, loop: StepParts, work: RepeatWork, names: set[str]) -> None:
+    for place in _in_first_round(unit, loop, work):
+        if _tells_rounds_apart(place):
+            continue
+        for reference, scalar in place.references():
+            target = place.scope.target(reference)
+            if reference.guarded or target is None or target.scope is not work.names or target.name not in names:
+                continue
+            names.remove(target.name)
+            unit.findings.add(
+                "ORC502",
+                scalar.span_of(reference.start, reference.end),
+                f"`{target.name}` is null in the first round of `{loop.id}`: it has no first value",
+                label="null at first",
+                help=f"give it one below `initial:`, for example `initial: {{{target.name}: 0}}`",
+                related=[] if target.node is None else [("carried on here", target.node.span)],
+            )
+
+
+def _in_first_round(unit: Unit, loop: StepParts, work: RepeatWork) -> Iterator[PlacedTemplate]:
+    """The templates that are evaluated before anything is carried on, but for steps that ask which round it is."""
+    if work.key == "while":
+        yield from work.tests
+    for step in unit.steps:
+        around = list(step.outwards())
+        if loop not in around[1:]:
+            continue
+        within = around[: around.index(loop)]
+        if not any(_tells_rounds_apart(guard) or _asks_for(guard, work) for each in within for guard in each.guards):
+            yield from step.places()
+    yield from work.changes
+
+
+def _tells_rounds_apart(place: PlacedTemplate) -> bool:
+    return any(reference.name in ("iteration", "previous") for reference in place.template.references)
+
+
+def _asks_for(place: PlacedTemplate, work: RepeatWork) -> bool:
+    return any(
+        target is not None and target.scope is work.names
+        for target in (place.scope.target(reference) for reference in place.template.references)
+    )

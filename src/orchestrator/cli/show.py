@@ -165,6 +165,7 @@ def _show_step(result: "Result", path: str, store: str | None, *, json: bool) ->
         lines.append(f"models: {models_text(step.spending)}")
     if step.cached:
         lines.append(f"taken from run {step.cached.get('run_id')}, step {step.cached.get('path')}")
+    lines += [f"! {printable(message)}" for message in step.warnings]
     if step.reason:
         lines.append(f"reason: {step.reason}")
     if step.question is not None:

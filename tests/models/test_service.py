@@ -397,6 +397,19 @@ async def test_a_refused_request_costs_nothing_and_a_broken_connection_an_unknow
     assert ledger.spent == Spent(requests=2)
 
 
+async def test_an_answer_whose_usage_nobody_tells_is_counted_by_its_size(tmp_path: Path) -> None:
+    silent = [ModelReply("Hello. " * 100, requests=(ToolRequest("1", "look", {"at": "it"}),), model="said")]
+    setting = Setting(tmp_path, {MINI: silent})
+    ledger = Ledger(Budget(tokens=1000), "the run")
+    answer = await setting.ask(Choice((MINI,)), HELLO, ledger)
+    (call,) = setting.host.calls
+    assert call.usage == replace(answer.reply.usage, requests=1)
+    assert call.usage.input > 0
+    assert 175 <= call.usage.output < 200
+    assert call.cost
+    assert ledger.spent.tokens == call.usage.input + call.usage.output
+
+
 async def test_an_answer_is_limited_where_the_provider_or_a_budget_wants_it(tmp_path: Path) -> None:
     unlimited = replace(HELLO, max_tokens=None)
     setting = Setting(tmp_path)

@@ -21,6 +21,7 @@ from orchestrator.errors import (
 from orchestrator.models.budget import Spent, reserve_all, settle_all
 from orchestrator.models.choosing import Candidate, Needs, needs_of
 from orchestrator.models.estimate import (
+    answer_tokens,
     estimate_of,
     estimate_of_embedding,
     output_tokens,
@@ -236,7 +237,7 @@ class _Call:
                     asking_step.reset(token)
             if limits is not None:
                 limits.told(self._name, reply.limits)
-            return reply
+            return self._counted(reply)
         except BaseException as error:
             if begun:
                 self._failed(error)
@@ -280,6 +281,12 @@ class _Call:
             if full is not None:
                 return full
 
+    def _counted(self, reply: Replied) -> Replied:
+        """Return a reply whose usage is told by its size where the provider does not tell, as a budget has to hold."""
+        usage, sent = reply.usage, self._sent if isinstance(reply, ModelReply) else self._estimate.tokens
+        said = answer_tokens(reply) if isinstance(reply, ModelReply) else 0
+        return replace(reply, usage=replace(usage, input=usage.input or sent, output=usage.output or said))
+
     def end(self, reply: ModelReply | Embeddings, error: BaseException | None = None) -> float | None:
         """Settle and record a call that was answered, and return its cost."""
         usage = replace(reply.usage, requests=max(reply.usage.requests, 1))
@@ -296,7 +303,7 @@ class _Call:
             else:
                 limits.told(self._name, error.limits)
         if isinstance(error, ModelError) and error.reply is not None:
-            self.end(error.reply, error)
+            self.end(self._counted(error.reply), error)
             return
         if self._received:  # it was paid for as far as it came
             usage = Usage(input=self._sent, output=tokens_of("".join(self._received)), requests=1)

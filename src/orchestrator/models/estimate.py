@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.models.catalogue import Catalogue, ModelCard
-    from orchestrator.models.exchange import Message, ModelName, ModelRequest
+    from orchestrator.models.exchange import Message, ModelName, ModelReply, ModelRequest, ToolRequest
 
 BYTES_PER_TOKEN: Final = 4
 """OpenAI's rule of thumb: a token is about four characters of English (its help page "What are tokens and how to count
@@ -57,6 +57,11 @@ def prompt_tokens(request: ModelRequest) -> int:
     return total
 
 
+def answer_tokens(reply: ModelReply) -> int:
+    """Return about how many tokens an answer has."""
+    return tokens_of(reply.text) + _of_requests(reply.requests)
+
+
 def output_tokens(request: ModelRequest, card: ModelCard | None) -> int:
     """Return how many tokens the answer is allowed: `max_tokens`, else what the model can give, within reason."""
     if request.max_tokens is not None:
@@ -84,9 +89,11 @@ def estimate_of_embedding(name: ModelName, texts: Sequence[str], catalogue: Cata
 def _of_message(message: Message) -> int:
     content = (message.content,) if isinstance(message.content, str) else message.content
     total = _MESSAGE + sum(_of_media(part) if isinstance(part, Media) else tokens_of(part) for part in content)
-    for asked in message.requests:
-        total += tokens_of(asked.name) + _of_json(asked.arguments)
-    return total
+    return total + _of_requests(message.requests)
+
+
+def _of_requests(requests: Sequence[ToolRequest]) -> int:
+    return sum(tokens_of(asked.name) + _of_json(asked.arguments) for asked in requests)
 
 
 def _of_media(media: Media) -> int:

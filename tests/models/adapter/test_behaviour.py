@@ -81,6 +81,36 @@ async def test_a_streamed_answer_comes_in_pieces_and_has_the_same_in_the_end(dia
     assert reply.usage == Usage(input=100, output=30, cached=40, reasoning=dialect.reasoning, requests=1)
 
 
+@pytest.mark.parametrize("read", [-5, 10**30])
+@pytest.mark.filterwarnings("ignore")  # what the libraries say of such numbers
+async def test_usage_that_cannot_be_right_is_as_good_as_none(read: int) -> None:
+    dialect = DIALECTS["openai-chat"]
+    body = dialect.whole("Paris.", "stop") | {
+        "usage": {"prompt_tokens": read, "completion_tokens": read, "total_tokens": 1}
+    }
+    async with Server(Answer(json.dumps(body).encode())) as server:
+        reply = await ask(dialect, server)
+    assert reply.usage == Usage(requests=1)
+
+
+async def test_half_of_a_character_in_an_answer_is_replaced() -> None:
+    dialect = DIALECTS["openai-chat"]
+    async with Server(dialect.answer("An apple \ud83c and \U0001f34e.")) as server:
+        reply = await ask(dialect, server)
+    assert reply.text == "An apple \ufffd and \U0001f34e."
+    async with Server(dialect.answer(r'{"title": "\ud83c", "score": 1}')) as server:
+        reply = await ask(dialect, server, FORM)
+    assert reply.data == {"title": "\ufffd", "score": 1}
+
+
+@pytest.mark.parametrize("score", ["NaN", "1e999", "-1e999"])
+async def test_a_number_that_json_cannot_hold_is_no_answer(score: str) -> None:
+    dialect = DIALECTS["openai-chat"]
+    async with Server(dialect.answer(f'{{"title": "t", "score": {score}}}')) as server:
+        with pytest.raises(ModelAnswerInvalid, match="did not answer with JSON"):
+            await ask(dialect, server, FORM)
+
+
 async def test_what_is_asked_arrives(dialect: Dialect) -> None:
     picture = Media(b"\x89PNG bytes", "image/png", "chart.png")
     notes = Media("Umsätze: 12\n".encode(), "text/csv", "sales.csv")

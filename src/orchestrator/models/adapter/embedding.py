@@ -11,6 +11,7 @@ from pydantic_ai.exceptions import ModelHTTPError
 
 from orchestrator.errors import ModelError
 from orchestrator.models.adapter.faults import no_embeddings
+from orchestrator.models.adapter.translation import count
 from orchestrator.models.exchange import Embeddings, Usage
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def _some(connection: Connection, model: str, texts: list[str]) -> tuple[S
     if connection.make_embedding is None:
         return await _by_hand(connection, model, texts)
     result = await connection.make_embedding(model).embed(texts, input_type="document")
-    return result.embeddings, Usage(input=result.usage.input_tokens, requests=1), result.model_name
+    return result.embeddings, Usage(input=count(result.usage.input_tokens), requests=1), result.model_name
 
 
 async def _by_hand(
@@ -61,7 +62,7 @@ async def _by_hand(
         used = answer.get("usage") or {}
         return (
             [row["embedding"] for row in answer["data"]],
-            Usage(input=used.get("prompt_tokens", 0), requests=1),
+            Usage(input=count(used.get("prompt_tokens")), requests=1),
             model,
         )
     root = endpoint.base_url.removesuffix("/v1")

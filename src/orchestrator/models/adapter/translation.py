@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pydantic_ai.messages import (
     BinaryContent,
@@ -28,7 +28,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from orchestrator.errors import ModelRefused
 from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
-from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short
+from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 ANSWER = "answer"
 """The tool by which a model answers that can be held to a schema in no better way, and the field of a wrapped one."""
+
+MOST_REPORTED: Final = 1_000_000_000
+"""Tokens of one call that a provider may report: a hundred times what any model reads."""
 
 Mode = Literal["text", "native", "tool", "prompted"]
 
@@ -203,7 +206,7 @@ def reply_of(
     response: ModelResponse, call: Call, name: ModelName, request: ModelRequest, *, latency: float
 ) -> ModelReply:
     """Return an answer in our words; raise ModelRefused or ModelAnswerInvalid for one that is none."""
-    text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+    text: str = whole("".join(part.content for part in response.parts if isinstance(part, TextPart)))
     asked = [part for part in response.parts if isinstance(part, ToolCallPart)]
     answers = [part for part in asked if call.mode == "tool" and part.tool_name == ANSWER]
     reply = ModelReply(
@@ -254,13 +257,19 @@ def _with(
 def _usage(usage: RequestUsage) -> Usage:
     details = usage.details
     reasoning = details.get("reasoning_tokens") or details.get("thoughts_tokens") or details.get("thinking_tokens") or 0
+    read = count(usage.input_tokens)
     return Usage(
-        input=usage.input_tokens,
-        output=usage.output_tokens,
-        cached=usage.cache_read_tokens,
-        reasoning=reasoning,
+        input=read,
+        output=count(usage.output_tokens),
+        cached=min(count(usage.cache_read_tokens), read),
+        reasoning=count(reasoning),
         requests=1,
     )
+
+
+def count(reported: object) -> int:
+    """Return a number of tokens as a provider reports it; one that cannot be right is as good as none."""
+    return int(reported) if isinstance(reported, int | float) and 0 <= reported <= MOST_REPORTED else 0
 
 
 def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> ModelRefused:
@@ -277,7 +286,7 @@ def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> Mod
 
 def _arguments(part: ToolCallPart, name: ModelName, reply: ModelReply, request: ModelRequest) -> dict[str, Any]:
     if isinstance(part.args, dict):
-        return part.args
+        return cast("dict[str, Any]", whole(part.args))
     value = loaded(part.args or "{}")
     if not isinstance(value, dict):
         raise invalid(f"`{name}` gave `{part.tool_name}` arguments that are no JSON object", name, reply, request)

@@ -107,6 +107,22 @@ def test_an_update_records_anew_and_removes_what_nobody_asks_any_more(report: Pr
     assert not before & after
 
 
+def test_an_update_leaves_what_other_files_play_and_what_is_no_recording(report: Project) -> None:
+    (report.directory / "report.test.yaml").write_text("cases: [{name: a}]\n")
+    other = report.directory / "other.test.yaml"
+    other.write_text("pipeline: report.yaml\ncases: [{name: b, inputs: {topic: prices}}]\n")
+    assert report("test", "--update").code == 0
+    notes = report.directory / "recordings" / "notes.json"
+    notes.write_text("{}")
+    assert report("test", "report.test.yaml", "--update").code == 0
+    notes.unlink()
+    assert report("test").code == 0
+    other.unlink()
+    notes.write_text("{}")
+    assert report("test", "--update").code == 0
+    assert len(list(notes.parent.iterdir())) == 2
+
+
 def test_a_run_is_recorded_without_its_secrets_and_played_with_others(report: Project) -> None:
     made = report("run", "report.yaml", "-i", "token=s3cr3t-value", "--record", "rec")
     assert made.code == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -31,6 +32,7 @@ _ERRORS: Final = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ModelError)
 }
 _DIGITS: Final = 16
+_FILE: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}(-[0-9]{{1,9}})?\.json")
 
 
 def unchanged(value: Any) -> Any:
@@ -85,6 +87,11 @@ def key_of(request: Mapping[str, Any]) -> str:
 def file_name(key: str, number: int) -> str:
     """Return the name of the file of a recording."""
     return f"{key}.json" if number == 1 else f"{key}-{number}.json"
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file is called as recordings are: others may keep theirs beside them."""
+    return _FILE.fullmatch(name) is not None
 
 
 def write(directory: Path, recording: Recording, scrub: Scrub = unchanged) -> None:

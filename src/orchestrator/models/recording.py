@@ -21,6 +21,7 @@ from orchestrator.models.recorded import (
     described,
     described_texts,
     file_name,
+    is_file_name,
     key_of,
     read_all,
     unchanged,
@@ -110,7 +111,8 @@ class RecordingClient:
 
 def remove_others(directory: Path, written: Collection[str]) -> list[str]:
     """Remove all recordings of a directory but those that were just written; return their names."""
-    others = [path for path in sorted(directory.glob("*.json")) if path.name not in written]
+    found = (path for path in sorted(directory.glob("*.json")) if is_file_name(path.name))
+    others = [path for path in found if path.name not in written]
     for path in others:
         path.unlink(missing_ok=True)
     return [path.name for path in others]

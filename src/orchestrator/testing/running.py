@@ -17,7 +17,7 @@ from orchestrator.models.offline import OfflineClient
 from orchestrator.models.recording import RecordingClient, remove_others
 from orchestrator.testing.case import Case
 from orchestrator.testing.checks import wrong
-from orchestrator.testing.files import CaseFile, read_file
+from orchestrator.testing.files import CaseFile, find_files, read_file
 from orchestrator.testing.names import Known
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
 from orchestrator.testing.steps import bare, steps_of, stubbed
@@ -108,12 +108,20 @@ def run_case(file: CaseFile, case: Case, setting: Setting) -> Outcome:
 
 
 def forget_unused(outcomes: Sequence[Outcome]) -> int:
-    """After all cases of some files were recorded anew: remove what no request is answered with any more."""
+    """After all cases of some files were recorded anew: remove what no request is answered with any more.
+
+    A directory is left as it is where other test files stand beside it, as they may play what is in it.
+    """
+    files = {outcome.file.path.resolve() for outcome in outcomes}
     written: dict[Path, set[str]] = {}
     for outcome in outcomes:
         if outcome.case.models.kind == "replay":
-            written.setdefault(outcome.case.models.directory, set()).update(outcome.written)
-    return sum(len(remove_others(directory, names)) for directory, names in written.items())
+            written.setdefault(outcome.case.models.directory.resolve(), set()).update(outcome.written)
+    return sum(
+        len(remove_others(directory, names))
+        for directory, names in written.items()
+        if files.issuperset(path.resolve() for path in find_files([directory.parent]))
+    )
 
 
 def told(error: OrchestratorError) -> str:

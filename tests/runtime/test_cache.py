@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,26 @@ def test_a_step_to_refresh_must_be_there(client: orc.Orchestrator):
     with pytest.raises(orc.RunError, match="has no step `shoutd`") as caught:
         client.compile(cached()).with_options(refresh=["shoutd"])
     assert (caught.value.code, caught.value.help) == ("ORC809", "did you mean `shouted`?")
+
+
+def test_a_step_to_refresh_must_share_its_results_or_have_one_within_that_does(
+    client: orc.Orchestrator, tmp_path: Path
+):
+    def shouted(**more: Any) -> dict[str, Any]:
+        return {"id": "shouted", "tool": "shout", "parameters": {"text": "x"}, **more}
+
+    agent = {"id": "agent", "prompt": "x", "tools": ["shout"], "cache": True}
+    group = {"id": "group", "steps": [shouted(cache=True), {**shouted(), "id": "unshared"}]}
+    each = {**shouted(), "id": "each", "for_each": [1], "cache": True}
+    tmp_path.joinpath("inner.yaml").write_text(json.dumps({"steps": [shouted(cache=True)]}))
+    calls = {"id": "calls", "pipeline": "inner.yaml"}
+    pipeline = client.compile({"model": "auto", "steps": [{**shouted(), "id": "plain"}, agent, group, each, calls]})
+    shared = "agent", "agent[0].answer", "group", "group.shouted", "each", "each[0]", "calls", "calls.shouted"
+    pipeline.with_options(refresh=shared)
+    for path in ("plain", "group.unshared"):
+        with pytest.raises(orc.RunError, match=f"`{path}` of `pipeline` has no `cache`") as caught:
+            pipeline.with_options(refresh=[path])
+        assert caught.value.code == "ORC809"
 
 
 def test_shared_results_outlive_the_run_that_made_them(client: orc.Orchestrator, counted: Counted):

@@ -17,7 +17,7 @@ from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.asking import merged
 from orchestrator.runtime.batches import MAX_PARALLEL, Batch, Row
-from orchestrator.runtime.definitions import require_steps
+from orchestrator.runtime.definitions import require_shared
 
 if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
@@ -142,7 +142,7 @@ class Pipeline:
 
         Raises:
             ConfigurationError: A number is not above 0.
-            RunError: ORC809, there is no such step to refresh.
+            RunError: ORC809, there is no such step to refresh, or it has no `cache`.
         """
         options = replace(
             self._options,
@@ -152,7 +152,7 @@ class Pipeline:
             cache=self._options.cache if cache is None else bool(cache),
             refresh=self._options.refresh if refresh is None else frozenset(refresh),
         )
-        require_steps(self._plan, options.refresh)
+        require_shared(self._plan, options.refresh)
         return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:

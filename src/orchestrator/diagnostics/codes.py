@@ -519,7 +519,11 @@ _TABLE = (
         "step that was running is run again from its beginning, so one with effects outside should be safe to "
         "repeat.",
     ),
-    Code("ORC809", "no such step in the run", "A path was named that the run does not have."),
+    Code(
+        "ORC809",
+        "no such step in the run",
+        "A path was named that the run does not have, or where no result is shared that could be refreshed.",
+    ),
     Code(
         "ORC810",
         "pipeline that does not fit the run",

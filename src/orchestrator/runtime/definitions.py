@@ -51,8 +51,11 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
     return found if found is not None and "kind" in found else None
 
 
-def require_steps(plan: Plan, paths: Iterable[str]) -> None:
-    """Raise RunError (ORC809) if the plan has no step at one of these paths, with the numbers of items or without."""
+def require_shared(plan: Plan, paths: Iterable[str]) -> None:
+    """Raise RunError (ORC809) if there is no step at one of these paths, or none there shares results by `cache`.
+
+    Paths may have the numbers of items or not.
+    """
     paths = list(paths)
     data = plan.to_dict() if paths else {}
     for path in paths:
@@ -60,6 +63,34 @@ def require_steps(plan: Plan, paths: Iterable[str]) -> None:
             near = suggest(path, list(paths_of(data)))
             help = f"did you mean `{near}`?" if near else "name a step by its path, such as `translate.draft`"
             raise RunError(f"the pipeline `{plan.id}` has no step `{path}`", code="ORC809", help=help)
+        if not any(_is_shared(step, data, set()) for step in _asked_for(data, path)):
+            raise RunError(
+                f"the step `{path}` of `{plan.id}` has no `cache`, so there is no result of it to refresh",
+                code="ORC809",
+                help="its calls are made anew in every run; to share their results, add `cache: true`",
+            )
+
+
+def _asked_for(plan: Data, path: str) -> Iterator[Data]:
+    """The step at a path, and the agent that it is a part of, if it is: its `cache` is that of its calls."""
+    parts = path.split(".")
+    for count in range(1, len(parts) + 1):
+        found = definition_at(plan, ".".join(parts[:count]))
+        if found is not None and (count == len(parts) or "agent" in (found["kind"], *found)):
+            yield found
+
+
+def _is_shared(found: Any, plan: Data, called: set[str]) -> bool:
+    """Whether a definition, or any within it, has a `cache`."""
+    if isinstance(found, Mapping):
+        if "kind" in found and found.get("cache") is not None:
+            return True
+        if found.get("kind") == "pipeline" and found["pipeline"] not in called:
+            called.add(found["pipeline"])
+            if _is_shared(_called(found, plan), plan, called):
+                return True
+        return any(_is_shared(part, plan, called) for part in found.values())
+    return isinstance(found, list | tuple) and any(_is_shared(part, plan, called) for part in found)
 
 
 def paths_of(plan: Data) -> Iterator[str]:

@@ -19,7 +19,7 @@ from orchestrator.journal.paths import is_top_level
 from orchestrator.models.budget import Budget
 from orchestrator.runtime.answers import accepted
 from orchestrator.runtime.asking import has_budgets, spent_by_step
-from orchestrator.runtime.definitions import require_steps
+from orchestrator.runtime.definitions import require_shared
 from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import Bound, rebind
@@ -104,7 +104,7 @@ class Engine:
 
         It may be a row of a batch; `ledgers` hold what it may spend together with others.
         """
-        require_steps(plan, options.refresh)
+        require_shared(plan, options.refresh)
         nonce = secrets.token_hex(3)
         redactor = Redactor(inputs.secrets, nonce)
         new = self._new_run(plan, inputs, redactor, time.time(), options, nonce)
@@ -194,7 +194,7 @@ class Engine:
         def create() -> tuple[Assignment, Lease, RunJournal]:
             record = self.store.record(run_id)
             plan = _unchanged(record, compile(record))
-            require_steps(plan, options.refresh)
+            require_shared(plan, options.refresh)
             bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions, fixed=False)
             nonce = str(record.options.get("redaction", ""))  # its marks are in what is shared
             redactor = Redactor(bound.secrets, nonce)
@@ -357,7 +357,7 @@ class Engine:
         )
 
     def _taken_up(self, plan: Plan, record: RunRecord, given: Mapping[str, Any], options: Options) -> Assignment:
-        require_steps(plan, options.refresh)
+        require_shared(plan, options.refresh)
         bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions)
         redactor = Redactor(bound.secrets, str(record.options.get("redaction", "")))
         inputs = Bound(redactor.restore(bound.values), bound.secrets)

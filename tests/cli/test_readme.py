@@ -10,20 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.models.providers import PROVIDERS
 from tests.cli.conftest import Done, Project
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PIPELINE = re.search(r"`greeting\.yaml`:\n\n```yaml\n(.*?)```", README, re.DOTALL)
-assert PIPELINE
+FILES = dict(re.findall(r"`([\w.]+\.yaml)`:\n\n```yaml\n(.*?)```", README, re.DOTALL))
+PIPELINE = FILES["greeting.yaml"]
 COMMANDS = [line[2:].split("#")[0].strip() for line in README.splitlines() if line.startswith("$ ")]
 
 
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the README's pipeline."""
-    assert PIPELINE
-    (tmp_path / "greeting.yaml").write_text(PIPELINE[1])
+    """A directory with the README's pipelines, and no keys of providers."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    for provider in PROVIDERS.values():
+        for variable in (*provider.key_variables, *provider.own_keys):
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -64,8 +69,7 @@ def test_the_environment_that_make_makes_has_the_command_once_it_is_active() -> 
 
 
 def test_the_mistake_is_shown_as_it_is_said(directory: Path) -> None:
-    assert PIPELINE
-    (directory / "greeting.yaml").write_text(PIPELINE[1].replace("{{ words |", "{{ wrods |"))
+    (directory / "greeting.yaml").write_text(PIPELINE.replace("{{ words |", "{{ wrods |"))
     done = command(["run", "greeting.yaml"], directory)
     shown = re.search(r"<!-- mistake -->\n```text\n(.*?)```", README, re.DOTALL)
     assert shown

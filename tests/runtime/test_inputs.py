@@ -55,6 +55,16 @@ def test_each_kind_of_problem_has_its_code(given: dict[str, Any], code: str, cli
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(("name", "python"), [("topic", "topic=..."), ("main-topic", '{"main-topic": ...}')])
+def test_how_an_input_is_given_is_said_for_the_command_line_and_for_python(
+    client: orc.Orchestrator, name: str, python: str
+) -> None:
+    with pytest.raises(orc.InputError) as caught:
+        run(client, {name: {"type": "string", "default_from_env": "TEST_TOPIC"}})
+    how = f"give it with `-i {name}=...`, in Python with `{python}`, or set $TEST_TOPIC"
+    assert caught.value.problems == (f"`{name}` is required; {how}",)
+
+
 def test_a_file_must_exist_and_be_readable_by_the_run(client: orc.Orchestrator, tmp_path: Path) -> None:
     spec = {"path": {"type": "file"}}
     Path(tmp_path, "here.txt").write_text("x")

@@ -108,17 +108,16 @@ def rebind(
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
             faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
-        variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
         if not is_new and (not found or faults):
             problems.append(
-                ("ORC604", f"`{name}` is a secret and is needed again: give it with `-i {name}=...`{variable}")
+                ("ORC604", f"`{name}` is a secret and is needed again: {_how_to_give(name, spec, again=True)}")
             )
         elif faults:
             hide = Redactor({name: value} if spec.secret else {}, "hidden")
             problems.extend(("ORC603", hide.text(fault)) for fault in faults)
         elif not found and spec.required:
-            words = f"`{name}` is required, and the run was created without it: give it with `-i {name}=...`{variable}"
-            problems.append(("ORC810", words))
+            how = _how_to_give(name, spec, again=True)
+            problems.append(("ORC810", f"`{name}` is required, and the run was created without it: {how}"))
         values[name] = value if faults or not found else spec.filled(value)
         if spec.secret and value is not None:
             secrets[name] = value
@@ -186,8 +185,15 @@ def _unknown(name: str, specs: Mapping[str, InputSpec]) -> str:
 
 def _missing(name: str, spec: InputSpec) -> str:
     about = f" ({spec.description})" if spec.description else ""
+    return f"`{name}`{about} is required; {_how_to_give(name, spec)}"
+
+
+def _how_to_give(name: str, spec: InputSpec, *, again: bool = False) -> str:
+    """Say how a value is given: at the command line, in Python (`again`: to a run that there is), by a variable."""
+    pair = f'{{"{name}": ...}}'
+    python = f"inputs={pair}" if again else f"{name}=..." if name.isidentifier() else pair
     variable = f", or set ${spec.default_from_env}" if spec.default_from_env else ""
-    return f"`{name}`{about} is required; give it with `-i {name}=...`{variable}"
+    return f"give it with `-i {name}=...`, in Python with `{python}`{variable}"
 
 
 def input_error(problems: Sequence[tuple[str, str]], specs: Mapping[str, InputSpec]) -> InputError:

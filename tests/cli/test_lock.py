@@ -62,7 +62,7 @@ def client(project: Project, model: Answers, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def came(found: Any) -> dict[str, str]:
-    return {value.at: value.came for value in found.values}
+    return {value.at: value.answers[0][1] if value.answers else "missing" for value in found.values}
 
 
 GREETING, TOWN = "greet.parameters.value", "tell.parameters.value"
@@ -96,7 +96,7 @@ def test_what_was_asked_in_a_run_is_repeated_where_the_same_comes_up_again(
     other = pipeline.run(town="Dinard")
     assert (other.outputs != first.outputs, model.count) == (True, 3)
     both = client.lock("letter.yaml", run="last")
-    questions = {value.at: [answer.question for answer in value.answers] for value in both.values}
+    questions = {value.at: [answer.question for answer, _ in value.answers] for value in both.values}
     assert questions[TOWN] == ["What is Brest known for?", "What is Dinard known for?"]
     assert client.compile("letter.yaml").run(town="Dinard").outputs == other.outputs
     assert model.count == 3
@@ -138,7 +138,7 @@ def test_a_run_goes_on_by_the_lock_that_it_began_with(client: orc.Orchestrator, 
     Path("stops.yaml.lock").unlink()
     path.unlink()
     Path("mended").touch()
-    result = client.resume(failed.value.run_id).result()
+    result = client.resume(failed.value.result.run_id).result()
     assert result.outputs["letter"].startswith("value 1: ")
     assert model.count == asked
 
@@ -211,7 +211,7 @@ def test_the_command_says_what_it_asked_and_what_is_missing(letter: Project) -> 
     checked = lock(letter, "--check", "--json")
     assert checked.code == 0
     assert checked.json["up_to_date"] is True
-    assert [value["from"] for value in checked.json["values"]] == ["kept", "kept"]
+    assert [value["answers"][0]["from"] for value in checked.json["values"]] == ["kept", "kept"]
     written = yaml.safe_load((letter.directory / "letter.yaml.lock").read_text(encoding="utf-8"))
     assert list(written["values"]) == [GREETING, TOWN]
     assert written["values"][TOWN]["answers"][0]["question"] == "What is Brest known for?"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.api.run import Run
     from orchestrator.compiler.plan import Plan
 
-Came = Literal["kept", "recorded", "asked", "missing"]
+Came = Literal["kept", "recorded", "asked"]
 
 _NUMBERS: Final = re.compile(r"\[\d+\]")
 _MOST_RUNS: Final = 1_000
@@ -40,18 +40,17 @@ _ASIDE: Final = ":auto"
 
 @dataclass(frozen=True, slots=True)
 class LockedPlace:
-    """A value of the file, and where its answers came from: the lock, a run, a model now; or none is known."""
+    """A value of the file, and its answers, each with where it came from: the lock, a run, a model now."""
 
     at: str
     question: str
-    came: Came
     varies: bool
-    answers: tuple[KeptAnswer, ...]
+    answers: tuple[tuple[KeptAnswer, Came], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        answers = [answer.to_dict() for answer in self.answers]
-        return {"at": self.at, "text": self.question, "varies": self.varies, "from": self.came, "answers": answers}
+        answers = [{**answer.to_dict(), "from": came} for answer, came in self.answers]
+        return {"at": self.at, "text": self.question, "varies": self.varies, "answers": answers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +86,12 @@ class _Place:
     """A value while its answers are looked for."""
 
     auto: AutoValue
-    came: Came = "missing"
-    answers: dict[str, KeptAnswer] = field(default_factory=dict)
+    answers: dict[str, tuple[KeptAnswer, Came]] = field(default_factory=dict)
 
     def take(self, answer: KeptAnswer, came: Came) -> None:
         known = self.auto.varies or answer.asked == question_digest(self.auto.text, self.auto.schema)
         if known and not answer_problems(answer.answer, self.auto.schema) and answer.asked not in self.answers:
-            self.answers[answer.asked] = answer
-            self.came = came
+            self.answers[answer.asked] = (answer, came)
 
 
 def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh: bool, check: bool) -> Locking:
@@ -129,7 +126,7 @@ def _told(
     spending: Spending = NOTHING,
 ) -> Locking:
     values = tuple(
-        LockedPlace(place.auto.at, place.auto.text, place.came, place.auto.varies, tuple(place.answers.values()))
+        LockedPlace(place.auto.at, place.auto.text, place.auto.varies, tuple(place.answers.values()))
         for place in places.values()
     )
     removed = tuple(at for at in stale if at not in places)
@@ -253,7 +250,7 @@ async def _ask(orchestrator: Orchestrator, places: list[_Place]) -> Spending:
 def _write(path: Path, name: str, places: Mapping[str, _Place], old: Lock | None) -> bool:
     """Write the lock if it is another one than before, whole or not at all; without any value there is none."""
     values = [
-        LockedValue(place.auto.at, place.auto.text, place.auto.schema, tuple(place.answers.values()))
+        LockedValue(place.auto.at, place.auto.text, place.auto.schema, tuple(a for a, _ in place.answers.values()))
         for place in places.values()
         if place.answers
     ]

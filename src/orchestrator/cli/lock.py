@@ -13,7 +13,7 @@ from orchestrator.cli import options
 if TYPE_CHECKING:
     from orchestrator.api.locking import LockedPlace, Locking
 
-_FROM = {"kept": "the lock", "recorded": "the run", "asked": "asked now", "missing": "nowhere"}
+_FROM = {"kept": "the lock", "recorded": "the run", "asked": "asked now"}
 
 
 def lock(
@@ -94,15 +94,15 @@ def _rows(value: LockedPlace) -> list[tuple[str, str, str, str]]:
     from orchestrator.cli.output import printable
 
     if not value.answers:
-        return [(value.at, "", "", _FROM["missing"])]
+        return [(value.at, "", "", "nowhere")]
     return [
         (
             value.at if number == 0 else "",
             printable(_short(json_module.dumps(answer.answer, ensure_ascii=False))),
             answer.model,
-            _FROM[value.came],
+            _FROM[came],
         )
-        for number, answer in enumerate(value.answers)
+        for number, (answer, came) in enumerate(value.answers)
     ]
 
 

@@ -98,9 +98,9 @@ def tagged(root: Node) -> Iterator[tuple[Path, Scalar, tuple[Scalar, ...]]]:
                 yield path, node, keys
         elif isinstance(node, Mapping):
             for entry in node.entries:
-                within = (*path, entry.key.text)
                 if has_tag(entry.key.text):
-                    yield within, entry.key, keys
-                pending.append((within, entry.value, (*keys, entry.key)))
+                    yield (*path, entry.key.text), entry.key, keys
+            inner = [((*path, entry.key.text), entry.value, (*keys, entry.key)) for entry in node.entries]
+            pending += reversed(inner)
         else:
-            pending += [((*path, number), item, keys) for number, item in enumerate(node.items)]
+            pending += reversed([((*path, number), item, keys) for number, item in enumerate(node.items)])

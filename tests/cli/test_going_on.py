@@ -151,6 +151,22 @@ def test_on_a_terminal_the_questions_are_asked_there_until_the_answers_fit(askin
     assert out.decode() == "said: green news, true\n"
 
 
+@pytest.mark.parametrize(("typed", "comment"), [(b" too short \n", "too short"), (b"\n", "null"), (b"\x04", "null")])
+def test_on_a_terminal_a_rejection_may_have_a_comment(asking: Project, typed: bytes, comment: str) -> None:
+    file = asking.directory / "ask.yaml"
+    file.write_text(file.read_text().replace("publish.approved", "publish.comment | to_json"))
+    with terminal(asking, "run", "ask.yaml") as shown:
+        shown.read_until("(one of red, green)")
+        os.write(shown.master, b"red\n")
+        shown.read_until("(yes or no, or edit)")
+        os.write(shown.master, b"no\n")
+        shown.read_until("(why? just Enter for no comment)")
+        os.write(shown.master, typed)
+        shown.read_until("succeeded in")
+        out, _ = shown.process.communicate(timeout=30)
+    assert json.dumps(comment).replace('"null"', "null") in out.decode()
+
+
 def test_the_end_of_the_input_leaves_the_run_waiting(asking: Project) -> None:
     with terminal(asking, "run", "ask.yaml") as shown:
         shown.read_until("(one of red, green)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.interrupts import interrupt
@@ -84,13 +85,7 @@ def ask(path: str, question: Mapping[str, Any]) -> Any:
     hint = expected(question) + (f", or {_EDIT}" if question.get("editable") else "")
     hint += "" if default is None else f"; just Enter for {printable(as_text(default))}"
     while True:
-        say(f"  ({printable(hint)})")
-        sys.stderr.write("> ")
-        sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
-            raise EOFError
-        text = line.rstrip("\r\n")
+        text = _line(hint)
         if not text.strip() and default is not None:
             text = as_text(default)
         if text.strip() == _EDIT and question.get("editable"):
@@ -102,7 +97,23 @@ def ask(path: str, question: Mapping[str, Any]) -> Any:
         except InputError as error:
             say(f"  {printable(error.problems[0] if error.problems else error.message)}", "yellow")
             continue
+        if question.get("kind") != "approve":
+            return answer
+        if not answer["approved"] and answer["comment"] is None:
+            with suppress(EOFError):  # the answer itself was given
+                answer["comment"] = _line("why? just Enter for no comment").strip() or None
         return {**answer, "content": content} if question.get("editable") else answer
+
+
+def _line(hint: str) -> str:
+    """Read what the person types."""
+    say(f"  ({printable(hint)})")
+    sys.stderr.write("> ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\r\n")
 
 
 def tell_questions(status: RunStatus, store: str | None) -> None:

@@ -206,7 +206,7 @@ class _Inferrer:
         if name in source.attributes:
             return source.attributes[name]
         found = []
-        known: dict[str, None] = dict.fromkeys(source.attributes)
+        known: dict[str, None] = {}
         for option in options(source):
             if option.kind == "any":
                 return ANY
@@ -220,6 +220,7 @@ class _Inferrer:
                 found.append(option.attributes[name])
         if found:
             return union_of(found) if len(found) > 1 else found[0]
+        known.update(dict.fromkeys(source.attributes))  # last: what is only this value's is looked for first
         if not self.quiet:
             self._no_field(source, target, name, known, start, node.end)
         return ANY

@@ -289,12 +289,14 @@ class ModelMissing(ModelError):
 class BudgetExceeded(ModelError):
     """The next call of a model could cost more than the budget has left. The run is resumable with a larger one.
 
-    `scope` is whose budget that is, in words: ``the run``, ``step `draft` ``.
+    `scope` is whose budget that is, in words: ``the run``, ``step `draft` ``. `needs` is how large it must be for that
+    call, by `usd`, `tokens` and `requests`, where that is known.
     """
 
     default_code = "ORC727"
     default_retryable = False
     scope = ""
+    needs: Mapping[str, float] | None = None
 
 
 class RunError(OrchestratorError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.models.exchange import ModelReply
+from orchestrator.testing import FakeModel
 from tests.models.asked import Client, replied
 from tests.runtime.support import ended, states
 
@@ -170,6 +172,19 @@ def test_a_larger_budget_that_was_given_once_holds_for_later_owners_too(make: Ma
     failed = ended_again(client, failed.run_id, budget=orc.Budget(requests=9))
     assert error_of(failed)["code"] == "ORC725"
     assert ended_again(client, failed.run_id).state == "succeeded"
+
+
+@pytest.mark.parametrize("limit", [0.0001, 0.02, 0.039])
+def test_the_budget_that_the_help_names_is_enough_for_the_call_that_was_not_made(tmp_path: Path, limit: float):
+    step = {"id": "a", "prompt": "Write.", "model": "openai:gpt-5-mini", "max_tokens": 20_000}
+    with orc.Orchestrator(directory=tmp_path, models=FakeModel("A text.")) as client:
+        failed = ended(client.compile({"budget": {"usd": limit}, "steps": [step]}))
+    named = re.search(r"--budget ([0-9.]+)usd", error_of(failed)["help"])
+    assert named
+    with orc.Orchestrator(
+        directory=tmp_path, models=FakeModel("A text."), budget=orc.Budget(float(named[1]))
+    ) as client:
+        assert client.resume(failed.run_id).result().state == "succeeded"
 
 
 @pytest.mark.parametrize("policy", ["continue", {"value": "nothing"}])

@@ -411,7 +411,7 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
         reply=lead.reply,
     )
     if isinstance(found, BudgetExceeded) and isinstance(lead, BudgetExceeded):
-        found.scope = lead.scope
+        found.scope, found.needs = lead.scope, lead.needs
     found.__cause__ = lead
     return found
 

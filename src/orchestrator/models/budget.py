@@ -212,6 +212,8 @@ class Ledger:
             help=f"raise {self._setting} and resume: no answer is bought twice{less}",
         )
         error.scope = self.scope
+        whole = self._spent + held + Spent(estimate.usd or 0.0, estimate.tokens, estimate.requests)
+        error.needs = {"usd": whole.usd, "tokens": whole.tokens, "requests": whole.requests}
         return error
 
     def _refuse_unknown(self, estimate: Estimate) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
-from math import inf
+from math import ceil, floor, inf, log10
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.plan import SubPipeline
@@ -91,7 +91,7 @@ class RunAsking:
         own = next((each for each in self._ledgers if each.scope == getattr(error, "scope", "")), None)
         if own is None or help is None or "`[models." in help:  # it is not for want of money
             return help
-        more = f"--budget {_more(own)}"
+        more = f"--budget {_more(own, getattr(error, 'needs', None) or {})}"
         if own.scope == THE_RUN:
             return f"allow it more, and no answer is bought twice: orchestrator resume {run_id} {more}"
         return f"allow the batch more, and no answer is bought twice: `--batch` with its id, and `{more}`"
@@ -213,12 +213,14 @@ def merged(base: Budget | None, over: Budget | None) -> Budget | None:
     return Budget(**{**base.to_dict(), **over.to_dict()})  # type: ignore[arg-type] # whole numbers stay whole
 
 
-def _more(ledger: Ledger) -> str:
-    """Twice the limit of which most is used, as the option `--budget` takes it."""
+def _more(ledger: Ledger, needs: Mapping[str, float]) -> str:
+    """Twice the limit that is too low, or what the next call needs if that is more, as `--budget` takes it."""
     limits, spent = ledger.budget.to_dict(), ledger.spent
-    used = {name: getattr(spent, name) / limit if limit else inf for name, limit in limits.items()}
-    name = max(used, key=lambda each: used[each])
-    return f"{limits[name] * 2 or 1:.12g}{name}"
+    wanted = {name: needs.get(name, getattr(spent, name)) for name in limits}
+    name = max(limits, key=lambda each: wanted[each] / limits[each] if limits[each] else inf)
+    digits = 1 - floor(log10(wanted[name])) if name == "usd" and wanted[name] else 0
+    least = ceil(wanted[name] * 10**digits) / 10**digits  # of an amount of money, the first two digits
+    return f"{max(limits[name] * 2, least) or 1:.12g}{name}"
 
 
 def spent_by_step(events: Iterable[Event], plan: Mapping[str, Any]) -> dict[str, Spent]:

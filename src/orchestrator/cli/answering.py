@@ -68,13 +68,15 @@ class Answering:
             self._hidden.learn(secret_inputs(specs, values))
 
     def end(self, *, quiet: bool) -> None:
-        """Say what was recorded, after a run."""
+        """Say what was recorded, or that nobody was paid, after a run."""
+        from orchestrator.cli.output import say
+
+        if self._replay is not None and not quiet:
+            say(f"models were played from {self._replay}: nobody was asked, and nothing was paid", "dim")
         if self._recorder is None:
             return
         self._recorder.remove_stale()
         if not quiet:
-            from orchestrator.cli.output import say
-
             count = len(self._recorder.written)
             say(f"recorded {'1 answer' if count == 1 else f'{count} answers'} in {self._record}")
 

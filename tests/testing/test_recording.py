@@ -250,6 +250,42 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
         ReplayClient(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("[" * 100_000, "it is nested too deeply"),
+        ("[]", "it is no recording"),
+        ('{"request": {}, "reply": {"text": "x"}}', "it has no 'model'"),
+        ('{"request": {"model": 5}, "reply": {"text": "x"}}', "its model is no text"),
+        ('{"request": {"model": "m", "messages": ["x"]}, "reply": {"text": "x"}}', "its `messages` are not"),
+        ('{"request": {"model": "m"}, "reply": {"text": 5}}', "its text is no text"),
+        ('{"request": {"model": "m"}, "reply": {"text": "x", "usage": {"input": "x"}}}', "`input`, is no whole number"),
+        (
+            '{"request": {"model": "m"}, "reply": {"text": "x", "usage": {"input": -5}}}',
+            "`input`, is less than nothing",
+        ),
+        (
+            '{"request": {"model": "m"}, "reply": {"text": "x", "tools": [{"id": "1", "name": "t", "arguments": 3}]}}',
+            "what a tool is given is no object",
+        ),
+        ('{"request": {"model": "m"}, "error": {"type": "ModelError", "message": 5}}', "its error is no text"),
+    ],
+)
+def test_a_recording_that_was_edited_wrongly_is_named_before_anything_runs(
+    tmp_path: Path, wrong: str, reason: str
+) -> None:
+    (tmp_path / "x.json").write_text(wrong)
+    with pytest.raises(ConfigurationError, match=r"x\.json: it is no recording") as raised:
+        ReplayClient(tmp_path)
+    assert reason in raised.value.message
+
+
+def test_what_cannot_be_recorded_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="recordings cannot be written: file exists"):
+        RecordingClient(FakeModel(), tmp_path / "file")
+
+
 def test_a_step_that_names_no_model_gets_the_one_that_was_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,15 @@ hides is hidden before anything is compared or written.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from orchestrator import errors
 from orchestrator.errors import ConfigurationError, ModelError
@@ -109,11 +111,30 @@ def write(directory: Path, recording: Recording, scrub: Scrub = unchanged) -> No
         temporary.write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
         temporary.replace(directory / recording.name)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ConfigurationError(
-            f"{directory}: recordings cannot be written: {(error.strerror or str(error)).lower()}",
-            help="name a directory that can be written",
-        ) from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise _not_written(directory, error) from error
+
+
+def make_room(directory: Path) -> None:
+    """Make a directory for recordings, so that nothing is paid for what cannot be written then.
+
+    Raises:
+        ConfigurationError: It cannot be made, or not be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(directory, error) from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise _not_written(directory, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _not_written(directory: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{directory}: recordings cannot be written: {(error.strerror or str(error)).lower()}",
+        help="name a directory that can be written",
+    )
 
 
 def read_all(directory: Path) -> list[Recording]:
@@ -123,7 +144,7 @@ def read_all(directory: Path) -> list[Recording]:
         ConfigurationError: The directory cannot be read, or a file in it is no recording.
     """
     try:
-        paths = sorted(directory.glob("*.json"))
+        paths = sorted(path for path in directory.glob("*.json") if path.is_file())
         return [_read(path.name, path.read_bytes()) for path in paths]
     except OSError as error:
         raise ConfigurationError(
@@ -149,11 +170,45 @@ def _read(name: str, content: bytes) -> Recording:
         data = json.loads(content.decode("utf-8", "surrogatepass"))
         (kind,) = {"reply", "vectors", "error"} & data.keys()
         outcome = _RESTORED[kind](plain(data[kind]))
+        _require_sound(data["request"], outcome)
         return Recording(name, str(data.get("step", "")), dict(data["request"]), int(number or 1), outcome)
+    except RecursionError as error:
+        raise _NoRecording(name, "it is nested too deeply") from error
     except KeyError as error:
         raise _NoRecording(name, f"it has no {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise _NoRecording(name, str(error)) from error
+
+
+def _require_sound(request: Mapping[str, Any], outcome: Outcome) -> None:
+    """Refuse what nobody records, rather than to fail with it in the middle of a run."""
+    _require(request["model"], str, "its model")
+    messages = _require(request.get("messages", []), list, "its `messages`")
+    if not all(isinstance(each, dict) for each in messages):
+        raise ValueError("its `messages` are not as they are written")
+    if isinstance(outcome, ModelError):
+        _require(outcome.message, str, "the message of its error")
+        outcome = outcome.reply if isinstance(outcome.reply, ModelReply) else ModelReply("")
+    for name, count in asdict(outcome.usage).items():
+        if _require(count, int, f"its usage, `{name}`,") < 0:
+            raise ValueError(f"its usage, `{name}`, is less than nothing")
+    if isinstance(outcome, ModelReply):
+        _require(outcome.text, str, "its text")
+        for each in outcome.requests:
+            _require(each.name, str, "the name of a tool")
+            _require(each.arguments, dict, "what a tool is given")
+
+
+_Kind = TypeVar("_Kind")
+
+
+def _require(value: Any, kind: type[_Kind], what: str) -> _Kind:
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} is no {_KINDS[kind]}")
+    return value
+
+
+_KINDS: Final[Mapping[type, str]] = {str: "text", int: "whole number", list: "list", dict: "object"}
 
 
 # --- what is written of a request

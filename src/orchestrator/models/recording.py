@@ -23,6 +23,7 @@ from orchestrator.models.recorded import (
     file_name,
     is_file_name,
     key_of,
+    make_room,
     read_all,
     unchanged,
     write,
@@ -41,6 +42,9 @@ class RecordingClient:
 
     `scrub` takes secrets out of JSON data. A recording of an equal request that was there before is replaced. An error
     that may pass is recorded too, until the same request is made again and succeeds.
+
+    Raises:
+        ConfigurationError: The directory cannot be made, or not be written.
     """
 
     needs_keys = True
@@ -49,6 +53,7 @@ class RecordingClient:
     def __init__(self, client: ModelClient, directory: str | Path, *, scrub: Scrub = unchanged) -> None:
         self._client = client
         self.directory = Path(directory).absolute()
+        make_room(self.directory)
         self._scrub = scrub
         self._numbers: dict[str, int] = {}
         self._again: dict[str, list[int]] = {}
@@ -105,8 +110,8 @@ class RecordingClient:
             self._again.setdefault(key, []).append(number)
 
     def _write(self, recording: Recording) -> None:
-        self.written.add(recording.name)
         write(self.directory, recording, self._scrub)
+        self.written.add(recording.name)
 
 
 def remove_others(directory: Path, written: Collection[str]) -> list[str]:

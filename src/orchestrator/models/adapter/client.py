@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.models.adapter.endpoints import Endpoint, endpoint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model
@@ -36,54 +37,26 @@ class ProviderClient:
         """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
-        from orchestrator.models.adapter.connections import told_limits
-        from orchestrator.models.adapter.faults import fault_of
         from orchestrator.models.adapter.translation import call_of, reply_of
 
         if request.timeout is None and endpoint.provider.timeout is not None:
             request = replace(request, timeout=endpoint.provider.timeout)
         began = time.perf_counter()
-        limits: dict[str, str] = {}
-        noting = told_limits.set(limits)
-        try:
+        with _told(connection, name, endpoint) as limits:
             # OpenAI's Responses API has neither.
             model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
             call = call_of(request, model, endpoint.provider.kind)
-            with connection.during():
-                response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
+            response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
             return replace(reply_of(response, call, name, request, latency=time.perf_counter() - began), limits=limits)
-        except _ListenerFailed as failed:
-            raise failed.error from None
-        except Exception as error:
-            fault = fault_of(error, name, endpoint)
-            fault.limits = limits
-            if fault is error:
-                raise
-            raise fault from error
-        finally:
-            told_limits.reset(noting)
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
-        from orchestrator.models.adapter.connections import told_limits
         from orchestrator.models.adapter.embedding import embed
-        from orchestrator.models.adapter.faults import fault_of
 
-        limits: dict[str, str] = {}
-        noting = told_limits.set(limits)
-        try:
-            with connection.during():
-                return replace(await embed(connection, name, texts), limits=limits)
-        except Exception as error:
-            fault = fault_of(error, name, endpoint)
-            fault.limits = limits
-            if fault is error:
-                raise
-            raise fault from error
-        finally:
-            told_limits.reset(noting)
+        with _told(connection, name, endpoint) as limits:
+            return replace(await embed(connection, name, texts), limits=limits)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -109,6 +82,29 @@ class _ListenerFailed(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
+
+
+@contextmanager
+def _told(connection: Connection, name: ModelName, endpoint: Endpoint) -> Iterator[dict[str, str]]:
+    """A call. Yields the headers that tell of limits as they come; what goes wrong becomes an error of ours."""
+    from orchestrator.models.adapter.connections import told_limits
+    from orchestrator.models.adapter.faults import fault_of
+
+    limits: dict[str, str] = {}
+    noting = told_limits.set(limits)
+    try:
+        with connection.during():
+            yield limits
+    except _ListenerFailed as failed:
+        raise failed.error from None
+    except Exception as error:
+        fault = fault_of(error, name, endpoint)
+        fault.limits = limits
+        if fault is error:
+            raise
+        raise fault from error
+    finally:
+        told_limits.reset(noting)
 
 
 def _connect(endpoint: Endpoint) -> Connection:

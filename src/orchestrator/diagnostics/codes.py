@@ -141,9 +141,9 @@ _TABLE = (
     Code(
         "ORC428",
         "`<AUTO>` that cannot stand there",
-        "`<AUTO>...</AUTO>` stands for a value that a model gives while the pipeline runs. It cannot stand where the value "
-        "must be known before, such as ids, tools and limits, nor where it would have to be asked for at another time than "
-        "right before its step; and it must say what is to be found out.",
+        "`<AUTO>...</AUTO>` stands for a value that a model gives while the pipeline runs. It cannot stand where the "
+        "value must be known before, such as ids, tools and limits, nor where it would have to be asked for at another "
+        "time than right before its step; and it must say what is to be found out.",
         remedy="do as the help says; a step with `action: generate` can ask for any value, and others read it",
     ),
     Code(
@@ -156,8 +156,8 @@ _TABLE = (
     Code(
         "ORC432",
         "lock that does not fit",
-        "The file's lock holds an answer to a question that the file does not ask, or not any more, or one of another type, "
-        "so a model is asked in a run. An error if the lock cannot be read.",
+        "The file's lock holds an answer to a question that the file does not ask, or not any more, or one of another "
+        "type, so a model is asked in a run. An error if the lock cannot be read.",
         "warning",
         remedy="`orchestrator lock FILE` brings the lock up to date",
     ),

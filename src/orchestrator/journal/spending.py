@@ -63,7 +63,7 @@ class Spending:
     def to_dict(self) -> dict[str, Any]:
         """Return the sum as JSON data: `{usage, cost, known_cost, model_calls, unpriced}`."""
         return {
-            "usage": usage_data(self.usage),
+            "usage": self.usage.to_dict(),
             "cost": self.cost,
             "known_cost": self.known_cost,
             "model_calls": self.calls,
@@ -86,14 +86,3 @@ def spending_of(data: Mapping[str, Any]) -> Spending:
     usage = data.get("usage") or {}
     counts = {name: usage.get(name) or 0 for name in ("input", "output", "cached", "reasoning", "requests")}
     return Spending(Usage(**counts), cost or 0.0, 1, 1 if cost is None else 0)
-
-
-def usage_data(usage: Usage) -> dict[str, int]:
-    """Return the counts as JSON data."""
-    return {
-        "input": usage.input,
-        "output": usage.output,
-        "cached": usage.cached,
-        "reasoning": usage.reasoning,
-        "requests": usage.requests,
-    }

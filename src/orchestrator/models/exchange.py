@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, Protocol
 
 Finish = Literal["stop", "length", "tools", "refused", "other"]
 """Why an answer ended: it was complete, reached `max_tokens`, asks for tools, was refused or filtered, or else."""
@@ -100,6 +100,10 @@ class Usage:
             self.requests + other.requests,
         )
 
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts as JSON data."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
@@ -132,6 +136,9 @@ class Embeddings:
 
 asking_step: ContextVar[str] = ContextVar("the step that asks", default="")
 """The path of the step that a model is being asked for. It is not sent: clients for tests answer by it."""
+
+JUDGE: Final = ":judge"
+"""What stands behind that path while it is the judge of the step who asks."""
 
 
 class ModelClient(Protocol):

@@ -61,16 +61,9 @@ class ModelCall:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the call as JSON data: `{model, usage {input, output, cached, reasoning, requests}, cost, ...}`."""
-        usage = self.usage
         return {
             "model": str(self.model),
-            "usage": {
-                "input": usage.input,
-                "output": usage.output,
-                "cached": usage.cached,
-                "reasoning": usage.reasoning,
-                "requests": usage.requests,
-            },
+            "usage": self.usage.to_dict(),
             "cost": self.cost,
             "latency": self.latency,
             "finish": self.finish,

@@ -223,13 +223,7 @@ def details(answers: Iterable[Answer]) -> Details:
         "model": str(found[-1].model) if found else "",
         "why": found[-1].why if found else "there was nothing to ask",
         "offline": any(answer.model == OFFLINE for answer in found),
-        "usage": {
-            "input": usage.input,
-            "output": usage.output,
-            "cached": usage.cached,
-            "reasoning": usage.reasoning,
-            "requests": usage.requests,
-        },
+        "usage": typing.cast("UsageResult", usage.to_dict()),
         "cost": sum(known) if len(known) == len(costs) else None,
     }
 

@@ -250,8 +250,10 @@ def test_a_batch_keeps_to_its_budget_also_when_it_goes_on(make: Make, models: Cl
     with compiled.map(rows, max_parallel=1, budget=orc.Budget(requests=2)) as results:
         found = list(results)
     assert [one.state for one in found] == ["succeeded", "succeeded", "failed", "failed"]
-    assert found[2].error is not None
-    assert "the budget of batch" in found[2].error["message"]
+    for failed in found[2:]:
+        assert failed.error is not None
+        assert f"the budget of batch {results.batch}" in failed.error["message"]
+    assert (found[2].run_id is None, found[3].run_id) == (False, None)  # no more is begun
     with compiled.map(rows, max_parallel=1, batch=results.batch, budget=orc.Budget(requests=3)) as results:
         assert sorted(one.state for one in results) == ["failed", "succeeded", "succeeded", "succeeded"]
     assert len(models.asked) == 3

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable
+from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable
 from orchestrator.journal.events import RunState
 from orchestrator.models.budget import Ledger
 from orchestrator.runtime.following import Follower, in_thread
@@ -35,9 +35,10 @@ MAX_PARALLEL = 16
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What became of one row, counted from 1. An `invalid` row has no run, as its inputs do not fit.
+    """What became of one row, counted from 1.
 
-    `error` is as in a run's status: `{code, type, message, help, ...}`.
+    An `invalid` row has no run, as its inputs do not fit; one that `failed` has none if it was not begun, as the budget
+    of the batch was used up. `error` is as in a run's status: `{code, type, message, help, ...}`.
     """
 
     row: int
@@ -93,6 +94,8 @@ class Batch:
         self._interruptible: set[asyncio.Task[None]] = set()
         self._under_way: set[Execution] = set()
         self._stopping = False
+        self._used_up: Mapping[str, Any] | None = None
+        """The error of the first run that the batch had no budget left for."""
 
     async def results(self, rows: Iterable[Row]) -> AsyncGenerator[RowResult, None]:
         """Run all rows, and yield the results in the order in which the runs end.
@@ -193,7 +196,11 @@ class Batch:
                     f"a row must be an object with the inputs, not {type(inputs).__name__}",
                     help='for example {"topic": "solar cells"}',
                 )
-            if before := self._known.pop(row, None):
+            before = self._known.pop(row, None)
+            if self._used_up is not None and (before is None or before[1] != "succeeded"):
+                error = {**self._used_up, "step": None}
+                return RowResult(row, before[0] if before else None, "failed", error=error)
+            if before:
                 result = await self._again(row, inputs, *before)
                 if result is not None:
                     return result
@@ -257,7 +264,10 @@ class Batch:
                 execution.interrupt("the batch was stopped")
             await asyncio.wrap_future(execution.resting)
             if execution.end is not None:
-                return _result(row, execution.status(), execution.end)
+                result = _result(row, execution.status(), execution.end)
+                if any(_is_for(ledger, result) for ledger in self._ledgers):
+                    self._used_up = self._used_up or result.error
+                return result
             # It is paused, or waits for a person: leave it, to keep nothing of it in memory meanwhile.
             execution.interrupt("the batch goes on without it")
             await asyncio.wrap_future(execution.left)
@@ -272,6 +282,12 @@ class Batch:
             read = partial(self._engine.store.events, run_id, after=status.last_seq - 1, limit=1, resolve=True)
             (end,) = await in_thread(read)
         return _result(row, status, end)
+
+
+def _is_for(ledger: Ledger, result: RowResult) -> bool:
+    """Whether a run has failed because of this budget: there is no other of a batch of this id."""
+    error = result.error or {}
+    return error.get("code") == BudgetExceeded.default_code and ledger.scope in str(error.get("message"))
 
 
 def _result(row: int, status: RunStatus, end: Event | None) -> RowResult:

@@ -49,6 +49,13 @@ def test_a_step_is_found_by_its_path_then_without_numbers_then_by_what_is_said()
     assert fake.unused == []
 
 
+def test_the_path_of_an_agent_means_what_it_asks_in_its_turns() -> None:
+    fake = FakeModel({"agent": ["one", "two"], "all.agent[1].answer": "not this", "all[2].agent": "third"})
+    assert [ask(fake, step=f"agent[{turn}].answer").text for turn in range(2)] == ["one", "two"]
+    assert ask(fake, step="all[2].agent[1].answer").text == "third"
+    assert [asked.step for asked in fake.of("agent")] == ["agent[0].answer", "agent[1].answer"]
+
+
 def test_what_nobody_asked_for_is_unused() -> None:
     fake = FakeModel({"draft": "x", re.compile("never"): "y"})
     ask(fake, step="draft")

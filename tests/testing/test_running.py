@@ -229,6 +229,28 @@ def test_a_file_may_bring_tools_and_a_case_a_budget_of_its_own(tmp_path: Path) -
     assert [(outcome.end, outcome.reasons) for outcome in found] == [("passed", ())] * 2
 
 
+def test_an_agent_and_a_judge_are_scripted_by_their_names(tmp_path: Path) -> None:
+    pipeline = """
+    steps:
+      - {id: agent, model: auto, prompt: What is in it?, tools: [filesystem.read]}
+      - {id: letter, model: auto, prompt: "Write of {{ agent }}.", check: {judge: {rubric: Polite., model: auto}}}
+    outputs: {letter: "{{ letter }}", turns: "{{ agent.turns }}"}
+    """
+    cases = """
+    cases:
+      - models:
+          fake:
+            agent: [{call: filesystem.read, with: {path: here.txt}}, Tea.]
+            letter: [Rude., Polite.]
+            letter:judge:
+              - {score: 0.1, reason: It is rude., suggestions: []}
+              - {score: 0.9, reason: It is polite., suggestions: []}
+        expect: {outputs: {letter: Polite., turns: 2}}
+    """
+    (found,) = outcomes(tmp_path, cases, pipeline=dedent(pipeline))
+    assert (found.end, found.reasons) == ("passed", ())
+
+
 def test_the_calls_of_an_agent_are_steps_that_a_case_may_expect(tmp_path: Path) -> None:
     pipeline = """
     steps:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -40,6 +40,7 @@ Script: TypeAlias = "Answer | Sequence[Answer | Sequence[Any]] | Callable[[Asked
 """The answers to give: the same each time, those of a list one after another, or what a function makes of a request."""
 
 _INDEX: Final = re.compile(r"\[\d+\]")
+_TURN: Final = re.compile(r"\[\d+\]\.answer\Z")
 _DIMENSIONS: Final = 16
 _ANYTHING: Final = re.compile("")
 _STATUS: Final = {ModelRateLimited: 429, ModelUnavailable: 503, ModelRefused: 400, ModelRejected: 400}
@@ -69,11 +70,12 @@ class FakeModel:
     """A `ModelClient` for tests. It answers for any model, and keeps what it was asked in `requests`.
 
     `answers` is a script for all requests, or a mapping to scripts. Its keys are steps' paths (`draft`, an item's
-    `translate[2].draft`, or `translate.draft` for all items) or compiled regular expressions that are searched in all
-    that was said. A script is an answer that is given each time, a list of answers that are given one after another,
-    or a function of the request. Once a list is used up, a further request is an error. To answer with JSON that is a
-    list, put it into a list; to answer everybody with the same object, give a function. Where data with one field is
-    asked for, as by `classify`, the field's value is enough.
+    `translate[2].draft`, or `translate.draft` for all items), with `:judge` behind them those of their judges
+    (`draft:judge`), or compiled regular expressions that are searched in all that was said. A script is an answer that
+    is given each time, a list of answers that are given one after another, or a function of the request. Once a list is
+    used up, a further request is an error. To answer with JSON that is a list, put it into a list; to answer everybody
+    with the same object, give a function. Where data with one field is asked for, as by `classify`, the field's value
+    is enough.
 
     What nothing is scripted for is answered by `otherwise`: with `sample` JSON that satisfies the schema or, without
     one, a sentence made of the prompt's beginning; with `echo` the prompt; with `fail` an error. All is deterministic.
@@ -118,8 +120,8 @@ class FakeModel:
         return [key if isinstance(key, str) else key.pattern for key in self._scripts if key not in self._given]
 
     def of(self, step: str) -> list[Asked]:
-        """Return what a step asked; a path without numbers means all items."""
-        return [asked for asked in self.requests if step in (asked.step, _INDEX.sub("", asked.step))]
+        """Return what a step asked; a path without numbers means all items, that of an agent all of its turns."""
+        return [asked for asked in self.requests if step in _paths(asked.step)]
 
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
@@ -170,7 +172,7 @@ class FakeModel:
         return answer
 
     def _key(self, asked: Asked) -> str | re.Pattern[str] | None:
-        for path in (asked.step, _INDEX.sub("", asked.step)):
+        for path in _paths(asked.step):
             if path in self._scripts:
                 return path
         text = "\n\n".join(asked.texts) or asked.text
@@ -189,6 +191,14 @@ def words_of(message: Message) -> str:
 def pieces(text: str) -> list[str]:
     """Return a text in the pieces in which it is streamed."""
     return re.findall(r"\s*\S+|\s+\Z", text)
+
+
+def _paths(step: str) -> Iterator[str]:
+    """Yield the paths that mean a step, the narrowest first. What an agent asks in a turn is meant by its path too."""
+    yield from (step, _INDEX.sub("", step))
+    agent, turns = _TURN.subn("", step)
+    if turns:
+        yield from (agent, _INDEX.sub("", agent))
 
 
 def _as_raised(error: BaseException, asked: Asked) -> BaseException:

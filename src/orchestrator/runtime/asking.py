@@ -13,6 +13,7 @@ from orchestrator.errors import StoreError
 from orchestrator.journal.paths import parent_of
 from orchestrator.journal.spending import spending_of
 from orchestrator.models.budget import Budget, Ledger, Spent
+from orchestrator.models.exchange import JUDGE
 from orchestrator.runtime.definitions import definition_at
 
 if TYPE_CHECKING:
@@ -61,16 +62,16 @@ class RunAsking:
     def gateway(self, scheduler: Scheduler, node: Node) -> ModelGateway:
         """Return what the attempt of a step that is under way asks models through."""
         if node.asking is None:
-            node.asking = self._asking(scheduler, node, self._run_models(scheduler))
+            node.asking = self._asking(scheduler, node, self._run_models(scheduler), node.path)
         return node.asking.gateway
 
     def beside(self, scheduler: Scheduler, node: Node) -> ModelGateway:
-        """Return what somebody else asks models through on behalf of a step, within its budgets: a judge."""
-        return self._asking(scheduler, node, self._run_models(scheduler)).gateway
+        """Return what the judge of a step asks models through, within the budgets of the step."""
+        return self._asking(scheduler, node, self._run_models(scheduler), node.path + JUDGE).gateway
 
-    def _asking(self, scheduler: Scheduler, node: Node, models: RunModels) -> Asking:
+    def _asking(self, scheduler: Scheduler, node: Node, models: RunModels, label: str) -> Asking:
         asking = Asking(scheduler, node)
-        asking.gateway = models.for_step(asking, self._ledgers_of(scheduler, node), label=node.path)
+        asking.gateway = models.for_step(asking, self._ledgers_of(scheduler, node), label=label)
         return asking
 
     def _run_models(self, scheduler: Scheduler) -> RunModels:

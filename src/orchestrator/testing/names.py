@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.plan import Agent, Approve, Ask, Plan, SubPipeline, ToolCall
 from orchestrator.diagnostics import suggest
+from orchestrator.models.exchange import JUDGE
 from orchestrator.testing.checks import wrong
 from orchestrator.testing.steps import bare, split_field, steps_of
 
@@ -35,17 +36,19 @@ class Known:
         for kind in ("step", "field", "call", "question"):
             works = _WORKS.get(kind, (object,))
             self._names[kind] = [path for path, step in self._steps.items() if isinstance(step.work, works)]
+        self._judges = [f"{path}{JUDGE}" for path, step in self._steps.items() if step.check and step.check.judge]
 
     def problem(self, file: CaseFile, named: Named) -> Diagnostic | None:
         """Return what is wrong with a name, if anything is."""
         known = self._names[named.kind]
         name = named.name if named.kind in ("input", "output") else bare(named.name)
-        if name in known:
+        if name in known or (named.kind == "step" and name in self._judges):
             return None
         if (named.kind == "field" and self._may_be_field(name)) or (named.kind != "call" and self._may_be_turn(name)):
             return None
         fields = self._fields(name) if named.kind == "field" else []
-        near = suggest(name, [*fields, *known])
+        judges = self._judges if named.kind == "step" else []
+        near = suggest(name, [*fields, *known, *judges])
         what = _TOLD[named.kind]
         listed = ", ".join(f"`{each}`" for each in known[:_LISTED])
         help = f"did you mean `{near}`?" if near else f"it has: {listed}" if listed else f"it has no {what}"

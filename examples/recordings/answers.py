@@ -100,16 +100,17 @@ one has to be built, and what was there before.
 ## What happens to the water and the silt behind a tidal barrage?
 
 It depends on where one starts. At La Rance an open estuary was dammed: silt gathers behind the barrage and must be \
-dredged to this day [la-rance]. At Sihwa Lake it was the other way round. A sea wall had closed the bay since 1994; the \
-station was put into that wall, and since the tide flows in and out again, the lake has become markedly cleaner [sihwa].
+dredged to this day [la-rance]. At Sihwa Lake it was the other way round. A sea wall had closed the bay since 1994; \
+the station was put into that wall, and since the tide flows in and out again, the lake has become markedly \
+cleaner [sihwa].
 
 ## What does it mean for fish and other animals?
 
 Building can do more harm than running. La Rance was closed off for three years, which killed most of its marine life; \
 a new balance took about ten years to form [la-rance]. A running turbine can be a danger, too: at Annapolis Royal, \
-Canada's fisheries department found it dangerous to fish such as striped bass and sturgeon. After a failure in 2019 the \
-owner did not apply for the permit that was asked for, and retired the station [annapolis]. Turbines that stand in the \
-open current have done better so far: no collision with a marine mammal has been seen at MeyGen [meygen].
+Canada's fisheries department found it dangerous to fish such as striped bass and sturgeon. After a failure in 2019 \
+the owner did not apply for the permit that was asked for, and retired the station [annapolis]. Turbines that stand in \
+the open current have done better so far: no collision with a marine mammal has been seen at MeyGen [meygen].
 
 ## Can tidal power be had without a dam?
 
@@ -164,8 +165,8 @@ SUPPORT: list[dict[str, Any]] = [
             "kind": "order",
             "reply.named": {"order": "A-1002"},
             "reply.answer": (
-                "Dear Tomás, thank you for asking. Your order A-1002, a packet of black tea and the iron pot, is packed "
-                "and leaves us within two days. Kind regards, your Brightwater team"
+                "Dear Tomás, thank you for asking. Your order A-1002, a packet of black tea and the iron pot, is "
+                "packed and leaves us within two days. Kind regards, your Brightwater team"
             ),
         }
     },
@@ -233,20 +234,14 @@ PARCELS = {
 }
 
 _DRAFT = """\
-An unforgettable journey along the coasts of the world: The Harbour Book takes you to twelve harbours and to the people \
-who keep them alive. With warmth and a keen eye, Ada Okafor tells of work, of the sea, and of a time long gone."""
+An unforgettable journey along the coasts of the world: The Harbour Book takes you to twelve harbours and to the \
+people who keep them alive. With warmth and a keen eye, Ada Okafor tells of work, of the sea, and of a time \
+long gone."""
 
 _SECOND = """\
 A crane driver, a pilot, a tally clerk, a cook: their letters and logbooks lay in the attic of Ada Okafor's \
 grandfather. In The Harbour Book they tell of the year 1931 in twelve harbours, from Lagos to Bergen, as it looked to \
 those who load and unload."""
-
-
-def blurb(asked: Asked) -> Any:
-    """Write, or judge what was written."""
-    if asked.request.system.startswith("You judge"):
-        return _BAD if "unforgettable journey" in asked.prompt else _GOOD
-    return _DRAFT if len(asked.request.messages) == 1 else _SECOND
 
 
 _BAD = {
@@ -267,8 +262,8 @@ _TIDES = {
     ),
     "anthropic:claude-haiku-4-5": (
         "Imagine the ocean as a stretchy ring. The Moon pulls the near side towards it, and pulls the Earth itself a "
-        "little, too, which leaves the water on the far side behind. That makes two bulges. You turn under both of them "
-        "in a day, and so you get wet feet twice!"
+        "little, too, which leaves the water on the far side behind. That makes two bulges. You turn under both of "
+        "them in a day, and so you get wet feet twice!"
     ),
     "openai:gpt-5-nano": (
         "The Moon pulls water towards it, which makes a high tide. There is another one on the opposite side of the "
@@ -307,6 +302,6 @@ RUNS: dict[str, list[dict[str, Any]]] = {
     "documents": [{"answers": DOCUMENTS}],
     "support": SUPPORT,
     "parcels": [{"answers": PARCELS}],
-    "blurb": [{"answers": {"blurb": blurb}}],
+    "blurb": [{"answers": {"blurb": [_DRAFT, _SECOND], "blurb:judge": [_BAD, _GOOD]}}],
     "compare": [{"answers": {"answers.answer": _tides, "answers.judged": _judged}}],
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.plan import ToolCall
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.plan import Check, Judge
     from orchestrator.expressions import Entity, Scope
     from orchestrator.models.exchange import ModelName
-    from orchestrator.models.structured import Structure
+    from orchestrator.models.opinions import Opinion
     from orchestrator.runtime.context import StepContext
     from orchestrator.runtime.nodes import Node
     from orchestrator.runtime.scheduler import Scheduler
@@ -99,52 +98,36 @@ async def reasons_against(scheduler: Scheduler, node: Node, check: Check, value:
     scope = node.frame.scope.child({"output": value}).scope
     reasons = [f"`{each.text.strip()}` is false" for each in check.conditions if not each.evaluate(scope)]
     if check.schema is not None:
-        from orchestrator.models.structured import misfits
+        from orchestrator.models.structured import misfits, structure_of
 
-        reasons += misfits(_structure(json.dumps(check.schema)), value)
+        reasons += misfits(structure_of(check.schema), value)
     if not reasons and check.judge is not None:
         reasons = await _judged(scheduler, node, check.judge, scope, _as_text(value), asked)
     return reasons
 
 
-@lru_cache(maxsize=64)
-def _structure(schema: str) -> Structure:
-    from orchestrator.models.structured import structure_of
-
-    return structure_of(json.loads(schema))
-
-
 async def _judged(scheduler: Scheduler, node: Node, judge: Judge, scope: Scope, output: str, asked: str) -> list[str]:
-    from orchestrator.models.exchange import Message, ModelRequest
     from orchestrator.models.gateway import Choice
     from orchestrator.models.names import OFFLINE
-    from orchestrator.models.prompts import JUDGED, JUDGED_TOKENS, judgement
-    from orchestrator.models.structured import accepted
+    from orchestrator.models.opinions import opinion_of, request_of
+    from orchestrator.models.prompts import judgement
 
     model: Any = judge.model.evaluate(scope)
-    structure = _structure(json.dumps(JUDGED))
     prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
-    request = ModelRequest(
-        (Message("user", prompt.text),),
-        system=prompt.system,
-        schema=structure.schema,
-        temperature=0.0,
-        max_tokens=JUDGED_TOKENS,
-    )
     answer = await scheduler.asking.beside(scheduler, node).ask(
         Choice(models=(model,) if isinstance(model, str) else tuple(model)),
-        request,
-        accept=lambda reply: accepted(structure, reply),
+        request_of(prompt),
+        accept=opinion_of,
         final=False,
     )
     if answer.model == OFFLINE:
         scheduler.warn(f"nobody has judged `{node.path}`: `offline` goes by rules, and cannot")
         return []
-    score, suggestions = float(answer.value["score"]), [str(each) for each in answer.value["suggestions"]]
-    if score >= judge.min_score:
+    said: Opinion = answer.value
+    if said.score >= judge.min_score:
         return []
-    words = f"the judge (`{answer.model}`) gives {score:.2g}, and {judge.min_score:.2g} is the least"
-    return [f"{words}: {answer.value['reason']}", *suggestions]
+    words = f"the judge (`{answer.model}`) gives {said.score:.2g}, and {judge.min_score:.2g} is the least"
+    return [f"{words}: {said.reason}", *said.suggestions]
 
 
 def _as_text(value: Any) -> str:

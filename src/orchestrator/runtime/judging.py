@@ -6,9 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.models.exchange import Message, ModelRequest
-from orchestrator.models.prompts import JUDGED, JUDGED_TOKENS, judgement
-from orchestrator.models.structured import accepted, structure_of
+from orchestrator.models.opinions import opinion_of, request_of
+from orchestrator.models.prompts import judgement
 from orchestrator.runtime.aside import Aside
 from orchestrator.runtime.quality import Judgement
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.journal.spending import Spending
+    from orchestrator.models.opinions import Opinion
     from orchestrator.runtime.services import ModelServices
 
 RUBRIC: Final = (
@@ -39,7 +39,6 @@ async def judged(
         ModelError: No model has given an answer that can be used.
     """
     aside = Aside(services, models)
-    form = structure_of(JUDGED)
     told = "\n".join([f"This output belongs to the following: {purpose}" if purpose else "", rubric or RUBRIC]).strip()
     places = asyncio.Semaphore(_AT_ONCE)
 
@@ -48,17 +47,10 @@ async def judged(
         if len(text) > _MOST:
             text = f"{text[:_MOST]}\n[the first {_MOST:,} of {len(text):,} characters]"
         prompt = judgement(text, f"{told}\nThe output is called `{name}`.")
-        request = ModelRequest(
-            (Message("user", prompt.text),),
-            system=prompt.system,
-            schema=form.schema,
-            temperature=0.0,
-            max_tokens=JUDGED_TOKENS,
-        )
         async with places:
-            answer = await aside.ask(request, lambda reply: accepted(form, reply))
-        said = answer.value
-        return Judgement(name, float(said["score"]), said["reason"], tuple(said["suggestions"])), str(answer.model)
+            answer = await aside.ask(request_of(prompt), opinion_of)
+        said: Opinion = answer.value
+        return Judgement(name, said.score, said.reason, said.suggestions), str(answer.model)
 
     found = await asyncio.gather(*(one(name, value) for name, value in outputs.items()))
     return tuple(each for each, _ in found), ", ".join(dict.fromkeys(model for _, model in found)), aside.spending

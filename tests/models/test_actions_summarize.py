@@ -10,6 +10,7 @@ import pytest
 from orchestrator.errors import ModelAnswerInvalid, ModelUnavailable, StepError
 from orchestrator.models.estimate import prompt_tokens, tokens_of
 from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, Usage
+from orchestrator.models.gateway import Feedback
 from orchestrator.models.offline import OfflineClient
 from tests.models.acting import Desk
 
@@ -147,6 +148,15 @@ def test_too_many_words_are_no_reason_to_fail(desk: Desk, second: Any) -> None:
     result = desk.says(LONG, second)("summarize", **LIMITED)
     assert (result["summary"], result["words"], result["truncated"]) == (LONG, 6, False)
     assert warnings(desk)[-1] == "the summary has 6 words, and `max_words` is 3"
+
+
+def test_what_a_check_has_said_is_heard_before_fewer_words_are_asked_for(desk: Desk) -> None:
+    desk.host.feedback = (Feedback("A tide.", ("it does not say how often",)),)
+    desk.says(LONG, SHORT)("summarize", **LIMITED)
+    first, second = ([message.role for message in request.messages] for request in desk.requests)
+    assert first == second == ["user", "assistant", "user"]
+    assert "it does not say how often" in str(desk.requests[0].messages[-1].content)
+    assert desk.request.messages[1].content == LONG
 
 
 def test_rules_are_not_asked_for_fewer_words(desk: Desk) -> None:

@@ -135,7 +135,7 @@ async def _shorter(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_w
         Message("user", prompts.shorter(words, max_words)),
     )
     try:
-        again = await ask(asking, said, system=prompt.system)
+        again = await ask(asking, said, system=prompt.system, final=False)
     except ModelError as error:
         asking.context.log(f"a shorter summary could not be asked for: {error.message}", "warning")
         return answer

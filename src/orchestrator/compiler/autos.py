@@ -109,6 +109,8 @@ class FileAutos:
         text, scalar = hole.scalar.text, hole.scalar
         autos = autos_of(text)
         self._settled.add(scalar.start)
+        if not autos:  # it only looks like one
+            return
         if isinstance(autos, Mistake):
             self._refuse(scalar, scalar.span_of(autos.start, autos.end), autos.message, autos.help, _NO_QUESTION)
             return
@@ -334,6 +336,8 @@ class FileAutos:
             found = autos_of(scalar.text)
             if isinstance(found, Mistake):
                 self._refuse(scalar, scalar.span_of(found.start, found.end), found.message, found.help, _NO_QUESTION)
+                continue
+            if not found:
                 continue
             words = [part for part in path if isinstance(part, str)]
             where = f"`{words[-1]}`" if words else "this"

@@ -206,7 +206,6 @@ class _Inferrer:
         if name in source.attributes:
             return source.attributes[name]
         found = []
-        known: dict[str, None] = {}
         for option in options(source):
             if option.kind == "any":
                 return ANY
@@ -215,13 +214,13 @@ class _Inferrer:
                     found.append(option.properties[name])
                 elif not option.closed:
                     return ANY
-                known.update(dict.fromkeys(option.properties))
             elif name in option.attributes:
                 found.append(option.attributes[name])
         if found:
             return union_of(found) if len(found) > 1 else found[0]
-        known.update(dict.fromkeys(source.attributes))  # last: what is only this value's is looked for first
         if not self.quiet:
+            fields = (each for option in options(source) if option.kind == "object" for each in option.properties)
+            known = dict.fromkeys([*fields, *source.attributes])  # last: what is only this value's is looked for first
             self._no_field(source, target, name, known, start, node.end)
         return ANY
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 AUTO: Final = "<AUTO>"
 END: Final = "</AUTO>"
 
-_TAG: Final = re.compile(r"<AUTO(?:\s[^<>]*)?>|</AUTO\s*>")
+_TAG: Final = re.compile(r"<AUTO(?:\s[^<>]*)?/?>|</AUTO\s*>")
 _HOW: Final = "write `<AUTO>what is to be found out</AUTO>`"
 
 Path = tuple[str | int, ...]

@@ -17,12 +17,23 @@ GROUPS = {
     "Pipelines and runs": ("Orchestrator", "Pipeline", "Report", "Result", "Run", "RunStatus", "StepResult"),
     "Models": ("Budget", "Quality", "Finding", "Judgement"),
     "Batches": ("AsyncBatchResults", "BatchResults", "RowResult"),
-    "What they are made of": ("Changes", "Diagnostic", "Event", "Reason", "StepChange", "Why"),
+    "What they are made of": (
+        "Changes",
+        "Diagnostic",
+        "Event",
+        "LockedPlace",
+        "Locking",
+        "Reason",
+        "StepChange",
+        "Why",
+    ),
     "Tools": ("Permissions", "Registry", "Tool", "ToolContext"),
 }
 
 MADE_BY = {
     "Pipeline": "Made by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
+    "Locking": "Made by `Orchestrator.lock`.",
+    "LockedPlace": "One of `Locking.values`.",
     "Run": "Made by `Pipeline.start`, `get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
 }
 """Classes that users never make themselves."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         resume,
         retry,
     )
+    from orchestrator.api.locking import LockedPlace, Locking
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.errors import (
         BudgetExceeded,
@@ -90,6 +91,7 @@ _HOMES = {
         *("Reason", "Report", "Result", "RowResult", "Run", "StepChange", "StepResult", "Why"),
         *("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry"),
     ),
+    "orchestrator.api.locking": ("LockedPlace", "Locking"),
     "orchestrator.diagnostics": ("Diagnostic",),
     "orchestrator.errors": (
         *("BudgetExceeded", "CheckFailed", "CompilationError", "ConfigurationError", "EvaluationError", "InputError"),
@@ -123,6 +125,8 @@ __all__ = [
     "InputError",
     "Judgement",
     "LeaseLost",
+    "LockedPlace",
+    "Locking",
     "MissingExtra",
     "ModelAnswerInvalid",
     "ModelError",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.compiler.findings import Findings
-    from orchestrator.diagnostics import Related
+    from orchestrator.diagnostics import Related, Span
     from orchestrator.language.spec import StepSpec
     from orchestrator.tools import Permissions, Registry
     from orchestrator.tools.contract import Action, Parameter, Tool
@@ -124,6 +124,8 @@ class CallChecker:
             for parameter in action.parameters.values():
                 if parameter.required and parameter.name not in given and parameter.name not in meant:
                     self._missing(label, parameter, step, action)
+            if action.one_of and not any(_is_given(given.get(name)) for name in action.one_of):
+                self._none_of(label, step, action)
         else:
             self._misplaced(label, action, step)
         checked: dict[str, Value] = {}
@@ -178,15 +180,23 @@ class CallChecker:
 
     def _missing(self, label: str, parameter: Parameter, step: StepSpec, action: Action) -> None:
         name = parameter.name
-        below = "" if action.uses_model and name in PARAMETERS else " under `parameters:`"
-        key = step.node.key("parameters") or step.node.key("action") or step.node.key("tool")
-        span = key.span if key else step.node.span
+        expected = describe(parameter.type) if parameter.type != ANY else _begun_small(parameter.description)
         self._findings.add(
             "ORC404",
-            span,
+            _place_of_call(step, action),
             f"`{label}` needs the parameter `{name}`, which is not given",
             label=f"`{name}` is missing",
-            help=f"add `{name}:` ({describe(parameter.type)}){below}",
+            help=f"add `{name}:`{f' ({expected})' if expected else ''}{_below(action, name)}",
+        )
+
+    def _none_of(self, label: str, step: StepSpec, action: Action) -> None:
+        names = " and ".join(f"`{name}`" for name in action.one_of)
+        self._findings.add(
+            "ORC404",
+            _place_of_call(step, action),
+            f"`{label}` needs one of {names}, and none of them is given",
+            label="one is missing",
+            help=f"add {' or '.join(f'`{name}:`' for name in action.one_of)}{_below(action, action.one_of[0])}",
         )
 
     @staticmethod
@@ -372,6 +382,26 @@ def _requoted(node: Node, wanted: Type) -> str | None:
 
 
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+
+
+def _is_given(value: Value | None) -> bool:
+    """Whether a parameter is there, and not null for certain."""
+    return value is not None and not (isinstance(value, Constant) and value.value is None)
+
+
+def _begun_small(text: str) -> str:
+    return (text[:1].lower() + text[1:]).rstrip(".")
+
+
+def _place_of_call(step: StepSpec, action: Action) -> Span:
+    # What a model is asked with stands in the step itself, so that its first parameter would be the place.
+    names = ("action", "tool", "parameters") if action.uses_model else ("parameters", "action", "tool")
+    return next((key.span for name in names if (key := step.node.key(name)) is not None), step.node.span)
+
+
+def _below(action: Action, name: str) -> str:
+    """Say where a parameter is written, where it cannot stand in the step itself."""
+    return "" if action.uses_model and name in PARAMETERS else " under `parameters:`"
 
 
 _YOUR_OWN = (

@@ -107,7 +107,8 @@ class Action:
     `refusal` decides, from the parameters that are known (others are absent), whether the call is permitted; it is
     asked at compile time with the constant parameters, and again before each attempt with all of them.
     `reads` are the parameters that name files which must be there; `files` gives further paths that a call reads.
-    `requires` are the extras (or other distributions) that must be installed. `example` is a step in YAML.
+    `one_of` are parameters of which a call has to give one. `requires` are the extras (or other distributions) that
+    must be installed. `example` is a step in YAML.
     `uses_model`: it asks models through a `ModelGateway`, and its parameters `model`, `requires_model` and `selection`
     say which. `result_type` gives the type of the result where that follows from the constant parameters: those
     that the step gives, and the defaults of those that it does not; one that is known in the run alone is absent.
@@ -126,6 +127,7 @@ class Action:
     refusal: RefusalCheck | None = None
     reads: tuple[str, ...] = ()
     files: Callable[[Mapping[str, Any]], Iterable[str]] | None = None
+    one_of: tuple[str, ...] = ()
     example: str = ""
     uses_model: bool = False
     result_type: Callable[[Mapping[str, Any]], Type] | None = None

@@ -247,6 +247,7 @@ def model_action(
     refusal: RefusalCheck | None = None,
     reads: tuple[str, ...] = (),
     files: Callable[[Mapping[str, Any]], Iterable[str]] | None = None,
+    one_of: tuple[str, ...] = (),
     converts: Mapping[str, Callable[[Any], Any]] | None = None,
     common: Callable[..., Awaitable[Asking]] = asking,
 ) -> Action:
@@ -284,6 +285,7 @@ def model_action(
         primary=primary,
         refusal=refusal,
         reads=reads,
+        one_of=one_of,
         files=lambda given: [*_personality(given), *(files(given) if files else ())],
         uses_model=True,
         result_type=None if result_type is None else lambda known: result_type(known, returns),

@@ -94,4 +94,4 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-EMBED = model_action(embed, primary="embedding", common=asking_for_vectors)
+EMBED = model_action(embed, primary="embedding", one_of=("text", "texts"), common=asking_for_vectors)

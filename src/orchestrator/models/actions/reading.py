@@ -173,5 +173,6 @@ EXTRACT = model_action(
     shadows=hidden_by,
     refusal=checks_files("file"),
     reads=("file",),
+    one_of=("text", "file"),
     converts={"file": no_urls},
 )

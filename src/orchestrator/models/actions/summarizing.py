@@ -201,5 +201,6 @@ SUMMARIZE = model_action(
     primary="summary",
     refusal=checks_files("file"),
     reads=("file",),
+    one_of=("text", "file"),
     converts={"file": no_urls, "max_words": at_least(1), "chunk_tokens": at_least(50)},
 )

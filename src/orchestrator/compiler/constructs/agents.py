@@ -31,7 +31,7 @@ _SERVER = "mcp:"
 _FORMS = (
     "write the names of tools (`http`), of actions (`http.get`) and of servers (`mcp:files`, `mcp:files.read_file`)"
 )
-_TOOL = Tool("model", {AGENT.name: AGENT})
+_TOOL = Tool(AGENT.name, {AGENT.name: AGENT})  # so messages say `agent`
 _CALL = to_action(mcp.call)
 
 
@@ -53,14 +53,13 @@ class AgentWork(Construct):
         """Check what the model is asked, and which tools it is given."""
         types = unit.infer(self.places)
         self.parameters = unit.calls.check(self.spec, _TOOL, AGENT, self.parameters, types)
-        self.parameters = unit.models.completed(self.step, _TOOL.name, AGENT, self.parameters)
+        self.parameters = unit.models.completed(self.step, "model", AGENT, self.parameters)
         self.model = unit.calls.entries(self.parameters).get("model")
         if isinstance(self._listed, Sequence):
             for item in self._listed.items:
                 self._read(unit, item)
-        elif self._listed is not None:
-            text = getattr(self._listed, "text", "")
-            help = "they must be known before the run: write their names" if "{{" in text else f"write a list: {_FORMS}"
+        elif self._listed is not None and "{{" in getattr(self._listed, "text", ""):  # others are of a wrong type
+            help = f"they must be known before the run: {_FORMS}"
             self._refuse(unit, self._listed, f"the tools of `{self.spec.id}` are no list", help, label="not a list")
         given = unit.calls.entries(self.parameters)
         known = {name: value.value for name, value in given.items() if isinstance(value, Constant)}

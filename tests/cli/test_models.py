@@ -161,6 +161,13 @@ def test_models_are_chosen_by_what_they_can(project: Project) -> None:
     assert "--capability vision" in wrong.err
 
 
+def test_a_model_is_shown_by_its_name(project: Project) -> None:
+    for name in ("gpt-5-mini", "openai/gpt-5-mini"):
+        assert [each["model"] for each in project("models", name, "--json").json["models"]] == ["openai:gpt-5-mini"]
+    misspelt = project("models", "gpt-5-mni")
+    assert (misspelt.code, "did you mean `openai:gpt-5-mini`?" in misspelt.err) == (2, True)
+
+
 def test_a_ping_lists_what_a_server_has(project: Project, httpserver: HTTPServer) -> None:
     (project.directory / "orchestrator.toml").write_text(
         f'[servers.lab]\nbase_url = "{httpserver.url_for("/v1")}"\n[models."lab:known"]\ncontext_window = 4096\n'

@@ -11,14 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.models.catalogue import Catalogue, ModelCard
+    from orchestrator.models.exchange import ModelName
     from orchestrator.models.keys import Keys
     from orchestrator.models.probe import Probe
     from orchestrator.models.providers import Provider
 
 
+_ANY = "any model of a provider can be named all the same"
+_HOW_TO_SEE = f"--ping asks what there is, and {_ANY}"
+
+
 def models(
     provider: Annotated[
-        str | None, typer.Argument(metavar="PROVIDER", help="Only this provider, or this server of orchestrator.toml.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Only this provider, server of orchestrator.toml, or model."),
     ] = None,
     capability: Annotated[
         list[str] | None,
@@ -38,7 +44,7 @@ def models(
     """List the models that are known, with their prices and abilities.
 
     Prices are in USD per million tokens; `?` is not known. Any other model of a provider can be named too. Without
-    PROVIDER or --all, models of those that offer what others made are shown only where you have their key.
+    NAME or --all, models of those that offer what others made are shown only where you have their key.
     """
     from orchestrator.cli.keys import named
     from orchestrator.cli.output import emit, emit_json, say
@@ -52,11 +58,17 @@ def models(
         return
     catalogue, keys = Catalogue.load(), Keys.load()
     wanted = _capabilities(capability or ())
-    chosen = [named(provider, catalogue.providers)] if provider else list(catalogue.providers.values())
+    model = _model(provider, catalogue) if provider else None
+    if provider:
+        chosen = [catalogue.providers[model.provider] if model else named(provider, catalogue.providers)]
+    else:
+        chosen = list(catalogue.providers.values())
     state = {each.name: state_of(each, keys) for each in chosen}
     shown = [each for each in chosen if provider or all or each.maker or not each.prices or not state[each.name]]
     probes = _ping(shown, keys, state) if ping else {}
     cards = [card for each in shown for card in _cards(catalogue, each, probes.get(each.name))]
+    if model is not None:
+        cards = [card for card in (catalogue.find(model),) if card is not None]
     kept = [
         card for card in cards if wanted <= card.capabilities and (all or provider is not None or not card.deprecated)
     ]
@@ -78,7 +90,23 @@ def models(
     if hidden:
         say(f"more with --all, or with one of these: {', '.join(hidden)}", "dim")
     if not kept:
-        say("no model is known that fits; any model of a provider can be named all the same")
+        say(f"no model is known that fits; {_HOW_TO_SEE if provider and not ping else _ANY}")
+
+
+def _model(text: str, catalogue: "Catalogue") -> "ModelName | None":
+    """Return the model that a text names; None if it is to be the name of a provider."""
+    from orchestrator.errors import ConfigurationError
+    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.names import parse_model_name, provider_named
+
+    if provider_named(text, catalogue.providers) is not None:
+        return None
+    found = parse_model_name(text, catalogue)
+    if isinstance(found, ModelName):
+        return found
+    if found.suggestion is not None:
+        raise ConfigurationError(found.message, help=found.help)
+    return None
 
 
 def _capabilities(names: "Sequence[str]") -> frozenset[str]:

@@ -143,6 +143,10 @@ def _unknown_model(name: str, known: Known) -> NameProblem:
         listed = " or ".join(f"`{host}`" for host in hosts[:3])
         suggestion = str(hosts[0]) if len(hosts) == 1 else None
         return NameProblem(f"`{name}` is offered by others than its maker", f"say by whom: {listed}", suggestion)
+    for provider, each in known.providers.items():
+        if each.default and each.default.startswith(f"{name.lower()}-"):  # the name of a family, such as `claude`
+            meant = f"{provider}:{each.default}"
+            return NameProblem(message, f"did you mean `{meant}`?", meant)
     models = {
         model: provider
         for provider, each in known.providers.items()

@@ -1,6 +1,7 @@
 """The board that the live table and the plain lines show."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,13 @@ def test_a_line_tells_cause_and_what_follows() -> None:
     board = Board.of(["a"])
     board.apply(failed)
     assert line_for(failed, board) == ("✗ a failed after 3 attempts: no (the run goes on)", "yellow")
+
+
+def test_a_line_tells_what_is_waited_for_and_then_how_long() -> None:
+    reason = "`lab:tiny`: 2 requests per minute"
+    (waiting,) = events(("step.waiting", "a", 1, {"reason": reason, "until": 1000.0}))
+    line = line_for(replace(waiting, at=970.0), Board.of(["a"]))
+    assert line == (f"… a waits, {reason}; goes on in 30.0 s", "yellow")
 
 
 def test_a_line_has_the_first_of_the_details_that_an_error_announces() -> None:

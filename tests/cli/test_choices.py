@@ -64,6 +64,13 @@ def test_every_step_that_asks_models_says_which_and_why(project: Project, monkey
     assert best[0]["why"].startswith("the cheapest of ")
 
 
+def test_a_judge_is_told_apart_from_the_step(project: Project) -> None:
+    text = "steps:\n  - {id: a, prompt: Say it., model: offline, check: {judge: {rubric: Good?, model: auto}}}\n"
+    (project.directory / "a.yaml").write_text(text)
+    told = project("models", "--for", "a.yaml").out.splitlines()
+    assert [line.split()[:2] for line in told[1:]] == [["a", "offline"], ["a:judge", "offline"]]
+
+
 def test_a_pipeline_that_asks_nobody_says_so(project: Project) -> None:
     (project.directory / "plain.yaml").write_text(
         "steps:\n  - {id: a, tool: text, action: template, parameters: {template: x}}\n"

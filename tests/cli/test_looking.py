@@ -94,6 +94,11 @@ def test_graph_draws_mermaid_svg_or_data(project: Project) -> None:
     assert project("graph", "wrong.yaml").code == 2
 
 
+def test_explain_finds_codes_by_a_word_and_makes_none_up(project: Project) -> None:
+    assert "ORC727 (budget used up)" in project("explain", "budget").err
+    assert "did you mean" not in project("explain", "nonsense").err
+
+
 def test_explain_knows_every_code_and_suggests_near_ones(project: Project) -> None:
     done = project("explain", "orc301")
     assert done.code == 0

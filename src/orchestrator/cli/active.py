@@ -82,8 +82,10 @@ def doing(step: ActiveStep, now: float) -> str:
 def waiting_words(reason: str, until: float | None, now: float) -> str:
     """Say what is waited for, and how long it will be."""
     left = f" in {seconds(max(0.0, until - now))}" if until is not None else ""
-    words = {"time": "goes on", "handler": "its error is handled"}.get(reason, reason)
-    return (words + left).strip()
+    said = {"time": "goes on", "handler": "its error is handled", "retry": "retry"}.get(reason)
+    if said is None:  # a sentence, such as that of a limit: "`openai:gpt-5`: 500 requests per minute"
+        said = f"{reason}; goes on" if reason and left else reason
+    return (said + left).strip()
 
 
 def bar(fraction: float, width: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.models.choosing import Needs
+from orchestrator.models.exchange import JUDGE
 from orchestrator.models.gateway import Choice
 
 if TYPE_CHECKING:
@@ -124,8 +125,9 @@ def _model(candidate: Candidate, here: Here) -> dict[str, Any]:
 
 
 def _rows(told: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    step = told["step"] + (JUDGE if told["action"] == "judge" else "")
     if told["problem"]:
-        yield told["step"], "", "?", told["problem"]
+        yield step, "", "?", told["problem"]
     for number, each in enumerate(told["models"]):
         ready = "no" if each["problem"] else each["lacks"] or "yes"
-        yield told["step"] if number == 0 else "", each["model"], ready, each["problem"] or each["why"]
+        yield step if number == 0 else "", each["model"], ready, each["problem"] or each["why"]

@@ -26,9 +26,12 @@ def explain(
         from difflib import get_close_matches
 
         read_as_digits = f"ORC{wanted.removeprefix('ORC').translate(str.maketrans('OIL', '011'))}"
-        near = get_close_matches(read_as_digits, CODES, n=3) or sorted(CODES)[:3]
+        about = [each for each in sorted(CODES) if code.strip().lower() in CODES[each].title.lower()]
+        near = about[:3] or get_close_matches(read_as_digits, CODES, n=3)
         meant = ", ".join(f"{c} ({CODES[c].title})" for c in near)
-        raise ConfigurationError(f"there is no code `{wanted}`", help=f"did you mean {meant}?")
+        help = f"did you mean {meant}?" if near else "a message begins with its code, such as `error[ORC301]`"
+        message = f"there is no code `{wanted if wanted[3:].isdigit() else code.strip()}`"
+        raise ConfigurationError(message, help=help)
     page = page_of(wanted)
     if json:
         data = {"code": entry.code, "title": entry.title, "severity": entry.severity, "explanation": entry.explanation}

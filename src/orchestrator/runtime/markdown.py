@@ -38,11 +38,6 @@ def _page(result: Result) -> Iterator[str]:
         yield f"{where}{_one_line(result.error.get('message'))} [{result.error.get('code')}]"
         if result.error.get("help"):
             yield from ("", f"Help: {_one_line(result.error['help'])}")
-    if result.spending:
-        times = "1 call" if result.spending.calls == 1 else f"{result.spending.calls:,} calls"
-        yield from ("", f"Models: {times}, {result.spending}")
-    for warning in result.warnings:
-        yield from ("", f"Warning: {_one_line(warning)}")
     if result.outputs:
         yield from ("", "## Outputs")
         for name, value in result.outputs.items():

@@ -131,6 +131,9 @@ class Quality:
             yield from ("- " + suggestion for suggestion in judgement.suggestions)
 
 
+_NAME_ONE: Final = "name one: `orchestrator:` in the file, `qc --model NAME`, or in Python `qc(judge=...)`"
+
+
 async def control(
     result: Result, engine: Engine | None, *, judge: bool | str | Sequence[str] | None = None, rubric: str = ""
 ) -> Quality:
@@ -151,7 +154,7 @@ async def control(
     purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
     judgements, model, spending = await judged(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)
     if model == _OFFLINE:
-        no_model = Finding("note", "", "nothing was judged: there is no language model here", "name one with `judge`")
+        no_model = Finding("note", "", "nothing was judged: there is no language model here", _NAME_ONE)
         return Quality(result.run_id, (*findings, no_model))
     return Quality(result.run_id, findings, judgements, model, spending)
 

@@ -122,6 +122,8 @@ class FileModels:
         if place is not None:
             purpose: Purpose = "embeddings" if action.name == "embed" else "text"
             needs = {_NEEDS[name]: key for name in _NEEDS if name in given and (key := _key(below, name)) is not None}
+            if (key := _key(below, "requires_model")) is not None:
+                needs = dict.fromkeys(_capabilities(child(below, "requires_model")), key) | needs
             self._note(place, Use(step, purpose, needs, action.name), given="model" in given)
         return with_constants(parameters, added) if added else parameters
 
@@ -251,6 +253,15 @@ def with_constants(parameters: Value, added: dict[str, Any]) -> Value:
 
 def _is_null(value: Value) -> bool:
     return isinstance(value, Constant) and value.value is None
+
+
+def _capabilities(node: Node | None) -> list[str]:
+    """Return the capabilities that a step requires of a model, as far as they are written there."""
+    from orchestrator.models.settings import CAPABILITIES
+
+    listed = child(node, "capabilities")
+    nodes = listed.items if isinstance(listed, Sequence) else [listed]
+    return [str(each.value) for each in nodes if isinstance(each, Scalar) and each.value in CAPABILITIES]
 
 
 def _key(node: Node | None, name: str) -> Scalar | None:

@@ -85,3 +85,4 @@ def test_a_file_is_explained_and_drawn_where_none_of_its_models_has_a_key(projec
     drawn = project("graph", "report.yaml")
     assert (drawn.code, "draft" in drawn.out) == (0, True)
     assert "ORC422" in project("check", "report.yaml").out
+    assert project("check", "report.yaml", "--no-keys").code == 0

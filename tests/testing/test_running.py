@@ -128,7 +128,7 @@ def test_recordings_are_made_by_an_update_and_played_ever_after(tmp_path: Path) 
     pipeline = PIPELINE.replace("openai:gpt-5-mini", "offline").partition("  - id: fetch")[0]
     (before,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline)
     assert before.end == "failed"
-    assert "there is no directory of recordings" in before.reasons[0]
+    assert "no recording in `" in before.reasons[0]
     assert f"orchestrator test {tmp_path / 'report.test.yaml'} --update" in before.reasons[0]
     (made,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline, update=True)
     assert (made.end, len(made.written)) == ("passed", 3)
@@ -267,3 +267,27 @@ def test_the_calls_of_an_agent_are_steps_that_a_case_may_expect(tmp_path: Path) 
     assert (failed.end, failed.reasons) == ("passed", ())
     assert "steps.research[0].filesystem_read: expected to be succeeded, and it is failed" in succeeded.reasons[0]
     assert other.end == "failed"
+
+
+PEOPLE = """
+id: people
+steps:
+  - id: ok
+    approve: "Publish?"
+    timeout: 1h
+  - id: who
+    ask: "Who?"
+outputs: {ok: "{{ ok }}", who: "{{ who }}"}
+"""
+
+
+def test_answers_are_given_also_where_a_run_would_go_on_by_itself_at_some_time(tmp_path: Path) -> None:
+    case = "{answers: {ok: true, who: Ada}, expect: {outputs: {ok: true, who: Ada}}}"
+    assert of(tmp_path, case, pipeline=PEOPLE).reasons == ()
+
+
+def test_a_pipeline_that_asks_no_model_needs_no_recordings(tmp_path: Path) -> None:
+    pipeline = (
+        'id: quiet\nsteps: [{id: a, action: text.template, parameters: {template: "x"}}]\noutputs: {a: "{{ a }}"}'
+    )
+    assert of(tmp_path, "{expect: {outputs: {a: x}}}", pipeline=pipeline).reasons == ()

@@ -11,6 +11,7 @@ from orchestrator.cli.usage import one_of, shown
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
+    from orchestrator.models.fake import FakeModel
 
 _TESTS: Final = ".test.yaml"
 
@@ -46,6 +47,9 @@ def check(
     ] = ReportFormat.TEXT,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as problems.")] = False,
+    no_keys: Annotated[
+        bool, typer.Option("--no-keys", help="Ask for no keys and packages of providers, as where nothing is run (CI).")
+    ] = False,
     tools: options.ToolsOption = None,
     allow_path: options.AllowPathOption = None,
     allow_run: options.AllowRunOption = False,
@@ -62,7 +66,11 @@ def check(
 
     problems: list[found.Diagnostic] = []
     with options.open_orchestrator(
-        tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
+        tools=tools,
+        allow_path=allow_path,
+        allow_run=allow_run,
+        allow_host=allow_host,
+        models=_nobody() if no_keys else None,
     ) as orchestrator:
         for file in files:
             found_here = _of_tests(file, tools) if file.name.endswith(_TESTS) else orchestrator.check(file).diagnostics
@@ -80,6 +88,13 @@ def check(
     if format is ReportFormat.TEXT and not json and ok:
         say(f"{'1 file is' if len(files) == 1 else f'{len(files)} files are'} fine", "green")
     raise typer.Exit(DONE if ok else FAILED)
+
+
+def _nobody() -> "FakeModel":
+    """What stands in for all models where none is asked, so that no key is needed."""
+    from orchestrator.models.fake import FakeModel
+
+    return FakeModel(otherwise="fail")
 
 
 def _of_tests(file: Path, tools: list[str] | None) -> "tuple[Diagnostic, ...]":
@@ -105,14 +120,13 @@ def graph(
 ) -> None:
     """Draw the steps of a pipeline and what they wait for."""
     from orchestrator.cli.output import emit, emit_json
-    from orchestrator.models.fake import FakeModel
 
     with options.open_orchestrator(
         tools=tools,
         allow_path=allow_path,
         allow_run=allow_run,
         allow_host=allow_host,
-        models=FakeModel(otherwise="fail"),  # no model is asked, and no key needed
+        models=_nobody(),
     ) as orchestrator:
         pipeline = orchestrator.compile(file)
         if json:

@@ -147,21 +147,24 @@ class ReplayClient:
     """Answers from the recordings of a directory, and asks nobody.
 
     Equal requests get the recordings in their order, and the last one again when there are no more. `scrub` takes
-    secrets out of JSON data, as when it was recorded. `again` is the command that records anew, for messages.
+    secrets out of JSON data, as when it was recorded. `again` is the command that records anew, for messages. With
+    `missing_ok` a directory that is not there has no recordings, which matters once something is asked.
 
     Raises:
         ConfigurationError: There is no such directory, or a file in it is no recording.
     """
 
-    def __init__(self, directory: str | Path, *, scrub: Scrub = unchanged, again: str = "") -> None:
+    def __init__(
+        self, directory: str | Path, *, scrub: Scrub = unchanged, again: str = "", missing_ok: bool = False
+    ) -> None:
         self.directory = Path(directory)
         self._scrub = scrub
         self._again = again or f"orchestrator run FILE --record {directory}"
-        if not self.directory.is_dir():
+        if not self.directory.is_dir() and not missing_ok:
             raise ConfigurationError(
                 f"there is no directory of recordings `{self.directory}`", help=f"make recordings: {self._again}"
             )
-        self._recordings = read_all(self.directory)
+        self._recordings = read_all(self.directory) if self.directory.is_dir() else []
         self._by_key: dict[str, list[Recording]] = {}
         for recording in sorted(self._recordings, key=lambda each: each.number):
             self._by_key.setdefault(recording.key, []).append(recording)

@@ -58,9 +58,9 @@ def secret_inputs(specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> 
     return {name: value for name, value in values.items() if name in specs and specs[name].secret}
 
 
-def player(directory: Path, hidden: Redactor, *, again: str = "") -> ReplayClient:
-    """As `replay`, with what hides secrets."""
-    return ReplayClient(directory, scrub=hidden.scrub, again=again)
+def player(directory: Path, hidden: Redactor, *, again: str = "", missing_ok: bool = False) -> ReplayClient:
+    """As `replay`, with what hides secrets. With `missing_ok` the directory need not be there if nothing is asked."""
+    return ReplayClient(directory, scrub=hidden.scrub, again=again, missing_ok=missing_ok)
 
 
 def recorder(directory: Path, project: Path, hidden: Redactor) -> RecordingClient:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from orchestrator.api import Orchestrator, Pipeline
+from orchestrator.api import Orchestrator, Pipeline, Run
 from orchestrator.diagnostics import Diagnostic, Span, sort
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError
 from orchestrator.models.fake import FakeModel
@@ -158,7 +159,8 @@ def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> M
             directory = case.models.directory
             if setting.update:
                 return recorder(directory, setting.directory, hidden)
-            return player(directory, hidden, again=f"orchestrator test {file.path} --update")
+            again = f"orchestrator test {file.path} --update"
+            return player(directory, hidden, again=again, missing_ok=True)
 
 
 def _carried_out(
@@ -194,6 +196,8 @@ def _ended(pipeline: Pipeline, case: Case) -> Ended:
         raise
     except OrchestratorError as error:  # the inputs do not fit, which may be what is expected
         return Ended("failed", error=error.to_dict())
+    if case.answers:
+        threading.Thread(target=_answer_in_time, args=(run, case), name="answers", daemon=True).start()
     until = time.monotonic() + case.timeout
     answered: set[str] = set()
     try:
@@ -203,7 +207,7 @@ def _ended(pipeline: Pipeline, case: Case) -> Ended:
             if status.state != "waiting" or not asked:
                 break
             for path in asked:
-                run.answer(path, case.answers[path] if path in case.answers else case.answers[bare(path)])
+                run.answer(path, _answer(path, case))
                 answered.add(path)
     except TimeoutError:
         run.cancel(reason="the test's time is up")
@@ -217,7 +221,26 @@ def _ended(pipeline: Pipeline, case: Case) -> Ended:
     return Ended(status.state, result, failure, tuple(status.waiting_on), steps_of(pipeline._plan))
 
 
+def _answer_in_time(run: Run, case: Case) -> None:
+    """Answer, once, what is asked until a time: a run that goes on by itself then is not waited for."""
+    answered = set()
+    for event in run.events():
+        path, data = event.path, event.data
+        asks = event.type == "step.waiting" and data.get("question") and data.get("until")
+        if asks and path not in answered and _is_answered(path, case):
+            answered.add(path)
+            run.answer(path, _answer(path, case))
+
+
 def _questions(status: RunStatus, case: Case) -> list[str]:
-    """Return the steps that ask a person, and whose answers the case gives."""
-    asked = [step.path for step in status.active if step.question is not None and not step.answered]
-    return [path for path in asked if path in case.answers or bare(path) in case.answers]
+    """Return the steps that ask a person without a time to answer by, and whose answers the case gives."""
+    asked = [step.path for step in status.active if step.question and not step.answered and step.waiting_until is None]
+    return [path for path in asked if _is_answered(path, case)]
+
+
+def _is_answered(path: str, case: Case) -> bool:
+    return path in case.answers or bare(path) in case.answers
+
+
+def _answer(path: str, case: Case) -> Any:
+    return case.answers[path] if path in case.answers else case.answers[bare(path)]

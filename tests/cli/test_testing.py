@@ -83,6 +83,14 @@ def test_programs_get_json_and_junit(report: Project) -> None:
     assert [case.find("failure") is not None for case in suite] == [False, True, False]
 
 
+def test_junit_can_be_read_whatever_a_case_is_called_and_says(report: Project) -> None:
+    case = '{name: "a \\e[31m \\0 ]]>&", models: {fake: {draft: "\\0\\b"}}, expect: {outputs: {text: x}}}'
+    (report.directory / "report.test.yaml").write_text(f"cases: [{case}]\n")
+    assert report("test", "--junit", "out.xml").code == 1
+    (found,) = ElementTree.parse(report.directory / "out.xml").getroot().iter("testcase")
+    assert found.attrib["name"] == "a [31m  ]]>&"
+
+
 def test_the_cases_of_a_sound_file_run_beside_a_wrong_one(report: Project) -> None:
     (report.directory / "wrong.test.yaml").write_text("pipeline: report.yaml\ncases: [{expects: {}}]\n")
     done = report("test", "-k", "good")

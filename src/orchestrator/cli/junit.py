@@ -29,7 +29,7 @@ def write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:
             "skipped": sum(outcome.end == "skipped" for outcome in of_file),
         }
         numbers = {name: str(number) for name, number in count.items()}
-        suite = ElementTree.SubElement(suites, "testsuite", {"name": file, **numbers})
+        suite = ElementTree.SubElement(suites, "testsuite", {"name": _plain(file), **numbers})
         for outcome in of_file:
             _add(suite, file, outcome)
     try:
@@ -40,11 +40,15 @@ def write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def _add(suite: ElementTree.Element, file: str, outcome: Outcome) -> None:
-    told = {"classname": file, "name": outcome.case.name, "time": f"{outcome.seconds:.3f}"}
+    told = {"classname": _plain(file), "name": _plain(outcome.case.name), "time": f"{outcome.seconds:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", told)
     if outcome.end != "passed":
-        # XML has no way to write control characters.
-        reasons = "\n".join("".join(c for c in reason if c.isprintable() or c in "\n\t") for reason in outcome.reasons)
+        reasons = "\n".join(map(_plain, outcome.reasons))
         first = reasons.partition("\n")[0]
         kind = "failure" if outcome.end == "failed" else "skipped"
         ElementTree.SubElement(case, kind, {"message": first}).text = reasons
+
+
+def _plain(text: str) -> str:
+    """Return a text without control characters, which XML has no way to write."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

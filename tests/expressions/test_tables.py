@@ -105,3 +105,13 @@ def test_a_number_that_json_does_not_know_never_comes_out() -> None:
     for text in ("{{ '[NaN]' | from_json }}", "{{ 1e308 * 10 }}", "{{ 10 ** 400 * 1.0 }}"):
         with pytest.raises(EvaluationError):
             evaluate(text)
+
+
+@pytest.mark.parametrize("missing", ["none", "{'a': 1}.b", "{'a': none}.a"])
+def test_a_value_that_is_required_is_there_or_an_error_in_the_words_that_were_given(missing: str) -> None:
+    assert evaluate("{{ 0 | required }}") == 0
+    assert evaluate("{{ '' | required }}") == ""
+    with pytest.raises(EvaluationError, match="a value is required"):
+        evaluate(f"{{{{ {missing} | required }}}}")
+    with pytest.raises(EvaluationError, match="nobody said"):
+        evaluate(f"{{{{ {missing} | required('nobody said') }}}}")

@@ -109,7 +109,11 @@ async def test_what_a_tool_refuses_is_an_error_with_what_it_says(servers: McpSer
     error = await refused(servers.call("tests", "add", {"a": "one"}))
     assert "`add` of `tests` failed" in error.message
     assert "valid integer" in error.message
-    assert "Unknown tool: ad" in (await refused(servers.call("tests", "ad", {}))).message
+
+
+async def test_a_tool_that_a_server_does_not_have_is_told_with_the_one_that_was_meant(servers: McpServers) -> None:
+    error = await refused(servers.call("tests", "ad", {"a": 1, "b": 2}))
+    assert (error.message, error.help) == ("`tests` has no tool `ad`", "did you mean `add`?")
 
 
 async def test_a_cancelled_call_is_cancelled_on_the_server_too(servers: McpServers, tmp_path: Path) -> None:

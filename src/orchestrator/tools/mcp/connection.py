@@ -23,6 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 
+from orchestrator.diagnostics import suggest
 from orchestrator.errors import McpError
 
 if TYPE_CHECKING:
@@ -84,13 +85,19 @@ class Connection:
         result = await self._asked(client.call_tool(tool, dict(arguments)), f"`{tool}`")
         text = "\n".join(_text_of(block) for block in result.content)
         if result.is_error:
-            raise McpError(
-                f"`{tool}` of `{self._server.name}` failed: {_short(text) or 'it says no more'}",
-                server=self._server.name,
-                help="mend what it is given, or the server",
-            )
+            raise await self._failed(tool, text)
         data = result.structured_content
         return McpResult(text or ("" if data is None else json.dumps(data, ensure_ascii=False)), data)
+
+    async def _failed(self, tool: str, text: str) -> McpError:
+        """Return the error of a call that failed: a tool that the server does not have is told with those it has."""
+        name, offered = self._server.name, [each.name for each in await self.tools()]
+        if tool not in offered:
+            near = suggest(tool, offered)
+            help = f"did you mean `{near}`?" if near else f"it has: {', '.join(f'`{each}`' for each in offered)}"
+            return McpError(f"`{name}` has no tool `{tool}`", server=name, help=help)
+        message = f"`{tool}` of `{name}` failed: {_short(text) or 'it says no more'}"
+        return McpError(message, server=name, help="mend what it is given, or the server")
 
     async def close(self) -> None:
         """End the connection, and the program that was started for it."""

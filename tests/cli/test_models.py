@@ -182,6 +182,24 @@ def test_a_ping_lists_what_a_server_has(project: Project, httpserver: HTTPServer
     assert next(each for each in told["models"] if each["model"] == "lab:tiny-3b")["size"] == 3
 
 
+def test_the_doctor_says_whose_models_can_be_asked(
+    project: Project, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> tuple[str, str]:
+        findings = project("doctor", "--json").json["findings"]
+        return next((each["verdict"], each["message"]) for each in findings if each["subject"] == "models")
+
+    verdict, message = found()
+    assert (verdict, "by rules (`offline`)" in message) == ("warn", True)
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    (project.directory / "orchestrator.toml").write_text('[servers.lab]\nbase_url = "http://127.0.0.1:1/v1"\n')
+    assert found() == ("ok", "openai, lab can be asked")
+    home.mkdir(exist_ok=True)
+    (home / ".env").write_text(f"OPENAI_API_KEY={SECRET}\n")
+    (home / ".env").chmod(0o644)
+    assert found()[0] == "fail"
+
+
 def test_a_mistake_in_the_settings_is_told(project: Project) -> None:
     (project.directory / "orchestrator.toml").write_text('[servers.lab]\nbaseurl = "http://lab"\n')
     for words in (("models",), ("keys", "list")):

@@ -50,7 +50,7 @@ def doctor(
 ) -> None:
     """Check that this machine and directory are ready.
 
-    Looks at Python, the store, extras, configuration, permissions, tools and the editor's schema.
+    Looks at Python, the store, extras, configuration, permissions, models, tools and the editor's schema.
 
     Exit code: 0 all is well (warnings allowed), 1 something fails.
     """
@@ -80,6 +80,7 @@ def examine(store: str | None, tools: list[str] | None) -> Iterator[Finding]:
     for extra, (module, use) in EXTRAS.items():
         yield _extra(extra, module, use)
     yield from configured
+    yield from _models()
     yield _tools(tools, permissions)
     yield _editor()
 
@@ -180,6 +181,37 @@ def _configuration() -> tuple[list[Finding], "Permissions"]:
         Finding(Verdict.OK, str(file), "valid" if file.exists() else "not there, and not needed"),
         Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}"),
     ], permissions
+
+
+def _models() -> Iterator[Finding]:
+    """Say whose models can be asked. What is wrong with orchestrator.toml is said elsewhere."""
+    from orchestrator.cli.models import state_of
+    from orchestrator.errors import ConfigurationError
+    from orchestrator.models.adapter.endpoints import missing_extra
+    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.keys import Keys
+    from orchestrator.models.providers import PROVIDERS
+
+    try:
+        catalogue = Catalogue.load()
+    except ConfigurationError:
+        return
+    try:
+        keys = Keys.load()
+        known = [each for each in catalogue.providers.values() if each.key_variables or each.name not in PROVIDERS]
+        lacks = {each.name: state_of(each, keys) for each in known}
+    except ConfigurationError as error:
+        yield Finding(Verdict.FAIL, "models", error.message, error.help or "orchestrator keys set PROVIDER")
+        return
+    for each in known:
+        if lacks[each.name] == "no extra" and (missing := missing_extra(each)) is not None:
+            yield Finding(Verdict.WARN, "models", missing.message, missing.help or "")
+    ready = [name for name, lacking in lacks.items() if not lacking]
+    if ready:
+        yield Finding(Verdict.OK, "models", f"{', '.join(ready)} can be asked")
+    elif not any(lacking == "no extra" for lacking in lacks.values()):
+        message = "there is no key of a provider: `auto` asks an Ollama if one runs, else answers by rules (`offline`)"
+        yield Finding(Verdict.WARN, "models", message, "orchestrator keys set PROVIDER")
 
 
 def _tools(tools: list[str] | None, permissions: "Permissions") -> Finding:

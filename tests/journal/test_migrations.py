@@ -59,6 +59,7 @@ def test_a_store_of_the_first_version_is_upgraded_when_opened_and_keeps_its_runs
         before = (store.record("one"), store.events("one", resolve=True), store.status("one").counts)
         with store.database.write() as connection:
             for statement in (
+                "DROP TABLE pruned_spending",
                 "DROP TABLE limits",
                 "DROP TABLE cache",
                 "DROP INDEX ix_runs_batch_batch_row_key",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,3 +74,50 @@ def test_a_call_that_failed_counts_however_long_its_error_is(store: Store, journ
     run.flush()
     assert store.spent_since(since) == store.spent_since(0.0) == Spent(0.25, 11, 1)
     assert store.status("one").spending.calls == 1
+
+
+DAY = 86_400
+
+
+def ended(store: Store, journal: Journal, name: str, costs: list[float], days: int = 0) -> None:
+    """A run that has ended; but for the last, its calls were made so many days before."""
+    lease = create(store, name)
+    run = journal.attach(lease)
+    spend(run, *costs)
+    run.record("run.succeeded", data={"outputs": {}})
+    run.flush()
+    run.detach()
+    store.release(lease)
+    with store.database.write() as connection:
+        key = f"(SELECT key FROM runs WHERE run_id = '{name}')"
+        last = f"(SELECT max(seq) FROM events WHERE type = 'step.model' AND run = {key})"
+        connection.exec_driver_sql(f"UPDATE runs SET created_at = created_at - {days * DAY} WHERE run_id = '{name}'")
+        connection.exec_driver_sql(f"UPDATE events SET at = at - {days * DAY} WHERE run = {key} AND seq < {last}")
+
+
+def test_what_pruned_runs_had_spent_stays_spent_on_the_days_on_which_it_was(store: Store, journal: Journal):
+    days = [(time.time() // DAY - ago) * DAY for ago in (0, 1, 2)]
+    ended(store, journal, "today", [0.25, 0.5])
+    ended(store, journal, "long", [1.0, 2.0, 4.0], days=1)
+    ended(store, journal, "free", [])
+    before = [store.spent_since(day) for day in (*days, 0.0)]
+    assert before == [Spent(4.75, 33, 3), *3 * [Spent(7.75, 55, 5)]]
+    for keep in (2, 1, 0):
+        assert store.prune(keep=keep).runs == 1
+        assert [store.spent_since(day) for day in (*days, 0.0)] == before
+    ended(store, journal, "next", [8.0])
+    assert store.spent_since(days[0]) == Spent(12.75, 44, 4)
+    store.prune(keep=0)
+    assert store.spent_since(days[0]) == Spent(12.75, 44, 4)
+    assert store.spent_since(days[0] + DAY) == Spent()
+
+
+def test_what_two_prune_at_once_is_counted_once(store: Store, journal: Journal):
+    for number in range(50):
+        ended(store, journal, f"run{number}", [0.25], days=number % 2)
+    with ThreadPoolExecutor() as pool:
+        pruned = [pool.submit(store.prune, keep=0) for _ in range(2)]
+        while not all(each.done() for each in pruned):
+            assert store.spent_since(0.0) == Spent(12.5, 550, 50)
+    assert sum(each.result().runs for each in pruned) == 50
+    assert store.spent_since(0.0) == Spent(12.5, 550, 50)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
 
 VERSION_TABLE = "orchestrator_version"
@@ -123,4 +123,13 @@ limits = Table(
     metadata,
     Column("provider", Text, primary_key=True),
     Column("spending", Text, nullable=False),  # what was asked of it in the last minute, and who waits
+)
+
+pruned_spending = Table(
+    "pruned_spending",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # by UTC, counted from the epoch
+    Column("usd", Double, nullable=False),  # what runs that are gone had spent on that day
+    Column("tokens", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
 )

@@ -265,7 +265,10 @@ class Store:
         return spent.by_batch(self.database, batch_id)
 
     def spent_since(self, at: float) -> Spent:
-        """Return what all runs have spent on models since a time, in seconds since the epoch."""
+        """Return what all runs have spent on models since a time, in seconds since the epoch.
+
+        Of runs that were pruned, what they had spent from the beginning of that day (UTC) is counted.
+        """
         return spent.since(self.database, at)
 
     # --- results that runs share

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
+from orchestrator.journal import spent
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
 from orchestrator.journal.schema import blob_uses, blobs, cache, commands, events, runs
@@ -105,9 +106,10 @@ def _ended(database: Database, older_than: float | None, keep: int | None) -> sa
 
 
 def _remove_runs(database: Database, connection: Connection, keys: list[int]) -> int:
-    """Remove those of the runs that still stand as they did and that nobody executes."""
+    """Remove those of the runs that still stand as they did and that nobody executes. What they spent stays spent."""
     query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), _free(database))
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+    spent.keep(connection, found)
     for table in (events, blob_uses, commands):
         connection.execute(table.delete().where(table.c.run.in_(found)))
     connection.execute(runs.delete().where(runs.c.key.in_(found)))

@@ -102,6 +102,13 @@ def test_requirements_that_nobody_understands_are_refused(desk: Desk, requires: 
     assert desk.requests == []
 
 
+@pytest.mark.parametrize("model", ["", " ", [], ["", "openai:gpt-5-mini"]])
+def test_who_names_a_model_by_no_name_does_not_get_any_that_is_at_hand(desk: Desk, model: Any) -> None:
+    with pytest.raises(StepError, match="must name a model"):
+        desk("generate_text", prompt="Hi", model=model)
+    assert desk.requests == []
+
+
 @pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"temperature": -1}])
 def test_settings_that_make_no_sense_are_refused(desk: Desk, wrong: Any) -> None:
     with pytest.raises(StepError, match="must be at least"):

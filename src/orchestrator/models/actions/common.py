@@ -303,6 +303,14 @@ def at_least(least: float) -> Callable[[Any], Any]:
     return checked
 
 
+def _named(value: Any) -> Any:
+    """Refuse a model that is named, and by no name: whoever names one does not mean any that is at hand."""
+    names = value if isinstance(value, list) else [value]
+    if value is not None and not (names and all(str(name).strip() for name in names)):
+        raise ValueError("must name a model: write `auto` for whichever is at hand, or leave it out")
+    return value
+
+
 def _requirements(value: Any) -> Any:
     if value is not None:
         choice_of(requires_model=value)
@@ -310,6 +318,7 @@ def _requirements(value: Any) -> Any:
 
 
 _LIMITS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "model": _named,
     "max_tokens": at_least(1),
     "temperature": at_least(0),
     "requires_model": _requirements,

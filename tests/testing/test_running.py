@@ -147,7 +147,7 @@ def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path
             """\
             cases:
               - inputs: {topik: x}
-                models: {fake: {draff: x}}
+                models: {fake: {draff: x, fetch: x, "draft:judge": x}}
                 expect:
                   outputs: {txt: x}
                   steps: {"each[3].writ": x, fetch.staus_code: 200}
@@ -161,6 +161,8 @@ def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path
     assert [(d.code, d.span.start.line, d.help) for d in found] == [
         ("ORC431", 2, "did you mean `topic`?"),
         ("ORC431", 3, "did you mean `draft`?"),
+        ("ORC431", 3, "`stub` says what a step gives that calls a tool"),
+        ("ORC431", 3, "it has: `draft`, `each.write`"),
         ("ORC431", 5, "did you mean `text`?"),
         ("ORC431", 6, "did you mean `each.write`?"),
         ("ORC431", 6, "did you mean `fetch.status_code`?"),

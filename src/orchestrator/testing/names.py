@@ -8,7 +8,7 @@ from orchestrator.compiler.plan import Agent, Approve, Ask, Plan, SubPipeline, T
 from orchestrator.diagnostics import suggest
 from orchestrator.models.exchange import JUDGE
 from orchestrator.testing.checks import wrong
-from orchestrator.testing.steps import bare, split_field, steps_of
+from orchestrator.testing.steps import asks_models, bare, split_field, steps_of
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
@@ -33,15 +33,19 @@ class Known:
     def __init__(self, plan: Plan) -> None:
         self._steps = steps_of(plan)
         self._names = {"input": list(plan.inputs), "output": list(plan.outputs)}
-        for kind in ("step", "field", "call", "question"):
+        for kind in ("field", "call", "question"):
             works = _WORKS.get(kind, (object,))
             self._names[kind] = [path for path, step in self._steps.items() if isinstance(step.work, works)]
+        self._names["step"] = [path for path, step in self._steps.items() if asks_models(step)]
         self._judges = [f"{path}{JUDGE}" for path, step in self._steps.items() if step.check and step.check.judge]
 
     def problem(self, file: CaseFile, named: Named) -> Diagnostic | None:
         """Return what is wrong with a name, if anything is."""
         known = self._names[named.kind]
         name = named.name if named.kind in ("input", "output") else bare(named.name)
+        if named.kind == "step" and name in self._steps and name not in known:
+            help = "`stub` says what a step gives that calls a tool" if name in self._names["call"] else "leave it out"
+            return wrong(file.source, named.place, f"step `{name}` asks no model that could be scripted", help)
         if name in known or (named.kind == "step" and name in self._judges):
             return None
         if (named.kind == "field" and self._may_be_field(name)) or (named.kind != "call" and self._may_be_turn(name)):

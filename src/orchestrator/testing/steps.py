@@ -55,6 +55,17 @@ def steps_of(plan: Plan) -> dict[str, StepPlan]:
     return found
 
 
+def asks_models(step: StepPlan) -> bool:
+    """Whether a step itself asks models, or each item of it does."""
+    match step.work:
+        case ToolCall(action=action):
+            return action.uses_model
+        case ForEach(body=StepPlan() as body):
+            return asks_models(body)
+        case work:
+            return isinstance(work, Agent)
+
+
 def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, str]:
     """Return the step that a path names, and the field of its result that stands behind it, if one does."""
     step, _, field = path.rpartition(".")

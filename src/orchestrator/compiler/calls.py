@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.misnamed import asks_for_a_form, call_of_a_model, meant
+from orchestrator.compiler.misnamed import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import (
@@ -81,7 +81,7 @@ class CallChecker:
             why.message,
             label="which action?" if why.code == "ORC408" else f"unknown {_KINDS[why.code]}",
             help=help,
-            notes=(_YOUR_OWN,) if help.startswith("tools: ") else (),
+            notes=(YOUR_OWN,) if help.startswith("tools: ") else (),
             replacement=replacement,
         )
 
@@ -404,9 +404,6 @@ def _below(action: Action, name: str) -> str:
     return "" if action.uses_model and name in PARAMETERS else " under `parameters:`"
 
 
-_YOUR_OWN = (
-    "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own"
-)
 _KINDS = {"ORC401": "tool", "ORC402": "action"}
 
 

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from orchestrator.language.spec import StepSpec
     from orchestrator.tools import Registry, Unresolved
 
+YOUR_OWN = (
+    "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own"
+)
+"""What is said where none of the tools that there are seems to be meant."""
+
 _KNOWN_ELSEWHERE = {
     **dict.fromkeys(("shell", "bash", "sh", "command", "cmd", "exec", "subprocess"), "terminal"),
     **dict.fromkeys(("file", "files", "fs", "file_system", "storage"), "filesystem"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.misnamed import listed
+from orchestrator.compiler.misnamed import YOUR_OWN, listed
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import Agent, AgentServer, AgentTool
@@ -106,7 +106,8 @@ class AgentWork(Construct):
             meant = f"{_SERVER}{name}"
         kind = "actions" if tool is not None else "tools"
         help = f"did you mean `{meant}`?" if meant else f"{kind}: {listed(found.candidates)}"
-        self._refuse(unit, node, found.message, help, replacement=meant)
+        notes = () if meant or tool is not None else (YOUR_OWN,)
+        self._refuse(unit, node, found.message, help, replacement=meant, notes=notes)
 
     def _offer(self, unit: Unit, node: Node, tool: Tool, action: Action) -> None:
         if (tool.name, action.name) not in self.tools:
@@ -123,9 +124,16 @@ class AgentWork(Construct):
 
     @staticmethod
     def _refuse(
-        unit: Unit, node: Node, message: str, help: str, *, label: str = "no such tool", replacement: str | None = None
+        unit: Unit,
+        node: Node,
+        message: str,
+        help: str,
+        *,
+        label: str = "no such tool",
+        replacement: str | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
-        unit.findings.add("ORC427", node.span, message, label=label, help=help, replacement=replacement)
+        unit.findings.add("ORC427", node.span, message, label=label, help=help, replacement=replacement, notes=notes)
 
     def plan(self, unit: Unit) -> Agent:
         """Build the agent."""

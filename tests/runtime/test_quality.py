@@ -83,6 +83,17 @@ def test_what_steps_went_through_is_found(client: Any) -> None:
     assert all(finding.message in page for finding in found.findings)
 
 
+def test_what_the_calls_of_many_items_tell_is_found_once(client: Any) -> None:
+    def findings(count: int) -> list[str]:
+        each = {"id": "each", "for_each": {"range": count}, "steps": [{"id": "say", "prompt": "Hi", "model": "offline"}]}
+        found = client().compile({"steps": [each], "outputs": {"all": "{{ each }}"}}).run().qc().findings
+        return sorted(f"{each.where} {each.message}" for each in found)
+
+    rules = "was answered by rules (`offline`), and not by a language model"
+    assert findings(2) == [f"each[0].say {rules}", f"each[1].say {rules}"]
+    assert findings(40) == [f"each.say {rules} (40 times)"]
+
+
 def test_a_run_that_failed_has_a_problem(client: Any) -> None:
     @orc.tool
     def broken() -> None:

@@ -21,6 +21,8 @@ Level = Literal["problem", "warning", "note"]
 
 _OFFLINE: Final = "offline"
 _MOST_WARNINGS: Final = 20
+_FEW_ITEMS: Final = 3
+_INDEX: Final = re.compile(r"\[\d+\]")
 _LONG: Final = 200  # characters from which a text is expected to end as sentences do
 _ENDS: Final = frozenset(".!?…\"'`)]}>*_|:;。！？」』”’»")
 _LEFT_OVER: Final = (
@@ -233,14 +235,15 @@ def _of_steps(result: Result) -> Iterator[Finding]:
 
 
 def _of_calls(result: Result) -> Iterator[Finding]:
-    """What the calls of models tell: answers that were cut off, given by rules, or by another model than the first."""
-    seen: dict[tuple[Level, str, str], int] = {}
+    """What the calls of models tell: answers that were cut off, or given by rules; of many items all together."""
+    seen: dict[tuple[Level, str, str], Counter[str]] = {}
     for event in result.log:
         if event.type == "step.model":
-            for key in _of_call(event):
-                seen[key] = seen.get(key, 0) + 1
-    for (level, where, message), count in seen.items():
-        yield Finding(level, where, message + (f" ({count} times)" if count > 1 else ""))
+            for level, where, message in _of_call(event):
+                seen.setdefault((level, _INDEX.sub("", where), message), Counter())[where] += 1
+    for (level, step, message), items in seen.items():
+        for where, count in items.items() if len(items) <= _FEW_ITEMS else [(step, items.total())]:
+            yield Finding(level, where, message + (f" ({count} times)" if count > 1 else ""))
 
 
 def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:

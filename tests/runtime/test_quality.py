@@ -85,9 +85,13 @@ def test_what_steps_went_through_is_found(client: Any) -> None:
 
 def test_what_the_calls_of_many_items_tell_is_found_once(client: Any) -> None:
     def findings(count: int) -> list[str]:
-        each = {"id": "each", "for_each": {"range": count}, "steps": [{"id": "say", "prompt": "Hi", "model": "offline"}]}
+        each = {
+            "id": "each",
+            "for_each": {"range": count},
+            "steps": [{"id": "say", "prompt": "Hi", "model": "offline"}],
+        }
         found = client().compile({"steps": [each], "outputs": {"all": "{{ each }}"}}).run().qc().findings
-        return sorted(f"{each.where} {each.message}" for each in found)
+        return sorted(f"{one.where} {one.message}" for one in found)
 
     rules = "was answered by rules (`offline`), and not by a language model"
     assert findings(2) == [f"each[0].say {rules}", f"each[1].say {rules}"]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from orchestrator.models.providers import Provider
 
 
+_ACCESS = frozenset({"ORC422", "ORC423"})
+"""What is wrong here, and not with the file: no key, no package."""
+
+
 @dataclass(slots=True)
 class _Problem:
     """Something that keeps a model from being asked. Those with the same `cause` are one, wherever they come up."""
@@ -92,6 +96,10 @@ def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
             if problem.code != "ORC421":
                 problem.severity = "warning"
                 problem.label += "; others of the list are asked" if len(names) > 1 else ""
+    elif len(names) > 1:
+        for problem in whole:
+            if problem.code in _ACCESS:
+                problem.help = f"one model of the list is enough; for this one {problem.help}"
     steps = list(dict.fromkeys(use.step.id for use in naming.uses if use.step.id))
     for problem in whole:
         problem.steps = problem.steps or steps

@@ -102,6 +102,21 @@ def test_what_was_asked_in_a_run_is_repeated_where_the_same_comes_up_again(
     assert model.count == 3
 
 
+def test_a_question_with_a_secret_in_it_is_not_locked_but_asked_in_each_run(
+    client: orc.Orchestrator, model: Answers
+) -> None:
+    secret = LETTER.replace("town: Brest", "town: {type: string, secret: true}")
+    Path("letter.yaml").write_text(secret, encoding="utf-8")
+    first = client.compile("letter.yaml").run(town="Brest")
+    found = client.lock("letter.yaml", run=first.run_id)
+    assert came(found) == {GREETING: "recorded", TOWN: "missing"}
+    assert "redacted" not in Path("letter.yaml.lock").read_text(encoding="utf-8")
+    count = model.count
+    client.compile("letter.yaml").run(town="Brest")
+    assert model.count == count + 1
+    assert "Brest" in str(model.requests[-1].request.messages)
+
+
 def test_the_digest_of_a_pipeline_is_another_with_other_answers(client: orc.Orchestrator) -> None:
     digests = [client.compile("letter.yaml").to_dict()["digest"]]
     client.lock("letter.yaml")

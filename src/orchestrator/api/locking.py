@@ -23,6 +23,7 @@ from orchestrator.models.exchange import Message, ModelRequest
 from orchestrator.models.questions import KeptAnswer, question_digest
 from orchestrator.models.structured import accepted
 from orchestrator.runtime.aside import Aside, blocking
+from orchestrator.runtime.redaction import has_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -177,7 +178,7 @@ def _recorded_run(orchestrator: Orchestrator, plan: Plan, run: str | None, *, ne
 
 
 def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool) -> None:
-    """Take the answers of a run to questions that the file still asks in the same way."""
+    """Take the answers of a run to questions that the file still asks in the same way, and that have no secrets."""
     then = {auto["at"]: (auto["text"], auto["type"]) for auto in run.record().plan.get("autos", ())}
     same = {
         at
@@ -194,6 +195,8 @@ def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool
             if asked["at"] in same and asked["at"].startswith(within) and not asked["locked"]:
                 when = _moment(step.ended_at)
                 answer = step.output["data"][name]
+                if has_mark([asked["question"], answer]):
+                    continue  # the mark is not the value, and a secret of few digits can be found by the digest
                 model = step.output.get("model", "")
                 kept = KeptAnswer(asked["digest"], asked["question"], answer, model, when)
                 places[asked["at"]].take(kept, "recorded")

@@ -185,7 +185,7 @@ class RecordingMissing(StepError):
 
 
 class AgentUnfinished(StepError):
-    """An agent made all of its `max_turns`, `turns`, and still asked for tools. The run is resumable with more."""
+    """An agent made all of its `max_turns`, `turns`, and has no answer that passes. The run is resumable with more."""
 
     default_code = "ORC732"
 

@@ -54,7 +54,7 @@ def gate(id: str, value: str = "1", more: str = "") -> str:
     return f'{{id: {id}, tool: gate, parameters: {{value: "{{{{ {value} }}}}"}}{more}}}'
 
 
-def agent(*turns: Any, **more: Any) -> str:
+def agent(*turns: Any, check: str | None = None, **more: Any) -> str:
     """A pipeline whose one step is an agent; its model is told what to say in each turn."""
     step: dict[str, Any] = {
         "id": "r",
@@ -64,6 +64,8 @@ def agent(*turns: Any, **more: Any) -> str:
         "prompt": json.dumps(turns),
     }
     step["parameters"] = more
+    if check is not None:
+        step["check"] = check
     return json.dumps({"steps": [step], "outputs": {"r": "{{ r }}"}})
 
 
@@ -143,6 +145,12 @@ CASES = {
         ("r[0].gate", "r[0].gate_2"),
         ("r[0].answer", "r[0].gate", "r[0].gate_2", "r[1].answer"),
         {"r": "seen: 7 8"},
+    ),
+    "agent, after an answer that was refused": Case(
+        agent([ADD], "bad", "seen:", check="'bad' not in output", parallel=False),
+        ("r[2].answer",),
+        ("r[0].answer", "r[0].add", "r[1].answer", "r[2].answer"),
+        {"r": "seen: 4"},
     ),
     "switch": Case(
         f"steps: [{add('a', 1)}, {{id: s, switch: '{{{{ a }}}}', cases: {{'2': [{add('x', 'a')}, {gate('g', 'x')}, "

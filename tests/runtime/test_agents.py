@@ -51,7 +51,7 @@ def asks(*calls: tuple[str, dict[str, Any]], text: str = "") -> ModelReply:
 
 def agent(**given: Any) -> dict[str, Any]:
     """A pipeline whose one step is an agent."""
-    keys = {"retry", "timeout", "on_resume", "cache", "on_failure", "budget"}
+    keys = {"retry", "timeout", "on_resume", "cache", "on_failure", "budget", "check"}
     asked = {"prompt": "Find out.", "model": "ollama:m", "tools": ["echo"], **given}
     step: dict[str, Any] = {"id": "research", "action": "agent"}
     step |= {key: value for key, value in asked.items() if key in keys}
@@ -258,6 +258,156 @@ def test_a_process_that_dies_while_the_model_answers_asks_only_that_again(opened
     assert opened(model).resume(run.id).result().outputs == {"found": "It is 1."}
     assert told(model) == ["1"]
     assert (len(model.requests), bench.calls) == (1, ["research[0].echo"])
+
+
+def said(model: FakeModel, number: int = -1) -> list[tuple[str, str]]:
+    """What was said before one of the requests, after the prompt."""
+    return [(each.role, str(each.content)) for each in model.requests[number].request.messages[1:]]
+
+
+def test_an_answer_that_fails_the_check_is_told_why_and_the_agent_goes_on_with_its_tools(
+    opened: Opened, bench: Bench
+) -> None:
+    answers = ["It is 1.", asks(("echo", {"value": 2})), "It is 2, I looked."]
+    model = FakeModel({"research.answer": answers})
+    result = opened(model).compile(agent(check="'looked' in output")).run()
+    assert result.outputs == {"found": "It is 2, I looked."}
+    why = "`'looked' in output` is false"
+    assert said(model) == [
+        ("assistant", "It is 1."),
+        ("user", f"That answer cannot be used: {why}. Answer again, in full, and mend this."),
+        ("assistant", ""),
+        ("tool", "2"),
+    ]
+    assert (result.steps["research"].output["turns"], bench.calls) == (3, ["research[1].echo"])
+    assert result.steps["research"].warnings == (f"answer 1 of 2 did not pass: {why}",)
+
+
+def test_requests_for_tools_are_no_answers_and_are_not_checked(opened: Opened) -> None:
+    answers = [*(asks(("echo", {"value": n}), text="bad") for n in range(3)), "good"]
+    check = {"that": "output == 'good'", "max_attempts": 1}
+    result = opened(FakeModel({"research.answer": answers})).compile(agent(check=check)).run()
+    assert (result.outputs, result.steps["research"].warnings) == ({"found": "good"}, ())
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_after_so_many_answers_that_fail_the_agent_does_and_its_retries_are_not_for_that(
+    opened: Opened, most: int
+) -> None:
+    model = FakeModel({"research.answer": ["bad"] * most}, otherwise="fail")
+    check = {"that": "output == 'good'", "max_attempts": most}
+    client = opened(model)
+    run = client.compile(agent(check=check, retry=3)).start()
+    assert run.wait(timeout=PATIENCE).state == "failed"
+    error = run.snapshot().steps["research"].error
+    assert (error["code"], error["type"], len(model.requests)) == ("ORC729", "CheckFailed", most)
+    whole = "the answer of `ollama:m` did not pass its check" if most == 1 else f"none of {most} answers of `ollama:m`"
+    assert whole in error["message"]
+
+    model = FakeModel({"research.answer": ["good"]}, otherwise="fail")
+    more = agent(check={**check, "max_attempts": most + 1}, retry=3)
+    client = opened(model)
+    assert client.changes(run.id, more).steps[0].reason == f"it had failed; {most} that are done of its items are kept"
+    assert client.resume(run.id).wait(timeout=PATIENCE).state == "failed"
+    assert model.requests == []
+    assert client.resume(run.id, pipeline=more).result().outputs == {"found": "good"}
+    assert [role for role, _ in said(model)] == ["assistant", "user"] * most
+
+
+def test_a_policy_for_failures_is_for_the_check_of_an_agent_too(opened: Opened) -> None:
+    document = agent(check="output == 'good'", on_failure={"value": "nothing"})
+    assert opened(FakeModel("bad")).compile(document).run().outputs == {"found": "nothing"}
+
+
+def test_an_answer_that_fails_is_a_turn_and_counts_as_one(opened: Opened) -> None:
+    document = agent(check={"that": "output == 'good'", "max_attempts": 5}, max_turns=2)
+    error = ended(opened(FakeModel("bad")).compile(document)).steps["research"].error
+    assert error["code"] == "ORC732"
+    assert error["message"] == (
+        "`research` made 2 turns, and its last answer did not pass its check: `output == 'good'` is false"
+    )
+
+
+def test_an_answer_of_a_certain_form_is_checked_as_data_and_told_as_json(opened: Opened) -> None:
+    model = FakeModel({"research.answer": [{"height": -1}, {"height": 13}]})
+    document = agent(schema={"height": "integer"}, check={"schema": {"properties": {"height": {"minimum": 0}}}})
+    assert opened(model).compile(document).run().outputs == {"found": {"height": 13}}
+    (_, answer), (_, reason) = said(model)
+    assert json.loads(answer) == {"height": -1}
+    assert "`height` must be at least 0, not -1" in reason
+
+
+def verdict(score: float, reason: str) -> str:
+    return json.dumps({"reason": reason, "score": score, "suggestions": []})
+
+
+JUDGED = {"judge": {"rubric": "Is it exact?", "model": "ollama:judge"}}
+
+
+def test_an_agent_is_judged_by_its_prompt_and_a_judge_who_is_busy_is_asked_again(opened: Opened) -> None:
+    script = {
+        "research.answer": ["About 13 m.", "13.5 m."],
+        "research:judge": [ModelUnavailable("busy"), verdict(0.1, "It is vague."), verdict(1.0, "It is exact.")],
+    }
+    model = FakeModel(script, otherwise="fail")
+    retry = {"max_attempts": 2, "delay": 0}
+    result = opened(model).compile(agent(check=JUDGED, retry=retry)).run()
+    assert result.outputs == {"found": "13.5 m."}
+    assert "Find out." in str(model.requests[1].request.messages[0].content)
+    assert "It is vague." in said(model, 3)[-1][1]
+    assert (result.steps["research"].attempts, len(result.steps["research"].warnings)) == (1, 1)
+
+
+def test_a_judge_who_cannot_be_asked_fails_the_agent_and_is_asked_when_it_is_resumed(opened: Opened) -> None:
+    busy = {"research.answer": ["13 m."], "research:judge": [ModelUnavailable("busy")]}
+    client = opened(FakeModel(busy, otherwise="fail"))
+    run = client.compile(agent(check=JUDGED, retry=1)).start()
+    assert run.wait(timeout=PATIENCE).state == "failed"
+    assert run.snapshot().steps["research"].error["code"] == "ORC723"
+    model = FakeModel({"research:judge": [verdict(1.0, "It is exact.")]}, otherwise="fail")
+    assert opened(model).resume(run.id).result().outputs == {"found": "13 m."}
+    assert len(model.requests) == 1
+
+
+def test_an_agent_that_is_judged_is_stopped_with_the_run(opened: Opened) -> None:
+    class Pondering(FakeModel):
+        async def ask(self, name: Any, request: Any, *, on_text: Any = None) -> ModelReply:
+            if name.model == "judge":
+                asked.set()
+                await asyncio.Event().wait()
+            return await super().ask(name, request, on_text=on_text)
+
+    asked = threading.Event()
+    run = opened(Pondering("13 m.")).compile(agent(check=JUDGED)).start()
+    assert asked.wait(PATIENCE)
+    run.cancel()
+    assert run.wait(timeout=PATIENCE).state == "cancelled"
+    assert run.snapshot().steps["research"].state == "cancelled"
+
+
+def test_what_was_refused_is_not_judged_again_after_a_crash_and_is_told_in_the_same_words(
+    opened: Opened, bench: Bench
+) -> None:
+    script: dict[str, Any] = {
+        "research.answer": ["bad", asks(("gate", {"value": 1})), "good"],
+        "research:judge": [verdict(0.2, "It says nothing."), verdict(0.9, "It is exact.")],
+    }
+    first = FakeModel(script, otherwise="fail")
+    client = opened(first)
+    document = agent(tools=["gate"], check=JUDGED)
+    run = client.compile(document).start()
+    bench.wait_for("research[1].gate")
+    crash(client, run)
+    client.close()
+    bench.open("research[1].gate")
+    rest = {"research.answer": ["good"], "research:judge": [script["research:judge"][1]]}
+    second = FakeModel(rest, otherwise="fail")
+    assert opened(second).resume(run.id).result().outputs == {"found": "good"}
+    assert (len(first.requests), len(second.requests)) == (3, 2)
+
+    whole = FakeModel(script, otherwise="fail")
+    opened(whole).compile(document).run()
+    assert second.requests[0].request == whole.requests[3].request
 
 
 TURNS = st.lists(st.lists(st.sampled_from(["echo", "fail", "unknown"]), min_size=1, max_size=3), min_size=1, max_size=4)

@@ -273,7 +273,8 @@ class Check:
     """What the output of a step must be: each of `conditions` true (it is `output` in them), `schema` satisfied.
 
     An answer of a model that fails is asked for again with the reasons, until one model has made `max_attempts`; then
-    the next model of the step is asked. When all have failed, so has the attempt.
+    the next model of the step is asked. When all have failed, so has the attempt. Of an agent, it is `max_attempts`
+    answers in all, each in a turn of its own.
     """
 
     conditions: tuple[Template, ...] = ()

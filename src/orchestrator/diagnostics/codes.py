@@ -453,10 +453,10 @@ _TABLE = (
     Code(
         "ORC732",
         "agent that came to no end",
-        "The model of an agent asked for tools in each of its `max_turns` turns, so there is no answer. All turns are "
-        "recorded: give it more with a larger `max_turns` in the file and `orchestrator resume RUN --with FILE`, and "
-        "it goes on with the next turn. If it goes round in circles, look at its turns with `orchestrator show`, and "
-        "change the prompt, the tools or the model.",
+        "An agent has made all of its `max_turns` turns, and its model still asked for tools, or the last answer did "
+        "not pass the `check` of the step. All turns are recorded: give it more with a larger `max_turns` in the file "
+        "and `orchestrator resume RUN --with FILE`, and it goes on with the next turn. If it goes round in circles, "
+        "look at its turns with `orchestrator show`, and change the prompt, the tools or the model.",
     ),
     # --- 8xx: runs and the store
     Code(

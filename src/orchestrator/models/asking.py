@@ -51,8 +51,6 @@ _USUAL_OUTPUT: Final = 1000
 """Tokens of an answer without `max_tokens` that count towards a limit a minute until it is known how many it has: a
 budget has to hold in the worst case, but a rate may be a little off."""
 
-_NOT_ACCEPTED: Final = "That answer cannot be used: {reason}. Answer again, in full, and mend this."
-
 
 class StepModels:
     """The `ModelGateway` of one attempt of a step."""
@@ -339,17 +337,22 @@ class _Call:
 # --- what is sent
 
 
+def not_accepted(reason: str) -> str:
+    """Say to a model why its answer is of no use."""
+    return f"That answer cannot be used: {reason.rstrip('.')}. Answer again, in full, and mend this."
+
+
 def _with_feedback(request: ModelRequest, host: CallHost) -> ModelRequest:
     """Add the earlier answers of this attempt that a check did not accept, and why."""
     said: list[Message] = []
     for each in host.feedback:
         said += [Message("assistant", each.answer)] if each.answer.strip() else []
-        said.append(Message("user", _NOT_ACCEPTED.format(reason="; ".join(each.reasons).rstrip("."))))
+        said.append(Message("user", not_accepted("; ".join(each.reasons))))
     return replace(request, messages=(*request.messages, *said)) if said else request
 
 
 def _asked_again(request: ModelRequest, reply: ModelReply, reason: str) -> ModelRequest:
-    told = _NOT_ACCEPTED.format(reason=reason.rstrip("."))
+    told = not_accepted(reason)
     text = reply.text or ("" if reply.data is None else json.dumps(reply.data, ensure_ascii=False))
     said: list[Message] = []
     if text.strip() or reply.requests:

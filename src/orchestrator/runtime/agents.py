@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.plan import OnFailure, StepPlan, ToolCall
-from orchestrator.errors import AgentUnfinished, StepError
+from orchestrator.errors import AgentUnfinished, CheckFailed, StepError
 from orchestrator.expressions import Constant
 from orchestrator.journal import ItemEnds
 from orchestrator.language.values import shown
@@ -25,7 +25,10 @@ from orchestrator.models.actions.agents import (
     parameters_schema,
 )
 from orchestrator.models.actions.generating import form_of
+from orchestrator.models.asking import not_accepted
 from orchestrator.runtime import outcomes
+from orchestrator.runtime.checking import Checking, as_text, check_failed, reasons_in_the_end
+from orchestrator.runtime.entities import value_of
 from orchestrator.runtime.items import ItemValues
 from orchestrator.runtime.nodes import Failure
 from orchestrator.tools.contract import Action, Tool
@@ -33,7 +36,7 @@ from orchestrator.tools.contract import Action, Tool
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.plan import Agent, AgentServer
+    from orchestrator.compiler.plan import Agent, AgentServer, Check
     from orchestrator.runtime.nodes import Frame, Node
     from orchestrator.runtime.scheduler import Scheduler
     from orchestrator.runtime.scope import BlockScope
@@ -46,6 +49,8 @@ MOST_TOLD: Final = 20_000
 
 _TURNS: Final = Tool("model", {TURN.name: TURN})
 """What makes the turns. It is in no registry: nobody else makes any."""
+
+_STILL_ASKS: Final = "its model still asks for tools"
 
 _Data = dict[str, Any]
 
@@ -83,7 +88,9 @@ class AgentRun:
         self._offers: dict[str, Offer] = {}
         self._history: list[_Data] = []
         self._answered: list[_Data] = []
+        self._refused: dict[str, int] = {}
         self._calls: list[str | None] = []
+        self._checking: Checking | None = None
         self._frame: Frame | None = None
         self._next_step: Any = self._ask
         self._started = 0.0
@@ -101,8 +108,8 @@ class AgentRun:
         scheduler.record("step.started", node, {"kind": "agent", "done": len(turns), "failed": 0})
         for turn in turns:
             self._remember(turn)
-        if turns and not turns[-1]["requests"]:
-            self._succeed(turns[-1])
+        if turns and self._is_last(turns[-1]):
+            self._end(turns[-1])
             return
         for one in agent.tools:
             schema = parameters_schema(one.action)
@@ -115,7 +122,9 @@ class AgentRun:
 
     def stop(self) -> None:
         """Stop what is under way."""
-        if self._frame is not None:
+        if self._checking is not None:
+            self._checking.stop()
+        elif self._frame is not None:
             self._scheduler.stop_frame(self._frame, self._node.frame.reason)
 
     def closed(self, frame: Frame) -> None:
@@ -161,11 +170,12 @@ class AgentRun:
         """Ask the model."""
         done, node = len(self._answered), self._node
         if done >= self._most:
+            reasons = self._answered[-1]["refused"]
+            still = f"its last answer did not pass its check: {'; '.join(reasons)}" if reasons else _STILL_ASKS
             raise AgentUnfinished(
-                f"`{node.path}` made {done} turn{'s' * (done != 1)}, and its model still asks for tools",
+                f"`{node.path}` made {done} turn{'s' * (done != 1)}, and {still}",
                 turns=done,
-                help="allow more with a larger `max_turns`, and go on with: "
-                f"orchestrator resume {self._scheduler.run_id} --with FILE",
+                help=self._how_to_allow_more("`max_turns`"),
             )
         self._started = self._scheduler.loop.time()
         offers = [
@@ -198,32 +208,87 @@ class AgentRun:
             self._end_turn(answer, scope)
 
     def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
-        """Record the turn, and go on with the next one or end."""
-        scheduler, node = self._scheduler, self._node
+        """End a turn: an answer is held to the check of the step before that."""
         unknown = f"error: there is no such tool; there are: {', '.join(self._offers) or 'none'}"
-        turn = {**answer, "results": [unknown if id is None else _told(scope, id) for id in self._calls]}
-        data = {"output": turn, "duration": scheduler.loop.time() - self._started}
+        results = [unknown if id is None else _told(scope, id) for id in self._calls]
+        turn = {**answer, "results": results, "refused": []}
+        check = self._node.step.check
+        if turn["requests"] or check is None:
+            self._record(turn)
+            self._go_on(turn)
+            return
+        self._checking = Checking(
+            self._scheduler,
+            self._node,
+            lambda: self._check(check, turn),
+            lambda reasons: self._go_on({**turn, "refused": reasons}),
+        )
+        self._checking.open()
+
+    async def _check(self, check: Check, turn: _Data) -> list[str]:
+        """Say why an answer does not pass. That is recorded with its turn, and no judge is asked about it again."""
+        scheduler, node = self._scheduler, self._node
+        prompt = self._parameters.get("prompt")
+        asked = prompt if isinstance(prompt, str) else ""
+        value = value_of(self._agent, agent_output(turn, [turn], has_form=self._has_form))
+        reasons = await reasons_in_the_end(scheduler, node, check, value, asked=asked)
+        if reasons:
+            count = f"answer {sum(self._refused.values()) + 1} of {check.max_attempts} did not pass"
+            warning = {"message": f"{count}: {'; '.join(reasons)}", "code": CheckFailed.default_code}
+            scheduler.record("step.warning", node, warning)
+        self._record({**turn, "refused": reasons})
+        if reasons:
+            await scheduler.log.commit()
+        return reasons
+
+    def _record(self, turn: _Data) -> None:
+        """Record a turn that has ended."""
+        data = {"output": turn, "duration": self._scheduler.loop.time() - self._started}
         index = len(self._answered)
-        seq, size = scheduler.record_item(f"{node.path}[{index}]", "succeeded", data)
+        seq, size = self._scheduler.record_item(f"{self._node.path}[{index}]", "succeeded", data)
         self._turns.add(index, "succeeded", seq, turn, size)
         self._remember(turn)
-        if turn["requests"]:
-            self._ask()
+
+    def _go_on(self, turn: _Data) -> None:
+        """Go on with the next turn, or end."""
+        self._checking = None
+        if self._is_last(turn):
+            self._end(turn)
         else:
-            self._succeed(turn)
+            self._ask()
 
     def _remember(self, turn: _Data) -> None:
         """Add a turn to what the model is told in the next."""
-        self._answered.append({key: turn[key] for key in ("usage", "cost", "offline")})
-        self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
+        self._answered.append({key: turn[key] for key in ("usage", "cost", "offline", "refused")})
+        if not turn["refused"]:
+            self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
         for request, result in zip(turn["requests"], turn["results"], strict=True):
             said = {"role": "tool", "content": result, "request_id": request["id"], "name": request["name"]}
             self._history.append(said)
+        if turn["refused"]:
+            model = turn["model"]
+            self._refused[model] = self._refused.get(model, 0) + 1
+            text = turn["text"] if turn["text"].strip() else as_text(turn["data"])
+            self._history.append({"role": "assistant", "content": text})
+            self._history.append({"role": "user", "content": not_accepted("; ".join(turn["refused"]))})
 
-    def _succeed(self, last: _Data) -> None:
+    def _is_last(self, turn: _Data) -> bool:
+        """Whether the agent ends with this turn: with its answer, or as it was the last that might have passed."""
+        check = self._node.step.check
+        used_up = check is not None and sum(self._refused.values()) >= check.max_attempts
+        return used_up if turn["refused"] else not turn["requests"]
+
+    def _end(self, last: _Data) -> None:
+        if last["refused"]:
+            help = self._how_to_allow_more("`max_attempts` under `check`")
+            raise check_failed(self._node, last["refused"], self._refused, help=help)
         output = agent_output(last, self._answered, has_form=self._has_form)
         counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
         outcomes.succeeded(self._scheduler, self._node, {"output": output, "items": counts})
+
+    def _how_to_allow_more(self, setting: str) -> str:
+        run_id = self._scheduler.run_id
+        return f"allow more with a larger {setting}, and go on with: orchestrator resume {run_id} --with FILE"
 
     # --- steps
 

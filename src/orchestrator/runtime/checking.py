@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compiler.plan import ToolCall
-from orchestrator.errors import CheckFailed, ModelError, OrchestratorError
+from orchestrator.errors import CheckFailed, ModelError, OrchestratorError, StepError, StoreError
 from orchestrator.expressions.text import to_text
 from orchestrator.runtime import outcomes
 from orchestrator.runtime.entities import value_of
-from orchestrator.runtime.failures import as_step_error
+from orchestrator.runtime.failures import as_step_error, is_retried, retry_delay
 from orchestrator.runtime.nodes import Failure
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def checked(
             output = await make()
         except ModelError as error:
             if answers and _calls(node) == before:  # there is no further model to ask
-                raise _failed(node, reasons, answers) from error
+                raise check_failed(node, reasons, answers) from error
             raise
         value = value_of(work, output)
         reasons = await reasons_against(scheduler, node, check, value, asked=asked if isinstance(asked, str) else "")
@@ -64,12 +64,12 @@ async def checked(
         asking = node.asking
         model = asking.answered if asking is not None and work.action.uses_model else None
         if asking is None or model is None:
-            raise _failed(node, reasons, answers)
+            raise check_failed(node, reasons, answers)
         answers[model] = answers.get(model, 0) + 1
         count = f"answer {answers[model]} of {check.max_attempts} of `{model}` did not pass"
         context.warn(f"{count}: {'; '.join(reasons)}", CODE)
         if answers[model] < check.max_attempts:
-            asking.reject(_as_text(value), reasons)
+            asking.reject(as_text(value), reasons)
         else:
             asking.pass_over(model)
 
@@ -78,7 +78,10 @@ def _calls(node: Node) -> int:
     return node.asking.calls if node.asking is not None else 0
 
 
-def _failed(node: Node, reasons: Sequence[str], answers: Mapping[ModelName, int]) -> CheckFailed:
+def check_failed(
+    node: Node, reasons: Sequence[str], answers: Mapping[ModelName, int] | Mapping[str, int], *, help: str = ""
+) -> CheckFailed:
+    """Return the error of a step whose output did not pass; `answers` says how many each model has given."""
     count = sum(answers.values())
     of = " and ".join(f"`{model}`" for model in answers)
     if count > 1:
@@ -88,7 +91,8 @@ def _failed(node: Node, reasons: Sequence[str], answers: Mapping[ModelName, int]
     return CheckFailed(
         f"`{node.path}`: {what}: {'; '.join(reasons)}",
         reasons=reasons,
-        help="ask for it more clearly, name a further model, or ask for less in `check`; an `on_failure` goes on all "
+        help=help
+        or "ask for it more clearly, name a further model, or ask for less in `check`; an `on_failure` goes on all "
         "the same",
     )
 
@@ -102,7 +106,7 @@ async def reasons_against(scheduler: Scheduler, node: Node, check: Check, value:
 
         reasons += misfits(structure_of(check.schema), value)
     if not reasons and check.judge is not None:
-        reasons = await _judged(scheduler, node, check.judge, scope, _as_text(value), asked)
+        reasons = await _judged(scheduler, node, check.judge, scope, as_text(value), asked)
     return reasons
 
 
@@ -130,40 +134,85 @@ async def _judged(scheduler: Scheduler, node: Node, judge: Judge, scope: Scope, 
     return [f"{words}: {said.reason}", *said.suggestions]
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value as models are told of it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-class Checking:
-    """What occupies a step that calls no tool while the value that it came to is judged."""
+async def reasons_in_the_end(
+    scheduler: Scheduler, node: Node, check: Check, value: Any, *, asked: str = ""
+) -> list[str]:
+    """Say why the value of a step that calls no tool does not pass. Its `retry` is for the calls of the judge."""
+    attempt = 1
+    while True:
+        try:
+            return await reasons_against(scheduler, node, check, value, asked=asked)
+        except OrchestratorError as error:
+            if not is_retried(error, node.step.retry, attempt):
+                raise
+            await asyncio.sleep(retry_delay(error, node.step.retry, attempt, scheduler.chance))
+            attempt += 1
 
-    def __init__(self, scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity) -> None:
+
+def check_composite(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity) -> None:
+    """Hold the value of a step that consists of steps to its check, and end the step."""
+
+    async def reasons() -> list[str]:
+        check = node.step.check
+        return [] if check is None else await reasons_in_the_end(scheduler, node, check, entity.value)
+
+    def end(reasons: list[str]) -> None:
+        if reasons:
+            raise check_failed(node, reasons, {})
+        outcomes.passed(scheduler, node, data, entity)
+
+    node.state = "busy"
+    node.activity = Checking(scheduler, node, reasons, end)
+    node.activity.open()
+
+
+class Checking:
+    """What occupies a step that calls no tool while a value of it is judged.
+
+    `check` says why it does not pass, and `end` does what follows from that.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        node: Node,
+        check: Callable[[], Awaitable[list[str]]],
+        end: Callable[[list[str]], None],
+    ) -> None:
         self._scheduler = scheduler
         self._node = node
-        self._data = data
-        self._entity = entity
+        self._check = check
+        self._end = end
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin."""
         scheduler, node = self._scheduler, self._node
         scheduler.aside.add(node)
-        self._task = node.task = scheduler.loop.create_task(self._check())
+        self._task = node.task = scheduler.loop.create_task(self._run())
 
     def stop(self) -> None:
         """Judge no longer."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _check(self) -> None:
-        scheduler, node, check = self._scheduler, self._node, self._node.step.check
+    async def _run(self) -> None:
+        scheduler, node = self._scheduler, self._node
+        reasons: list[str] = []
         failure: OrchestratorError | None = None
         try:
-            reasons = [] if check is None else await reasons_against(scheduler, node, check, self._entity.value)
-            failure = _failed(node, reasons, {}) if reasons else None
+            reasons = await self._check()
         except asyncio.CancelledError:
             if not node.stopped:  # the whole loop is being shut down
                 node.stopped = "cancelled"
+        except StoreError as error:
+            scheduler.break_(error)
+            return
         except Exception as error:
             failure = as_step_error(error)
         scheduler.aside.discard(node)
@@ -171,9 +220,12 @@ class Checking:
         try:
             if outcomes.ended_frames(scheduler, node):
                 return
+            try:
+                if failure is None:
+                    self._end(reasons)
+            except StepError as error:
+                failure = error
             if failure is not None:
                 outcomes.failed(scheduler, node, Failure.of(failure, node))
-            else:
-                outcomes.passed(scheduler, node, self._data, self._entity)
         except Exception as error:
             scheduler.break_(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import ToolCall
+from orchestrator.compiler.plan import Agent, ToolCall
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.runtime import entities, handlers
 from orchestrator.runtime.failures import error_data, is_retried, retry_delay
@@ -51,18 +51,19 @@ def _timed_out(node: Node) -> StepTimeout:
 
 
 def succeeded(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity | None = None) -> None:
-    """Record a success; `data` is that of its event but for the duration. What is no call is checked before."""
+    """Record a success; `data` is that of its event but for the duration.
+
+    What calls and agents come to has passed their checks; the value of other work is held to its check before.
+    """
     if entity is None:
         duration = scheduler.loop.time() - node.started
         entity = entities.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
-    if node.step.check is None or isinstance(node.step.work, ToolCall):
+    if node.step.check is None or isinstance(node.step.work, ToolCall | Agent):
         passed(scheduler, node, data, entity)
         return
-    from orchestrator.runtime.checking import Checking
+    from orchestrator.runtime.checking import check_composite
 
-    node.state = "busy"
-    node.activity = Checking(scheduler, node, data, entity)
-    node.activity.open()
+    check_composite(scheduler, node, data, entity)
 
 
 def passed(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity) -> None:
@@ -82,7 +83,9 @@ def failed(scheduler: Scheduler, node: Node, failure: Failure) -> None:
     error = failure.error
     if isinstance(error, BudgetExceeded) and not scheduler.asking.is_of_step(scheduler, node, error.scope):
         out_of_budget(scheduler, node, failure)
-    elif error is not None and is_retried(error, node.step.retry, node.attempt):
+    elif (
+        error is not None and isinstance(node.step.work, ToolCall) and is_retried(error, node.step.retry, node.attempt)
+    ):
         _retry_or_cancel(scheduler, node, error, retry_delay(error, node.step.retry, node.attempt, scheduler.chance))
     elif not node.frame.stopped and node.step.on_error and handlers.handle(scheduler, node, failure):
         pass

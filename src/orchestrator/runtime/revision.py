@@ -175,7 +175,8 @@ class _Comparison:
         keys = dict.fromkeys((*new, *old))
         for key in keys:
             inner = _is_structure(key)
-            if key not in INERT and _essence(old.get(key), data=not inner) != _essence(new.get(key), data=not inner):
+            before, after = (_limitless(key, _essence(one.get(key), data=not inner)) for one in (old, new))
+            if key not in INERT and before != after:
                 return _words(key, old.get(key), new.get(key))
         for source in _sources(new, self._pipelines[1]):
             old_called, new_called = (pipelines.get(source) for pipelines in self._pipelines)
@@ -213,10 +214,17 @@ def _essence(value: Any, *, data: bool = False) -> Any:
     if isinstance(value, list):
         return [_essence(entry) for entry in value]
     return {
-        key: _essence(entry, data=not _is_structure(key))
+        key: _limitless(key if _is_definition(value) else "", _essence(entry, data=not _is_structure(key)))
         for key, entry in value.items()
         if key not in INERT or not _is_definition(value)
     }
+
+
+def _limitless(key: str, value: Any) -> Any:
+    """What a step is defined by under a key, without the limit that a `check` has: how many answers may be given."""
+    if key != "check" or not isinstance(value, Mapping):
+        return value
+    return {name: entry for name, entry in value.items() if name != "max_attempts"}
 
 
 def _is_structure(key: str) -> bool:

@@ -376,8 +376,9 @@ def _prepare(database: Database) -> None:
 
 
 def _foreign_sqlite(connection: Connection, database: Database) -> StoreUnavailable | None:
-    mark = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    # In this order: another process may be making a store of it, and marks it in the transaction that makes the tables.
     tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+    mark = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
     if mark == APPLICATION_ID or (mark == 0 and tables == 0):
         return None
     return _foreign(database.url, f"{database.path} is a database of another application")

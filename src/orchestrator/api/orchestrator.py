@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of, positive, sensible
 from orchestrator.api.run import Run, person
+from orchestrator.api.settings import check_settings
 from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
@@ -101,12 +102,17 @@ class Orchestrator:
 
         Raises:
             CompilationError: It is wrong; `.diagnostics` has every mistake.
+            ConfigurationError: `orchestrator.toml` is wrong.
         """
         compilation = self._compile(source)
         return Pipeline(self, plan_of(compilation), compilation.diagnostics, self._options)
 
     def check(self, source: Source) -> Report:
-        """Check a pipeline. Never raises for a wrong one."""
+        """Check a pipeline. Never raises for a wrong one.
+
+        Raises:
+            ConfigurationError: `orchestrator.toml` is wrong.
+        """
         return Report(self._compile(source).diagnostics)
 
     def lock(self, file: str | Path, *, run: str | None = None, fresh: bool = False, check: bool = False) -> Locking:
@@ -343,6 +349,7 @@ class Orchestrator:
         sources: Mapping[str, str] | None = None,
         locks: bool = True,
     ) -> Compilation:
+        check_settings(self.directory)
         return compile_pipeline(
             source,
             registry=self.registry,

@@ -163,11 +163,13 @@ def _extra(extra: str, module: str, use: str) -> Finding:
 
 def _configuration() -> tuple[list[Finding], "Permissions"]:
     """Return what is found, and the permissions for the other checks: those that deny where the file has a fault."""
+    from orchestrator.api.settings import check_settings
     from orchestrator.errors import OrchestratorError
     from orchestrator.tools.permissions import Permissions
 
     file = Path("orchestrator.toml")
     try:
+        check_settings(Path.cwd())
         permissions = Permissions.load(Path.cwd())
     except OrchestratorError as error:
         return [Finding(Verdict.FAIL, str(file), error.message, error.help or f"mend {file}")], Permissions(Path.cwd())

@@ -1,0 +1,53 @@
+"""`orchestrator.toml` is read whole before anything runs: what is wrong in it is told at once, and stops no run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Project
+
+WRONG = {
+    "[allow]\nrnu = true": "`allow.rnu` is no setting",
+    "[budget]\nusd = -1": "`budget.usd` must be a number from 0",
+    '[budget]\nperiod = "moth"': "`budget.period`: `moth` is no period",
+    '[limits]\nlongest_wait = "soon"': "`limits.longest_wait` is no duration",
+    "[limits.openai]\nrequests_per_minute = 0": "`limits.openai.requests_per_minute` must be a whole number from 1",
+    '[models."openai:gpt-5"]\nquality = 9': '`models."openai:gpt-5".quality` must be from 1 to 5',
+    '[servers.lab]\nbase_url = "lab"': "`servers.lab.base_url` is no address of a server",
+    "[mcp.x]": "`mcp.x` must have either a `command` or a `url`",
+    '[mcp.x]\ncommand = ["a"]\nurl = "https://a.example"': "`mcp.x` must have either a `command` or a `url`",
+    '[mcp.x]\nurl = "ftp://x"': "`mcp.x.url` must be an address",
+    "[budgets]\nusd = 1": "`budgets` is no setting",
+    "mcp = 1": "`mcp` is not a table",
+}
+
+
+@pytest.mark.parametrize("command", ["check", "run", "doctor"])
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_setting_is_told_before_anything_runs_and_where_it_stands(
+    project: Project, command: str, text: str
+) -> None:
+    (project.directory / "orchestrator.toml").write_text(text + "\n")
+    done = project(command, *(["greet.yaml"] if command != "doctor" else []))
+    assert done.code == (1 if command == "doctor" else 2)
+    told = done.out + done.err
+    assert WRONG[text] in told
+    assert str(project.directory / "orchestrator.toml") in told
+    assert not (project.directory / ".orchestrator").exists()
+
+
+def test_what_reads_a_table_is_not_loaded_where_the_table_is_absent(project: Project) -> None:
+    (project.directory / "orchestrator.toml").write_text("[allow]\nrun = false\n")
+    code = """
+import json, sys
+import orchestrator as orc
+with orc.Orchestrator(tools=["tools.py"]) as client:
+    client.compile("greet.yaml")
+print(json.dumps([name for name in sys.modules if name.startswith("orchestrator.")]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.directory, capture_output=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    readers = {"orchestrator.models.limits", "orchestrator.models.project", "orchestrator.tools.mcp.settings"}
+    assert not readers & loaded

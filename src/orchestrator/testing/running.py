@@ -6,13 +6,14 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.api import Orchestrator, Pipeline, Run
 from orchestrator.diagnostics import Diagnostic, Span, sort
-from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError
+from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
 from orchestrator.models.fake import FakeModel
 from orchestrator.models.offline import OfflineClient
 from orchestrator.models.recording import RecordingClient, remove_others
@@ -196,8 +197,18 @@ def _ended(pipeline: Pipeline, case: Case) -> Ended:
         raise
     except OrchestratorError as error:  # the inputs do not fit, which may be what is expected
         return Ended("failed", error=error.to_dict())
+    answering = threading.Thread(target=_answer_in_time, args=(run, case), name="answers", daemon=True)
     if case.answers:
-        threading.Thread(target=_answer_in_time, args=(run, case), name="answers", daemon=True).start()
+        answering.start()
+    try:
+        return _end_of(run, pipeline, case)
+    finally:
+        if case.answers:
+            answering.join()  # its store is about to be closed
+
+
+def _end_of(run: Run, pipeline: Pipeline, case: Case) -> Ended:
+    """Answer what is asked without a time to answer by, and return how the run ended. It has ended then."""
     until = time.monotonic() + case.timeout
     answered: set[str] = set()
     try:
@@ -229,7 +240,8 @@ def _answer_in_time(run: Run, case: Case) -> None:
         asks = event.type == "step.waiting" and data.get("question") and data.get("until")
         if asks and path not in answered and _is_answered(path, case):
             answered.add(path)
-            run.answer(path, _answer(path, case))
+            with suppress(RunError):  # its time was over a moment before
+                run.answer(path, _answer(path, case))
 
 
 def _questions(status: RunStatus, case: Case) -> list[str]:

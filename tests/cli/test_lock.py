@@ -12,6 +12,7 @@ import yaml
 
 import orchestrator as orc
 from orchestrator.errors import StepError
+from orchestrator.models.questions import question_digest
 from orchestrator.testing import Asked, FakeModel
 from tests.cli.conftest import Project
 
@@ -102,19 +103,90 @@ def test_what_was_asked_in_a_run_is_repeated_where_the_same_comes_up_again(
     assert model.count == 3
 
 
+SECRET = LETTER.replace("town: Brest", "town: {type: string, secret: true}")
+IN_A_STEP = SECRET.replace(
+    "  - id: tell", "  - {id: place, tool: echo, parameters: {value: '{{ town }}'}}\n  - id: tell"
+)
+HIDES = {
+    "an input": SECRET,
+    "an input that is changed": SECRET.replace("{{ town }}", "{{ inputs.town | upper }}"),
+    "a variable": SECRET.replace("{{ town }}", "{{ place }}").replace(
+        "steps:", "variables: {place: '{{ town }}!'}\nsteps:"
+    ),
+    "the result of a step": IN_A_STEP.replace("{{ town }} known", "{{ place }} known"),
+}
+
+
+@pytest.mark.parametrize("hidden", HIDES)
 def test_a_question_with_a_secret_in_it_is_not_locked_but_asked_in_each_run(
-    client: orc.Orchestrator, model: Answers
+    client: orc.Orchestrator, model: Answers, hidden: str
 ) -> None:
-    secret = LETTER.replace("town: Brest", "town: {type: string, secret: true}")
-    Path("letter.yaml").write_text(secret, encoding="utf-8")
+    Path("letter.yaml").write_text(HIDES[hidden], encoding="utf-8")
+    known = hidden != "the result of a step"  # without a run
+    client.lock("letter.yaml")
+    assert client.lock("letter.yaml", check=True).up_to_date is known
     first = client.compile("letter.yaml").run(town="Brest")
     found = client.lock("letter.yaml", run=first.run_id)
-    assert came(found) == {GREETING: "recorded", TOWN: "missing"}
-    assert "redacted" not in Path("letter.yaml.lock").read_text(encoding="utf-8")
+    assert came(found) == {GREETING: "kept", TOWN: "missing"}
+    assert [value.secret for value in found.values] == [False, True]
+    assert client.lock("letter.yaml", check=True).up_to_date
+    text = Path("letter.yaml.lock").read_text(encoding="utf-8")
+    assert "redacted" not in text
+    assert "BREST" not in text.upper()
     count = model.count
     client.compile("letter.yaml").run(town="Brest")
     assert model.count == count + 1
-    assert "Brest" in str(model.requests[-1].request.messages)
+    assert "BREST" in str(model.requests[-1].request.messages).upper()
+
+
+def test_no_digest_of_a_question_is_recorded_by_which_a_secret_in_it_could_be_guessed(
+    client: orc.Orchestrator, model: Answers
+) -> None:
+    Path("letter.yaml").write_text(SECRET, encoding="utf-8")
+    result = client.compile("letter.yaml").run(town="Brest")
+    digest = question_digest("What is Brest known for?", {"type": "string"})
+    client.close()
+    assert result.steps["tell:auto"].output["asked"]["value"]["question"].startswith("What is [redacted:town#")
+    stored = [path.read_bytes() for path in Path(".orchestrator").rglob("*") if path.is_file()]
+    assert stored
+    assert not any(digest.encode() in content or b"Brest" in content for content in stored)
+
+
+def test_an_answer_with_a_secret_in_it_is_not_locked(client: orc.Orchestrator, model: Answers) -> None:
+    text = LETTER.replace("  town: Brest", "  town: Brest\n  word: {type: string, secret: true}")
+    Path("letter.yaml").write_text(text.replace('letter: "', 'word: "{{ word }}"\n  letter: "'), encoding="utf-8")
+    run = client.compile("letter.yaml").run(word="value 2")
+    assert run.steps["tell:auto"].output["data"]["value"].startswith("[redacted:word#")
+    assert came(client.lock("letter.yaml")) == {GREETING: "recorded", TOWN: "missing"}
+    assert "redacted" not in Path("letter.yaml.lock").read_text(encoding="utf-8")
+
+
+def test_what_stands_in_a_lock_for_a_secret_is_never_an_answer(client: orc.Orchestrator, model: Answers) -> None:
+    client.compile("letter.yaml").run()
+    client.lock("letter.yaml")
+    path = Path("letter.yaml.lock")
+    path.write_text(path.read_text(encoding="utf-8").replace("value 2", "'[redacted:town#5f2a91]'"), encoding="utf-8")
+    (found,) = client.check("letter.yaml").diagnostics
+    assert (found.code, found.severity) == ("ORC432", "error")
+    assert "the mark of a secret" in found.message
+    assert not client.lock("letter.yaml", check=True).up_to_date
+    assert came(client.lock("letter.yaml")) == {GREETING: "kept", TOWN: "recorded"}
+    assert client.check("letter.yaml").diagnostics == ()
+
+
+def test_an_answer_in_a_lock_to_a_question_that_reads_a_secret_by_now_is_not_used(
+    client: orc.Orchestrator, model: Answers
+) -> None:
+    client.compile("letter.yaml").run()
+    client.lock("letter.yaml")
+    Path("letter.yaml").write_text(SECRET, encoding="utf-8")
+    (found,) = client.check("letter.yaml").diagnostics
+    assert (found.code, found.severity, "reads a secret" in found.message) == ("ORC432", "warning", True)
+    client.compile("letter.yaml").run(town="Brest")
+    assert model.count == 3
+    assert not client.lock("letter.yaml", check=True).up_to_date
+    assert came(client.lock("letter.yaml")) == {GREETING: "kept", TOWN: "missing"}
+    assert client.check("letter.yaml").diagnostics == ()
 
 
 def test_the_digest_of_a_pipeline_is_another_with_other_answers(client: orc.Orchestrator) -> None:
@@ -231,6 +303,15 @@ def test_the_command_says_what_it_asked_and_what_is_missing(letter: Project) -> 
     assert list(written["values"]) == [GREETING, TOWN]
     assert written["values"][TOWN]["answers"][0]["question"] == "What is Brest known for?"
     assert "stays as it was" in lock(letter).err
+
+
+def test_the_command_says_which_questions_have_a_secret_in_them(letter: Project) -> None:
+    (letter.directory / "letter.yaml").write_text(SECRET, encoding="utf-8")
+    done = lock(letter)
+    assert (done.code, "has a secret" in done.out) == (0, True)
+    assert f"not locked, but asked in each run, as there is a secret in it: {TOWN}" in done.err
+    assert "no answer is known yet" not in done.err
+    assert lock(letter, "--check").code == 0
 
 
 def test_the_command_refuses_what_makes_no_sense(letter: Project) -> None:

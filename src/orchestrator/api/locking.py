@@ -20,10 +20,9 @@ from orchestrator.errors import CompilationError
 from orchestrator.journal.spending import NOTHING, Spending
 from orchestrator.models.actions.auto import asked_at_once
 from orchestrator.models.exchange import Message, ModelRequest
-from orchestrator.models.questions import KeptAnswer, question_digest
+from orchestrator.models.questions import KeptAnswer, has_mark, question_digest
 from orchestrator.models.structured import accepted
 from orchestrator.runtime.aside import Aside, blocking
-from orchestrator.runtime.redaction import has_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,24 +40,30 @@ _ASIDE: Final = ":auto"
 
 @dataclass(frozen=True, slots=True)
 class LockedPlace:
-    """A value of the file, and its answers, each with where it came from: the lock, a run, a model now."""
+    """A value of the file, and its answers, each with where it came from: the lock, a run, a model now.
+
+    `secret`: it has none because its question, or what was answered, has a secret in it. A model is asked in each run.
+    """
 
     at: str
     question: str
     varies: bool
     answers: tuple[tuple[KeptAnswer, Came], ...]
+    secret: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
         answers = [{**answer.to_dict(), "from": came} for answer, came in self.answers]
-        return {"at": self.at, "text": self.question, "varies": self.varies, "answers": answers}
+        known = {"at": self.at, "text": self.question, "varies": self.varies, "secret": self.secret}
+        return {**known, "answers": answers}
 
 
 @dataclass(frozen=True, slots=True)
 class Locking:
     """What was done to a lock, or with `check` would be done. `removed` are the places that nothing asks for any more.
 
-    `up_to_date`: each value has an answer, and nothing else is in the lock. `run_id` is the run that answers came from.
+    `up_to_date`: each value has an answer, or a secret, and nothing else is in the lock. `run_id` is the run that
+    answers came from.
     """
 
     path: Path
@@ -84,12 +89,22 @@ class Locking:
 
 @dataclass(slots=True)
 class _Place:
-    """A value while its answers are looked for."""
+    """A value while its answers are looked for. `marked`: where it was asked there was a secret."""
 
     auto: AutoValue
     answers: dict[str, tuple[KeptAnswer, Came]] = field(default_factory=dict)
+    marked: bool = False
+
+    @property
+    def secret(self) -> bool:
+        """Whether it has no answer, and is to have none: a model is asked in each run."""
+        return not self.answers and (self.auto.secret or (self.marked and self.auto.varies))
 
     def take(self, answer: KeptAnswer, came: Came) -> None:
+        """Take an answer in if it is one to this question, and no secret is in either."""
+        if self.auto.secret or has_mark([answer.question, answer.answer]):
+            self.marked = True
+            return
         known = self.auto.varies or answer.asked == question_digest(self.auto.text, self.auto.schema)
         if known and not answer_problems(answer.answer, self.auto.schema) and answer.asked not in self.answers:
             self.answers[answer.asked] = (answer, came)
@@ -103,8 +118,9 @@ def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh:
     places = {auto.at: _Place(auto) for auto in plan.autos}
     stale = [] if old is None else list(_keep(old, places, fresh=fresh))
     if check:
-        return _told(path, places, stale, changed=False, up_to_date=not stale and _complete(places, fresh=fresh))
-    recorded = _recorded_run(orchestrator, plan, run, needed=not _complete(places, fresh=fresh))
+        return _told(path, places, stale, changed=False, up_to_date=not stale and _complete(places))
+    needed = not all(place.answers or place.auto.secret for place in places.values())
+    recorded = _recorded_run(orchestrator, plan, run, needed=needed)
     if recorded is not None:
         _take_recorded(recorded, places, only_varying=fresh and run is None)
     spending, problem = _ask_for(orchestrator, [place for place in places.values() if _can_be_asked(place)])
@@ -112,7 +128,7 @@ def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh:
     if problem is not None:
         raise problem
     run_id = recorded.id if recorded is not None else None
-    done = all(place.answers for place in places.values())
+    done = _complete(places)
     return _told(path, places, stale, changed=changed, up_to_date=done, run_id=run_id, spending=spending)
 
 
@@ -127,15 +143,15 @@ def _told(
     spending: Spending = NOTHING,
 ) -> Locking:
     values = tuple(
-        LockedPlace(place.auto.at, place.auto.text, place.auto.varies, tuple(place.answers.values()))
+        LockedPlace(place.auto.at, place.auto.text, place.auto.varies, tuple(place.answers.values()), place.secret)
         for place in places.values()
     )
     removed = tuple(at for at in stale if at not in places)
     return Locking(path, values, removed, changed, up_to_date, run_id, spending)
 
 
-def _complete(places: Mapping[str, _Place], *, fresh: bool) -> bool:
-    return not fresh and all(place.answers for place in places.values())
+def _complete(places: Mapping[str, _Place]) -> bool:
+    return all(place.answers or place.secret for place in places.values())
 
 
 def _can_be_asked(place: _Place) -> bool:
@@ -153,11 +169,13 @@ def _keep(old: Lock, places: Mapping[str, _Place], *, fresh: bool) -> Iterator[s
     """Keep the answers that still fit; yield the places of those that do not."""
     for value in old.values.values():
         place = places.get(value.at)
-        if place is None or value.text != place.auto.text or value.schema != place.auto.schema:
+        same = place is not None and (value.text, value.schema) == (place.auto.text, place.auto.schema)
+        if place is None or not same or place.auto.secret:
             yield value.at
             continue
         if fresh:
             continue
+        place.marked = not value.answers  # what `lock` writes of those that had a secret in a run
         for answer in value.answers:
             place.take(answer, "kept")
         if len(place.answers) != len(value.answers):
@@ -194,12 +212,9 @@ def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool
         for name, asked in step.output.get("asked", {}).items():
             if asked["at"] in same and asked["at"].startswith(within) and not asked["locked"]:
                 when = _moment(step.ended_at)
-                answer = step.output["data"][name]
-                if has_mark([asked["question"], answer]):
-                    continue  # the mark is not the value, and a secret of few digits can be found by the digest
-                model = step.output.get("model", "")
-                kept = KeptAnswer(asked["digest"], asked["question"], answer, model, when)
-                places[asked["at"]].take(kept, "recorded")
+                place, answer, model = places[asked["at"]], step.output["data"][name], step.output.get("model", "")
+                digest = question_digest(asked["question"], place.auto.schema)
+                place.take(KeptAnswer(digest, asked["question"], answer, model, when), "recorded")
 
 
 # --- asked now
@@ -255,7 +270,7 @@ def _write(path: Path, name: str, places: Mapping[str, _Place], old: Lock | None
     values = [
         LockedValue(place.auto.at, place.auto.text, place.auto.schema, tuple(a for a, _ in place.answers.values()))
         for place in places.values()
-        if place.answers
+        if place.answers or (place.secret and not place.auto.secret)
     ]
     if not values:
         path.unlink(missing_ok=True)

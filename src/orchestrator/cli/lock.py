@@ -37,7 +37,7 @@ def lock(
 
     What the lock has stays, as long as the file asks the same. Other answers are taken from a recorded run; questions
     without templates that were not asked there are asked now. Those with templates have an answer for each text that
-    came of them: run the pipeline, then lock it.
+    came of them: run the pipeline, then lock it. One with a secret in it is not kept.
 
     Exit code: 0; with --check 1 if an answer is missing or the lock has others; 1 too if no model answers.
     """
@@ -70,6 +70,8 @@ def _tell(found: Locking, file: str, *, check: bool) -> None:
         say(f"{at}: not asked any more")
     if found.spending:
         say(f"models were asked: {found.spending}")
+    if secret := [value.at for value in found.values if value.secret]:
+        say(f"not locked, but asked in each run, as there is a secret in it: {', '.join(secret)}")
     command = f"orchestrator lock {shlex.quote(file)}"
     if check:
         if found.up_to_date:
@@ -83,7 +85,7 @@ def _tell(found: Locking, file: str, *, check: bool) -> None:
         say(f"wrote {found.path}", "green")
     else:
         say(f"{found.path} stays as it was")
-    missing = [value.at for value in found.values if not value.answers]
+    missing = [value.at for value in found.values if not value.answers and not value.secret]
     if missing:
         listed = ", ".join(missing)
         say(f"no answer is known yet for {listed}: what is asked there is known in a run", "yellow")
@@ -94,7 +96,7 @@ def _rows(value: LockedPlace) -> list[tuple[str, str, str, str]]:
     from orchestrator.cli.output import printable
 
     if not value.answers:
-        return [(value.at, "", "", "nowhere")]
+        return [(value.at, "", "", "has a secret" if value.secret else "nowhere")]
     return [
         (
             value.at if number == 0 else "",

@@ -22,13 +22,14 @@ from orchestrator.expressions import parse_template
 from orchestrator.language.autos import Auto, Mistake, Path, autos_of, tagged
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
 from orchestrator.language.spec import OnFailureSpec, StepSpec
-from orchestrator.models.questions import KeptAnswer, question_digest
+from orchestrator.models.questions import KeptAnswer, has_mark, question_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.compiler.parts import BlockKind, StepParts
     from orchestrator.compiler.unit import Unit
+    from orchestrator.expressions import Template
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
 _LONGEST_NAME: Final = 40
@@ -44,6 +45,7 @@ class _Question:
     schema: Schema
     purpose: str
     at: str
+    secret: bool
     kept: tuple[KeptAnswer, ...] = ()
 
 
@@ -175,8 +177,18 @@ class FileAutos:
             number += 1
             at = f"{base}#{number}"
         self._places.add(at)
-        kept = self._kept(at, node.text, schema, hole.scalar.span_of(auto.start, auto.end))
-        return _Question(node, schema, hole.purpose, at, kept)
+        secret = _varies(node.text) and _reads_any(parse_template(node.text), self._secrets)
+        kept = self._kept(at, node.text, schema, hole.scalar.span_of(auto.start, auto.end), secret=secret)
+        return _Question(node, schema, hole.purpose, at, secret, kept)
+
+    @cached_property
+    def _secrets(self) -> set[str]:
+        """The secret inputs of the file, and its variables that read one."""
+        found = {name for name, spec in self._unit.spec.inputs.items() if spec.secret}
+        for name, value in self._unit.variables.items():  # each reads those above it
+            if any(_reads_any(template, found) for template in value.templates()):
+                found.add(name)
+        return found
 
     @staticmethod
     def _constant(question: _Question) -> KeptAnswer | None:
@@ -187,7 +199,7 @@ class FileAutos:
     ) -> None:
         text = question.node.text
         asks = None if locked is not None else asks
-        self.values.append(AutoValue(question.at, text, question.schema, _varies(text), asks, locked))
+        self.values.append(AutoValue(question.at, text, question.schema, _varies(text), asks, locked, question.secret))
 
     def _asks(self, spec: StepSpec, name: str, question: _Question) -> dict[str, Any] | None:
         """Return the parameters of a call that asks for one value alone, None if that is known in a run only."""
@@ -270,10 +282,14 @@ class FileAutos:
         self._about_lock += lock.problems
         return lock
 
-    def _kept(self, at: str, text: str, schema: Schema, span: Span) -> tuple[KeptAnswer, ...]:
+    def _kept(self, at: str, text: str, schema: Schema, span: Span, *, secret: bool) -> tuple[KeptAnswer, ...]:
         """Return the answers that the lock has for a question; report those that do not fit."""
         found = self._lock.values.get(at)
         if found is None:
+            return ()
+        if secret:
+            message = "this question reads a secret, so no answer to it is kept, and a model is asked in each run"
+            self._stale(span, message, found, "reads a secret", "removes the answer from the lock")
             return ()
         if found.text != text or found.schema != schema:
             what = "question" if found.text != text else "type of answer"
@@ -289,28 +305,39 @@ class FileAutos:
 
     def _fits(self, answer: KeptAnswer, schema: Schema, found: LockedValue) -> bool:
         reasons = answer_problems(answer.answer, schema)
-        if reasons:
+        what, label = f"is not of the type that is needed: {'; '.join(reasons)}", "not of this type"
+        marked = has_mark(answer.answer)
+        if marked:
+            what, label = "has the mark of a secret in it, and not the secret", "no value"
+        if reasons or marked:
             source = self._lock.source
             self._about_lock.append(
                 Diagnostic(
                     "ORC432",
-                    f"the answer for `{found.at}` in the lock is not of the type that is needed: {'; '.join(reasons)}",
+                    f"the answer for `{found.at}` in the lock {what}",
                     source,
                     found.span,
                     severity="error",
-                    label="not of this type",
+                    label=label,
                     help=f"mend it, or remove it: `orchestrator lock {source.name.removesuffix('.lock')}` asks again",
                 )
             )
-        return not reasons
+        return not reasons and not marked
 
-    def _stale(self, span: Span, message: str, found: LockedValue) -> None:
+    def _stale(
+        self,
+        span: Span,
+        message: str,
+        found: LockedValue,
+        label: str = "not in the lock",
+        does: str = "asks a model, and keeps the answer",
+    ) -> None:
         self._unit.findings.add(
             "ORC432",
             span,
             message,
-            label="not in the lock",
-            help=f"`orchestrator lock {self._unit.document.source.name}` asks a model, and keeps the answer",
+            label=label,
+            help=f"`orchestrator lock {self._unit.document.source.name}` {does}",
             related=[Related("the answer is here", self._lock.source, found.span)],
         )
 
@@ -390,6 +417,17 @@ def _about(unit: Unit, spec: StepSpec) -> str:
 def _asks_models(unit: Unit, spec: StepSpec) -> bool:
     found = unit.calls.find(spec)
     return isinstance(found, tuple) and found[1].uses_model
+
+
+def _reads_any(template: Template, names: set[str]) -> bool:
+    """Whether a template reads one of some inputs and variables, perhaps with all the others."""
+    for reference in template.references:
+        name: str | int | None = reference.name
+        if name in ("inputs", "variables"):
+            name = reference.path[0] if reference.path else None
+        if name in names or (name is None and names):
+            return True
+    return False
 
 
 def _varies(text: str) -> bool:

@@ -341,7 +341,8 @@ class AutoValue:
 
     With `varies` the question has templates, so what is asked is known only in a run. `asks` are the parameters of a
     call that asks for this one alone, None where they have templates too. `locked` is the lock's answer, which then
-    stands in the plan; that of a question which varies is looked up by the step that asks.
+    stands in the plan; that of a question which varies is looked up by the step that asks. `secret`: the question reads
+    a secret input, so no answer to it is kept.
     """
 
     at: str
@@ -350,6 +351,7 @@ class AutoValue:
     varies: bool
     asks: Mapping[str, Any] | None = None
     locked: KeptAnswer | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+_MARK: Final = re.compile(r"\[redacted:[^\[\]]+(?:\[[^\[\]]+\][^\[\]]*)?#\w+\]")
 
 
 def question_digest(question: str, schema: Mapping[str, Any]) -> str:
@@ -16,6 +17,15 @@ def question_digest(question: str, schema: Mapping[str, Any]) -> str:
     kind = {key: value for key, value in schema.items() if key != "description"}
     text = json.dumps([question, kind], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def has_mark(value: Any) -> bool:
+    """Whether JSON data have a text that looks like the mark of a secret, of whichever run; the secret is lost."""
+    if isinstance(value, str):
+        return _MARK.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(has_mark(key) or has_mark(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(has_mark, value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,18 +188,6 @@ class Redactor:
         return None
 
 
-def has_mark(value: Any) -> bool:
-    """Whether recorded JSON data have a text that looks like the mark of a secret, of whichever run."""
-    if isinstance(value, str):
-        return _ANY_MARK.search(value) is not None
-    if isinstance(value, Mapping):
-        return any(has_mark(key) or has_mark(item) for key, item in value.items())
-    return isinstance(value, list) and any(map(has_mark, value))
-
-
-_ANY_MARK = re.compile(r"\[redacted:[^\[\]]+(?:\[[^\[\]]+\][^\[\]]*)?#\w+\]")
-
-
 def _any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, texts))) if texts else None
 

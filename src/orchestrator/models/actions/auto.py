@@ -22,7 +22,7 @@ _INSTRUCTION = (
 
 
 class Answered(TypedDict):
-    """The values, and of each what was asked: `{at, question, digest, locked}`."""
+    """The values, and of each what was asked: `{at, question, locked}`."""
 
     data: dict[str, Any]
     asked: dict[str, Any]
@@ -53,7 +53,8 @@ async def auto(
         text = to_text(question).strip()
         digest = question_digest(text, properties.get(name, {}))
         kept = (locked or {}).get(name, {}).get(digest)
-        asked[name] = {"at": (at or {}).get(name, name), "question": text, "digest": digest, "locked": kept is not None}
+        # Without the digest: a secret of few digits in the question could be guessed by it.
+        asked[name] = {"at": (at or {}).get(name, name), "question": text, "locked": kept is not None}
         if kept is not None:
             data[name] = kept["answer"]
     missing = {name: asked[name]["question"] for name in questions if name not in data}

@@ -157,7 +157,7 @@ _TABLE = (
         "ORC432",
         "lock that does not fit",
         "The file's lock holds an answer to a question that the file does not ask, or not any more, or one of another "
-        "type, so a model is asked in a run. An error if the lock cannot be read.",
+        "type, or to one that reads a secret, so a model is asked in a run. An error if the lock cannot be read.",
         "warning",
         remedy="`orchestrator lock FILE` brings the lock up to date",
     ),

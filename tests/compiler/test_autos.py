@@ -18,6 +18,7 @@ from orchestrator.compiler.plan_data import source_of
 from orchestrator.diagnostics import render_text
 from orchestrator.language.autos import Mistake, autos_of
 from orchestrator.models.actions import model_tools
+from orchestrator.models.offline import OfflineClient
 from orchestrator.models.questions import KeptAnswer, question_digest
 from orchestrator.runtime.scope import pipeline_scope
 from orchestrator.tools import Permissions, Registry, builtin_registry
@@ -568,3 +569,12 @@ def test_a_value_anywhere_is_asked_for_or_refused_with_the_way_out_and_nothing_e
         return
     assert {each.code for each in found} == {"ORC428"}, render_text(compilation.diagnostics)
     assert all(each.help for each in found)
+
+
+def test_no_value_is_made_up_by_rules_for_who_did_not_ask_for_them(tmp_path: Path) -> None:
+    step = {"id": "a", "tool": "log", "parameters": {"message": "<AUTO>a greeting</AUTO>"}}
+    spec = {"id": "made_up", "steps": [step]}
+    with orc.Orchestrator(directory=tmp_path, models=OfflineClient()) as client:
+        with pytest.raises(orc.RunFailed, match="no language model here to give values"):
+            client.compile(spec).run()
+        assert client.compile({**spec, "model": "offline"}).run().state == "succeeded"

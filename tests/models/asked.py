@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.models.exchange import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, asking_step
 from orchestrator.models.gateway import Feedback, ModelCall
+from orchestrator.models.keeping import KeptAnswers
 
 Answers = Callable[[ModelName, ModelRequest], Awaitable[ModelReply]]
 
@@ -21,6 +22,7 @@ class Host:
 
     feedback: Sequence[Feedback] = ()
     passed_over: frozenset[ModelName] = frozenset()
+    kept: KeptAnswers | None = None
     calls: list[ModelCall] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)

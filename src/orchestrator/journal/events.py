@@ -32,9 +32,12 @@ Paths are those of `paths`.
     step.progress   {[fraction], [message]}  fraction from 0 to 1
     step.log        {level, message}
     step.warning    {message, [code]}
-    step.model      {model, usage {input, output, cached, reasoning, requests}, cost, latency, finish, why, error}
+    step.model      {model, usage {input, output, cached, reasoning, requests}, cost, latency, finish, why, error,
+                     [kept, reply]}
                     one call of a model, also one that failed: then `error` is {code, type, message}, else null. `cost`
-                    in USD, null where no price is known. It may follow the end of its step, if that was abandoned
+                    in USD, null where no price is known. It may follow the end of its step, if that was abandoned.
+                    An answer on the way to that of the step is in `reply`, and `kept` is the digest of its request: a
+                    step that is begun again, and was not forgotten, takes it from there
     step.waiting    {reason: "retry" | "human" | "time" | "handler" | in words what a call of a model waits for,
                      [until], [error], [question {kind: "ask" | "approve" | "resume", prompt, [answer], [choices],
                                                   [default], [content], [editable]}]}

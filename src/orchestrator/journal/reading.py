@@ -71,6 +71,10 @@ def put_values(database: Database, found: Recorded) -> Recorded:
     for step, values in zip(steps, resolve_all(database, many), strict=True):
         for name in _VALUES:
             setattr(step, name, values[name])
+    places = [(path, digest) for path, answers in found.kept.items() for digest in answers]
+    kept = resolve_all(database, [found.kept[path][digest] for path, digest in places])
+    for (path, digest), answer in zip(places, kept, strict=True):
+        found.kept[path][digest] = answer
     return found
 
 

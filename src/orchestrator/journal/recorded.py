@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.journal.paths import aside_in, item_of, parent_of
 from orchestrator.journal.steps import StepRecord, apply
@@ -95,14 +96,23 @@ class Recorded:
     held, except within the last round of a loop that goes on: its steps are what the next one reads as `previous`. The
     record of a loop's last round stays, for the accumulators. A step whose failure ended the run is not there: it is
     run again.
+
+    `kept` holds, by path, what models have answered on the way to the answer of a step that has not ended for good, by
+    the digests of what was asked.
     """
 
     steps: dict[str, StepRecord] = field(default_factory=dict)
     items: dict[str, ItemEnds] = field(default_factory=dict)
+    kept: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def keep(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer on the way to that of a step: `{reply, cost}`."""
+        self.kept.setdefault(path, {})[digest] = answer
 
     def without(self, paths: Iterable[str]) -> Recorded:
         """Return what is left when the run forgets these paths, all below, and that what contains them has ended."""
-        tree = _Tree(Recorded(dict(self.steps), {loop: ends.copy() for loop, ends in self.items.items()}))
+        items = {loop: ends.copy() for loop, ends in self.items.items()}
+        tree = _Tree(Recorded(dict(self.steps), items, dict(self.kept)))
         for path in paths:
             tree.forget(path)
         return tree.recorded
@@ -131,7 +141,7 @@ class _Tree:
         self._inner: dict[str, dict[str, None]] = {}
         self._rounds: dict[str, int] = {}
         self._asides: set[str] = set()
-        for path in (*found.steps, *found.items):
+        for path in (*found.steps, *found.items, *found.kept):
             self._grow(path)
 
     def take(self, event: Event) -> None:
@@ -144,6 +154,9 @@ class _Tree:
                     self.forget(forgotten)
             case "step.started":
                 self._started(event)
+            case "step.model" if "kept" in event.data:
+                self.recorded.keep(path, event.data["kept"], {name: event.data[name] for name in ("reply", "cost")})
+                self._grow(path)
             case "step.waiting" if event.data.get("reason") not in _BEYOND_ATTEMPT:
                 pass  # its attempt is under way all the same
             case "step.waiting" | "step.answered":
@@ -203,6 +216,7 @@ class _Tree:
             if failed_for_branches(event):
                 self._try_branches_again(path)
             return
+        self.recorded.kept.pop(path, None)
         self._drop(f"{path}.on_error")
         item = item_of(path)
         if item is None:
@@ -262,6 +276,7 @@ class _Tree:
     def _drop(self, path: str) -> None:
         self._drop_below(path)
         self.recorded.steps.pop(path, None)
+        self.recorded.kept.pop(path, None)
         inner = self._inner.get(parent_of(path))
         if inner is not None:
             inner.pop(path, None)
@@ -270,6 +285,7 @@ class _Tree:
         for inner in self._inner.pop(path, ()):
             self._drop_below(inner)
             self.recorded.steps.pop(inner, None)
+            self.recorded.kept.pop(inner, None)
         self.recorded.items.pop(path, None)
         self._rounds.pop(path, None)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from orchestrator.errors import (
@@ -30,14 +31,17 @@ from orchestrator.models.estimate import (
 )
 from orchestrator.models.exchange import Embeddings, Message, ModelReply, Usage, asking_step
 from orchestrator.models.gateway import Answer, ModelCall
+from orchestrator.models.names import OFFLINE
+from orchestrator.models.recorded import described, described_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from orchestrator.models.budget import Estimate, Ledger, Reservation
     from orchestrator.models.catalogue import Catalogue, ModelCard
     from orchestrator.models.exchange import ModelName, ModelRequest
     from orchestrator.models.gateway import CallHost, Choice
+    from orchestrator.models.keeping import Describe, Entry, Kept
     from orchestrator.models.limits import Limits, Turn
     from orchestrator.models.service import ModelService
 
@@ -73,24 +77,33 @@ class StepModels:
         if final:
             request = _with_feedback(request, self._host)
         found = await self._service.candidates(choice, needs_of(request, prompt_tokens(request)))
+        keeping = _Keeping(self._host, final, lambda name: partial(described, name, request))
+        for candidate, kept in keeping.among(each for each in found if not self._left_out(each)):
+            if isinstance(kept.outcome, ModelReply):
+                with suppress(ModelAnswerInvalid):  # it was accepted then, so it is now
+                    value = _value(kept.outcome, request, accept)
+                    return Answer(kept.outcome, value, candidate.name, _again(candidate), kept.cost)
 
         async def answered(candidate: Candidate, why: str) -> Answer:
-            return await self._accepted(candidate, why, request, accept, final)
+            return await self._accepted(candidate, why, request, accept, keeping)
 
         return await self._first(found, answered)
 
-    async def embed(self, choice: Choice, texts: Sequence[str]) -> tuple[Embeddings, Answer]:
+    async def embed(self, choice: Choice, texts: Sequence[str], *, final: bool = True) -> tuple[Embeddings, Answer]:
         """Return the vectors of some texts, and who made them."""
         found = await self._service.candidates(choice, Needs("embeddings", frozenset()))
+        keeping = _Keeping(self._host, final, lambda name: partial(described_texts, name, texts))
+        for candidate, kept in keeping.among(each for each in found if not self._left_out(each)):
+            if isinstance(kept.outcome, Embeddings):
+                return kept.outcome, _of_vectors(kept.outcome, candidate.name, _again(candidate), kept.cost)
         client, catalogue = await self._service.client(), self._service.catalogue
 
         async def made(candidate: Candidate, why: str) -> tuple[Embeddings, Answer]:
             name = candidate.name
             call = _Call(self, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
             vectors = await call.made(lambda: client.embed(name, texts))
-            cost = call.end(vectors)
-            reply = ModelReply("", usage=vectors.usage, model=vectors.model, latency=vectors.latency)
-            return vectors, Answer(reply, vectors.vectors, name, why, cost)
+            cost = call.end(vectors, keeping=keeping)
+            return vectors, _of_vectors(vectors, name, why, cost)
 
         return await self._first(found, made)
 
@@ -124,12 +137,12 @@ class StepModels:
         why: str,
         request: ModelRequest,
         accept: Callable[[ModelReply], Any] | None,
-        final: bool,
+        keeping: _Keeping,
     ) -> Answer:
         """Return a model's answer; one that cannot be used is asked for once more, with the reason."""
         for last in (False, True):
             try:
-                return await self._answered(candidate, why, request, accept, final)
+                return await self._answered(candidate, why, request, accept, keeping)
             except ModelAnswerInvalid as error:
                 if last or error.reply is None:
                     raise
@@ -143,7 +156,7 @@ class StepModels:
         why: str,
         request: ModelRequest,
         accept: Callable[[ModelReply], Any] | None,
-        final: bool,
+        keeping: _Keeping,
     ) -> Answer:
         client, catalogue = await self._service.client(), self._service.catalogue
         name, card = candidate.name, candidate.card
@@ -152,12 +165,12 @@ class StepModels:
         sent = prompt_tokens(request)
         expected = sent + (request.max_tokens or _USUAL_OUTPUT)
         call = _Call(self, catalogue, name, why, estimate_of(name, request, catalogue), sent, expected)
-        streams = final and (card is None or not card.lacks("streaming"))
+        streams = keeping.final and (card is None or not card.lacks("streaming"))
         reply = await call.made(
             lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers=ledgers
         )
         try:
-            value = accept(reply) if accept is not None else reply.data if request.schema is not None else reply.text
+            value = _value(reply, request, accept)
         except ModelAnswerInvalid as error:
             error.provider, error.model = error.provider or name.provider, error.model or name.model
             error.reply = reply
@@ -166,7 +179,7 @@ class StepModels:
         except BaseException as error:
             call.end(reply, error)
             raise
-        return Answer(reply, value, name, why, call.end(reply))
+        return Answer(reply, value, name, why, call.end(reply, keeping=keeping))
 
     @property
     def host(self) -> CallHost:
@@ -187,6 +200,29 @@ class StepModels:
         """Return every ledger that a call has to fit in."""
         project = await self._service.project_ledger()
         return self._ledgers if project is None else (*self._ledgers, project)
+
+
+class _Keeping:
+    """Keeps the answers to one request, by the models that it may be put to; those that are final are not kept."""
+
+    def __init__(self, host: CallHost, final: bool, describe: Callable[[ModelName], Describe]) -> None:
+        self.final = final
+        self._place = None if final else host.kept
+        self._describe = describe
+
+    def among(self, candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Kept]]:
+        """Yield the models that have answered it before, with their answers."""
+        if self._place is not None:
+            for candidate in candidates:
+                kept = self._place.find(self._place.digest(self._describe(candidate.name)))
+                if kept is not None:
+                    yield candidate, kept
+
+    def entry(self, name: ModelName, reply: ModelReply | Embeddings) -> Entry | None:
+        """Return what is to be recorded of an answer, so that it is kept. What is made by rules is made anew."""
+        if self._place is None or name == OFFLINE:
+            return None
+        return self._place.entry(self._place.digest(self._describe(name)), reply)
 
 
 class _Call:
@@ -285,12 +321,19 @@ class _Call:
         said = answer_tokens(reply) if isinstance(reply, ModelReply) else 0
         return replace(reply, usage=replace(usage, input=usage.input or sent, output=usage.output or said))
 
-    def end(self, reply: ModelReply | Embeddings, error: BaseException | None = None) -> float | None:
+    def end(
+        self,
+        reply: ModelReply | Embeddings,
+        error: BaseException | None = None,
+        *,
+        keeping: _Keeping | None = None,
+    ) -> float | None:
         """Settle and record a call that was answered, and return its cost."""
         usage = replace(reply.usage, requests=max(reply.usage.requests, 1))
         cost = self._catalogue.cost(self._name, usage)
         finish = reply.finish if isinstance(reply, ModelReply) else "stop"
-        self._close(usage, cost, error, reply.latency, finish)
+        kept = None if keeping is None else keeping.entry(self._name, reply)
+        self._close(usage, cost, error, reply.latency, finish, kept)
         return cost
 
     def _failed(self, error: BaseException) -> None:
@@ -324,6 +367,7 @@ class _Call:
         error: BaseException | None,
         latency: float | None = None,
         finish: str = "",
+        kept: Entry | None = None,
     ) -> None:
         spent = Spent(cost or 0.0, usage.input + usage.output, usage.requests)
         settle_all(self._held, spent)
@@ -331,7 +375,25 @@ class _Call:
             self._turn.used(spent.tokens)
         told = _told(error) if error is not None else None
         latency = time.perf_counter() - self._began if latency is None else latency
-        self._step.host.record(ModelCall(self._name, usage, cost, latency, finish, self._why, told))
+        self._step.host.record(ModelCall(self._name, usage, cost, latency, finish, self._why, told, kept))
+
+
+# --- what has come
+
+
+def _value(reply: ModelReply, request: ModelRequest, accept: Callable[[ModelReply], Any] | None) -> Any:
+    if accept is not None:
+        return accept(reply)
+    return reply.data if request.schema is not None else reply.text
+
+
+def _of_vectors(vectors: Embeddings, name: ModelName, why: str, cost: float | None) -> Answer:
+    reply = ModelReply("", usage=vectors.usage, model=vectors.model, latency=vectors.latency)
+    return Answer(reply, vectors.vectors, name, why, cost)
+
+
+def _again(candidate: Candidate) -> str:
+    return f"{candidate.why}; it had answered before the step was begun again"
 
 
 # --- what is sent

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, Usage
+from orchestrator.models.keeping import Entry
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from orchestrator.models.catalogue import ModelCard
+    from orchestrator.models.keeping import KeptAnswers
 
 Selection = Literal["balanced", "cost", "speed", "quality"]
 """What counts most among the models that fit."""
@@ -49,6 +51,8 @@ class ModelCall:
 
     `latency` in seconds. `why` says why this model was asked. `error` is `{code, type, message}` of a call that failed;
     `code` is null where it was cancelled. Usage and cost of a call that broke off are estimated from what had come.
+
+    `kept` is set for an answer on the way to that of the step: the digest of its request, and itself as JSON data.
     """
 
     model: ModelName
@@ -58,10 +62,11 @@ class ModelCall:
     finish: str = ""
     why: str = ""
     error: Mapping[str, Any] | None = None
+    kept: Entry | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the call as JSON data: `{model, usage {input, output, cached, reasoning, requests}, cost, ...}`."""
-        return {
+        data = {
             "model": str(self.model),
             "usage": self.usage.to_dict(),
             "cost": self.cost,
@@ -70,6 +75,7 @@ class ModelCall:
             "why": self.why,
             "error": dict(self.error) if self.error is not None else None,
         }
+        return data if self.kept is None else {**data, "kept": self.kept[0], "reply": dict(self.kept[1])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,10 @@ class CallHost(Protocol):
     def passed_over(self) -> frozenset[ModelName]:
         """Models that are not to be asked again in this attempt, as their answers were not accepted."""
 
+    @property
+    def kept(self) -> KeptAnswers | None:
+        """The answers on the way to that of the step that were given before; None: none are kept here."""
+
     def record(self, call: ModelCall) -> None:
         """Record a call, also one that failed."""
 
@@ -130,10 +140,11 @@ class ModelGateway(Protocol):
 
         Such an answer is asked for once more with the reason, then from the next model of the choice. `final` is false
         for answers that are not the step's own but on the way to it: feedback is not for them, and they do not stream.
+        Those are kept until the step has ended: to the same request the same answer is given, without a call.
         """
 
-    async def embed(self, choice: Choice, texts: Sequence[str]) -> tuple[Embeddings, Answer]:
-        """Return the vectors of some texts, and who made them; `Answer.reply` has no text."""
+    async def embed(self, choice: Choice, texts: Sequence[str], *, final: bool = True) -> tuple[Embeddings, Answer]:
+        """Return the vectors of some texts, and who made them; `Answer.reply` has no text. `final` as in `ask`."""
 
     async def card(self, choice: Choice) -> ModelCard | None:
         """Return what is known of the model that would be asked first."""

@@ -82,8 +82,13 @@ def described_texts(name: ModelName, texts: Sequence[str], scrub: Scrub = unchan
 
 def key_of(request: Mapping[str, Any]) -> str:
     """Return the short hash of a request that is described."""
+    return digest_of(request)[:_DIGITS]
+
+
+def digest_of(request: Mapping[str, Any]) -> str:
+    """Return the whole hash of a request that is described."""
     canonical = json.dumps(request, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:_DIGITS]
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def file_name(key: str, number: int) -> str:
@@ -267,6 +272,17 @@ def plain(value: Any) -> Any:
 
 
 # --- what is written of an answer
+
+
+def outcome_data(outcome: Outcome) -> dict[str, Any]:
+    """Return what came of a request as JSON data, under the name of its kind."""
+    return dict([_outcome(outcome)])
+
+
+def restored(data: Mapping[str, Any]) -> Outcome:
+    """Return what came of a request, from what `outcome_data` made of it."""
+    (kind,) = _RESTORED.keys() & data.keys()
+    return _RESTORED[kind](data[kind])
 
 
 def _outcome(outcome: Outcome) -> tuple[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.models.exchange import ModelName, ModelReply, ModelRequest
     from orchestrator.models.gateway import Answer, Feedback, ModelCall
+    from orchestrator.models.keeping import KeptAnswers
     from orchestrator.runtime.services import ModelServices
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Aside:
 
     feedback: Sequence[Feedback] = ()
     passed_over: frozenset[ModelName] = frozenset()
+    kept: KeptAnswers | None = None
 
     def __init__(self, services: ModelServices, models: Sequence[str]) -> None:
         self._services = services

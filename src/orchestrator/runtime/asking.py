@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from math import ceil, floor, inf, log10
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from orchestrator.journal.paths import parent_of
 from orchestrator.journal.spending import spending_of
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.exchange import JUDGE
+from orchestrator.models.keeping import KeptAnswers
 from orchestrator.runtime.definitions import definition_at
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ class Asking:
         self._attempt = node.attempt
         self._waits = 0
         self._had_place = False
+        self.kept = KeptAnswers(dict(scheduler.recorded.kept.get(node.path, {})), scheduler.redactor.scrub)
         self.feedback: list[Feedback] = []
         self.passed_over: frozenset[ModelName] = frozenset()
         self.answered: ModelName | None = None
@@ -146,6 +149,12 @@ class Asking:
             self.answered = call.model
         if scheduler.over:
             return
+        if call.kept is not None:
+            digest, reply = call.kept
+            if self._is_under_way:
+                scheduler.recorded.keep(self._node.path, digest, {"reply": reply, "cost": call.cost})
+            else:
+                call = replace(call, kept=None)
         with suppress(StoreError):  # the next commit says so
             data = scheduler.redactor.scrub_fields(call.to_dict())
             scheduler.log.record("step.model", self._node.path, self._attempt, data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from orchestrator.compiler.plan import StepPlan, ToolCall
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StoreError
@@ -35,6 +35,9 @@ _STARTED_AT_ONCE = 100
 
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
+
+_ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped"})
+"""After these a step is attempted no more, so what was answered on its way is of no use here."""
 
 
 class EventLog(Protocol):
@@ -224,6 +227,8 @@ class Scheduler:
 
     def record(self, type: EventType, node: Node, data: Mapping[str, Any]) -> Event:
         """Record an event of a step, without secrets."""
+        if type in _ENDS:
+            self.recorded.kept.pop(node.path, None)
         recorded = self.redactor.scrub_fields(data) if self.redactor else data
         return self.log.record(type, node.path, node.attempt, recorded)
 

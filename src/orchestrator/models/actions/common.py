@@ -10,7 +10,7 @@ from functools import reduce, wraps
 from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, TypeVar
 
-from orchestrator.errors import StepError
+from orchestrator.errors import BudgetExceeded, StepError
 from orchestrator.models.exchange import Message, ModelReply, ModelRequest, Usage
 from orchestrator.models.gateway import Answer, Choice, ModelGateway, Selection
 from orchestrator.models.names import OFFLINE
@@ -186,10 +186,16 @@ async def ask(
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Wait for all calls, and give their results in order. When one fails, the others are cancelled, and waited for."""
+    """Wait for all calls, and give their results in order. When one fails, the others are cancelled, and waited for.
+
+    Where a budget is used up they may end: they are within it, and what they give is kept.
+    """
     tasks = [asyncio.create_task(call) for call in calls]
     try:
         return await asyncio.gather(*tasks)
+    except BudgetExceeded:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
     finally:
         for task in tasks:
             task.cancel()

@@ -61,21 +61,22 @@ async def _vectors(asking: Asking, texts: Sequence[str]) -> list[list[float]]:
     batches = list(_batches(texts))
     if not batches:
         return []
-    made = [await _made(asking, asking.choice, batches[0])]
+    final = len(batches) == 1
+    made = [await _made(asking, asking.choice, batches[0], final=final)]
     # Vectors of different models cannot be compared, so whoever made the first ones makes them all.
     same = replace(asking.choice, models=(str(asking.answers[0].model),), requires=None)
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def of(batch: list[str]) -> list[list[float]]:
         async with turns:
-            return await _made(asking, same, batch)
+            return await _made(asking, same, batch, final=final)
 
     made += await together(of(batch) for batch in batches[1:])
     return [vector for batch in made for vector in batch]
 
 
-async def _made(asking: Asking, choice: Choice, texts: list[str]) -> list[list[float]]:
-    vectors, answer = await asking.gateway.embed(choice, texts)
+async def _made(asking: Asking, choice: Choice, texts: list[str], *, final: bool) -> list[list[float]]:
+    vectors, answer = await asking.gateway.embed(choice, texts, final=final)
     asking.answers.append(answer)
     return [list(vector) for vector in vectors.vectors]
 

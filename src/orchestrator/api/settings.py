@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.configuration import read_configuration
-from orchestrator.models.settings import ModelSettings
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ def check_settings(directory: Path) -> None:
     if "allow" in tables:
         Permissions.load(directory)
     if "models" in tables or "servers" in tables:
+        from orchestrator.models.settings import ModelSettings
+
         ModelSettings.load(directory)
     if "limits" in tables:
         from orchestrator.models.limits.settings import LimitSettings

@@ -125,7 +125,7 @@ class AgentRun:
         if self._checking is not None:
             self._checking.stop()
         elif self._frame is not None:
-            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+            self._scheduler.stop_within(self._node, self._frame)
 
     def closed(self, frame: Frame) -> None:
         """Go on with what comes next."""
@@ -254,7 +254,7 @@ class AgentRun:
         self._checking = None
         if self._is_last(turn):
             self._end(turn)
-        else:
+        elif not outcomes.ended_frames(self._scheduler, self._node):
             self._ask()
 
     def _remember(self, turn: _Data) -> None:

@@ -197,8 +197,8 @@ class Checking:
         self._task = node.task = scheduler.loop.create_task(self._run())
 
     def stop(self) -> None:
-        """Judge no longer."""
-        if self._task is not None:
+        """Judge no longer, unless what is under way may end."""
+        if self._task is not None and not self._node.gently:
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -208,6 +208,7 @@ class Checking:
         try:
             reasons = await self._check()
         except asyncio.CancelledError:
+            node.gently = False
             if not node.stopped:  # the whole loop is being shut down
                 node.stopped = "cancelled"
         except StoreError as error:
@@ -218,7 +219,7 @@ class Checking:
         scheduler.aside.discard(node)
         node.task = None
         try:
-            if outcomes.ended_frames(scheduler, node):
+            if not node.gently and outcomes.ended_frames(scheduler, node):
                 return
             try:
                 if failure is None:

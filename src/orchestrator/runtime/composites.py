@@ -99,7 +99,7 @@ class Steps:
     def stop(self) -> None:
         """Stop its steps."""
         if self._frame is not None:
-            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+            self._scheduler.stop_within(self._node, self._frame)
 
     def closed(self, frame: Frame) -> None:
         """End the group with its steps."""
@@ -156,7 +156,7 @@ class Branch:
     def stop(self) -> None:
         """Stop the steps of the case."""
         if self._frame is not None:
-            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+            self._scheduler.stop_within(self._node, self._frame)
 
     def closed(self, frame: Frame) -> None:
         """End with the steps of the case."""

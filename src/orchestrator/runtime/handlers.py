@@ -77,7 +77,7 @@ class Handling:
     def stop(self) -> None:
         """Stop the handler's steps."""
         if self._frame is not None:
-            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+            self._scheduler.stop_within(self._node, self._frame)
 
     def closed(self, frame: Frame) -> None:
         """Go on after the handler's steps."""

@@ -70,7 +70,7 @@ class ForEachLoop:
     def stop(self) -> None:
         """Stop all items."""
         for frame in list(self._frames):
-            self._scheduler.stop_frame(frame, self._node.frame.reason)
+            self._scheduler.stop_within(self._node, frame)
         self._end_if_done()
 
     def closed(self, frame: Frame) -> None:
@@ -163,8 +163,9 @@ class ForEachLoop:
 
     def _fail(self, failure: Failure) -> None:
         self._failure = self._failure or failure
+        reason = f"`{failure.data.get('step') or self._node.path}` failed"
         for frame in list(self._frames):
-            self._scheduler.stop_frame(frame, f"`{failure.data.get('step') or self._node.path}` failed")
+            self._scheduler.stop_frame(frame, reason, gently=failure.is_of_budget)
 
     # --- the end
 
@@ -236,7 +237,7 @@ class RepeatLoop:
     def stop(self) -> None:
         """Stop the round."""
         if self._frame is not None:
-            self._scheduler.stop_frame(self._frame, self._node.frame.reason)
+            self._scheduler.stop_within(self._node, self._frame)
 
     def closed(self, frame: Frame) -> None:
         """Take the outcome of a round, and go on."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import BudgetExceeded, OrchestratorError
 from orchestrator.runtime.failures import error_data, error_names
 
 if TYPE_CHECKING:
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a pipeline ended. `interrupted`: this process stops, and the run can go on elsewhere."""
+    """How a pipeline ended. `interrupted`: this process stops, and the run can go on elsewhere.
+
+    With `gently` it starts nothing any more, and ends when all attempts have that are under way.
+    """
 
     state: Literal["succeeded", "failed", "cancelled", "interrupted"]
     error: Mapping[str, Any] | None = None
     reason: str = ""
     by: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    gently: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class Failure:
     def of(cls, error: OrchestratorError, node: Node) -> Failure:
         """The failure of an attempt of a step."""
         return cls(error_data(error, attempt=node.attempt, step=node.path), error_names(error), error)
+
+    @property
+    def is_of_budget(self) -> bool:
+        """Whether a budget was used up: answers that are under way have been paid for, and are waited for."""
+        return self.data.get("code") == BudgetExceeded.default_code
 
 
 class Activity(Protocol):
@@ -63,7 +72,10 @@ class FrameOwner(Protocol):
 
 
 class Node:
-    """A step in the graph of one run. `jump` is the kind of jump that its end made."""
+    """A step in the graph of one run. `jump` is the kind of jump that its end made.
+
+    With `gently`, attempts in it may end by themselves although it is stopped.
+    """
 
     __slots__ = (
         "activity",
@@ -76,6 +88,7 @@ class Node:
         "end_size",
         "entered",
         "frame",
+        "gently",
         "jump",
         "ledgers",
         "path",
@@ -108,6 +121,7 @@ class Node:
         self.timer: asyncio.TimerHandle | None = None
         self.entered = False
         self.stopped: Literal["", "timeout", "cancelled", "requeued"] = ""
+        self.gently = False
         self.activity: Activity | None = None
         self.record: StepRecord | None = None
         self.cache: Mapping[str, Any] | None = None
@@ -120,7 +134,7 @@ class Frame:
 
     It closes when all of its nodes have ended, or it was stopped and nothing of it is under way any more.
     With `enough`, failures of steps are borne as long as so many can still succeed, and it is stopped as soon as they
-    have.
+    have. If it was stopped `gently`, what is under way are attempts that may end by themselves.
     """
 
     __slots__ = (
@@ -129,6 +143,7 @@ class Frame:
         "enough",
         "failed",
         "failure",
+        "gently",
         "left",
         "nodes",
         "owner",
@@ -151,6 +166,7 @@ class Frame:
         self.failed = 0
         self.failure: Failure | None = None
         self.stopped = False
+        self.gently = False
         self.reason = ""
         self.closed = False
 

@@ -94,11 +94,14 @@ def failed(scheduler: Scheduler, node: Node, failure: Failure) -> None:
 
 
 def out_of_budget(scheduler: Scheduler, node: Node, failure: Failure) -> None:
-    """End the run, whatever is to be done about failures: no later step could ask a model either."""
+    """End the run, whatever is to be done about failures: no later step could ask a model either.
+
+    Nothing is started any more, but what is under way ends: its answers are paid for.
+    """
     help = scheduler.asking.how_to_allow_more(scheduler.run_id, failure.error)
     told = Failure({**failure.data, "help": help}, failure.names, failure.error)
     record_failure(scheduler, node, told, "fail", None, bearable=False)
-    scheduler.fail(told.data)
+    scheduler.fail(told.data, gently=True)
 
 
 def retry(scheduler: Scheduler, node: Node, failure: Failure, policy: Any) -> bool:
@@ -142,7 +145,8 @@ def record_failure(
     if kind == "fail":
         node.frame.failure = node.frame.failure or failure
         scheduler.settle(node)
-        scheduler.stop_frame(node.frame, f"`{failure.data['step'] or node.path}` failed")
+        gently = failure.is_of_budget or node.frame.gently
+        scheduler.stop_frame(node.frame, f"`{failure.data['step'] or node.path}` failed", gently=gently)
         return
     if kind == "jump":
         node.jump = "on_failure"

@@ -48,11 +48,14 @@ class PipelineRun:
         """Have the pipeline end early; the first reason counts, but for an interruption, which leaves all as it is.
 
         Who succeeded and is stopped before `finally` has ended has not succeeded: it can be resumed, and is cleaned up.
+        And who ends gently may still be stopped for another reason.
         """
-        if self._ending is None or self._ending.state == "succeeded" or ending.state == "interrupted":
+        first = self._ending
+        ends = first is not None and first.gently and not ending.gently and self._phase == "steps"
+        if first is None or first.state == "succeeded" or ending.state == "interrupted" or ends:
             self._ending = ending
         if self._frame is not None:
-            self._scheduler.stop_frame(self._frame, ending.reason)
+            self._scheduler.stop_frame(self._frame, ending.reason, gently=ending.gently)
 
     def closed(self, frame: Frame) -> None:
         """Go on with what comes after a phase."""
@@ -153,7 +156,7 @@ class SubPipelineRun:
         """Stop its steps; its `finally` still runs."""
         if self._run is not None:
             state: Literal["cancelled", "interrupted"] = "interrupted" if self._scheduler.interrupted else "cancelled"
-            self._run.end(Ending(state, reason=self._node.frame.reason))
+            self._run.end(Ending(state, reason=self._node.frame.reason, gently=self._node.gently))
 
     def _ended(self, ending: Ending) -> None:
         scheduler, node = self._scheduler, self._node

@@ -190,9 +190,9 @@ class Scheduler:
         """Stop everything; the run ends as cancelled."""
         self.end(Ending("cancelled", reason=reason, by=by))
 
-    def fail(self, error: Mapping[str, Any]) -> None:
-        """Stop everything; the run ends as failed."""
-        self.end(Ending("failed", error=error, reason=str(error["message"])))
+    def fail(self, error: Mapping[str, Any], *, gently: bool = False) -> None:
+        """Stop everything; the run ends as failed. With `gently`, attempts that are under way end before that."""
+        self.end(Ending("failed", error=error, reason=str(error["message"]), gently=gently))
 
     def interrupt(self, reason: str) -> None:
         """Stop everything; the run can go on elsewhere."""
@@ -303,23 +303,32 @@ class Scheduler:
         self._wake.set()
         return frame
 
-    def stop_frame(self, frame: Frame, reason: str) -> None:
-        """Stop all that is under way in a frame; nothing of it is started any more. It closes when that is done."""
-        if frame.stopped:
+    def stop_frame(self, frame: Frame, reason: str, *, gently: bool = False) -> None:
+        """Stop all that is under way in a frame; nothing of it is started any more. It closes when that is done.
+
+        With `gently`, attempts go on to their end, and are no longer let if the frame is then stopped without.
+        """
+        if frame.stopped and (gently or not frame.gently):
             return
         frame.stopped = True
+        frame.gently = gently
         frame.reason = reason
         for node in list(frame.busy):
-            self._stop(node, "cancelled")
+            self._stop(node, "cancelled", gently=gently)
         self._check(frame)
         self._wake.set()
 
-    def _stop(self, node: Node, why: Any) -> None:
+    def stop_within(self, node: Node, frame: Frame) -> None:
+        """Stop a frame of a composite as that is being stopped."""
+        self.stop_frame(frame, node.frame.reason, gently=node.gently)
+
+    def _stop(self, node: Node, why: Any, *, gently: bool = False) -> None:
         match node.state:
-            case "running":
+            case "running" if not gently:
                 self._attempts.stop(node, why)
             case "busy" if node.activity is not None:
                 node.stopped = node.stopped or why
+                node.gently = gently
                 node.activity.stop()
             case "waiting":
                 self._retrying -= 1

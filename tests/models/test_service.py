@@ -24,7 +24,17 @@ from orchestrator.errors import (
 )
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.estimate import MOST_OUTPUT
-from orchestrator.models.exchange import Media, Message, ModelName, ModelReply, ModelRequest, ToolOffer, ToolRequest
+from orchestrator.models.exchange import (
+    Media,
+    Message,
+    ModelName,
+    ModelReply,
+    ModelRequest,
+    ToolOffer,
+    ToolRequest,
+    Usage,
+    take_note,
+)
 from orchestrator.models.gateway import Choice, Feedback, Requirements
 from orchestrator.models.limits import Limits, LimitSettings, Rate
 from orchestrator.models.limits.windows import PROVIDER
@@ -387,14 +397,28 @@ async def test_a_cheaper_model_is_asked_where_the_first_does_not_fit_and_the_ans
     assert setting.asked == [cheap]
 
 
-async def test_a_refused_request_costs_nothing_and_a_broken_connection_an_unknown_sum(tmp_path: Path) -> None:
+async def test_a_refused_request_costs_nothing_and_a_broken_connection_what_was_sent(tmp_path: Path) -> None:
     setting = Setting(tmp_path, {MINI: [unavailable(), ModelUnavailable("the connection broke")]})
     ledger = Ledger(Budget(usd=1), "the run")
     for _ in range(2):
         with pytest.raises(ModelUnavailable):
             await setting.ask(Choice((MINI,)), HELLO, ledger)
-    assert [call.cost for call in setting.host.calls] == [0.0, None]
-    assert ledger.spent == Spent(requests=2)
+    refused, broken = setting.host.calls
+    assert (refused.cost, refused.usage) == (0.0, Usage(requests=1))
+    assert (broken.cost, broken.usage) == (7 * 0.25 / 1e6, Usage(input=7, requests=1))
+    assert ledger.spent == Spent(7 * 0.25 / 1e6, 7, 2)
+
+
+async def test_a_call_that_breaks_off_before_anything_is_sent_is_none(tmp_path: Path) -> None:
+    class Absent(Client):
+        async def ask(self, name, request, *, on_text=None):  # type: ignore[no-untyped-def]
+            take_note(sent=False)
+            raise ModelUnavailable("nobody is there")
+
+    host, ledger = Host(), Ledger(Budget(usd=1), "the run")
+    with pytest.raises(ModelUnavailable):
+        await ModelService(tmp_path, client=Absent()).for_run([ledger]).for_step(host).ask(Choice((MINI,)), HELLO)
+    assert ([(call.cost, call.usage) for call in host.calls], ledger.spent) == ([(0.0, Usage())], Spent())
 
 
 async def test_an_answer_whose_usage_nobody_tells_is_counted_by_its_size(tmp_path: Path) -> None:

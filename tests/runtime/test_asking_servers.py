@@ -129,3 +129,29 @@ async def test_a_step_that_is_stopped_hangs_up(client: orc.Orchestrator, server:
     assert result.state == {"cancel": "cancelled", "pause": "paused", "timeout": "failed"}[how]
     (call,) = [event for event in result.log if event.type == "step.model"]
     assert (call.data["error"]["type"], call.data["cost"]) == ("CancelledError", 0)
+    assert call.data["usage"]["input"] > 0
+
+
+async def test_what_servers_do_not_answer_in_time_uses_up_a_budget(
+    client: orc.Orchestrator, server: Script, tmp_path: Path
+):
+    settings = tmp_path / "orchestrator.toml"
+    settings.write_text(f'{settings.read_text()}[models."lab:tiny"]\ninput_price = 1000\noutput_price = 1000\n')
+    await client.compile(PIPELINE).arun()  # loads what speaks to servers
+    server.asked.clear()
+    server.answer = Answer(then="hang")
+    step = {**PIPELINE["steps"][0], "timeout": 0.3, "retry": {"max_attempts": 12, "delay": 0}}  # type: ignore[index, dict-item]
+    result = await ended(await client.compile({**PIPELINE, "budget": {"usd": 0.03}, "steps": [step]}).astart())
+    assert result.error is not None
+    assert (result.error["code"], len(server.asked)) == ("ORC727", 3)
+    assert [event.data["cost"] for event in result.log if event.type == "step.model"] == [pytest.approx(0.006)] * 3
+    assert (result.spending.usage.input, result.cost) == (18, pytest.approx(0.018))
+
+
+async def test_a_server_that_is_not_there_uses_up_nothing(client: orc.Orchestrator, server: Script):
+    await server.__aexit__(None, None, None)
+    step = {**PIPELINE["steps"][0], "retry": {"max_attempts": 3, "delay": 0}}  # type: ignore[index, dict-item]
+    result = await ended(await client.compile({**PIPELINE, "budget": {"requests": 1}, "steps": [step]}).astart())
+    assert result.error is not None
+    assert (result.error["code"], result.steps["a"].attempts) == ("ORC723", 3)
+    assert (result.usage.requests, result.usage.input, result.cost) == (0, 0, 0)

@@ -15,6 +15,7 @@ from orchestrator.errors import (
     ModelError,
     ModelMissing,
     ModelRateLimited,
+    ModelRejected,
     ModelUnavailable,
     OrchestratorError,
     RecordingMissing,
@@ -29,7 +30,7 @@ from orchestrator.models.estimate import (
     prompt_tokens,
     tokens_of,
 )
-from orchestrator.models.exchange import Embeddings, Message, ModelReply, Usage, asking_step
+from orchestrator.models.exchange import Embeddings, Message, ModelReply, Sending, Usage, asking_step, sending
 from orchestrator.models.gateway import Answer, ModelCall
 from orchestrator.models.names import OFFLINE
 from orchestrator.models.recorded import described, described_texts
@@ -235,7 +236,7 @@ class _Call:
         name: ModelName,
         why: str,
         estimate: Estimate,
-        sent: int = 0,
+        sent: int | None = None,
         expected: int | None = None,
     ) -> None:
         self._step = step
@@ -243,9 +244,10 @@ class _Call:
         self._name = name
         self._why = why
         self._estimate = estimate
-        self._sent = sent
+        self._sent = estimate.tokens if sent is None else sent
         self._expected = estimate.tokens if expected is None else expected
         self._received: list[str] = []
+        self._sending = Sending()
         self._held: list[tuple[Ledger, Reservation]] = []
         self._turn: Turn | None = None
         self._began = 0.0
@@ -264,11 +266,12 @@ class _Call:
             turn = limits.turn(self._name, self._expected, self._step.host.waiting) if limits else nullcontext()
             async with turn as self._turn:
                 begun, self._began = True, time.perf_counter()
-                token = asking_step.set(self._step.label)
+                label, noting = asking_step.set(self._step.label), sending.set(self._sending)
                 try:
                     reply = await send()
                 finally:
-                    asking_step.reset(token)
+                    asking_step.reset(label)
+                    sending.reset(noting)
             if limits is not None:
                 limits.told(self._name, reply.limits)
             return self._counted(reply)
@@ -317,9 +320,8 @@ class _Call:
 
     def _counted(self, reply: Replied) -> Replied:
         """Return a reply whose usage is told by its size where the provider does not tell, as a budget has to hold."""
-        usage, sent = reply.usage, self._sent if isinstance(reply, ModelReply) else self._estimate.tokens
-        said = answer_tokens(reply) if isinstance(reply, ModelReply) else 0
-        return replace(reply, usage=replace(usage, input=usage.input or sent, output=usage.output or said))
+        usage, said = reply.usage, answer_tokens(reply) if isinstance(reply, ModelReply) else 0
+        return replace(reply, usage=replace(usage, input=usage.input or self._sent, output=usage.output or said))
 
     def end(
         self,
@@ -346,19 +348,13 @@ class _Call:
         if isinstance(error, ModelError) and error.reply is not None:
             self.end(self._counted(error.reply), error)
             return
-        if self._received:  # it was paid for as far as it came
+        if not self._received and (self._sending.sent is False or isinstance(error, ModelMissing | RecordingMissing)):
+            self._close(Usage(), 0.0, error)
+        elif not self._received and _is_turned_down(error):
+            self._close(Usage(requests=1), 0.0, error)  # nobody sends a bill for that
+        else:  # one that was broken off may have been read, and is paid for as far as it came
             usage = Usage(input=self._sent, output=tokens_of("".join(self._received)), requests=1)
             self._close(usage, self._catalogue.cost(self._name, usage), error)
-            return
-        sent = not isinstance(error, ModelMissing | RecordingMissing)
-        answered = isinstance(error, ModelError) and error.status is not None
-        usage = Usage(requests=1 if sent else 0)
-        # Nobody sends a bill for refusing a request; whether for one that was broken off, is not known.
-        self._close(usage, 0.0 if answered or not sent else self._unless_free(usage), error)
-
-    def _unless_free(self, usage: Usage) -> float | None:
-        card = self._catalogue.find(self._name)
-        return self._catalogue.cost(self._name, usage) if card is not None and card.free else None
 
     def _close(
         self,
@@ -479,6 +475,10 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
         found.scope, found.needs = lead.scope, lead.needs
     found.__cause__ = lead
     return found
+
+
+def _is_turned_down(error: BaseException) -> bool:
+    return isinstance(error, ModelRejected) or (isinstance(error, ModelError) and error.status is not None)
 
 
 def _told(error: BaseException) -> dict[str, Any]:

@@ -137,6 +137,24 @@ class Embeddings:
 asking_step: ContextVar[str] = ContextVar("the step that asks", default="")
 """The path of the step that a model is being asked for. It is not sent: clients for tests answer by it."""
 
+
+@dataclass(slots=True)
+class Sending:
+    """Whether the request of a call has been sent to who may send a bill for it. None: the client does not tell."""
+
+    sent: bool | None = None
+
+
+sending: ContextVar[Sending | None] = ContextVar("the call that is being made", default=None)
+
+
+def take_note(*, sent: bool) -> None:
+    """Tell whether the request of the call that is being made has been sent, for the case that it is broken off."""
+    call = sending.get()
+    if call is not None:
+        call.sent = sent
+
+
 JUDGE: Final = ":judge"
 """What stands behind that path while it is the judge of the step who asks."""
 
@@ -145,6 +163,7 @@ class ModelClient(Protocol):
     """Speaks to models. One for a process; safe to use by many tasks of one event loop at once.
 
     Raises for all methods: ModelError and its subclasses (see `orchestrator.errors`). Cancelling closes the connection.
+    A call that breaks off counts as sent unless its client says by `take_note` that it was not.
     """
 
     async def ask(

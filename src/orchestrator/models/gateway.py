@@ -50,7 +50,8 @@ class ModelCall:
     """One call of a model, as the journal records it (`step.model`). `cost` in USD, None where it is not known.
 
     `latency` in seconds. `why` says why this model was asked. `error` is `{code, type, message}` of a call that failed;
-    `code` is null where it was cancelled. Usage and cost of a call that broke off are estimated from what had come.
+    `code` is null where it was cancelled. Usage and cost of a call that broke off are estimated from what was
+    sent and what had come.
 
     `kept` is set for an answer on the way to that of the step: the digest of its request, and itself as JSON data.
     """

@@ -18,7 +18,7 @@ from orchestrator.errors import (
     ModelUnavailable,
 )
 from orchestrator.models.adapter import ProviderClient
-from orchestrator.models.exchange import Media, Message, ModelReply, ModelRequest, Usage
+from orchestrator.models.exchange import Media, Message, ModelReply, ModelRequest, Sending, Usage, sending
 from tests.models.adapter.dialects import DIALECTS, KEY, Dialect
 from tests.models.adapter.wire import Answer, Server
 
@@ -268,6 +268,27 @@ async def test_a_server_that_is_not_there_is_unavailable(dialect: Dialect) -> No
         pass
     with pytest.raises(ModelUnavailable, match="cannot be reached"):
         await ask(dialect, server)
+
+
+async def test_who_breaks_off_knows_whether_a_request_was_sent(dialect: Dialect) -> None:
+    async with Server(Answer(then="hang")) as server:
+        client = ProviderClient(lambda _: dialect.endpoint(server.url))
+        for early in (True, False, False):  # before there is a connection, over a new one, and over another
+            token = sending.set(noted := Sending())
+            call = asyncio.ensure_future(client.ask(dialect.model_name, QUESTION))
+            sending.reset(token)
+            server.came.clear()
+            await (asyncio.sleep(0) if early else asyncio.wait_for(server.came.wait(), 10))
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert noted.sent is not early
+    token = sending.set(noted := Sending())
+    with pytest.raises(ModelUnavailable):
+        await client.ask(dialect.model_name, QUESTION)
+    sending.reset(token)
+    assert noted.sent is False
+    await client.aclose()
 
 
 async def test_an_answer_that_is_cut_off_is_unavailable(dialect: Dialect) -> None:

@@ -20,6 +20,8 @@ from botocore.config import Config
 from botocore.session import Session
 from botocore.tokens import FrozenAuthToken
 
+from orchestrator.models.exchange import take_note
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -72,7 +74,13 @@ class _Noted:
 
     sock: socket.socket | None
 
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        take_note(sent=True)
+
     def request(self, *arguments: Any, **more: Any) -> Any:
+        if self.sock is not None:  # it was used before
+            take_note(sent=True)
         done = super().request(*arguments, **more)  # type: ignore[misc]
         if (call := _call.get()) is not None and self.sock is not None:
             call.uses(self.sock)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.models.adapter.endpoints import Endpoint, endpoint_of
+from orchestrator.models.exchange import take_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ class ProviderClient:
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
         """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
+        take_note(sent=False)
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
         from orchestrator.models.adapter.translation import call_of, reply_of
@@ -51,6 +53,7 @@ class ProviderClient:
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""
+        take_note(sent=False)
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
         from orchestrator.models.adapter.embedding import embed

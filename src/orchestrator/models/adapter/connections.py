@@ -18,6 +18,7 @@ from pydantic_ai.models import Model, create_async_httpx2_client
 
 from orchestrator.errors import ModelMissing
 from orchestrator.models.adapter.endpoints import Endpoint, missing_extra
+from orchestrator.models.exchange import take_note
 from orchestrator.models.limits import rate_headers
 
 if TYPE_CHECKING:
@@ -72,8 +73,19 @@ def http_client() -> httpx2.AsyncClient:
     """Return a client without a limit of its own: how many calls are made at once is decided before they come here."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
     client = create_async_httpx2_client(timeout=httpx2.Timeout(READ, connect=CONNECT), limits=limits)
+    client.event_hooks["request"].append(_watch)
     client.event_hooks["response"].append(_take_note)
     return client
+
+
+async def _watch(request: httpx2.Request | httpx.Request) -> None:
+    """Have it noted when a request is sent: no earlier than when there is a connection."""
+    request.extensions["trace"] = _trace
+
+
+async def _trace(event: str, info: dict[str, Any]) -> None:
+    if event.endswith("send_request_body.started"):
+        take_note(sent=True)
 
 
 async def _take_note(response: httpx2.Response | httpx.Response) -> None:
@@ -228,7 +240,7 @@ def _groq(endpoint: Endpoint) -> Connection:
     http = httpx.AsyncClient(
         timeout=httpx.Timeout(READ, connect=CONNECT),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-        event_hooks={"response": [_take_note]},
+        event_hooks={"request": [_watch], "response": [_take_note]},
     )
     client = AsyncGroq(
         api_key=endpoint.key, base_url=endpoint.base_url or None, http_client=http, max_retries=0, timeout=READ

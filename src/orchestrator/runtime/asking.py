@@ -69,7 +69,10 @@ class RunAsking:
 
     def beside(self, scheduler: Scheduler, node: Node) -> ModelGateway:
         """Return what the judge of a step asks models through, within the budgets of the step."""
-        return self._asking(scheduler, node, self._run_models(scheduler), node.path + JUDGE).gateway
+        judging = self._asking(scheduler, node, self._run_models(scheduler), node.path + JUDGE)
+        if node.asking is not None:  # what this attempt was answered itself is no answer from before
+            judging.kept = node.asking.kept
+        return judging.gateway
 
     def _asking(self, scheduler: Scheduler, node: Node, models: RunModels, label: str) -> Asking:
         asking = Asking(scheduler, node)

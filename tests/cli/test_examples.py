@@ -75,7 +75,10 @@ def test_a_run_whose_budget_is_used_up_goes_on_with_a_larger_one_and_reads_nothi
         after = client.resume(before.run_id).result()
         assert [row["currency"] for row in after.outputs["totals"]] == ["EUR", "GBP", "NOK"]
         read = [event.path for event in after.log if event.type == "step.model" and not event.data["error"]]
-    assert len(read) == len(set(read)) + 1, "the sums of one invoice are read twice, as they are wrong at first"
+    # The sums of one invoice are wrong at first, so it is read again; if the budget ends between the two, both times anew.
+    again = [path for path in set(read) if read.count(path) > 1]
+    assert again == ["documents[5].read"]
+    assert read.count(*again) in (2, 3)
 
 
 def test_quickstart_writes_its_report(client: orc.Orchestrator, tmp_path: Path) -> None:

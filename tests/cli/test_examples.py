@@ -75,7 +75,7 @@ def test_a_run_whose_budget_is_used_up_goes_on_with_a_larger_one_and_reads_nothi
         after = client.resume(before.run_id).result()
         assert [row["currency"] for row in after.outputs["totals"]] == ["EUR", "GBP", "NOK"]
         read = [event.path for event in after.log if event.type == "step.model" and not event.data["error"]]
-    # The sums of one invoice are wrong at first, so it is read again; if the budget ends between the two, both times anew.
+    # The sums of one invoice are wrong at first, so it is read again; if the budget ends in between, both times anew.
     again = [path for path in set(read) if read.count(path) > 1]
     assert again == ["documents[5].read"]
     assert read.count(*again) in (2, 3)

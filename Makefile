@@ -5,39 +5,54 @@ BIN := $(VENV)/bin
 PATHS := src tests docs bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-inference check docs reference bench clean
+.PHONY: help demo test test-latest test-inference check lock docs reference bench clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-# Made again when pyproject.toml changes; `pip` of older Pythons does not know dependency groups.
-$(VENV)/.installed: pyproject.toml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes -r
+
+# Every version comes from requirements/*.txt, with its hash; `make lock` renews them.
+$(VENV)/.installed-base: requirements/base.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	$(LOCKED) requirements/base.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+$(VENV)/.installed: requirements/dev.txt $(VENV)/.installed-base
+	$(LOCKED) requirements/dev.txt
 	@touch $@
 
-$(VENV)/.installed-bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+$(VENV)/.installed-docs: requirements/docs.txt $(VENV)/.installed
+	$(LOCKED) requirements/docs.txt
 	@touch $@
 
+$(VENV)/.installed-bench: requirements/bench.txt $(VENV)/.installed
+	$(LOCKED) requirements/bench.txt
+	@touch $@
+
+# Not locked: which build of torch fits depends on the machine.
 $(VENV)/.installed-inference: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group inference
+	$(PIP) --group inference
 	@touch $@
 
-demo: $(VENV)/.installed ## Run the first pipeline of the README
+demo: $(VENV)/.installed-base ## Run the first pipeline of the README
 	@$(BIN)/orchestrator run examples/quickstart.yaml
 	@echo
 	@cat examples/output/report.md
 
 test: $(VENV)/.installed ## Run the whole test suite
 	$(BIN)/python -m pytest -n auto
+
+test-latest: ## Run the test suite on the newest versions that pyproject.toml allows; not part of CI
+	rm -rf .venv-latest
+	$(PYTHON) -m venv .venv-latest
+	.venv-latest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	.venv-latest/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	.venv-latest/bin/python -m pytest -n auto
 
 # Where the server was built once, `make test` runs these tests too.
 test-inference: $(VENV)/.installed-inference ## Build a real inference engine, if need be, and test against it
@@ -51,6 +66,15 @@ check: $(VENV)/.installed ## Check format, lint, types, import order and generat
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--upgrade --custom-compile-command "make lock" pyproject.toml
+
+lock: $(VENV)/.installed ## Renew the locked versions in requirements/
+	$(LOCK) --group dev --output-file requirements/dev.txt
+	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/base.txt
+	$(LOCK) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
+	$(LOCK) --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
+
 reference: $(VENV)/.installed ## Write the generated pages anew
 	$(BIN)/python docs/generate.py
 
@@ -61,6 +85,6 @@ bench: $(VENV)/.installed-bench ## Measure against the floor and another engine
 	$(BIN)/python bench/run.py
 
 clean: ## Remove everything that these commands made
-	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	rm -rf $(VENV) .venv-latest site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		examples/output .orchestrator
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

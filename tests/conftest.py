@@ -6,12 +6,17 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import NoPostgres, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# How long an example may take says more about the machine's load than about the code.
+settings.register_profile("orchestrator", deadline=None)
+settings.load_profile("orchestrator")
 
 _schemas = itertools.count(1)
 

@@ -1,14 +1,21 @@
 """What `import orchestrator` gives, and what it costs."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import orchestrator
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 MODELS = (
     "pydantic_ai",
@@ -58,5 +65,19 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    project = PYPROJECT
     assert project["project"]["version"] == orchestrator.__version__
+
+
+LOCKED = {"base": ["build"], "dev": ["dev"], "docs": ["docs"], "bench": ["bench"]}
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_every_dependency_is_locked_at_a_version_that_the_project_allows(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8")
+    pinned = {
+        canonicalize_name(name): Version(version) for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.M)
+    }
+    groups = [entry for group in LOCKED[lock] for entry in PYPROJECT["dependency-groups"][group]]
+    for wanted in map(Requirement, [*PYPROJECT["project"]["dependencies"], *(e for e in groups if isinstance(e, str))]):
+        assert pinned[canonicalize_name(wanted.name)] in wanted.specifier, f"{wanted}: renew with `make lock`"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from orchestrator.language.layout import Layout
 
 MAX_DEPTH = 100
+_LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
+"""What libyaml 0.2.6 and newer report before the events that lead there: their scanner reads ahead of their parser."""
 MAX_NODES = 500_000
 
 _PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!\S*)\s+){1,4}")
@@ -110,7 +112,10 @@ class _Builder:
                     self.alias(event)
                 elif kind is DocumentStartEvent:
                     self.document(event)
-        except yaml.YAMLError:
+        except yaml.YAMLError as error:
+            if _LIBYAML_TOO_DEEP in str(error):
+                mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+                raise ReadingStopped(_too_deep(mark.index if mark else 0, label="nesting too deep")) from error
             self.tree.in_brackets = self.frame is not None and self.frame.flow
             frames = [*([self.frame] if self.frame else []), *self.stack, *self.closed]
             self.tree.columns = [(frame.column, frame.table is None) for frame in frames if not frame.flow]
@@ -327,13 +332,13 @@ def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside:
     return Mistake("ORC106", message, start, end, label="unknown alias", help=help)
 
 
-def _too_deep(start: int) -> Mistake:
+def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> Mistake:
     return Mistake(
         "ORC105",
         f"the file nests deeper than {MAX_DEPTH} levels",
         start,
         start + 1,
-        label=f"level {MAX_DEPTH + 1}",
+        label=label,
         help="nest less, or put deep data into a file that a step reads",
     )
 

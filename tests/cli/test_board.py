@@ -293,3 +293,40 @@ def test_durations_are_written_for_people() -> None:
         "1 m 05 s",
         "2 h 07 m",
     ]
+
+
+MANY = [f"step_{number}" for number in range(12)]
+
+
+def narrow_table(*, answered_here: bool) -> list[str]:
+    facts: list[tuple[Any, ...]] = [
+        ("run.created", "", 0, {"steps": 12}),
+        ("run.started", "", 0, {}),
+        *(fact for path in MANY[:8] for fact in (("step.started", path, 1, {}), ("step.succeeded", path, 1, {}))),
+        ("step.started", "step_8", 2, {}),
+        ("step.failed", "step_8", 2, {"error": {"message": "no such file"}, "handled": "continue"}),
+        ("step.started", "step_9", 1, {}),
+        ("step.progress", "step_9", 1, {"fraction": 0.4, "message": "page 4 of 10"}),
+        ("step.waiting", "step_10", 0, asks("Send it?")),
+    ]
+    board = board_of(MANY, *facts)
+    console = Console(width=60, height=14)
+    with console.capture() as capture:
+        console.print(Table(board, "a_report_with_a_long_name", None, console, answered_here=lambda: answered_here))
+    return capture.get().splitlines()
+
+
+def test_a_small_terminal_shows_the_counts_what_runs_and_what_failed() -> None:
+    heading, *rows = narrow_table(answered_here=False)
+    assert "9 of 12 steps" in heading
+    assert "1 failed" in heading
+    assert max(map(wcswidth, [heading, *rows])) <= 60
+    assert len(rows) < 14
+    assert [row.split()[:2] for row in rows[:3]] == [["✗", "step_8"], ["▸", "step_9"], ["…", "step_10"]]
+    assert "(attempt 2) no such file" in rows[0]
+    assert "40% page 4 of 10" in rows[1]
+    assert rows[3].startswith("? step_10: orchestrator answer")
+
+
+def test_who_is_asked_here_is_shown_no_command_that_answers() -> None:
+    assert not any("orchestrator answer" in line for line in narrow_table(answered_here=True))

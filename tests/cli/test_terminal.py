@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
 
+import pyte
 import pytest
 
 from tests.cli.conftest import Project
@@ -26,11 +27,18 @@ ESCAPES = re.compile(r"\033(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9])")
 
 
 class Terminal:
-    """A process whose stderr (and stdout, if asked) is a terminal of 100 columns and 30 lines."""
+    """A process whose stderr (and stdout, if asked) is a terminal of 30 lines and 100 columns, or of another size."""
 
-    def __init__(self, project: Project, *words: str, stdout: bool = False, **environment: str) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *words: str,
+        stdout: bool = False,
+        size: tuple[int, int] = (30, 100),
+        **environment: str,
+    ) -> None:
         self.master, slave = pty.openpty()
-        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.process = subprocess.Popen(
             project.argv(*words),
             cwd=project.directory,
@@ -61,13 +69,25 @@ class Terminal:
             self.raw += data.decode(errors="replace")
         return ESCAPES.sub("", self.raw)
 
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def screen(self) -> list[str]:
+        """What is on the screen now."""
+        rows, columns = struct.unpack("HHHH", ioctl(self.master, termios.TIOCGWINSZ, bytes(8)))[:2]
+        screen = pyte.Screen(columns, rows)
+        pyte.Stream(screen).feed(self.raw)
+        return [line.rstrip() for line in screen.display]
+
     def interrupt(self) -> None:
         os.write(self.master, b"\x03")
 
 
 @contextmanager
-def terminal(project: Project, *words: str, stdout: bool = False, **environment: str) -> Iterator[Terminal]:
-    shown = Terminal(project, *words, stdout=stdout, **environment)
+def terminal(
+    project: Project, *words: str, stdout: bool = False, size: tuple[int, int] = (30, 100), **environment: str
+) -> Iterator[Terminal]:
+    shown = Terminal(project, *words, stdout=stdout, size=size, **environment)
     try:
         yield shown
     finally:
@@ -161,6 +181,27 @@ def test_the_items_that_run_stand_below_their_loop_and_a_question_below_all(proj
         text = shown.read_until(f"? agree: orchestrator answer {run_id} agree yes")
         assert "[2].read" not in text
     assert project("cancel", run_id).code == 0
+
+
+def test_while_a_question_is_asked_the_screen_shows_it_and_nothing_out_of_date(project: Project) -> None:
+    steps = "".join(f"  - {{id: s{n}, tool: echo, parameters: {{value: x}}}}\n" for n in range(20))
+    (project.directory / "asks.yaml").write_text(
+        f"steps:\n{steps}  - {{id: slow, tool: hang}}\n"
+        "  - {id: agree, dependencies: [s19], approve: 'Send all of it?'}\n"
+        "  - {id: after, dependencies: [agree], tool: hang}\n"
+    )
+    with terminal(project, "run", "asks.yaml", size=(14, 60)) as shown:
+        shown.read_until("(yes or no)")
+        shown.read_until("> ")
+        assert [line for line in shown.screen() if line] == ["? agree: Send all of it?", "  (yes or no)", ">"]
+        shown.type("yes\n")
+        shown.read_until("2 running")
+        shown.read_until("after")
+        table = [line for line in shown.screen() if "  40% " in line or "running" in line]
+        assert table
+        assert not any("orchestrator answer" in line for line in shown.screen())
+        shown.interrupt()
+        shown.read_until(None)
 
 
 def test_tools_cannot_steer_the_terminal(project: Project) -> None:

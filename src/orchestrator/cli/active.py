@@ -59,13 +59,13 @@ def _around(path: str, paths: Iterable[str]) -> str:
     return path
 
 
-def progress_text(step: ActiveStep) -> str:
-    """Say how far a step is: a bar and counts of what it consists of, or its own fraction."""
+def progress_text(step: ActiveStep, width: int = BAR_WIDTH) -> str:
+    """Say how far a step is: a bar of `width` and counts of what it consists of, or its own fraction."""
     if not step.kind:
         return "" if step.fraction is None else f"{step.fraction:.0%}"
     counts = f"{step.done} of {step.of}" if step.of is not None else f"{step.done} done"
     failed = f", {step.failed} failed" if step.failed else ""
-    return f"{bar(step.done / step.of, BAR_WIDTH)} {counts}{failed}" if step.of else f"{counts}{failed}"
+    return f"{bar(step.done / step.of, width)} {counts}{failed}" if step.of else f"{counts}{failed}"
 
 
 def doing(step: ActiveStep, now: float) -> str:

@@ -95,7 +95,13 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
 
     try:
         while True:
-            with view_of(board, title, quiet=showing.quiet, store=showing.store) as view:
+            with view_of(
+                board,
+                title,
+                quiet=showing.quiet,
+                store=showing.store,
+                answered_here=lambda: asking is not None and not asking.gave_up,
+            ) as view:
                 status = follow(
                     run,
                     board,

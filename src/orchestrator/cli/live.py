@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
+from orchestrator.cli.active import BAR_WIDTH as PROGRESS_WIDTH
 from orchestrator.cli.active import Nested, bar, doing, nested, progress_text
 from orchestrator.cli.board import ACTIVE, MARKS, Board, Row, line_for, waiting_text
 from orchestrator.cli.output import is_terminal, printable, say, seconds, use_colour
 from orchestrator.cli.questions import answer_command, open_questions
+from orchestrator.journal.status import ActiveStep
 from orchestrator.runtime.partials import in_order
 
 if TYPE_CHECKING:
@@ -28,16 +31,27 @@ POLL: Final = 0.1
 
 BAR_WIDTH: Final = 24
 
+NARROW: Final = 80
+"""Columns below which the table leaves out the words for states, which the marks say as well, and draws short bars."""
+
+NARROW_BAR_WIDTH: Final = 6
+
+MOST_TITLE: Final = 12
+"""Characters of the title that are shown where there is no room for more."""
+
 MOST_QUESTIONS: Final = 5
 
-_COUNTED: Final = ("running", "waiting", "failed", "skipped", "cancelled")
+_COUNTED: Final = ("running", "waiting", "skipped", "cancelled")
 
 
 class View(Protocol):
     """Something that shows a board."""
 
     def show(self, event: Event) -> None:
-        """Tell of one event, after the board took it in."""
+        """Show one event, after the board took it in."""
+
+    def clear(self) -> None:
+        """Leave nothing on the screen that would be out of date in a moment."""
 
 
 class Lines:
@@ -52,6 +66,9 @@ class Lines:
         if line:
             say(*line)
 
+    def clear(self) -> None:
+        """Keep the lines: they are history."""
+
 
 class Silence:
     """Shows nothing (`--quiet`)."""
@@ -59,18 +76,32 @@ class Silence:
     def show(self, event: Event) -> None:
         """Do nothing."""
 
+    def clear(self) -> None:
+        """Do nothing."""
+
 
 class Table:
-    """The live table: the top-level steps, below each what is at work within it, and last the questions.
+    """The live table: the top-level steps, below each what runs within it, and last the open questions.
 
-    It is never higher than the screen. If there is more, the steps that are at work come first.
+    It is never higher than the screen. If there is more, running, waiting and failed steps come first. `answered_here`
+    says that the person who watches is asked each question: then the commands that answer them are left out.
     """
 
-    def __init__(self, board: Board, title: str, store: str | None, console: Console) -> None:
+    def __init__(
+        self,
+        board: Board,
+        title: str,
+        store: str | None,
+        console: Console,
+        *,
+        answered_here: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._board = board
         self._title = title
         self._store = store
         self._console = console
+        self._answered_here = answered_here
+        self.cleared = False
 
     def show(self, event: Event) -> None:
         """Print warnings and log lines above the table; the rest is in it."""
@@ -78,6 +109,10 @@ class Table:
             line = line_for(event, self._board)
             if line:
                 self._console.print(line[0], style=line[1] or None, markup=False, highlight=False)
+
+    def clear(self) -> None:
+        """Have the table erased when it ends, instead of leaving its last state in the scrollback."""
+        self.cleared = True
 
     def __rich__(self) -> RenderableType:
         """Draw the board as it is now."""
@@ -87,26 +122,34 @@ class Table:
 
         now = time.time()
         status = self._board.status(now)
-        asked = self._questions(status)
+        asked = [] if self._answered_here() else self._questions(status)
         heard = self._heard()
+        width = self._console.width
         room = max(3, self._console.height - 4 - len(asked) - len(heard))
+        narrow = width < NARROW
         grid = Grid.grid(padding=(0, 1), expand=True)
         grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, self._console.width // 3))
-        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, width // 3))
+        if not narrow:
+            grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True, justify="right")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)  # the only one that gives way
-        for cells in self._rows(status, room, now):
-            grid.add_row(*cells)
+        for line in self._lines(status, room, now):
+            grid.add_row(*line.cells(narrow=narrow))
         words = [Text(line, no_wrap=True, overflow="ellipsis") for line in asked]
-        return Group(Text(self._summary(status), no_wrap=True, overflow="ellipsis"), grid, *heard, *words)
+        return Group(Text(self._summary(status, width), no_wrap=True, overflow="ellipsis"), grid, *heard, *words)
 
-    def _rows(self, status: RunStatus, room: int, now: float) -> Iterator[tuple[Any, ...]]:
+    def _lines(self, status: RunStatus, room: int, now: float) -> Iterator[Line]:
         rows = list(self._board.rows.values())
         inner = sum(1 for step in status.active if step.path not in self._board.rows)
+        hidden = 0
         if len(rows) + inner > room:
-            rows = [row for row in rows if row.state in ACTIVE]
-        tree, left_out = nested(status.active, room - sum(1 for row in rows if row.path not in self._board.run.active))
+            failed = [row for row in rows if row.state == "failed"]
+            shown = {row.path for row in failed[: max(1, room // 3)]}
+            hidden = len(failed) - len(shown)
+            rows = [row for row in rows if row.state in ACTIVE or row.path in shown]
+        settled = sum(1 for row in rows if row.path not in self._board.run.active) + (1 if hidden else 0)
+        tree, left_out = nested(status.active, max(1, room - settled))
         below: dict[str, list[Nested]] = {}
         top = ""
         for one in tree:
@@ -116,12 +159,14 @@ class Table:
             found = below.pop(row.path, [])
             if row.path in self._board.run.active and not found:
                 continue  # there was no room for it
-            yield _cells(row, found[0] if found else None, now)
-            yield from (_inner_cells(one, now) for one in found[1:])
-        for found in below.values():  # of what stands beside the steps
-            yield from (_inner_cells(one, now) for one in found)
+            yield _step_line(row, found[0] if found else None, now)
+            yield from (_inner_line(one, now) for one in found[1:])
+        for found in below.values():  # of what runs next to the steps
+            yield from (_inner_line(one, now) for one in found)
         if left_out:
-            yield ("", f"… {left_out} more", "", "", "")
+            yield Line("", "", f"… {left_out} more", "", "", "")
+        if hidden:
+            yield Line("✗", "red", f"… {hidden} more", "failed", "", "")
 
     def _heard(self) -> list[Text]:
         """The last words of the answer that is being given, on one line."""
@@ -148,46 +193,90 @@ class Table:
         ]
         return lines + ([f"… {len(questions) - len(lines)} more questions"] if len(questions) > len(lines) else [])
 
-    def _summary(self, status: RunStatus) -> str:
-        parts = [f"{status.done} of {status.total} steps", seconds(status.elapsed)]
-        parts += [f"{status.counts[state]} {state}" for state in _COUNTED if status.counts[state]]
-        parts += [status.state] if status.state in ("paused", "waiting") else []
-        parts += [str(status.spending)] if status.spending else []
-        return f"{self._title}  {bar(status.progress, BAR_WIDTH)}  " + ", ".join(parts)
+    def _summary(self, status: RunStatus, width: int) -> str:
+        """The run in one line; what does not fit is left out whole, after the title and the bar were shortened."""
+        words = f"{status.done} of {status.total} steps, {seconds(status.elapsed)}"
+        more = [f"{status.counts['failed']} failed"] if status.counts["failed"] else []
+        more += [status.state] if status.state in ("paused", "waiting") else []
+        more += [str(status.spending)] if status.spending else []
+        more += [f"{status.counts[state]} {state}" for state in _COUNTED if status.counts[state]]
+        for part in more:
+            if len(words) + len(part) <= width - MOST_TITLE - NARROW_BAR_WIDTH:
+                words += f", {part}"
+        room = width - len(words) - 4
+        title = printable(self._title)
+        if len(title) > room - NARROW_BAR_WIDTH:
+            title = title[: max(MOST_TITLE, room - NARROW_BAR_WIDTH) - 1] + "…"
+        drawn = bar(status.progress, min(BAR_WIDTH, room - len(title))) if room - len(title) >= NARROW_BAR_WIDTH else ""
+        return "  ".join(filter(None, (title, drawn, words)))
 
 
-def _cells(row: Row, found: Nested | None, now: float) -> tuple[Any, ...]:
-    from rich.text import Text
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: a step's mark, name, state, elapsed time, and what it reports."""
 
+    mark: str
+    style: str
+    name: str
+    state: str
+    elapsed: str
+    message: str
+    attempt: int = 0
+    name_style: str = ""
+    message_style: str = "dim"
+    progress: ActiveStep | None = None
+
+    def cells(self, *, narrow: bool) -> list[Text]:
+        """Return the cells; without the column of states on a narrow terminal."""
+        from rich.text import Text
+
+        attempt = f"(attempt {self.attempt})" if self.attempt > 1 else ""
+        state = [] if narrow else [Text(f"{self.state} {attempt}".rstrip(), self.style)]
+        done = progress_text(self.progress, NARROW_BAR_WIDTH if narrow else PROGRESS_WIDTH) if self.progress else ""
+        said = " ".join(filter(None, (attempt if narrow else "", done, self.message)))
+        return [
+            Text(self.mark, self.style),
+            Text(self.name, self.name_style),
+            *state,
+            Text(self.elapsed),
+            Text(said, self.message_style),
+        ]
+
+
+def _step_line(row: Row, found: Nested | None, now: float) -> Line:
     mark, style = MARKS[row.state]
-    state = row.state + (f" (attempt {row.attempt})" if row.attempt > 1 else "")
     message = waiting_text(row.waiting, now) if row.waiting and row.state == "waiting" else row.message
-    done = progress_text(found.step) if found is not None and row.state == "running" else ""
-    return (
-        Text(mark, style),
-        Text(printable(row.path), "bold" if row.state == "running" else ""),
-        Text(state, style),
-        Text(seconds(row.elapsed(now))),
-        Text(f"{done} {printable(message)}".strip(), "red" if row.state == "failed" else "dim"),
+    return Line(
+        mark,
+        style,
+        printable(row.path),
+        row.state,
+        seconds(row.elapsed(now)),
+        printable(message),
+        row.attempt,
+        "bold" if row.state == "running" else "",
+        "red" if row.state == "failed" else "dim",
+        found.step if found is not None and row.state == "running" else None,
     )
 
 
-def _inner_cells(one: Nested, now: float) -> tuple[Any, ...]:
-    from rich.text import Text
-
+def _inner_line(one: Nested, now: float) -> Line:
     step = one.step
     mark, style = MARKS[step.state]
-    return (
-        Text(mark, style),
-        Text("  " * one.depth + printable(one.label)),
-        Text(step.state + (f" (attempt {step.attempt})" if step.attempt > 1 else ""), style),
-        Text(seconds(step.elapsed)),
-        Text(f"{progress_text(step)} {doing(step, now)}".strip(), "dim"),
-    )
+    name = "  " * one.depth + printable(one.label)
+    elapsed = seconds(step.elapsed)
+    return Line(mark, style, name, step.state, elapsed, doing(step, now), step.attempt, progress=step)
 
 
 @contextmanager
-def view_of(board: Board, title: str, *, quiet: bool, store: str | None = None) -> Iterator[View]:
+def view_of(
+    board: Board,
+    title: str,
+    *,
+    quiet: bool,
+    store: str | None = None,
+    answered_here: Callable[[], bool] = lambda: False,
+) -> Iterator[View]:
     """Choose how to show a run: nothing, the live table on a terminal, or lines."""
     if quiet:
         yield Silence()
@@ -198,9 +287,10 @@ def view_of(board: Board, title: str, *, quiet: bool, store: str | None = None) 
         from rich.live import Live
 
         console = Console(stderr=True, no_color=not use_colour(sys.stderr), highlight=False)
-        table = Table(board, title, store, console)
-        with Live(table, console=console, refresh_per_second=10, redirect_stdout=False, redirect_stderr=False):
+        table = Table(board, title, store, console, answered_here=answered_here)
+        with Live(table, console=console, refresh_per_second=10, redirect_stdout=False, redirect_stderr=False) as live:
             yield table
+            live.transient = table.cleared
 
 
 def follow(
@@ -233,6 +323,7 @@ def follow(
                 return status
             between()
             if leave(seen := board.status(time.time())):
+                view.clear()
                 return seen
 
 

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,12 @@ def batch(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
     return {"stored": good}
 
 
-def beside(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
-    """Run five steps, alone and beside a run of many that are all free to start; `latency` and `worst` in seconds."""
-    huge: dict[str, Any] = {"id": "huge", "steps": [{"id": f"h{n}", "tool": "noop"} for n in range(WIDTH)]}
+def beside(width: int, work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
+    """Run five steps, alone and next to a run of `width` free ones; `latency` and `worst` in seconds."""
+    huge: dict[str, Any] = {"id": "huge", "steps": [{"id": f"h{n}", "tool": "noop"} for n in range(width)]}
     with client(directory) as one:
         small = one.compile(ROW)
-        wide = one.compile(huge).with_options(max_parallel=WIDTH)
+        wide = one.compile(huge).with_options(max_parallel=width)
 
         async def latencies() -> list[float]:
             found = []
@@ -114,9 +115,6 @@ def beside(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
         "worst": max(found),
     }
 
-
-WIDTH = 10_000
-"""Steps of the run that the small one stands beside."""
 
 MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
     "loop": lambda quick: [
@@ -151,6 +149,9 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
         Measured("commands from another process", "command", 4 if quick else 40, commands),
         Measured("cancel of a program that ignores SIGTERM", "cancel", 1, cancels),
     ],
-    "beside": lambda quick: [Measured(f"5 steps beside {WIDTH:,}", "run", 5 if quick else 100, beside)],
+    "beside": lambda quick: [
+        Measured(f"5 steps beside {width:,}", "run", count, partial(beside, width))
+        for width, count in ([(100, 5)] if quick else [(10_000, 100)])
+    ],
 }
 """By name; each in sizes that show what grows with the size and what does not."""

@@ -108,7 +108,7 @@ def test_text_with_expressions_is_a_string() -> None:
         ("{{ obj + 1 }}", "ORC316", "obj + 1", ""),
         ("{{ word > 3 }}", "ORC316", "word > 3", "`| int`"),
         ("{{ n | length }}", "ORC316", "n | length", ""),
-        ("{{ word | round }}", "ORC316", "word | round", "`| float`"),
+        ("{{ word | round }}", "ORC316", "word | round", "`| float | round`"),
         ("{{ word.items() }}", "ORC316", "word.items()", ""),
         ("{{ 1 in n }}", "ORC316", "n", ""),
         ("{{ -word }}", "ORC316", "-word", ""),

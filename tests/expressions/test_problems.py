@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.expressions import mistakes, parse_expression, parse_template
+from orchestrator.expressions import ANY, parse_expression, parse_template
+from orchestrator.expressions.equivalents import FILTERS_ELSEWHERE, FUNCTIONS_ELSEWHERE, TESTS_ELSEWHERE
+from orchestrator.expressions.filters import FILTERS
+from orchestrator.expressions.functions import FUNCTIONS
+from orchestrator.expressions.predicates import TESTS
+from tests.expressions.conftest import evaluate
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.table import Entry
 
 
 @pytest.mark.parametrize(
@@ -71,7 +80,7 @@ from orchestrator.expressions import mistakes, parse_expression, parse_template
         ("{{ a is definde }}", "ORC314", "definde", "did you mean `defined`?"),
         ("{{ rnage(3) }}", "ORC315", "rnage", "did you mean `range`?"),
         ("{{ upper(a) }}", "ORC315", "upper", "write `a | upper`"),
-        ("{{ upper(a + b) }}", "ORC315", "upper", "write `value | upper`"),
+        ("{{ upper(a + b) }}", "ORC315", "upper", "write `(a + b) | upper`"),
         ("{{ len(a.b) }}", "ORC315", "len", "write `a.b | length`"),
         ("{{ lenght(a) }}", "ORC315", "lenght", "write `a | length`"),
         ("{{ str(a) }}", "ORC315", "str", "`a | string`"),
@@ -79,8 +88,8 @@ from orchestrator.expressions import mistakes, parse_expression, parse_template
         ("{{ sorted(a) }}", "ORC315", "sorted", "write `a | sort`"),
         ("{{ sortd(a) }}", "ORC315", "sortd", "write `a | sort`"),
         ("{{ enumrate(a) }}", "ORC315", "enumrate", "`loop.index0`"),
-        ("{{ a | len }}", "ORC312", "len", "write `| length`"),
-        ("{{ a | split(',') }}", "ORC312", "split", "call the method: `.split()`"),
+        ("{{ a | len }}", "ORC312", "len", "write `a | length`"),
+        ("{{ a | split(',') }}", "ORC312", "split", "write `a.split(',')`"),
         ("{{ a ?? 'x' }}", "ORC310", "?", "write `value | default('...')`"),
         ("{{ a?.b }}", "ORC310", "?", "write `value.field | default('...')`"),
         ("{{ [x for x in a] }}", "ORC317", "for", "`items | map('upper')`"),
@@ -164,9 +173,88 @@ def test_a_text_with_braces_that_are_meant_is_no_mistake() -> None:
         assert parse_template(text).problems == ()
 
 
-def test_what_a_help_says_to_write_can_be_written() -> None:
-    helps = " ".join(mistakes.REFUSED_FUNCTIONS.values()).replace("{value}", "value")
-    advised = re.findall(r"`((?:value|now\(\)) ?[|i.][^`]*)`", helps)
-    assert "value | length" in advised
-    for code in advised:
-        assert parse_expression(code).problems == (), code
+@pytest.mark.parametrize("table", [FILTERS_ELSEWHERE, TESTS_ELSEWHERE, FUNCTIONS_ELSEWHERE], ids=["|", "is", "()"])
+def test_what_a_help_says_to_write_can_be_written(table: dict[str, str]) -> None:
+    names = dict.fromkeys(("value", "other", "b", "low", "high"), ANY)
+    for name, help in table.items():
+        advised = re.findall(r"`([^`]*\{value\}[^`]*)`", help)
+        for text in advised:
+            code = text.replace("{value}", "value").replace("{name}", name)
+            template = parse_template(code) if "{{" in code else parse_expression(code)
+            assert template.problems == (), (name, code)
+            assert template.infer(names).problems == (), (name, code)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "ours"),
+    [(FILTERS_ELSEWHERE, FILTERS), (TESTS_ELSEWHERE, TESTS), (FUNCTIONS_ELSEWHERE, FUNCTIONS)],
+    ids=["|", "is", "()"],
+)
+def test_what_is_known_here_is_not_explained_as_unknown(elsewhere: dict[str, str], ours: dict[str, Entry]) -> None:
+    assert not elsewhere.keys() & ours.keys()
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "result"),
+    [
+        ("value | sum(start=[])", [[1], [2, 3]], [1, 2, 3]),
+        ("value | hash('md5')", "a", "0cc175b9c0f1b6a831c399e269772661"),
+        ("value | reject('in', other) | list", [1, 2, 3], [1, 3]),
+        ("value | select('in', other) | list", [1, 2, 3], [2]),
+        ("(value + other) | unique | list", [1, 2], [1, 2]),
+        ("(value | sum) / (value | length)", [1, 3], 2.0),
+        ("value | reject('none') | list", [1, None], [1]),
+        ("value | round(0, 'ceil') | int", 1.2, 2),
+        ("[[value, 0] | max, 100] | min", 150, 100),
+        ("value | regex_search('^pattern')", "a pattern", None),
+        ("value.split() | join(' ')", " a \n b ", "a b"),
+        ("value ** 0.5", 9, 3.0),
+        ("low <= value <= high", 2, True),
+        ("'yes' if value else 'no'", [], "no"),
+        ("value | regex_replace('[.][^.]*$', '')", "a/b.txt", "a/b"),
+        ("value | select | list | length > 0", [0, 1], True),
+    ],
+)
+def test_what_stands_here_for_what_others_have_does_the_same(code: str, value: object, result: object) -> None:
+    names = {"value": value, "other": [2], "low": 1, "high": 3}
+    assert evaluate(f"{{{{ {code} }}}}", **names) == result
+
+
+@pytest.mark.parametrize(
+    ("template", "help"),
+    [
+        ("{{ rows | to_table }}", "write `rows | markdown_table`"),
+        ("{{ rows | to_tabel }}", "write `rows | markdown_table`"),  # a misspelling of a name from elsewhere
+        ("{{ a.b | to_yaml }}", "write `a.b | to_json`; JSON is YAML too"),
+        ("{{ a | md5 }}", "write `a | hash('md5')`"),
+        ("{{ (a + b) | mandatory }}", "write `(a + b) | required('what is missing')`"),
+        ("{{ a | ternary('x', 'y') }}", "write `'yes' if a else 'no'`"),
+        ("{{ lists | flatten }}", "write `lists | sum(start=[])`"),
+        ("{{ a | combine(b) }}", "`tool: json`, `action: merge`"),
+        ("{{ a | b64encode }}", "`tool: python`"),
+        ("{{ a | zip(b) }}", "loop.index0"),
+        ("{{ a is str }}", "write `a is string`"),
+        ("{{ a is dict }}", "write `a is mapping`"),
+        ("{{ a is match('x') }}", "`a | regex_search('^pattern')`"),
+        ("{{ a is search('x') }}", "`a | regex_search('pattern')`"),
+        ("{{ a | upcase }}", "write `a | upper`"),
+        ("{{ a | divided_by(2) }}", "`a / 2`"),
+        ("{{ raise_exception('no') }}", "required('what is wrong')"),
+        ("{{ md5(a) }}", "write `a | hash('md5')`"),
+        ("{{ a | uper }}", "did you mean `upper`?"),
+        ("{{ 'x.txt' | read_file }}", "{path: x.txt}"),
+        ("{{ file('x.txt') }}", "{path: x.txt}"),
+        ("{% include 'x.txt' %}", "{path: x.txt}"),
+        ("{{ file:prompts/x.txt }}", "{path: prompts/x.txt}"),
+        ("{{ @prompts/x.txt }}", "{path: prompts/x.txt}"),
+        ("{{ file:{{ name }}.txt }}", '{path: "{{ name }}.txt"}'),
+        ("{{ include prompts/x.txt }}", "{path: prompts/x.txt}"),
+        ("{{ url:https://a.b }}", '{url: "https://a.b"}'),
+        ("{{ env:HOME }}", "{type: string, default_from_env: HOME}"),
+        ("{{ input:topic }}", "`{{ inputs.topic }}`"),
+    ],
+)
+def test_words_of_other_tools_are_answered_with_what_is_written_here(template: str, help: str) -> None:
+    (problem,) = parse_template(template).problems
+    assert problem.help is not None
+    assert help in problem.help, problem.help

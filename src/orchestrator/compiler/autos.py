@@ -18,9 +18,11 @@ from orchestrator.compiler.lock import Lock, LockedValue, answer_problems, read_
 from orchestrator.compiler.plan import AutoValue, auto_id
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
+from orchestrator.diagnostics.lines import short
 from orchestrator.expressions import parse_template
-from orchestrator.language.autos import Auto, Mistake, Path, autos_of, tagged
+from orchestrator.language.autos import END, Auto, Mistake, Path, autos_of, tagged
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
+from orchestrator.language.quoting import line_end, quoted
 from orchestrator.language.spec import OnFailureSpec, StepSpec
 from orchestrator.models.questions import KeptAnswer, has_mark, question_digest
 
@@ -79,6 +81,7 @@ class FileAutos:
         self.lock: tuple[str, str] | None = None
         self._settled: set[int] = set()
         self._wrong: list[Scalar] = []
+        self._rests: list[Scalar] = []
         self._places: set[str] = set()
         self._about_lock: list[Diagnostic] = []
         self._from_lock: list[Scalar] = []
@@ -113,12 +116,12 @@ class FileAutos:
         self._settled.add(scalar.start)
         if not autos:  # it only looks like one
             return
-        if isinstance(autos, Mistake):
-            self._refuse(scalar, scalar.span_of(autos.start, autos.end), autos.message, autos.help, _NO_QUESTION)
-            return
-        if hole.refused:
+        if hole.refused:  # said first: nobody should correct a tag that cannot stand here
             what = f"`{dotted(hole.path[1:])}` of `{asking.spec.id}` must be known before the run"
             self._refuse(scalar, scalar.span, f"{what}, so it cannot be an `<AUTO>`", hole.refused)
+            return
+        if isinstance(autos, Mistake):
+            self._malformed(scalar, autos)
             return
         whole = len(autos) == 1 and not (text[: autos[0].start] + text[autos[0].end :]).strip()
         if hole.whole and not whole:
@@ -353,6 +356,20 @@ class FileAutos:
         self._unit.findings.unreadable = True
         self._unit.findings.add("ORC428", span, message, label=label, help=help)
 
+    def _malformed(self, scalar: Scalar, mistake: Mistake) -> None:
+        """Report tags that are not written as they must be."""
+        help = mistake.help
+        if mistake.unclosed and (cut := _cut_off(scalar)) is not None:
+            help = f"put the whole value in quotes: `{short(quoted(cut))}`"
+            self._rests.append(scalar)
+        self._refuse(scalar, scalar.span_of(mistake.start, mistake.end), mistake.message, help, _NO_QUESTION)
+
+    def _is_rest(self, scalar: Scalar) -> bool:
+        """Whether a text is what YAML cut off from an unquoted `<AUTO>` before it on its line."""
+        return any(
+            cut.end < scalar.start and "\n" not in scalar.layout.text[cut.end : scalar.start] for cut in self._rests
+        )
+
     def report(self) -> None:
         """Report each `<AUTO>` where none can stand; what else seems wrong there is a consequence."""
         unit, findings = self._unit, self._unit.findings
@@ -361,18 +378,18 @@ class FileAutos:
             if scalar.start in self._settled or is_prose(path) or any(key.span.start in lost for key in keys):
                 continue
             found = autos_of(scalar.text)
-            if isinstance(found, Mistake):
-                self._refuse(scalar, scalar.span_of(found.start, found.end), found.message, found.help, _NO_QUESTION)
-                continue
-            if not found:
+            if not found or (isinstance(found, Mistake) and self._is_rest(scalar)):
                 continue
             words = [part for part in path if isinstance(part, str)]
             where = f"`{words[-1]}`" if words else "this"
             is_key = child(unit.document.root, *path) is not scalar
             message = "a key cannot be an `<AUTO>`" if is_key else f"{where} cannot be an `<AUTO>`"
-            self._refuse(scalar, scalar.span_of(found[0].start, found[0].end), message, remedy(path))
+            first = found if isinstance(found, Mistake) else found[0]
+            self._refuse(scalar, scalar.span_of(first.start, first.end), message, remedy(path))
         for scalar in self._wrong:
             findings.keep_only("ORC428", scalar.span)
+        for cut in self._rests:
+            findings.keep_only("ORC428", cut.layout.span(cut.start, line_end(cut.layout.text, cut.end)))
         for value in self._lock.values.values():
             if value.at not in self._places:
                 self._about_lock.append(
@@ -428,6 +445,16 @@ def _reads_any(template: Template, names: set[str]) -> bool:
         if name in names or (name is None and names):
             return True
     return False
+
+
+def _cut_off(scalar: Scalar) -> str | None:
+    """The whole value, if YAML ended an unquoted one before its `</AUTO>`: at a comma, `: ` or ` #`."""
+    if scalar.style:
+        return None
+    text = scalar.layout.text
+    line = text[scalar.start : line_end(text, scalar.end)]
+    end = line.find(END, scalar.end - scalar.start)
+    return None if end < 0 else line[: end + len(END)]
 
 
 def _varies(text: str) -> bool:

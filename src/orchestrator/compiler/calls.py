@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.conversion import conversion
 from orchestrator.compiler.misnamed import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
@@ -234,10 +235,10 @@ class CallChecker:
             actual = types.get(id(value.template), ANY)
             if wanted.kind == "string" and value.template.is_expression:
                 if actual.kind in ("array", "object", "null"):
-                    self._misfit(node, what, wanted, actual)
+                    self._misfit(node, what, wanted, actual, value)
                 return Rendered(value.template)
             if not fits(actual, wanted):
-                self._misfit(node, what, wanted, actual)
+                self._misfit(node, what, wanted, actual, value)
             return value
         if isinstance(value, ListValue) and isinstance(node, Sequence):
             if wanted.kind == "array":
@@ -249,7 +250,7 @@ class CallChecker:
                     )
                 )
             if wanted.kind != "union":
-                self._misfit(node, what, wanted, Type("array"))
+                self._misfit(node, what, wanted, Type("array"), value)
             return value
         if isinstance(value, MappingValue) and isinstance(node, Mapping):
             if wanted.kind == "object":
@@ -260,7 +261,7 @@ class CallChecker:
                     entries[key] = self._typed(item, inner, part, f"`{key}` in {what}", types) if part else item
                 return MappingValue(entries)
             if wanted.kind != "union":
-                self._misfit(node, what, wanted, Type("object"))
+                self._misfit(node, what, wanted, Type("object"), value)
             return value
         if isinstance(value, Constant):
             self._constant(value.value, wanted, node, what)
@@ -310,18 +311,13 @@ class CallChecker:
             related=self._declared,
         )
 
-    def _misfit(self, node: Node, what: str, wanted: Type, actual: Type) -> None:
-        help = f"give {describe(wanted)}"
-        if wanted.kind == "string" and actual.kind in ("array", "object"):
-            help = "turn it into text, for example with `| to_json` or `| join(', ')`"
-        elif actual.kind == "string" and wanted.kind in ("integer", "number"):
-            help = f"convert it with `| {'int' if wanted.kind == 'integer' else 'float'}`"
+    def _misfit(self, node: Node, what: str, wanted: Type, actual: Type, value: Value) -> None:
         self._findings.add(
             "ORC405",
             node.span,
             f"{what} must be {describe(wanted)}, and this is {describe(actual)}",
             label=f"expected {describe(wanted)}",
-            help=help,
+            help=conversion(value, wanted, actual),
             related=self._declared,
         )
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from orchestrator.compiler.plan import auto_id
-from orchestrator.compiler.reach import around, report_missing_step, report_unknown_step
+from orchestrator.compiler.plan import auto_id, is_auto
+from orchestrator.compiler.reach import around, report_unknown_step
 from orchestrator.compiler.templates import child
+from orchestrator.diagnostics import suggest
+from orchestrator.diagnostics.lines import short
+from orchestrator.expressions.types import quoted
+from orchestrator.language import spellings
 from orchestrator.language.nodes import Node, Scalar
 from orchestrator.language.nodes import Sequence as SequenceNode
 
@@ -123,7 +129,8 @@ def add_declared(unit: Unit, block: BlockParts) -> None:
                 continue
             target = block.scope.step(name)
             if target is None or target.block is None:
-                report_unknown_step(unit, "ORC302", node.span, f"there is no step `{name}`", name, block.scope)
+                message = f"there is no step `{name}`"
+                report_unknown_step(unit, "ORC302", node.span, message, name, block.scope, holder=step)
                 continue
             waiting = step.within(target.block)
             if waiting is None:
@@ -166,8 +173,7 @@ def add_jumps(unit: Unit, block: BlockParts) -> None:
 
 def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: JumpKind, target: str, node: Node) -> None:
     if block.scope.step(target) is None and target not in unit.inside:
-        message = f"`{kind}` jumps to `{target}`, and there is no such step"
-        report_missing_step(unit.findings, "ORC306", node.span, message, target, block.ids)
+        _report_no_step(unit, block, step, kind, target, node)
         return
     outer = around(unit, target, block.scope) if block.scope.step(target) is None else None
     help = "a jump stays within its own list of steps"
@@ -182,6 +188,36 @@ def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: Jump
         label="in another list",
         help=help,
     )
+
+
+def _report_no_step(unit: Unit, block: BlockParts, step: StepParts, kind: JumpKind, target: str, node: Node) -> None:
+    """Report a jump to a step that is nowhere. What is no id is hardly one: a text to go on with, or a sentence."""
+    key = step.spec.node.key(kind)
+    written = spellings.written(key) if key is not None else kind
+    later = [other.id for other in block.steps[block.steps.index(step) + 1 :] if other.id and not is_auto(other.id)]
+    near = suggest(target, later)
+    others = ""
+    if kind == "on_failure":
+        meant = suggest(target, _OUTCOMES)
+        others = (
+            f"write `{written}: continue`, `{written}: fail` or `{written}: {{value: {json.dumps(short(target))}}}`"
+        )
+        if near is None and meant is not None:
+            near = meant
+    if near is not None:
+        help = f"did you mean `{near}`?"
+    elif later and (_ID.fullmatch(target) or not others):
+        help = f"later steps: {quoted(later, most=12)}" + (f"; or {others}" if others else "")
+    else:
+        help = others or "name a later step; none follows this one"
+    message = f"`{written}` jumps to `{short(target)}`, and there is no such step"
+    if not _ID.fullmatch(target):
+        message = f"`{written}` is `{short(target)}`, and there is no step of this name to jump to"
+    unit.findings.add("ORC306", node.span, message, label="unknown step", help=help, replacement=near)
+
+
+_OUTCOMES: Final = ("continue", "fail")
+_ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def _add_jump(block: BlockParts, source: str, kind: JumpKind, to: int, position: int, node: Node) -> None:

@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.names import LOCAL_NAMES
+from orchestrator.compiler.namespaces import explain_namespace, section_of
 from orchestrator.diagnostics import suggest
+from orchestrator.expressions.types import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from orchestrator.compiler.findings import Findings
     from orchestrator.compiler.parts import StepParts
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.templates import PlacedTemplate
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
     """Say more of an undefined name or field: that it is known elsewhere in the file."""
     if problem.code == "ORC303":
-        return _explain_field(unit, place, problem)
+        return explain_namespace(unit, place, problem) or _explain_field(unit, place, problem)
     if problem.code != "ORC301":
         return problem
     name = place.template.text[problem.start : problem.end]
@@ -31,7 +30,20 @@ def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Prob
         message, help = out_of_reach(unit, name, place.scope, unit.holder(place))
         return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
     known = _where_known(unit, name, place)
-    return problem if known is None else replace(problem, help=known, replacement=None)
+    if known is not None:
+        return replace(problem, help=known, replacement=None)
+    return explain_namespace(unit, place, problem) or _without_own(unit, place, problem)
+
+
+def _without_own(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
+    """Leave out of a help line the steps that cannot be read where the problem is."""
+    own = _own(unit.holder(place))
+    if problem.help is None or not any(f"`{id}`" in problem.help for id in own):
+        return problem
+    names = [name for name in place.scope if name not in own]
+    near = suggest(place.template.text[problem.start : problem.end], names)
+    help = f"did you mean `{near}`?" if near else f"the names here are {quoted(sorted(names), most=12)}"
+    return replace(problem, help=help, replacement=near)
 
 
 def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
@@ -113,17 +125,23 @@ def report_unknown_step(
         replacement = outer.id if outer is not None else None
         unit.findings.add("ORC308", span, message, label="out of reach", help=help, replacement=replacement)
         return
-    report_missing_step(unit.findings, code, span, message, name, list(scope["steps"].properties), fix=fix)
-
-
-def report_missing_step(
-    findings: Findings, code: str, span: Span, message: str, name: str, ids: Collection[str], *, fix: bool = True
-) -> None:
-    """Report that no step is called `name`; with `fix`, what stands at `span` may be replaced by a near id."""
+    section = section_of(unit, scope, name)
+    if section is not None and not fix:
+        help = f"write `{section}.{name}`"
+        unit.findings.add(code, span, message, label="unknown step", help=help)
+        return
+    own = _own(holder)
+    ids = [id for id in scope["steps"].properties if id not in own]
     near = suggest(name, ids)
-    known = ", ".join(f"`{other}`" for other in list(ids)[:12]) + (", …" if len(ids) > 12 else "")
-    help = f"did you mean `{near}`?" if near else f"steps: {known}"
-    findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
+    help = f"did you mean `{near}`?" if near else f"steps: {quoted(ids, most=12)}"
+    if near is None and not ids:
+        help = "there is no other step here"
+    unit.findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
+
+
+def _own(holder: StepParts | None) -> set[str]:
+    """The ids of a step and of those that it is a part of: what it cannot wait for."""
+    return set() if holder is None else {part.id for part in holder.outwards()}
 
 
 def around(unit: Unit, name: str, scope: Scope) -> StepParts | None:

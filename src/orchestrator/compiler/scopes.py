@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from orchestrator.compiler.names import NAMESPACES
+from orchestrator.compiler.plan import is_auto
 from orchestrator.expressions.types import Type
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Target(NamedTuple):
 
 class Scope(Mapping[str, Type]):
     """The names of one place with their types, as inference wants them; what is not here is looked up in `parent`.
+
+    Steps that ask for the `<AUTO>` values of others are found, and not listed: the file does not hold them.
 
     `steps` are those of `block`; they may be replaced as more becomes known of their types. `names` are all others.
     """
@@ -102,7 +105,7 @@ class Scope(Mapping[str, Type]):
         for scope in self.chain():
             found |= scope.steps
             found |= scope.names
-        return iter(found)
+        return iter([name for name in found if not is_auto(name)])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -165,7 +168,7 @@ class _Steps(Mapping[str, Type]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({name: None for scope in self.scope.chain() for name in scope.steps})
+        return iter({name: None for scope in self.scope.chain() for name in scope.steps if not is_auto(name)})
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

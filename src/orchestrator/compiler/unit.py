@@ -11,7 +11,7 @@ from orchestrator.compiler.findings import Findings
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
 from orchestrator.compiler.models import FileModels, budget_of
 from orchestrator.compiler.names import ENDED_RUN, HANDLED_ERROR, RESERVED, STEP, or_null
-from orchestrator.compiler.plan import Plan
+from orchestrator.compiler.plan import Plan, is_auto
 from orchestrator.compiler.policies import check_retry
 from orchestrator.compiler.reach import explain_unknown, report_unknown_reads
 from orchestrator.compiler.scopes import Scope
@@ -91,7 +91,7 @@ class Unit:
         if self._inside is None:
             self._inside = {}
             for step in self.steps:
-                if step.id and step.block is not self.block:
+                if step.id and step.block is not self.block and not is_auto(step.id):
                     self._inside.setdefault(step.id, []).append(step)
         return self._inside
 

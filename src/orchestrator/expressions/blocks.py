@@ -25,6 +25,7 @@ from orchestrator.expressions.nodes import (
 )
 from orchestrator.expressions.parser import NO_CONDITIONAL, Abandoned, Parser
 from orchestrator.expressions.problem import Problem, near
+from orchestrator.expressions.sources import nested, source_help
 
 _OPENING: Final = re.compile(r"\{[{%#]")
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*(-?)%\}")
@@ -32,7 +33,7 @@ _END_RAW: Final = re.compile(r"\{%([-+]?)\s*endraw\s*([-+]?)%\}")
 _ENDS: Final = {"if": "endif", "for": "endfor", "set": "endset"}
 _TAGS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set", "endset", "raw", "endraw")
 _REFUSED: Final = {
-    "include": "read the file in a step with `tool: filesystem` and write `{{ step_id }}` here",
+    "include": "read the file in a step of its own, and write its id here",
     "import": "write the text here; what several templates share can stand in `variables:`",
     "from": "write the text here; what several templates share can stand in `variables:`",
     "extends": "write the text here; what several templates share can stand in `variables:`",
@@ -230,6 +231,10 @@ class TemplateParser:
         other = _OPENING.search(text, inner + 2)
         if second < 0 or (other is not None and other.start() < second) or "\n" in text[start:second]:
             return None
+        meant = nested(text, start, inner, second + 2)
+        if meant is not None:
+            self.problems.append(meant)
+            return second + 2
         self._report(
             "ORC310",
             "an expression cannot stand inside of another",
@@ -324,9 +329,10 @@ class TemplateParser:
         where, where_end = tokens[0][2], tokens[0][3]
         opened = name.removeprefix("end") if name in _REFUSED_ENDS else name
         if opened in _REFUSED:
-            self._report(
-                "ORC317", f"there is no `{{% {opened} %}}`", where, where_end, _REFUSED[opened], "not supported"
-            )
+            help = _REFUSED[opened]
+            if opened == "include":
+                help = source_help("file", next((token[1] for token in tokens[1:] if token[0] == "string"), ""))
+            self._report("ORC317", f"there is no `{{% {opened} %}}`", where, where_end, help, "not supported")
             return
         suggestion = near(name, [*_TAGS])
         help = f"did you mean `{suggestion}`?" if suggestion else "there are `if`, `for`, `set` and `raw`"

@@ -13,6 +13,7 @@ from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.mistakes import REFUSED_NAMES, missing_field
+from orchestrator.expressions.operand import operand_help
 from orchestrator.expressions.operator_types import NUMERIC, arithmetic, bare, comparable, options
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Inference, Problem, near
@@ -441,18 +442,14 @@ class _Inferrer:
         if node.kind == "function" and node.name == "namespace":
             return object_of(dict.fromkeys([*node.keywords, *assigned_members(self.body)], ANY))
         if entry.accepts and node.target is not None and self._never(target, entry.accepts):
+            place = path_of(node.target)
+            written = "" if place is None else ".".join([place[0].name, *map(str, place[1])])
+            wanted = " or ".join(describe(Type(kind)) for kind in entry.accepts if kind != "boolean")
+            message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(bare(target))}"
             if node.kind == "method":
-                kinds = " or ".join(describe(Type(kind)) for kind in entry.accepts)
-                help = f"use the filter: `| {node.name}`" if node.name in FILTERS else f"the method is one of {kinds}"
                 message = f"{describe(bare(target))} has no method `{node.name}`"
-                self.report("ORC316", message, node, help, "types that do not fit")
-            else:
-                wanted = " or ".join(describe(Type(kind)) for kind in entry.accepts if kind != "boolean")
-                help = f"give it {wanted}"
-                if "number" in entry.accepts:
-                    help = "convert it with `| int` or `| float`"
-                message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(bare(target))}"
-                self.report("ORC316", message, node, help, "types that do not fit")
+            help = operand_help(node.kind, entry, bare(target), written)
+            self.report("ORC316", message, node, help, "types that do not fit")
             return ANY
         return entry.result_type(bare(target), positional)
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.expressions.equivalents import (
+    FILTERS_ELSEWHERE,
+    FUNCTIONS_ELSEWHERE,
+    METHODS_ELSEWHERE,
+    TESTS_ELSEWHERE,
+)
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.lexer import CLOSERS, Token
 from orchestrator.expressions.limits import MAX_NESTING
 from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.nodes import Expression, Name
+from orchestrator.expressions.nodes import Attribute, Expression, Item, Literal, Name
 from orchestrator.expressions.predicates import TESTS
 from orchestrator.expressions.problem import Problem, near
+from orchestrator.expressions.sources import SOURCES, reading, source_help
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.expressions.table import Entry, Misuse
 
 _HINTS: Final = {
@@ -45,7 +54,8 @@ _PAIRS: Final = {
 _FEW: Final = 12
 _LISTED: Final = {
     "ORC315": "use a filter instead, as in `topic | upper`; the reference of expressions lists what can be called",
-    "ORC312": "the reference of expressions lists all filters; `upper`, `join`, `default` and `length` are some",
+    "ORC312": "`orchestrator filters` lists all; `upper`, `join`, `default` and `length` are some",
+    "ORC314": "`orchestrator filters` lists all tests; `defined`, `none`, `string` and `mapping` are some",
 }
 
 _NO_LAMBDA: Final = (
@@ -56,81 +66,12 @@ _NO_COMPREHENSION: Final = (
     "to choose some: `items | select('odd')` or `items | selectattr('name')`"
 )
 
-REFUSED_FILTERS: Final = {
-    "len": "write `| length`",
-    "size": "write `| length`",
-    "str": "write `| string`",
-    "sorted": "write `| sort`",
-    "reversed": "write `| reverse`",
-    "bool": "leave it out: a condition takes any value, and empty ones count as false",
-    "json": "write `| to_json`, or `| from_json`",
-    "strftime": "write `| date('%Y-%m-%d')`",
-    "safe": "leave it out: text is never escaped unless you ask for it with `escape`",
-    "attr": "read the field with `.name` or `['name']`",
-    "random": "a run must be repeatable; choose with an index, `items[0]`",
-    "xmlattr": "write the attributes out, and escape each value with `escape`",
-    "urlize": 'write the link out: `<a href="{{ url }}">`',
-    "forceescape": "use `escape`",
-    "count_words": "use `wordcount`",
-}
-REFUSED_METHODS: Final = {
-    "format": "use the filter: `'%s of %s' | format(a, b)`, or put the parts together with `~`",
-    "append": "values do not change; build a new list: `items + [value]`",
-    "extend": "values do not change; build a new list: `items + more`",
-    "insert": "values do not change; build a new list with slices: `items[:1] + [value] + items[1:]`",
-    "update": "values do not change; write a new object: `{'a': 1}`",
-    "pop": "values do not change; read `items[-1]` and `items[:-1]`",
-    "sort": "use the filter: `items | sort`",
-    "reverse": "use the filter: `items | reverse`",
-    "encode": "text stays text; to get a digest use `| hash`",
-    "json": "use the filter: `value | from_json`",
-    "iteritems": "write `.items()`",
-    "iterkeys": "write `.keys()`",
-    "itervalues": "write `.values()`",
-    "has_key": "write `'name' in value`",
-    "strftime": "use the filter: `now() | date('%Y-%m-%d')`",
-    "isoformat": "leave it out: a time is ISO text, as `now()` gives it",
-    "now": "write `now()`",
-    "len": "use the filter: `| length`",
-    "size": "use the filter: `| length`",
-}
-REFUSED_FUNCTIONS: Final = {
-    "env": "declare an input with `default_from_env: NAME` and read the input",
-    "getenv": "declare an input with `default_from_env: NAME` and read the input",
-    "super": "templates do not inherit; write the text out",
-    "caller": "there are no macros; use `{% set %}` and `{% for %}`",
-    "lipsum": "write the text out",
-    "cycler": "use `loop.cycle(...)` inside of a `{% for %}`",
-    "joiner": "use `{{ ', ' if not loop.first }}` inside of a `{% for %}`, or the filter `join`",
-    "zip": "use `{% for item in a %}{{ b[loop.index0] }}{% endfor %}`",
-    "enumerate": "use `loop.index0` inside of a `{% for %}`",
-    "open": "read the file in a step with `tool: filesystem`",
-    "eval": "write the expression itself",
-    "len": "write `{value} | length`",
-    "str": "write `{value} | string`, or put text together with `~`",
-    "bool": "leave it out: a condition takes any value, and empty ones count as false",
-    "sorted": "write `{value} | sort`",
-    "reversed": "write `{value} | reverse`",
-    "tuple": "write `{value} | list`",
-    "set": "write `{value} | unique`",
-    "any": "write `{value} | select | list | length > 0`",
-    "all": "write `{value} | reject | list | length == 0`",
-    "isinstance": "write a test: `{value} is string`, `is number`, `is mapping`, `is sequence`",
-    "type": "write a test: `{value} is string`, `is number`, `is mapping`, `is sequence`",
-    "getattr": "read the field with `.name` or `['name']`",
-    "hasattr": "write `{value}.name is defined`",
-    "datetime": "write `now()`, or `value | date('%Y-%m-%d')`",
-    "today": "write `now('%Y-%m-%d')`",
-    "strftime": "write `now('%Y-%m-%d')`, or `value | date('%Y-%m-%d')`",
-    "print": "write `{value}`",
-}
-"""What to write in the place of a function; `{value}` stands for its first argument."""
 REFUSED_NAMES: Final = {
-    "env": REFUSED_FUNCTIONS["env"],
-    "environ": REFUSED_FUNCTIONS["env"],
-    "os": REFUSED_FUNCTIONS["env"],
-    "datetime": REFUSED_FUNCTIONS["datetime"],
-    "today": REFUSED_FUNCTIONS["today"],
+    "env": FUNCTIONS_ELSEWHERE["env"],
+    "environ": FUNCTIONS_ELSEWHERE["env"],
+    "os": FUNCTIONS_ELSEWHERE["env"],
+    "datetime": FUNCTIONS_ELSEWHERE["datetime"],
+    "today": FUNCTIONS_ELSEWHERE["today"],
     "loop": "`loop` exists only inside of a `{% for %}`",
 }
 _TIME_PARTS: Final = {
@@ -150,6 +91,9 @@ _NAME: Final = re.compile(r"[^\W\d]\w*")
 
 def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Problem:
     """The token at `position` cannot stand where `wanted` should."""
+    meant = reading(text, tokens, position)
+    if meant is not None:
+        return meant
     kind, value, start, end = tokens[position]
     before = tokens[position - 1] if position else None
     if kind == "end":
@@ -302,32 +246,68 @@ def bad_argument(text: str, kind: str, entry: Entry, misuse: Misuse, argument: E
     )
 
 
-def unknown(kind: str, name: str, start: int, end: int, target: Expression | None, argument: str = "") -> Problem:
-    """No table has this name. `argument` is the text of the first argument, if that is a name or a field."""
-    if kind == "filter":
-        help = REFUSED_FILTERS.get(name)
-        if help is None and name in METHODS:
-            help = f"call the method: `.{name}()`"
-        return _unknown("ORC312", "there is no filter", name, start, end, help, list(FILTERS))
-    if kind == "test":
-        return _unknown("ORC314", "there is no test", name, start, end, None, list(TESTS))
+def unknown(
+    text: str, kind: str, name: str, start: int, end: int, target: Expression | None, argument: Expression | None
+) -> Problem:
+    """No table has this name. `argument` is the first argument of the call, if it has one."""
+    operand = argument if kind == "function" else target
+    value = _operand(text, operand)
     if kind == "method":
-        help = REFUSED_METHODS.get(name)
-        if help is None and name in FILTERS:
-            help = f"use the filter: `| {name}`"
-        code = "ORC317" if name == "format" else "ORC315"
-        near_loop = ["cycle", "changed"] if isinstance(target, Name) and target.name == "loop" else []
-        return _unknown(code, "there is no method", name, start, end, help, [*METHODS, *near_loop])
-    value = argument if 0 < len(argument) <= _MAX_ARGUMENT and "\n" not in argument else "value"
-    meant = name
-    if name not in REFUSED_FUNCTIONS and name not in FILTERS:
-        meant = near(name, [*FUNCTIONS, *REFUSED_FUNCTIONS, *FILTERS]) or name
-    help = REFUSED_FUNCTIONS.get(meant)
-    if help is not None:
-        help = help.replace("{value}", value)
-    elif meant in FILTERS:
-        help = f"`{meant}` is a filter: write `{value} | {meant}`"
-    return _unknown("ORC315", "there is no function", name, start, end, help, list(FUNCTIONS))
+        return _unknown_method(name, start, end, target)
+    if name in SOURCES:
+        instead = source_help(name, value if isinstance(operand, Literal) else "")
+        return Problem(_CODES[kind], f"there is no {kind} `{name}`", start, end, instead, "unknown")
+    tables: dict[str, tuple[Mapping[str, object], Mapping[str, str]]] = {
+        "filter": (FILTERS, FILTERS_ELSEWHERE),
+        "test": (TESTS, TESTS_ELSEWHERE),
+        "function": (FUNCTIONS, FUNCTIONS_ELSEWHERE),
+    }
+    ours, elsewhere = tables[kind]
+    help = _elsewhere(name, value, elsewhere)
+    if help is None and kind == "function":
+        help = _as_filter(name, value)
+    if help is None and kind == "filter" and name in METHODS:
+        help = f"call the method: `{value}.{name}()`"
+    if help is None and near(name, ours) is None:
+        meant = near(name, elsewhere)
+        help = _elsewhere(meant, value, elsewhere) if meant is not None else None
+    return _unknown(_CODES[kind], f"there is no {kind}", name, start, end, help, list(ours))
+
+
+def _elsewhere(name: str, value: str, table: Mapping[str, str]) -> str | None:
+    help = table.get(name)
+    return None if help is None else help.replace("{value}", value).replace("{name}", name)
+
+
+def _as_filter(name: str, value: str) -> str | None:
+    """Say of a function that it is a filter here, or known elsewhere as one."""
+    if near(name, FUNCTIONS) is not None:
+        return None
+    if (meant := name if name in FILTERS else near(name, FILTERS)) is not None:
+        return f"`{meant}` is a filter: write `{value} | {meant}`"
+    return _elsewhere(name, value, FILTERS_ELSEWHERE)
+
+
+def _unknown_method(name: str, start: int, end: int, target: Expression | None) -> Problem:
+    help = METHODS_ELSEWHERE.get(name)
+    if help is None and name in FILTERS:
+        help = f"use the filter: `| {name}`"
+    code = "ORC317" if name == "format" else "ORC315"
+    near_loop = ["cycle", "changed"] if isinstance(target, Name) and target.name == "loop" else []
+    return _unknown(code, "there is no method", name, start, end, help, [*METHODS, *near_loop])
+
+
+_CODES: Final = {"filter": "ORC312", "test": "ORC314", "function": "ORC315"}
+
+
+def _operand(text: str, node: Expression | None) -> str:
+    """The text of what a filter or a function is applied to, in a form in which it can be repeated."""
+    if node is None:
+        return "value"
+    written = text[node.start : node.end]
+    if not 0 < len(written) <= _MAX_ARGUMENT or "\n" in written or "`" in written:
+        return "value"
+    return written if isinstance(node, Name | Attribute | Item | Literal) else f"({written})"
 
 
 def missing_field(kind: str, name: str, written: str) -> str:

@@ -421,8 +421,8 @@ class Parser:
             if kind == "method" and isinstance(target, Name) and target.name == "loop" and name in ("cycle", "changed"):
                 return Call("loop", target, name, positional, keywords, start, end, name_start)
             first = positional[0] if positional else None
-            argument = self.text[first.start : first.end] if isinstance(first, Name | Attribute) else ""
-            self.problems.append(mistakes.unknown(kind, name, name_start, name_start + len(name), target, argument))
+            name_end = name_start + len(name)
+            self.problems.append(mistakes.unknown(self.text, kind, name, name_start, name_end, target, first))
             return Bad(parts, start, end)
         if positional or keywords or entry.parameters:
             self._check_arguments(kind, entry, positional, keywords, name_start, end)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.diagnostics.lines import short
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,7 +17,7 @@ AUTO: Final = "<AUTO>"
 END: Final = "</AUTO>"
 
 _TAG: Final = re.compile(r"<AUTO(?:\s[^<>]*)?/?>|</AUTO\s*>")
-_HOW: Final = "write `<AUTO>what is to be found out</AUTO>`"
+_HOW: Final = "write the question between the tags: `<AUTO>a title of five words</AUTO>`"
 
 Path = tuple[str | int, ...]
 
@@ -32,12 +34,13 @@ class Auto:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with the tags of a text, and from where to where."""
+    """What is wrong with the tags of a text, and from where to where. `unclosed`: the text ends before the question."""
 
     start: int
     end: int
     message: str
     help: str
+    unclosed: bool = False
 
 
 def has_tag(text: str) -> bool:
@@ -64,17 +67,31 @@ def autos_of(text: str) -> list[Auto] | Mistake:
             help = "end the first with `</AUTO>`; a question that needs another answer is a step of its own"
             return Mistake(tag.start(), tag.end(), "an `<AUTO>` stands within another", help)
         if tag[0] != AUTO:
-            message = f"`{tag[0]}` is no `<AUTO>`: it takes nothing besides the question"
-            return Mistake(tag.start(), tag.end(), message, _HOW)
+            message = f"`{tag[0]}` is not an `<AUTO>`: the question stands between `<AUTO>` and `</AUTO>`"
+            return Mistake(tag.start(), tag.end(), message, _rewritten(text, tag))
         if _within_braces(text, tag.start()):
             message = "an `<AUTO>` stands inside of an expression, where it is nothing but text"
             help = "put it beside the braces; a step with `action: generate` gives a value that expressions can read"
             return Mistake(tag.start(), tag.end(), message, help)
         opened = tag
     if opened is not None:
-        help = "add `</AUTO>`, and put the value in quotes: a comma, `: ` or ` #` ends one that has none"
-        return Mistake(opened.start(), opened.end(), "`<AUTO>` has no end", help)
+        return Mistake(opened.start(), opened.end(), "`<AUTO>` is never closed", _closed(text, opened), unclosed=True)
     return found
+
+
+def _rewritten(text: str, tag: re.Match[str]) -> str:
+    """Say how to write a tag that has words of its own: `<AUTO a short title>`, `<AUTO/>`."""
+    words = tag[0].removeprefix("<AUTO").rstrip("/>").strip()
+    return _closed(text, tag, "" if "=" in words else words)  # attributes, as in HTML, are no part of a question
+
+
+def _closed(text: str, tag: re.Match[str], question: str = "") -> str:
+    """Say how to write a tag that has no end, with what follows it on its line as the question."""
+    rest = re.split(r"</AUTO|\n", text[tag.end() :], maxsplit=1)[0].strip()
+    question = f"{question} {rest}".strip()
+    if not question:
+        return _HOW
+    return f"write `{AUTO}{short(question)}{END}`"
 
 
 def _within_braces(text: str, place: int) -> bool:

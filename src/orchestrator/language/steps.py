@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.diagnostics import Related
@@ -190,7 +191,13 @@ def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
         if isinstance(item, Mapping):
             read.append(_handler(checks, item, title, of_step=what.startswith("step")))
         else:
-            checks.wrong(item, f"{title} must be a mapping", "a handler says what to do: `{steps: [...]}`")
+            help = "a handler says what to do: `{steps: [...]}`"
+            if what.startswith("step") and isinstance(item, Scalar) and isinstance(item.value, str):
+                help = (
+                    f"write `{{fallback_value: {json.dumps(short(item.text), ensure_ascii=False)}}}` to give this text"
+                )
+                help += " as the step's value, or `{steps: [...]}` with steps that handle the error"
+            checks.wrong(item, f"{title} must be a mapping", help)
     nodes: list[Node] = [handler.node for handler in read]
     return tuple(read), Sequence(nodes, value.start, value.end, value.layout)
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.distribution import VERSION
+
 if TYPE_CHECKING:
     from orchestrator.api import (
         AsyncBatchResults,
@@ -107,7 +109,7 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "AsyncBatchResults",

@@ -39,6 +39,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.distribution import install_command
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -107,7 +109,7 @@ class MissingExtra(ConfigurationError):
     default_code = "ORC901"
 
     def __init__(self, message: str, *, extra: str) -> None:
-        super().__init__(message, help=f'install it with: pip install "orchestrator[{extra}]"')
+        super().__init__(message, help=f"install it with: {install_command(extra)}")
         self.extra = extra
 
 

@@ -156,7 +156,7 @@ def test_auto_passes_over_a_provider_whose_packages_are_not_installed(
     assert name.provider == "groq"
     assert why == (
         "GROQ_API_KEY is in the environment; ANTHROPIC_API_KEY is in the environment, but its packages are not "
-        'installed (pip install "orchestrator[anthropic]")'
+        'installed (pip install "pyorchestrator[anthropic]")'
     )
 
 
@@ -165,8 +165,8 @@ def test_auto_names_the_packages_that_a_language_model_lacks(tmp_path: Path, mon
     name, why = auto_model(CATALOGUE, keys(tmp_path, OPENAI_API_KEY="k"), ["qwen3:8b", "llama3.2"])
     assert name == OFFLINE
     assert "OPENAI_API_KEY is in the environment, but its packages are not installed" in why
-    assert '(pip install "orchestrator[openai]")' in why
-    assert why.count('"orchestrator[ollama]"') == 1
+    assert '(pip install "pyorchestrator[openai]")' in why
+    assert why.count('"pyorchestrator[ollama]"') == 1
     assert "no language model" in why
 
 

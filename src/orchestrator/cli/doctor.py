@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from orchestrator.cli import options
+from orchestrator.distribution import FOREIGN_NAME, NAME, install_command
 
 if TYPE_CHECKING:
     from orchestrator.tools.permissions import Permissions
@@ -73,6 +75,7 @@ def doctor(
 def examine(store: str | None, tools: list[str] | None) -> Iterator[Finding]:
     """Make every check; one that fails does not stop the others."""
     yield _python()
+    yield from _foreign_package()
     yield _sqlite()
     yield _yaml()
     configured, permissions = _configuration()
@@ -90,6 +93,21 @@ def _python() -> Finding:
     if sys.version_info < OLDEST_PYTHON:
         return Finding(Verdict.FAIL, "Python", f"{version} is too old", "install Python 3.11 or newer")
     return Finding(Verdict.OK, "Python", version)
+
+
+def _foreign_package() -> Iterator[Finding]:
+    """Another package installs into the same import name; the two overwrite each other's files."""
+    try:
+        found = distribution(FOREIGN_NAME)
+    except PackageNotFoundError:
+        return
+    yield Finding(
+        Verdict.WARN,
+        "package",
+        f"`{FOREIGN_NAME}` {found.version}, a package of somebody else, is installed next to `{NAME}` and shares its "
+        "import name",
+        f"pip uninstall {FOREIGN_NAME} && pip install --force-reinstall --no-deps {NAME}",
+    )
 
 
 def _sqlite() -> Finding:
@@ -155,9 +173,7 @@ def _sqlite_path(url: str | None) -> Path | None:
 
 def _extra(extra: str, module: str, use: str) -> Finding:
     if find_spec(module) is None:
-        return Finding(
-            Verdict.WARN, f"extra {extra}", f"not installed; with it, {use}", f'pip install "orchestrator[{extra}]"'
-        )
+        return Finding(Verdict.WARN, f"extra {extra}", f"not installed; with it, {use}", install_command(extra))
     return Finding(Verdict.OK, f"extra {extra}", "installed")
 
 

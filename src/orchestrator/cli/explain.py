@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import options
+from orchestrator.distribution import install_command
 
 if TYPE_CHECKING:
     from orchestrator.tools.contract import Action, Tool
@@ -132,7 +133,7 @@ def describe(tool: "Tool", action: "Action") -> str:
     if action.primary:
         lines.append(f"  {{{{ step }}}} stands for its `{action.primary}`")
     if action.requires:
-        lines.append(f'  needs: pip install "orchestrator[{",".join(action.requires)}]"')
+        lines.append(f"  needs: {install_command(*action.requires)}")
     return "\n".join(lines)
 
 

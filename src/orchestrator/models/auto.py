@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.distribution import install_command
 from orchestrator.models.adapter.endpoints import missing_extra
 from orchestrator.models.exchange import ModelName
 from orchestrator.models.names import AUTO, OFFLINE, NameProblem, parse_model_name
@@ -34,8 +35,7 @@ def auto_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) -> 
             return name, "it is the default in orchestrator.toml"
     found, passed_over = _first(catalogue, keys, ollama)
     lacking = [
-        f'{reason}, but its packages are not installed (pip install "orchestrator[{extra}]")'
-        for reason, extra in passed_over
+        f"{reason}, but its packages are not installed ({install_command(extra)})" for reason, extra in passed_over
     ]
     if found is not None:
         name, reason = found

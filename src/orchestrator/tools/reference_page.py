@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from orchestrator.distribution import install_command
 from orchestrator.expressions.types import describe
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _tool(tool: Tool) -> str:
 def _action(tool: Tool, action: Action) -> str:
     lines = [f"### `{tool.name}.{action.name}`", "", action.description, ""]
     for extra in action.requires:
-        lines += [f'Needs the extra `{extra}`: `pip install "orchestrator[{extra}]"`.', ""]
+        lines += [f"Needs the extra `{extra}`: `{install_command(extra)}`.", ""]
     if action.parameters:
         lines += ["| parameter | type | default | |", "| --- | --- | --- | --- |"]
         lines += [_parameter(parameter) for parameter in action.parameters.values()]

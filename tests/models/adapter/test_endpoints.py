@@ -87,7 +87,7 @@ def test_a_missing_package_is_named_by_the_command_that_installs_it(
     client = ProviderClient(lambda name: Endpoint(PROVIDERS[provider], "http://127.0.0.1:1/v1", "key"))
     with pytest.raises(MissingExtra) as caught:
         asyncio.run(client.ask(ModelName(provider, "m"), HELLO))
-    assert caught.value.help == f'install it with: pip install "orchestrator[{extra}]"'
+    assert caught.value.help == f'install it with: pip install "pyorchestrator[{extra}]"'
 
 
 @pytest.mark.anyio

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 
 from orchestrator.diagnostics import suggest
+from orchestrator.distribution import VERSION
 from orchestrator.errors import McpError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Connection:
     async def _serve(self) -> None:
         try:
             async with self._transport() as transport:
-                info = mcp_types.Implementation(name="orchestrator", version=version("orchestrator"))
+                info = mcp_types.Implementation(name="orchestrator", version=VERSION)
                 async with Client(transport, client_info=info, cache=None) as client:
                     self._ready.set_result(client)
                     await self._stop.wait()

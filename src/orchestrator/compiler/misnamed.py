@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.toolnames import action_meant, as_tool, elsewhere
 from orchestrator.diagnostics import suggest
 
 if TYPE_CHECKING:
@@ -14,20 +15,6 @@ YOUR_OWN = (
     "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own"
 )
 """What is said where none of the tools that there are seems to be meant."""
-
-_KNOWN_ELSEWHERE = {
-    **dict.fromkeys(("shell", "bash", "sh", "command", "cmd", "exec", "subprocess"), "terminal"),
-    **dict.fromkeys(("file", "files", "fs", "file_system", "storage"), "filesystem"),
-    **dict.fromkeys(("request", "requests", "fetch", "curl", "api", "web", "url"), "http"),
-    **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "sql"), "data"),
-    **dict.fromkeys(("script", "code", "py"), "python"),
-    **dict.fromkeys(("print", "echo", "message"), "log"),
-    **dict.fromkeys(("wait", "delay", "pause"), "sleep"),
-    **dict.fromkeys(("regex", "string", "render", "jinja"), "text"),
-    **dict.fromkeys(("markdown", "html"), "report"),
-}
-"""What other tools of this kind call it."""
-
 
 _MODEL = frozenset({"model", "models", "llm", "ai", "language_model"})
 """What the tool `model` is called elsewhere."""
@@ -74,19 +61,28 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
     if owners:
         choices = " or ".join(f"`action: {owner}.{written}`" for owner in owners)
         return f"`{written}` is an action of {listed(owners)}: write {choices}", None
-    near = _KNOWN_ELSEWHERE.get(head.lower())
-    if near not in why.candidates:
-        near = suggest(head, (*why.candidates, *(() if dot else why.actions)))
-    if near is not None:
-        return f"did you mean `{near + dot + tail}`?", near + dot + tail
-    return f"tools: {listed(why.candidates)}", None
+    if (found := elsewhere(step, why, registry)) is not None:
+        return found
+    near = suggest(head, (*why.candidates, *(() if dot else why.actions)))
+    if near is None:
+        return f"tools: {listed(why.candidates)}", None
+    if near in registry:
+        return as_tool(step, why, registry, near, tail if why.key == "action" else (step.action or ""))
+    return f"did you mean `{near + dot + tail}`?", near + dot + tail
 
 
 def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: bool) -> tuple[str, str | None]:
     name = tail if alone else (step.action or "")
     if not alone and head == step.tool and tail in why.candidates:
         return f"`tool:` names the tool already: write `action: {tail}`", tail
+    tool = head if alone else (step.tool or "")
     near = suggest(name, why.candidates)
+    if near is None:
+        near = action_meant(tool, name)
+        near = near if near in why.candidates else None
+    if near is None and len(why.candidates) == 1:
+        (only,) = why.candidates
+        return f"it has one action only: leave `action:` out, or write `{f'{head}.{only}' if alone else only}`", None
     if near is None:
         return f"actions: {listed(why.candidates)}", None
     whole = f"{head}.{near}" if alone else near

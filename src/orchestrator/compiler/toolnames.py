@@ -1,0 +1,324 @@
+"""What tools and actions of other systems are called here, and which of them are a kind of step instead."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.diagnostics import suggest
+from orchestrator.diagnostics.lines import short
+from orchestrator.expressions.types import quoted
+from orchestrator.tools import Unresolved
+
+if TYPE_CHECKING:
+    from orchestrator.language.spec import StepSpec
+    from orchestrator.tools import Registry
+    from orchestrator.tools.contract import Action
+
+_TOOLS: Final = {
+    **dict.fromkeys(("shell", "bash", "sh", "command", "cmd", "exec", "subprocess", "powershell"), "terminal.execute"),
+    **dict.fromkeys(
+        ("run", "system", "cli", "process", "run-command", "run-shell", "script-runner"), "terminal.execute"
+    ),
+    **dict.fromkeys(("file", "files", "fs", "file-system", "storage", "file-io", "file-operations"), "filesystem"),
+    **dict.fromkeys(("directory", "folder", "disk"), "filesystem"),
+    **dict.fromkeys(("read-file", "file-reader", "load-file", "file-read", "slurp"), "filesystem.read"),
+    **dict.fromkeys(("write-file", "file-writer", "save-file", "file-write", "save"), "filesystem.write"),
+    **dict.fromkeys(("copy", "copy-file"), "filesystem.copy"),
+    **dict.fromkeys(("ls", "list-files", "find"), "filesystem.list"),
+    **dict.fromkeys(("request", "requests", "fetch", "curl", "wget", "api", "web", "url", "rest", "uri"), "http.get"),
+    **dict.fromkeys(("http-request", "rest-api", "api-call", "api-client", "http-client", "httpx"), "http.get"),
+    **dict.fromkeys(("headless-browser", "browser", "scraper", "web-scraper", "scrape", "crawler", "web"), "http.get"),
+    **dict.fromkeys(("web-scraping", "web-page", "playwright", "selenium", "webpage"), "http.get"),
+    **dict.fromkeys(("webhook", "post"), "http.post"),
+    **dict.fromkeys(("download", "downloader", "get-url"), "http.download"),
+    **dict.fromkeys(("csv", "table", "dataframe", "pandas", "polars", "spreadsheet", "excel", "etl"), "data"),
+    **dict.fromkeys(("data-processing", "data-processor", "data-transform", "transform", "dataset"), "data"),
+    **dict.fromkeys(("sql", "duckdb", "sqlite", "query"), "data.sql"),
+    **dict.fromkeys(("script", "code", "py", "code-interpreter", "notebook", "lambda", "function"), "python.execute"),
+    **dict.fromkeys(
+        ("python-code", "run-python", "python3", "jupyter", "python-script", "code-runner"), "python.execute"
+    ),
+    **dict.fromkeys(
+        ("print", "echo", "message", "debug", "logger", "logging", "console", "output", "log-message"), "log"
+    ),
+    **dict.fromkeys(("wait", "delay", "pause", "timer"), "sleep"),
+    **dict.fromkeys(("string", "render", "jinja", "template", "format"), "text.template"),
+    **dict.fromkeys(("text-processing", "string-processing", "text-processor"), "text"),
+    **dict.fromkeys(("regex", "grep", "search-text"), "text.regex"),
+    **dict.fromkeys(("markdown", "html", "report-generator", "html-report", "reporting"), "report.html"),
+    **dict.fromkeys(("jq", "json-query", "jsonpath", "json-processor"), "json.query"),
+    **dict.fromkeys(("validate", "validation", "validator", "json-schema", "schema-validator"), "json.validate"),
+    **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
+    **dict.fromkeys(("mcp-server", "mcp-client", "mcp-tool"), "mcp.call"),
+}
+"""By the name elsewhere, in small letters and with hyphens, the tool here, and the action that is most likely meant."""
+
+_HUMP: Final = re.compile(r"([a-z0-9])([A-Z])")
+_ENDINGS: Final = (
+    "-executor",
+    "-command",
+    "-call",
+    "-request",
+    "-client",
+    "-tool",
+    "-action",
+    "-node",
+    "-step",
+    "-task",
+    "-operator",
+    "-component",
+    "-runner",
+)
+"""What is put behind the name of a tool elsewhere, and says nothing."""
+
+_ACTIONS: Final = {
+    "filesystem": {
+        **dict.fromkeys(("load", "open", "get", "cat", "read_file", "read_text"), "read"),
+        **dict.fromkeys(("save", "create", "store", "put", "write_file", "write_text", "touch"), "write"),
+        **dict.fromkeys(("remove", "rm", "unlink", "rmdir", "del"), "delete"),
+        **dict.fromkeys(("rename", "mv"), "move"),
+        **dict.fromkeys(("ls", "dir", "list_dir", "listdir", "list_files"), "list"),
+        **dict.fromkeys(("find", "search", "walk"), "glob"),
+        **dict.fromkeys(("stat", "exist", "is_file", "check"), "exists"),
+        "cp": "copy",
+    },
+    "http": {
+        **dict.fromkeys(("fetch", "scrape", "read", "open", "visit", "browse", "extract", "crawl"), "get"),
+        **dict.fromkeys(("put", "patch", "delete", "head", "options", "call"), "request"),
+        **dict.fromkeys(("send", "submit", "create"), "post"),
+        "save": "download",
+    },
+    "data": {
+        **dict.fromkeys(("load", "open", "import", "parse", "read_csv"), "read"),
+        **dict.fromkeys(("save", "export", "store", "write_csv", "to_csv", "convert"), "write"),
+        **dict.fromkeys(("query", "execute"), "sql"),
+        **dict.fromkeys(("groupby", "group_by", "group", "summarize", "count"), "aggregate"),
+        **dict.fromkeys(("map", "transform", "project", "compute", "columns"), "select"),
+        **dict.fromkeys(("merge", "combine"), "join"),
+        **dict.fromkeys(("unique", "distinct", "dedupe"), "deduplicate"),
+        **dict.fromkeys(("order", "order_by"), "sort"),
+        **dict.fromkeys(("where", "search"), "filter"),
+    },
+    "json": {
+        **dict.fromkeys(("get", "select", "extract", "find", "path", "parse"), "query"),
+        **dict.fromkeys(("combine", "update", "join"), "merge"),
+        **dict.fromkeys(("check", "verify", "schema"), "validate"),
+    },
+    "text": {
+        **dict.fromkeys(("render", "format", "fill"), "template"),
+        **dict.fromkeys(("match", "search", "find", "extract"), "regex"),
+        **dict.fromkeys(("sub", "substitute"), "replace"),
+        **dict.fromkeys(("chunk", "cut"), "split"),
+    },
+}
+"""By tool, what its actions are called elsewhere."""
+
+_ASK: Final = ("user-prompt", "user-input", "prompt-user", "human-input", "input", "ask", "question", "form", "survey")
+_ASK_TOO: Final = (
+    "feedback",
+    "feedback-collection",
+    "human",
+    "human-in-the-loop",
+    "ask-user",
+    "ask-human",
+    "vars-prompt",
+)
+_APPROVE: Final = (
+    "approval",
+    "approval-gate",
+    "approve",
+    "confirm",
+    "manual-approval",
+    "human-approval",
+    "review",
+    "gate",
+)
+_PIPELINE: Final = (
+    "pipeline",
+    "sub-pipeline",
+    "subpipeline",
+    "subflow",
+    "sub-workflow",
+    "workflow",
+    "run-workflow",
+    "call",
+)
+_PIPELINE_TOO: Final = (
+    "run-pipeline",
+    "include",
+    "include-tasks",
+    "import-tasks",
+    "child-workflow",
+    "flow",
+    "trigger-dag",
+)
+_AGENT: Final = ("ai-agent", "react-agent", "task-delegation", "autonomous-agent", "crew", "delegate")
+_PROVIDERS: Final = ("openai", "anthropic", "claude", "gpt", "chatgpt", "gemini", "ollama", "huggingface", "chat-model")
+_SEARCH: Final = (
+    "web-search",
+    "search",
+    "google",
+    "google-search",
+    "serpapi",
+    "duckduckgo",
+    "tavily",
+    "bing",
+    "search-web",
+)
+_SEND: Final = (
+    "email",
+    "mail",
+    "smtp",
+    "send-email",
+    "slack",
+    "teams",
+    "discord",
+    "telegram",
+    "notify",
+    "notification",
+)
+_MEDIA: Final = ("image-generation", "dall-e", "dalle", "text-to-speech", "tts", "video-processing", "audio-processing")
+
+_STEPS: Final = {
+    **dict.fromkeys((*_ASK, *_ASK_TOO), "a person is asked without `tool:`: write `ask: {prompt}`"),
+    **dict.fromkeys(_APPROVE, "a person approves without `tool:`: write `approve: {prompt}`"),
+    **dict.fromkeys((*_PIPELINE, *_PIPELINE_TOO), "another file is called without `tool:`: write `pipeline: {file}`"),
+    **dict.fromkeys(
+        ("loop", "foreach", "for-each", "for", "iterate", "iterator", "map", "each"),
+        "a loop is a key of the step that is repeated: write `for_each: [1, 2, 3]` next to its own `tool:`",
+    ),
+    **dict.fromkeys(
+        ("while", "repeat", "until", "do-while", "recursion-control"),
+        "a loop is a key of the step: write `until: done` with the repeated steps below `steps:`",
+    ),
+    **dict.fromkeys(
+        ("switch", "case", "branch", "router", "choice", "decision", "conditional"),
+        "a choice is a key of the step: write `switch: value` with the steps of each case below `cases:`",
+    ),
+    **dict.fromkeys(("if", "when", "condition"), "a condition is a key of the step: write `condition: count > 3`"),
+    **dict.fromkeys(
+        ("parallel", "concurrent", "fan-out", "fork", "parallel-group"),
+        "steps run side by side below a key of the step: write `parallel:` with a list of steps",
+    ),
+    **dict.fromkeys(("group", "block", "sequence", "sequential"), "a group is a step with a list of `steps:`"),
+    **dict.fromkeys(
+        ("set-fact", "set", "variable", "set-variable", "assign", "set-var", "variables"),
+        "write the value below `variables:` of the file, or read the step that gives it where it is needed",
+    ),
+    **dict.fromkeys(
+        ("assert", "fail", "raise", "abort", "stop", "expect"),
+        "say what must hold in the step whose output it is about: `check: output | length > 0`",
+    ),
+    **dict.fromkeys(
+        ("noop", "no-op", "dummy", "pass", "start", "begin", "end", "checkpoint", "dummy-step"),
+        "leave the step out: every step's result is recorded, and an order is given by `dependencies:`",
+    ),
+    **dict.fromkeys(("cache", "memoize"), "a cache is a key of the step that is cached: write `cache: true`"),
+    **dict.fromkeys(("try", "catch", "error-handler"), "errors are handled by a key of the step: write `on_error:`"),
+    **dict.fromkeys(("cleanup", "finally", "teardown"), "write the steps that always run below `finally:` of the file"),
+    **dict.fromkeys(
+        _PROVIDERS, "a model is asked without `tool:`: write `prompt:` in the step itself, and `model: auto`"
+    ),
+    **dict.fromkeys(_AGENT, "an agent is an action of a model: write `action: agent` with a `prompt:` and `tools:`"),
+    **dict.fromkeys(
+        _SEARCH,
+        "no built-in tool searches the web: ask the API of a search engine with `tool: http`, `action: get`, or add a "
+        "server of tools under `[mcp]` in orchestrator.toml",
+    ),
+    **dict.fromkeys(
+        _SEND, "no built-in tool sends messages: call the API of the service with `tool: http`, `action: post`"
+    ),
+    **dict.fromkeys(
+        _MEDIA, "no built-in tool makes media: call the API of a service with `tool: http`, or write a tool in Python"
+    ),
+    **dict.fromkeys(
+        ("pdf", "pdf-compiler", "pdf-generator"),
+        "no built-in tool writes PDF: make a page with `tool: report`, `action: html`, or run a program with "
+        "`tool: terminal`",
+    ),
+}
+"""By the name of a tool elsewhere, the kind of step that does the same here; or what there is instead of it."""
+
+
+def elsewhere(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str | None] | None:
+    """Return a help line for a tool of another system, and what may safely be put in the place of its name, if anything.
+
+    None if no such tool is known.
+    """
+    written = (step.action if why.key == "action" else step.tool) or ""
+    head, _, tail = written.partition(".")
+    words = [word for word in _words(head) if word in _TOOLS or word in _STEPS or word in registry]
+    if not words or (words[0] == head and head in registry):
+        return None
+    word = words[0]
+    if word in _STEPS:
+        return _as_step(step, word), None
+    name, _, action = _TOOLS.get(word, word).partition(".")
+    if name not in registry:
+        return None
+    wanted = (tail if why.key == "action" else step.action) or ""
+    return as_tool(step, why, registry, name, wanted, action)
+
+
+def action_meant(tool: str, word: str) -> str | None:
+    """The action of a tool that a word probably means that another system has for it."""
+    return _ACTIONS.get(tool, {}).get(word.strip().replace("-", "_").lower())
+
+
+def _words(head: str) -> list[str]:
+    """A name as the tables have it, and without what says nothing at its end."""
+    word = _HUMP.sub(r"\1-\2", head.strip()).replace("_", "-").replace(" ", "-").lower()
+    shorter = [word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending)]
+    return [each for each in (word, *shorter) if each]
+
+
+def _as_step(step: StepSpec, word: str) -> str:
+    given = step.parameters if isinstance(step.parameters, dict) else {}
+    said = (given.get(name) for name in ("prompt", "question", "message", "title", "text"))
+    prompt = next((each for each in said if isinstance(each, str) and each), "Which one?")
+    files = (given.get(name) for name in ("pipeline", "file", "path", "workflow"))
+    file = next((each for each in files if isinstance(each, str) and each), "other.yaml")
+    return (
+        _STEPS[word].replace("{prompt}", json.dumps(short(prompt), ensure_ascii=False)).replace("{file}", short(file))
+    )
+
+
+def as_tool(
+    step: StepSpec, why: Unresolved, registry: Registry, name: str, wanted: str, likely: str = ""
+) -> tuple[str, str | None]:
+    """Say how to call a tool that is here; `wanted` is the action that the step names, `likely` the usual one."""
+    found = registry.resolve(name, wanted or likely or None)
+    kept = bool(wanted)
+    if isinstance(found, Unresolved) and wanted:
+        tool = registry.get(name)
+        near = action_meant(name, wanted) or (suggest(wanted, tool.actions) if tool is not None else None)
+        kept = False
+        found = registry.resolve(name, near or likely or None)
+    if isinstance(found, Unresolved):
+        if why.key == "action":
+            return f"write one of {quoted([f'{name}.{each}' for each in sorted(found.candidates)], most=12)}", None
+        return f"write `tool: {name}` with one of its actions: {quoted(sorted(found.candidates), most=12)}", None
+    tool, action = found
+    single = tool.only_action is not None
+    takes = _takes(step, action)
+    if why.key == "action":
+        whole = name if single else f"{name}.{action.name}"
+        safe = not takes and (kept or not wanted)
+        return (f"did you mean `{whole}`?", whole) if safe else (f"write `action: {whole}`{takes}", None)
+    if not takes and (kept or (single and not wanted)):
+        return f"did you mean `{name}`?", name
+    return f"write `tool: {name}`" + ("" if single and not wanted else f", `action: {action.name}`") + takes, None
+
+
+def _takes(step: StepSpec, action: Action) -> str:
+    """Say which parameters an action takes, if those that a step gives would not do."""
+    given = set(step.parameters) if isinstance(step.parameters, dict) else set()
+    needed = [parameter.name for parameter in action.parameters.values() if parameter.required]
+    unknown = set() if action.accepts_extra else given - action.parameters.keys()
+    if given.issuperset(needed) and not unknown:
+        return ""
+    if not needed:
+        return f"; it takes {quoted(action.parameters)}"
+    return f"; it needs {quoted(needed)}"

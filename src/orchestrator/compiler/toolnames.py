@@ -92,7 +92,7 @@ _ACTIONS: Final = {
     },
     "data": {
         **dict.fromkeys(("load", "open", "import", "parse", "read_csv"), "read"),
-        **dict.fromkeys(("save", "export", "store", "write_csv", "to_csv", "convert"), "write"),
+        **dict.fromkeys(("save", "export", "store", "write_csv", "to_csv"), "write"),
         **dict.fromkeys(("query", "execute"), "sql"),
         **dict.fromkeys(("groupby", "group_by", "group", "summarize", "count"), "aggregate"),
         **dict.fromkeys(("map", "transform", "project", "compute", "columns"), "select"),
@@ -218,9 +218,7 @@ _STEPS: Final = {
     **dict.fromkeys(("cache", "memoize"), "a cache is a key of the step that is cached: write `cache: true`"),
     **dict.fromkeys(("try", "catch", "error-handler"), "errors are handled by a key of the step: write `on_error:`"),
     **dict.fromkeys(("cleanup", "finally", "teardown"), "write the steps that always run below `finally:` of the file"),
-    **dict.fromkeys(
-        _PROVIDERS, "a model is asked without `tool:`: write `prompt:` in the step itself, and `model: auto`"
-    ),
+    **dict.fromkeys(_PROVIDERS, "a model is asked without `tool:`: write `prompt:` in the step, and `model: auto`"),
     **dict.fromkeys(_AGENT, "an agent is an action of a model: write `action: agent` with a `prompt:` and `tools:`"),
     **dict.fromkeys(
         _SEARCH,
@@ -243,7 +241,7 @@ _STEPS: Final = {
 
 
 def elsewhere(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str | None] | None:
-    """Return a help line for a tool of another system, and what may safely be put in the place of its name, if anything.
+    """Return a help line for a tool of another system, and what may safely be put in the place of its name.
 
     None if no such tool is known.
     """

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.diagnostics.lines import short
+from orchestrator.language.brackets import bracket_mistake, no_item
 from orchestrator.language.indenting import (
     LOOKS_LIKE_KEY,
     blank_block,
@@ -72,6 +73,8 @@ def explain(text: str, error: Any, tree: Tree) -> Mistake:
         return _template(text, at - 1, in_brackets=False)
     if text[at : at + 2] == "{%":
         return _template(text, at, in_brackets=False)
+    if "flow node" in (error.context or "") and (mistake := no_item(text, at)) is not None:
+        return mistake
     for known in (_unclosed_quote, _by_problem, _by_place):
         mistake = known(text, problem, at, context, tree)
         if mistake is not None:
@@ -147,7 +150,7 @@ def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tre
 def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree) -> Mistake | None:
     """Mistakes that only show in where the reader was."""
     if context is not None and text[context : context + 1] in ("[", "{") and ("," in problem):
-        return _unclosed_bracket(text, at, context)
+        return bracket_mistake(text, at, context)
     start = line_start(text, at)
     if tree.last and tree.last[2] and start < tree.last[1] <= at and text[tree.last[1] : at].strip(" ") == "":
         return _text_behind(text, at, tree.last)
@@ -413,46 +416,6 @@ def _stray(text: str, at: int) -> Mistake | None:
             fix=Edit(at, at + 1, ""),
         )
     return _first_character(text, at) if character in (",", "%", "&", "*") else None
-
-
-def _unclosed_bracket(text: str, at: int, context: int) -> Mistake:
-    """A bracket that is not closed, or something between its items that is no comma."""
-    opening = text[context]
-    closing = "]" if opening == "[" else "}"
-    if line_end(text, context) >= at and text[context:at].strip() and text[at:].strip():
-        end = line_end(text, at)
-        stop = text.find(closing, at, end)
-        after = stop + 1 if stop >= 0 else value_end(text, at)
-        return Mistake(
-            "ORC101",
-            f"expected `,` or `{closing}` here",
-            at,
-            at + 1,
-            label="the list goes on with `,` and ends with `]`"
-            if opening == "["
-            else "the mapping goes on with `,` and ends with `}`",
-            help="put a comma between the items, and quotes round a text that has commas, colons or brackets in it",
-            related=(("opened here", context, context + 1),),
-            edits=quoting_edits(text, context, after),
-            lossy=True,
-        )
-    last = at
-    while last > context + 1 and text[last - 1] in " \t\r\n":
-        last -= 1
-    if line_start(text, last) > line_start(text, context) and line_start(text, last) == line_start(text, at):
-        above = next(lines_above(text, line_start(text, at)), None)
-        last = above[1] if above and above[1] > context else last
-    end = max(value_end(text, line_start(text, last), last), context + 1)
-    return Mistake(
-        "ORC101",
-        f"the bracket `{opening}` is never closed",
-        context,
-        context + 1,
-        label="opened here",
-        help=f"put a `{closing}` behind the last item",
-        fix=Edit(end, end, closing),
-        edits=(Edit(end, end, closing),),
-    )
 
 
 def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> Mistake:

@@ -52,10 +52,14 @@ class Server:
         try:
             self._call("initdb", "-D", self._data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync")
             options = f"-c listen_addresses='' -k {self.directory} -c fsync=off -c max_connections=100"
-            self._call("pg_ctl", "-D", self._data, "-w", "-l", self.directory / "log", "-o", options, "start")
+            self._call(
+                "pg_ctl", "-D", self._data, "-w", "-t", "900", "-l", self.directory / "log", "-o", options, "start"
+            )
         except subprocess.CalledProcessError as error:
+            log = self.directory / "log"
+            said = error.stderr or (log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
             shutil.rmtree(self.directory, ignore_errors=True)
-            raise NoPostgres(f"PostgreSQL does not start: {(error.stderr or '').strip()}") from error
+            raise RuntimeError(f"PostgreSQL is installed and does not start: {said.strip()}") from error
 
     @property
     def url(self) -> str:

@@ -19,7 +19,8 @@ from orchestrator.journal.records import Command
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.asking import merged
-from orchestrator.tools import Permissions, builtin_registry, entry_point_tools
+from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
+from orchestrator.tools.protection import source_files, store_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,9 +62,11 @@ class Orchestrator:
         models: ModelClient | None = None,
     ) -> None:
         self.directory = Path(directory or Path.cwd()).absolute()
-        self.permissions = permissions or Permissions.load(self.directory)
-        self.registry = (builtin_registry() | model_tools() | entry_point_tools()).with_tools(*tools)
         self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
+        given = [found for item in tools for found in to_tools(item)]
+        self.registry = (builtin_registry() | model_tools() | entry_point_tools()).with_tools(*given)
+        allowed = permissions or Permissions.load(self.directory)
+        self.permissions = allowed.protecting(*store_files(self.store_url), *source_files(given))
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel),
             budget=sensible(budget),

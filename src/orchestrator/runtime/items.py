@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import stat
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.compiler.plan import FileItems, RangeItems
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.language.values import shown
+from orchestrator.tools.contract import Refusal
+from orchestrator.tools.paths import open_location, status_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import ItemEnds
     from orchestrator.journal.recorded import ItemState
     from orchestrator.tools import Permissions
+    from orchestrator.tools.paths import Location
 
 KEPT = 1_000_000
 """Characters of JSON: a loop whose values are longer reads them from the journal when they are asked for."""
@@ -122,13 +127,15 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
 
 
 def _file_items(path: Path, format: str | None, permissions: Permissions) -> Items:
-    refusal = permissions.check_read(path)
-    if refusal is not None:
-        raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+    place = permissions.locate(path)
+    if isinstance(place, Refusal):
+        raise PermissionDenied(place.message, flag=place.flag, help=place.help)
     try:
-        state = path.stat()
+        state = status_of(place)
     except OSError as error:
         raise _unreadable(path, error) from error
+    if state is None:
+        raise _unreadable(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for, a device has no end
         raise StepError(
             f"the items cannot be read from `{path}`: it is no regular file",
@@ -137,7 +144,7 @@ def _file_items(path: Path, format: str | None, permissions: Permissions) -> Ite
             retryable=False,
         )
     format = format or _FORMATS.get(path.suffix.lower(), "text")
-    return Items(_rows(path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
+    return Items(_rows(place, path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
 
 
 def _unreadable(path: Path, error: OSError) -> StepError:
@@ -149,9 +156,9 @@ def _unreadable(path: Path, error: OSError) -> StepError:
     )
 
 
-def _rows(path: Path, format: str) -> Generator[Any, None, None]:
+def _rows(place: Location, path: Path, format: str) -> Generator[Any, None, None]:
     try:
-        file = path.open(encoding="utf-8-sig", newline="")
+        file = os.fdopen(open_location(place, os.O_RDONLY), encoding="utf-8-sig", newline="")
     except OSError as error:
         raise _unreadable(path, error) from error
     with file:

@@ -9,22 +9,23 @@ import shutil
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.configuration import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Refusal
-from orchestrator.tools.paths import Location
+from orchestrator.tools.paths import Location, resolve
+from orchestrator.tools.protection import HOME, Guard, identities, is_reserved, lies_in, running_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_OWN_NAMES = frozenset({CONFIGURATION_FILE, ".orchestrator"})
 _SETTINGS = ("paths", "run", "hosts")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _METADATA = "169.254.169.254"
 _KNOWN_NAMES = {"localhost": "127.0.0.1", "metadata.google.internal": _METADATA, "instance-data": _METADATA}
 
+Access = Literal["read", "write", "remove"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -36,6 +37,9 @@ class Permissions:
     link is resolved. Commands: none, all (`allow_run=True`) or those named; a named command is found on this process's
     `PATH`, and what it does with its arguments is its own affair. Hosts: public addresses, and the private ones listed
     in `allow_hosts` as `host`, `host:port`, an address, or a network such as `10.0.0.0/8`.
+
+    Whatever is allowed, no step changes anything called `orchestrator.toml` or `.orchestrator`, providers' keys, the
+    code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools.
     """
 
     directory: Path
@@ -43,6 +47,7 @@ class Permissions:
     allow_paths: tuple[Path, ...] = ()
     allow_run: bool | tuple[str, ...] = False
     allow_hosts: tuple[str, ...] = ()
+    protected: tuple[Path, ...] = ()
 
     @classmethod
     def load(cls, directory: str | Path = ".") -> Permissions:
@@ -79,25 +84,38 @@ class Permissions:
             allow_hosts=(*self.allow_hosts, *added_hosts),
         )
 
+    def protecting(self, *paths: Path) -> Permissions:
+        """Return these permissions with more files or directories that no step may change."""
+        return replace(self, protected=tuple(dict.fromkeys((*self.protected, *paths))))
+
     @property
     def roots(self) -> tuple[Path, ...]:
         """The directories and files that may be touched, with symbolic links resolved."""
         listed = (self.directory, *((self.output_directory,) if self.output_directory else ()), *self.allow_paths)
-        return tuple(Path(os.path.realpath(path)) for path in listed)
+        return tuple(Path(resolve(path)) for path in listed)
 
-    def locate(self, path: str | Path, *, parameter: str | None = None) -> Location | Refusal:
+    @property
+    def own_paths(self) -> tuple[str, ...]:
+        """The files and directories that no step may change, as they are named: some may be links, or absent."""
+        home = str(self.directory)
+        code = (path for path in running_code() if not lies_in(home, path))
+        project = (os.path.join(home, CONFIGURATION_FILE), os.path.join(home, HOME))  # noqa: PTH118 - asked often
+        return (*project, str(keys_file()), *code, *map(str, self.protected))
+
+    def locate(self, path: str | Path, *, access: Access = "read", parameter: str | None = None) -> Location | Refusal:
         """Resolve every symbolic link of `path` and find the allowed directory that holds it, or refuse."""
         text = os.fspath(path)
         if "\0" in text:
             return Refusal(parameter, "the path holds a NUL character", "")
-        real = Path(os.path.realpath(self.directory / text))
-        if real == Path(os.path.realpath(keys_file())):
+        real, keys = Path(resolve(self.directory / text)), str(keys_file())
+        if str(real) == resolve(keys):
             return Refusal(parameter, f"`{text}` holds the keys of providers; no pipeline may use it", "")
+        guard = Guard(identities([keys] if access == "read" else self.own_paths), names=access != "read")
         for root in self.roots:
             if real == root and not root.is_dir():
-                return Location(root.parent, (root.name,), text)
+                return Location(root.parent, (root.name,), text, guard)
             if real.is_relative_to(root):
-                return Location(root, real.relative_to(root).parts, text)
+                return Location(root, real.relative_to(root).parts, text, guard)
         allowed = ", ".join(f"`{root}`" for root in self.roots)
         through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (really `{real}`)"
         message = f"`{text}`{through} is outside of what this run may touch: {allowed}"
@@ -110,30 +128,42 @@ class Permissions:
 
     def check_write(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
         """Refuse as `check_read` does, and protect the files by which a pipeline could allow itself more."""
-        place = self.locate(path, parameter=parameter)
+        place = self.locate(path, access="write", parameter=parameter)
         if isinstance(place, Refusal):
             return place
-        if self._is_own(place.path) or self._is_own(Path(os.path.normpath(self.directory / place.text))):
+        if self._is_own(place):
             return Refusal(parameter, f"`{place.text}` belongs to Orchestrator; no pipeline may change it", "")
         return None
 
-    def _is_own(self, path: Path) -> bool:
-        """Whether the path is one by which a pipeline could allow itself more, or change what was recorded."""
-        for home in (self.directory, Path(os.path.realpath(self.directory))):
-            if path.is_relative_to(home):
-                parts = path.relative_to(home).parts
-                if parts and parts[0].casefold() in _OWN_NAMES:
-                    return True
-        return any(path.is_relative_to(os.path.realpath(self.directory / name)) for name in _OWN_NAMES)
+    def _is_own(self, place: Location) -> bool:
+        """Whether a place, or the name that led to it, is one by which a pipeline could allow itself more."""
+        lexical = os.path.normpath(self.directory / place.text)
+        bases = (str(base) for base in (self.directory, *self.roots))
+        below = next((lexical[len(base) :] for base in bases if lies_in(lexical, base)), Path(lexical).name)
+        if any(map(is_reserved, (*place.parts, *Path(below).parts))):
+            return True
+        real = str(place.path)
+        if any(lies_in(real, resolve(own)) or lies_in(lexical, own) for own in self.own_paths):
+            return True
+        way = [str(place.root.joinpath(*place.parts[:count])) for count in range(1, len(place.parts) + 1)]
+        return not place.guard.identities.isdisjoint(identities([*way, lexical]))
 
     def check_remove(self, path: str | Path, *, parameter: str | None = None) -> Refusal | None:
-        """Refuse as `check_write` does, and to remove an allowed directory itself or one that holds it."""
+        """Refuse as `check_write` does, and to remove a directory that this run works in, or one that holds it."""
         refusal = self.check_write(path, parameter=parameter)
         if refusal:
             return refusal
-        real = Path(os.path.realpath(self.directory / os.fspath(path)))
-        if any(root.is_dir() and root.is_relative_to(real) for root in self.roots):
+        real = resolve(self.directory / os.fspath(path))
+        if any(lies_in(str(root), real) and root.is_dir() for root in self.roots):
             return Refusal(parameter, f"`{path}` holds a directory that this run works in; it is not removed", "")
+        if any(lies_in(resolve(own), real) and os.path.lexists(own) for own in self.own_paths):
+            return Refusal(parameter, f"`{path}` holds what belongs to Orchestrator; no pipeline may change it", "")
+        return None
+
+    def check_replace(self, place: Location) -> Refusal | None:
+        """Refuse a place where a link, or a directory with links, would lead an allowed directory to elsewhere."""
+        if any(root.is_relative_to(place.path) for root in self.roots):
+            return Refusal(None, f"`{place.text}` is a directory that this run works in, or would hold it", "")
         return None
 
     def check_run(self, command: str | Sequence[str], *, parameter: str | None = None) -> Refusal | None:

@@ -1,16 +1,34 @@
 """What the built-in tools have in common: permitted places, and the system's errors in plain words."""
 
 import errno
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools.contract import Refusal, RefusalCheck, ToolContext
 from orchestrator.tools.paths import Location
-from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.permissions import Access, Permissions
 
-Access = Literal["read", "write", "remove"]
+Mode = Annotated[
+    str | None,
+    "Who may use the file, in octal digits as for `chmod`, such as `644`; default as before, and `600` for a new file.",
+]
+
+
+def file_mode(text: str | None) -> int | None:
+    """Return a mode that is written in octal digits.
+
+    Raises:
+        StepError: It is not one.
+    """
+    if text is None:
+        return None
+    if re.fullmatch(r"0?[0-7]{3}", text, re.ASCII) is None:
+        help = "write three octal digits: `600` for its owner alone, `644` to let all others read it"
+        raise StepError(f"`{text}` is not a mode of a file", code="ORC710", help=help, retryable=False)
+    return int(text, 8)
 
 
 def checks_paths(**accesses: Access) -> RefusalCheck:
@@ -46,7 +64,7 @@ def permitted(context: ToolContext, path: str, access: Access) -> Location:
         PermissionDenied: This access to it is not permitted.
     """
     refusal = refuse(context.permissions, path, access)
-    place = refusal or context.permissions.locate(path)
+    place = refusal or context.permissions.locate(path, access=access)
     if isinstance(place, Refusal):
         raise PermissionDenied(place.message, flag=place.flag, help=place.help)
     return place

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypedDict
 
-from orchestrator.tools.builtin.access import checks_paths, file_errors, permitted
+from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
 from orchestrator.tools.contract import Refusal, ToolContext
 from orchestrator.tools.definition import tool
@@ -70,7 +70,11 @@ def read(
 
 @tool(primary="path", requires=_EXTRA, refusal=checks_paths(rows="read", path="write"), reads=("rows",))
 def write(
-    rows: Rows, path: Annotated[str, "Where to write the file."], context: ToolContext, format: Format = None
+    rows: Rows,
+    path: Annotated[str, "Where to write the file."],
+    context: ToolContext,
+    format: Format = None,
+    mode: Mode = None,
 ) -> WrittenTable:
     """Write rows to a file, replacing it as a whole.
 
@@ -88,7 +92,7 @@ def write(
     data = dump(table, _format(path, format))
     place = permitted(context, path, "write")
     with file_errors("write", path):
-        write_bytes(place, data)
+        write_bytes(place, data, mode=file_mode(mode))
     return {"path": path, "count": len(table), "size": len(data)}
 
 

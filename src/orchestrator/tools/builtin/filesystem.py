@@ -1,28 +1,26 @@
 """Read, write and arrange files in the directories that the run may touch."""
 
 import base64
+import errno
 import os
-import secrets
 import shutil
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal, TypedDict
+from typing import Annotated, TypedDict
 
-from orchestrator.errors import StepError
-from orchestrator.tools.builtin.access import Access, checks_paths, file_errors, permitted
-from orchestrator.tools.contract import ToolContext
+from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.tools import trees
+from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
+from orchestrator.tools.contract import Refusal, ToolContext
 from orchestrator.tools.definition import tool
-from orchestrator.tools.paths import Location, list_location, open_location, open_parent
+from orchestrator.tools.paths import Location, open_location, open_parent, status_of
+from orchestrator.tools.permissions import Access
+from orchestrator.tools.trees import Kind, Node, kind_of, replacing, require_file
 
 _MAX_BYTES = 10_000_000
-_MAX_ENTRIES = 100_000
 
 PathText = Annotated[str, "The path; a relative one starts in the working directory."]
 Encoding = Annotated[str, "The text encoding, such as `utf-8` or `latin-1`; `base64` for binary data."]
-Kind = Literal["file", "directory", "link", "other"]
 
 
 class ReadResult(TypedDict):
@@ -115,10 +113,12 @@ def write(
     context: ToolContext,
     encoding: Encoding = "utf-8",
     overwrite: Annotated[bool, "Whether an existing file is replaced."] = True,
+    mode: Mode = None,
 ) -> WriteResult:
     """Write a text file, or binary data given as base64. Missing directories are made.
 
-    The file is replaced as a whole: whoever reads it meanwhile sees the old content or the new, never a part.
+    The file is replaced as a whole: a program that reads it at the same time sees the old content or the new, never a
+    part.
 
     Example:
         - id: save
@@ -129,11 +129,9 @@ def write(
             content: "{{ report }}"
     """
     place = permitted(context, path, "write")
-    data = _encode(content, encoding, path)
+    data, chosen = _encode(content, encoding, path), file_mode(mode)
     with file_errors("write", path):
-        if not overwrite and place.path.exists():
-            raise FileExistsError(17, "exists", path)
-        write_bytes(place, data)
+        write_bytes(place, data, mode=chosen, overwrite=overwrite)
     return {"path": path, "size": len(data)}
 
 
@@ -159,11 +157,7 @@ def append(
     with file_errors("append to", path):
         with open_parent(place, create=True):
             pass
-        descriptor = open_location(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "ab") as file:
-            _require_file(descriptor, path)
-            file.write(data)
-            size = file.tell()
+        size = _append(place, data)
     return {"path": path, "size": size}
 
 
@@ -186,14 +180,13 @@ def copy(
     """
     source, target = permitted(context, path, "read"), permitted(context, destination, "write")
     with file_errors("copy", path):
-        _require_absent(target, overwrite)
-        if source.path.is_dir():
-            shutil.copytree(source.path, target.path, symlinks=True, dirs_exist_ok=overwrite)
+        found = status_of(source)
+        if found is not None and kind_of(found.st_mode) == "directory":
+            if not overwrite and status_of(target) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination)
+            trees.copy_tree(source, target, refuse_link=context.permissions.check_replace)
         else:
-            descriptor = open_location(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            with os.fdopen(descriptor, "rb") as original, replacing(target) as file:
-                _require_file(descriptor, path)
-                shutil.copyfileobj(original, file, 1 << 20)
+            trees.copy_file(source, target, overwrite=overwrite)
     return {"path": path, "destination": destination}
 
 
@@ -215,10 +208,11 @@ def move(
             destination: done/a.txt
     """
     source, target = _unresolved(context, path, "remove"), permitted(context, destination, "write")
+    refusal = context.permissions.check_replace(target)
+    if refusal is not None:
+        raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
     with file_errors("move", path):
-        _require_absent(target, overwrite)
-        with open_parent(source) as (from_directory, name), open_parent(target, create=True) as (to_directory, new):
-            os.replace(name, new, src_dir_fd=from_directory, dst_dir_fd=to_directory)
+        trees.move(source, target, overwrite=overwrite)
     return {"path": path, "destination": destination}
 
 
@@ -242,14 +236,7 @@ def delete(
     place = _unresolved(context, path, "remove")
     with file_errors("delete", path):
         try:
-            with open_parent(place) as (parent, name):
-                found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-                if not stat.S_ISDIR(found.st_mode):
-                    os.unlink(name, dir_fd=parent)
-                elif recursive:
-                    shutil.rmtree(name, dir_fd=parent)
-                else:
-                    os.rmdir(name, dir_fd=parent)
+            trees.remove(place, recursive=recursive)
         except FileNotFoundError:
             if not missing_ok:
                 raise
@@ -274,20 +261,9 @@ def list_(
             path: inbox
     """
     place = permitted(context, path, "read")
-    entries: list[Entry] = []
     with file_errors("list", path):
-        waiting = [(place, "" if path == "." else path)]
-        while waiting:
-            directory, prefix = waiting.pop()
-            for found in list_location(directory):
-                if found.name.startswith(".") and not hidden:
-                    continue
-                below = f"{prefix}/{found.name}" if prefix else found.name
-                entries.append(_entry(found, below))
-                if recursive and found.is_dir(follow_symlinks=False):
-                    waiting.append((Location(directory.root, (*directory.parts, found.name), below), below))
-                if len(entries) > _MAX_ENTRIES:
-                    raise _too_many(path)
+        nodes = trees.walk(place, enter=lambda node: recursive and (hidden or not _is_hidden(node)))
+        entries = [_entry(node) for node in nodes if hidden or not _is_hidden(node)]
     entries.sort(key=lambda entry: entry["path"])
     return {"entries": entries, "count": len(entries)}
 
@@ -316,15 +292,18 @@ def glob(
             help="leave out the leading `/` and every `..`; give the directory as `path`",
             retryable=False,
         )
-    found: list[str] = []
+    permissions = context.permissions
+
+    def follow(link: Location) -> Location | None:
+        led = permissions.locate(link.path)
+        return None if isinstance(led, Refusal) else led
+
     with file_errors("search", path):
-        for match in place.path.glob(pattern):
-            if context.permissions.check_read(match) is None:
-                below = match.relative_to(place.path).as_posix()
-                found.append(below if path == "." else f"{path.rstrip('/')}/{below}")
-            if len(found) > _MAX_ENTRIES:
-                raise _too_many(path)
-    return {"paths": sorted(found), "count": len(found)}
+        paths = sorted(
+            _readable(place.child(*names).text)
+            for names in trees.find(place, parts, directories=pattern.endswith("/"), follow=follow)
+        )
+    return {"paths": paths, "count": len(paths)}
 
 
 @tool(primary="exists", refusal=checks_paths(path="read"))
@@ -340,11 +319,10 @@ def exists(path: PathText, context: ToolContext) -> ExistsResult:
     """
     place = permitted(context, path, "read")
     with file_errors("look at", path):
-        try:
-            found = place.path.stat(follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return {"exists": False, "type": None, "size": None}
-    return {"exists": True, "type": _kind(found.st_mode), "size": found.st_size}
+        found = status_of(place)
+    if found is None:
+        return {"exists": False, "type": None, "size": None}
+    return {"exists": True, "type": kind_of(found.st_mode), "size": found.st_size}
 
 
 def read_bytes(context: ToolContext, path: str, max_bytes: int) -> bytes:
@@ -354,16 +332,32 @@ def read_bytes(context: ToolContext, path: str, max_bytes: int) -> bytes:
         return _read_bytes(place, max_bytes)
 
 
-def write_bytes(place: Location, data: bytes) -> None:
+def write_bytes(place: Location, data: bytes, *, mode: int | None = None, overwrite: bool = True) -> None:
     """Replace a file as a whole. It survives the end of this process, not a power cut (there is no fsync)."""
-    with replacing(place) as file:
+    with replacing(place, mode=mode, overwrite=overwrite) as file:
         file.write(data)
+
+
+def _append(place: Location, data: bytes) -> int:
+    """Add to a file and return its size. One with several names is replaced, so that the others keep what they had."""
+    waiting = getattr(os, "O_NONBLOCK", 0)
+    descriptor = open_location(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | waiting)
+    with os.fdopen(descriptor, "ab") as file:
+        require_file(descriptor, place.text)
+        if os.fstat(descriptor).st_nlink <= 1:
+            file.write(data)
+            return file.tell()
+    with os.fdopen(open_location(place, os.O_RDONLY | waiting), "rb") as old, replacing(place) as file:
+        require_file(old.fileno(), place.text)
+        shutil.copyfileobj(old, file)
+        file.write(data)
+        return file.tell()
 
 
 def _read_bytes(place: Location, max_bytes: int) -> bytes:
     descriptor = open_location(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
-        size = _require_file(descriptor, place.text)
+        size = require_file(descriptor, place.text)
         data = b"" if size > max_bytes else file.read(max_bytes + 1)
     if size > max_bytes or len(data) > max_bytes:
         raise StepError(
@@ -375,56 +369,12 @@ def _read_bytes(place: Location, max_bytes: int) -> bytes:
     return data
 
 
-@contextmanager
-def replacing(place: Location) -> Iterator[BinaryIO]:
-    """Give a new file that takes the place when all is written, and leaves nothing behind when it is not."""
-    with open_parent(place, create=True) as (parent, name):
-        head, tail = os.path.split(name)
-        temporary = os.path.join(head, f".{tail[:60]}.{secrets.token_hex(6)}.tmp")  # noqa: PTH118 - beside the name
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        descriptor = os.open(temporary, flags, _mode_of(name, parent), dir_fd=parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-            os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=parent)
-            raise
-
-
-def _mode_of(name: str, parent: int | None) -> int:
-    """The mode of the file that is replaced, or that of a new one."""
-    try:
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return 0o666
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(21, "is a directory", name)
-    return stat.S_IMODE(found.st_mode)
-
-
 def _unresolved(context: ToolContext, path: str, access: Access) -> Location:
     """The place of the name itself: of a symbolic link, not of what it leads to."""
     permitted(context, path, access)
     text = Path(os.path.normpath(context.permissions.directory / path))
-    parent = permitted(context, str(text.parent), "read")
-    return Location(parent.root, (*parent.parts, text.name), path)
-
-
-def _require_file(descriptor: int, path: str) -> int:
-    """Return the size of an open file; devices and pipes are refused, because reading them may never end."""
-    found = os.fstat(descriptor)
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(21, "is a directory", path)
-    if not stat.S_ISREG(found.st_mode):
-        raise StepError(f"`{path}` is a device, a pipe or a socket, not a file", code="ORC709", retryable=False)
-    return found.st_size
-
-
-def _require_absent(target: Location, overwrite: bool) -> None:
-    if not overwrite and target.path.exists():
-        raise FileExistsError(17, "exists", target.text)
+    parent = permitted(context, str(text.parent), "write")
+    return Location(parent.root, (*parent.parts, text.name), path, parent.guard)
 
 
 def _decode(data: bytes, encoding: str, path: str) -> str:
@@ -459,30 +409,20 @@ def _unknown_encoding(encoding: str) -> StepError:
     return StepError(f"there is no encoding `{encoding}`", code="ORC710", help=help, retryable=False)
 
 
-def _entry(found: os.DirEntry[str], path: str) -> Entry:
-    status = found.stat(follow_symlinks=False)
+def _is_hidden(node: Node) -> bool:
+    return node.names[-1].startswith(".")
+
+
+def _entry(node: Node) -> Entry:
     return {
-        "name": _readable(found.name),
-        "path": _readable(path),
-        "type": _kind(status.st_mode),
-        "size": status.st_size,
-        "modified": datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds"),
+        "name": _readable(node.names[-1]),
+        "path": _readable(node.place.text),
+        "type": node.kind,
+        "size": node.status.st_size,
+        "modified": datetime.fromtimestamp(node.status.st_mtime, UTC).isoformat(timespec="seconds"),
     }
 
 
 def _readable(name: str) -> str:
     """The name as valid Unicode: bytes that are none become a replacement mark."""
     return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _kind(mode: int) -> Kind:
-    if stat.S_ISLNK(mode):
-        return "link"
-    if stat.S_ISDIR(mode):
-        return "directory"
-    return "file" if stat.S_ISREG(mode) else "other"
-
-
-def _too_many(path: str) -> StepError:
-    message = f"`{path}` holds more than {_MAX_ENTRIES:,} entries"
-    return StepError(message, code="ORC709", help="name a directory further down", retryable=False)

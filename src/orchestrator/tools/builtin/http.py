@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from orchestrator.errors import StepError, StepTimeout
-from orchestrator.tools.builtin.access import file_errors, permitted
-from orchestrator.tools.builtin.filesystem import replacing
+from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted
 from orchestrator.tools.contract import Refusal, ToolContext
 from orchestrator.tools.definition import tool
 from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.trees import replacing
 
 if TYPE_CHECKING:
     import httpx2
@@ -193,6 +193,7 @@ async def download(
     params: Query = None,
     timeout: Timeout = 600,  # noqa: ASYNC109 - the name that pipelines use
     max_bytes: MaxBytes = 1_000_000_000,
+    mode: Mode = None,
 ) -> DownloadResult:
     """Fetch an address into a file, which appears only when it is complete.
 
@@ -204,7 +205,7 @@ async def download(
             url: https://example.org/data.zip
             path: downloads/data.zip
     """
-    place = permitted(context, path, "write")
+    place, chosen = permitted(context, path, "write"), file_mode(mode)
     async with _exchange(context, "GET", url, timeout, headers=headers, params=params) as response:
         from orchestrator.tools.network import read_limited
 
@@ -213,7 +214,7 @@ async def download(
         length = response.headers.get("content-length", "")
         total = int(length) if length.isdigit() else None
         size = 0
-        with file_errors("write", path), replacing(place) as file:
+        with file_errors("write", path), replacing(place, mode=chosen) as file:
             async for piece in read_limited(response, max_bytes):
                 file.write(piece)
                 size += len(piece)

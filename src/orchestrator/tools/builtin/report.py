@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Annotated, TypedDict
 
-from orchestrator.tools.builtin.access import checks_paths, file_errors, permitted
+from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import write_bytes
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.definition import tool
@@ -51,6 +51,7 @@ def html(
     title: Annotated[str | None, "The page's title; default its first heading."] = None,
     path: Annotated[str | None, "Where to write the page, if it is to be a file."] = None,
     language: Annotated[str, "The language of the text, such as `en` or `de-CH`."] = "en",
+    mode: Mode = None,
 ) -> ReportResult:
     """Turn Markdown into one self-contained HTML page, readable in light and dark.
 
@@ -72,5 +73,5 @@ def html(
     if path is not None:
         place = permitted(context, path, "write")
         with file_errors("write", path):
-            write_bytes(place, page.encode())
+            write_bytes(place, page.encode(), mode=file_mode(mode))
     return {"html": page, "title": chosen, "path": path}

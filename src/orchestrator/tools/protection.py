@@ -1,0 +1,108 @@
+"""What no step may change: the configuration and the store of the project, providers' keys, and the code that runs it.
+
+Names are compared as file systems do that ignore case, Unicode form or trailing dots, and files that exist by their
+identity (device and inode), so that neither a link nor another spelling leads around the rule.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from orchestrator.configuration import CONFIGURATION_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.tools.contract import Tool
+
+HOME = ".orchestrator"
+"""The directory of a project that holds its store and its logs."""
+
+Identity = tuple[int, int]
+"""Device and inode."""
+
+_RESERVED = frozenset({CONFIGURATION_FILE, HOME})
+_SHORT = re.compile(r"or(ches|[0-9a-f]{4})~\d+(\.tom)?", re.ASCII)  # what Windows calls them where names are short
+_IGNORED = frozenset({"Cf", "Cc"})  # categories of characters that HFS+ leaves out of a comparison, and controls
+
+
+def is_reserved(name: str) -> bool:
+    """Whether some file system takes a name for `orchestrator.toml` or `.orchestrator`, wherever they stand."""
+    if name[:1] not in ".oO" and name.isascii() and name.isprintable():
+        return False  # nearly all names; the rest takes ten times as long
+    text = unicodedata.normalize("NFKC", name)
+    text = "".join(sign for sign in text if unicodedata.category(sign) not in _IGNORED)
+    text = unicodedata.normalize("NFKC", text.casefold()).partition(":")[0].rstrip(". ")
+    return text in _RESERVED or _SHORT.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What an access must not reach: files by identity, and for a change also names."""
+
+    identities: frozenset[Identity] = frozenset()
+    names: bool = False
+
+    def refuses_name(self, name: str) -> bool:
+        """Whether nothing of this name may be reached."""
+        return self.names and is_reserved(name)
+
+    def refuses(self, status: os.stat_result) -> bool:
+        """Whether a file that exists may not be reached."""
+        return (status.st_dev, status.st_ino) in self.identities
+
+
+def lies_in(path: str, directory: str) -> bool:
+    """Whether an absolute path is that of a directory or below it, as they are written."""
+    return path == directory or path.startswith(directory.rstrip(os.sep) + os.sep)
+
+
+def identities(paths: Iterable[str]) -> frozenset[Identity]:
+    """Return the identities of those paths that exist, after symbolic links and before."""
+    found = set()
+    for path in paths:
+        for follow in (True, False):
+            try:
+                status = os.stat(path, follow_symlinks=follow)  # noqa: PTH116 - asked often, and a `Path` is slow
+            except (OSError, ValueError):
+                continue
+            found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
+def store_files(url: str) -> tuple[Path, ...]:
+    """Return the files of a store: SQLite's with those that it keeps next to it; none for a server's."""
+    kind, _, rest = url.partition("://")
+    name = unquote(rest.partition("?")[0].removeprefix("/"))
+    if kind.partition("+")[0] != "sqlite" or name in ("", ":memory:"):
+        return ()
+    path = Path(name).expanduser().absolute()
+    return (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal")))
+
+
+def source_files(tools: Iterable[Tool]) -> tuple[Path, ...]:
+    """Return the files that the functions of tools were loaded from."""
+    files: dict[Path, None] = {}
+    for tool in tools:
+        for action in tool.actions.values():
+            function = inspect.unwrap(getattr(action.function, "__func__", action.function))
+            code = getattr(function, "__code__", None)
+            if code is not None and not code.co_filename.startswith("<"):
+                files[Path(code.co_filename).absolute()] = None
+    return tuple(files)
+
+
+@lru_cache(1)
+def running_code() -> tuple[str, ...]:
+    """Return where the code lies that runs everything: this package, and the virtual environment if there is one."""
+    package = os.path.realpath(Path(__file__).parents[1])
+    return (package, os.path.realpath(sys.prefix)) if sys.prefix != sys.base_prefix else (package,)

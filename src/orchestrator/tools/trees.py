@@ -1,0 +1,352 @@
+"""Directory trees: walked, searched, copied, moved and deleted through descriptors, so that no link leads elsewhere.
+
+Before anything is changed the whole tree is checked for what must not be reached, under its old names and its new ones;
+every change is checked again when it is made.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+import re
+import secrets
+import shutil
+import stat
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.tools.paths import Location, belongs, list_location, open_location, open_parent, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from orchestrator.tools.contract import Refusal
+
+Kind = Literal["file", "directory", "link", "other"]
+
+MOST_ENTRIES = 100_000
+"""Entries of the largest tree that a step goes through."""
+
+NEW_FILE = 0o600
+"""The mode of a file that a step makes: what a run produces is for its user, unless the step says otherwise."""
+
+_MOST_DEPTH = 200
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Something in a tree: `names` lead to it from the top, `status` is that of a link itself."""
+
+    place: Location
+    names: tuple[str, ...]
+    status: os.stat_result
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return kind_of(self.status.st_mode)
+
+
+def kind_of(mode: int) -> Kind:
+    """Return what a file is, by its mode."""
+    if stat.S_ISLNK(mode):
+        return "link"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+def walk(top: Location, *, enter: Callable[[Node], bool] = lambda _: True) -> Iterator[Node]:
+    """Yield what is below a directory, a directory before what it holds; links are not followed.
+
+    `enter` decides about each directory.
+
+    Raises:
+        StepError: There is too much, or it is too deep.
+    """
+    waiting: list[tuple[Location, tuple[str, ...]]] = [(top, ())]
+    count = 0
+    while waiting:
+        directory, names = waiting.pop()
+        for entry in list_location(directory):
+            count += 1
+            if count > MOST_ENTRIES or len(names) >= _MOST_DEPTH:
+                raise too_large(top.text)
+            node = Node(directory.child(entry.name), (*names, entry.name), entry.stat(follow_symlinks=False))
+            yield node
+            if node.kind == "directory" and enter(node):
+                waiting.append((node.place, node.names))
+
+
+def find(
+    top: Location, pattern: Sequence[str], *, directories: bool, follow: Callable[[Location], Location | None]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the names of what matches a pattern, given part by part; `**` stands for any directories, and no links.
+
+    With `directories` only they match. `follow` gives the place that a link leads to, or None where none may be used.
+
+    Raises:
+        StepError: There is too much to go through.
+    """
+    waiting: list[tuple[Location, tuple[str, ...], int]] = [(top, (), 0)]
+    seen: set[tuple[tuple[str, ...], int]] = {((), 0)}
+    count = 0
+
+    def push(place: Location, names: tuple[str, ...], index: int) -> None:
+        if (names, index) not in seen:
+            seen.add((names, index))
+            waiting.append((place, names, index))
+
+    while waiting:
+        directory, names, index = waiting.pop()
+        part = pattern[index]
+        last = index == len(pattern) - 1
+        if part == "**" and not last:
+            push(directory, names, index + 1)
+        matches = re.compile(fnmatch.translate(part)).match if part != "**" else None
+        for entry in _entries(directory, tolerant=bool(names)):
+            count += 1
+            if count > 10 * MOST_ENTRIES or len(names) >= _MOST_DEPTH:
+                raise too_large(top.text)
+            below, found = directory.child(entry.name), (*names, entry.name)
+            if below.guard.refuses(entry.stat(follow_symlinks=False)):
+                continue
+            is_directory = entry.is_dir(follow_symlinks=False)
+            if matches is None:
+                if is_directory:
+                    push(below, found, index)
+                if last and (is_directory or not directories):
+                    yield found
+            elif matches(entry.name):
+                led = follow(below) if entry.is_symlink() else below
+                if led is not None and last and (not directories or _is_directory(led)):
+                    yield found
+                elif led is not None and not last and (is_directory or entry.is_symlink()) and _is_directory(led):
+                    push(led, found, index + 1)
+
+
+def require_free(top: Location) -> None:
+    """Refuse a tree that holds what must not be reached.
+
+    Raises:
+        PermissionDenied: It holds the project's configuration, its store, or the like.
+    """
+    status = status_of(top)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return
+    for node in walk(top):
+        if node.place.guard.refuses_name(node.names[-1]) or node.place.guard.refuses(node.status):
+            raise belongs(node.place)
+
+
+def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Location], Refusal | None]) -> None:
+    """Copy a directory with all that it holds into another, which may be there; links stay links.
+
+    `refuse_link` decides whether a link may be put at a place.
+
+    Raises:
+        PermissionDenied: A target must not be changed. Nothing is copied.
+        StepError: Something is no file, directory or link.
+    """
+    require_apart(source, target, "copied")
+    nodes = list(walk(source))
+    for node in nodes:
+        place = target.child(*node.names)
+        if node.place.guard.refuses(node.status):
+            raise belongs(node.place)
+        if any(map(place.guard.refuses_name, node.names)):
+            raise belongs(place)
+        if node.kind == "other":
+            message = f"`{node.place.text}` is a device, a pipe or a socket, not a file"
+            raise StepError(message, code="ORC709", retryable=False)
+        refusal = refuse_link(place) if node.kind == "link" else None
+        if refusal is not None:
+            raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
+    top = status_of(source)
+    make_directory(target, 0o700 if top is None else stat.S_IMODE(top.st_mode))
+    for node in nodes:
+        place = target.child(*node.names)
+        if node.kind == "directory":
+            make_directory(place, stat.S_IMODE(node.status.st_mode))
+        elif node.kind == "link":
+            _copy_link(node.place, place)
+        else:
+            copy_file(node.place, place)
+
+
+def copy_file(source: Location, target: Location, *, overwrite: bool = True) -> None:
+    """Copy a file, as a whole or not at all; a new one gets the mode of the old one."""
+    descriptor = open_location(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as original:
+        require_file(descriptor, source.text)
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o777
+        with replacing(target, new=mode, overwrite=overwrite) as file:
+            shutil.copyfileobj(original, file, _CHUNK)
+
+
+def move(source: Location, target: Location, *, overwrite: bool) -> None:
+    """Rename something, a link itself and not what it leads to.
+
+    Raises:
+        PermissionDenied: It holds what must not be moved.
+    """
+    require_apart(source, target, "moved")
+    require_free(source)
+    with open_parent(source) as (from_directory, name), open_parent(target, create=True) as (to_directory, new):
+        if not overwrite and _exists(new, to_directory):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.text)
+        os.replace(name, new, src_dir_fd=from_directory, dst_dir_fd=to_directory)
+
+
+def remove(place: Location, *, recursive: bool) -> None:
+    """Remove a file, a link itself, or a directory; `recursive` with what it holds.
+
+    Raises:
+        PermissionDenied: It holds what must not be removed. Nothing is.
+    """
+    if recursive:
+        require_free(place)
+    with open_parent(place) as (parent, name):
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(name, dir_fd=parent)
+        elif recursive:
+            shutil.rmtree(name, dir_fd=parent)
+        else:
+            os.rmdir(name, dir_fd=parent)
+
+
+def make_directory(place: Location, mode: int) -> None:
+    """Make a directory where none is."""
+    if not place.parts:
+        place.root.mkdir(mode=mode, parents=True, exist_ok=True)
+        return
+    with open_parent(place, create=True) as (parent, name):
+        try:
+            os.mkdir(name, mode | stat.S_IRWXU, dir_fd=parent)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+                raise
+
+
+@contextmanager
+def replacing(
+    place: Location, *, mode: int | None = None, new: int = NEW_FILE, overwrite: bool = True
+) -> Iterator[BinaryIO]:
+    """Give a new file that takes the place when all is written, and leaves nothing behind when it is not.
+
+    `mode` is that of the file; without it a file that is replaced keeps its own, and `new` is that of another.
+    """
+    with open_parent(place, create=True) as (parent, name):
+        kept = _mode_of(name, parent) if mode is None else mode
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        with _temporary(name, parent) as temporary:
+            descriptor = os.open(
+                temporary, flags | getattr(os, "O_BINARY", 0), new if kept is None else NEW_FILE, dir_fd=parent
+            )
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                if kept is not None and hasattr(os, "fchmod"):
+                    os.fchmod(descriptor, kept)
+            if overwrite:
+                os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            else:
+                _add(temporary, name, parent)
+
+
+def require_file(descriptor: int, path: str) -> int:
+    """Return the size of an open file; devices and pipes are refused, because reading them may never end."""
+    found = os.fstat(descriptor)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(found.st_mode):
+        raise StepError(f"`{path}` is a device, a pipe or a socket, not a file", code="ORC709", retryable=False)
+    return found.st_size
+
+
+def require_apart(source: Location, target: Location, done: str) -> None:
+    """Refuse a directory that is to be copied or moved into itself."""
+    if target.path.is_relative_to(source.path) and stat.S_ISDIR(getattr(status_of(source), "st_mode", 0)):
+        raise StepError(
+            f"`{source.text}` cannot be {done} into itself, to `{target.text}`",
+            code="ORC710",
+            help="use a destination outside of the directory",
+            retryable=False,
+        )
+
+
+def too_large(path: str) -> StepError:
+    """Return the error for a tree that no step goes through."""
+    message = f"`{path}` holds more than {MOST_ENTRIES:,} entries, or is more than {_MOST_DEPTH} directories deep"
+    return StepError(message, code="ORC709", help="name a directory further down", retryable=False)
+
+
+def _entries(directory: Location, *, tolerant: bool) -> list[os.DirEntry[str]]:
+    """List a directory; one that is closed to us, or has gone, has no entries where that is tolerable."""
+    try:
+        return list_location(directory)
+    except OSError:
+        if not tolerant:
+            raise
+        return []
+
+
+def _copy_link(source: Location, target: Location) -> None:
+    with open_parent(source) as (parent, name):
+        text = os.readlink(name, dir_fd=parent)
+    with open_parent(target, create=True) as (parent, name), _temporary(name, parent) as temporary:
+        os.symlink(text, temporary, dir_fd=parent)
+        os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+@contextmanager
+def _temporary(name: str, parent: int | None) -> Iterator[str]:
+    """Give a name next to another, and remove what has it when that fails."""
+    head, tail = os.path.split(name)
+    temporary = os.path.join(head, f".{tail[:60]}.{secrets.token_hex(6)}.tmp")  # noqa: PTH118 - next to the name
+    try:
+        yield temporary
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=parent)
+        raise
+
+
+def _add(temporary: str, name: str, parent: int | None) -> None:
+    """Give a file its name if nothing has it; of two that try at once one succeeds."""
+    try:
+        os.link(temporary, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+    except (NotImplementedError, PermissionError):  # a file system without hard links
+        if _exists(name, parent):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
+        os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    else:
+        os.unlink(temporary, dir_fd=parent)
+
+
+def _is_directory(place: Location) -> bool:
+    status = status_of(place)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _exists(name: str, parent: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _mode_of(name: str, parent: int | None) -> int | None:
+    """The mode of the file that is replaced, if there is one."""
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    return stat.S_IMODE(found.st_mode) & 0o777

@@ -1,9 +1,10 @@
-"""`orchestrator.toml`: read in one way, so that every table refuses what it does not know in the same words."""
+"""`orchestrator.toml`: where it is found, and one way to read it, so that every table refuses what it does not know."""
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 CONFIGURATION_FILE = "orchestrator.toml"
-TABLES = ("allow", "budget", "limits", "mcp", "models", "servers")
+SETTINGS = ("store", "tools")
+"""The settings that the file may have outside of its tables."""
+
+TABLES = ("allow", "budget", "limits", "mcp", "models", "run", "servers")
 """The tables that the file may have."""
 
 _MAX_BYTES = 1024 * 1024
@@ -53,7 +57,7 @@ class Table:
 
                 near = suggest(key, keys)
                 listed = f"the settings are {', '.join(f'`{name}`' for name in keys)}"
-                raise self.wrong(f"`{self.path(key)}` is no setting", f"did you mean `{near}`?" if near else listed)
+                raise self.wrong(f"unknown setting `{self.path(key)}`", f"did you mean `{near}`?" if near else listed)
 
     def table(self, key: str) -> Table:
         """Return a table in this one, empty where it is absent."""
@@ -107,6 +111,40 @@ class Table:
         raise self.wrong(f"`{self.path(key)}` must be true or false", f"write for example `{key} = true`")
 
 
+def project_directory(start: str | Path | None = None) -> Path:
+    """Return the project's directory: the nearest one with an `orchestrator.toml`, from `start` upwards.
+
+    `start` is the working directory by default. Without such a file, `start` itself is the project.
+
+    Raises:
+        ConfigurationError: A directory above `start` has a file of that name that belongs to another user.
+    """
+    here = Path(start or Path.cwd()).absolute()
+    for directory in (here, *here.parents):
+        file = directory / CONFIGURATION_FILE
+        try:
+            found = file.stat()
+        except (OSError, ValueError):
+            continue
+        if not stat.S_ISREG(found.st_mode) and directory != here:
+            continue
+        if directory != here and not _is_trusted(found.st_uid, here):
+            raise wrong(
+                file,
+                "it belongs to another user, and may name tools and grant permissions",
+                f"if you trust it, work in `{directory}`; else put an `{CONFIGURATION_FILE}` into your own directory",
+            )
+        return directory
+    return here
+
+
+def _is_trusted(owner: int, start: Path) -> bool:
+    """Whether a file above `start` is of this user, of the system, or of whoever owns `start`, as in a container."""
+    if not hasattr(os, "geteuid"):
+        return True
+    return owner in (os.geteuid(), 0, start.stat().st_uid)
+
+
 def read_configuration(directory: str | Path = ".") -> Table:
     """Read `orchestrator.toml` in `directory`; without the file all its tables are empty.
 
@@ -119,14 +157,14 @@ def read_configuration(directory: str | Path = ".") -> Table:
     except FileNotFoundError:
         values = {}
     except tomllib.TOMLDecodeError as error:
-        raise wrong(file, f"it is not valid TOML: {error}", "mend the syntax") from error
+        raise wrong(file, f"it is not valid TOML: {error}", "fix the syntax") from error
     except UnicodeDecodeError as error:
         raise wrong(file, "it is not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise wrong(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error
     whole = Table(file, "", values)
-    whole.only(TABLES)
+    whole.only((*SETTINGS, *TABLES))
     return whole
 
 

@@ -12,6 +12,7 @@ from wcwidth import wcswidth
 
 from orchestrator.cli.active import nested
 from orchestrator.cli.board import Board, error_text, line_for
+from orchestrator.cli.hints import Hints
 from orchestrator.cli.live import Table
 from orchestrator.cli.output import printable, seconds, table
 from orchestrator.cli.runs import describe, describe_event
@@ -56,7 +57,7 @@ def test_what_is_said_of_the_whole_run_is_what_its_status_says() -> None:
     assert board.status(500.0) == status_of(fold_all(events(*facts)), 500.0)
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(Table(board, "demo", None, console))
+        console.print(Table(board, "demo", Hints(), console))
     heading, *rows = capture.get().splitlines()
     assert heading.endswith("3 of 5 steps, 8.0 s, 1 failed, 1 skipped, 1 cancelled")
     assert rows[3].split() == ["✗", "d", "cancelled", "2.0", "s", "`c`", "failed"]
@@ -118,7 +119,7 @@ LOOP: list[tuple[Any, ...]] = [
 def drawn(board: Board, height: int = 30, store: str | None = None) -> list[str]:
     console = Console(width=110, height=height)
     with console.capture() as capture:
-        console.print(Table(board, "demo", store, console))
+        console.print(Table(board, "demo", Hints(store), console))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -256,7 +257,7 @@ def test_of_what_is_at_work_the_outermost_come_first_and_the_others_are_counted(
 def test_a_status_has_the_tree_the_questions_and_never_more_than_a_screenful() -> None:
     facts = [*LOOP, *(("step.started", f"each[{i}]", 1, {}) for i in range(50))]
     facts += [("step.waiting", f"each[{i}]", 1, asks("Publish?")) for i in range(50)]
-    text = describe(status_of(fold_all(events(*facts)), 500.0), None)
+    text = describe(status_of(fold_all(events(*facts)), 500.0), Hints())
     assert len(text.splitlines()) < 60
     assert "each[0] asks: Publish? (yes or no)\n  answer with: orchestrator answer r 'each[0]' yes\n" in text
     assert "… 45 more questions" in text
@@ -312,7 +313,7 @@ def narrow_table(*, answered_here: bool) -> list[str]:
     board = board_of(MANY, *facts)
     console = Console(width=60, height=14)
     with console.capture() as capture:
-        console.print(Table(board, "a_report_with_a_long_name", None, console, answered_here=lambda: answered_here))
+        console.print(Table(board, "a_report_with_a_long_name", Hints(), console, answered_here=lambda: answered_here))
     return capture.get().splitlines()
 
 

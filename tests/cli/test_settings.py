@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Project
 
 WRONG = {
-    "[allow]\nrnu = true": "`allow.rnu` is no setting",
+    "[allow]\nrnu = true": "unknown setting `allow.rnu`",
     "[budget]\nusd = -1": "`budget.usd` must be a number from 0",
     '[budget]\nperiod = "moth"': "`budget.period`: `moth` is no period",
     '[limits]\nlongest_wait = "soon"': "`limits.longest_wait` is no duration",
@@ -19,7 +19,7 @@ WRONG = {
     "[mcp.x]": "`mcp.x` must have either a `command` or a `url`",
     '[mcp.x]\ncommand = ["a"]\nurl = "https://a.example"': "`mcp.x` must have either a `command` or a `url`",
     '[mcp.x]\nurl = "ftp://x"': "`mcp.x.url` must be an address",
-    "[budgets]\nusd = 1": "`budgets` is no setting",
+    "[budgets]\nusd = 1": "unknown setting `budgets`",
     "mcp = 1": "`mcp` is not a table",
 }
 

@@ -374,7 +374,7 @@ def test_the_budget_of_a_project_holds_for_all_its_runs(priced: Path, tmp_path: 
     [
         ("[budget]\nusd = -1\n", "must be a number from 0"),
         ('[budget]\nusd = 1\nperiod = "mnth"\n', "did you mean `month`?"),
-        ("[budget]\ndollars = 1\n", "`budget.dollars` is no setting"),
+        ("[budget]\ndollars = 1\n", "unknown setting `budget.dollars`"),
     ],
 )
 def test_a_wrong_budget_is_refused(text: str, said: str, tmp_path: Path) -> None:

@@ -178,15 +178,19 @@ def test_a_server_may_take_the_place_of_a_known_provider(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "said", "help"),
     [
-        ("[modles]\ndefault = 'x'", "`modles` is no setting", "did you mean `models`?"),
-        ("[models]\ndefalt = 'x'", "`models.defalt` is no setting", "`default`"),
+        ("[modles]\ndefault = 'x'", "unknown setting `modles`", "did you mean `models`?"),
+        ("[models]\ndefalt = 'x'", "unknown setting `models.defalt`", "`default`"),
         ("[models]\ndefault = 3", "`models.default` must be a text", "default = "),
         ("models = 3", "`models` is not a table", "`[models]`"),
-        ("[models.gpt-5]\ninput_price = 1", "names no model at a provider", '[models."openai:gpt-5"]'),
+        (
+            "[models.gpt-5]\ninput_price = 1",
+            "is neither a setting nor a model at a provider",
+            '[models."openai:gpt-5"]',
+        ),
         ("[models.'opnai:gpt-5']\ninput_price = 1", "`opnai` is no provider", "did you mean `openai:gpt-5`?"),
         (
             "[models.'openai:m']\ninput_prise = 1",
-            '`models."openai:m".input_prise` is no',
+            'unknown setting `models."openai:m".input_prise`',
             "did you mean `input_price`?",
         ),
         ("[models.'openai:m']\ninput_price = -1", "must be a number from 0", "input_price = 0.25"),
@@ -201,7 +205,7 @@ def test_a_server_may_take_the_place_of_a_known_provider(tmp_path: Path) -> None
         ("[servers.lab]\nbase_url = 'http://lab'\nkind = 'opnai'", "`opnai` is no kind", "did you mean `openai`?"),
         ("[servers.lab]\nbase_url = 'http://lab'\ntimeout = 'long'", "is no duration", 'timeout = "30s"'),
         ("[servers.lab]\nbase_url = 'http://lab'\napi_key_env = 'sk-12'", "never the key itself", "keys set lab"),
-        ("[servers.lab]\nbase_url = 'http://lab'\nurl = 'x'", "`servers.lab.url` is no setting", "base_url"),
+        ("[servers.lab]\nbase_url = 'http://lab'\nurl = 'x'", "unknown setting `servers.lab.url`", "base_url"),
         ("[servers.auto]\nbase_url = 'http://lab'", "cannot be named so", "taken"),
     ],
 )

@@ -519,7 +519,7 @@ def test_settings_name_providers_and_models_in_any_spelling(tmp_path: Path):
         ("[limits.openai]\nrequests_per_minutes = 1\n", "`limits.openai.requests_per_minutes`", "requests_per_minute"),
         ("[limits.openai]\nrequests_per_minute = 0\n", "whole number from 1", "500"),
         ("[limits]\nlongest_wait = 'soon'\n", "`limits.longest_wait` is no duration", "10m"),
-        ("[limits]\nlongestwait = 1\n", "`limits.longestwait` is no setting", "longest_wait"),
+        ("[limits]\nlongestwait = 1\n", "unknown setting `limits.longestwait`", "longest_wait"),
     ],
 )
 def test_wrong_settings_are_refused_with_what_is_right(tmp_path: Path, text: str, said: str, help: str):

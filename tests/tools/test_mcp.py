@@ -219,7 +219,7 @@ def test_servers_are_shared_by_event_loops(tmp_path: Path) -> None:
         ('command = ["a"]\nheaders_env = {A = "B"}', "`mcp.x.headers_env` means something only with `url`"),
         ('url = "http://a"\nheaders_env = {A = "Bearer x"}', "must name variables, and never hold a secret"),
         ('command = ["a"]\nenv = {A = 1}', "`mcp.x.env.A` must be a text"),
-        ('comand = ["a"]', "`mcp.x.comand` is no setting"),
+        ('comand = ["a"]', "unknown setting `mcp.x.comand`"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, settings: str, problem: str) -> None:

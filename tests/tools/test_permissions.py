@@ -34,13 +34,13 @@ def test_the_file_allows_paths_commands_and_hosts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "help"),
     [
-        ("[allow]\npath = []", "`allow.path` is no setting", "did you mean `paths`?"),
+        ("[allow]\npath = []", "unknown setting `allow.path`", "did you mean `paths`?"),
         ("[allow]\npaths = 3", "`allow.paths` must be a list of strings", "paths = "),
         ("[allow]\nrun = 'git'", "`allow.run` must be true, false or a list of commands", "run = "),
         ("[allow]\nhosts = ['http://x']", "`http://x`", "db.internal:5432"),
         ("[allow]\nhosts = ['10.0.0.0/99']", "`10.0.0.0/99`", "db.internal:5432"),
         ("allow = 1", "`allow` is not a table", "`[allow]`"),
-        ("[alow]\nrun = true", "`alow` is no setting", "did you mean `allow`?"),
+        ("[alow]\nrun = true", "unknown setting `alow`", "did you mean `allow`?"),
         ("[allow", "is not valid TOML", "syntax"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import shlex
 import threading
 import time
 import weakref
@@ -10,16 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from orchestrator.api.origin import Origin, refuse_lacking
 from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of, positive, sensible
 from orchestrator.api.run import Run, person
-from orchestrator.api.settings import check_settings
+from orchestrator.api.settings import ProjectSettings, check_settings, located
 from orchestrator.compiler import compile_pipeline
+from orchestrator.configuration import project_directory
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.records import Command
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.asking import merged
+from orchestrator.runtime.engine import permissions_for
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
+from orchestrator.tools.neighbours import named_sources
 from orchestrator.tools.protection import source_files, store_files
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.records import Pruned, StoreStats
     from orchestrator.models.budget import Budget
     from orchestrator.models.exchange import ModelClient
+    from orchestrator.tools import Registry
 
 _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
 
@@ -39,11 +45,14 @@ _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while 
 class Orchestrator:
     """One explicit configuration: where runs are stored, which tools exist, what they may do.
 
-    `store`: a URL, default `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
-    modules, or names of modules. `permissions`: default from `orchestrator.toml` in `directory`, else deny.
-    `directory`: where relative paths start, default the current one. `max_parallel`: how many steps of a run are
-    executed at once, whatever the pipeline says. `budget`, `cache` and `refresh`: as in `Pipeline.with_options`, for
-    all runs. `models`: what answers in the place of models' providers, such as recordings (see `orchestrator.testing`).
+    `directory`: the project's directory, where relative paths start; default the nearest one with an
+    `orchestrator.toml`, from the current one upwards, else the current one. `store`: a URL, default that of
+    `orchestrator.toml`, else `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
+    modules, or names of modules, besides those of `orchestrator.toml`. `permissions`: default from `orchestrator.toml`,
+    else deny. `max_parallel`: how many steps of a run are executed at once, whatever the pipeline says. `budget`,
+    `cache` and `refresh`: as in `Pipeline.with_options`, for all runs; the defaults are those of `[run]` in
+    `orchestrator.toml`. `models`: what answers in the place of models' providers, such as recordings (see
+    `orchestrator.testing`).
 
     Close it, or use it as a context manager: runs that it still executes are then stopped, and can be resumed.
     """
@@ -57,21 +66,33 @@ class Orchestrator:
         directory: str | Path | None = None,
         max_parallel: int | None = None,
         budget: Budget | None = None,
-        cache: bool = True,
+        cache: bool | None = None,
         refresh: Iterable[str] = (),
         models: ModelClient | None = None,
     ) -> None:
-        self.directory = Path(directory or Path.cwd()).absolute()
-        self.store_url = store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
-        given = [found for item in tools for found in to_tools(item)]
-        self.registry = (builtin_registry() | model_tools() | entry_point_tools()).with_tools(*given)
+        self.directory = project_directory() if directory is None else Path(directory).absolute()
+        settings = ProjectSettings.load(self.directory)
+        self.store_url = store or settings.store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
+        self._tools = (*settings.tools, *tools)
+        given = [found for item in tools for found in to_tools(item, directory=self.directory)]
+        self._registry = self._registry_with(*settings.tools, *given) if tools else None
         allowed = permissions or Permissions.load(self.directory)
-        self.permissions = allowed.protecting(*store_files(self.store_url), *source_files(given))
+        named = [item for item in self._tools if isinstance(item, str)]
+        self.permissions = allowed.protecting(
+            *store_files(self.store_url), *source_files(given), *named_sources(named, self.directory)
+        )
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel),
             budget=sensible(budget),
-            cache=cache,
+            cache=cache is not False,
             refresh=frozenset(refresh),
+        )
+        self._starting = replace(
+            self._options,
+            max_parallel=self._options.max_parallel or settings.max_parallel,
+            timeout=settings.timeout,
+            budget=self._options.budget or settings.budget,
+            cache=settings.cache if cache is None else cache,
         )
         self._models = models
         self._portal = Portal()
@@ -87,6 +108,21 @@ class Orchestrator:
         self.close()
 
     @property
+    def registry(self) -> Registry:
+        """The tools: the built-in ones, those of plugins, of `orchestrator.toml`, and those that were given.
+
+        Raises:
+            ConfigurationError: One of them cannot be loaded.
+        """
+        if self._registry is None:  # what only looks at runs needs none of them
+            self._registry = self._registry_with(*self._tools)
+        return self._registry
+
+    def _registry_with(self, *tools: Any) -> Registry:
+        known = builtin_registry() | model_tools() | entry_point_tools()
+        return known.with_tools(*tools, directory=self.directory)
+
+    @property
     def _engine(self) -> Engine:
         with self._lock:
             if self._closed:
@@ -96,7 +132,8 @@ class Orchestrator:
 
                 store = Store.open(self.store_url)
                 services = ModelServices(self.directory, store, self._models)
-                engine = Engine(store, permissions=self.permissions, services=services)
+                origin = Origin.here(self._tools, self.permissions).to_dict()
+                engine = Engine(store, permissions=self.permissions, services=services, origin=origin)
                 self._opened = (store, engine, services)
             return self._opened[1]
 
@@ -108,7 +145,7 @@ class Orchestrator:
             ConfigurationError: `orchestrator.toml` is wrong.
         """
         compilation = self._compile(source)
-        return Pipeline(self, plan_of(compilation), compilation.diagnostics, self._options)
+        return Pipeline(self, plan_of(compilation), compilation.diagnostics, self._starting)
 
     def check(self, source: Source) -> Report:
         """Check a pipeline. Never raises for a wrong one.
@@ -195,7 +232,7 @@ class Orchestrator:
             InputError: A secret is needed again, or the edited pipeline needs another input.
         """
         run = self.get_run(run_id)
-        edited = self._edited(pipeline)
+        edited = self._edited(run, pipeline)
         if edited is None and budget is None and self._engine.obeys(run.id):
             run._control("resume")
             return run
@@ -217,7 +254,7 @@ class Orchestrator:
     ) -> Run:
         """As `resume`, on the current event loop."""
         run = await in_thread(lambda: self.get_run(run_id))
-        edited = self._edited(pipeline)
+        edited = self._edited(run, pipeline)
         if edited is None and budget is None and self._engine.obeys(run.id):
             await run._acontrol("resume")
             return run
@@ -236,7 +273,8 @@ class Orchestrator:
             CompilationError: The edited pipeline is wrong.
             InputError: It needs an input that the run was created without.
         """
-        return self._engine.changes(self.get_run(run_id).id, self._plan(pipeline), inputs or {})
+        run = self.get_run(run_id)
+        return self._engine.changes(run.id, self._edited_plan(run, pipeline), inputs or {})
 
     async def achanges(
         self, run_id: str, pipeline: Source | Pipeline, *, inputs: Mapping[str, Any] | None = None
@@ -303,11 +341,26 @@ class Orchestrator:
     def _forked(self, execution: Execution) -> Run:
         return Run(self, execution.run_id, execution)
 
-    def _edited(self, pipeline: Source | Pipeline | None) -> Plan | None:
-        return None if pipeline is None else self._plan(pipeline)
+    def check_resumable(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> None:
+        """Raise what `resume` would raise for what this process lacks: tools, permissions, secrets. Nothing happens.
 
-    def _plan(self, pipeline: Source | Pipeline) -> Plan:
-        return (pipeline if isinstance(pipeline, Pipeline) else self.compile(pipeline))._plan
+        Raises:
+            RunNotResumable: Its tools or permissions are missing here, or its plan is not what it was.
+            InputError: A secret is needed again.
+        """
+        self._engine.rehearse(self.get_run(run_id).id, self._recompile, inputs or {})
+
+    def compile_for(self, run_id: str, source: Source) -> Pipeline:
+        """As `compile`, with the tools that a run was started with, for `resume` with an edited pipeline."""
+        record = self.get_run(run_id).record()
+        compilation = self._compile(source, registry=self._registry_of(record))
+        return Pipeline(self, plan_of(compilation), compilation.diagnostics, self._starting)
+
+    def _edited(self, run: Run, pipeline: Source | Pipeline | None) -> Plan | None:
+        return None if pipeline is None else self._edited_plan(run, pipeline)
+
+    def _edited_plan(self, run: Run, pipeline: Source | Pipeline) -> Plan:
+        return (pipeline if isinstance(pipeline, Pipeline) else self.compile_for(run.id, pipeline))._plan
 
     def _has_store(self) -> bool:
         """Whether there is a store to look into: looking makes none."""
@@ -351,12 +404,14 @@ class Orchestrator:
         name: str | None = None,
         sources: Mapping[str, str] | None = None,
         locks: bool = True,
+        registry: Registry | None = None,
+        permissions: Permissions | None = None,
     ) -> Compilation:
         check_settings(self.directory)
         return compile_pipeline(
             source,
-            registry=self.registry,
-            permissions=self.permissions,
+            registry=registry or self.registry,
+            permissions=permissions or self.permissions,
             directory=directory or self.directory,
             name=name,
             sources=sources,
@@ -365,17 +420,43 @@ class Orchestrator:
         )
 
     def _recompile(self, record: RunRecord) -> Plan:
+        registry = self._registry_of(record)
         compilation = self._compile(
-            record.source_text, directory=Path(record.directory), name=record.source_name, sources=record.sources
+            record.source_text,
+            directory=Path(record.directory),
+            name=record.source_name,
+            sources=record.sources,
+            registry=registry,
+            permissions=permissions_for(self.permissions, record),
         )
         if compilation.plan is not None:
             return compilation.plan
         first = next(diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error")
+        origin = Origin.of(record)
+        given = " ".join(f"--tools {shlex.quote(source)}" for source in (origin.sources if origin else ()))
+        again = f"give its tools again: `{given}`" if given else "give the same tools and permissions as then"
         raise RunNotResumable(
-            f"run `{record.run_id}` cannot go on: its pipeline does not compile here: {first.message} [{first.code}]",
+            f"run `{record.run_id}` cannot be resumed: its pipeline does not compile here: "
+            f"{first.message} [{first.code}]",
             run_id=record.run_id,
-            help=(None if first.code in _OF_TOOLS else first.help) or "give the same tools and permissions as then",
+            help=(None if first.code in _OF_TOOLS else first.help) or again,
         )
+
+    def _registry_of(self, record: RunRecord) -> Registry:
+        """Return the tools of a run: those that it was started with, and in the place of those what is given now.
+
+        Raises:
+            RunNotResumable: ORC818, it was started with more than this process is given.
+            ConfigurationError: The tools that it was started with cannot be loaded.
+        """
+        origin = Origin.of(record)
+        if origin is None:
+            return self.registry
+        names = [name for name in self._tools if isinstance(name, str)]
+        refuse_lacking(record.run_id, origin.lacking(self.permissions, tools=names, project=self.directory))
+        given = {located(name, Path.cwd()) for name in names}
+        more = [name for name in origin.loadable(self.directory) if name not in given]
+        return self._registry_with(*more, *self._tools) if more else self.registry
 
 
 _OF_TOOLS = frozenset({"ORC401", "ORC402", "ORC406"})

@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from orchestrator.configuration import read_configuration
+from orchestrator.configuration import Table, read_configuration
+from orchestrator.models.budget import Budget
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_RUN: Final = ("budget", "cache", "max_parallel", "timeout")
+_BUDGET: Final = ("usd", "tokens", "requests")
+_SQLITE: Final = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSettings:
+    """What the file says outside of the tables that have readers of their own.
+
+    `store` and `tools` are as the options of these names, with paths that start beside the file; the others are the
+    defaults of options of runs that are started, from the table `[run]`.
+    """
+
+    store: str | None = None
+    tools: tuple[str, ...] = ()
+    max_parallel: int | None = None
+    timeout: float | None = None
+    budget: Budget | None = None
+    cache: bool = True
+
+    @classmethod
+    def load(cls, directory: Path) -> ProjectSettings:
+        """Read them from `orchestrator.toml` in `directory`; without the file all are the built-in defaults.
+
+        Raises:
+            ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
+        """
+        whole = read_configuration(directory)
+        if not whole.values.keys() & {"store", "tools", "run"}:
+            return cls()
+        run = whole.table("run")
+        run.only(_RUN)
+        return cls(
+            store=_store(whole, directory),
+            tools=tuple(located(source, directory) for source in whole.texts("tools")),
+            max_parallel=run.whole("max_parallel", "8"),
+            timeout=_timeout(run),
+            budget=_budget(run.table("budget")),
+            cache=run.flag("cache") is not False,
+        )
+
+
+def located(source: str, directory: Path) -> str:
+    """Return what names tools with an absolute path, where it names a file: relative ones start in `directory`."""
+    name, separator, attribute = source.rpartition(":") if ":" in source[2:] else (source, "", "")
+    if not name.endswith(".py"):
+        return source
+    return f"{os.path.normpath(directory / name)}{separator}{attribute}"
 
 
 def check_settings(directory: Path) -> None:
@@ -18,6 +70,7 @@ def check_settings(directory: Path) -> None:
         ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
     """
     tables = read_configuration(directory).values
+    ProjectSettings.load(directory)
     if "allow" in tables:
         Permissions.load(directory)
     if "models" in tables or "servers" in tables:
@@ -36,3 +89,31 @@ def check_settings(directory: Path) -> None:
         from orchestrator.tools.mcp.settings import load_servers
 
         load_servers(directory)
+
+
+def _store(whole: Table, directory: Path) -> str | None:
+    url = whole.text("store", "sqlite:///runs.db")
+    if url is None or not url.startswith(_SQLITE) or url == f"{_SQLITE}:memory:":
+        return url
+    return f"{_SQLITE}{directory / url.removeprefix(_SQLITE)}"
+
+
+def _timeout(run: Table) -> float | None:
+    value = run.values.get("timeout")
+    if value is None:
+        return None
+    from orchestrator.language.durations import parse_duration
+
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise run.wrong(f"`{run.path('timeout')}` must be a duration", 'write for example `timeout = "30m"`')
+    return seconds
+
+
+def _budget(table: Table) -> Budget | None:
+    table.only(_BUDGET)
+    limits = Budget(table.number("usd", "2"), table.whole("tokens", "50_000"), table.whole("requests", "100"))
+    return limits if limits.to_dict() else None

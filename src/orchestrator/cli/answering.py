@@ -49,15 +49,14 @@ class Answering:
             return FakeModel(otherwise="fail")
         if self._record is None and self._replay is None:
             return None
-        from pathlib import Path
-
+        from orchestrator.configuration import project_directory
         from orchestrator.testing.recordings import hiding, player, recorder
 
         self._hidden = hiding({})
         if self._replay is not None:
             return player(self._replay, self._hidden, again=f"orchestrator run FILE --record {self._replay}")
         if self._record is not None:
-            self._recorder = recorder(self._record, Path.cwd(), self._hidden)
+            self._recorder = recorder(self._record, project_directory(), self._hidden)
         return self._recorder
 
     def hide(self, specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> None:

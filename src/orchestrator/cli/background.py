@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import FAILED, say
+from orchestrator.configuration import project_directory
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOGS = Path(".orchestrator", "logs")
-"""Where detached runs write what a terminal would have shown: `<run id>.log`, below the working directory."""
+"""Where detached runs write what a terminal would have shown: `<run id>.log`, below the project's directory."""
 
 
 def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | int:
@@ -26,13 +27,14 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
     run's id to the announced pipe as soon as the run is recorded. Returns the id and the log file, or the exit code
     of a process that ended before, whose words have been passed on.
     """
+    logs = Path(os.path.relpath(project_directory() / LOGS))
     try:
-        LOGS.mkdir(parents=True, exist_ok=True)
-        log_descriptor, log_name = tempfile.mkstemp(prefix="starting-", suffix=".log", dir=LOGS)
+        logs.mkdir(parents=True, exist_ok=True)
+        log_descriptor, log_name = tempfile.mkstemp(prefix="starting-", suffix=".log", dir=logs)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigurationError(
-            f"the log of the background run cannot be written in {LOGS}: {reason}",
+            f"the log of the background run cannot be written in {logs}: {reason}",
             help="run in a directory where you may write, or without --detach",
         ) from error
     reading, writing = os.pipe()

@@ -43,7 +43,7 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
 
     with options.open_orchestrator(tools=tools, models=FakeModel(otherwise="fail")) as orchestrator:  # needs no keys
         plan = orchestrator.compile(file)._plan
-    here = Here(Catalogue.load(), Keys.load())
+    here = Here(Catalogue.load(orchestrator.directory), Keys.load())
     told = [models_told(step, here) for step in model_steps(plan)]
     if json:
         emit_json({"pipeline": plan.id, "steps": told})

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.hints import Hints
 
 if TYPE_CHECKING:
     from orchestrator.api import Run
@@ -25,21 +26,22 @@ def pause(
 
     with options.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
+        hints = Hints(store).about(orchestrator, handle.id)
         handle.pause(now=now)
         status = _settled(handle)
         if json:
             emit_json(status.to_dict())
         if status.state == "paused":
             say(f"run {handle.id} is paused", "yellow")
-            say(f"  go on with: {options.command_for('resume', handle.id, store)}")
+            say(f"  go on with: {hints.command('resume', handle.id)}")
         elif status.ended:
             say(f"run {handle.id} had {status.state} already")
         else:
             names = ", ".join(step.path for step in status.active[:5])
             say(f"run {handle.id} pauses when its running steps have ended: {names}", "yellow")
             if not now:
-                say(f"  do not wait for them: {options.command_for('pause', handle.id, store)} --now")
-            say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
+                say(f"  do not wait for them: {hints.command('pause', handle.id, '--now')}")
+            say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
 
 
 def cancel(
@@ -53,18 +55,19 @@ def cancel(
 
     with options.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
+        hints = Hints(store).about(orchestrator, handle.id)
         handle.cancel(reason=reason)
         status = _settled(handle)
         if json:
             emit_json(status.to_dict())
         if status.state == "cancelled":
             say(f"run {handle.id} is cancelled", "yellow")
-            say(f"  go on with: {options.command_for('resume', handle.id, store)}")
+            say(f"  go on with: {hints.command('resume', handle.id)}")
         elif status.ended:
             say(f"run {handle.id} had {status.state} already")
         else:
             say(f"run {handle.id} was told to stop, and is still {status.state}", "yellow")
-            say(f"  follow it with: {options.command_for('status', handle.id, store)} --watch")
+            say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
 
 
 def _settled(run: "Run") -> "RunStatus":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from orchestrator.cli import options
+from orchestrator.configuration import CONFIGURATION_FILE, project_directory
 from orchestrator.distribution import FOREIGN_NAME, NAME, install_command
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
     from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
+    url = url or _configured_store()
     path = _sqlite_path(url)
     if path is not None and not path.exists():
         parent = next(folder for folder in path.absolute().parents if folder.exists())
@@ -164,9 +166,20 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
     yield Finding(Verdict.OK, "store", f"{where} can be read and written{newest_words}")
 
 
+def _configured_store() -> str | None:
+    """The store that orchestrator.toml names; what is wrong with that file is said elsewhere."""
+    from orchestrator.api.settings import ProjectSettings
+    from orchestrator.errors import ConfigurationError
+
+    try:
+        return ProjectSettings.load(project_directory()).store
+    except ConfigurationError:
+        return None
+
+
 def _sqlite_path(url: str | None) -> Path | None:
     if url is None:
-        return DEFAULT_STORE
+        return Path(os.path.relpath(_project() / DEFAULT_STORE))
     prefix = "sqlite:///"
     return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
 
@@ -183,22 +196,36 @@ def _configuration() -> tuple[list[Finding], "Permissions"]:
     from orchestrator.errors import OrchestratorError
     from orchestrator.tools.permissions import Permissions
 
-    file = Path("orchestrator.toml")
+    name = CONFIGURATION_FILE
     try:
-        check_settings(Path.cwd())
-        permissions = Permissions.load(Path.cwd())
+        project = project_directory()
+        check_settings(project)
+        permissions = Permissions.load(project)
     except OrchestratorError as error:
-        return [Finding(Verdict.FAIL, str(file), error.message, error.help or f"mend {file}")], Permissions(Path.cwd())
-    allowed = [f"files below {', '.join(str(path) for path in (Path.cwd(), *permissions.allow_paths))}"]
+        return [Finding(Verdict.FAIL, name, error.message, error.help or f"fix {name}")], Permissions(Path.cwd())
+    allowed = [f"files below {', '.join(str(path) for path in (project, *permissions.allow_paths))}"]
     run = permissions.allow_run
     if run:
         allowed.append(f"running {', '.join(run)}" if isinstance(run, tuple) else "running programs")
     if permissions.allow_hosts:
         allowed.append(f"the private hosts {', '.join(permissions.allow_hosts)}")
     return [
-        Finding(Verdict.OK, str(file), "valid" if file.exists() else "not there, and not needed"),
+        Finding(Verdict.OK, name, _valid(project) if (project / name).exists() else "not there, and not needed"),
         Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}"),
     ], permissions
+
+
+def _project() -> Path:
+    from orchestrator.errors import ConfigurationError
+
+    try:
+        return project_directory()
+    except ConfigurationError:
+        return Path.cwd()
+
+
+def _valid(project: Path) -> str:
+    return "valid" if project == Path.cwd() else f"valid, in {project}"
 
 
 def _models() -> Iterator[Finding]:
@@ -211,7 +238,7 @@ def _models() -> Iterator[Finding]:
     from orchestrator.models.providers import PROVIDERS
 
     try:
-        catalogue = Catalogue.load()
+        catalogue = Catalogue.load(project_directory())
     except ConfigurationError:
         return
     try:

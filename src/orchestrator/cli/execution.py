@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from orchestrator.cli.board import Board
+from orchestrator.cli.hints import Hints
 from orchestrator.cli.live import follow, view_of
-from orchestrator.cli.options import command_for
 from orchestrator.cli.output import (
     DONE,
     FAILED,
@@ -31,18 +32,22 @@ from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.api import Result, Run
+    from orchestrator.api import Orchestrator, Result, Run
     from orchestrator.cli.interrupts import Interrupts
     from orchestrator.journal.status import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """How the person wants to see a run: `store` is what `--store` said, for the commands we suggest."""
+    """How the person wants to see a run, and what the commands that are suggested about it have to say."""
 
     json: bool = False
     quiet: bool = False
-    store: str | None = None
+    hints: Hints = field(default_factory=Hints)
+
+    def about(self, orchestrator: Orchestrator, run_id: str) -> Showing:
+        """Return the same for one run, with the options that it needs again."""
+        return replace(self, hints=self.hints.about(orchestrator, run_id))
 
 
 class Told(typer.Exit):
@@ -57,6 +62,7 @@ def reported(showing: Showing) -> Iterator[None]:
     except OrchestratorError as error:
         if isinstance(error.__context__, Told):  # the store fails again when it is closed
             raise error.__context__ from error
+        showing.hints.complete(error)
         if showing.json:
             emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error)))
         report(error)
@@ -99,7 +105,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
                 board,
                 title,
                 quiet=showing.quiet,
-                store=showing.store,
+                hints=showing.hints,
                 answered_here=lambda: asking is not None and not asking.gave_up,
             ) as view:
                 status = follow(
@@ -122,7 +128,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
     result = None if status.state in ("paused", "waiting", "interrupted") else result_of(run)
     if showing.json:
         outputs = dict(result.outputs) if result else {}
-        more = {"questions": questions_data(status, showing.store)} if status.state == "waiting" else {}
+        more = {"questions": questions_data(status, showing.hints)} if status.state == "waiting" else {}
         emit_json(run_object(run.id, status.state, outputs, result.error if result else status.error, **more))
     elif result and result.outputs:
         emit_yaml(result.outputs)
@@ -131,12 +137,13 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
 
 
 def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
-    """Say that this process had to leave a run because of its store, and how the run goes on."""
+    """Say that this process had to leave a run because of its store, and how it is resumed."""
+    showing.hints.complete(error)
     if showing.json:
         emit_json(run_object(run.id, None, {}, error_object(error)))
     report(error)
     if not isinstance(error, LeaseLost):
-        say(f"  go on after mending it: {command_for('resume', run.id, showing.store)}")
+        say(f"  go on after mending it: {showing.hints.command('resume', run.id)}")
 
 
 def result_of(run: Run) -> Result:
@@ -153,7 +160,7 @@ def result_of(run: Run) -> Result:
 def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) -> None:
     """Say on stderr how a run ended, and the command that goes on."""
     run_id, took = status.run_id, seconds(status.elapsed)
-    resume = command_for("resume", run_id, showing.store)
+    resume = showing.hints.command("resume", run_id)
     spent = f"; {status.spending}" if status.spending else ""
     if status.state == "succeeded":
         count = len(status.failures)
@@ -167,9 +174,10 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
         where += f", attempt {attempt}" if attempt > 1 else ""
         say(f"run {run_id} failed{where}{spent}", "red")
         say(f"error[{error.get('code', 'ORC805')}]: {printable(str(error.get('message', '')), keep=LINES)}")
-        if error.get("help"):
-            say(f"  help: {printable(str(error['help']), keep=LINES)}")
-        if resume not in str(error.get("help")):
+        help = showing.hints.completed(str(error.get("help") or ""))
+        if help:
+            say(f"  help: {printable(help, keep=LINES)}")
+        if not re.search(rf"\borchestrator resume {run_id}\b", help):
             say(f"  go on after mending it: {resume}")
     elif status.state == "cancelled":
         why = f": {printable(status.reason)}" if status.reason else ""
@@ -177,7 +185,7 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
         say(f"  go on with: {resume}")
     elif status.state == "waiting" and (questions := len(open_questions(status))):
         say(f"run {run_id} waits for {'an answer' if questions == 1 else f'{questions} answers'}", "yellow")
-        tell_questions(status, showing.store)
+        tell_questions(status, showing.hints)
     elif status.state == "paused":
         say(f"run {run_id} is paused{spent}", "yellow")
         say(f"  go on with: {resume}")

@@ -38,8 +38,9 @@ class Here:
     def showing(self) -> Showing:
         """How the person wants to see the run."""
         from orchestrator.cli.execution import Showing
+        from orchestrator.cli.hints import Hints
 
-        return Showing(json=self.json, quiet=self.quiet, store=self.store)
+        return Showing(json=self.json, quiet=self.quiet, hints=Hints(self.store))
 
     def orchestrator(self, models: ModelClient | None = None) -> Orchestrator:
         """Return the configuration that the options describe. `models` answers in the place of providers."""

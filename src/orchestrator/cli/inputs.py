@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.configuration import project_directory
 from orchestrator.content import read_content
 from orchestrator.errors import InputError
 from orchestrator.runtime.inputs import input_error
@@ -40,13 +42,22 @@ def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: st
             values[name] = text  # named as unknown, with all other problems, when the inputs are bound
             continue
         try:
-            values[name] = spec.parse_text(text)
+            value = spec.parse_text(text)
+            values[name] = _from_here(value) if spec.type == "file" else value
         except ValueError as error:
             hide = Redactor({name: text} if spec.secret else {}, "hidden")
             problems.append(("ORC603", hide.text(f"`{name}` {str(error).removeprefix('it ')}")))
     if problems:
         raise input_error(problems, specs)
     return values
+
+
+def _from_here(path: Any) -> Any:
+    """Return the path of a file as the project names it: on a command line it starts in the working directory."""
+    project, here = project_directory(), Path.cwd()
+    if not isinstance(path, str) or project == here or Path(path).is_absolute():
+        return path
+    return os.path.relpath(here / path, project)
 
 
 def declared(run: Run) -> dict[str, InputSpec]:

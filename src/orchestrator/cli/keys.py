@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.usage import one_of, shown
+from orchestrator.configuration import project_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def keys(
     from orchestrator.models.keys import Keys
     from orchestrator.models.settings import ModelSettings
 
-    known = ModelSettings.load().providers
+    known = ModelSettings.load(project_directory()).providers
     held = Keys.load()
     wanted = named(provider, known) if provider else None
     match act:

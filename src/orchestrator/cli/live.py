@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from orchestrator.api import Run
+    from orchestrator.cli.hints import Hints
     from orchestrator.journal.events import Event
     from orchestrator.journal.status import RunStatus
 
@@ -91,14 +92,14 @@ class Table:
         self,
         board: Board,
         title: str,
-        store: str | None,
+        hints: Hints,
         console: Console,
         *,
         answered_here: Callable[[], bool] = lambda: False,
     ) -> None:
         self._board = board
         self._title = title
-        self._store = store
+        self._hints = hints
         self._console = console
         self._answered_here = answered_here
         self.cleared = False
@@ -188,7 +189,7 @@ class Table:
         """The open questions, the oldest first, with the commands that answer them."""
         questions = open_questions(status)
         lines = [
-            f"? {printable(step.path)}: {answer_command(status.run_id, step.path, step.question or {}, self._store)}"
+            f"? {printable(step.path)}: {answer_command(status.run_id, step.path, step.question or {}, self._hints)}"
             for step in questions[:MOST_QUESTIONS]
         ]
         return lines + ([f"… {len(questions) - len(lines)} more questions"] if len(questions) > len(lines) else [])
@@ -274,7 +275,7 @@ def view_of(
     title: str,
     *,
     quiet: bool,
-    store: str | None = None,
+    hints: Hints,
     answered_here: Callable[[], bool] = lambda: False,
 ) -> Iterator[View]:
     """Choose how to show a run: nothing, the live table on a terminal, or lines."""
@@ -287,7 +288,7 @@ def view_of(
         from rich.live import Live
 
         console = Console(stderr=True, no_color=not use_colour(sys.stderr), highlight=False)
-        table = Table(board, title, store, console, answered_here=answered_here)
+        table = Table(board, title, hints, console, answered_here=answered_here)
         with Live(table, console=console, refresh_per_second=10, redirect_stdout=False, redirect_stderr=False) as live:
             yield table
             live.transient = table.cleared

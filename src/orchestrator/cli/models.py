@@ -48,6 +48,7 @@ def models(
     """
     from orchestrator.cli.keys import named
     from orchestrator.cli.output import emit, emit_json, say
+    from orchestrator.configuration import project_directory
     from orchestrator.models.catalogue import Catalogue
     from orchestrator.models.keys import Keys
 
@@ -56,7 +57,7 @@ def models(
 
         explain(pipeline, tools, json=json)
         return
-    catalogue, keys = Catalogue.load(), Keys.load()
+    catalogue, keys = Catalogue.load(project_directory()), Keys.load()
     wanted = _capabilities(capability or ())
     model = _model(provider, catalogue) if provider else None
     if provider:

@@ -1,13 +1,12 @@
 """The options that several commands share, and the `Orchestrator` that they describe."""
 
-import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.usage import whole_number
+from orchestrator.configuration import project_directory
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
@@ -27,12 +26,16 @@ StoreOption = Annotated[
         "--store",
         envvar="ORCHESTRATOR_STORE",
         metavar="URL",
-        help="The database of runs. Default: sqlite:///.orchestrator/runs.db",
+        help="The database of runs. Default: that of orchestrator.toml, else sqlite:///.orchestrator/runs.db",
     ),
 ]
 ToolsOption = Annotated[
     list[str] | None,
-    typer.Option("--tools", metavar="MODULE", help="A module, or a .py file, with your own tools. Repeatable."),
+    typer.Option(
+        "--tools",
+        metavar="MODULE",
+        help="A module, or a .py file, with your own tools, besides those of orchestrator.toml. Repeatable.",
+    ),
 ]
 AllowPathOption = Annotated[
     list[Path] | None,
@@ -116,7 +119,7 @@ def open_orchestrator(
         permissions=permissions(allow_path, allow_run, allow_host),
         max_parallel=max_parallel,
         budget=limits,
-        cache=not no_cache,
+        cache=False if no_cache else None,
         refresh=refresh or (),
         models=models,
     )
@@ -126,14 +129,5 @@ def permissions(paths: list[Path] | None, run: bool, hosts: list[str] | None) ->
     """Return what tools may do: what `orchestrator.toml` allows, and what the options allow besides."""
     from orchestrator.tools.permissions import Permissions
 
-    return Permissions.load(Path.cwd()).extended(paths=paths or (), run=run, hosts=hosts or ())
-
-
-def command_for(verb: str, run_id: str, store: str | None, *words: str) -> str:
-    """Return the command to give next about this run, such as `orchestrator resume <id>`.
-
-    It names the store when that came from the command line: one from the environment will be found again.
-    """
-    named = store and store != os.environ.get("ORCHESTRATOR_STORE")
-    command = " ".join(["orchestrator", verb, run_id, *(shlex.quote(word) for word in words)])
-    return command + (f" --store {shlex.quote(store)}" if named and store else "")
+    allowed = Permissions.load(project_directory())
+    return allowed.extended(paths=[path.absolute() for path in paths or ()], run=run, hosts=hosts or ())

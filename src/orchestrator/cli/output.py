@@ -41,7 +41,7 @@ STATE_STYLES: Final = {
 _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
 # Errors in what the user asked for, as against failures of doing it.
-_USAGE_CODES: Final = ("ORC1", "ORC2", "ORC3", "ORC4", "ORC5", "ORC6", "ORC801", "ORC809", "ORC817", "ORC9")
+_USAGE_CODES: Final = ("ORC1", "ORC2", "ORC3", "ORC4", "ORC5", "ORC6", "ORC801", "ORC809", "ORC817", "ORC818", "ORC9")
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.interrupts import interrupt
-from orchestrator.cli.options import command_for
 from orchestrator.cli.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
 from orchestrator.runtime.answers import as_text, expected, parsed
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.api import Run
+    from orchestrator.cli.hints import Hints
     from orchestrator.cli.interrupts import Interrupts
     from orchestrator.journal.status import ActiveStep, RunStatus
 
@@ -116,30 +116,30 @@ def _line(hint: str) -> str:
     return line.rstrip("\r\n")
 
 
-def tell_questions(status: RunStatus, store: str | None) -> None:
+def tell_questions(status: RunStatus, hints: Hints) -> None:
     """Say what a run asks, and the command that answers each question."""
     for step in open_questions(status):
         question = step.question or {}
         say(f"  {step.path} asks: {printable(str(question.get('prompt') or ''))} ({printable(expected(question))})")
-        say(f"    answer with: {answer_command(status.run_id, step.path, question, store)}")
+        say(f"    answer with: {answer_command(status.run_id, step.path, question, hints)}")
 
 
-def questions_data(status: RunStatus, store: str | None) -> list[dict[str, Any]]:
+def questions_data(status: RunStatus, hints: Hints) -> list[dict[str, Any]]:
     """Return what a run asks as JSON data."""
     return [
-        {"path": step.path, **question, "command": answer_command(status.run_id, step.path, question, store)}
+        {"path": step.path, **question, "command": answer_command(status.run_id, step.path, question, hints)}
         for step in open_questions(status)
         for question in (step.question or {},)
     ]
 
 
-def answer_command(run_id: str, path: str, question: Mapping[str, Any], store: str | None) -> str:
+def answer_command(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> str:
     """Return the command that answers a question, with an answer that fits, or `VALUE` where none is known."""
     if question.get("kind") in ("approve", "resume"):
-        return command_for("answer", run_id, store, path, "yes")
+        return hints.command("answer", run_id, path, "yes")
     allowed = question.get("choices") or (question.get("answer") or {}).get("enum") or ()
     example = next((as_text(value) for value in (question.get("default"), *allowed) if value is not None), "VALUE")
-    return command_for("answer", run_id, store, path, example)
+    return hints.command("answer", run_id, path, example)
 
 
 def _text(content: Any) -> str:

@@ -1,5 +1,6 @@
 """`resume`, `retry`, `fork` and `answer`: go on with a run, in this process."""
 
+import os
 from codecs import BOM_UTF8
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,8 @@ from orchestrator.cli.here import Here, executes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.api import Changes, Run
+    from orchestrator.api import Changes, Orchestrator, Run
+    from orchestrator.cli.hints import Hints
     from orchestrator.journal.status import RunStatus
 
 AnswerArgument = Annotated[
@@ -50,7 +52,8 @@ def resume(
         if dry_run and with_ is None:
             raise ConfigurationError("`--dry-run` shows what `--with` would do", help="write `--with FILE --dry-run`")
         handle = orchestrator.get_run(run)
-        edited = None if with_ is None else orchestrator.compile(with_)
+        hints = here.showing.about(orchestrator, handle.id).hints
+        edited = None if with_ is None else orchestrator.compile_for(handle.id, with_)
         values = read_inputs(declared(handle) if edited is None else edited.inputs, input or (), inputs)
         if edited is not None:
             changes = orchestrator.changes(handle.id, edited, inputs=values)
@@ -65,14 +68,14 @@ def resume(
         def go_on() -> "Run":
             orchestrator.resume(handle.id, pipeline=edited, inputs=values or None)
             if not here.quiet and edited is None:
-                _tell_of_change(handle, here.store)
+                _tell_of_change(handle, hints)
             if before.state == "paused" and before.owner and edited is None:
                 say(f"run {handle.id} goes on where it was paused: {before.owner}")
-                say(f"  follow it with: {options.command_for('status', handle.id, here.store)} --watch")
+                say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
                 raise typer.Exit(0)
             return handle
 
-        code = _shown(here, go_on, since=before.last_seq)
+        code = _shown(here, orchestrator, go_on, since=before.last_seq)
     raise typer.Exit(code)
 
 
@@ -98,7 +101,9 @@ def retry(
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
         before = handle.status()
-        code = _shown(here, lambda: orchestrator.retry(handle.id, step, inputs=values), since=before.last_seq)
+        code = _shown(
+            here, orchestrator, lambda: orchestrator.retry(handle.id, step, inputs=values), since=before.last_seq
+        )
     raise typer.Exit(code)
 
 
@@ -134,7 +139,7 @@ def fork(
                 say(f"run {begun.id} begins with what {handle.id} had achieved")
             return begun
 
-        code = _shown(here, begin, since=None)
+        code = _shown(here, orchestrator, begin, since=None)
     raise typer.Exit(code)
 
 
@@ -161,28 +166,35 @@ def answer(
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs
     from orchestrator.cli.output import DONE, emit_json, say
+    from orchestrator.cli.questions import open_questions
 
     with reported(here.showing), here.orchestrator() as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
+        hints = here.showing.about(orchestrator, handle.id).hints
         before = handle.status()
-        handle.answer(step, _answer(before, step, value, file, here.store))
-        if before.owner or before.state == "paused" or no_wait:
+        left = before.owner or before.state == "paused" or no_wait
+        if not left and any(each.path == step for each in open_questions(before)):
+            orchestrator.check_resumable(handle.id, inputs=values)  # an answer is given once, so it must not be lost
+        handle.answer(step, _answer(before, step, value, file, hints))
+        if left:
             if here.json:
                 emit_json(handle.status().to_dict())
             said = f"run {handle.id} has the answer to {step}"
             if before.owner and before.state != "paused":
                 say(f"{said}, and goes on where it is executed: {before.owner}")
-                say(f"  follow it with: {options.command_for('status', handle.id, here.store)} --watch")
+                say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
             else:
                 say(f"{said}" + (", and is paused" if before.state == "paused" else ""))
-                say(f"  go on with: {options.command_for('resume', handle.id, here.store)}")
+                say(f"  go on with: {hints.command('resume', handle.id)}")
             raise typer.Exit(DONE)
-        code = _shown(here, lambda: orchestrator.resume(handle.id, inputs=values or None), since=before.last_seq)
+        code = _shown(
+            here, orchestrator, lambda: orchestrator.resume(handle.id, inputs=values or None), since=before.last_seq
+        )
     raise typer.Exit(code)
 
 
-def _shown(here: Here, begin: "Callable[[], Run]", *, since: int | None) -> int:
+def _shown(here: Here, orchestrator: "Orchestrator", begin: "Callable[[], Run]", *, since: int | None) -> int:
     """Have a run go on here, show it to its end, and return the exit code. Events up to `since` are history.
 
     None: those that happened before the run was created, as it shares them with another one.
@@ -200,10 +212,11 @@ def _shown(here: Here, begin: "Callable[[], Run]", *, since: int | None) -> int:
                 if event.at >= record.created_at:
                     break
                 since = event.seq
-        return show_to_the_end(run, here.showing, interrupts, title=record.name or record.pipeline, since=since)
+        showing = here.showing.about(orchestrator, run.id)
+        return show_to_the_end(run, showing, interrupts, title=record.name or record.pipeline, since=since)
 
 
-def _answer(status: "RunStatus", path: str, value: str | None, file: str | None, store: str | None) -> object:
+def _answer(status: "RunStatus", path: str, value: str | None, file: str | None, hints: "Hints") -> object:
     """Return the answer as it was given, read by the type that the question asks for."""
     from orchestrator.cli.inputs import read_text
     from orchestrator.cli.questions import answer_command, ask, can_ask, open_questions
@@ -221,7 +234,7 @@ def _answer(status: "RunStatus", path: str, value: str | None, file: str | None,
         return parsed(question, value.rstrip("\n") if file is not None else value)
     if can_ask():
         return ask(path, question)
-    command = answer_command(status.run_id, path, question, store)
+    command = answer_command(status.run_id, path, question, hints)
     raise ConfigurationError(f"no answer to `{path}` is given", help=f"write `{command}`: {expected(question)}")
 
 
@@ -241,7 +254,7 @@ def _show_changes(changes: "Changes", *, as_data: bool) -> None:
         say(text)
 
 
-def _tell_of_change(run: "Run", store: str | None) -> None:
+def _tell_of_change(run: "Run", hints: "Hints") -> None:
     """Say that the file of a run is not what it was, if so: the run goes on with the text that it began with."""
     from orchestrator.cli.output import printable, say
 
@@ -252,8 +265,6 @@ def _tell_of_change(run: "Run", store: str | None) -> None:
     except (OSError, ValueError):  # whatever it is, it is no file to run anew
         return
     if changed:
-        name = printable(record.source_name)
-        say(f"! {name} has changed since; this run keeps the text that it began with", "yellow")
-        say(
-            f"  to go on with the new one: {options.command_for('resume', run.id, store, '--with', record.source_name)}"
-        )
+        name = os.path.relpath(file)
+        say(f"! {printable(name)} has changed since; this run keeps the text that it began with", "yellow")
+        say(f"  to resume it with the new one: {hints.command('resume', run.id, '--with', name)}")

@@ -70,7 +70,8 @@ def run(
                 from orchestrator.cli.background import announce as announce_to
 
                 announce_to(announce, started.id)
-            code = show_to_the_end(started, here.showing, interrupts, title=pipeline.name or pipeline.id)
+            showing = here.showing.about(orchestrator, started.id)
+            code = show_to_the_end(started, showing, interrupts, title=pipeline.name or pipeline.id)
         answering.end(quiet=here.quiet)
     raise typer.Exit(code)
 
@@ -107,5 +108,5 @@ def _detach(arguments: list[str], values: dict[str, object], showing: "Showing")
     else:
         emit(run_id)
     say(f"run {run_id} goes on in the background; its log is {log}")
-    say(f"  follow it with: {options.command_for('status', run_id, showing.store)} --watch")
+    say(f"  follow it with: {showing.hints.command('status', run_id, '--watch')}")
     return DONE

@@ -12,6 +12,7 @@ from orchestrator.cli.usage import one_of, shown, whole_number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.cli.hints import Hints
     from orchestrator.journal.events import Event
     from orchestrator.journal.spending import Spending
     from orchestrator.journal.status import ActiveStep, RunStatus
@@ -93,22 +94,24 @@ def status(
     for an answer.
     """
     from orchestrator.cli.execution import end_code
+    from orchestrator.cli.hints import Hints
     from orchestrator.cli.output import emit, emit_json
 
     with options.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
+        hints = Hints(store).about(orchestrator, handle.id)
         now = handle.status()
         if watch:
             from orchestrator.cli.board import Board
             from orchestrator.cli.live import follow, view_of
 
             board = Board.of(step["id"] for step in handle.record().plan["steps"])
-            with view_of(board, now.name or now.pipeline, quiet=json, store=store) as view:
+            with view_of(board, now.name or now.pipeline, quiet=json, hints=hints) as view:
                 now = follow(handle, board, view, since=0 if not now.ended else now.last_seq - 1)
         if json:
             emit_json(now.to_dict())
         else:
-            emit(describe(now, store))
+            emit(describe(now, hints))
     raise typer.Exit(end_code(now) if watch else 0)
 
 
@@ -119,7 +122,7 @@ def _paid(spending: "Spending") -> tuple[str, str]:
     return f"{spending.tokens:,}", spending.price
 
 
-def describe(status: "RunStatus", store: str | None) -> str:
+def describe(status: "RunStatus", hints: "Hints") -> str:
     """Write a status for people."""
     from orchestrator.cli.output import STATE_STYLES, moment, paint, printable, seconds
     from orchestrator.cli.questions import open_questions
@@ -157,14 +160,14 @@ def describe(status: "RunStatus", store: str | None) -> str:
         lines += ["", *_active(status)]
     questions = open_questions(status)
     if questions:
-        lines += ["", *_asked(status, questions, store)]
+        lines += ["", *_asked(status, questions, hints)]
     if status.error:
         where = f" in step `{status.error['step']}`" if status.error.get("step") else ""
         message = printable(str(status.error.get("message", "")))
         lines += ["", f"error[{status.error.get('code', 'ORC805')}]{where}: {message}"]
     left_alone = status.state == "waiting" and status.owner is None and not questions
     if status.state in ("failed", "cancelled", "paused", "interrupted") or left_alone:
-        lines += [f"go on with: {options.command_for('resume', status.run_id, store)}"]
+        lines += [f"go on with: {hints.command('resume', status.run_id)}"]
     return "\n".join(lines)
 
 
@@ -191,7 +194,7 @@ def _active(status: "RunStatus") -> list[str]:
     return lines + ([f"… {left_out} more"] if left_out else [])
 
 
-def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", store: str | None) -> list[str]:
+def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", hints: "Hints") -> list[str]:
     """The open questions, and how to answer them."""
     from orchestrator.cli.output import printable
     from orchestrator.cli.questions import answer_command
@@ -202,7 +205,7 @@ def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", store: str | 
         question = step.question or {}
         prompt = printable(str(question.get("prompt") or ""))
         lines.append(f"{printable(step.path)} asks: {prompt} ({printable(expected(question))})")
-        lines.append(f"  answer with: {answer_command(status.run_id, step.path, question, store)}")
+        lines.append(f"  answer with: {answer_command(status.run_id, step.path, question, hints)}")
     left_out = len(questions) - MOST_QUESTIONS
     return lines + ([f"… {left_out} more questions"] if left_out > 0 else [])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.hints import Hints
 
 if TYPE_CHECKING:
     from orchestrator.api import Result, StepResult
@@ -32,19 +33,21 @@ def show(
     from orchestrator.cli.output import emit, emit_json, printable
 
     with options.open_orchestrator(store=store) as orchestrator:
-        result = orchestrator.get_run(run).snapshot()
+        handle = orchestrator.get_run(run)
+        hints = Hints(store).about(orchestrator, handle.id)
+        result = handle.snapshot()
         if step is not None:
-            _show_step(result, step, store, json=json)
+            _show_step(result, step, hints, json=json)
         elif json:
             emit_json(result.to_dict())
         elif markdown:
             page = result.to_markdown().rstrip("\n")
             emit(printable(page, keep="\n\t") if sys.stdout.isatty() else page)
         else:
-            emit(describe(result))
+            emit(describe(result, hints))
 
 
-def describe(result: "Result") -> str:
+def describe(result: "Result", hints: Hints) -> str:
     """Write a result for people: outputs first, then the steps."""
     from orchestrator.cli.output import LINES, printable, table
     from orchestrator.runtime.outline import outline
@@ -68,7 +71,7 @@ def describe(result: "Result") -> str:
             f"error[{result.error.get('code')}]{where}: {printable(str(result.error.get('message')), keep=LINES)}",
         ]
         if result.error.get("help"):
-            lines.append(f"  help: {printable(str(result.error['help']))}")
+            lines.append(f"  help: {printable(hints.completed(str(result.error['help'])))}")
     return "\n".join(lines)
 
 
@@ -137,7 +140,7 @@ def _indented(name: str, value: Any) -> list[str]:
     return [f"  {name}:", *(f"    {printable(line)}".rstrip() for line in text.rstrip("\n").split("\n"))]
 
 
-def _show_step(result: "Result", path: str, store: str | None, *, json: bool) -> None:
+def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None:
     from orchestrator.cli.output import emit, emit_json, moment, printable, seconds
     from orchestrator.cli.questions import answer_command
     from orchestrator.diagnostics import suggest
@@ -170,7 +173,7 @@ def _show_step(result: "Result", path: str, store: str | None, *, json: bool) ->
         lines.append(f"reason: {step.reason}")
     if step.question is not None:
         lines.append(f"asks: {printable(str(step.question.get('prompt', '')))}")
-        lines.append(f"answer with: {answer_command(result.run_id, path, step.question, store)}")
+        lines.append(f"answer with: {answer_command(result.run_id, path, step.question, hints)}")
     elif step.until is not None:
         lines.append(f"until: {moment(step.until)}")
     if step.error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from orchestrator.errors import ConfigurationError
+from orchestrator.errors import ConfigurationError, OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,6 +78,16 @@ class Command(TyperCommand):
             if isinstance(param, TyperArgument):
                 vars(param)["display_type_rich"] = lambda ctx: None  # there is no option for it
         return params
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry the command out; what its errors suggest has the store that it was given."""
+        try:
+            return super().invoke(ctx)
+        except OrchestratorError as error:
+            from orchestrator.cli.hints import Hints
+
+            Hints(ctx.params.get("store")).complete(error)
+            raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line, or say what is wrong with it."""

@@ -199,7 +199,7 @@ class Unit:
             name=spec.name or spec.id or "pipeline",
             description=spec.description or "",
             version=str(spec.version or ""),
-            source_name=self.document.source.name,
+            source_name=self.key or self.document.source.name,
             source_text=self.document.source.text,
             directory=self.library.directory,
             digest="",

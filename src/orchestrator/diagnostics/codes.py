@@ -572,6 +572,14 @@ _TABLE = (
         "changes nothing. Upgrade Orchestrator here as well, or use a store of its own.",
     ),
     Code("ORC817", "no such batch", "No batch has this id, or its rows are others than when it began."),
+    Code(
+        "ORC818",
+        "options to give again",
+        "The run was started with options that go beyond `orchestrator.toml`: permissions, or tools that are not part "
+        "of the project. A store may be shared, so a run cannot grant them by itself to whoever resumes it. Repeat the "
+        "options that the message names, or allow them in `orchestrator.toml`. Nothing has happened yet: an answer "
+        "that came with the command was not taken.",
+    ),
     # --- 9xx: installation and configuration
     Code(
         "ORC901",
@@ -583,15 +591,16 @@ _TABLE = (
     Code(
         "ORC902",
         "wrong configuration",
-        "`orchestrator.toml` in the working directory, or an option, has a key or a value that is not known. "
+        "`orchestrator.toml`, or an option, has a key or a value that is not known. "
         "Nothing was started: a permission that is misspelt must not be taken for one that is given, or withheld. "
         "The message names the place.",
     ),
     Code(
         "ORC903",
         "tools that cannot be loaded",
-        "A module or file that `--tools` names cannot be imported: it is not there, needs a package that is not "
-        "installed, or raises an error of its own. Names of modules are looked up in the working directory too; a "
+        "A module or file that `--tools` or `orchestrator.toml` names cannot be imported: it is not there, needs a "
+        "package that is not installed, or raises an error of its own. Names of modules are looked up in the "
+        "project's directory too; a "
         "file is named with its `.py`. To see the whole error, run the file with Python.",
     ),
     Code(

@@ -196,7 +196,7 @@ def model_named(models: Table, key: str, providers: Mapping[str, Provider]) -> M
     if provider is not None and rest.strip():
         return ModelName(provider, rest.strip())
     if not rest:
-        problem = f"`{models.path(key)}` is no setting, and names no model at a provider"
+        problem = f"`{models.path(key)}` is neither a setting nor a model at a provider"
         raise models.wrong(problem, f'a model is named with its provider: `[models."openai:{key}"]`')
     from orchestrator.diagnostics import suggest
 

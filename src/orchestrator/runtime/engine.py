@@ -8,6 +8,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -27,6 +28,7 @@ from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.repeating import read_again, shared, to_forget
 from orchestrator.runtime.revision import Changes, compare, inputs_read
 from orchestrator.runtime.watch import Watch
+from orchestrator.tools.neighbours import named_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,11 +61,18 @@ class Options:
 class Engine:
     """The runs of one store that this process executes, each on the event loop that started it.
 
-    `chance` decides the jitter of retries; give a seeded one to repeat a run exactly.
+    `chance` decides the jitter of retries; give a seeded one to repeat a run exactly. `origin` is recorded with each
+    new run: what this process has that another one would lack.
     """
 
     def __init__(
-        self, store: Store, *, permissions: Permissions, services: ModelServices, chance: random.Random | None = None
+        self,
+        store: Store,
+        *,
+        permissions: Permissions,
+        services: ModelServices,
+        chance: random.Random | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         from orchestrator.journal import Journal  # loads the database toolkit, as the store has done already
 
@@ -73,6 +82,7 @@ class Engine:
         self._journal = Journal(store)
         self._watch = Watch(store)
         self._owner = Owner.current()
+        self._origin = dict(origin or {})
         self._chance = chance or random.Random()  # noqa: S311 - the jitter of retries is no secret
         self._live: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
 
@@ -195,7 +205,8 @@ class Engine:
             record = self.store.record(run_id)
             plan = _unchanged(record, compile(record))
             require_shared(plan, options.refresh)
-            bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions, fixed=False)
+            permissions = permissions_for(self.permissions, record)
+            bound = rebind(plan.inputs, record.inputs, given, permissions=permissions, fixed=False)
             nonce = str(record.options.get("redaction", ""))  # its marks are in what is shared
             redactor = Redactor(bound.secrets, nonce)
             inputs = Bound(redactor.restore(bound.values), bound.secrets)
@@ -212,13 +223,21 @@ class Engine:
             for message in _reads_of_changed(record, new, found):
                 journal.record("run.warning", data={"message": message})
             return (
-                self._assignment(plan, inputs, redactor, new.now, effective, resumed=True, recorded=found),
+                self._assignment(
+                    plan, inputs, redactor, new.now, effective, permissions=permissions, resumed=True, recorded=found
+                ),
                 lease,
                 journal,
             )
 
         assignment, lease, journal = await anyio.to_thread.run_sync(create)
         return self._execute(assignment, lease, journal)
+
+    def rehearse(self, run_id: str, compile: Callable[[RunRecord], Plan], given: Mapping[str, Any]) -> None:
+        """Raise what `resume` would raise for what this process lacks. Nothing happens."""
+        record = self.store.record(run_id)
+        plan = _unchanged(record, compile(record))
+        rebind(plan.inputs, record.inputs, given, permissions=permissions_for(self.permissions, record))
 
     def changes(self, run_id: str, edited: Plan, given: Mapping[str, Any]) -> Changes:
         """Say what of a run would be kept if it went on with this plan. Nothing happens."""
@@ -320,8 +339,18 @@ class Engine:
         finally:
             self._journal.close()
 
-    @staticmethod
-    def _new_run(plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, nonce: str) -> NewRun:
+    def _new_run(
+        self, plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, nonce: str
+    ) -> NewRun:
+        recorded: dict[str, Any] = {
+            "max_parallel": options.max_parallel,
+            "timeout": options.timeout,
+            "redaction": nonce,
+        }
+        if not options.cache:
+            recorded["cache"] = False
+        if self._origin:
+            recorded["origin"] = self._origin  # what the person who started the run typed, as is its directory
         return NewRun(
             run_id=new_run_id(),
             pipeline=plan.id,
@@ -333,21 +362,29 @@ class Engine:
             digest=plan.digest,
             plan=redactor.scrub_plan(plan.to_dict()),
             inputs=inputs.recorded(redactor),
-            options={"max_parallel": options.max_parallel, "timeout": options.timeout, "redaction": nonce},
+            options=recorded,
             now=now,
             total=len(plan.steps),
             metadata=redactor.scrub(plan.metadata),
         )
 
     def _assignment(
-        self, plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, **resumed: Any
+        self,
+        plan: Plan,
+        inputs: Bound,
+        redactor: Redactor,
+        now: float,
+        options: Options,
+        *,
+        permissions: Permissions | None = None,
+        **resumed: Any,
     ) -> Assignment:
         return Assignment(
             plan=plan,
             inputs=inputs,
             redactor=redactor,
             now=now,
-            permissions=self.permissions,
+            permissions=permissions or self.permissions,
             max_parallel=options.max_parallel or plan.max_parallel or DEFAULT_MAX_PARALLEL,
             timeout=options.timeout,
             use_cache=options.cache,
@@ -358,7 +395,8 @@ class Engine:
 
     def _taken_up(self, plan: Plan, record: RunRecord, given: Mapping[str, Any], options: Options) -> Assignment:
         require_shared(plan, options.refresh)
-        bound = rebind(plan.inputs, record.inputs, given, permissions=self.permissions)
+        permissions = permissions_for(self.permissions, record)
+        bound = rebind(plan.inputs, record.inputs, given, permissions=permissions)
         redactor = Redactor(bound.secrets, str(record.options.get("redaction", "")))
         inputs = Bound(redactor.restore(bound.values), bound.secrets)
         found = self._recorded(record.run_id)
@@ -366,7 +404,15 @@ class Engine:
         data = plan.to_dict()
         earlier = spent_by_step(self.events(record.run_id, resolve=False), data) if has_budgets(data) else {}
         return self._assignment(
-            plan, inputs, redactor, record.now, effective, resumed=True, recorded=found, earlier=earlier
+            plan,
+            inputs,
+            redactor,
+            record.now,
+            effective,
+            permissions=permissions,
+            resumed=True,
+            recorded=found,
+            earlier=earlier,
         )
 
     def _recorded(self, run_id: str) -> Recorded:
@@ -472,7 +518,19 @@ def _effective(options: Options, record: RunRecord) -> Options:
         options,
         max_parallel=options.max_parallel or record.options.get("max_parallel"),
         timeout=options.timeout or record.options.get("timeout"),
+        cache=options.cache and bool(record.options.get("cache", True)),
     )
+
+
+def permissions_for(given: Permissions, record: RunRecord) -> Permissions:
+    """Return what a run may do here. Its relative paths still start where it was started, if that is allowed."""
+    origin = record.options.get("origin") or {}
+    given = given.protecting(*named_sources(origin.get("tools") or (), given.directory))
+    paths = origin.get("paths") or [str(given.roots[0])]
+    directory = Path(paths[0])
+    if directory == given.roots[0] or not any(directory.is_relative_to(root) for root in given.roots):
+        return given
+    return replace(given, directory=directory)
 
 
 def _counts(found: Recorded) -> dict[str, int]:

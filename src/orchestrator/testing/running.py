@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.api import Orchestrator, Pipeline, Run
+from orchestrator.configuration import project_directory
 from orchestrator.diagnostics import Diagnostic, Span, sort
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
 from orchestrator.models.fake import FakeModel
@@ -44,12 +45,12 @@ _CANNOT_ASK: Final = frozenset({"ORC422", "ORC423"})
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """With what all cases run. Relative paths of the pipelines start in `directory`.
+    """With what all cases run. Relative paths of the pipelines start in `directory`, by default the project's.
 
     `update`: cases with recordings ask the models, and what they answer is recorded anew.
     """
 
-    directory: Path = field(default_factory=Path.cwd)
+    directory: Path = field(default_factory=project_directory)
     tools: tuple[Any, ...] = ()
     permissions: Permissions | None = None
     update: bool = False

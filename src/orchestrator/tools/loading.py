@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
@@ -11,12 +12,16 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.definition import is_marked, to_tool
+from orchestrator.tools.neighbours import neighbours, package_root
 from orchestrator.tools.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GROUP = "orchestrator.tools"
 
@@ -32,13 +37,14 @@ def _builtin(name: str) -> Tool:
     return to_tool(import_module(f"orchestrator.tools.builtin.{name}"), name=name)
 
 
-def to_tools(source: Any, *, name: str | None = None) -> tuple[Tool, ...]:
+def to_tools(source: Any, *, name: str | None = None, directory: Path | None = None) -> tuple[Tool, ...]:
     """Return the tools of an object: of a module, each that `@tool` marks, or else its functions as one tool.
 
-    That one is called `name`, or as the module. A text names what `load_tools` loads.
+    That one is called `name`, or as the module. A text names what `load_tools` loads, by default for the current
+    directory.
     """
     if isinstance(source, str):
-        return load_tools(source)
+        return load_tools(source, directory=directory)
     if isinstance(source, ModuleType):
         marked = [item for item in vars(source).values() if _offered(item, source)]
         if marked:
@@ -52,15 +58,17 @@ def _offered(item: Any, module: ModuleType) -> bool:
     return isinstance(item, FunctionType | type) and is_marked(item) and item.__module__ == module.__name__
 
 
-def load_tools(source: str) -> tuple[Tool, ...]:
+def load_tools(source: str, *, directory: Path | None = None) -> tuple[Tool, ...]:
     """Load tools from `module`, `module:attribute` or the path of a Python file (which may have `:attribute` too).
+
+    Modules are found in `directory` too, by default the current one.
 
     Raises:
         ConfigurationError: ORC903 it cannot be imported; ORC904 something in it cannot be a tool.
     """
     name, _, attribute = source.rpartition(":") if ":" in source[2:] else (source, "", "")
     is_file = name.endswith(".py")
-    module = _load_file(source, name) if is_file else _load_module(source, name)
+    module = _load_file(source, name) if is_file else _load_module(source, name, directory or Path.cwd())
     if not attribute:
         return to_tools(module, name=Path(name).stem if is_file else None)
     found: Any = module
@@ -73,48 +81,54 @@ def load_tools(source: str) -> tuple[Tool, ...]:
     return to_tools(found)
 
 
-def _load_module(source: str, name: str) -> ModuleType:
-    here = str(Path.cwd())
-    added = here not in sys.path and "" not in sys.path  # a console script does not search the working directory
-    if added:
-        sys.path.append(here)
-    try:
+def _load_module(source: str, name: str, directory: Path) -> ModuleType:
+    """Import a module by its name; a console script does not search the project's directory by itself."""
+    with neighbours(directory), _explained(source, name):
         return import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or name
-        if name == missing or name.startswith(f"{missing}."):
-            raise _failed(
-                source, f"there is no module `{missing}`", "check the name, or give a path to a .py file"
-            ) from error
-        raise _needy(source, error) from error
-    except (Exception, SystemExit) as error:
-        raise _broken(source, error) from error
-    finally:
-        if added:
-            sys.path.remove(here)
 
 
 def _load_file(source: str, name: str) -> ModuleType:
     path = Path(name).absolute()
     if not path.is_file():
         raise _failed(source, "there is no such file", "check the path")
+    package = package_root(path)
+    if package is not None:
+        root, dotted = package
+        with neighbours(root), neighbours(path.parent), _explained(source):
+            return import_module(dotted)
     module_name = f"orchestrator_tools_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise _failed(source, "it is no Python file", "give a module or a .py file")
+        raise _failed(source, "it is not a Python file", "give a module or a .py file")
     module = module_from_spec(spec)
     sys.modules[module_name] = module  # before it runs: its dataclasses and annotations look themselves up here
     try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
+        with neighbours(path.parent), _explained(source):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[module_name]
-        raise _needy(source, error) from error
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise _broken(source, error) from error
+        raise
     return module
+
+
+@contextmanager
+def _explained(source: str, name: str = "") -> Iterator[None]:
+    """Turn what importing the user's code raises into an error that says what to do; `name` is the module's."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = error.name or str(error)
+        if name and (name == missing or name.startswith(f"{missing}.")):
+            raise _failed(
+                source, f"there is no module `{missing}`", "check the name, or give a path to a .py file"
+            ) from error
+        file = missing.partition(".")[0] + ".py"
+        problem = f"it imports `{missing}`, which is not installed"
+        raise _failed(source, problem, f"install `{missing}`, or put `{file}` beside the tools") from error
+    except (Exception, SystemExit) as error:
+        raise _failed(source, f"importing it raised {_said(error)}", "run it with Python to see where") from error
 
 
 def entry_point_tools() -> Registry:
@@ -134,15 +148,6 @@ def _plugin(point: EntryPoint) -> Tool:
         owner = point.dist.name if point.dist else point.value
         warnings.warn(f"the plugin `{owner}` cannot give its tool `{point.name}`: {_said(error)}", stacklevel=2)
         return Tool(point.name, {}, f"unavailable: the plugin `{owner}` is broken")
-
-
-def _needy(source: str, error: ModuleNotFoundError) -> ConfigurationError:
-    missing = error.name or str(error)
-    return _failed(source, f"it imports `{missing}`, which is not installed", f"install `{missing}`")
-
-
-def _broken(source: str, error: BaseException) -> ConfigurationError:
-    return _failed(source, f"importing it raised {_said(error)}", "run it with Python to see where")
 
 
 def _said(error: BaseException) -> str:

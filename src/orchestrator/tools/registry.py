@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Action, Tool
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Loader = Callable[[], Tool]
 
@@ -110,11 +113,12 @@ class Registry:
         merged._tools = {name: tool for name, tool in self._tools.items() if name not in other} | other._tools
         return merged
 
-    def with_tools(self, *objects: Any) -> Registry:
+    def with_tools(self, *objects: Any, directory: Path | None = None) -> Registry:
         """Return a registry with more tools: functions, classes, instances, modules, or names of modules.
 
-        One that has the name of a tool of this registry takes its place.
+        One that has the name of a tool of this registry takes its place. Modules are found in `directory` too, by
+        default the current one.
         """
         from orchestrator.tools.loading import to_tools
 
-        return self | Registry(tool for item in objects for tool in to_tools(item))
+        return self | Registry(tool for item in objects for tool in to_tools(item, directory=directory))

@@ -1,0 +1,151 @@
+"""With which tools and permissions a run was started, and what a process that continues it lacks of them."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.api.settings import located
+from orchestrator.errors import RunNotResumable
+
+if TYPE_CHECKING:
+    from orchestrator.journal import RunRecord
+    from orchestrator.tools import Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a run was started with.
+
+    `tools` can be loaded again by their names; `sources` are the files of those that were given as objects. `paths` are
+    the directories and files that its tools could use, the first of them where relative paths start.
+    """
+
+    tools: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    run: bool | tuple[str, ...] = False
+    hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def here(cls, tools: Iterable[Any], permissions: Permissions) -> Origin:
+        """Describe what a process has: `tools` as they were given, by name or as objects."""
+        names = [each for each in tools if isinstance(each, str)]
+        objects = [each for each in tools if not isinstance(each, str)]
+        return cls(
+            tools=tuple(dict.fromkeys(located(name, Path.cwd()) for name in names)),
+            sources=tuple(dict.fromkeys(source for each in objects if (source := _source(each)) is not None)),
+            paths=tuple(str(path) for path in permissions.roots),
+            run=permissions.allow_run,
+            hosts=permissions.allow_hosts,
+        )
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Origin | None:
+        """Read it from a run's record; None where the record has none."""
+        data = record.options.get("origin")
+        if not isinstance(data, Mapping):
+            return None
+        run = data.get("run", False)
+        return cls(
+            tools=tuple(data.get("tools", ())),
+            sources=tuple(data.get("sources", ())),
+            paths=tuple(data.get("paths", ())),
+            run=run if isinstance(run, bool) else tuple(run),
+            hosts=tuple(data.get("hosts", ())),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data, for the run's record."""
+        run = self.run if isinstance(self.run, bool) else list(self.run)
+        data = {"tools": list(self.tools), "sources": list(self.sources), "paths": list(self.paths)}
+        return {**data, "run": run, "hosts": list(self.hosts)}
+
+    def loadable(self, project: Path) -> tuple[str, ...]:
+        """The tools that may be loaded without being asked for: modules, and files of the project."""
+        home = os.path.realpath(project)
+        return tuple(
+            name
+            for name in self.tools
+            if not _is_file(name) or Path(os.path.realpath(_file(name))).is_relative_to(home)
+        )
+
+    def lacking(self, permissions: Permissions, *, tools: Sequence[str], project: Path) -> Origin:
+        """Return what is missing where `permissions` and `tools` are given."""
+        given = {located(name, Path.cwd()) for name in tools}
+        asked = set(self.tools) - set(self.loadable(project)) - given
+        return Origin(
+            tools=tuple(name for name in self.tools if name in asked),
+            paths=tuple(path for path in self.paths if Path(path).exists() and not _allows(permissions, Path(path))),
+            run=_lacking_run(self.run, permissions.allow_run),
+            hosts=tuple(host for host in self.hosts if host not in permissions.allow_hosts),
+        )
+
+    def words(self) -> list[str]:
+        """Return the words of a command line that give this."""
+        given = {"--tools": self.tools, "--allow-path": self.paths, "--allow-host": self.hosts}
+        words = [word for option, values in given.items() for value in values for word in (option, value)]
+        return words + ["--allow-run"] * bool(self.run)
+
+    @property
+    def granted(self) -> bool:
+        """Whether it permits anything."""
+        return bool(self.paths or self.run or self.hosts)
+
+    def __bool__(self) -> bool:
+        return bool(self.tools) or self.granted
+
+
+def refuse_lacking(run_id: str, lacking: Origin) -> None:
+    """Raise the error that asks for what is missing.
+
+    Raises:
+        RunNotResumable: ORC818, something is.
+    """
+    if not lacking:
+        return
+    words = shlex.join(lacking.words())
+    lasting = "list them under `tools` in orchestrator.toml" if not lacking.granted else "allow it in orchestrator.toml"
+    raise RunNotResumable(
+        f"run `{run_id}` was started with `{words}`, which is not granted again by itself",
+        run_id=run_id,
+        code="ORC818",
+        help=f"add `{words}` to the command, or {lasting}; in Python, `Orchestrator(tools=..., permissions=...)`",
+    )
+
+
+def _lacking_run(wanted: bool | tuple[str, ...], given: bool | tuple[str, ...]) -> bool | tuple[str, ...]:
+    if given is True or wanted is False:
+        return False
+    if wanted is True:
+        return True
+    allowed = given or ()
+    return tuple(name for name in wanted if name not in allowed) or False
+
+
+def _allows(permissions: Permissions, path: Path) -> bool:
+    return any(path.is_relative_to(root) for root in permissions.roots)
+
+
+def _is_file(name: str) -> bool:
+    return str(_file(name)).endswith(".py")
+
+
+def _file(name: str) -> Path:
+    return Path(name.rpartition(":")[0] if ":" in name[2:] else name)
+
+
+def _source(item: Any) -> str | None:
+    """The file in which a tool that was given as an object is written."""
+    try:
+        return inspect.getsourcefile(inspect.unwrap(item) if callable(item) and not isinstance(item, type) else item)
+    except (TypeError, OSError):
+        try:
+            return inspect.getsourcefile(type(item))
+        except (TypeError, OSError):
+            return None

@@ -28,6 +28,22 @@ def read_content(path: str | Path, limit: int) -> bytes:
     return content
 
 
+def open_private(path: str, flags: int) -> int:
+    """Open a file for writing; one that is made is for its owner alone. An `opener` for `open`."""
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+def make_private_directory(path: Path) -> None:
+    """Make a directory, and those above it that are missing, for their owner alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if not path.is_dir():
+        make_private_directory(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def content_digest(path: str | Path) -> str:
     """Return the SHA-256 of what a file holds, read piece by piece.
 

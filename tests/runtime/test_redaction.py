@@ -2,13 +2,19 @@
 
 import base64
 import json
+import re
+import shlex
+from html import escape
 from urllib.parse import quote, quote_plus
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.tools.network import public_url, shown
+from tests.expressions.conftest import evaluate
 
 SECRET = 'pä ss/"w0rd"+\n=%'
 REDACTOR = Redactor({"key": SECRET}, "n0")
@@ -99,3 +105,74 @@ def test_very_many_secrets_are_found_and_restored_like_few() -> None:
     assert redactor.restore(scrubbed) == text
     assert redactor.lost(text) is None
     assert Redactor({}, "n0").lost([scrubbed]) == "l[7].call.key"
+
+
+WRITTEN = {
+    "lower case": str.lower,
+    "upper case": str.upper,
+    "title": str.title,
+    "swapped case": str.swapcase,
+    "JSON": json.dumps,
+    "JSON in JSON": lambda text: json.dumps({"arguments": json.dumps({"a": text})}),
+    "Unicode JSON in JSON": lambda text: json.dumps(json.dumps(text, ensure_ascii=False), ensure_ascii=False),
+    "repr": repr,
+    "ASCII repr": ascii,
+    "bytes": lambda text: repr(text.encode()),
+    "YAML": lambda text: "'" + text.replace("'", "''") + "'",
+    "CSV": lambda text: '"' + text.replace('"', '""') + '"',
+    "HTML": escape,
+    "HTML of the filter": lambda text: orc_filter("escape", text),
+    "HTML of Markdown": lambda text: escape(text, quote=False).replace('"', "&quot;"),
+    "shell": shlex.quote,
+    "stripped": str.strip,
+    "filter urlencode": lambda text: orc_filter("urlencode", text),
+    "query": lambda text: str(httpx2.URL("http://a.b/", params={"key": text})),
+    "query as it is": lambda text: str(httpx2.URL(f"http://a.b/?key={text}")),
+    "path": lambda text: str(httpx2.URL("http://a.b/").copy_with(path=f"/{text}")),
+    "password": lambda text: str(httpx2.URL("http://a.b/").copy_with(username="u", password=text)),
+    "encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "small percent codes": lambda text: re.sub("%..", lambda code: code[0].lower(), quote(text, safe="")),
+    "basic authentication": lambda text: httpx2.BasicAuth("user", text)._build_auth_header("user", text),
+    "form": lambda text: httpx2.Request("POST", "http://a.b/", data={"key": text}).content.decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+}
+
+
+def orc_filter(name: str, text: str) -> str:
+    return str(evaluate(f"{{{{ secret | {name} }}}}", secret=text))
+
+
+@pytest.mark.parametrize("secret", ["SeCrEt/Tok=42", 'pä ss\'"W0rd"+=%&<x>;:@[]|', "straße Ünï"])
+@pytest.mark.parametrize("how", WRITTEN)
+def test_a_secret_is_found_as_our_own_code_writes_it(how: str, secret: str) -> None:
+    redactor = Redactor({"key": secret}, "n0")
+    text = WRITTEN[how](secret)
+    scrubbed = redactor.text(text)
+    assert "[redacted:key" in scrubbed
+    for part in ("tok", "w0rd", "stra"):
+        assert part not in scrubbed.casefold().replace("[redacted:key", "")
+    assert redactor.restore(scrubbed) == text
+
+
+@pytest.mark.parametrize("host", ["SeCrEtTok42.example", "api-SeCrEt.example", "köLn.example", "a-Köln-b.example"])
+def test_a_secret_in_the_name_of_a_host_is_found(host: str) -> None:
+    secret = next(word for word in ("SeCrEtTok42", "SeCrEt", "köLn", "Köln") if word in host)
+    redactor = Redactor({"key": secret}, "n0")
+    response = httpx2.Response(200, request=httpx2.Request("GET", f"http://user:pass@{host}:81/x?y=1#z"))
+    for text in (public_url(response.url), shown(f"http://{host}/")):
+        assert "[redacted:key" in redactor.text(text)
+        assert "pass" not in text
+        assert redactor.restore(redactor.text(text)) == text
+
+
+@given(secret=st.text(alphabet="aBcÄß/ 1ıİſK", min_size=1, max_size=8), seed=st.integers(0, 255))
+def test_whatever_the_case_a_secret_is_hidden_and_most_can_be_restored(secret: str, seed: int) -> None:
+    redactor = Redactor({"s": secret}, "#!")
+    varied = "".join(sign.swapcase() if seed >> at & 1 else sign for at, sign in enumerate(secret))
+    scrubbed = redactor.text(f"<{varied}>")
+    if re.fullmatch(re.escape(secret), varied, re.IGNORECASE):
+        assert "[redacted:s" in scrubbed
+    if secret.isascii():
+        assert redactor.restore(scrubbed) == f"<{varied}>"
+    else:
+        assert redactor.restore(scrubbed) == f"<{varied}>" or redactor.lost(redactor.restore(scrubbed)) == "s"

@@ -219,7 +219,10 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
         ("http://", "valid address"),
         ("http://exa mple.org/", "valid address"),
         ("http://[::1/", "address"),
-        ("http://no-such-host.invalid/", "the name `no-such-host.invalid` cannot be resolved"),
+        (
+            "http://no-such-host.invalid/",
+            "`http://no-such-host.invalid/` cannot be reached: its name cannot be resolved",
+        ),
     ],
 )
 def test_a_wrong_address_is_named(url: str, said: str, web: Workplace) -> None:

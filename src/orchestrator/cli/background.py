@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import FAILED, say
 from orchestrator.configuration import project_directory
+from orchestrator.content import make_private_directory
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
     """
     logs = Path(os.path.relpath(project_directory() / LOGS))
     try:
-        logs.mkdir(parents=True, exist_ok=True)
+        make_private_directory(logs)
         log_descriptor, log_name = tempfile.mkstemp(prefix="starting-", suffix=".log", dir=logs)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

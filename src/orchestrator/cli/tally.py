@@ -24,6 +24,7 @@ from orchestrator.cli.output import (
     use_colour,
 )
 from orchestrator.cli.rows import Rows
+from orchestrator.content import open_private
 from orchestrator.errors import InputError
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def sink(out: Path | None, *, instead_of: Path) -> Iterator[Callable[[RowResult]
     try:
         if out.exists() and instead_of.exists() and out.samefile(instead_of):
             raise InputError(f"`{out}` is the file of the rows", help="write the results to another file")
-        file = out.open("a", encoding="utf-8")
+        file = open(out, "a", encoding="utf-8", opener=open_private)  # noqa: SIM115 - it is closed below
     except OSError as error:
         raise InputError(
             f"the results cannot be written to `{out}`: {(error.strerror or str(error)).lower()}",

@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateSchema
 
+from orchestrator.content import make_private_directory, open_private
 from orchestrator.errors import ConfigurationError, MissingExtra, StoreUnavailable
 from orchestrator.journal.schema import APPLICATION_ID, REVISIONS, VERSION_TABLE, metadata
 
@@ -319,7 +320,7 @@ def _check_path(path: Path, shown: str, *, create: bool) -> None:
             f"there is no store at {path}", url=shown, help="start a run to make it, or name another store"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(path.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreUnavailable(
@@ -330,6 +331,8 @@ def _check_path(path: Path, shown: str, *, create: bool) -> None:
             url=shown,
             help="choose another place for the store",
         ) from error
+    with suppress(OSError):  # SQLite says better what is wrong; the files that it adds get the mode of this one
+        os.close(open_private(str(path), os.O_RDWR | os.O_CREAT))
 
 
 def _open_postgresql(url: URL) -> Database:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from orchestrator import errors
+from orchestrator.content import make_private_directory, open_private
 from orchestrator.errors import ConfigurationError, ModelError
 from orchestrator.models.exchange import Embeddings, Media, Message, ModelReply, ToolRequest, Usage
 
@@ -112,8 +113,9 @@ def write(directory: Path, recording: Recording, scrub: Scrub = unchanged) -> No
     text = json.dumps(content, indent=2, ensure_ascii=False)
     temporary = directory / f".{recording.name}.{os.getpid()}"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
+        make_private_directory(directory)
+        with open(temporary, "wb", opener=open_private) as file:
+            file.write(f"{text}\n".encode("utf-8", "surrogatepass"))
         temporary.replace(directory / recording.name)
     except OSError as error:
         with suppress(OSError):
@@ -128,7 +130,7 @@ def make_room(directory: Path) -> None:
         ConfigurationError: It cannot be made, or not be written.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(directory)
     except OSError as error:
         raise _not_written(directory, error) from error
     if not os.access(directory, os.W_OK | os.X_OK):

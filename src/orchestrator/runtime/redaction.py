@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
+from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-_SHORTEST_ENCODED = 4  # bytes; the base64 text of fewer has too few characters that only the secret determines
-_SHORTEST_LINE = 8  # characters; fewer are a brace or a word, which other texts have too
-
-_MOST_IN_A_PATTERN = 200
-"""Texts that are looked for by one pattern. With more, to compile it takes longer than to look for each by itself."""
+from orchestrator.runtime.disguise import forms
 
 _OURS = frozenset({
     "action", "as", "attempt", "code", "count", "dependencies", "digest", "done", "duration", "editable", "failed",
@@ -23,6 +17,10 @@ _OURS = frozenset({
     "wait_for",
 })  # fmt: skip
 """The fields of events, errors and plans that nothing from outside gets into but the names of steps and tools."""
+
+_LETTERS_I = {ord("\u0130"): "i", ord("\u0131"): "i"}  # with a dot as a capital, and without one
+
+_DIGITS = re.compile("[0-9a-f]+")
 
 _REASONS = frozenset({"condition", "human", "jump", "paused", "rate limit", "retry", "time"})
 """What we write as the `reason` of an event; what people write there is not ours."""
@@ -40,8 +38,8 @@ class Redactor:
     """Replaces the values of secret inputs by marks such as `[redacted:api_key#5f2a91]`.
 
     `secrets` maps the names of secret inputs to their values; `nonce` is the run's own random text, which keeps
-    a text that merely looks like a mark from being taken for one. A secret is found inside longer texts, line
-    by line, and in JSON-escaped, URL-encoded and base64 form. A redactor without secrets is false and does nothing.
+    a text that merely looks like a mark from being taken for one. A secret is found inside longer texts, line by line,
+    in letters of any case, and in the forms of `disguise`. A redactor without secrets is false and does nothing.
     """
 
     def __init__(self, secrets: Mapping[str, Any], nonce: str) -> None:
@@ -49,23 +47,16 @@ class Redactor:
         self._marks: dict[str, str] = {}
         self._numbers: dict[float, str] = {}
         self._originals: dict[str, Any] = {}
-        self._texts: list[str] = []
-        self._pattern: re.Pattern[str] | None = None
+        self._texts: list[tuple[int, str, str]] = []  # longest first, so that a secret in another does not break it
         self._mark = re.compile(rf"\[redacted:((?:(?!\[redacted:).)+?)#{re.escape(nonce)}\]")
         self.learn(secrets)
 
     def learn(self, secrets: Mapping[str, Any], within: str = "") -> None:
         """Take further secrets, from now on. `within` is the path of the step that they are secrets of, if any."""
-        known = len(self._originals)
         for name, value in secrets.items():
             full = f"{within}.{name}" if within else name
             for index, leaf in enumerate(_leaves(value)):
                 self._learn(f"{full}[{index}]" if isinstance(value, dict | list) else full, leaf)
-        if known == len(self._originals):
-            return
-        # Longest first, so that a secret that contains another is replaced as a whole.
-        self._texts = sorted(self._marks, key=lambda text: (-len(text), text))
-        self._pattern = _any_of(self._texts) if len(self._texts) <= _MOST_IN_A_PATTERN else None
 
     def __bool__(self) -> bool:
         return bool(self._originals)
@@ -76,11 +67,12 @@ class Redactor:
 
     def _learn(self, name: str, leaf: str | float) -> None:
         if isinstance(leaf, str):
-            for form, text in _forms(leaf):
+            for form, text in forms(leaf):
                 if text and text not in self._marks:
                     mark = self.mark(f"{name}:{form}" if form else name)
                     self._marks[text] = mark
                     self._originals[mark] = text
+                    insort(self._texts, (-len(text), text, _folded(text)))
             return
         mark = self.mark(f"{name}:number")
         self._numbers.setdefault(leaf, mark)
@@ -89,16 +81,29 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return `text` without secrets."""
-        pattern = self._pattern
-        if pattern is None:
-            pattern = _any_of([secret for secret in self._texts if secret in text])
-        return pattern.sub(lambda match: self._marks[match.group()], text) if pattern is not None else text
+        pattern = self._pattern_for(text)
+        return pattern.sub(lambda match: self._mark_of(match.group()), text) if pattern is not None else text
+
+    def _pattern_for(self, text: str) -> re.Pattern[str] | None:
+        """What finds the secrets that a text has. To look for each by itself is much faster where there is none."""
+        folded = _folded(text)
+        return _any_of([secret for _, secret, small in self._texts if small in folded])
+
+    def _mark_of(self, found: str) -> str:
+        """The mark of a secret as it was found. It tells the letters of another case, so that they can be restored."""
+        mark = self._marks.get(found)
+        if mark is not None:
+            return mark
+        known = next(text for _, text, _ in self._texts if re.fullmatch(re.escape(text), found, re.IGNORECASE))
+        changed = sum(1 << at for at, (sign, other) in enumerate(zip(known, found, strict=True)) if sign != other)
+        form = f"~{changed:x}" if _swapped(known, changed) == found else "~"  # some letters have more than two cases
+        return f"{self._marks[known].removesuffix(f'#{self.nonce}]')}:{form}#{self.nonce}]"
 
     def safe_length(self, text: str) -> int:
         """Return how much of a text that goes on can be shown without secrets: the rest may be the first of one."""
         longest = max(map(len, self._marks), default=0)
         safe = max(0, len(text) - longest + 1)
-        pattern = self._pattern or _any_of([secret for secret in self._texts if secret in text])
+        pattern = self._pattern_for(text)
         for match in pattern.finditer(text) if pattern is not None else ():
             if match.start() < safe < match.end():
                 return match.end()
@@ -162,9 +167,9 @@ class Redactor:
         if not self._originals:
             return value
         if isinstance(value, str):
-            original = self._originals.get(value)
-            if original is not None:
-                return original
+            whole = self._originals.get(value)
+            if whole is not None:
+                return whole
             return self._mark.sub(self._original, value)
         if isinstance(value, Mapping):
             return {self.restore(key): self.restore(item) for key, item in value.items()}
@@ -174,7 +179,15 @@ class Redactor:
 
     def _original(self, found: re.Match[str]) -> str:
         original = self._originals.get(found[0])
-        return original if isinstance(original, str) else found[0]
+        changed = 0
+        if original is None:
+            name, _, digits = found[1].rpartition(":~")
+            if _DIGITS.fullmatch(digits):
+                original = self._originals.get(self.mark(name))
+                changed = int(digits, 16)
+        if not isinstance(original, str):
+            return found[0]
+        return _swapped(original, changed) if changed else original
 
     def lost(self, value: Any) -> str | None:
         """Return the name of a secret whose mark is left in restored data: it is not known any more."""
@@ -189,7 +202,17 @@ class Redactor:
 
 
 def _any_of(texts: Sequence[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(map(re.escape, texts))) if texts else None
+    return re.compile("|".join(map(re.escape, texts)), re.IGNORECASE) if texts else None
+
+
+def _folded(text: str) -> str:
+    """The text with the case of letters removed, at least as far as `re.IGNORECASE` does."""
+    return text.lower() if text.isascii() else text.translate(_LETTERS_I).casefold()
+
+
+def _swapped(text: str, changed: int) -> str:
+    """Change the case of those characters whose bit is set."""
+    return "".join(sign.swapcase() if changed >> at & 1 else sign for at, sign in enumerate(text))
 
 
 def _leaves(value: Any) -> Iterator[str | float]:
@@ -201,29 +224,3 @@ def _leaves(value: Any) -> Iterator[str | float]:
             yield from _leaves(item)
     elif isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):
         yield value
-
-
-def _forms(secret: str) -> Iterator[tuple[str, str]]:
-    """Yield the ways in which a secret is met in texts, each with a name; the plain one is named ""."""
-    yield "", secret
-    yield "json", json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield "ascii", json.dumps(secret)[1:-1]
-    yield "repr", repr(secret)[1:-1]
-    yield "url", quote(secret, safe="")
-    yield "path", quote(secret)
-    yield "form", quote_plus(secret)
-    lines = [line.strip() for line in secret.splitlines()]
-    if len(lines) > 1:  # a key of many lines is often shown in part: the last line of a program's output
-        for number, line in enumerate(lines):
-            if len(line) >= _SHORTEST_LINE:
-                yield f"line-{number + 1}", line
-    raw = secret.encode("utf-8", "surrogatepass")
-    if len(raw) < _SHORTEST_ENCODED:
-        return
-    # In base64 a text looks different at each of the three places it can have in a group of three bytes.
-    for offset in range(3):
-        start = -(-offset * 8 // 6)
-        end = (offset + len(raw)) * 8 // 6
-        padded = b"\0" * offset + raw
-        yield f"base64-{offset}", base64.b64encode(padded).decode()[start:end]
-        yield f"base64url-{offset}", base64.urlsafe_b64encode(padded).decode()[start:end]

@@ -50,7 +50,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         end = None if timeout is None else time.monotonic() + timeout
-        failure: Exception = httpcore2.ConnectError(f"the name `{host}` has no address")
+        failure: Exception = httpcore2.ConnectError("its name has no address")
         for address in await self._permitted(host, port):
             left = None if end is None else max(end - time.monotonic(), 0.001)
             try:
@@ -66,7 +66,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise httpcore2.ConnectError(f"the name `{host}` cannot be resolved") from error
+            raise httpcore2.ConnectError("its name cannot be resolved") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         judged = [(address, self._permissions.check_host(host, port, [address])) for address in addresses]
         permitted = [address for address, refusal in judged if refusal is None]
@@ -133,6 +133,14 @@ async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterat
                 retryable=False,
             )
         yield piece
+
+
+def public_url(url: httpx2.URL) -> str:
+    """An address for a record: without user, password, query and fragment, and with the host's name in Unicode."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    port = f":{url.port}" if url.port else ""
+    path = url.raw_path.partition(b"?")[0].decode("ascii")
+    return f"{url.scheme}://{host}{port}{path}"
 
 
 def shown(url: str) -> str:

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -192,7 +193,8 @@ class Permissions:
         `addresses` are those that the name was resolved to. Without them (before anything is resolved) only names and
         literal addresses that are certainly not public are refused.
         """
-        name = host.strip("[]").rstrip(".").lower()
+        name = _host_name(host)
+        host = name if "xn--" in host else host  # a secret in a name is not found in its encoded form
         rules = [_parse_host(entry) for entry in self.allow_hosts]
         if any(rule.name == name and rule.port in (None, port) for rule in rules):
             return None
@@ -230,7 +232,18 @@ def _parse_host(entry: str) -> _HostRule:
         if "/" in text:
             raise
         network = None
-    return _HostRule(text.rstrip("."), port, network)
+    return _HostRule(_host_name(text), port, network)
+
+
+def _host_name(host: str) -> str:
+    """The name of a host as it is compared: in lower case, and in Unicode where it is encoded for the network."""
+    name = host.strip("[]").rstrip(".").lower()
+    if "xn--" in name:
+        import idna
+
+        with suppress(UnicodeError):
+            return idna.decode(name)
+    return name
 
 
 def _host_problem(entry: str) -> str | None:

@@ -294,6 +294,8 @@ def _check_url(url: str) -> None:
 
 
 def _result(response: "httpx2.Response", body: bytes) -> HttpResult:
+    from orchestrator.tools.network import public_url
+
     text = (
         body.decode(response.charset_encoding or "utf-8", "replace")
         if _known(response)
@@ -306,7 +308,7 @@ def _result(response: "httpx2.Response", body: bytes) -> HttpResult:
         "body": text,
         "json": data,
         "content": data if is_json else text,
-        "url": str(response.url.copy_with(query=None, fragment=None)),
+        "url": public_url(response.url),
     }
 
 

@@ -1,0 +1,83 @@
+"""What a run leaves behind is readable by its user alone: the store, logs, recordings, keys and results."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.journal import Store
+from orchestrator.models.exchange import ModelReply
+from orchestrator.models.keys import Keys
+from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.recorded import Recording, write
+from tests.cli.conftest import Project
+from tests.journal.support import create
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def open_to_others(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): f"{path.stat().st_mode & 0o777:o}"
+        for path in (directory, *directory.rglob("*"))
+        if path.stat().st_mode & 0o077
+    }
+
+
+def test_a_store_is_for_its_owner_also_while_it_is_open(tmp_path: Path) -> None:
+    top = tmp_path / "a"
+    with Store.open(f"sqlite:///{top}/b/runs.db") as store:
+        create(store, "one")
+        names = {path.name for path in (top / "b").iterdir()}
+        assert {"runs.db", "runs.db-wal", "runs.db-shm"} <= names
+        assert open_to_others(top) == {}
+    assert open_to_others(top) == {}
+
+
+def test_a_store_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    Store.open(f"sqlite:///{tmp_path}/runs.db").close()
+    (tmp_path / "runs.db").chmod(0o660)
+    with Store.open(f"sqlite:///{tmp_path}/runs.db") as store:
+        create(store, "one")
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o660}
+
+
+def test_a_detached_run_leaves_nothing_that_others_can_read(project: Project) -> None:
+    (project.directory / "p.yaml").write_text("steps: [{id: a, action: echo, parameters: {value: x}}]\n")
+    run_id = project.detach("p.yaml")
+    project("status", run_id, "--watch", "--json")
+    assert (project.directory / ".orchestrator" / "logs" / f"{run_id}.log").exists()
+    assert open_to_others(project.directory / ".orchestrator") == {}
+
+
+def test_the_results_of_a_batch_are_for_their_owner(project: Project) -> None:
+    (project.directory / "p.yaml").write_text(
+        "inputs: {word: string}\nsteps: [{id: a, action: text.template, parameters: {template: '{{ word }}'}}]\n"
+    )
+    (project.directory / "rows.jsonl").write_text('{"word": "a"}\n')
+    done = project("map", "p.yaml", "rows.jsonl", "--out", "results.jsonl")
+    assert done.code == 0, done.err
+    assert (project.directory / "results.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_recordings_are_for_their_owner(tmp_path: Path) -> None:
+    directory = tmp_path / "deep" / "down"
+    write(directory, Recording("0123456789abcdef.json", "a", {"model": "fake:a"}, 1, ModelReply("hi")))
+    assert [path.name for path in directory.iterdir()] == ["0123456789abcdef.json"]
+    assert open_to_others(tmp_path / "deep") == {}
+
+
+def test_the_keys_of_providers_are_for_their_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
+    Keys.load().store(PROVIDERS["openai"], "k" * 40)
+    assert (tmp_path / "home" / ".env").exists()
+    assert open_to_others(tmp_path / "home") == {}

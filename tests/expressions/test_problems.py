@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         ("{{ a | round(places=1) }}", "ORC313", "round(places=1)", "precision"),
         ("{{ a | map('uper') }}", "ORC313", "'uper'", "did you mean `upper`?"),
         ("{{ a | regex_search('(') }}", "ORC313", "'('", "before a character"),
-        ("{{ a | regex_search('(a+)+') }}", "ORC313", "'(a+)+'", "(?:a++)*"),
+        ("{{ a | regex_search('a(?=b)c') }}", "ORC313", "'a(?=b)c'", "at the end of a pattern"),
         ("{{ a | hash('md6') }}", "ORC313", "'md6'", "`md5`"),
         ("{{ a | selectattr('n', 'definde') }}", "ORC313", "'definde'", "did you mean `defined`?"),
         ("{{ a | select(test='qqq') }}", "ORC313", "'qqq'", "such as `'odd'`"),

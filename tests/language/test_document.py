@@ -51,7 +51,7 @@ STRUCTURE = {
     "default not allowed": ("inputs: {i: {default: c, enum: [a, b]}}\n" + STEP, "ORC208", 1, 23, 'one of "a", "b"', ""),
     "limit without meaning": ("inputs: {i: {type: string, minimum: 3}}\n" + STEP, "ORC205", 1, 28, "no meaning", "change the type"),
     "bounds exchanged": ("inputs: {i: {minimum: 3, maximum: 1}}\n" + STEP, "ORC205", 1, 35, "less than", ""),
-    "bad pattern": ("inputs: {i: {pattern: '('}}\n" + STEP, "ORC205", 1, 23, "no regular expression", ""),
+    "bad pattern": ("inputs: {i: {pattern: '('}}\n" + STEP, "ORC205", 1, 23, "not a regular expression", ""),
     "empty enum": ("inputs: {i: {enum: []}}\n" + STEP, "ORC205", 1, 20, "at least one item", ""),
     "object as input": ("inputs: {i: {a: 1}}\n" + STEP, "ORC203", 1, 10, "a mapping without `type`", "default: {...}"),
     "object as output": (STEP + "outputs: {o: {a: 1}}\n", "ORC203", 4, 11, "a mapping without `value`", "value: {...}"),

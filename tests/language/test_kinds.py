@@ -219,7 +219,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a handler that does nothing": ("tool: log, on_error: [{error_types: [X]}]", "ORC203", "does nothing about the error", "`fallback_value:`"),
     "a handler of two minds": (f"tool: log, on_error: {{steps: [{CALL}], tool: log}}", "ORC212", "`steps` and also a step of its own", "below `steps:`"),
     "a handler with priority": ("tool: log, on_error: {tool: log, priority: 1}", "ORC201", "no key `priority`", "in which they stand"),
-    "a bad pattern": ("tool: log, on_error: {error_patterns: '(', tool: log}", "ORC205", "no regular expression", "quotes"),
+    "a bad pattern": ("tool: log, on_error: {error_patterns: '(', tool: log}", "ORC205", "not a regular expression", "quotes"),
     "a misspelt key of a handler": ("tool: log, on_error: {error_typs: [X], tool: log}", "ORC201", "no key `error_typs`", "`error_types`"),
     "another way to go on": ("tool: log, on_resume: maybe", "ORC205", "one of `rerun`, `fail`, `ask`", ""),
     "a number as cache": ("tool: log, cache: 5", "ORC202", "true, false, or a mapping", ""),

@@ -238,7 +238,7 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
     try:
         regex.compiled(pattern, ignorecase=False)
     except Failure as failure:
-        help = failure.help or "mend the pattern; a `\\` before a character takes it as it stands"
+        help = failure.help or "fix the pattern; a `\\` before a character takes it literally"
         return Misuse("pattern", f"is given a pattern that cannot be used: {failure.message}", help)
     return None
 

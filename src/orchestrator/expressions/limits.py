@@ -26,9 +26,3 @@ MAX_DEPTH = 200
 
 MAX_TEMPLATE = 2_000_000
 """Characters of a template that has template syntax in it."""
-
-MAX_PATTERN = 1_000
-"""Characters of a regular expression."""
-
-MAX_SEARCHED = 1_000_000
-"""Characters of a text that a regular expression without an unbounded repeat is applied to."""

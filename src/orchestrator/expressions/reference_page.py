@@ -9,6 +9,7 @@ from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.predicates import TESTS
+from orchestrator.patterns.syntax import MAX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,8 +69,7 @@ def _bounds() -> str:
         ("Numbers of one `range`", limits.MAX_RANGE),
         ("Bits of a computed integer", limits.MAX_INTEGER_BITS),
         ("Levels of a nested value", limits.MAX_DEPTH),
-        ("Characters of a regular expression", limits.MAX_PATTERN),
-        ("Characters of a text that one is applied to", limits.MAX_SEARCHED),
+        ("Characters of a regular expression", MAX_LENGTH),
         ("Seconds of processor time of the loops of one evaluation", int(limits.MAX_SECONDS)),
     )
     lines = [f"| {what} | {bound:,} |" for what, bound in rows]

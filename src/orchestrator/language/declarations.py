@@ -101,9 +101,9 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
         checks.add(
             "ORC205",
             node.get("pattern") or node,
-            f"`pattern` of {what} is no regular expression: {reason}",
+            f"`pattern` of {what} is not a regular expression that can be used: {reason[0]}",
             label="not a regular expression",
-            help="in YAML, single quotes keep backslashes as they are",
+            help=reason[1],
         )
     elif spec.has_default and (place := node.get("default")):
         for problem in spec.problems(spec.default):

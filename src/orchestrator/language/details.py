@@ -150,14 +150,15 @@ def _time_problem(value: Any) -> str | None:
 
 
 def check_patterns(checks: Validation, handler: HandlerSpec, what: str) -> None:
-    """Refuse error patterns that are no regular expressions."""
+    """Refuse error patterns that are not regular expressions."""
     patterns = handler.node.get("error_patterns")
     for item in patterns.items if isinstance(patterns, Sequence) else ():
         if isinstance(item, Scalar) and isinstance(item.value, str) and (reason := pattern_problem(item.value)):
             checks.add(
                 "ORC205",
                 item,
-                f"`{short(item.value)}` in `error_patterns` of {what} is no regular expression: {reason}",
+                f"`{short(item.value)}` in `error_patterns` of {what} is not a regular expression that can be used: "
+                f"{reason[0]}",
                 label="not a regular expression",
-                help="in YAML, single quotes keep backslashes as they are",
+                help=reason[1],
             )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import SchemaError, SchemaValidator, core_schema
-
 from orchestrator.language.autos import AUTO
+from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,36 +136,33 @@ def _limits(spec: InputSpec, value: Any, subject: str) -> Iterator[str]:
             yield f"{subject} must have at least {spec.min_length} {unit}, and has {len(value)}"
         if spec.max_length is not None and len(value) > spec.max_length:
             yield f"{subject} must have at most {spec.max_length} {unit}, and has {len(value)}"
-    if spec.pattern is not None and isinstance(value, str) and not pattern_matches(spec.pattern, value):
-        yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
-
-
-@lru_cache(maxsize=256)
-def _matcher(pattern: str) -> SchemaValidator | None:
-    """Compile a pattern for an engine whose search is linear in the text, so that no pattern can hang a run."""
-    try:
-        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
-    except SchemaError:
-        return None
+    if spec.pattern is not None and isinstance(value, str):
+        try:
+            if not pattern_matches(spec.pattern, value):
+                yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
+        except SearchTooLong as error:
+            yield f"{subject} cannot be checked: {error}"
 
 
 def pattern_matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found anywhere in a text, in time linear in the text; one that has a problem always is."""
-    matcher = _matcher(pattern)
-    return matcher is None or matcher.isinstance_python(text.encode("utf-8", "replace").decode())
+    """Whether a pattern is found anywhere in a text; one that has a problem always is.
 
-
-def pattern_problem(pattern: str) -> str | None:
-    """Return why a pattern is no regular expression, or None if it is one."""
-    if _matcher(pattern) is not None:
-        return None
+    Raises:
+        SearchTooLong: The pattern is too large for the text.
+    """
     try:
-        re.compile(pattern)
-    except re.error as error:
-        return str(error)
-    except (OverflowError, RecursionError):
-        return "it is too large"
-    return "look-around and references back to groups are not supported"
+        return compile_pattern(pattern, "python").matches(text)
+    except PatternError:
+        return True
+
+
+def pattern_problem(pattern: str) -> tuple[str, str] | None:
+    """Return why a pattern cannot be used, with help; None if it can be."""
+    try:
+        compile_pattern(pattern, "python")
+    except PatternError as error:
+        return str(error), error.help or "in YAML, single quotes keep backslashes as they are"
+    return None
 
 
 def _is(type: InputType, value: Any) -> bool:

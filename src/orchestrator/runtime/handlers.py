@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
 from orchestrator.language.values import pattern_matches
+from orchestrator.patterns import SearchTooLong
 from orchestrator.runtime import outcomes
 from orchestrator.runtime.nodes import Failure
 
@@ -24,10 +25,17 @@ def matching(handlers: Sequence[Handler], failure: Failure) -> tuple[int, Handle
     for number, handler in enumerate(handlers):
         if handler.error_types and names.isdisjoint(handler.error_types):
             continue
-        if handler.error_patterns and not any(pattern_matches(pattern, message) for pattern in handler.error_patterns):
+        if handler.error_patterns and not any(_found(pattern, message) for pattern in handler.error_patterns):
             continue
         return number, handler
     return None
+
+
+def _found(pattern: str, message: str) -> bool:
+    try:
+        return pattern_matches(pattern, message)
+    except SearchTooLong:  # a large pattern, and a message of megabytes: the error itself says more than this one
+        return False
 
 
 def error_names_in_scope(data: Mapping[str, Any]) -> dict[str, Any]:

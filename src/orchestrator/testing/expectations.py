@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions import Scope, Template
 from orchestrator.models.difference import words_that_differ
+from orchestrator.patterns import SearchTooLong, compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,11 @@ def _contains(wanted: Any, value: Any, expected: Expected, names: Mapping[str, A
 def _matches(wanted: str, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
     if not isinstance(value, str):
         return f"expected a text that matches {wanted!r}, got {shown(value)}"
-    return None if re.search(wanted, value) else f"expected to match {wanted!r}, got {shown(value)}"
+    try:
+        found = compile_pattern(wanted, "python").matches(value)
+        return None if found else f"expected to match {wanted!r}, got {shown(value)}"
+    except SearchTooLong as error:
+        return f"expected to match {wanted!r}, which cannot be checked: {error}"
 
 
 def _schema(wanted: Any, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:

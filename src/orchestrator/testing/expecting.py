@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final, get_args
 
 from orchestrator.diagnostics import Diagnostic, suggest
 from orchestrator.expressions import ANY, parse_expression
 from orchestrator.language.nodes import Mapping as MappingNode
 from orchestrator.language.nodes import Node, Scalar, Sequence, plain
+from orchestrator.patterns import PatternError, compile_pattern
 from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEnd
 from orchestrator.testing.checks import UNUSABLE, Checks, Named
 from orchestrator.testing.expectations import WAYS, Expected
@@ -105,9 +105,10 @@ class ExpectChecks(Checks):
         if not isinstance(value, str):
             return self.mistyped(node, "`matches`", "a regular expression")
         try:
-            re.compile(value)
-        except re.error as error:
-            return self.add(node, f"`{value}` is no regular expression: {error}", "mend the expression")
+            compile_pattern(value, "python")
+        except PatternError as error:
+            message = f"`{value}` is not a regular expression that can be used: {error}"
+            return self.add(node, message, error.help or "fix the expression")
         return value
 
     def _schema(self, node: Node) -> Any:

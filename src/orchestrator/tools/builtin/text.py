@@ -1,17 +1,22 @@
 """Work on text: fill in templates, cut it up, search and replace."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from orchestrator.errors import StepError
-from orchestrator.tools import regex_search
-from orchestrator.tools.contract import ToolContext
+from orchestrator.patterns import Match as FoundMatch
+from orchestrator.patterns import (
+    Pattern,
+    PatternError,
+    ReplacementError,
+    SearchTooLong,
+    compile_pattern,
+    read_replacement,
+)
 from orchestrator.tools.definition import tool
-from orchestrator.tools.isolated import run_python
 
 
 class SplitResult(TypedDict):
@@ -154,14 +159,12 @@ def _tail(text: str, length: int, size: int) -> str:
     return (words[-length:] + text[len(words) :][:1])[-size + 1 :] if length else ""
 
 
-Pattern = Annotated[str, "A regular expression, as Python's `re` has them."]
+Expression = Annotated[str, "A regular expression, in the syntax of Python's `re`."]
 Flags = Annotated[str, "Any of `i` (ignore case), `m` (^ and $ at lines), `s` (. matches line ends), `x` (verbose)."]
 
 
 @tool(primary="matches")
-async def regex(
-    text: Annotated[str, "The text to search."], pattern: Pattern, context: ToolContext, flags: Flags = ""
-) -> RegexResult:
+def regex(text: Annotated[str, "The text to search."], pattern: Expression, flags: Flags = "") -> RegexResult:
     r"""Find all matches of a regular expression.
 
     Example:
@@ -172,16 +175,17 @@ async def regex(
             text: "{{ page }}"
             pattern: 'https?://(?P<host>[^/\s]+)'
     """
-    matches = await _searched(regex_search.find, {"text": text, "pattern": pattern, "flags": _flags(flags)}, context)
+    compiled = _compiled(pattern, flags)
+    with _bounded():
+        matches: list[Match] = [_match(found) for found in compiled.finditer(text, seconds=_SECONDS)]
     return {"matches": matches, "count": len(matches)}
 
 
 @tool(primary="text")
-async def replace(
+def replace(
     text: Annotated[str, "The text to search."],
-    pattern: Pattern,
+    pattern: Expression,
     replacement: Annotated[str, "What takes the place of each match; `\\1` or `\\g<name>` is a group."],
-    context: ToolContext,
     flags: Flags = "",
     count: Annotated[int, "How many matches to replace; 0: all."] = 0,
 ) -> ReplaceResult:
@@ -196,49 +200,49 @@ async def replace(
             pattern: '[0-9]{4,}'
             replacement: "****"
     """
-    values = {"text": text, "pattern": pattern, "flags": _flags(flags), "replacement": replacement, "count": count}
-    text, number = await _searched(regex_search.replace, values, context)
-    return {"text": text, "count": number}
+    compiled = _compiled(pattern, flags)
+    try:
+        written = read_replacement(replacement, compiled)
+        with _bounded():
+            result, number = written.replaced(text, count, most=_LONGEST, seconds=_SECONDS)
+    except ReplacementError as error:
+        raise StepError(f"the replacement `{replacement}` is wrong: {error}", code="ORC710", retryable=False) from error
+    except OverflowError as error:
+        message = f"the text would have more than {_LONGEST:,} characters"
+        raise StepError(message, code="ORC710", retryable=False) from error
+    return {"text": result, "count": number}
 
 
-_LONGEST_HERE = 5_000
+_LONGEST = 100_000_000
 _SECONDS = 60.0
+"""Processor time of one search. Other steps are not held up: the tool runs in a thread of its own."""
 
 
-async def _searched(search: Callable[[dict[str, Any]], Any], values: dict[str, Any], context: ToolContext) -> Any:
-    """Run a search.
-
-    A pattern can take time beyond all bounds on a text, and a search cannot be interrupted. One with at most one
-    repetition or alternative takes at most the square of the text's length, so a short text is searched here;
-    anything else runs in a process of its own, which can be ended (25 ms more).
-    """
-    pattern = values["pattern"]
-    try:
-        compiled = re.compile(pattern, values["flags"])
-    except (re.error, RecursionError, OverflowError) as error:
-        message = f"`{pattern}` is no regular expression: {error}"
-        raise StepError(message, code="ORC710", retryable=False) from error
-    try:
-        compiled.sub(values.get("replacement", ""), "")
-    except (re.error, IndexError) as error:
-        message = f"the replacement `{values['replacement']}` is wrong: {error}"
-        raise StepError(message, code="ORC710", retryable=False) from error
-    choices = sum(pattern.count(sign) for sign in "*+{?|") - pattern.count("(?")
-    if choices <= 1 and len(values["text"]) <= _LONGEST_HERE:
-        return search(values)
-    code = f"{_source()}\nresult = {search.__name__}(inputs)\n"
-    return (await run_python(code, values, directory=context.directory, timeout=_SECONDS)).result
-
-
-@cache
-def _source() -> str:
-    return Path(regex_search.__file__).read_text(encoding="utf-8")
-
-
-def _flags(letters: str) -> int:
-    known = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
-    wrong = [letter for letter in letters if letter not in known]
+def _compiled(pattern: str, flags: str) -> Pattern:
+    wrong = [letter for letter in flags if letter not in "imsx"]
     if wrong:
-        message = f"there is no flag `{wrong[0]}`"
+        message = f"unknown flag `{wrong[0]}`"
         raise StepError(message, code="ORC708", help="the flags are `i`, `m`, `s` and `x`", retryable=False)
-    return sum(known[letter] for letter in set(letters))
+    try:
+        return compile_pattern(pattern, "python", "".join(sorted(set(flags))))
+    except PatternError as error:
+        message = f"`{pattern[:80]}` is not a regular expression that can be used: {error}"
+        raise StepError(message, code="ORC710", help=error.help or None, retryable=False) from error
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    try:
+        yield
+    except SearchTooLong as error:
+        raise StepError(str(error), code="ORC710", retryable=False) from error
+
+
+def _match(found: FoundMatch) -> Match:
+    return {
+        "text": found.group() or "",
+        "start": found.start,
+        "end": found.end,
+        "groups": list(found.groups()),
+        "named": {name: found.group(name) for name in found.names},
+    }

@@ -1,0 +1,23 @@
+r"""Regular expressions of users and of models: searched in time that is linear in the text, whatever the pattern.
+
+RE2 searches, in an alphabet of our own: the characters that a pattern does not tell apart are one byte (see
+`program`), so that `\w`, `\b`, case and line breaks mean what they mean in Python's `re`, or in the ECMA-262 syntax
+of JSON Schema, for every character of Unicode.
+"""
+
+from orchestrator.patterns.program import Match, Pattern, SearchTooLong, compile_pattern
+from orchestrator.patterns.replacement import Replacement, ReplacementError, read_replacement
+from orchestrator.patterns.syntax import Dialect, PatternError, parse
+
+__all__ = [
+    "Dialect",
+    "Match",
+    "Pattern",
+    "PatternError",
+    "Replacement",
+    "ReplacementError",
+    "SearchTooLong",
+    "compile_pattern",
+    "parse",
+    "read_replacement",
+]

@@ -1,0 +1,76 @@
+"""The parts of a regular expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from orchestrator.patterns.characters import Characters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """One character of a set."""
+
+    characters: Characters
+
+
+AssertionKind: TypeAlias = Literal[
+    "start", "end", "final", "line start", "line end", "boundary", "no boundary", "nothing before"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """What must hold at a place. `final` is the end, or the place before a line break that ends the text.
+
+    `nothing before` is the byte that is put before a text for a pattern that looks at the character before its match.
+    """
+
+    kind: AssertionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Branches in parentheses; `number` is that of a group that captures."""
+
+    branches: tuple[tuple[Node, ...], ...]
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A part that is repeated; `most` is None for any number of times."""
+
+    part: Node
+    least: int
+    most: int | None
+    greedy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look-ahead, or look-behind: what the text around a place must be, or must not be."""
+
+    branches: tuple[tuple[Node, ...], ...]
+    behind: bool
+    negated: bool
+    place: int
+
+
+Node: TypeAlias = Atom | Assertion | Group | Repeat | Look
+
+
+def nodes_of(root: Node) -> Iterator[Node]:
+    """Yield a node and all that are in it."""
+    pending: list[Node] = [root]
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, Group | Look):
+            pending += [each for branch in node.branches for each in branch]
+        elif isinstance(node, Repeat):
+            pending.append(node.part)

@@ -23,11 +23,14 @@ INERT = {
         *("source_name", "source_text", "directory", "digest", "name", "description", "version", "metadata"),
         *("orchestrator", "autos", "lock"),
     },
-    "StepPlan": {"name", "description", "metadata", "line"},
+    "StepPlan": {"name", "description", "metadata", "line", "skips"},
     "OutputPlan": {"name", "description", "reads"},
     "ToolCall": set[str](),
 }
-"""What does not change what a plan does. An output's name is its key; a lock's answers stand in the steps."""
+"""What does not change what a plan does. An output's name is its key; a lock's answers stand in the steps.
+
+What a jump skips follows from its target and the order of the steps.
+"""
 
 ABSENT: dict[str, Any] = {
     **dict.fromkeys(

@@ -64,7 +64,7 @@ def check(
     from orchestrator import diagnostics as found
     from orchestrator.cli.output import DONE, FAILED, emit, emit_json, say, use_colour
 
-    problems: list[found.Diagnostic] = []
+    reported: dict[object, found.Diagnostic] = {}
     with options.open_orchestrator(
         tools=tools,
         allow_path=allow_path,
@@ -74,7 +74,9 @@ def check(
     ) as orchestrator:
         for file in files:
             found_here = _of_tests(file, tools) if file.name.endswith(_TESTS) else orchestrator.check(file).diagnostics
-            problems.extend(each for each in found_here if each not in problems)
+            for each in found_here:
+                reported.setdefault((each.sort_key, each.message), each)
+    problems = list(reported.values())
     ok = not any(problem.severity == "error" or strict for problem in problems)
     if json or format is ReportFormat.JSON:
         emit_json({**found.to_json(problems), "ok": ok})

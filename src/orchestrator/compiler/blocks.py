@@ -12,6 +12,7 @@ from orchestrator.compiler.checks import check_output, plan_check, read_check
 from orchestrator.compiler.constructs import ToolWork, construct_of
 from orchestrator.compiler.flow import add_declared, add_jumps, add_reads, in_order, report_cycles
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
+from orchestrator.compiler.jumps import Between
 from orchestrator.compiler.models import budget_of
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import BlockParts, StepParts
@@ -83,8 +84,8 @@ def check_block(unit: Unit, block: BlockParts) -> None:
     """Report what is wrong with the steps of a block, and find their types."""
     add_declared(unit, block)
     add_jumps(unit, block)
-    for name in block.flow.skippers:
-        block.conditions.setdefault(name, None)
+    for position in block.flow.covers:
+        block.conditions.setdefault(block.steps[position].id, None)
     order = list(block.ids)
     report_cycles(block.flow, order, unit.findings)
     simple = all(isinstance(step.work, ToolWork) for step in block.steps)
@@ -117,15 +118,17 @@ def _check_step(unit: Unit, step: StepParts) -> None:
 
 def plan_block(unit: Unit, block: BlockParts) -> Block:
     """Build the plan of a block without errors."""
-    return Block(tuple(plan_step(unit, step) for step in block.steps))
+    ids = tuple(step.id for step in block.steps)
+    return Block(tuple(plan_step(unit, step, ids) for step in block.steps))
 
 
-def plan_step(unit: Unit, step: StepParts) -> StepPlan:
-    """Build the plan of a step without errors."""
+def plan_step(unit: Unit, step: StepParts, ids: tuple[str, ...]) -> StepPlan:
+    """Build the plan of a step without errors; `ids` are those of all steps of its block."""
     spec, work = step.spec, step.work
     if work is None:
         raise OrchestratorError(f"step `{spec.id}` has no work, and was not reported")
     jumps = step.block.flow.jumps.get(spec.id, {})
+    targets = {kind: ids[jump.target] for kind, jump in jumps.items()}
     kind = spec.on_failure.kind if spec.on_failure else "fail"
     own, each = work.makes_attempts, work.item_scope is not None
     return StepPlan(
@@ -137,10 +140,10 @@ def plan_step(unit: Unit, step: StepParts) -> StepPlan:
         condition=step.condition,
         retry=retry_of(unit, spec, work) if own else Retry(),
         timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else None if each else spec.timeout,
-        on_failure=OnFailure(kind, value=step.fallback, target=jumps.get("on_failure")),
-        on_success=jumps.get("on_success"),
-        on_false=jumps.get("on_false"),
-        skips=step.block.flow.skips.get(spec.id, {}),
+        on_failure=OnFailure(kind, value=step.fallback, target=targets.get("on_failure")),
+        on_success=targets.get("on_success"),
+        on_false=targets.get("on_false"),
+        skips={kind: Between(ids, jump.source + 1, jump.end) for kind, jump in jumps.items()},
         on_error=() if each else plan_handlers(unit, step.handlers),
         on_resume=spec.on_resume if own else "rerun",
         cache=cache_of(step) if own else None,

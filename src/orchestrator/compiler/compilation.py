@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.library import Library
 from orchestrator.compiler.plan import Plan
-from orchestrator.diagnostics import Diagnostic, sort
+from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort
 from orchestrator.language import Document, read
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def compile_pipeline(
         live_models: whether models will be asked at their providers, so that keys and packages must be there.
         locks: whether answers of models stand for `<AUTO>` values that are in the lock of their file.
     """
-    with _without_collection():
+    with _without_collection(), bounded_suggestions():
         library = Library(
             registry, permissions, directory or permissions.directory, sources, live_models=live_models, locks=locks
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.diagnostics import CODES, Diagnostic, Fix, Related, Source, Span
+from orchestrator.diagnostics import CODES, MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +24,11 @@ class Findings:
     def __init__(self, source: Source, diagnostics: Iterable[Diagnostic] = ()) -> None:
         self.source = source
         self._items: dict[tuple[str, Span], Diagnostic] = {(d.code, d.span): d for d in diagnostics}
-        self._refused = [d.span.start.line for d in self._items.values() if d.severity == "error"]
+        self._refused = sorted(d.span.start.line for d in self._items.values() if d.severity == "error")
+        self._unknown: dict[int, list[tuple[str, Span]]] = {}
+        for key in self._items:
+            if key[0] == "ORC201":
+                self._unknown.setdefault(key[1].start.line, []).append(key)
         self.unreadable = bool(self._refused)
 
     def __len__(self) -> int:
@@ -36,15 +41,16 @@ class Findings:
 
     def lost_part_of(self, span: Span) -> bool:
         """Whether the reader refused something inside of `span`: what is missing there may be that."""
-        return any(span.start.line <= line <= span.end.line for line in self._refused)
+        place = bisect_left(self._refused, span.start.line)
+        return place < len(self._refused) and self._refused[place] <= span.end.line
 
     def unknown_keys(self, span: Span) -> dict[str, Diagnostic]:
         """The unknown keys that the reader reported inside of `span`, by the text that stands there."""
         found = {}
-        for diagnostic in self._items.values():
-            start, end = diagnostic.span.start, diagnostic.span.end
-            if diagnostic.code == "ORC201" and span.start.line <= start.line <= span.end.line:
-                found[self.source.lines[start.line - 1][start.column - 1 : end.column - 1]] = diagnostic
+        for line in range(span.start.line, span.end.line + 1):
+            for key in self._unknown.get(line, ()):
+                start, end = key[1].start, key[1].end
+                found[self.source.lines[start.line - 1][start.column - 1 : end.column - 1]] = self._items[key]
         return found
 
     def explain(self, diagnostic: Diagnostic, help: str) -> None:
@@ -73,6 +79,10 @@ class Findings:
         severity: str | None = None,
     ) -> None:
         """Record a problem; `replacement` is text that may safely be put in the place of `span`."""
+        if len(self._items) >= MAX_DIAGNOSTICS:
+            excess = Diagnostic.over_limit(self.source)
+            self._items.setdefault((excess.code, excess.span), excess)
+            return
         diagnostic = Diagnostic(
             code=code,
             message=message,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.compiler.jumps import JUMP_KINDS, Cover, Jump, JumpKind, covers, last_jumps
 from orchestrator.compiler.plan import auto_id, is_auto
 from orchestrator.compiler.reach import around, report_unknown_step
 from orchestrator.compiler.templates import child
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Reference
     from orchestrator.language.spec import StepSpec
-
-JumpKind = Literal["on_success", "on_false", "on_failure"]
-JUMP_KINDS: tuple[JumpKind, ...] = ("on_success", "on_false", "on_failure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,14 @@ class Edge:
 
 @dataclass(slots=True)
 class Flow:
-    """The order of one block's steps: the edges by step and by dependency, the jumps, and what they skip."""
+    """The order of one block's steps: the edges by step and by dependency, and the jumps.
+
+    `covers` are the innermost jumps over each position that a jump may skip.
+    """
 
     edges: dict[str, dict[str, Edge]] = field(default_factory=dict)
-    jumps: dict[str, dict[JumpKind, str]] = field(default_factory=dict)
-    skips: dict[str, dict[JumpKind, tuple[str, ...]]] = field(default_factory=dict)
-    skippers: dict[str, set[str]] = field(default_factory=dict)
+    jumps: dict[str, dict[JumpKind, Jump]] = field(default_factory=dict)
+    covers: dict[int, Cover] = field(default_factory=dict)
 
     def add(self, edge: Edge) -> None:
         """Record that a step waits for another; the first reason is kept."""
@@ -146,17 +147,17 @@ def add_jumps(unit: Unit, block: BlockParts) -> None:
     """Check the jumps, and add the edges that make them safe.
 
     A jump from A to B skips every step between them in the file's order. So that the decision never depends on
-    timing, each of these steps, and B itself, waits for A.
+    timing, each of these steps, and B itself, waits for A, or for a later step that may jump over it and waits for A.
     """
-    ids = block.ids
+    ids, jumps = block.ids, []
     for position, step in enumerate(block.steps):
         for kind in JUMP_KINDS:
-            found = _jump(step.spec, kind)
+            found = _written_jump(step.spec, kind)
             if found is None:
                 continue
             target, node = found
             if target not in ids:
-                _report_no_target(unit, block, step, kind, target, node)
+                _report_no_target(unit, block, position, kind, target, node)
             elif ids[target] <= position:
                 where = "itself" if target == step.id else f"the earlier step `{target}`"
                 unit.findings.add(
@@ -168,12 +169,22 @@ def add_jumps(unit: Unit, block: BlockParts) -> None:
                     related=[("the step is here", block.steps[ids[target]].id_span)] if target != step.id else [],
                 )
             elif step.id:
-                _add_jump(block, step.id, kind, ids[target], position, node)
+                jump = _jump_to(block, position, ids[target], kind, node)
+                block.flow.jumps.setdefault(step.id, {})[kind] = jump
+                jumps.append(jump)
+    for position, jump in last_jumps(jumps).items():
+        step = block.steps[position]
+        if step.id and (position < jump.end or position == jump.target):
+            source, target = block.steps[jump.source].id, block.steps[jump.target].id
+            reason = f"`{source}` may jump to `{target}`, so `{step.id}` waits for it"
+            block.flow.add(Edge(step.id, source, jump.node, reason))
+    block.flow.covers = covers(jumps)
 
 
-def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: JumpKind, target: str, node: Node) -> None:
+def _report_no_target(unit: Unit, block: BlockParts, position: int, kind: JumpKind, target: str, node: Node) -> None:
+    step = block.steps[position]
     if block.scope.step(target) is None and target not in unit.inside:
-        _report_no_step(unit, block, step, kind, target, node)
+        _report_no_step(unit, block, position, kind, target, node)
         return
     outer = around(unit, target, block.scope) if block.scope.step(target) is None else None
     help = "a jump stays within its own list of steps"
@@ -190,12 +201,12 @@ def _report_no_target(unit: Unit, block: BlockParts, step: StepParts, kind: Jump
     )
 
 
-def _report_no_step(unit: Unit, block: BlockParts, step: StepParts, kind: JumpKind, target: str, node: Node) -> None:
+def _report_no_step(unit: Unit, block: BlockParts, position: int, kind: JumpKind, target: str, node: Node) -> None:
     """Report a jump to a step that is nowhere. What is no id is hardly one: a text to go on with, or a sentence."""
-    key = step.spec.node.key(kind)
+    key = block.steps[position].spec.node.key(kind)
     written = spellings.written(key) if key is not None else kind
-    later = [other.id for other in block.steps[block.steps.index(step) + 1 :] if other.id and not is_auto(other.id)]
-    near = suggest(target, later)
+    near = suggest(target, _after(block, position))
+    later = [*islice(_after(block, position), 13)]
     others = ""
     if kind == "on_failure":
         meant = suggest(target, _OUTCOMES)
@@ -216,24 +227,23 @@ def _report_no_step(unit: Unit, block: BlockParts, step: StepParts, kind: JumpKi
     unit.findings.add("ORC306", node.span, message, label="unknown step", help=help, replacement=near)
 
 
+def _after(block: BlockParts, position: int) -> Iterator[str]:
+    """The ids of the steps of the file after a position."""
+    steps = (block.steps[later] for later in range(position + 1, len(block.steps)))
+    return (step.id for step in steps if step.id and not is_auto(step.id))
+
+
 _OUTCOMES: Final = ("continue", "fail")
 _ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def _add_jump(block: BlockParts, source: str, kind: JumpKind, to: int, position: int, node: Node) -> None:
-    flow = block.flow
-    target = block.steps[to].id
-    needed = auto_id(target)
-    between = tuple(other.id for other in block.steps[position + 1 : to] if other.id and other.id != needed)
-    flow.jumps.setdefault(source, {})[kind] = target
-    flow.skips.setdefault(source, {})[kind] = between
-    for other in between:
-        flow.skippers.setdefault(other, set()).add(source)
-    for other in (*between, target):
-        flow.add(Edge(other, source, node, f"`{source}` may jump to `{target}`, so `{other}` waits for it"))
+def _jump_to(block: BlockParts, source: int, target: int, kind: JumpKind, node: Node) -> Jump:
+    """A jump of a step; the step that asks for the target's `<AUTO>` values, right before it, is not skipped."""
+    asked = block.steps[target - 1].id == auto_id(block.steps[target].id)
+    return Jump(source, target - 1 if asked else target, target, kind, node)
 
 
-def _jump(step: StepSpec, kind: JumpKind) -> tuple[str, Node] | None:
+def _written_jump(step: StepSpec, kind: JumpKind) -> tuple[str, Node] | None:
     if kind == "on_failure":
         if step.on_failure is None or step.on_failure.kind != "jump" or not step.on_failure.target:
             return None

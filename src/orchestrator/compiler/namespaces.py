@@ -46,8 +46,7 @@ def explain_namespace(unit: Unit, place: PlacedTemplate, problem: Problem) -> Pr
 
 def _read(place: PlacedTemplate, problem: Problem) -> Reference | None:
     """The read of a name, with its fields, in which a problem lies."""
-    around = (each for each in place.template.references if each.start <= problem.start < each.end)
-    return next(around, None)
+    return place.template.reference_at(problem.start)
 
 
 def _explain_name(unit: Unit, scope: Scope, problem: Problem, read: Reference, own: str) -> Problem | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -307,7 +307,7 @@ class StepPlan:
     on_failure: OnFailure = OnFailure()
     on_success: str | None = None
     on_false: str | None = None
-    skips: Mapping[Literal["on_success", "on_false", "on_failure"], tuple[str, ...]] = field(default_factory=dict)
+    skips: Mapping[Literal["on_success", "on_false", "on_failure"], Sequence[str]] = field(default_factory=dict)
     on_error: tuple[Handler, ...] = ()
     on_resume: Literal["rerun", "fail", "ask"] = "rerun"
     cache: CachePolicy | None = None

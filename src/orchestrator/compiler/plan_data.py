@@ -160,7 +160,6 @@ class _Writer:
             timeout=step.timeout,
             on_success=step.on_success,
             on_false=step.on_false,
-            skips={kind: list(ids) for kind, ids in step.skips.items()} or None,
             retry=_retry(step.retry) if step.retry not in (Retry(), MODEL_RETRY) else None,
             on_failure=_failure(step.on_failure) if step.on_failure != OnFailure() else None,
             on_error=[self._handler(handler) for handler in step.on_error] or None,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.names import LOCAL_NAMES
 from orchestrator.compiler.namespaces import explain_namespace, section_of
-from orchestrator.diagnostics import suggest
 from orchestrator.expressions.types import quoted
 
 if TYPE_CHECKING:
@@ -40,15 +39,15 @@ def _without_own(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem
     own = _own(unit.holder(place))
     if problem.help is None or not any(f"`{id}`" in problem.help for id in own):
         return problem
-    names = [name for name in place.scope if name not in own]
-    near = suggest(place.template.text[problem.start : problem.end], names)
-    help = f"did you mean `{near}`?" if near else f"the names here are {quoted(sorted(names), most=12)}"
+    near = place.scope.vocabulary.near(place.template.text[problem.start : problem.end], without=own)
+    names = [name for name in place.scope.vocabulary.smallest() if name not in own]
+    help = f"did you mean `{near}`?" if near else f"the names here are {quoted(names, most=12)}"
     return replace(problem, help=help, replacement=near)
 
 
 def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
     """Say of a field that a step does not have that it is the name of a step within."""
-    at = next((each for each in place.template.references if each.start <= problem.start < each.end), None)
+    at = place.template.reference_at(problem.start)
     parts = () if at is None else (at.name, *at.path)
     names = [part for part in parts if isinstance(part, str)]  # an item, as in `rows[0].text`, is a part of its loop
     if names and names[0] == "steps":
@@ -58,7 +57,7 @@ def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Probl
     if target is None or target.block is None or names[1] != written:
         return problem
     id, name = names[:2]
-    outer = next(step for step in target.block.steps if step.id == id)
+    outer = target.block.steps[target.block.ids[id]]
     called = outer.work.called if outer.work is not None else None
     if called is not None:
         file = called.document.source.name
@@ -131,8 +130,9 @@ def report_unknown_step(
         unit.findings.add(code, span, message, label="unknown step", help=help)
         return
     own = _own(holder)
-    ids = [id for id in scope["steps"].properties if id not in own]
-    near = suggest(name, ids)
+    steps = scope.step_vocabulary
+    near = steps.near(name, without=own) if steps is not None else None
+    ids = [id for id in steps.first() if id not in own] if steps is not None else []
     help = f"did you mean `{near}`?" if near else f"steps: {quoted(ids, most=12)}"
     if near is None and not ids:
         help = "there is no other step here"

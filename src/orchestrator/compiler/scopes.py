@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from orchestrator.compiler.names import NAMESPACES
 from orchestrator.compiler.plan import is_auto
+from orchestrator.diagnostics import Vocabulary
+from orchestrator.expressions.environment import Environment
 from orchestrator.expressions.types import Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.compiler.parts import BlockParts
     from orchestrator.expressions import Reference
@@ -36,7 +38,7 @@ class Target(NamedTuple):
     word: str = ""
 
 
-class Scope(Mapping[str, Type]):
+class Scope(Environment):
     """The names of one place with their types, as inference wants them; what is not here is looked up in `parent`.
 
     Steps that ask for the `<AUTO>` values of others are found, and not listed: the file does not hold them.
@@ -44,7 +46,7 @@ class Scope(Mapping[str, Type]):
     `steps` are those of `block`; they may be replaced as more becomes known of their types. `names` are all others.
     """
 
-    __slots__ = ("block", "names", "parent", "steps", "targets")
+    __slots__ = ("_vocabulary", "block", "names", "parent", "steps", "targets")
 
     def __init__(self, parent: Scope | None, names: Mapping[str, Type] | None = None) -> None:
         self.parent = parent
@@ -52,6 +54,7 @@ class Scope(Mapping[str, Type]):
         self.names: dict[str, Type] = {}
         self.steps: dict[str, Type] = {}
         self.targets: dict[str, Target] = {}
+        self._vocabulary: Vocabulary | None = None
         for name, type_ in (names or {}).items():
             self.declare(name, type_)
 
@@ -60,11 +63,13 @@ class Scope(Mapping[str, Type]):
     ) -> None:
         """Add a name that is known here and in the scopes within."""
         self.names[name] = type_
+        self._vocabulary = None
         self.targets[name] = Target(kind, name, scope=self, node=node, word=word)
 
     def enter(self, block: BlockParts, ids: Iterable[str], unknown: Type) -> None:
         """Make this the scope of a block with steps of these ids, whose types are not known yet."""
         self.block = block
+        self._vocabulary = None
         for id in ids:
             self.steps[id] = unknown
             self.targets[id] = Target("step", id, block=block)
@@ -110,6 +115,20 @@ class Scope(Mapping[str, Type]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that can be read here, to find near ones."""
+        if self._vocabulary is None:
+            around = self.parent.vocabulary if self.parent is not None else None
+            self._vocabulary = Vocabulary(lambda: filterfalse(is_auto, chain(self.steps, self.names)), around)
+        return self._vocabulary
+
+    @property
+    def step_vocabulary(self) -> Vocabulary | None:
+        """The ids of the steps that can be read here, to find near ones; None where there are no steps."""
+        steps = self.get("steps")
+        return steps.properties.vocabulary if steps is not None and isinstance(steps.properties, _Steps) else None
+
     def chain(self) -> Iterator[Scope]:
         """This scope, and those around it from within."""
         scope: Scope | None = self
@@ -153,13 +172,22 @@ class Scope(Mapping[str, Type]):
         return target if target is not None and target.kind == _SECTIONS.get(name) else None
 
 
-class _Steps(Mapping[str, Type]):
+class _Steps(Environment):
     """The steps that can be seen from a scope: the fields of `steps`."""
 
-    __slots__ = ("scope",)
+    __slots__ = ("_vocabulary", "scope")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The ids, to find near ones."""
+        if self._vocabulary is None:
+            around = self.scope.parent.step_vocabulary if self.scope.parent is not None else None
+            self._vocabulary = Vocabulary(lambda: filterfalse(is_auto, self.scope.steps), around)
+        return self._vocabulary
 
     def __getitem__(self, name: str) -> Type:
         for scope in self.scope.chain():

@@ -99,12 +99,14 @@ def _is_safe(target: Target, block: BlockParts, reader: StepParts | None) -> boo
     step = reader.within(block)
     if step is None:
         return False
-    condition, skippers = block.conditions[name], block.flow.skippers
+    condition, position, own = block.conditions[name], block.ids[name], block.ids.get(step.id, -1)
     if condition is None:
-        same = skippers[name] <= skippers.get(step.id, set())
+        cover = block.flow.covers[position]
+        same = cover.start < own < cover.end  # all jumps over the one are over the other
     else:
         same = condition == block.conditions.get(step.id)
-    return same or step.id in block.flow.skips.get(name, {}).get("on_false", ()) or name == step.id
+    jump = block.flow.jumps.get(name, {}).get("on_false")
+    return same or (jump is not None and jump.source < own < jump.end) or name == step.id
 
 
 def _asks(target: Target, step: StepParts) -> bool:

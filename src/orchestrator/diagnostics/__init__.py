@@ -2,12 +2,13 @@
 
 from orchestrator.diagnostics.codes import CODES, Code
 from orchestrator.diagnostics.formats import sort, to_github, to_json, to_sarif
-from orchestrator.diagnostics.model import Diagnostic, Fix, Position, Related, Severity, Source, Span
+from orchestrator.diagnostics.model import MAX_DIAGNOSTICS, Diagnostic, Fix, Position, Related, Severity, Source, Span
 from orchestrator.diagnostics.render import render_text, summary
-from orchestrator.diagnostics.suggest import suggest
+from orchestrator.diagnostics.suggest import Vocabulary, bounded_suggestions, suggest
 
 __all__ = [
     "CODES",
+    "MAX_DIAGNOSTICS",
     "Code",
     "Diagnostic",
     "Fix",
@@ -16,6 +17,8 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "Vocabulary",
+    "bounded_suggestions",
     "render_text",
     "sort",
     "suggest",

@@ -31,7 +31,11 @@ _TABLE = (
         "A value that begins with `{{` or `{%` must be quoted, or YAML reads `{` as a mapping.",
     ),
     Code("ORC104", "duplicate key", "A mapping has the same key twice; only one of them could count."),
-    Code("ORC105", "file over its budget", "The file is too large, too deep, or expands too much through aliases."),
+    Code(
+        "ORC105",
+        "file over its budget",
+        "The file is too large, too deep, expands too much through aliases, or has more problems than are listed.",
+    ),
     Code("ORC106", "unknown alias", "An alias (`*name`) has no anchor (`&name`) before it."),
     Code("ORC107", "not one mapping", "A pipeline file holds exactly one YAML document, and that is a mapping."),
     Code("ORC108", "unsupported YAML", "A tag, or a key that is not text."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,12 +18,18 @@ if TYPE_CHECKING:
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
+_sort_key = attrgetter("sort_key")
+
+
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics in the file's order, without exact repetitions."""
-    unique: dict[tuple[str, Span, str, str], Diagnostic] = {}
-    for diagnostic in diagnostics:
-        unique.setdefault((diagnostic.source.name, diagnostic.span, diagnostic.code, diagnostic.message), diagnostic)
-    return sorted(unique.values(), key=lambda diagnostic: diagnostic.sort_key)
+    unique: list[Diagnostic] = []
+    for _, alike in groupby(sorted(diagnostics, key=_sort_key), key=_sort_key):
+        first: dict[str, Diagnostic] = {}
+        for diagnostic in alike:
+            first.setdefault(diagnostic.message, diagnostic)
+        unique += first.values()
+    return unique
 
 
 def to_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:

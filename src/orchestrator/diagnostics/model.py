@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from orchestrator.diagnostics.codes import CODES
 
 Severity = Literal["error", "warning"]
+
+MAX_DIAGNOSTICS: Final = 100_000
+"""How many problems of one file are listed; one more then says that there are others."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,7 +91,15 @@ class Diagnostic:
         if self.help is None:
             object.__setattr__(self, "help", CODES[self.code].remedy)
 
+    @classmethod
+    def over_limit(cls, source: Source, message: str = "") -> Diagnostic:
+        """What says that a file has problems that are not listed."""
+        message = message or f"the file has more than {MAX_DIAGNOSTICS:,} problems, and the rest is not listed"
+        help = "fix these first: many of the same kind often have one cause"
+        return cls("ORC105", message, source, Span.at(1, 1), help=help)
+
     @property
-    def sort_key(self) -> tuple[str, Span, str]:
+    def sort_key(self) -> tuple[str, int, int, int, int, str]:
         """The file's order."""
-        return (self.source.name, self.span, self.code)
+        start, end = self.span.start, self.span.end
+        return (self.source.name, start.line, start.column, end.line, end.column, self.code)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.diagnostics.codes import CODES
 from orchestrator.diagnostics.lines import display_width, visible
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+MOST_ALIKE: Final = 5
+"""How many diagnostics with one code are shown in full; often they all have the same cause."""
+_MOST_LINES: Final = 10
 _WIDEST = 140  # cells of source text in an excerpt; a longer line is cut around the culprit
 _BEFORE = 60  # characters kept before the culprit in a line that is cut
 
@@ -47,6 +51,7 @@ class _Paint:
 def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     """Render diagnostics for reading, one block each and a summary line at the end.
 
+    Of those with one code in one file the first five are shown, and the places of the next; JSON has all.
     Returns an empty text for no diagnostics. `color` adds ANSI codes; nothing else of the terminal is assumed. Control
     characters of the source are shown as pictures and never passed on.
     """
@@ -54,8 +59,33 @@ def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> st
     if not diagnostics:
         return ""
     paint = _Paint(color)
-    blocks = ["\n".join(_block(diagnostic, paint)) for diagnostic in diagnostics]
+    blocks: list[str] = []
+    alike: dict[tuple[str, str, str], list[Diagnostic]] = {}
+    folds: list[tuple[int, list[Diagnostic]]] = []
+    for diagnostic in diagnostics:
+        group = alike.setdefault((diagnostic.code, diagnostic.severity, diagnostic.source.name), [])
+        group.append(diagnostic)
+        if len(group) <= MOST_ALIKE:
+            blocks.append("\n".join(_block(diagnostic, paint)))
+        elif len(group) == MOST_ALIKE + 1:
+            folds.append((len(blocks), group))
+            blocks.append("")
+    for place, group in folds:
+        blocks[place] = "\n".join(_fold(group[MOST_ALIKE:], paint))
     return "\n\n".join([*blocks, summary(diagnostics)])
+
+
+def _fold(rest: list[Diagnostic], paint: _Paint) -> Iterator[str]:
+    """Count the diagnostics of a kind that are not shown, and say where they are."""
+    first = rest[0]
+    title = CODES[first.code].title if first.code in CODES else first.code
+    yield paint(first.severity, f"{first.severity}[{first.code}]") + paint(
+        "bold", f": {len(rest):,} more of this kind ({title})"
+    )
+    lines = list(dict.fromkeys(diagnostic.span.start.line for diagnostic in rest))
+    listed = ", ".join(map(str, lines[:_MOST_LINES])) + (", …" if len(lines) > _MOST_LINES else "")
+    yield f"{paint('gutter', '-->')} {visible(first.source.name)}, line{'s' if len(lines) > 1 else ''} {listed}"
+    yield f"{paint('gutter', ' =')} {paint('bold', 'help')}: fix the first ones; `orchestrator check --json` lists all"
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:

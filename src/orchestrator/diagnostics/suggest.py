@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from heapq import nsmallest
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-_LONGEST = 64
+_LONGEST: Final = 64
+MAX_WORK: Final = 2_000_000
+"""Letters that are compared for all suggestions of one check, about half a second."""
+
+_SOME: Final = 32
+"""How many names a vocabulary gives to be listed."""
+
+_work: ContextVar[list[int] | None] = ContextVar("work", default=None)
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str | None:
@@ -15,37 +27,114 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
 
     A difference in case or between `-`, `_` and space counts as nothing. Otherwise up to a third of the letters may be
     added, dropped, changed or swapped with their neighbour. Of equally near candidates the first in alphabetical order
-    wins.
+    wins. None is found once the work of `bounded_suggestions` is used up.
     """
     if not name or len(name) > _LONGEST:
         return None
-    wanted = _folded(name)
+    left = _work.get() or [MAX_WORK]
+    if left[0] <= 0:
+        return None
+    wanted, letters = _shape(name)
     limit = max(1, len(wanted) // 3)
-    letters = set(wanted)
     best: tuple[int, str] | None = None
     for candidate in candidates:
-        if candidate == name:
+        left[0] -= 5
+        other, others = _shape(candidate)
+        if candidate == name or abs(len(other) - len(wanted)) > limit or (letters ^ others).bit_count() > 2 * limit:
             continue
-        other = _folded(candidate)
-        if other == wanted:
-            distance = 0
-        elif abs(len(other) - len(wanted)) > limit or len(letters ^ set(other)) > 2 * limit:
+        start, end = _differing(wanted, other)
+        left[0] -= 3 + (len(wanted) - start - end) * (len(other) - start - end)
+        distance = _distance(wanted[start : len(wanted) - end], other[start : len(other) - end], limit)
+        if distance > limit or (distance and distance >= max(len(other), len(wanted))):
             continue
-        else:
-            distance = _distance(wanted, other, limit)
-            if distance > limit or distance >= max(len(other), len(wanted)):
-                continue
         if best is None or (distance, candidate) < best:
             best = (distance, candidate)
+            limit = distance
+        if left[0] <= 0:
+            break
     return best[1] if best else None
 
 
-def _folded(name: str) -> str:
-    return name.casefold().replace("-", "_").replace(" ", "_")
+@contextmanager
+def bounded_suggestions() -> Iterator[None]:
+    """Bound the work of all suggestions within: a file with thousands of wrong names needs no help with each."""
+    token = _work.set([MAX_WORK])
+    try:
+        yield
+    finally:
+        _work.reset(token)
+
+
+class Vocabulary:
+    """Names that can be read at one place, and those of the place around it.
+
+    A wrong name is often written many times, so what is near to it is remembered.
+    """
+
+    __slots__ = ("_around", "_first", "_names", "_near", "_smallest")
+
+    def __init__(self, names: Callable[[], Iterable[str]], around: Vocabulary | None = None) -> None:
+        self._names = names
+        self._around = around
+        self._near: dict[str, str | None] = {}
+        self._first: list[str] | None = None
+        self._smallest: list[str] | None = None
+
+    def near(self, name: str, *others: str, without: Collection[str] = ()) -> str | None:
+        """The name, or one of `others`, that the writer of `name` most likely meant; none of `without`."""
+        if name not in self._near:
+            found = self._around.near(name) if self._around is not None else None
+            self._near[name] = suggest(name, chain(self._names(), [found] if found else ()))
+        found = self._near[name]
+        if found in without:
+            found = suggest(name, (each for each in self._all() if each not in without))
+        return suggest(name, [*others, *([found] if found else ())]) if others else found
+
+    def first(self) -> list[str]:
+        """Some of the names, in their order; those of the place itself come before those of the place around it."""
+        if self._first is None:
+            self._first = [*islice(dict.fromkeys(islice(self._all(), 2 * _SOME)), _SOME)]
+        return self._first
+
+    def smallest(self) -> list[str]:
+        """Some of the names, the first in alphabetical order."""
+        if self._smallest is None:
+            around = self._around.smallest() if self._around is not None else []
+            self._smallest = nsmallest(_SOME, {*self._names(), *around})
+        return self._smallest
+
+    def _all(self) -> Iterator[str]:
+        yield from self._names()
+        if self._around is not None:
+            yield from self._around._all()
+
+
+@lru_cache(maxsize=8192)
+def _shape(name: str) -> tuple[str, int]:
+    """A name without what counts as nothing, and the set of its letters as bits."""
+    folded = name.casefold().replace("-", "_").replace(" ", "_")
+    letters = 0
+    for letter in folded:
+        letters |= 1 << (ord(letter) & 127)
+    return folded, letters
+
+
+def _differing(left: str, right: str) -> tuple[int, int]:
+    """Return how many letters two names have in common at their start and, after that, at their end."""
+    shorter = min(len(left), len(right))
+    start = 0
+    while start < shorter and left[start] == right[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and left[-1 - end] == right[-1 - end]:
+        end += 1
+    return start, end
 
 
 def _distance(left: str, right: str, limit: int) -> int:
     """Return the optimal string alignment distance (edits and swaps of neighbours), or `limit + 1` if it is greater."""
+    if not left or not right:
+        return len(left) or len(right)
     before: list[int] = []
     previous = list(range(len(right) + 1))
     for row, a in enumerate(left, start=1):

@@ -95,7 +95,11 @@ class TemplateParser:
                 plain = plain.rstrip()
             if plain:
                 self.into.append(Text(plain))
-            if found is None or len(self.problems) >= _MAX_PROBLEMS:
+            if found is None:
+                break
+            if len(self.problems) >= _MAX_PROBLEMS:
+                message = f"after {_MAX_PROBLEMS} mistakes the rest of the template is not read"
+                self._report("ORC310", message, start, start + 2, "fix the others first", "from here")
                 break
             kind = found.group()
             if kind == "{#":

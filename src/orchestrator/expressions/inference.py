@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import nodes
+from orchestrator.expressions.environment import vocabulary_of
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from orchestrator.expressions.nodes import Expression, Statement
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
+_MOST_NAMES: Final = 12
+"""How many of the known names are listed for one that is not."""
 _SIZED: Final = frozenset({"string", "array", "object"})
 _OTHER_LOOP_FIELDS: Final = {"first": BOOLEAN, "last": BOOLEAN, "previtem": ANY, "nextitem": ANY}
 _LOOP: Final = object_of({name: _OTHER_LOOP_FIELDS.get(name, INTEGER) for name in LOOP_FIELDS})
@@ -180,12 +183,13 @@ class _Inferrer:
             suggestion = None
             help = REFUSED_NAMES[name]
         else:
-            names = [*self.env, *local]
-            suggestion = near(name, names)
+            vocabulary = vocabulary_of(self.env)
+            suggestion = vocabulary.near(name, *local)
             if suggestion:
                 help = f"did you mean `{suggestion}`?"
             else:
-                known = f"the names here are {quoted(sorted(names), most=12)}"
+                names = sorted({*vocabulary.smallest(), *local})
+                known = f"the names here are {quoted(names, most=_MOST_NAMES)}"
                 help = known if names else "declare it as an input, a variable or a step"
         self.problems.append(
             Problem(
@@ -332,9 +336,8 @@ class _Inferrer:
         if right is None:
             return
         name = f"{node.left.name}-{right[0].name}"
-        hyphenated = [known for known in self.env if "-" in known]
-        suggestion = near(name, [*hyphenated, *self.env])
-        if len(new) < 2 and not (suggestion and hyphenated):
+        suggestion = vocabulary_of(self.env).near(name)
+        if len(new) < 2 and not (suggestion and "-" in suggestion):
             return
         del self.problems[since:]
         help = f"did you mean `{suggestion}`?" if suggestion else "a name with `-` is read as a subtraction"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
@@ -113,6 +114,12 @@ class Template:
                 found = ()
             object.__setattr__(self, "_references", found)
         return found
+
+    def reference_at(self, offset: int) -> Reference | None:
+        """The read that stands at an offset of the text."""
+        before = bisect_right(self.references, offset, key=lambda reference: reference.start)
+        found = self.references[before - 1] if before else None
+        return found if found is not None and offset < found.end else None
 
     def infer(self, env: Mapping[str, Type]) -> Inference:
         """Find the type of the value, given the types of the names, and what is sure to go wrong with them.

@@ -8,7 +8,7 @@ from orchestrator.diagnostics import Diagnostic, Fix, Related, Source
 from orchestrator.language.layout import Edit, Layout
 
 MAX_MISTAKES = 100
-"""How many mistakes of one kind are reported; a file with more is no pipeline."""
+"""How many mistakes of syntax are repaired; a file with more is not read to its end."""
 
 MAX_EDITS = 5_000
 """How many repairs are made in one text; with more, reading breaks off."""

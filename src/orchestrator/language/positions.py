@@ -39,6 +39,9 @@ _ESCAPES = {
 
 def source_offsets(raw: str, style: str, text: str) -> list[int] | None:
     """Return the offset in `raw` of each character of `text`, or None if `raw` does not decode to `text`."""
+    quotes = 1 if style in ("'", '"') else 0
+    if style not in ("|", ">") and raw[quotes : len(raw) - quotes] == text:  # as written: no need to decode it
+        return list(range(quotes, len(raw) - quotes))
     if style in ("|", ">"):
         decoded, offsets = _block(raw, style, text)
     elif style in ("", "'", '"'):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, suggest
@@ -179,6 +180,7 @@ class Refusal:
         self.diagnostics: list[Diagnostic] = []
         self.paths: list[tuple[int | str, ...]] = []
         self.missing: list[str] = []
+        self._allowed: list[str] | None = None
 
     def add(
         self,
@@ -204,7 +206,9 @@ class Refusal:
             self.diagnostics.append(Diagnostic("ORC202", message, self.source, _one_line(value.span), label=label))
             return
         if kind == "extra_forbidden" and key is not None:
-            self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole))
+            if owner is spec.StepSpec and self._allowed is None:
+                self._allowed = kinds.allowed(self.whole)
+            self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole, self._allowed))
             return
         name = spellings.written(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):
@@ -323,10 +327,20 @@ def _model_at(model: type[spec.Spec], path: Iterable[int | str]) -> type[spec.Sp
     return model
 
 
-def unknown_key(source: Source, key: Scalar, model: type[spec.Spec], what: str, node: Mapping) -> Diagnostic:
-    """A key that is not part of the language here, with the nearest one that is."""
+def unknown_key(
+    source: Source,
+    key: Scalar,
+    model: type[spec.Spec],
+    what: str,
+    node: Mapping,
+    of_step: ABCSequence[str] | None = None,
+) -> Diagnostic:
+    """A key that is not part of the language here, with the nearest one that is.
+
+    `of_step` are the keys that the step can have, if they are known already.
+    """
     written = spellings.written(key)
-    allowed = kinds.allowed(node) if model is spec.StepSpec else _allowed(model)
+    allowed = (of_step or kinds.allowed(node)) if model is spec.StepSpec else _allowed(model)
     advice = _advice(written, model, node)
     near = None if advice else meant_key(key, model, allowed)
     if advice:
@@ -372,9 +386,10 @@ def meant_key(key: Scalar, model: type[spec.Spec], likely: ABCSequence[str] = ()
     return aliases.get(near, near) if near else None
 
 
-def _allowed(model: type[spec.Spec]) -> list[str]:
+@cache
+def _allowed(model: type[spec.Spec]) -> tuple[str, ...]:
     also = spec.keys(spec.CallSpec) if model is spec.StepSpec else ()
-    return [*(name for name in spec.keys(model) if name not in _hidden(model)), *also]
+    return (*(name for name in spec.keys(model) if name not in _hidden(model)), *also)
 
 
 def _hidden(model: type[spec.Spec]) -> frozenset[str]:

@@ -88,6 +88,9 @@ def read_tree(source: Source) -> Reading:
         repairs = _in_original(layout, edits, mistakes)
         if repairs is None or number + 1 == _MAX_PASSES or read > _MAX_REREAD or len(diagnostics) >= MAX_MISTAKES:
             diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
+            if repairs is not None:
+                count = f"{len(diagnostics)} mistake{'s' if len(diagnostics) > 1 else ''}"
+                diagnostics.append(Diagnostic.over_limit(source, f"after {count} the rest of the file is not read"))
             return Reading(None, diagnostics, partial=True)
         edits = repairs
     return Reading(None, diagnostics, partial=True)

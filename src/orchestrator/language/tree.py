@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
+from orchestrator.diagnostics import MAX_DIAGNOSTICS
 from orchestrator.diagnostics.lines import short
 from orchestrator.language.events import events
-from orchestrator.language.mistakes import MAX_MISTAKES, Mistake, ReadingStopped
+from orchestrator.language.mistakes import Mistake, ReadingStopped
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.language.scalars import is_not_json, resolve
 
@@ -288,7 +289,7 @@ class _Builder:
         return match.end() if match else start
 
     def report(self, mistake: Mistake) -> None:
-        if len(self.tree.mistakes) < MAX_MISTAKES:
+        if len(self.tree.mistakes) <= MAX_DIAGNOSTICS:
             self.tree.mistakes.append(mistake)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span
+from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
 from orchestrator.diagnostics.lines import short
 from orchestrator.language import problems
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _MOST_ROUNDS = 8
-_MOST_DIAGNOSTICS = 1_000
 
 _S = TypeVar("_S", bound=Spec)
 
@@ -35,9 +34,11 @@ class Validation:
         self.diagnostics: list[Diagnostic] = []
 
     def report(self, *diagnostics: Diagnostic) -> None:
-        """Keep these, unless there are so many that more help nobody: each takes time and memory."""
-        if len(self.diagnostics) < _MOST_DIAGNOSTICS:
-            self.diagnostics.extend(diagnostics)
+        """Keep these, up to the limit, and then one that says so."""
+        room = MAX_DIAGNOSTICS - len(self.diagnostics)
+        self.diagnostics.extend(diagnostics[: max(room, 0)])
+        if 0 <= room < len(diagnostics):
+            self.diagnostics.append(Diagnostic.over_limit(self.source))
 
     def add(
         self,
@@ -104,7 +105,7 @@ class Validation:
         `whole` has the parts too that are read on their own, for what messages say of the others.
         """
         required = _required(model)
-        if len(node.table) > _MOST_DIAGNOSTICS:
+        if len(node.table) > MAX_DIAGNOSTICS:
             node = _less_excess(model, node)
         filled: dict[str, str] = {}
         reported: set[tuple[str, Span]] = set()
@@ -173,7 +174,7 @@ def _less_excess(model: type[Spec], node: Mapping) -> Mapping:
     """Return the mapping less the unknown keys beyond those that are reported, for each takes time and memory."""
     known = keys(model)
     unknown = [key for key in node.table if key not in known]
-    return node.without(unknown[_MOST_DIAGNOSTICS:])
+    return node.without(unknown[MAX_DIAGNOSTICS + 1 :])
 
 
 def _without(node: Mapping, path: tuple[int | str, ...]) -> Mapping:

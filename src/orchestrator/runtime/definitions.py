@@ -24,9 +24,15 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
     With `numbered`, a path that leads into a loop names the item or round, as that of a step that ran does.
     An item of a loop (`translate[2]`) is the step that the loop repeats, or of the kind `item`; it waits for nothing.
     """
+    found, _ = _found(plan, path, numbered=numbered)
+    return found if found is not None and "kind" in found else None
+
+
+def _found(plan: Data, path: str, *, numbered: bool) -> tuple[Data | None, list[Data]]:
+    """What the plan says of the step at `path`, and of the steps that it stands among."""
     parts = path.split(".")
     if not parts or any(_PART.fullmatch(part) is None for part in parts):
-        return None
+        return None, []
     block = _steps_of(plan)
     found: Data | None = None
     numbers_before: list[int] = []
@@ -34,7 +40,7 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
         name, numbers = _split(part)
         if found is not None:
             if numbered and not numbers_before and found.get("kind") in LOOPS and name != "on_error":
-                return None
+                return None, []
             within = _steps_of(_called(found, plan)) if found.get("kind") == "pipeline" else _steps_within(found)
             block = [*within, {"id": "on_error", "handlers": found.get("on_error", ())}]
         around = found
@@ -42,13 +48,27 @@ def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | No
         if found is None and around is not None and "agent" in around:
             found = step_of_agent(around["agent"], name)
         if found is None:
-            return None
+            return None, []
         for number in numbers:
             found = _item(found, number)
             if found is None:
-                return None
+                return None, []
         numbers_before = numbers
-    return found if found is not None and "kind" in found else None
+    return found, block
+
+
+def jump_over(plan: Data, jumper: str, skipped: str) -> tuple[str, str] | None:
+    """Return the kind and the target of the jump of one step that skips another; None if it has no such jump."""
+    found, block = _found(plan, jumper, numbered=False)
+    places = {str(step["id"]): place for place, step in enumerate(block)}
+    own = places.get(skipped.rpartition(".")[2], -1)
+    for kind in ("on_success", "on_false", "on_failure"):
+        target = (found or {}).get(kind)
+        if isinstance(target, Mapping):
+            target = target.get("target")
+        if places.get(str(target), -1) > own:
+            return kind, str(target)
+    return None
 
 
 def require_shared(plan: Plan, paths: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orchestrator.errors import RunError
 from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
-from orchestrator.runtime.definitions import definition_at, paths_of
+from orchestrator.runtime.definitions import definition_at, jump_over, paths_of
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus, Store
@@ -250,13 +250,8 @@ class _Story:
         if event.data.get("reason") != "jump" or not by:
             condition = self.definition.get("condition")
             return "its condition " + (f"`{condition}` was false" if condition else "was false")
-        jumper = definition_at(self.plan, str(by)) or {}
-        own = self.path.rpartition(".")[2]
-        kind = next((kind for kind, skipped in jumper.get("skips", {}).items() if own in skipped), None)
-        target = jumper.get(kind) if kind else None
-        if isinstance(target, Mapping):
-            target = target.get("target")
-        told = f", whose `{kind}` goes on at `{target}`" if kind and target else ""
+        jump = jump_over(self.plan, str(by), self.path)
+        told = f", whose `{jump[0]}` goes on at `{jump[1]}`" if jump is not None else ""
         return f"`{by}` jumped over it{told}"
 
     def _not_begun(self, status: RunStatus) -> str:

@@ -13,7 +13,7 @@ _OURS = frozenset({
     "action", "as", "attempt", "code", "count", "dependencies", "digest", "done", "duration", "editable", "failed",
     "fraction", "handled", "id", "kind", "level", "mark", "max_depth", "max_iterations", "max_length", "max_parallel",
     "maximum", "min_length", "min_success", "minimum", "of", "on_false", "on_limit", "on_resume", "on_success",
-    "pipeline", "retry", "skips", "step", "succeeded", "target", "timeout", "tool", "tool_version", "type", "until",
+    "pipeline", "retry", "step", "succeeded", "target", "timeout", "tool", "tool_version", "type", "until",
     "wait_for",
 })  # fmt: skip
 """The fields of events, errors and plans that nothing from outside gets into but the names of steps and tools."""

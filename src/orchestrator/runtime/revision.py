@@ -20,7 +20,7 @@ Data = Mapping[str, Any]
 
 INERT: Final = frozenset({
     "name", "description", "version", "digest", "metadata", "line",
-    "dependencies", "skips", "max_parallel", "retry", "timeout", "cache", "on_resume",
+    "dependencies", "max_parallel", "retry", "timeout", "cache", "on_resume",
     "budget", "max_turns", "call_timeout",
 })  # fmt: skip
 """What does not change the result that a step has given: names, limits, and what is compared by itself."""

@@ -567,9 +567,12 @@ class Scheduler:
         """Let the successors of a step that has ended go on; first skip those that its jump skips."""
         frame = node.frame
         if node.jump is not None:
-            for step in node.step.skips.get(node.jump, ()):
-                if frame.nodes[step].state == "pending":
-                    self._skip(frame.nodes[step], {"reason": "jump", "by": node.path})
+            over = [frame.nodes[step] for step in node.step.skips.get(node.jump, ())]
+            over = [step for step in over if step.state == "pending"]
+            for step in over:  # all, before any successor: one may wait for another of them, and not for this jump
+                self._end_as_skipped(step, {"reason": "jump", "by": node.path})
+            for step in over:
+                self._release(step)
         for successor in node.successors:
             successor.waits_for -= 1
             if successor.waits_for == 0:
@@ -577,9 +580,12 @@ class Scheduler:
 
     def _skip(self, node: Node, data: Mapping[str, Any]) -> None:
         """A skip is not waited for: it follows from what is recorded, so it would be decided the same way again."""
+        self._end_as_skipped(node, data)
+        self._release(node)
+        self._check(node.frame)
+
+    def _end_as_skipped(self, node: Node, data: Mapping[str, Any]) -> None:
         node.state = "ended"
         node.frame.left -= 1
         node.frame.scope.enter(node.step.id, entities.skipped())
         self.record("step.skipped", node, data)
-        self._release(node)
-        self._check(node.frame)

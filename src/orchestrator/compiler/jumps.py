@@ -1,0 +1,111 @@
+"""Jumps over steps: which steps a block's jumps skip, and which of them each step has to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, overload
+
+from orchestrator.language.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JumpKind = Literal["on_success", "on_false", "on_failure"]
+JUMP_KINDS: tuple[JumpKind, ...] = ("on_success", "on_false", "on_failure")
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A jump of the step at `source` to the step at `target`; it skips those after `source` and before `end`.
+
+    All are positions in the block. `node` is where the jump is written.
+    """
+
+    source: int
+    end: int
+    target: int
+    kind: JumpKind
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Between(Sequence[str]):
+    """The ids of the steps from one position of a block to another, without a copy of them: jumps may be far."""
+
+    ids: tuple[str, ...]
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return max(self.end - self.start, 0)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        """An id, or some of them."""
+        places = range(self.start, self.end)[index]
+        return self.ids[places] if isinstance(places, int) else tuple(self.ids[place] for place in places)
+
+    def __iter__(self) -> Iterator[str]:
+        return islice(self.ids, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Of all jumps over a step: the last position that one starts at, and the first that one ends at."""
+
+    start: int
+    end: int
+
+
+def last_jumps(jumps: Sequence[Jump]) -> dict[int, Jump]:
+    """Return for each position the last jump before it that skips or reaches it.
+
+    A step waits for the source of that one only. All other jumps over the step skip that source too, so it waits for
+    theirs in turn: with one dependency for each step, the decisions of all come first.
+    """
+    found: dict[int, Jump] = {}
+    open_: list[tuple[int, int]] = []
+    for position, started in _sweep(jumps):
+        for number in started:
+            heappush(open_, (-jumps[number].source, number))
+        while open_ and jumps[open_[0][1]].target < position:
+            heappop(open_)
+        if open_:
+            found[position] = jumps[open_[0][1]]
+    return found
+
+
+def covers(jumps: Sequence[Jump]) -> dict[int, Cover]:
+    """Return for each position that a jump skips where the innermost jumps over it start and end."""
+    found: dict[int, Cover] = {}
+    starts: list[tuple[int, int]] = []
+    ends: list[int] = []
+    for position, started in _sweep(jumps):
+        for number in started:
+            heappush(starts, (-jumps[number].source, jumps[number].end))
+            heappush(ends, jumps[number].end)
+        while starts and starts[0][1] <= position:
+            heappop(starts)
+        while ends and ends[0] <= position:
+            heappop(ends)
+        if starts and ends:
+            found[position] = Cover(-starts[0][0], ends[0])
+    return found
+
+
+def _sweep(jumps: Sequence[Jump]) -> Iterator[tuple[int, list[int]]]:
+    """Go through the positions after the first source; with each, the numbers of the jumps from the one before it."""
+    by_source: dict[int, list[int]] = {}
+    for number, jump in enumerate(jumps):
+        by_source.setdefault(jump.source, []).append(number)
+    last = max((jump.target for jump in jumps), default=0)
+    for position in range(min(by_source, default=0) + 1, last + 1):
+        yield position, by_source.get(position - 1, [])

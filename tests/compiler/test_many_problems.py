@@ -1,0 +1,84 @@
+"""Files with very many problems: all are listed up to a limit, and the work for each stays small."""
+
+import pytest
+
+from orchestrator.compiler import findings
+from orchestrator.diagnostics import Vocabulary, bounded_suggestions, render_text, suggest, to_json
+from orchestrator.diagnostics import suggest as suggest_module
+from orchestrator.language import validation
+from tests.compiler.test_compilation import compiled
+
+WRONG = 'inputs: {{topic: x}}\nsteps:\n  - id: a\n    tool: echo\n    parameters: {{value: "{}"}}\n'
+
+
+def wrong_names(count: int) -> str:
+    return WRONG.format(" ".join("{{ topci }}" for _ in range(count)))
+
+
+def test_beyond_the_limit_one_more_problem_says_that_there_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "MAX_DIAGNOSTICS", 10)
+    found = compiled(wrong_names(50)).diagnostics
+    assert sorted({diagnostic.code for diagnostic in found}) == ["ORC105", "ORC301"]
+    assert len(found) == 11
+
+
+def test_unknown_keys_beyond_the_limit_are_counted_by_one_more_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "MAX_DIAGNOSTICS", 10)
+    step = "steps:\n  - id: a\n    tool: echo\n    parameters: {value: 1}\n"
+    found = compiled(step + "".join(f"    zzz{n}: 1\n" for n in range(50))).diagnostics
+    assert [diagnostic.code for diagnostic in found] == ["ORC105", *["ORC201"] * 10]
+
+
+def test_all_problems_are_in_json_and_the_text_shows_the_first_five() -> None:
+    found = compiled(wrong_names(2_000)).diagnostics
+    assert len(to_json(found)["diagnostics"]) == 2_000
+    text = render_text(found)
+    assert text.count("`topci` is not defined") == 5
+    assert "error[ORC301]: 1,995 more of this kind (undefined name)" in text
+    assert text.endswith("2000 errors")
+
+
+def test_problems_of_other_kinds_and_files_are_folded_by_themselves() -> None:
+    text = WRONG.format(" ".join(f"{{{{ {name} }}}}" for name in [*["topci"] * 6, *["topic.x"] * 6, *["1 + 'a'"] * 5]))
+    shown = render_text(compiled(text.replace("topic: x", "topic: {type: string}")).diagnostics)
+    assert shown.count("error[ORC301]: 1 more of this kind") == 1
+    assert shown.count("error[ORC303]: 1 more of this kind") == 1
+    assert "error[ORC316]: 1 more" not in shown
+
+
+def test_a_wrong_name_in_many_steps_gets_the_same_suggestion_everywhere() -> None:
+    steps = "".join(
+        f'  - {{id: part_{n}, tool: echo, parameters: {{value: "{{{{ topci }}}}"}}}}\n' for n in range(1_000)
+    )
+    found = compiled(f"inputs: {{topic: x}}\nsteps:\n{steps}").diagnostics
+    assert {diagnostic.help for diagnostic in found} == {"did you mean `topic`?"}
+
+
+def test_suggestions_end_when_their_work_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"step_number_{n}" for n in range(100)]
+    module = __import__("sys").modules[suggest_module.__module__]
+    monkeypatch.setattr(module, "MAX_WORK", 20_000)
+    wrong = [f"step_numbr_{n}" for n in range(100)]
+    assert all(suggest(name, names) for name in wrong)  # each by itself has all of the work
+    with bounded_suggestions():
+        found = [suggest(name, names) for name in wrong]
+    assert found[0] == "step_number_0"
+    assert found[-1] is None
+
+
+def test_a_vocabulary_looks_for_a_name_once() -> None:
+    looked: list[str] = []
+
+    def names() -> list[str]:
+        looked.append("")
+        return ["topic", "style"]
+
+    around = Vocabulary(lambda: ["place"])
+    vocabulary = Vocabulary(names, around)
+    assert [vocabulary.near("topci") for _ in range(5)] == ["topic"] * 5
+    assert [vocabulary.near("plcae") for _ in range(5)] == ["place"] * 5
+    assert vocabulary.near("colour", "color") == "color"
+    assert len(looked) == 3
+    assert vocabulary.near("topci", without={"topic"}) is None
+    assert vocabulary.smallest() == ["place", "style", "topic"]
+    assert vocabulary.first() == ["topic", "style", "place"]

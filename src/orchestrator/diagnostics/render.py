@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +11,13 @@ from orchestrator.diagnostics.lines import display_width, visible
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-MOST_ALIKE: Final = 5
-"""How many diagnostics with one code are shown in full; often they all have the same cause."""
+SHOWN_ALIKE: Final = 5
+"""How many of many diagnostics that are alike are shown; often they all have the same cause."""
+_MOST_WHOLE: Final = 10
+"""Up to how many that are alike are all shown."""
+_VARIES = re.compile(r"`[^`]*`|\d+")
 _MOST_LINES: Final = 10
 _WIDEST = 140  # cells of source text in an excerpt; a longer line is cut around the culprit
 _BEFORE = 60  # characters kept before the culprit in a line that is cut
@@ -51,7 +55,7 @@ class _Paint:
 def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
     """Render diagnostics for reading, one block each and a summary line at the end.
 
-    Of those with one code in one file the first five are shown, and the places of the next; JSON has all.
+    Of more than ten that are alike the first five are shown, and the lines of some others; JSON has all.
     Returns an empty text for no diagnostics. `color` adds ANSI codes; nothing else of the terminal is assumed. Control
     characters of the source are shown as pictures and never passed on.
     """
@@ -59,23 +63,30 @@ def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> st
     if not diagnostics:
         return ""
     paint = _Paint(color)
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for number, diagnostic in enumerate(diagnostics):
+        alike.setdefault(_kind(diagnostic), []).append(number)
+    folded: dict[int, Sequence[Diagnostic]] = {}
+    for numbers in alike.values():
+        if len(numbers) > _MOST_WHOLE:
+            folded[numbers[SHOWN_ALIKE]] = [diagnostics[number] for number in numbers[SHOWN_ALIKE:]]
+            folded |= dict.fromkeys(numbers[SHOWN_ALIKE + 1 :], ())
     blocks: list[str] = []
-    alike: dict[tuple[str, str, str], list[Diagnostic]] = {}
-    folds: list[tuple[int, list[Diagnostic]]] = []
-    for diagnostic in diagnostics:
-        group = alike.setdefault((diagnostic.code, diagnostic.severity, diagnostic.source.name), [])
-        group.append(diagnostic)
-        if len(group) <= MOST_ALIKE:
+    for number, diagnostic in enumerate(diagnostics):
+        rest = folded.get(number)
+        if rest is None:
             blocks.append("\n".join(_block(diagnostic, paint)))
-        elif len(group) == MOST_ALIKE + 1:
-            folds.append((len(blocks), group))
-            blocks.append("")
-    for place, group in folds:
-        blocks[place] = "\n".join(_fold(group[MOST_ALIKE:], paint))
+        elif rest:
+            blocks.append("\n".join(_fold(rest, paint)))
     return "\n\n".join([*blocks, summary(diagnostics)])
 
 
-def _fold(rest: list[Diagnostic], paint: _Paint) -> Iterator[str]:
+def _kind(diagnostic: Diagnostic) -> tuple[str, ...]:
+    """What diagnostics have in common that are alike: their code and message, but for names and numbers, and file."""
+    return diagnostic.code, diagnostic.severity, diagnostic.source.name, _VARIES.sub("", diagnostic.message)
+
+
+def _fold(rest: Sequence[Diagnostic], paint: _Paint) -> Iterator[str]:
     """Count the diagnostics of a kind that are not shown, and say where they are."""
     first = rest[0]
     title = CODES[first.code].title if first.code in CODES else first.code

@@ -1,0 +1,342 @@
+"""Help that is followed leads to a pipeline without errors: each case does what its help says, and checks again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import orchestrator as orc
+from orchestrator.diagnostics import render_text
+from orchestrator.testing import FakeModel
+from orchestrator.tools import Permissions
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline with one mistake. `follow` are pieces of it with what the help says to write in their place.
+
+    What is written must stand in the help line, unless it is listed in `around`: the rest of an edit that the help
+    describes in words.
+    """
+
+    source: str
+    code: str
+    follow: dict[str, str]
+    around: dict[str, str] = field(default_factory=dict)
+
+
+def log(message: str, before: str = "", key: str = "") -> str:
+    return f"{before}steps:\n  - id: show\n    tool: log\n    parameters: {{message: {message}}}\n{key}"
+
+
+INPUTS = "parameters:\n  topic: {type: string, default: x}\n"
+FETCH = "steps:\n  - {id: fetch, tool: filesystem, action: list, parameters: {path: .}}\n"
+ASKED = (
+    "steps:\n  - {id: made, action: generate, prompt: hi, schema: {title: string, words: [string], size: integer}}\n"
+)
+
+
+def after(first: str, message: str) -> str:
+    return f"{first}  - {{id: show, tool: log, parameters: {{message: {message}}}}}\n"
+
+
+def in_loop(head: str, message: str) -> str:
+    step = f"      - {{id: show, tool: log, parameters: {{message: {message}}}}}\n"
+    return f"steps:\n  - id: rounds\n    {head}\n    steps:\n{step}"
+
+
+def called(tool: str, parameters: str) -> str:
+    return f"steps:\n  - {{id: show, {tool}, parameters: {parameters}}}\n"
+
+
+def asked(model: str) -> str:
+    return f"steps:\n  - id: show\n    action: generate_text\n    prompt: hi\n    {model}\n"
+
+
+COMMAND = (
+    "steps:\n  - id: show\n    tool: terminal\n    parameters:\n      command: [\n        {}\n        {}\n      ]\n"
+)
+READ_FILE = "{id: text, tool: filesystem, action: read, parameters: {path: prompts/x.txt}}"
+READ_NAMED = '{id: text, tool: filesystem, action: read, parameters: {path: "{{ name }}.txt"}}'
+
+CASES = {
+    # `<AUTO>` tags
+    "a model that is an <AUTO> with words": Case(
+        asked("model: <AUTO a fast one>"), "ORC428", {"model: <AUTO a fast one>": "model: auto"}
+    ),
+    "a model that is an <AUTO> without an end": Case(
+        asked("model: <AUTO>"), "ORC428", {"model: <AUTO>": "model: auto"}
+    ),
+    "words within the tag": Case(log("<AUTO a title>"), "ORC428", {"<AUTO a title>": "<AUTO>a title</AUTO>"}),
+    "attributes": Case(
+        log('<AUTO m="x">a title</AUTO>'), "ORC428", {'<AUTO m="x">a title</AUTO>': "<AUTO>a title</AUTO>"}
+    ),
+    "no end": Case(log("<AUTO>a title"), "ORC428", {"<AUTO>a title": "<AUTO>a title</AUTO>"}),
+    "no question": Case(log("<AUTO>"), "ORC428", {"<AUTO>": "<AUTO>a title of five words</AUTO>"}),
+    "no end in quotes": Case(log('"Dear <AUTO>a name"'), "ORC428", {"<AUTO>a name": "<AUTO>a name</AUTO>"}),
+    "cut off at a comma": Case(
+        log("<AUTO>a title, or two</AUTO>"),
+        "ORC428",
+        {"<AUTO>a title, or two</AUTO>": '"<AUTO>a title, or two</AUTO>"'},
+    ),
+    "cut off at a comment": Case(
+        "steps:\n  - id: show\n    tool: log\n    parameters:\n      message: <AUTO>a # title</AUTO>\n",
+        "ORC428",
+        {"<AUTO>a # title</AUTO>": '"<AUTO>a # title</AUTO>"'},
+    ),
+    "limits": Case(log("hi", key="    timeout: <AUTO>how long\n"), "ORC428", {}, {"<AUTO>how long": "30s"}),
+    # names of other systems
+    "parameters.x": Case(log('"{{ parameters.topic }}"', INPUTS), "ORC301", {"parameters.topic": "inputs.topic"}),
+    "params.x": Case(log('"{{ params.topic }}"', INPUTS), "ORC301", {"params.topic": "inputs.topic"}),
+    "parameters": Case(log('"{{ parameters | to_json }}"', INPUTS), "ORC301", {"parameters |": "inputs |"}, {}),
+    "parameters.x that nothing declares": Case(
+        log('"{{ parameters.topic }}"'),
+        "ORC301",
+        {"parameters.topic": "inputs.topic"},
+        {"steps:\n": "inputs:\n  topic: x\nsteps:\n"},
+    ),
+    "workflow.inputs.x": Case(
+        log('"{{ workflow.inputs.topic }}"', INPUTS), "ORC301", {"workflow.inputs.topic": "inputs.topic"}
+    ),
+    "vars.x": Case(log('"{{ vars.n }}"', "variables: {n: 1}\n"), "ORC301", {"vars.n": "variables.n"}),
+    "tasks.x": Case(after(FETCH, '"{{ tasks.fetch.status }}"'), "ORC301", {"tasks.fetch": "steps.fetch"}),
+    "inputs.x of a variable": Case(
+        log('"{{ inputs.n }}"', "variables: {n: 1}\n"), "ORC303", {"inputs.n": "variables.n"}
+    ),
+    "inputs.x of a step": Case(after(FETCH, '"{{ inputs.fetch.status }}"'), "ORC303", {"inputs.fetch": "steps.fetch"}),
+    "steps.x of an input": Case(log('"{{ steps.topic }}"', INPUTS), "ORC302", {"steps.topic": "inputs.topic"}),
+    "env.X": Case(
+        log('"{{ env.HOME }}"'),
+        "ORC301",
+        {"env.HOME": "inputs.home"},
+        {"steps:\n": "inputs:\n  home: {type: string, default_from_env: HOME}\nsteps:\n"},
+    ),
+    "env:X": Case(
+        log('"{{ env:HOME }}"'),
+        "ORC317",
+        {"env:HOME": "inputs.home"},
+        {"steps:\n": "inputs:\n  home: {type: string, default_from_env: HOME}\nsteps:\n"},
+    ),
+    # loops
+    "loop.iteration in while": Case(
+        in_loop("while: iteration < 3", '"{{ loop.iteration }}"'), "ORC301", {"loop.iteration": "iteration"}
+    ),
+    "loop.iteration in the condition": Case(
+        in_loop("while: loop.iteration < 3", "hi"), "ORC301", {"loop.iteration": "iteration"}
+    ),
+    "loop.index in for_each": Case(
+        in_loop("for_each: [1, 2]", '"{{ loop.index }}"'), "ORC301", {"loop.index": "index"}
+    ),
+    "loop.iteration in for_each": Case(
+        in_loop("for_each: [1, 2]", '"{{ loop.iteration }}"'), "ORC301", {"loop.iteration": "index + 1"}
+    ),
+    "loop.item": Case(in_loop("for_each: [1, 2]\n    as: row", '"{{ loop.item }}"'), "ORC301", {"loop.item": "row"}),
+    "loop.first": Case(in_loop("for_each: [1, 2]", '"{{ loop.first }}"'), "ORC301", {"loop.first": "is_first"}),
+    # whole results where a text is needed
+    "a list of objects": Case(after(FETCH, '"{{ fetch }}"'), "ORC405", {"{{ fetch }}": "{{ fetch | to_json }}"}),
+    "an object": Case(after(ASKED, '"{{ made }}"'), "ORC405", {"{{ made }}": "{{ made.title }}"}),
+    "an object as JSON": Case(after(ASKED, '"{{ made }}"'), "ORC405", {"{{ made }}": "{{ made | to_json }}"}),
+    "a list of texts": Case(
+        after(ASKED, '"{{ made.words }}"'), "ORC405", {"{{ made.words }}": "{{ made.words | join(', ') }}"}
+    ),
+    "an object for a number": Case(
+        ASKED + '  - {id: rest, tool: sleep, parameters: {seconds: "{{ made }}"}}\n',
+        "ORC405",
+        {"{{ made }}": "{{ made.size }}"},
+    ),
+    "a text for a number": Case(
+        ASKED + '  - {id: rest, tool: sleep, parameters: {seconds: "{{ made.title }}"}}\n',
+        "ORC405",
+        {"{{ made.title }}": "{{ made.title | float }}"},
+    ),
+    # filters on values of another kind
+    "from_json on an object": Case(
+        after(ASKED, '"{{ (made | from_json).title }}"'), "ORC316", {}, {"(made | from_json).title": "made.title"}
+    ),
+    "abs on an object": Case(
+        after(ASKED, '"{{ made | abs }}"'), "ORC316", {"made |": "made.size"}, {"made.size abs": "made.size | abs"}
+    ),
+    "round on a text": Case(after(ASKED, '"{{ made.title | round }}"'), "ORC316", {"| round": "| float | round"}),
+    "items of a text": Case(
+        after(ASKED, '"{{ made.title.items() | to_json }}"'),
+        "ORC316",
+        {},
+        {"made.title.items()": "(made.title | from_json).items()"},
+    ),
+    # outcomes of failures
+    "a sentence for on_error": Case(
+        log("hi", key='    on_error: "Use cached data"\n'),
+        "ORC306",
+        {'on_error: "Use cached data"': 'on_error: {value: "Use cached data"}'},
+    ),
+    "a sentence for on_failure": Case(
+        log("hi", key='    on_failure: "Use cached data"\n'),
+        "ORC306",
+        {'on_failure: "Use cached data"': "on_failure: continue"},
+    ),
+    "a sentence in a list of handlers": Case(
+        log("hi", key='    on_error:\n      - "Use cached data"\n'),
+        "ORC202",
+        {'- "Use cached data"': '{fallback_value: "Use cached data"}'},
+    ),
+    "a misspelt outcome": Case(log("hi", key="    on_error: contineu\n"), "ORC306", {"contineu": "continue"}),
+    # brackets
+    "a comma that is missing": Case(
+        COMMAND.format('"echo"', '"a"'),
+        "ORC101",
+        {},
+        {'"echo"\n': '"echo",\n'},
+    ),
+    "an item with a colon": Case(
+        COMMAND.format("echo,", "a: b: c"),
+        "ORC101",
+        {"a: b: c": '"a: b: c"'},
+    ),
+    "text behind a quote": Case(
+        COMMAND.format("echo,", '"a" b'),
+        "ORC101",
+        {'"a" b': "'\"a\" b'"},
+    ),
+    # files and addresses within braces
+    "file:": Case(
+        log('"{{ file:prompts/x.txt }}"'),
+        "ORC317",
+        {"{{ file:prompts/x.txt }}": "{{ text }}", "steps:\n": READ_FILE},
+        {READ_FILE: f"steps:\n  - {READ_FILE}\n"},
+    ),
+    "file: with a name in it": Case(
+        log('"{{ file:{{ name }}.txt }}"', "inputs: {name: x}\n"),
+        "ORC317",
+        {"{{ file:{{ name }}.txt }}": "{{ text }}", "steps:\n": READ_NAMED},
+        {READ_NAMED: f"steps:\n  - {READ_NAMED}\n"},
+    ),
+    "include": Case(
+        log("\"{% include 'prompts/x.txt' %}\""),
+        "ORC317",
+        {"{% include 'prompts/x.txt' %}": "{{ text }}", "steps:\n": READ_FILE},
+        {READ_FILE: f"steps:\n  - {READ_FILE}\n"},
+    ),
+    # tools of other systems
+    "python-executor": Case(
+        called("tool: python-executor", "{code: 'result = 1'}"), "ORC401", {"python-executor": "python"}
+    ),
+    "python_executor with an action": Case(
+        called("tool: python_executor, action: run", "{code: 'result = 1'}"),
+        "ORC401",
+        {"tool: python_executor": "tool: python", "action: run": "action: execute"},
+    ),
+    "debug": Case(
+        called("action: debug", "{message: hi}"), "ORC401", {"action: debug": "log"}, {"log,": "action: log,"}
+    ),
+    "bash": Case(called("tool: bash", "{command: [ls]}"), "ORC401", {"bash": "terminal"}),
+    "fetch": Case(
+        called("tool: fetch", "{url: 'https://example.com'}"),
+        "ORC401",
+        {"tool: fetch": "tool: http`, `action: get"},
+        {"`, `": ", "},
+    ),
+    "headless-browser": Case(
+        called("tool: headless-browser, action: scrape", "{url: 'https://example.com'}"),
+        "ORC401",
+        {"tool: headless-browser": "tool: http", "action: scrape": "action: get"},
+    ),
+    "web-search": Case(
+        called("tool: web-search, action: search", "{url: 'https://example.com/?q=a'}"),
+        "ORC401",
+        {"tool: web-search": "tool: http", "action: search": "action: get"},
+    ),
+    "user-prompt": Case(
+        called("tool: user-prompt", "{prompt: 'How many?'}"),
+        "ORC401",
+        {"tool: user-prompt": 'ask: "How many?"'},
+        {", parameters: {prompt: 'How many?'}": ""},
+    ),
+    "approval": Case(
+        called("tool: approval-gate", "{message: 'Publish?'}"),
+        "ORC401",
+        {"tool: approval-gate": 'approve: "Publish?"'},
+        {", parameters: {message: 'Publish?'}": ""},
+    ),
+    "pipeline-executor": Case(
+        called("tool: pipeline-executor", "{pipeline: other.yaml}"),
+        "ORC401",
+        {"tool: pipeline-executor": "pipeline: other.yaml"},
+        {", parameters: {pipeline: other.yaml}": ""},
+    ),
+    "loop": Case(
+        called("action: loop", "{message: hi}"),
+        "ORC401",
+        {"action: loop": "for_each: [1, 2, 3]"},
+        {"3],": "3], tool: log,"},
+    ),
+    "openai": Case(
+        called("tool: openai", "{prompt: hi}"),
+        "ORC401",
+        {"tool: openai": "model: auto"},
+        {"parameters: {prompt: hi}": "prompt: hi"},
+    ),
+    "an action of another system": Case(
+        called("tool: filesystem, action: save", "{path: a.txt, content: hi}"), "ORC402", {"save": "write"}
+    ),
+    "an action of a tool with one": Case(
+        called("tool: terminal, action: run", "{command: [ls]}"), "ORC402", {"run": "execute"}
+    ),
+    # steps that the file does not hold
+    "a name near to that of an invisible step": Case(
+        'steps:\n  - {id: x, tool: log, parameters: {message: "<AUTO>a title</AUTO>"}}\n'
+        "  - {id: y, tool: log, parameters: {message: hi}, dependencies: [x_auto]}\n",
+        "ORC302",
+        {"x_auto": "x"},
+    ),
+    # a step is not told to read itself
+    "a name near to the step's own": Case(
+        'steps:\n  - {id: fetch, tool: log, parameters: {message: "{{ fetchh.status }}"}}\n'
+        "  - {id: fetches, tool: log, parameters: {message: hi}}\n",
+        "ORC301",
+        {"fetchh": "fetches"},
+    ),
+}
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> orc.Orchestrator:
+    monkeypatch.chdir(tmp_path)
+    Path("prompts").mkdir()
+    Path("prompts/x.txt").write_text("hi", encoding="utf-8")
+    Path("other.yaml").write_text(log("hi"), encoding="utf-8")
+    return orc.Orchestrator(models=FakeModel(otherwise="fail"), permissions=Permissions(tmp_path, allow_run=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_help_that_is_followed_leads_to_no_further_error(client: orc.Orchestrator, name: str) -> None:
+    case = CASES[name]
+    (problem,) = [each for each in client.check(case.source).diagnostics if each.severity == "error"]
+    assert problem.code == case.code, problem.help
+    source = case.source
+    for piece, instead in case.follow.items():
+        assert instead.removesuffix(" |") in (problem.help or ""), problem.help
+        assert piece in source
+        source = source.replace(piece, instead)
+    for piece, instead in case.around.items():
+        assert piece in source, source
+        source = source.replace(piece, instead)
+    report = client.check(source)
+    assert report.ok, f"{source}\n{render_text(report.diagnostics)}"
+    assert not {each.severity for each in report.diagnostics} - {"warning"}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.follow])
+def test_a_fix_that_is_applied_leads_to_no_further_error(client: orc.Orchestrator, name: str) -> None:
+    source = CASES[name].source
+    (problem,) = [each for each in client.check(source).diagnostics if each.severity == "error"]
+    if problem.fix is None:
+        pytest.skip("no fix is offered")
+    lines = source.split("\n")
+    start, end = problem.fix.span.start, problem.fix.span.end
+    assert start.line == end.line
+    line = lines[start.line - 1]
+    lines[start.line - 1] = line[: start.column - 1] + problem.fix.replacement + line[end.column - 1 :]
+    report = client.check("\n".join(lines))
+    assert report.ok, render_text(report.diagnostics)

@@ -1,4 +1,4 @@
-"""`runs`, `status`, `events`, `show`, `check`, `graph`, `explain`, `tools`, `schema`, `init`, `doctor`."""
+"""`runs`, `status`, `events`, `show`, `check`, `graph`, `explain`, `tools`, `filters`, `schema`, `init`, `doctor`."""
 
 import json
 import os
@@ -10,6 +10,8 @@ import pytest
 from orchestrator.cli.app import COMMANDS
 from orchestrator.cli.output import seconds
 from orchestrator.diagnostics import CODES
+from orchestrator.expressions.filters import FILTERS
+from orchestrator.expressions.predicates import TESTS
 from tests.cli.conftest import Finished, Project
 
 
@@ -84,6 +86,94 @@ def test_check_exits_with_1_when_it_finds_errors_and_prints_them_in_every_form(p
     assert project("check", "wrong.yaml", "--format", "github").out.count("::error file=wrong.yaml,line=8") == 1
     assert project("check", "wrong.yaml", "--format", "sarif").json["version"] == "2.1.0"
     assert project("check", "greet.yaml", "--format", "json").json == {"diagnostics": [], "ok": True}
+
+
+PIPELINE = "steps:\n  - {id: a, tool: text, action: template, parameters: {template: hi}}\n"
+
+
+@pytest.fixture
+def flows(project: Project) -> Project:
+    """A directory of pipelines, and of files that are none."""
+    files = {
+        "flows/a.yaml": PIPELINE,
+        "flows/deep/b.yml": PIPELINE.replace("template: hi", "template: '{{ nobody }}'"),
+        "flows/deep/b.test.yaml": "pipeline: b.yml\ncases:\n  - name: it works\n",
+        "flows/.hidden/c.yaml": "steps: wrong",
+        "flows/compose.yaml": "services: {}\n",
+        "empty/other.yaml": "a: 1\n",
+    }
+    for name, text in files.items():
+        (project.directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.directory / name).write_text(text)
+    return project
+
+
+def test_check_takes_directories_and_tells_what_it_leaves_out(flows: Project) -> None:
+    found = flows("check", "flows")
+    assert found.code == 1
+    assert found.out.count("flows/deep/b.yml:2:") == 1  # once, though a test file names it too
+    assert "1 YAML file without `steps:` left out: `flows/compose.yaml`" in found.err
+    assert ".hidden" not in found.out + found.err
+    assert flows("check", "flows", "--json").err == ""
+    nothing = flows("check", "empty")
+    assert nothing.code == 2
+    assert "the directory `empty` holds no pipeline" in nothing.err
+
+
+def test_check_takes_patterns_as_test_does(flows: Project) -> None:
+    assert flows("check", "flows/*a.yaml").err == "1 file is fine\n"
+    assert "flows/deep/b.yml:2:" in flows("check", "flows/**/*.yml").out
+    assert flows("check", str(flows.directory / "flows" / "a*")).err == "1 file is fine\n"
+    assert "no file matches `flows/*.txt`" in flows("check", "flows/*.txt").err
+    assert "flows/deep/b.yml:2:" in flows("test", "flows/**/*.test.yaml").out
+    odd = flows.directory / "flows" / "[odd].yaml"
+    odd.write_text(PIPELINE)  # what exists is no pattern
+    assert flows("check", "flows/[odd].yaml").err == "1 file is fine\n"
+
+
+def test_a_missing_key_comes_last_and_once_and_hides_no_other_problem(project: Project) -> None:
+    model = "model: openai:gpt-5-mini"
+    asking = f"  - {{id: a, prompt: '{{{{ nobody }}}}', {model}}}\n  - {{id: b, prompt: hi, {model}}}\n"
+    for name in ("one.yaml", "two.yaml"):
+        (project.directory / name).write_text(f"steps:\n{asking}  - {{id: c, tol: log}}\n")
+    found = project("check", "one.yaml", "two.yaml", "--json").json["diagnostics"]
+    assert [each["code"] for each in found] == ["ORC301", "ORC201", "ORC301", "ORC201", "ORC422"]
+    text = project("check", "one.yaml", "two.yaml").out
+    assert text.count("there is no key of OpenAI") == 1
+    assert "needed at `two.yaml:2` too" in text
+    without = project("check", "one.yaml", "two.yaml", "--no-keys", "--json").json["diagnostics"]
+    assert without == found[:-1]
+
+
+def test_filters_lists_and_explains_what_expressions_can_call(project: Project) -> None:
+    listed = project("filters").out
+    for title in ("FILTER ", "TEST ", "FUNCTION ", "METHOD "):
+        assert title in listed
+    assert "markdown_table" in listed
+    data = project("filters", "--json").json
+    assert {each["name"] for each in data["filters"]} == FILTERS.keys()
+    assert {each["name"] for each in data["tests"]} == TESTS.keys()
+    one = project("filters", "join").out
+    assert "| join(d='', attribute=none)" in one
+    assert ".join(items)" in one
+    assert "-> 1, 2, 3" in one
+    assert "The same as `length`." in project("filters", "count").out
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("to_table", "write `value | markdown_table`"),
+        ("uper", "did you mean `upper`?"),
+        ("match", "regex_search"),
+        ("enumerate", "loop.index0"),
+        ("nonsense-of-mine", "`orchestrator filters` lists"),
+    ],
+)
+def test_filters_answers_an_unknown_name_with_what_stands_for_it(project: Project, name: str, help: str) -> None:
+    unknown = project("filters", name)
+    assert unknown.code == 2
+    assert help in unknown.err
 
 
 def test_graph_draws_mermaid_svg_or_data(project: Project) -> None:

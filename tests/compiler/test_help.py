@@ -331,8 +331,8 @@ def test_help_that_is_followed_leads_to_no_further_error(client: orc.Orchestrato
 def test_a_fix_that_is_applied_leads_to_no_further_error(client: orc.Orchestrator, name: str) -> None:
     source = CASES[name].source
     (problem,) = [each for each in client.check(source).diagnostics if each.severity == "error"]
-    if problem.fix is None:
-        pytest.skip("no fix is offered")
+    if problem.fix is None:  # its help leaves something to decide
+        return
     lines = source.split("\n")
     start, end = problem.fix.span.start, problem.fix.span.end
     assert start.line == end.line

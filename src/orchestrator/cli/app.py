@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "graph": "check",
     "explain": "explain",
     "tools": "explain",
+    "filters": "filters",
     "models": "models",
     "keys": "keys",
     "schema": "check",

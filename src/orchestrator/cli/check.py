@@ -33,9 +33,14 @@ class GraphFormat(enum.StrEnum):
 
 
 def check(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Pipeline files, and test files.", readable=False)
-    ],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Pipeline files and test files, directories of them, or patterns. Default: the current directory.",
+            readable=False,
+        ),
+    ] = None,
     format: Annotated[
         ReportFormat,
         typer.Option(
@@ -55,15 +60,20 @@ def check(
     allow_run: options.AllowRunOption = False,
     allow_host: options.AllowHostOption = None,
 ) -> None:
-    """Say all that is wrong with pipelines, and run nothing.
+    """Validate pipeline files and report every problem. Nothing is run.
+
+    Below a directory, YAML files with `steps:` are checked, and test files with the pipelines that they test.
 
     Exit code: 0 no errors, 1 errors found.
     """
     import sys
 
     from orchestrator import diagnostics as found
+    from orchestrator.cli.files import select_pipelines
     from orchestrator.cli.output import DONE, FAILED, emit, emit_json, say, use_colour
 
+    selection = select_pipelines(paths or [Path()])
+    files = selection.files
     reported: dict[object, found.Diagnostic] = {}
     with options.open_orchestrator(
         tools=tools,
@@ -76,7 +86,7 @@ def check(
             found_here = _of_tests(file, tools) if file.name.endswith(_TESTS) else orchestrator.check(file).diagnostics
             for each in found_here:
                 reported.setdefault((each.sort_key, each.message), each)
-    problems = list(reported.values())
+    problems = found.access_last(reported.values())
     ok = not any(problem.severity == "error" or strict for problem in problems)
     if json or format is ReportFormat.JSON:
         emit_json({**found.to_json(problems), "ok": ok})
@@ -89,6 +99,10 @@ def check(
         emit(found.render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
     if format is ReportFormat.TEXT and not json and ok:
         say(f"{'1 file is' if len(files) == 1 else f'{len(files)} files are'} fine", "green")
+    if selection.others and format is ReportFormat.TEXT and not json:
+        count = len(selection.others)
+        named = ", ".join(f"`{file}`" for file in selection.others[:3]) + (", …" if count > 3 else "")
+        say(f"{count} YAML file{'s' if count > 1 else ''} without `steps:` left out: {named}", "dim")
     raise typer.Exit(DONE if ok else FAILED)
 
 

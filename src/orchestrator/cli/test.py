@@ -23,7 +23,9 @@ _MARKS: Final = {"passed": ("ok", "green"), "failed": ("FAIL", "red"), "skipped"
 def test(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH", help="Test files, or directories of them. Default: the current one."),
+        typer.Argument(
+            metavar="PATH", help="Test files, directories of them, or patterns. Default: the current directory."
+        ),
     ] = None,
     only: Annotated[
         str | None, typer.Option("-k", metavar="TEXT", help="Only cases with this text in their file's or own name.")
@@ -89,12 +91,13 @@ def _setting(update: bool, tools: list[str] | None, permissions: Any) -> Any:
 
 def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[Any], list[Diagnostic]]:
     """Read the test files; return their cases, of sound files, and what is wrong."""
+    from orchestrator.cli.files import expand
     from orchestrator.testing.files import find_files
     from orchestrator.testing.running import load
 
     cases: list[Any] = []
     problems: list[Diagnostic] = []
-    for path in find_files(paths):
+    for path in find_files(expand(paths)):
         file = load(path, setting)
         problems += file.diagnostics
         if not any(problem.severity == "error" for problem in file.diagnostics):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.compiler.models import usd_limits
 from orchestrator.diagnostics import Related
+from orchestrator.diagnostics.access import ACCESS, ONE_IS_ENOUGH
 from orchestrator.errors import ConfigurationError, MissingExtra
 from orchestrator.language.nodes import Scalar
 from orchestrator.models.adapter.endpoints import how_to_give_key, missing_extra
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.models.catalogue import ModelCard
     from orchestrator.models.exchange import ModelName
     from orchestrator.models.providers import Provider
-
-
-_ACCESS = frozenset({"ORC422", "ORC423"})
-"""What is wrong here, and not with the file: no key, no package."""
 
 
 @dataclass(slots=True)
@@ -98,8 +95,8 @@ def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
                 problem.label += "; others of the list are asked" if len(names) > 1 else ""
     elif len(names) > 1:
         for problem in whole:
-            if problem.code in _ACCESS:
-                problem.help = f"one model of the list is enough; for this one {problem.help}"
+            if problem.code in ACCESS:
+                problem.help = ONE_IS_ENOUGH + problem.help
     steps = list(dict.fromkeys(use.step.id for use in naming.uses if use.step.id))
     for problem in whole:
         problem.steps = problem.steps or steps

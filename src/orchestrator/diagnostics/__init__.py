@@ -1,5 +1,6 @@
 """Diagnostics: what is wrong with a pipeline, where, and how to mend it, for people and for programs."""
 
+from orchestrator.diagnostics.access import ACCESS, access_last
 from orchestrator.diagnostics.codes import CODES, Code
 from orchestrator.diagnostics.formats import sort, to_github, to_json, to_sarif
 from orchestrator.diagnostics.model import MAX_DIAGNOSTICS, Diagnostic, Fix, Position, Related, Severity, Source, Span
@@ -7,6 +8,7 @@ from orchestrator.diagnostics.render import render_text, summary
 from orchestrator.diagnostics.suggest import Vocabulary, bounded_suggestions, suggest
 
 __all__ = [
+    "ACCESS",
     "CODES",
     "MAX_DIAGNOSTICS",
     "Code",
@@ -18,6 +20,7 @@ __all__ = [
     "Source",
     "Span",
     "Vocabulary",
+    "access_last",
     "bounded_suggestions",
     "render_text",
     "sort",

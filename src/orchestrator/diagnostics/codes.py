@@ -96,14 +96,14 @@ _TABLE = (
         "ORC313",
         "wrong arguments",
         "A filter, test, function or method is given arguments that it does not take.",
-        remedy="give it the arguments that it takes; the reference of expressions lists them",
+        remedy="give it the arguments that it takes; `orchestrator filters` lists them",
     ),
     Code("ORC314", "unknown test", "No test (`is ...`) has this name."),
     Code(
         "ORC315",
         "unknown function or method",
         "Only a fixed set of functions and methods can be called.",
-        remedy="use a filter instead, as in `topic | upper`; the reference of expressions lists what can be called",
+        remedy="use a filter instead, as in `topic | upper`; `orchestrator filters` lists what can be called",
     ),
     Code(
         "ORC316",

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from orchestrator.diagnostics.access import access_last
 from orchestrator.diagnostics.codes import CODES
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ _sort_key = attrgetter("sort_key")
 
 
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return diagnostics in the file's order, without exact repetitions."""
+    """Return diagnostics in the file's order, without exact repetitions; missing keys and packages come last."""
     unique: list[Diagnostic] = []
     for _, alike in groupby(sorted(diagnostics, key=_sort_key), key=_sort_key):
         first: dict[str, Diagnostic] = {}
         for diagnostic in alike:
             first.setdefault(diagnostic.message, diagnostic)
         unique += first.values()
-    return unique
+    return access_last(unique)
 
 
 def to_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:

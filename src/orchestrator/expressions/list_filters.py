@@ -299,7 +299,7 @@ def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, E
     name = arguments.get(kind)
     if not isinstance(name, str) or name in table:
         return None
-    help = f"give the name of a {kind}, such as `{example}`; the reference of expressions lists them"
+    help = f"give the name of a {kind}, such as `{example}`; `orchestrator filters` lists them"
     return Misuse(kind, f"names the unknown {kind} `{name}`", help, near(name, table))
 
 

@@ -53,7 +53,7 @@ _PAIRS: Final = {
 
 _FEW: Final = 12
 _LISTED: Final = {
-    "ORC315": "use a filter instead, as in `topic | upper`; the reference of expressions lists what can be called",
+    "ORC315": "use a filter instead, as in `topic | upper`; `orchestrator filters` lists what can be called",
     "ORC312": "`orchestrator filters` lists all; `upper`, `join`, `default` and `length` are some",
     "ORC314": "`orchestrator filters` lists all tests; `defined`, `none`, `string` and `mapping` are some",
 }
@@ -325,7 +325,7 @@ def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | 
         help = f"did you mean `{suggestion}`?"
     elif help is None:
         few = len(names) <= _FEW
-        help = f"there are {_names(names)}" if few else _LISTED.get(code, "the reference of expressions lists them")
+        help = f"there are {_names(names)}" if few else _LISTED.get(code, "`orchestrator filters` lists them")
     return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion)
 
 

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from orchestrator.expressions import limits
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.table import Entry
 from orchestrator.patterns.syntax import MAX_LENGTH
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from orchestrator.expressions.table import Entry
 
 _INTRODUCTION = """# Filters, tests, functions, methods
 
 Everything that can be called in a template. How templates work is told in [Expressions](../expressions.md).
-Each example is run by a test; `→` shows the text that it gives.
+Each example is run by a test; `→` shows the text that it gives. `orchestrator filters` lists them in a terminal, and
+`orchestrator filters NAME` explains one, or says what stands for one that Jinja2, Ansible or Liquid have.
 """
 
-_SECTIONS = (
-    ("Filters", "Written after a `|`: `{{ value | name(arguments) }}`.", "| ", FILTERS),
-    ("Tests", "Written after `is` or `is not`: `{{ value is name }}`.", "is ", TESTS),
-    ("Functions", "Written by themselves: `{{ name(arguments) }}`.", "", FUNCTIONS),
-    (
-        "Methods",
-        "Written after a dot: `{{ value.name(arguments) }}`. Which there are depends on the value.",
-        ".",
-        METHODS,
-    ),
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One of the tables: what its entries are called, how they are written, and the sign before their names."""
+
+    title: str
+    kind: str
+    written: str
+    form: str
+    sign: str
+    table: Mapping[str, Entry]
+
+
+SECTIONS: Final = (
+    Section("Filters", "filter", "after a `|`", "{{ value | name(arguments) }}", "| ", FILTERS),
+    Section("Tests", "test", "after `is` or `is not`", "{{ value is name }}", "is ", TESTS),
+    Section("Functions", "function", "by themselves", "{{ name(arguments) }}", "", FUNCTIONS),
+    Section("Methods", "method", "after a dot", "{{ value.name(arguments) }}", ".", METHODS),
 )
 _KINDS = {"string": "string", "array": "list", "object": "object"}
 
@@ -39,9 +46,14 @@ _KINDS = {"string": "string", "array": "list", "object": "object"}
 def reference_markdown() -> str:
     """The page `docs/reference/expressions.md`."""
     parts = [_INTRODUCTION]
-    for title, how, sign, table in _SECTIONS:
-        parts.append(f"## {title}\n\n{how}\n")
-        parts.extend(_entry(entry, sign, title, table) for entry in table.values() if not entry.alias_of)
+    for section in SECTIONS:
+        depends = " Which there are depends on the value." if section.kind == "method" else ""
+        parts.append(f"## {section.title}\n\nWritten {section.written}: `{section.form}`.{depends}\n")
+        parts.extend(
+            _entry(entry, section.sign, section.title, section.table)
+            for entry in section.table.values()
+            if not entry.alias_of
+        )
     parts.append(_bounds())
     return "\n".join(parts)
 

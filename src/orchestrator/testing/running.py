@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.api import Orchestrator, Pipeline, Run
 from orchestrator.configuration import project_directory
-from orchestrator.diagnostics import Diagnostic, Span, sort
+from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
 from orchestrator.models.fake import FakeModel
 from orchestrator.models.offline import OfflineClient
@@ -38,9 +38,6 @@ End: TypeAlias = Literal["passed", "failed", "skipped"]
 
 JOBS: Final = 4
 """How many cases run at once."""
-
-_CANNOT_ASK: Final = frozenset({"ORC422", "ORC423"})
-"""What is wrong where a model that is named has no key or no package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +175,7 @@ def _carried_out(
             codes = {each.code for each in error.diagnostics if each.severity == "error"}
             first = next(each for each in error.diagnostics if each.severity == "error")
             reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.help}" if first.help else "")
-            return ("skipped" if case.models.kind == "live" and codes <= _CANNOT_ASK else "failed"), (reason,)
+            return ("skipped" if case.models.kind == "live" and codes <= ACCESS else "failed"), (reason,)
         hidden.learn(secret_inputs(pipeline.inputs, case.inputs))
         if case.stub:
             plan = stubbed(pipeline._plan, case.stub)

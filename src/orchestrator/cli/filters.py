@@ -1,0 +1,108 @@
+"""`filters`: the filters, tests, functions and methods of expressions."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from orchestrator.expressions.table import Entry
+
+
+def filters(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One filter, test, function or method, in detail.")
+    ] = None,
+    json: options.JsonOption = False,
+) -> None:
+    """List and explain the filters and tests of expressions.
+
+    With a name, one of them is explained; a name from Jinja2, Ansible or Liquid is answered with what to write instead.
+    """
+    from orchestrator.cli.output import emit, emit_json, table
+    from orchestrator.expressions.reference_page import SECTIONS
+
+    if name is not None:
+        found = list(_entries(name.strip().lstrip("|.").strip()))
+        if not found:
+            raise _unknown(name)
+        if json:
+            emit_json([entry_object(kind, entry) for kind, entry in found])
+        else:
+            emit("\n\n".join(_described(sign, entry) for sign, entry in _signed(found)))
+        return
+    if json:
+        emit_json(
+            {
+                section.title.lower(): [entry_object(section.kind, entry) for entry in section.table.values()]
+                for section in SECTIONS
+            }
+        )
+        return
+    for section in SECTIONS:
+        rows = [(entry.name, entry.summary) for entry in section.table.values() if not entry.alias_of]
+        emit(table((section.kind.upper(), f"WRITTEN {section.written}"), rows) + "\n")
+
+
+def entry_object(kind: str, entry: "Entry") -> dict[str, Any]:
+    """Return a filter, test, function or method as JSON data."""
+    template, result = entry.example
+    return {
+        "kind": kind,
+        "name": entry.name,
+        "signature": entry.signature,
+        "summary": entry.summary,
+        "accepts": list(entry.accepts),
+        "example": {"template": template, "result": result},
+        **({"alias_of": entry.alias_of} if entry.alias_of else {}),
+    }
+
+
+def _tables() -> Mapping[str, tuple[str, Mapping[str, "Entry"]]]:
+    from orchestrator.expressions.reference_page import SECTIONS
+
+    return {section.kind: (section.sign, section.table) for section in SECTIONS}
+
+
+def _entries(name: str) -> Iterator[tuple[str, "Entry"]]:
+    """Yield what has this name, with its kind."""
+    for kind, (_, entries) in _tables().items():
+        if name in entries:
+            yield kind, entries[name]
+
+
+def _signed(found: list[tuple[str, "Entry"]]) -> Iterator[tuple[str, "Entry"]]:
+    tables = _tables()
+    for kind, entry in found:
+        yield tables[kind][0], entry
+
+
+def _described(sign: str, entry: "Entry") -> str:
+    brackets = entry.signature or ("()" if sign in ("", ".") else "")
+    template, result = entry.example
+    lines = [f"{sign}{entry.name}{brackets}", f"  {entry.summary}"]
+    if entry.alias_of:
+        lines.append(f"  The same as `{entry.alias_of}`.")
+    if entry.accepts:
+        lines.append(f"  Works on: {', '.join(kind for kind in entry.accepts if kind != 'boolean')}")
+    return "\n".join([*lines, "", f"  {template}", *(f"  -> {line}" for line in result.split("\n"))])
+
+
+def _unknown(name: str) -> Exception:
+    """The error for a name that is in no table, with what stands for it."""
+    from orchestrator.errors import OrchestratorError
+    from orchestrator.expressions import parse_expression
+    from orchestrator.expressions.equivalents import FUNCTIONS_ELSEWHERE, METHODS_ELSEWHERE, TESTS_ELSEWHERE
+
+    word = name.strip().lstrip("|.").strip()
+    form, code = f"value | {word}", "ORC312"
+    if word in TESTS_ELSEWHERE:
+        form, code = f"value is {word}", "ORC314"
+    elif word in FUNCTIONS_ELSEWHERE or word in METHODS_ELSEWHERE:
+        form, code = (f"{word}(value)" if word in FUNCTIONS_ELSEWHERE else f"value.{word}()"), "ORC315"
+    problems = parse_expression(form).problems if word.isidentifier() else ()
+    help = next((problem.help for problem in problems if problem.help), None)
+    message = f"there is no filter, test, function or method `{name}`"
+    return OrchestratorError(message, code=code, help=help or "`orchestrator filters` lists them")

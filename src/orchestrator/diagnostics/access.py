@@ -1,0 +1,45 @@
+"""Keys and packages that are missing here: not a mistake in a file, so they come after all mistakes, each once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator.diagnostics.model import Diagnostic
+
+ACCESS: Final = frozenset({"ORC422", "ORC423"})
+"""The codes of what is missing where the pipeline is checked: a key, or a package."""
+
+ONE_IS_ENOUGH: Final = "one model of the list is enough; for this one "
+"""What the help begins with where other models are named too."""
+
+_MOST_PLACES: Final = 5
+
+
+def access_last(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return diagnostics with those about missing keys and packages at the end, one for each key or package.
+
+    The one that is kept is an error if any of them is, and names the other places.
+    """
+    mistakes: list[Diagnostic] = []
+    missing: dict[tuple[str, str], list[Diagnostic]] = {}
+    for diagnostic in diagnostics:
+        if diagnostic.code in ACCESS:
+            remedy = (diagnostic.help or diagnostic.message).removeprefix(ONE_IS_ENOUGH)
+            missing.setdefault((diagnostic.code, remedy), []).append(diagnostic)
+        else:
+            mistakes.append(diagnostic)
+    return mistakes + [_merged(same) for same in missing.values()]
+
+
+def _merged(same: list[Diagnostic]) -> Diagnostic:
+    first = next((each for each in same if each.severity == "error"), same[0])
+    places = dict.fromkeys(f"{each.source.name}:{each.span.start.line}" for each in same if each is not first)
+    if not places:
+        return first
+    listed = ", ".join(f"`{place}`" for place in list(places)[:_MOST_PLACES])
+    more = f" and {len(places) - _MOST_PLACES} more places" if len(places) > _MOST_PLACES else ""
+    return replace(first, notes=(*first.notes, f"needed at {listed}{more} too"))

@@ -34,6 +34,7 @@ class BatchResults(Iterator[RowResult]):
 
     def __next__(self) -> RowResult:
         """Wait for the next result."""
+        self._portal.refuse_inside("async for result in pipeline.amap(...)")
 
         async def following() -> RowResult | None:
             async with self._turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 _default: Orchestrator | None = None
 _default_lock = threading.Lock()
+
+
+def _reset_lock() -> None:
+    """In a child of `fork`: another thread of the parent may have held it."""
+    global _default_lock
+    _default_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_lock)
 
 
 def default() -> Orchestrator:

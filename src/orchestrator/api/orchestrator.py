@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shlex
 import threading
 import time
@@ -23,6 +24,7 @@ from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.asking import merged
 from orchestrator.runtime.engine import permissions_for
+from orchestrator.runtime.execution import refuse_blocking
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
 from orchestrator.tools.neighbours import named_sources
 from orchestrator.tools.protection import source_files, store_files
@@ -236,6 +238,7 @@ class Orchestrator:
         if edited is None and budget is None and self._engine.obeys(run.id):
             run._control("resume")
             return run
+        refuse_blocking(run.id, "resume()", "orchestrator.aresume(...)")
         try:
             run._follower.saw(self._portal.call(self._go_on(run, inputs, edited=edited, budget=budget)))
         except RunOwned:
@@ -294,6 +297,7 @@ class Orchestrator:
             InputError: A secret is needed again.
         """
         run = self.get_run(run_id)
+        refuse_blocking(run.id, "retry()", "orchestrator.aretry(...)")
         run._follower.saw(self._portal.call(self._go_on(run, inputs, again=step)))
         return run
 
@@ -379,6 +383,10 @@ class Orchestrator:
 
             raise no_runs(self.store_url, run_id)
 
+    def _reset(self) -> None:
+        _of_parent.append((self._opened, self._portal))
+        self._opened, self._portal, self._lock = None, Portal(), threading.Lock()
+
     def close(self) -> None:
         """Stop what is still executed here, so that it can be resumed, and close the store."""
         with self._lock:
@@ -463,6 +471,19 @@ _OF_TOOLS = frozenset({"ORC401", "ORC402", "ORC406"})
 """What a pipeline that compiled once may lack later because other tools or permissions are given."""
 
 _open_orchestrators: weakref.WeakSet[Orchestrator] = weakref.WeakSet()
+
+_of_parent: list[Any] = []
+"""What a child of `fork` has of its parent. It is never closed: the connections in it are still the parent's."""
+
+
+def _reset_all() -> None:
+    """In a child of `fork`: have every orchestrator open its store anew, as none of its threads are there."""
+    for orchestrator in list(_open_orchestrators):
+        orchestrator._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 @atexit.register

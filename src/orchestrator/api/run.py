@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
+from orchestrator.runtime.execution import refuse_blocking
 from orchestrator.runtime.reasons import Why, why
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A handle on one run, whoever executes it. Every sync method `x` has the async twin `ax`."""
+    """A handle on one run, whoever executes it. Every sync method `x` has the async twin `ax`.
+
+    Where the run is executed by the current event loop, only the twins can wait for it; `wait`, `result` and `events`
+    raise ConfigurationError there.
+    """
 
     def __init__(self, orchestrator: Orchestrator, run_id: str, execution: Execution | None = None) -> None:
         self.id = run_id
@@ -36,8 +41,9 @@ class Run:
 
     @property
     def _follower(self) -> Follower:
-        if self._followed is None:
-            self._followed = Follower(self._engine, self.id)
+        engine = self._engine
+        if self._followed is None or self._followed.engine is not engine:  # another one after a `fork`
+            self._followed = Follower(engine, self.id)
         return self._followed
 
     def status(self) -> RunStatus:
@@ -53,6 +59,8 @@ class Run:
         While this process executes the run, events `step.partial` are among those that `follow` waits for: pieces of
         the answers that models are just giving. They have the `seq` 0, are not recorded, and come to none who is slow.
         """
+        if follow:
+            refuse_blocking(self.id, "run.events()", "async for event in run.aevents()")
         return self._follower.events(after, follow=follow)
 
     def wait(self, *, timeout: float | None = None) -> RunStatus:
@@ -64,6 +72,7 @@ class Run:
             TimeoutError: It still runs after `timeout` seconds.
             StoreError: This process executed the run and had to give it up because of the store.
         """
+        refuse_blocking(self.id, "run.wait()", "run.await_()")
         return self._follower.rest(timeout)[0]
 
     def result(self, *, timeout: float | None = None) -> Result:
@@ -76,6 +85,7 @@ class Run:
             RunError: It was interrupted (ORC808).
             TimeoutError: It still runs after `timeout` seconds.
         """
+        refuse_blocking(self.id, "run.result()", "run.aresult()")
         status, end = self._follower.rest(timeout)
         refuse_if_waiting(status)
         return verdict(self._follower.result(status, end))

@@ -78,6 +78,17 @@ class _LoopWaiter(_Waiter):
             self.future.set_exception(self.error)
 
 
+class _BeginWaiter(_LoopWaiter):
+    """Whoever begins a run. `abandoned`: cancelled meanwhile. `written`: the run is in the store."""
+
+    __slots__ = ("abandoned", "written")
+
+    def __init__(self, wish: Beginning) -> None:
+        super().__init__(wish)
+        self.abandoned = False
+        self.written = False
+
+
 class _ThreadWaiter(_Waiter):
     __slots__ = ("done",)
 
@@ -111,7 +122,8 @@ class Journal:
     async def begin(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> RunJournal:
         """Create a run and begin to record its events. All runs that begin meanwhile are created in one transaction.
 
-        Returns when the run is durable. Leave it with `RunJournal.leave`.
+        Returns when the run is durable. Leave it with `RunJournal.leave`. If the caller is cancelled meanwhile, the run
+        is recorded as cancelled too, and given up: nobody else would ever execute it.
 
         Raises:
             RunError: the id is taken (ORC802).
@@ -119,9 +131,17 @@ class Journal:
         """
         beginning = Beginning.of(new, owner, ttl=ttl)
         self._start()
-        waiter = _LoopWaiter(beginning)
+        waiter = _BeginWaiter(beginning)
         self.request(waiter)
-        await waiter.future
+        try:
+            await waiter.future
+        except asyncio.CancelledError:
+            with self._lock:
+                waiter.abandoned = True
+                written = waiter.written
+            if written:
+                self._give_up(beginning)
+            raise
         return self.attach(beginning.lease, beginning.state)
 
     def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
@@ -266,6 +286,14 @@ class Journal:
                 self.forget(journal)
         self._settle(waiters, problem)
 
+    def _give_up(self, beginning: Beginning) -> None:
+        """End a run that was begun for a caller who has left. Called from any thread."""
+        if beginning.key is None:
+            return
+        journal = RunJournal(self, beginning.lease, beginning.state)
+        journal.record("run.cancelled", data={"reason": "its caller was cancelled", "by": ""})
+        self.request(_ThreadWaiter(_Commit(journal, journal.last_seq, leave=True)))
+
     def _settle(self, waiters: list[_Waiter], problem: OrchestratorError | None) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[_LoopWaiter]] = {}
         for waiter in waiters:
@@ -275,6 +303,12 @@ class Journal:
                 waiter.error = wish.journal.error or problem
                 if waiter.error is None:
                     wish.journal.durable = max(wish.journal.durable, wish.seq)
+            if isinstance(waiter, _BeginWaiter) and problem is None:
+                with self._lock:
+                    waiter.written = True
+                    abandoned = waiter.abandoned
+                if abandoned and isinstance(wish, Beginning):
+                    self._give_up(wish)
             if isinstance(waiter, _LoopWaiter):
                 loops.setdefault(waiter.loop, []).append(waiter)
             elif isinstance(waiter, _ThreadWaiter):

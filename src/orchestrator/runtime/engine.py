@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio.to_thread
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Ledger
     from orchestrator.runtime.services import ModelServices
     from orchestrator.tools import Permissions
+
+T = TypeVar("T")
 
 _EVENTS_AT_ONCE = 2000
 
@@ -181,7 +184,11 @@ class Engine:
                 self.store.release(lease)
                 raise
 
-        assignment, lease, journal = await anyio.to_thread.run_sync(take)
+        def give_back(taken: tuple[Assignment, Lease, RunJournal]) -> None:
+            taken[2].detach()
+            self.store.release(taken[1])
+
+        assignment, lease, journal = await _claimed(take, give_back)
         return self._execute(assignment, lease, journal)
 
     async def fork(
@@ -230,7 +237,13 @@ class Engine:
                 journal,
             )
 
-        assignment, lease, journal = await anyio.to_thread.run_sync(create)
+        def give_up(created: tuple[Assignment, Lease, RunJournal]) -> None:
+            created[2].record("run.cancelled", data={"reason": "its caller was cancelled", "by": ""})
+            created[2].flush()
+            created[2].detach()
+            self.store.release(created[1])
+
+        assignment, lease, journal = await _claimed(create, give_up)
         return self._execute(assignment, lease, journal)
 
     def rehearse(self, run_id: str, compile: Callable[[RunRecord], Plan], given: Mapping[str, Any]) -> None:
@@ -476,15 +489,19 @@ class Engine:
         task = asyncio.get_running_loop().create_task(self._run(execution), name=f"run {execution.run_id}")
         self._live[execution.run_id] = (execution, task)
         self._watch.add(execution)
+        task.add_done_callback(lambda _: self._left(execution))
         return execution
 
+    def _left(self, execution: Execution) -> None:
+        """Give back a run whose task was cancelled before it began, as when its event loop ends at once."""
+        if not execution.done:
+            execution.abandon()
+        self._watch.remove(execution)
+        self._live.pop(execution.run_id, None)
+
     async def _run(self, execution: Execution) -> None:
-        try:
-            with suppress(OrchestratorError):  # those who wait for the run are told
-                await execution.run()
-        finally:
-            self._watch.remove(execution)
-            self._live.pop(execution.run_id, None)
+        with suppress(OrchestratorError):  # those who wait for the run are told
+            await execution.run()
 
 
 _ENDED = {"succeeded": "succeeded", "failed": "failed", "cancelled": "been cancelled"}
@@ -571,6 +588,32 @@ def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunErro
         listed = f"it asks nothing now; look at it with: orchestrator status {run_id}"
     message = f"no step `{path}` of run `{run_id}` waits for an answer"
     return RunError(message, run_id=run_id, code="ORC606", help=listed)
+
+
+async def _claimed(take: Callable[[], T], give_back: Callable[[T], None]) -> T:
+    """Take something in a thread; if the caller is cancelled meanwhile, it is given back."""
+    lock = threading.Lock()
+    taken: list[T] = []
+    abandoned = False
+
+    def work() -> T:
+        found = take()
+        with lock:
+            taken.append(found)
+            late = abandoned
+        if late:
+            give_back(found)
+        return found
+
+    try:
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except asyncio.CancelledError:
+        with lock:
+            abandoned = True
+            found = list(taken)
+        for each in found:
+            give_back(each)
+        raise
 
 
 def _is_current(loop: asyncio.AbstractEventLoop) -> bool:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from orchestrator.compiler.plan import Plan
-from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError, StoreUnavailable
+from orchestrator.errors import (
+    ConfigurationError,
+    OrchestratorError,
+    StepError,
+    StepTimeout,
+    StoreError,
+    StoreUnavailable,
+)
 from orchestrator.journal import Recorded
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.runtime.asking import THE_RUN, RunAsking, merged
@@ -40,6 +47,20 @@ if TYPE_CHECKING:
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds
 _log = logging.getLogger(__name__)
+_here = threading.local()
+
+
+def refuse_blocking(run_id: str, method: str, twin: str) -> None:
+    """Refuse a call that waits for a run on the thread whose event loop executes it: both would stand still.
+
+    Raises:
+        ConfigurationError: This is that thread.
+    """
+    if run_id in getattr(_here, "runs", ()):
+        raise ConfigurationError(
+            f"`{method}` would wait for run `{run_id}` and block the event loop that executes it",
+            help=f"use its async twin: `await {twin}`" if not twin.startswith("async ") else f"use `{twin}`",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,7 @@ class Execution:
         self._give_back = give_back
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        _here.runs = {*getattr(_here, "runs", ()), self.run_id}
         self._scheduler: Scheduler | None = None
         self._early: list[Callable[[Scheduler], None]] = []
         self._lost: StoreError | None = None
@@ -153,6 +175,13 @@ class Execution:
             raise
         finally:
             await self._leave(failure)
+
+    def abandon(self) -> None:
+        """Give the run back without having executed anything of it, so that it can be resumed."""
+        self._give_back(self.journal)
+        _here.runs.discard(self.run_id)
+        self.left.set_result(None)
+        self._rest()
 
     def post(self, command: Command) -> Future[None]:
         """Carry out a command; the result completes when it has taken effect."""
@@ -299,6 +328,7 @@ class Execution:
             with anyio.CancelScope(shield=True), suppress(StoreError):
                 await self.journal.leave()
         finally:
+            _here.runs.discard(self.run_id)
             self.left.set_result(None)
             with self._lock:
                 if not self._resting.done():

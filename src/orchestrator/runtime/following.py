@@ -71,7 +71,7 @@ class Follower:
     """A view of one run. Every method `x` has the async twin `ax`."""
 
     def __init__(self, engine: Engine, run_id: str) -> None:
-        self._engine = engine
+        self.engine = engine
         self._run_id = run_id
         self._seen: Execution | None = None
 
@@ -84,7 +84,7 @@ class Follower:
 
         With `follow`, pieces of answers are among them while the run is executed here.
         """
-        with closing(Hearing(self._engine, self._run_id)) as hearing:
+        with closing(Hearing(self.engine, self._run_id)) as hearing:
             while True:
                 heard = hearing.take() if follow else []
                 batch = self._batch(after)
@@ -97,7 +97,7 @@ class Follower:
 
     async def aevents(self, after: int, *, follow: bool) -> AsyncIterator[Event]:
         """As `events`."""
-        with closing(Hearing(self._engine, self._run_id)) as hearing:
+        with closing(Hearing(self.engine, self._run_id)) as hearing:
             while True:
                 heard = hearing.take() if follow else []
                 batch = await in_thread(partial(self._batch, after))
@@ -111,7 +111,7 @@ class Follower:
 
     def hearing(self) -> Hearing:
         """Look on at what the run is given piece by piece, if it is executed here. Close it."""
-        return Hearing(self._engine, self._run_id)
+        return Hearing(self.engine, self._run_id)
 
     def rest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:
         """Wait until the run has ended, is paused with nothing running, waits for an answer alone, or is interrupted.
@@ -174,7 +174,7 @@ class Follower:
         Raises:
             StoreError: It was until a moment ago, and had to be given up; this is told once.
         """
-        execution = self._engine.execution(self._run_id)
+        execution = self.engine.execution(self._run_id)
         seen, self._seen = self._seen, execution
         if execution is None and seen is not None and (error := seen.resting.exception()) is not None:
             raise error
@@ -183,25 +183,25 @@ class Follower:
     def result(self, status: RunStatus, end: Event | None = None) -> Result:
         """What the run has achieved as of `status`."""
         if status.state == "succeeded" and end is None:
-            last = self._engine.store.events(self._run_id, after=status.last_seq - 1, limit=1, resolve=True)
+            last = self.engine.store.events(self._run_id, after=status.last_seq - 1, limit=1, resolve=True)
             if not last:
-                self._engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
+                self.engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
             end = last[0]
         outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
-        return result_of(self._engine, status, outputs)
+        return result_of(self.engine, status, outputs)
 
     async def aresult(self, status: RunStatus, end: Event | None = None) -> Result:
         """As `result`."""
         return self.result(status, end) if end is not None else await in_thread(partial(self.result, status))
 
     def _status(self) -> RunStatus:
-        return self._engine.status(self._run_id)
+        return self.engine.status(self._run_id)
 
     def _batch(self, after: int) -> list[Event]:
-        return self._engine.store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
+        return self.engine.store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
 
     def _sleep(self, after: int, seconds: float) -> None:
-        self._engine.store.wait(self._run_id, after, seconds)
+        self.engine.store.wait(self._run_id, after, seconds)
 
     def _still_running(self) -> TimeoutError:
         return TimeoutError(f"run `{self._run_id}` has not ended yet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -11,6 +12,16 @@ _TIME_LENGTH = 9  # 45 bits of milliseconds: until the year 3084
 _RANDOM_LENGTH = 11  # 55 bits
 _lock = threading.Lock()
 _last = (0, 0)
+
+
+def _reset() -> None:
+    """In a child of `fork`: the lock may have been taken, and the parent counts on from the same number."""
+    global _last, _lock
+    _lock, _last = threading.Lock(), (0, 0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)
 
 
 def new_run_id() -> str:

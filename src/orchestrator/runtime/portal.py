@@ -35,13 +35,23 @@ class Portal:
         Raises:
             ConfigurationError: The caller runs in that very thread, so it would wait for itself.
         """
-        if threading.current_thread() is self._thread:
+        try:
+            self.refuse_inside()
+        except ConfigurationError:
             work.close()
-            raise ConfigurationError(
-                "a blocking call was made inside an async tool",
-                help="use its async twin there: `await pipeline.arun(...)`",
-            )
+            raise
         return self.submit(work).result()
+
+    def refuse_inside(self, twin: str = "await pipeline.arun(...)") -> None:
+        """Refuse a caller who runs in the thread, and so would wait for himself.
+
+        Raises:
+            ConfigurationError: It does.
+        """
+        if threading.current_thread() is self._thread:
+            raise ConfigurationError(
+                "a blocking call was made inside an async tool", help=f"use its async twin there: `{twin}`"
+            )
 
     def trigger(self, act: Callable[[], object]) -> Callable[[], None]:
         """Return what lets `act` happen in the thread soon; a signal's handler may call it, as it takes no lock."""

@@ -21,6 +21,16 @@ _searched: list[str] = []
 """The directories that are searched for neighbours, in the order of `sys.path`."""
 
 
+def _reset_lock() -> None:
+    """In a child of `fork`: another thread of the parent may have held it."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_lock)
+
+
 @contextmanager
 def neighbours(directory: Path) -> Iterator[None]:
     """Let tools in a directory import what lies beside them, while they are loaded and when they are called.

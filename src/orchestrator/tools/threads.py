@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -79,6 +80,9 @@ def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
 
 
 _POOL = _Pool()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_POOL.__init__)  # type: ignore[misc]  # a child has none of the threads
 
 
 async def run_in_thread(function: Callable[[], Any]) -> Any:

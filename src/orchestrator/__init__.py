@@ -193,4 +193,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Name what is public, and nothing else."""
+    return sorted(__all__)

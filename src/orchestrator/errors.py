@@ -64,9 +64,20 @@ class OrchestratorError(Exception):
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]" + (f"\n  help: {self.help}" if self.help else "")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as JSON data: `code`, `type`, `message`, `help`."""
         return {"code": self.code, "type": type(self).__name__, "message": self.message, "help": self.help}
+
+
+def _restored(kind: type[OrchestratorError], args: tuple[Any, ...], state: Mapping[str, Any]) -> OrchestratorError:
+    """Build an error that was pickled, whatever its class needs to be made."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class CompilationError(OrchestratorError):

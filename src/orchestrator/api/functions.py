@@ -40,22 +40,63 @@ def default() -> Orchestrator:
 
 
 def compile(source: Source) -> Pipeline:
-    """As `Orchestrator.compile`, with the default orchestrator."""
+    """Check a pipeline and make it ready to run. Nothing is executed, stored or asked.
+
+    The default orchestrator is used: the store, tools and permissions of the project of the working directory.
+
+    Args:
+        source: the path of a YAML file, YAML text, an open file, or a mapping.
+
+    Raises:
+        CompilationError: It is wrong; `.diagnostics` has every mistake with its place.
+        ConfigurationError: `orchestrator.toml` is wrong, or this is not a pipeline at all.
+
+    Example:
+        >>> import orchestrator as orc
+        >>> nap = orc.compile({"steps": [{"id": "nap", "action": "sleep", "parameters": {"seconds": 0}}]})
+        >>> [step.id for step in nap.steps]
+        ['nap']
+    """
     return default().compile(source)
 
 
 def check(source: Source) -> Report:
-    """As `Orchestrator.check`, with the default orchestrator."""
+    """Check a pipeline and return everything that was found. Never raises for a wrong one.
+
+    Args:
+        source: the path of a YAML file, YAML text, an open file, or a mapping.
+
+    Raises:
+        ConfigurationError: `orchestrator.toml` is wrong, or this is not a pipeline at all.
+
+    Example:
+        >>> import orchestrator as orc
+        >>> report = orc.check("steps: [{id: a, tol: sleep}]")
+        >>> report.ok, report.diagnostics[0].help
+        (False, 'did you mean `tool`?')
+    """
     return default().check(source)
 
 
 def get_run(run_id: str) -> Run:
-    """As `Orchestrator.get_run`, with the default orchestrator."""
+    """Return a handle on a run of the project's store, whichever process executes it.
+
+    Args:
+        run_id: its id, a unique beginning of it, or `last` for the newest.
+
+    Raises:
+        RunNotFound: There is none, or several.
+    """
     return default().get_run(run_id)
 
 
 def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
-    """As `Orchestrator.list_runs`, with the default orchestrator."""
+    """Return where the runs of the project's store stand, the newest first.
+
+    Args:
+        state: only runs in this state, such as `failed`.
+        limit: how many, at most.
+    """
     return default().list_runs(state=state, limit=limit)
 
 
@@ -66,15 +107,51 @@ def resume(
     inputs: Mapping[str, Any] | None = None,
     budget: Budget | None = None,
 ) -> Run:
-    """As `Orchestrator.resume`, with the default orchestrator."""
+    """Resume a run that was paused, has failed, was cancelled, was interrupted, or has its answers.
+
+    What had succeeded is not run again.
+
+    Args:
+        run_id: its id, a unique beginning of it, or `last`.
+        pipeline: an edited pipeline to resume it with: what has changed, and what depends on it, runs again.
+        inputs: its secrets, which are never stored, and what an edited pipeline needs besides.
+        budget: what it may spend on models, with what it has spent already.
+
+    Raises:
+        RunOwned: Another process executes it.
+        RunNotResumable: It has succeeded, its tools have changed, or it needs permissions that are not given here.
+        CompilationError: The edited pipeline is wrong.
+        InputError: A secret is needed again.
+    """
     return default().resume(run_id, pipeline=pipeline, inputs=inputs, budget=budget)
 
 
 def fork(run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
-    """As `Orchestrator.fork`, with the default orchestrator."""
+    """Begin a new run that shares what another one has achieved, except a step and all that depends on it.
+
+    Args:
+        run_id: the other run, which is left as it is.
+        from_step: the first step that is not shared, by its path, such as `draft` or `translate[17]`.
+        inputs: those that are to differ, and the secrets.
+
+    Raises:
+        RunError: The run has no such step (ORC809).
+        InputError: An input does not fit, or a secret is needed again.
+    """
     return default().fork(run_id, from_step=from_step, inputs=inputs)
 
 
 def retry(run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
-    """As `Orchestrator.retry`, with the default orchestrator."""
+    """Do one step of a run again, with all that depends on it; also in a run that has succeeded.
+
+    Args:
+        run_id: the run.
+        step: the step's path, such as `draft`, `translate[17]` or `translate[17].draft`.
+        inputs: the run's secrets.
+
+    Raises:
+        RunError: The run has no such step (ORC809).
+        RunOwned: A process executes it at this moment.
+        InputError: A secret is needed again.
+    """
     return default().retry(run_id, step, inputs=inputs)

@@ -10,15 +10,18 @@ import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
+from orchestrator.api.arguments import flag, instance, one_of, positive, sensible, several
 from orchestrator.api.origin import Origin, refuse_lacking
-from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of, positive, sensible
+from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of
 from orchestrator.api.run import Run, person
 from orchestrator.api.settings import ProjectSettings, check_settings, located
+from orchestrator.api.source import contents
 from orchestrator.compiler import compile_pipeline
 from orchestrator.configuration import project_directory
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
+from orchestrator.journal.events import RunState
 from orchestrator.journal.records import Command
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.api.locking import Locking
     from orchestrator.compiler import Compilation
     from orchestrator.compiler.plan import Plan
-    from orchestrator.journal import RunRecord, RunState, RunStatus, Store
+    from orchestrator.journal import RunRecord, RunStatus, Store
     from orchestrator.journal.records import Pruned, StoreStats
     from orchestrator.models.budget import Budget
     from orchestrator.models.exchange import ModelClient
@@ -72,12 +75,17 @@ class Orchestrator:
         refresh: Iterable[str] = (),
         models: ModelClient | None = None,
     ) -> None:
+        if directory is not None:
+            instance("directory", directory, (str, os.PathLike), 'directory="project"')  # type: ignore[arg-type]
+        if permissions is not None:
+            instance("permissions", permissions, Permissions, "permissions=Permissions.load()")
         self.directory = project_directory() if directory is None else Path(directory).absolute()
         settings = ProjectSettings.load(self.directory)
         self.store_url = store or settings.store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
-        self._tools = (*settings.tools, *tools)
-        given = [found for item in tools for found in to_tools(item, directory=self.directory)]
-        self._registry = self._registry_with(*settings.tools, *given) if tools else None
+        self._given_tools = tuple([tools] if isinstance(tools, str) else tools)
+        self._tools = (*settings.tools, *self._given_tools)
+        given = [found for item in self._given_tools for found in to_tools(item, directory=self.directory)]
+        self._registry = self._registry_with(*settings.tools, *given) if self._given_tools else None
         allowed = permissions or Permissions.load(self.directory)
         named = [item for item in self._tools if isinstance(item, str)]
         self.permissions = allowed.protecting(
@@ -86,8 +94,8 @@ class Orchestrator:
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel),
             budget=sensible(budget),
-            cache=cache is not False,
-            refresh=frozenset(refresh),
+            cache=cache is None or flag("cache", cache),
+            refresh=frozenset(several("refresh", refresh)),
         )
         self._starting = replace(
             self._options,
@@ -183,11 +191,19 @@ class Orchestrator:
         Raises:
             RunNotFound: There is none, or several.
         """
+        instance("run_id", run_id, str, 'get_run("last")')
         self._require_runs(run_id)
         return Run(self, self._engine.store.find(run_id))
 
     def list_runs(self, *, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
-        """Return the newest runs first."""
+        """Return the newest runs first.
+
+        Raises:
+            ConfigurationError: There is no such state, or `limit` is not above 0.
+        """
+        if state is not None:
+            one_of("state", state, get_args(RunState))
+        positive("limit", limit)
         return self._engine.store.list(state=state, limit=limit) if self._has_store() else []
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
@@ -416,12 +432,13 @@ class Orchestrator:
         permissions: Permissions | None = None,
     ) -> Compilation:
         check_settings(self.directory)
+        source, named = contents(source)
         return compile_pipeline(
             source,
             registry=registry or self.registry,
             permissions=permissions or self.permissions,
             directory=directory or self.directory,
-            name=name,
+            name=name or named,
             sources=sources,
             live_models=self._models is None or getattr(self._models, "needs_keys", False),
             locks=locks,
@@ -471,6 +488,12 @@ _OF_TOOLS = frozenset({"ORC401", "ORC402", "ORC406"})
 """What a pipeline that compiled once may lack later because other tools or permissions are given."""
 
 _open_orchestrators: weakref.WeakSet[Orchestrator] = weakref.WeakSet()
+
+
+def open_orchestrators() -> list[Orchestrator]:
+    """Return those of this process that are not closed."""
+    return list(_open_orchestrators)
+
 
 _of_parent: list[Any] = []
 """What a child of `fork` has of its parent. It is never closed: the connections in it are still the parent's."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import inf
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from os import PathLike
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from orchestrator.api.arguments import flag, inputs_of, one_of, positive, sensible, several
 from orchestrator.api.batches import AsyncBatchResults, BatchResults
 from orchestrator.api.run import Run, person
 from orchestrator.diagnostics import Diagnostic
-from orchestrator.errors import CompilationError, ConfigurationError
+from orchestrator.errors import CompilationError
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.asking import merged
@@ -26,8 +28,16 @@ if TYPE_CHECKING:
     from orchestrator.language.spec import InputSpec
     from orchestrator.models.budget import Budget
 
-Source = str | Path | Mapping[str, Any]
-"""A pipeline: the path of its file, its YAML text, or a mapping."""
+
+class Readable(Protocol):
+    """An open file."""
+
+    def read(self, size: int = -1, /) -> str | bytes:
+        """Return at most `size` characters or bytes."""
+
+
+Source = str | bytes | PathLike[str] | Readable | Mapping[str, Any]
+"""A pipeline: the path of its file, its YAML text, an open file, or a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +61,52 @@ class Pipeline:
         self._orchestrator = orchestrator
         self._plan = plan
         self._options = options
-        self.id = plan.id
-        self.name = plan.name
-        self.description = plan.description
-        self.diagnostics = diagnostics
-        """The warnings."""
+        self._diagnostics = diagnostics
 
     def __repr__(self) -> str:
         return f"Pipeline({self.id!r})"
 
+    def __copy__(self) -> Pipeline:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Pipeline:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickled pipeline is its source; the process that loads it compiles it, with the same configuration."""
+        from orchestrator.api.transport import pipeline_parts
+
+        return pipeline_parts(self)
+
+    @property
+    def id(self) -> str:
+        """The id, by default the name of its file without the ending."""
+        return self._plan.id
+
+    @property
+    def name(self) -> str:
+        """The name, by default the id."""
+        return self._plan.name
+
+    @property
+    def description(self) -> str:
+        """What the file says about it."""
+        return self._plan.description
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The warnings."""
+        return self._diagnostics
+
     @property
     def inputs(self) -> Mapping[str, InputSpec]:
-        """The declared inputs by name."""
-        return self._plan.inputs
+        """The declared inputs by name, for reading."""
+        return MappingProxyType({name: _unshared(spec) for name, spec in self._plan.inputs.items()})
 
     @property
     def outputs(self) -> Mapping[str, OutputPlan]:
-        """The declared outputs by name."""
-        return self._plan.outputs
+        """The declared outputs by name, for reading."""
+        return MappingProxyType(self._plan.outputs)
 
     @property
     def steps(self) -> Sequence[StepPlan]:
@@ -117,8 +155,7 @@ class Pipeline:
         from orchestrator.compiler.mermaid import to_mermaid
         from orchestrator.compiler.svg import to_svg
 
-        if format not in ("mermaid", "svg"):
-            raise ConfigurationError(f"`{format}` is no format of a graph", help="use `mermaid` or `svg`")
+        one_of("format", format, ("mermaid", "svg"))
         return to_svg(self._plan) if format == "svg" else to_mermaid(self._plan)
 
     def with_options(
@@ -149,8 +186,8 @@ class Pipeline:
             max_parallel=positive("max_parallel", max_parallel) or self._options.max_parallel,
             timeout=positive("timeout", timeout) or self._options.timeout,
             budget=merged(self._options.budget, sensible(budget)),
-            cache=self._options.cache if cache is None else bool(cache),
-            refresh=self._options.refresh if refresh is None else frozenset(refresh),
+            cache=self._options.cache if cache is None else flag("cache", cache),
+            refresh=self._options.refresh if refresh is None else frozenset(several("refresh", refresh)),
         )
         require_shared(self._plan, options.refresh)
         return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
@@ -247,7 +284,17 @@ class Pipeline:
         )
 
     def _bind(self, inputs: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Bound:
-        return bind(self._plan.inputs, {**(inputs or {}), **kwargs}, permissions=self._orchestrator.permissions)
+        return bind(self._plan.inputs, inputs_of(inputs, kwargs), permissions=self._orchestrator.permissions)
+
+
+def _unshared(spec: InputSpec) -> InputSpec:
+    """Return a declaration whose lists and objects may be changed without changing the pipeline."""
+    own: dict[str, Any] = {"default": deepcopy(spec.default), "enum": deepcopy(spec.enum)}
+    if spec.items is not None:
+        own["items"] = _unshared(spec.items)
+    if spec.properties is not None:
+        own["properties"] = {name: _unshared(each) for name, each in spec.properties.items()}
+    return spec.model_copy(update=own)
 
 
 def plan_of(compilation: Compilation) -> Plan:
@@ -258,22 +305,3 @@ def plan_of(compilation: Compilation) -> Plan:
     count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
     name = compilation.document.source.name
     raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)
-
-
-def sensible(budget: Budget | None) -> Budget | None:
-    """Return a budget that limits something, if one is given."""
-    if budget is None:
-        return None
-    for name, limit in budget.to_dict().items():
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit < inf:
-            raise ConfigurationError(f"`{name}` of a budget must be a number from 0, not {limit!r}")
-        if name != "usd" and limit != int(limit):
-            raise ConfigurationError(f"`{name}` of a budget must be a whole number, not {limit!r}")
-    return budget
-
-
-def positive(name: str, value: Any) -> Any:
-    """Return the value of an option that must be a number above 0, if it is given."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
-        raise ConfigurationError(f"`{name}` must be a number greater than 0, not {value!r}")
-    return value

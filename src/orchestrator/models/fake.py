@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from orchestrator.errors import (
+    ConfigurationError,
     ModelAnswerInvalid,
     ModelError,
     ModelRateLimited,
@@ -42,6 +43,7 @@ Script: TypeAlias = "Answer | Sequence[Answer | Sequence[Any]] | Callable[[Asked
 _INDEX: Final = re.compile(r"\[\d+\]")
 _TURN: Final = re.compile(r"\[\d+\]\.answer\Z")
 _DIMENSIONS: Final = 16
+_OTHERWISE: Final = ("sample", "echo", "fail")
 _ANYTHING: Final = re.compile("")
 _STATUS: Final = {ModelRateLimited: 429, ModelUnavailable: 503, ModelRefused: 400, ModelRejected: 400}
 
@@ -91,6 +93,9 @@ class FakeModel:
         *,
         otherwise: Literal["sample", "echo", "fail"] = "sample",
     ) -> None:
+        if otherwise not in _OTHERWISE:
+            listed = ", ".join(f"`{each}`" for each in _OTHERWISE)
+            raise ConfigurationError(f"`otherwise` cannot be {otherwise!r}", help=f"it is one of {listed}")
         self._scripts: dict[str | re.Pattern[str], Script] = {}
         self._given: dict[str | re.Pattern[str], int] = {}
         self._otherwise = otherwise

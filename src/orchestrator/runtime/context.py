@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
 from orchestrator.errors import StepError
 
@@ -26,6 +26,10 @@ PROGRESS_INTERVAL = 0.05
 
 DIGITS = 4
 """Of a fraction: finer than any display, and short to record."""
+
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS = get_args(Level)
 
 
 class Reporter(Protocol):
@@ -133,8 +137,11 @@ class StepContext:
             fraction = None if math.isnan(fraction) else round(min(1.0, max(0.0, float(fraction))), DIGITS)
         self._on_loop(self._progress, {"fraction": fraction, "message": str(message)})
 
-    def log(self, message: str, level: Literal["debug", "info", "warning", "error"] = "info") -> None:
+    def log(self, message: str, level: Level = "info") -> None:
         """Record a line in the run's journal."""
+        if level not in _LEVELS:
+            listed = ", ".join(f"`{each}`" for each in _LEVELS)
+            raise StepError(f"unknown log level {level!r}", help=f"it is one of {listed}", retryable=False)
         self._on_loop(self._log, {"level": level, "message": str(message)})
 
     def warn(self, message: str, code: str) -> None:

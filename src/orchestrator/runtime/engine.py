@@ -605,14 +605,16 @@ async def _claimed(take: Callable[[], T], give_back: Callable[[T], None]) -> T:
             give_back(found)
         return found
 
+    thread = asyncio.ensure_future(anyio.to_thread.run_sync(work, abandon_on_cancel=True))
     try:
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        return await asyncio.shield(thread)
     except asyncio.CancelledError:
         with lock:
             abandoned = True
             found = list(taken)
         for each in found:
             give_back(each)
+        await asyncio.wait({thread})  # so that nothing of it goes on after the caller has heard of it
         raise
 
 

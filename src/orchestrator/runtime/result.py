@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from orchestrator.journal import Event
+from orchestrator.errors import ConfigurationError
+from orchestrator.journal import Event, RunRecord
 from orchestrator.journal.events import RunState
 from orchestrator.journal.spending import NOTHING, Spending
 from orchestrator.runtime.step_results import StepResults
@@ -23,7 +24,7 @@ EVENTS_AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run achieved, however it ended.
+    """What a run achieved, however it ended. It can be pickled, and then holds all events itself.
 
     `outputs` holds the declared outputs (none unless the run succeeded), `steps` every step by its path, also those
     within others that have begun, `log` the events. Steps and log are read from the store when they are looked at.
@@ -75,12 +76,14 @@ class Result:
         """
         from orchestrator.runtime.aside import blocking
 
+        refuse_unread(judge)
         return blocking(self.aqc(judge=judge, rubric=rubric))
 
     async def aqc(self, *, judge: bool | str | Sequence[str] | None = None, rubric: str = "") -> Quality:
         """As `qc`."""
         from orchestrator.runtime.quality import control
 
+        refuse_unread(judge)
         return await control(self, self._engine, judge=judge, rubric=rubric)
 
     def to_markdown(self) -> str:
@@ -88,6 +91,66 @@ class Result:
         from orchestrator.runtime.markdown import result_page
 
         return result_page(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        record = self.steps.record
+        whole = (self.run_id, self.state, self.outputs, self.error, self.spending, self.warnings)
+        return _restored, (*whole, record, tuple(self.log))
+
+
+def refuse_unread(judge: Any) -> None:
+    """Refuse what cannot name a model that judges.
+
+    Raises:
+        ConfigurationError: It is neither true, false, None, a name, nor several of those.
+    """
+    named = [judge] if isinstance(judge, str) else judge if isinstance(judge, list | tuple) else []
+    if judge is None or isinstance(judge, bool) or (named and all(isinstance(each, str) for each in named)):
+        return
+    raise ConfigurationError(
+        f"`judge` must be true, false or the name of a model, not {judge!r}", help='write for example `judge="auto"`'
+    )
+
+
+def _restored(
+    run_id: str,
+    state: RunState,
+    outputs: Mapping[str, Any],
+    error: Mapping[str, Any] | None,
+    spending: Spending,
+    warnings: tuple[str, ...],
+    record: RunRecord,
+    log: tuple[Event, ...],
+) -> Result:
+    """Build a result that was pickled."""
+    recorded = RecordedEvents(record, log)
+    steps = StepResults(recorded, run_id, len(log))
+    return Result(run_id, state, outputs, steps, error, log, spending, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvents:
+    """Stands for a store that has one run: all of its events, with their large values in place."""
+
+    run: RunRecord
+    log: Sequence[Event]
+
+    def record(self, run_id: str) -> RunRecord:
+        """Return what the run is made of."""
+        return self.run
+
+    def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return up to `limit` events that follow the one numbered `after`."""
+        return list(self.log[after : after + limit])
+
+    def values_at(self, run_id: str, seqs: Sequence[int]) -> list[Any]:
+        """Return what the steps have achieved whose ends are the events with these numbers."""
+        found = [self.log[seq - 1].data for seq in seqs]
+        return [data.get("output", data.get("value")) for data in found]
+
+    def resolve(self, value: Any) -> Any:
+        """Return the value, which is in place."""
+        return value
 
 
 def result_of(engine: Engine, status: RunStatus, outputs: Mapping[str, Any]) -> Result:

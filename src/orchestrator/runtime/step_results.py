@@ -13,8 +13,9 @@ from orchestrator.journal.paths import item_of, parent_of
 from orchestrator.journal.spending import NOTHING, Spending
 
 if TYPE_CHECKING:
-    from orchestrator.journal import Store
+    from orchestrator.journal import RunRecord, Store
     from orchestrator.models.exchange import Usage
+    from orchestrator.runtime.result import RecordedEvents
 
 EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
@@ -105,7 +106,7 @@ class StepResults(Mapping[str, StepResult]):
     asked for, which takes about 0.7 KB of memory for each step; outputs are read when a step is looked at, not kept.
     """
 
-    def __init__(self, store: Store, run_id: str, last_seq: int) -> None:
+    def __init__(self, store: Store | RecordedEvents, run_id: str, last_seq: int) -> None:
         self._store = store
         self._run_id = run_id
         self._last_seq = last_seq
@@ -138,6 +139,11 @@ class StepResults(Mapping[str, StepResult]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} steps>"
+
+    @property
+    def record(self) -> RunRecord:
+        """What the run is made of."""
+        return self._store.record(self._run_id)
 
     def head(self, path: str) -> StepResult:
         """Return a step without its output, which is not read."""

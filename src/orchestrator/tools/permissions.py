@@ -62,12 +62,15 @@ class Permissions:
     def extended(
         self,
         *,
-        paths: Iterable[str | Path] = (),
-        run: bool | Sequence[str] = False,
-        hosts: Iterable[str] = (),
+        paths: str | Path | Iterable[str | Path] = (),
+        run: bool | str | Sequence[str] = False,
+        hosts: str | Iterable[str] = (),
         output_directory: str | Path | None = None,
     ) -> Permissions:
         """Return these permissions with more allowed: what the options `--allow-...` mean."""
+        run = (run,) if isinstance(run, str) else run
+        hosts = (hosts,) if isinstance(hosts, str) else hosts
+        paths = (paths,) if isinstance(paths, str | Path) else paths
         if run is True or self.allow_run is True:
             commands: bool | tuple[str, ...] = True
         else:

@@ -54,6 +54,10 @@ class Construct(ABC):
         """Where the step names files that it reads, if they are constants."""
         return []
 
+    def items_of(self, scope: Scope) -> Value | None:
+        """What it repeats for each item of, if the names of the item are those of `scope`."""
+        return None
+
     @abstractmethod
     def plan(self, unit: Unit) -> Work:
         """Build the work of a step without errors."""

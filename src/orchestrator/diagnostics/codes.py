@@ -132,6 +132,13 @@ _TABLE = (
         "it. It may still come from elsewhere before the run, so this is a warning.",
         "warning",
     ),
+    Code(
+        "ORC433",
+        "value in a shell command",
+        "A shell reads all of its command: with `;`, `$(...)` or a quote in a value it runs something else. Inputs, "
+        "secrets, answers of models and people, and results of other steps may hold anything, so they are given as "
+        "items of a list, which no shell reads, or quoted with the filter `quote`.",
+    ),
     Code("ORC410", "pipeline file that cannot be read", "The file that `pipeline:` names is not there or is no file."),
     Code("ORC411", "pipeline that calls itself", "A pipeline reaches itself through `pipeline:`, without a limit."),
     Code("ORC412", "missing input of a pipeline", "The called pipeline requires an input that is not given."),

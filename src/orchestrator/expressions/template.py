@@ -136,6 +136,21 @@ class Template:
         except RecursionError:
             return Inference(ANY)
 
+    def unquoted(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
+        """Where the template puts text into a shell command that is neither quoted nor harmless.
+
+        `trusted` says of a read of a name whether its value comes from the pipeline itself.
+        """
+        from orchestrator.expressions.shell import unquoted
+
+        return [(found.start, found.end) for found in unquoted(self._body, env, trusted)]
+
+    def quoted(self) -> list[tuple[int, int]]:
+        """Where the template puts quoted text into a shell command."""
+        from orchestrator.expressions.shell import quoted
+
+        return [(found.start, found.end) for found in quoted(self._body)]
+
     def evaluate(self, scope: Scope) -> Any:
         """Compute the value: JSON data, or text where there is more than one expression.
 

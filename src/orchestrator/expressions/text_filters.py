@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
 import unicodedata
 from collections.abc import Mapping
@@ -245,6 +246,17 @@ def _formatted(found: re.Match[str], part: Any) -> str:
     if not isinstance(part, int | float) or (letter in "xXo" and not isinstance(part, int)):
         raise Failure(f"`{found.group()}` takes a number, not {shown(part)}", "convert it with `| int` or `| float`")
     return str(specifier % part)
+
+
+@_filter("quote", example=("echo {{ 'a b; ls' | quote }}", "echo 'a b; ls'"))
+def _quote(value: Any) -> str:
+    """One word of a shell command, whatever is in it (POSIX shells); a list gives a word for each of its items."""
+    if isinstance(value, list):
+        return " ".join(_quote(item) for item in value)
+    text = text_of(value)
+    if "\0" in text:
+        raise Failure("a shell command cannot hold the character U+0000", "remove it with `| replace`")
+    return shlex.quote(text)
 
 
 @_filter("markdown_table", example=("{{ [{'a': 1, 'b': 2}] | markdown_table }}", "| a | b |\n| --- | --- |\n| 1 | 2 |"))

@@ -105,6 +105,11 @@ class ForEachWork(Construct):
             value = or_null(value)
         return entity_type(array_of(value), fields=_COUNTS)
 
+    def items_of(self, scope: Scope) -> Value | None:
+        """The items, if they stand in the file or are computed."""
+        known = scope is self.names and not isinstance(self.items, RangeItems | FileItems)
+        return self.items if known else None  # type: ignore[return-value]  # `known` says it
+
     def _item_type(self, unit: Unit) -> Type:
         types = unit.infer(self.headers)
         node = child(self.spec.node, "for_each")

@@ -8,6 +8,7 @@ from orchestrator.compiler.names import step_type
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import ToolCall
 from orchestrator.compiler.servers import check_server
+from orchestrator.compiler.shell import check_shell
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import Constant, Type, Value
@@ -57,6 +58,8 @@ class ToolWork(Construct):
             self.parameters = unit.calls.check(self.spec, tool, action, self.parameters, types)
             if tool.name == "mcp":
                 self._check_server(unit)
+            if tool.name == "terminal":
+                check_shell(unit, self.step, self.places)
             if action.uses_model:
                 self.parameters = unit.models.completed(self.step, tool.name, action, self.parameters)
                 self.model = unit.calls.entries(self.parameters).get("model")

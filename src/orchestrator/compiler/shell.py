@@ -1,0 +1,150 @@
+"""Reports values from outside in the text of a shell command: the shell would run what is in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.templates import child
+from orchestrator.expressions import Constant, ListValue, MappingValue, Templated
+from orchestrator.language.nodes import Node, Scalar, Sequence
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.expressions import Reference, Value
+
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
+_TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_UNQUOTED: Final = re.compile(r"\s*\|\s*quote\s*\}\}$")
+_SYNTAX: Final = re.compile(r"[|&;<>()$`*?\[\]#~!\\\n=]")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@-]+")
+_OWN: Final = frozenset({"run", "pipeline", "step"})
+
+
+def check_shell(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> None:
+    """Report the values from outside that a command of the step gives to a shell unquoted."""
+    command = child(step.spec.node, "parameters", "command")
+    texts = {id(node) for node in _texts(command)}
+    for place in places:
+        if id(place.scalar) in texts and not place.template.problems:
+            _check_text(unit, step, place)
+
+
+def _texts(command: Node | None) -> list[Node]:
+    """The texts of a command that a shell reads: all of it, or what stands after `sh -c`."""
+    if isinstance(command, Scalar):
+        return [command]
+    if not isinstance(command, Sequence):
+        return []
+    words = [item.value if isinstance(item, Scalar) else None for item in command.items]
+    shell = str(words[0]).rsplit("/", 1)[-1] if words else ""
+    for place, word in enumerate(words[:-1]):
+        if shell in _SHELLS and isinstance(word, str) and re.fullmatch(r"-[a-z]*c", word):
+            return [command.items[place + 1]]
+    return []
+
+
+def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
+    text, scalar = place.template.text, place.scalar
+    whole = place.template.is_expression
+    if whole and place.template.infer(place.scope).type.kind == "array":  # a list, which no shell reads
+        return
+    reported = set()
+    for start, end in place.template.unquoted(place.scope, lambda read: _is_own(unit, step, place.scope, read)):
+        written = text[start:end]
+        quotes = _quotes_before(text, start)
+        help = f"quote it: `{{{{ {_quoted(written)} }}}}`"
+        if quotes:
+            help = f"take away the quotes around it, and write `{{{{ {_quoted(written)} }}}}`, which adds its own"
+        if (arguments := _arguments(text)) and isinstance(child(step.spec.node, "parameters", "command"), Scalar):
+            help = f"give a list, which no shell reads: `command: {arguments}`; or {help}"
+        if whole:
+            help = "take the program and its arguments as a list, which no shell reads (`type: array` for an input)"
+        unit.findings.add(
+            "ORC433",
+            scalar.span_of(start, end),
+            f"`{written}` comes from outside, and the shell would run what is in it",
+            label="read by the shell",
+            help=help,
+            replacement=None if quotes or whole else _quoted(written),
+        )
+        reported.add(start)
+    for start, end in place.template.quoted():
+        if start not in reported and (sign := _quotes_before(text, start)):
+            unit.findings.add(
+                "ORC433",
+                scalar.span_of(start, end),
+                f"`quote` inside of `{sign}` does not hold: the shell ends its quotes there",
+                label="quoted twice",
+                help="take away the quotes around it: `quote` adds its own",
+            )
+
+
+def _quoted(written: str) -> str:
+    simple = re.fullmatch(r"[\w.]+(\[[^\]]*\])?", written) is not None
+    return f"{written} | quote" if simple else f"({written}) | quote"
+
+
+def _quotes_before(text: str, end: int) -> str:
+    """The quotes of the shell that are open at a place of a template; empty for none."""
+    open_, escaped = "", False
+    for character in _TAG.sub("", text[: text.rfind("{{", 0, end)]):
+        if escaped:
+            escaped = False
+        elif character == "\\" and open_ != "'":
+            escaped = True
+        elif character in "'\"" and open_ in ("", character):
+            open_ = "" if open_ else character
+    return open_
+
+
+def _arguments(text: str) -> str | None:
+    """The same command as a list of YAML; None if the shell is needed for it."""
+    tags = _TAG.findall(text)
+    if any(not tag.startswith("{{") for tag in tags) or _SYNTAX.search(_TAG.sub("", text)):
+        return None
+    numbers = iter(range(len(tags)))
+    try:
+        words = shlex.split(_TAG.sub(lambda _: f"\ue000{next(numbers)}\ue001", text))
+    except ValueError:
+        return None
+    items = [
+        re.sub("\ue000(\\d+)\ue001", lambda found: _UNQUOTED.sub("}}", tags[int(found[1])]), word) for word in words
+    ]
+    return f"[{', '.join(item if _PLAIN.fullmatch(item) else json.dumps(item, ensure_ascii=False) for item in items)}]"
+
+
+def _is_own(unit: Unit, step: StepParts, scope: Scope, read: Reference) -> bool:
+    """Whether what is read stands in the file itself."""
+    if read.name in _OWN:
+        return True
+    target = scope.target(read)
+    if target is None:
+        return read.name not in scope  # it is reported as such
+    if target.kind == "variable":
+        return _is_constant(unit, step, scope, unit.variables.get(target.name))
+    if target.kind == "local":
+        works = [part.work for part in step.outwards() if part.work is not None and target.scope is not None]
+        items = (work.items_of(target.scope) for work in works if target.scope is not None)
+        return any(value is not None and _is_constant(unit, step, scope, value) for value in items)
+    return False
+
+
+def _is_constant(unit: Unit, step: StepParts, scope: Scope, value: Value | None) -> bool:
+    """Whether a value is made of what stands in the file."""
+    match value:
+        case Constant():
+            return True
+        case ListValue(items=items):
+            return all(_is_constant(unit, step, scope, item) for item in items)
+        case MappingValue(entries=entries):
+            return all(_is_constant(unit, step, scope, entry) for entry in entries.values())
+        case Templated(template=template):
+            return all(_is_own(unit, step, scope, read) for read in template.references)
+        case _:
+            return False

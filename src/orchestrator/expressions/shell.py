@@ -1,0 +1,117 @@
+"""Finds what a template puts into the text of a shell command unquoted, so that the shell would run it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.expressions import nodes
+from orchestrator.expressions.inference import infer
+from orchestrator.expressions.operator_types import options
+from orchestrator.expressions.references import STANDING_IN, references_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from orchestrator.expressions.nodes import Expression, Statement
+    from orchestrator.expressions.problem import Reference
+    from orchestrator.expressions.types import Type
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
+_NO_TEXT: Final = frozenset({"integer", "number", "boolean", "null"})
+
+
+def unquoted(body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[Expression]:
+    """Return the expressions whose text a shell would read as a part of its command.
+
+    Not among them are quoted values, numbers, words of a closed set, and what is made of trusted reads alone.
+    """
+    finder = _Finder(env, trusted)
+    finder.statements(body, {})
+    return finder.found
+
+
+def quoted(body: list[Statement]) -> Iterator[Expression]:
+    """Yield the expressions of a template that are quoted for a shell."""
+    for statement in body:
+        match statement:
+            case nodes.Output(expression=nodes.Call(kind="filter") as call) if _is_quoted(call):
+                yield call
+            case nodes.If():
+                for _, branch in statement.branches:
+                    yield from quoted(branch)
+                yield from quoted(statement.otherwise or [])
+            case nodes.For():
+                yield from quoted(statement.body)
+            case _:
+                pass
+
+
+class _Finder:
+    """Walks a template; `local` says of the names that it sets whether their text is harmless."""
+
+    def __init__(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> None:
+        self.env = env
+        self.trusted = trusted
+        self.found: list[Expression] = []
+
+    def statements(self, body: list[Statement], local: dict[str, bool]) -> None:
+        for statement in body:
+            match statement:
+                case nodes.Output():
+                    if not self.is_harmless(statement.expression, local):
+                        self.found.append(statement.expression)
+                case nodes.Assign() if statement.member is None:
+                    local.update(dict.fromkeys(statement.targets, self.is_harmless(statement.value, local)))
+                case nodes.Capture():
+                    inner = _Finder(self.env, self.trusted)
+                    inner.statements(statement.body, dict(local))
+                    local[statement.name] = not inner.found
+                case nodes.If():
+                    for _, branch in statement.branches:
+                        self.statements(branch, local)
+                    self.statements(statement.otherwise or [], local)
+                case nodes.For():
+                    items = self.is_harmless(statement.iterable, local)
+                    self.statements(statement.body, {**local, **dict.fromkeys(statement.targets, items), "loop": True})
+                    self.statements(statement.otherwise or [], dict(local))
+                case _:
+                    pass
+
+    def is_harmless(self, node: Expression, local: Mapping[str, bool]) -> bool:
+        """Whether a shell would take the text of an expression for a word, whatever its value."""
+        match node:
+            case nodes.Call(kind="filter") if _is_quoted(node):
+                return True
+            case nodes.Call(kind="filter", target=target) if node.name in STANDING_IN and target is not None:
+                return all(self.is_harmless(part, local) for part in (target, *node.positional))
+            case nodes.Conditional(then=then, otherwise=otherwise):
+                return self.is_harmless(then, local) and (otherwise is None or self.is_harmless(otherwise, local))
+            case nodes.Logic(left=left, right=right):
+                return self.is_harmless(left, local) and self.is_harmless(right, local)
+            case nodes.Concat(parts=parts):
+                return all(self.is_harmless(part, local) for part in parts)
+        reads = references_of([nodes.Output(node)], condition=False)
+        if all(local[read.name] if read.name in local else self.trusted(read) for read in reads):
+            return True
+        return not any(read.name in local for read in reads) and all(
+            option.kind in _NO_TEXT or _is_closed(option) for option in options(infer([], node, self.env).type)
+        )
+
+
+def _is_quoted(call: nodes.Call) -> bool:
+    """Whether a filter quotes its value: `quote`, or `map('quote') | join(' ')`."""
+    if call.name == "quote":
+        return True
+    inner = call.target
+    return (
+        call.name == "join"
+        and isinstance(inner, nodes.Call)
+        and inner.name == "map"
+        and any(isinstance(part, nodes.Literal) and part.value == "quote" for part in inner.positional)
+    )
+
+
+def _is_closed(type_: Type) -> bool:
+    """Whether only harmless words are of a type."""
+    return bool(type_.enum) and all(isinstance(word, str) and _WORD.fullmatch(word) for word in type_.enum or ())

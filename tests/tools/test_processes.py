@@ -1,9 +1,11 @@
 """The terminal and python tools: real processes, real signals."""
 
 import asyncio
+import json
 import os
 import select
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
-from orchestrator.tools import Unresolved
+from orchestrator.tools import Unresolved, guardian, processes
 from tests.tools.support import REGISTRY, Workplace
 
 
@@ -133,6 +135,133 @@ def test_a_command_leaves_no_process_behind(shell: Workplace) -> None:
     done = shell("terminal.execute", command="sleep 60 & echo $! >> pids; echo done")
     assert done["stdout"] == "done\n"
     assert all(has_ended(pid) for pid in pids(shell.directory))
+
+
+NOTE = "echo $$ >> pids; echo >> ready; exec sleep 300"
+WITHIN = NOTE.replace("$", "\\$")
+STARTED = {
+    "in its session": f"sh -c '{NOTE}' & wait",
+    "in a session of its own": f"setsid sh -c '{NOTE}' & wait",
+    "without its pipes": f"setsid sh -c '{NOTE}' >/dev/null 2>&1 </dev/null & wait",
+    "by a parent that has gone": f"(setsid sh -c '{NOTE}' &); sleep 300",
+    "without its environment": (f"""(env -i PATH="$PATH" setsid sh -c '(setsid sh -c "{WITHIN}" &)' &); sleep 300"""),
+    "ignoring signals": f"setsid sh -c 'trap \"\" TERM INT HUP; {NOTE}' & wait",
+    "by Python": "python",
+}
+IN_PYTHON = """
+import subprocess, sys
+subprocess.Popen(["sh", "-c", "echo $$ >> pids; echo >> ready; exec sleep 300"], start_new_session=True).wait()
+"""
+WITHOUT_GROUPS = (
+    "import sys; sys.path.insert(0, {directory!r}); import guardian; guardian._control_group = lambda: None; "
+    "guardian.main(sys.argv[1:])"
+)
+
+
+@pytest.fixture(params=["control groups where allowed", "no control groups"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "no control groups":
+        code = WITHOUT_GROUPS.format(directory=str(Path(guardian.__file__).parent))
+        monkeypatch.setattr(processes, "_GUARDIAN", (sys.executable, "-I", "-S", "-c", code))
+
+
+@pytest.fixture
+def noting(shell: Workplace) -> Workplace:
+    os.mkfifo(shell.directory / "ready")
+    return shell
+
+
+def call_for(started: str) -> tuple[str, dict[str, Any]]:
+    if started == "by Python":
+        return "python.execute", {"code": IN_PYTHON}
+    return "terminal.execute", {"command": STARTED[started]}
+
+
+def noted(directory: Path) -> int:
+    """Wait until the innermost process has written its id, and return that."""
+    (directory / "ready").read_text()
+    return pids(directory)[-1]
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems end the process group alone")
+
+
+@needs_linux
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("started", STARTED)
+def test_cancelling_ends_whatever_the_program_started(started: str, noting: Workplace) -> None:
+    name, parameters = call_for(started)
+
+    async def main() -> None:
+        task = asyncio.create_task(noting.acall(name, **parameters))
+        pid = await asyncio.to_thread(noted, noting.directory)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert has_ended(pid)
+
+    asyncio.run(main())
+
+
+@needs_linux
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("started", ["in a session of its own", "without its environment"])
+def test_a_program_that_ends_leaves_nothing_behind(started: str, noting: Workplace) -> None:
+    command = STARTED[started].removesuffix("wait").removesuffix("sleep 300") + " cat ready"
+    noting("terminal.execute", command=command)
+    assert all(has_ended(pid) for pid in pids(noting.directory))
+
+
+KILLED = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.tools.support import Workplace
+
+asyncio.run(Workplace(Path(sys.argv[1]), run=True).acall(sys.argv[2], **json.loads(sys.argv[3])))
+"""
+
+
+@needs_linux
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("started", STARTED)
+def test_what_a_killed_process_had_started_ends_too(started: str, noting: Workplace) -> None:
+    name, parameters = call_for(started)
+    code = KILLED.replace(
+        "asyncio.run",
+        f"from orchestrator.tools import processes\nprocesses._GUARDIAN = {processes._GUARDIAN!r}\nasyncio.run",
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(noting.directory), name, json.dumps(parameters)]) as owner:
+        pid = noted(noting.directory)
+        owner.kill()
+        owner.wait()
+        assert has_ended(pid)
+
+
+def test_the_status_and_the_duration_are_those_of_the_program(shell: Workplace) -> None:
+    done = shell("terminal.execute", command="setsid sleep 300 & exit 7", check=False)
+    assert done["exit_code"] == 7
+    assert done["duration"] < 60
+    assert shell("terminal.execute", command="kill -9 $$", check=False)["exit_code"] == -9
+
+
+def test_a_program_starts_with_the_usual_signals_and_no_other_open_files(shell: Workplace) -> None:
+    code = "import signal; result = [signal.getsignal(getattr(signal, n)).name for n in ('SIGTERM', 'SIGHUP')]"
+    assert shell("python.execute", code=code)["result"] == ["SIG_DFL", "SIG_DFL"]
+    if Path("/proc/self/fd").exists():
+        assert shell("terminal.execute", command="ls /proc/self/fd")["stdout"].split() == ["0", "1", "2", "3"]
+
+
+@needs_linux
+def test_where_no_guardian_can_run_the_process_group_is_ended(
+    shell: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "has_guardian", lambda: False)
+    with pytest.raises(StepTimeout):
+        shell("terminal.execute", command="echo $$ >> pids; sleep 300 & wait", timeout=0.5)
+    assert all(has_ended(pid) for pid in pids(shell.directory))
+    assert shell("terminal.execute", command=["sh", "-c", "exit 3"], check=False)["exit_code"] == 3
+    with pytest.raises(StepError, match="cannot be started: no such file"):
+        shell("terminal.execute", command=["no-such-program"])
 
 
 def test_commands_are_denied_by_default(workplace: Workplace) -> None:

@@ -1,22 +1,32 @@
-"""Running a program in a process group of its own, which is gone when the call is over, however it ends."""
+"""Running a program so that it and all that it started is gone when the call is over, however that ends."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
+import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+
+from orchestrator.tools import guardian
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_GRACE = 1.0
-"""Seconds between SIGTERM and SIGKILL."""
+_GRACE = guardian.GRACE
+_GUARDIAN = (sys.executable, "-I", "-S", guardian.__file__)
+_GUARDIAN_SECONDS = 10.0
+"""Seconds for a guardian to kill what is left; it takes a few milliseconds, unless the machine is overloaded."""
+
+_KILLED = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 _REST = 0.3
 """Seconds for what is left in the pipes after SIGKILL: a step that is cancelled has ended within two seconds."""
@@ -43,20 +53,100 @@ async def run_program(
     directory: Path,
     environment: Mapping[str, str],
     stdin: bytes = b"",
-    timeout: float | None = None,  # noqa: ASYNC109 - the group must end before this returns
+    timeout: float | None = None,  # noqa: ASYNC109 - all must have ended before this returns
     max_output: int = 10_000_000,
 ) -> Completed:
     """Run a list of arguments, or a text in the system's shell, and wait for its end.
 
-    When the program ends, is cancelled or runs longer than `timeout` seconds, whatever it started and left running is
-    ended too: SIGTERM to the whole group, SIGKILL a second later.
+    When the program ends, is cancelled or runs longer than `timeout` seconds, or when this process dies, whatever the
+    program started and left running is ended too: SIGTERM to all of it, SIGKILL a second later.
 
     Raises:
         OSError: The program cannot be started.
     """
-    loop = asyncio.get_running_loop()
-    started = time.monotonic()
     watch = _Watch(max_output)
+    started = time.monotonic()
+    if has_guardian():
+        return await _run_guarded(command, directory, environment, stdin, timeout, watch)
+    transport = await _start(command, directory, environment, watch)
+    try:
+        timed_out = await _wait(transport, watch, stdin, timeout)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _end_group(transport, watch)
+        transport.close()
+    code = transport.get_returncode()
+    return watch.completed(code if code is not None else -_KILLED, timed_out, time.monotonic() - started)
+
+
+def has_guardian() -> bool:
+    """Whether a guardian runs programs, and ends all that they start: not on Windows, nor where Python is frozen."""
+    return sys.platform != "win32" and bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+def guarded(command: Sequence[str]) -> list[str]:
+    """Return a command that runs another one under a guardian, which SIGTERM, or the death of this process, ends."""
+    return [*_GUARDIAN, "-", str(os.getpid()), *command] if has_guardian() else list(command)
+
+
+async def _run_guarded(
+    command: str | Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    stdin: bytes,
+    timeout: float | None,  # noqa: ASYNC109 - as above
+    watch: _Watch,
+) -> Completed:
+    loop = asyncio.get_running_loop()
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else command
+    asked = {
+        "command": [_bytes(word) for word in words],
+        "environment": {_bytes(name): _bytes(value) for name, value in environment.items()},
+        "directory": _bytes(str(directory)),
+    }
+    pipe = asyncio.subprocess.PIPE
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.setblocking(False)
+        with theirs:
+            transport, _ = await loop.subprocess_exec(
+                lambda: watch, *_GUARDIAN, str(theirs.fileno()), str(os.getpid()), stdin=pipe, stdout=pipe, stderr=pipe,
+                pass_fds=(theirs.fileno(),), start_new_session=True,
+            )  # fmt: skip
+        try:
+            with suppress(ConnectionError):  # it has ended, which is noticed below
+                await loop.sock_sendall(ours, json.dumps(asked).encode() + b"\n")
+            timed_out = await _wait(transport, watch, stdin, timeout)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end_guarded(ours, watch)
+            transport.close()
+        report = _report(ours)
+    if "errno" in report:
+        raise OSError(report["errno"], os.strerror(report["errno"]))
+    return watch.completed(report.get("code", -_KILLED), timed_out, report.get("seconds", 0.0))
+
+
+def _bytes(text: str) -> str:
+    """The bytes of a text as the system wants them, written as Latin-1."""
+    raw = os.fsencode(text)
+    if b"\0" in raw:
+        raise ValueError("embedded null byte")
+    return raw.decode("latin-1")
+
+
+def _report(ours: socket.socket) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = json.loads(ours.recv(1 << 16) or b"{}")
+    except OSError:
+        return {}  # the guardian was killed
+    return said
+
+
+async def _start(
+    command: str | Sequence[str], directory: Path, environment: Mapping[str, str], watch: _Watch
+) -> asyncio.SubprocessTransport:
+    loop = asyncio.get_running_loop()
     pipe = asyncio.subprocess.PIPE
     if isinstance(command, str):
         transport, _ = await loop.subprocess_shell(
@@ -68,27 +158,23 @@ async def run_program(
             lambda: watch, *command, stdin=pipe, stdout=pipe, stderr=pipe,
             cwd=directory, env=environment, start_new_session=True,
         )  # fmt: skip
-    timed_out = False
+    return transport
+
+
+async def _wait(
+    transport: asyncio.SubprocessTransport,
+    watch: _Watch,
+    stdin: bytes,
+    timeout: float | None,  # noqa: ASYNC109 - as above
+) -> bool:
+    """Wait for the end; return whether the time was over before."""
+    _feed(transport, stdin)
     try:
-        _feed(transport, stdin)
-        try:
-            async with asyncio.timeout(timeout):
-                await watch.exited.wait()
-        except TimeoutError:
-            timed_out = True
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _end_group(transport, watch)
-        transport.close()
-    code = transport.get_returncode()
-    return Completed(
-        bytes(watch.stdout),
-        bytes(watch.stderr),
-        code if code is not None else -signal.SIGKILL,
-        watch.truncated,
-        timed_out,
-        time.monotonic() - started,
-    )
+        async with asyncio.timeout(timeout):
+            await watch.exited.wait()
+    except TimeoutError:
+        return True
+    return False
 
 
 class _Watch(asyncio.SubprocessProtocol):
@@ -122,6 +208,10 @@ class _Watch(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self.exited.set()
 
+    def completed(self, exit_code: int, timed_out: bool, duration: float) -> Completed:
+        """Return what has been collected."""
+        return Completed(bytes(self.stdout), bytes(self.stderr), exit_code, self.truncated, timed_out, duration)
+
 
 def _feed(process: asyncio.SubprocessTransport, data: bytes) -> None:
     pipe = cast("asyncio.WriteTransport | None", process.get_pipe_transport(0))
@@ -131,6 +221,15 @@ def _feed(process: asyncio.SubprocessTransport, data: bytes) -> None:
         pipe.close()  # after what was written has gone out
 
 
+async def _end_guarded(ours: socket.socket, watch: _Watch) -> None:
+    """Have the guardian end all that is left, and take in what is left in the pipes."""
+    if not watch.exited.is_set():
+        with suppress(OSError):
+            ours.send(b"end")
+        await _within(watch.exited, _GRACE + _GUARDIAN_SECONDS)
+    await _within(watch.closed, _REST)
+
+
 async def _end_group(process: asyncio.SubprocessTransport, watch: _Watch) -> None:
     """End whatever is left of the group, then take in what is left in the pipes."""
     try:
@@ -138,7 +237,7 @@ async def _end_group(process: asyncio.SubprocessTransport, watch: _Watch) -> Non
             _signal(process, signal.SIGTERM)
             await _within(watch.exited, _GRACE)
     finally:
-        _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+        _signal(process, _KILLED)
     await _within(watch.exited, _REST)
     await _within(watch.closed, _REST)
 

@@ -1,0 +1,261 @@
+"""Runs one program and ends all that it started: a script of its own, executed next to the process that wants it run.
+
+    python -I -S guardian.py FD OWNER            the program, as JSON, and the order to end it come through a socket
+    python -I -S guardian.py - OWNER PROGRAM...  the program is named here, and ended by SIGTERM
+
+On Linux it adopts what loses its parent (a subreaper), so that whatever the program starts stays below it, in a session
+of its own or not; where control groups may be made, the program gets one. It ends the program also when its owner has
+gone, however that ended. See docs/decisions/0025-programs.md.
+"""
+
+# This starts with every program, and pathlib takes as long to load as all the rest.
+# ruff: noqa: PTH102, PTH106, PTH110, PTH123, PTH208
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+
+GRACE = 1.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+_LOOK = 0.5  # seconds between two looks at whether the owner is there, should another process hold its socket open
+_LIMIT = 5.0  # seconds for all to be gone after SIGKILL
+_LINUX = sys.platform == "linux"
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_NOT_STARTED = 127
+
+
+class Program:
+    """The program and all that it has started. `code` is its exit status, minus the signal's number for a signal."""
+
+    def __init__(self, command: list[bytes], environment: dict[bytes, bytes], directory: bytes) -> None:
+        self.code: int | None = None
+        self.group = _control_group()
+        self.started = self.ended = time.monotonic()
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _execute(command, environment, directory, self.group, writing)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as failures:
+            failure = failures.read()
+        if failure:
+            os.waitpid(self.pid, 0)
+            self.remove_group()
+            raise OSError(int(failure), os.strerror(int(failure)))
+
+    def reap(self) -> bool:
+        """Take in what has ended; return whether anything is left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self.pid:
+                self.code = os.waitstatus_to_exitcode(status)
+                self.ended = time.monotonic()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of it."""
+        with suppress(OSError):
+            os.killpg(self.pid, number)
+        for pid in _descendants():
+            _kill(pid, number)
+
+    def end(self) -> None:
+        """Kill what is left. What starts others while it is killed is stopped first."""
+        limit = time.monotonic() + _LIMIT
+        if self.group is not None:
+            with suppress(OSError), open(f"{self.group}/cgroup.kill", "w") as order:
+                order.write("1")
+        while self.reap() and time.monotonic() < limit:
+            seen: set[int] = set()
+            while not (found := _descendants()) <= seen and time.monotonic() < limit:
+                for pid in found - seen:
+                    _kill(pid, signal.SIGSTOP)
+                seen |= found
+            self.signal(signal.SIGKILL)
+            time.sleep(0.002)
+        if not _LINUX:
+            self.signal(signal.SIGKILL)  # what is not our child is not waited for
+        self.remove_group()
+
+    def remove_group(self) -> None:
+        """Remove the control group, which is empty now."""
+        if self.group is not None:
+            with suppress(OSError):
+                os.rmdir(self.group)
+
+
+def _execute(
+    command: list[bytes], environment: dict[bytes, bytes], directory: bytes, group: str | None, failures: int
+) -> None:
+    """In the new process: become the program, or report why that is not possible."""
+    try:
+        try:
+            os.setsid()
+            if _LINUX:
+                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if group is not None:
+                with suppress(OSError), open(f"{group}/cgroup.procs", "w") as members:
+                    members.write("0")  # if that fails, all is below us nevertheless
+            signal.set_wakeup_fd(-1)
+            for number in (
+                signal.SIGINT,
+                signal.SIGTERM,
+                signal.SIGHUP,
+                signal.SIGCHLD,
+                signal.SIGPIPE,
+                signal.SIGXFSZ,
+            ):
+                signal.signal(number, signal.SIG_DFL)
+            os.chdir(directory)
+            os.execvpe(command[0], command, environment)  # noqa: S606 - what the caller was permitted to run
+        except OSError as error:
+            os.write(failures, str(error.errno or 0).encode())
+        except ValueError:
+            os.write(failures, b"22")
+    finally:
+        os._exit(_NOT_STARTED)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def _kill(pid: int, number: int) -> None:
+    with suppress(OSError):  # it has gone, or is another user's
+        os.kill(pid, number)
+
+
+def _descendants() -> set[int]:
+    """All processes below this one."""
+    if not _LINUX:
+        return set()
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, parent = file.read().rpartition(b")")[2].split()[:2]
+            except (OSError, ValueError):
+                continue
+            if state != b"Z":
+                children.setdefault(int(parent), []).append(int(name))
+    found: set[int] = set()
+    waiting = [os.getpid()]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found
+
+
+def _control_group() -> str | None:
+    """Make a control group for the program, in that of this process; None where that is not possible."""
+    if not _LINUX:
+        return None
+    with suppress(OSError, StopIteration):
+        with open("/proc/self/cgroup") as file:
+            own = next(line.rstrip("\n")[3:] for line in file if line.startswith("0::"))
+        for mounted in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+            if os.path.exists(mounted + own.rstrip("/") + "/cgroup.procs") and _is_unified(mounted):
+                group = f"{mounted}{own.rstrip('/')}/orchestrator-{os.getpid()}"
+                os.mkdir(group)
+                if os.path.exists(group + "/cgroup.kill"):
+                    return group
+                os.rmdir(group)
+    return None
+
+
+def _is_unified(mounted: str) -> bool:
+    return os.path.exists(mounted + "/cgroup.controllers")
+
+
+def _asked(fd: int) -> tuple[socket.socket, list[bytes], dict[bytes, bytes], bytes]:
+    """Read the program from the socket: a line of JSON, whose texts are bytes written as Latin-1."""
+    control = socket.socket(fileno=fd)
+    control.set_inheritable(False)
+    text = bytearray()
+    while not text.endswith(b"\n"):
+        piece = control.recv(1 << 16)
+        if not piece:
+            sys.exit(_NOT_STARTED)
+        text += piece
+    asked = json.loads(text)
+    environment = {name.encode("latin-1"): value.encode("latin-1") for name, value in asked["environment"].items()}
+    command = [word.encode("latin-1") for word in asked["command"]]
+    return control, command, environment, asked["directory"].encode("latin-1")
+
+
+def _watch(program: Program, control: socket.socket | None, owner: int, wake: int, told: list[bool]) -> None:
+    """Wait for the end of the program, or for the order to end it."""
+    watched: list[int | socket.socket] = [wake] if control is None else [wake, control]
+    limit: float | None = None
+    while program.reap() and program.code is None:
+        now = time.monotonic()
+        if limit is not None and now >= limit:
+            return
+        ready, _, _ = select.select(watched, [], [], _LOOK if limit is None else min(_LOOK, limit - now))
+        if wake in ready:
+            os.read(wake, 4096)
+        ordered = control is not None and control in ready
+        if control is not None and ordered:
+            watched.remove(control)  # an order, or the end of the owner
+        if limit is None and (ordered or told or os.getppid() != owner):
+            limit = time.monotonic() + GRACE
+            program.signal(signal.SIGTERM)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the program that the arguments name, and report how it ended."""
+    if _LINUX:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    owner = int(arguments[1])
+    control: socket.socket | None = None
+    if arguments[0] == "-":
+        command, environment, directory = [os.fsencode(word) for word in arguments[2:]], dict(os.environb), b"."
+    else:
+        control, command, environment, directory = _asked(int(arguments[0]))
+    told: list[bool] = []
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if control is not None else lambda *_: told.append(True))
+    try:
+        program = Program(command, environment, directory)
+    except OSError as error:
+        if control is None:
+            os.write(2, command[0] + b": " + str(error.strerror).encode() + b"\n")
+            os._exit(_NOT_STARTED)
+        control.sendall(json.dumps({"errno": error.errno}).encode())
+        return
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):  # the pipes are the program's, and closed when all of it has ended
+        os.dup2(nowhere, descriptor)
+    _watch(program, control, owner, wake, told)
+    program.end()
+    code: int = -signal.SIGKILL if program.code is None else program.code
+    if control is None:
+        os._exit(code if code >= 0 else 128 - code)
+    with suppress(OSError):  # nobody may be there to read it
+        control.sendall(json.dumps({"code": code, "seconds": program.ended - program.started}).encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

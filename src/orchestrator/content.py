@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,18 @@ def make_private_directory(path: Path) -> None:
     if not path.is_dir():
         make_private_directory(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
+
+
+def kind_of(path: str | Path) -> Literal["file", "directory", "other"] | None:
+    """Return what is at a path, links followed; None if nothing is, or if it cannot be a path: too long, a NUL in it.
+
+    The methods of `Path` that ask the same raise for what is too long.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a text need not become a path for it
+    except (OSError, ValueError):
+        return None
+    return "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
 
 
 def content_digest(path: str | Path) -> str:

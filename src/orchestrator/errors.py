@@ -128,10 +128,12 @@ class StepError(OrchestratorError):
     """One attempt of a step failed. Tools raise it to give a code and a help line of their own.
 
     `retryable=False` says that another attempt with the same parameters cannot succeed, so none is made.
-    `retry_after` is the least number of seconds to wait before the next attempt.
+    `retry_after` is the least number of seconds to wait before the next attempt. Where the step's policy states no
+    `max_delay`, no further attempt is made if that is more than `longest_wait`.
     """
 
     default_code = "ORC701"
+    longest_wait = 600.0
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ ABSENT: dict[str, Any] = {
         ("collect", "default", "choices", "value", "fallback", "key", "until", "duration"), Constant("new")
     ),
     **dict.fromkeys(("max_parallel", "max_depth", "wait_for"), 7),
-    **dict.fromkeys(("timeout", "min_success", "ttl"), 0.25),
+    **dict.fromkeys(("timeout", "min_success", "ttl", "longest_wait"), 0.25),
     **dict.fromkeys(("on_success", "on_false", "target", "tool"), "elsewhere"),
     "body": Block(()),
     "finally_": Block(()),

@@ -126,3 +126,9 @@ shelf = orc.tool(shelf)
 @orc.tool(requires=("exotic",))
 def exotic() -> None:
     """Need an extra that nobody has."""
+
+
+@orc.tool
+async def overloaded(retry_after: float) -> str:
+    """Fail, and ask to wait before another attempt."""
+    raise orc.StepError("too many requests", retry_after=retry_after)

@@ -15,6 +15,9 @@ settings.register_profile("fuzz-quick", max_examples=150, deadline=None, suppres
 settings.register_profile("fuzz-deep", max_examples=20_000, deadline=None, suppress_health_check=SLOW)
 PROFILE = settings.get_profile("fuzz-deep" if os.environ.get("ORCHESTRATOR_FUZZ") == "deep" else "fuzz-quick")
 
+RUNS = settings(PROFILE, max_examples=PROFILE.max_examples // 6)
+"""For what takes a whole run to try."""
+
 
 @pytest.fixture(scope="session")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:

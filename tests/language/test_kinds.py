@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "true as approval": ("approve: true", "ORC202", "a title, or a mapping", ""),
     "an untitled approval": ("approve: {content: x}", "ORC203", "`approve` of step `s0` has no `title`", "`title:`"),
     "maybe as approval": ("approve: {title: x, default: maybe}", "ORC202", "`default` must be true or false", ""),
-    "no time": ("wait_until: tomorrow", "ORC205", "no time", "2030-12-01T09:00"),
+    "no time": ("wait_until: tomorrow", "ORC205", "not a time", "2030-12-01T09:00"),
     "true as time": ("wait_until: true", "ORC202", "a time such as", ""),
     "no duration": ("sleep: soon", "ORC206", "no duration", "5m"),
     "nothing to wait for": ("sleep: ", "ORC202", "`sleep` has no value", ""),

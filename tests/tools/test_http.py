@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer)
 
-    do_GET = do_POST = do_PATCH = do_HEAD = handle_any  # noqa: N815 - the names that http.server calls
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = handle_any  # noqa: N815 - the names that http.server calls
 
     def log_message(self, *_: object) -> None: ...
 
@@ -156,6 +156,31 @@ def test_redirects_are_followed_or_shown(web: Workplace, server: Server) -> None
     assert web("http.get", url=url, follow_redirects=False)["status_code"] == 302
     with pytest.raises(StepError, match="redirects more than 10 times"):
         web("http.get", url=server.answer("/loop", status=302, Location="/loop"))
+
+
+AFTER = {
+    301: {"POST": "GET"},
+    302: {"POST": "GET"},
+    303: dict.fromkeys(("POST", "PUT", "PATCH", "DELETE", "OPTIONS"), "GET"),
+    307: {},
+    308: {},
+}
+"""The methods that a redirect changes (RFC 9110, 15.4); all others are kept, with what is sent."""
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("status", AFTER)
+def test_a_redirect_keeps_or_changes_the_method_as_the_standard_says(
+    status: int, method: str, web: Workplace, server: Server
+) -> None:
+    server.answer("/target")
+    url = server.answer("/start", status=status, Location="/target")
+    sent = {} if method in ("GET", "HEAD") else {"json": {"a": 1}}
+    web("http.request", method=method, url=url, **sent)
+    (_, _, _, first), (followed, path, headers, body) = server.requests
+    assert (path, followed) == ("/target", AFTER[status].get(method, method))
+    assert body == (first if followed == method else b"")
+    assert ("content-type" in headers) == bool(body)
 
 
 def test_keys_do_not_follow_a_redirect_to_another_server(workplace: Workplace, server: Server) -> None:

@@ -16,6 +16,7 @@ from orchestrator.api.pipeline import plan_of
 from orchestrator.compiler.files import SUFFIX
 from orchestrator.compiler.lock import Lock, LockedValue, answer_problems, read_lock, write_lock
 from orchestrator.compiler.plan import AutoValue
+from orchestrator.content import kind_of
 from orchestrator.errors import CompilationError
 from orchestrator.journal.spending import NOTHING, Spending
 from orchestrator.models.actions.auto import asked_at_once
@@ -114,7 +115,7 @@ def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh:
     """See `Orchestrator.lock`."""
     plan = plan_of(orchestrator._compile(file, locks=False))
     path = file.with_name(file.name + SUFFIX)
-    old = _old(path, file) if path.exists() else None
+    old = _old(path, file) if kind_of(path) is not None else None
     places = {auto.at: _Place(auto) for auto in plan.autos}
     stale = [] if old is None else list(_keep(old, places, fresh=fresh))
     if check:

@@ -99,7 +99,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted", "yellow")
         return INTERRUPTED
-    except Exception as error:  # the last line of defence: whatever it is, no traceback
+    except BaseException as error:  # the last line of defence: whatever it is, no traceback
         if isinstance(error, OSError) and _is_of_help(error):
             unwritable(error)
             return FAILED
@@ -114,7 +114,7 @@ def _is_of_help(error: OSError) -> bool:
     return traceback.extract_tb(error.__traceback__)[-1].name == "echo"
 
 
-def _report_unexpected(error: Exception, words: list[str]) -> int:
+def _report_unexpected(error: BaseException, words: list[str]) -> int:
     """Write the details of a mistake of ours to a file, and say so in a few words."""
     import tempfile
     import traceback

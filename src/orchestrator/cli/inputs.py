@@ -105,6 +105,8 @@ def read_text(source: str, *, what: str) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"the {what} file {name} is not UTF-8 text", help="save it as UTF-8") from error
+    except ValueError as error:  # it has a NUL or half a character in it
+        raise InputError(f"no file can have the name {name}", help="name a file that can be read") from error
 
 
 def _name(source: str) -> str:

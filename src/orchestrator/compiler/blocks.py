@@ -17,7 +17,7 @@ from orchestrator.compiler.models import budget_of
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import BlockParts, StepParts
 from orchestrator.compiler.plan import MODEL_RETRY, Block, CachePolicy, OnFailure, Retry, StepPlan
-from orchestrator.compiler.policies import check_retry
+from orchestrator.compiler.policies import check_retry, retry_from
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
@@ -178,7 +178,7 @@ def retry_of(unit: Unit, spec: StepSpec, work: Construct) -> Retry:
     retry = spec.retry or (defaults.retry if defaults else None)
     if retry is None:
         return MODEL_RETRY if work.asks_models else Retry()
-    return Retry(**retry.model_dump(exclude_none=True))
+    return retry_from(retry)
 
 
 def timeout_of(unit: Unit, spec: StepSpec) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.content import read_content
+from orchestrator.content import kind_of, read_content
 from orchestrator.diagnostics import suggest
 from orchestrator.language import Document, read
 
@@ -84,7 +84,7 @@ class Files:
             if self._sources is not None:
                 if key in self._sources:
                     return key, self._sources[key]
-            elif (path := place.path.with_name(place.path.name + SUFFIX)).is_file():
+            elif kind_of(path := place.path.with_name(place.path.name + SUFFIX)) == "file":
                 return key, read_content(path, _LARGEST_LOCK).decode("utf-8")
         return None
 
@@ -95,7 +95,7 @@ class Files:
         refusal = self._permissions.check_read(place.path)
         if refusal is not None:
             return Unreadable("ORC406", refusal.message, refusal.help)
-        if not place.path.is_file():
+        if kind_of(place.path) != "file":
             return _missing(written, place.path)
         document = read(place.path, name=name)
         first = document.diagnostics[0] if document.diagnostics else None
@@ -122,7 +122,7 @@ def _without_ups(written: str) -> str:
 
 
 def _missing(written: str, path: Path) -> Unreadable:
-    if path.is_dir():
+    if kind_of(path) == "directory":
         return Unreadable("ORC410", f"`{written}` is a directory, not a pipeline file", "name a file in it")
     try:
         near = suggest(path.name, [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")])

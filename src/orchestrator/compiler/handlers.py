@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.names import HANDLED_ERROR
 from orchestrator.compiler.parts import HandlerParts
-from orchestrator.compiler.plan import Handler, Retry
-from orchestrator.compiler.policies import check_error_names, check_retry
+from orchestrator.compiler.plan import Handler
+from orchestrator.compiler.policies import check_error_names, check_retry, retry_from
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
 
@@ -53,7 +53,7 @@ def plan_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> tuple[Handler
         Handler(
             error_types=tuple(handler.spec.error_types),
             error_patterns=tuple(handler.spec.error_patterns),
-            retry=Retry(**handler.spec.retry.model_dump(exclude_none=True)) if handler.spec.retry else None,
+            retry=retry_from(handler.spec.retry) if handler.spec.retry else None,
             body=unit.plan_block(handler.block) if handler.block is not None else None,
             fallback=handler.fallback,
         )

@@ -21,6 +21,8 @@ class Retry:
 
     The delay before attempt n+1 is `min(max_delay, delay * backoff ** (n - 1))`, plus or minus `jitter` of itself
     (0.1: up to 10 per cent). `on` limits it to errors with one of these codes or type names; empty: all retryable.
+    What an error asks to wait for is waited for if it is at most `longest_wait`, or without one at most the error's own
+    limit; else no further attempt is made.
     """
 
     max_attempts: int = 1
@@ -28,6 +30,7 @@ class Retry:
     backoff: float = 2.0
     max_delay: float = 60.0
     jitter: float = 0.1
+    longest_wait: float | None = None
     on: tuple[str, ...] = ()
 
 

@@ -316,7 +316,7 @@ def _items(items: Value | FileItems | RangeItems) -> Any:
 
 
 def _retry(retry: Retry) -> Data:
-    return {**asdict(retry), "on": list(retry.on)}
+    return {**_given(**asdict(retry)), "on": list(retry.on)}
 
 
 def _failure(failure: OnFailure) -> Data:

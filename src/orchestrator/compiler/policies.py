@@ -6,12 +6,14 @@ import builtins
 from typing import TYPE_CHECKING
 
 from orchestrator import errors
+from orchestrator.compiler.plan import Retry
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import CODES, suggest
 from orchestrator.language.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from orchestrator.compiler.findings import Findings
+    from orchestrator.language.spec import RetrySpec
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StepError)}
 _PYTHON = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
@@ -47,3 +49,9 @@ def check_error_names(listed: Node | None, findings: Findings) -> None:
             severity="warning" if of_a_tool else "error",
             replacement=near,
         )
+
+
+def retry_from(spec: RetrySpec) -> Retry:
+    """The retry policy as data. A stated `max_delay` is also the longest that is waited for because an error asks."""
+    longest = spec.max_delay if "max_delay" in spec.model_fields_set else None
+    return Retry(**spec.model_dump(exclude_none=True), longest_wait=longest)

@@ -252,6 +252,13 @@ _TABLE = (
         "is. So a call that is given a secret, or returns one, is made every time, as if the step had no `cache`.",
         "warning",
     ),
+    Code(
+        "ORC510",
+        "time that cannot be meant",
+        "A constant time lies before 2000: it has passed, so the step waits for nothing. Most often a date was written "
+        "as a number, such as `20301201`, which counts seconds since 1970.",
+        "warning",
+    ),
     # --- 6xx: inputs of a run
     Code(
         "ORC601",

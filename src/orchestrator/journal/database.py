@@ -209,6 +209,8 @@ class Database:
 
 
 def _parse(url: str) -> URL:
+    if not _is_unicode(url):
+        _refuse(_without_password(url).encode("utf-8", "replace").decode(), "its path is not valid Unicode")
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -218,6 +220,14 @@ def _parse(url: str) -> URL:
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         _refuse(_shown(parsed), f"`{parsed.drivername}` is not supported")
     return parsed
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def exists(url: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.diagnostics.lines import short
@@ -10,6 +9,7 @@ from orchestrator.language import problems, spellings, step_spellings
 from orchestrator.language.declarations import check_declaration
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.language.spec import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
+from orchestrator.language.times import FORMS, timestamp
 from orchestrator.language.validation import complete
 from orchestrator.language.values import has_template, pattern_problem, shown
 
@@ -119,7 +119,7 @@ def check_details(checks: Validation, step: StepSpec, what: str) -> None:
     _check_wait_for(checks, step)
     place = node.get("wait_until")
     if place is not None and (reason := _time_problem(step.wait_until)):
-        help = "write it like `2030-12-01T09:00` or `2030-12-01T09:00+01:00`, or a template that gives such a text"
+        help = f"write it like {FORMS}, or a template that gives such a value"
         checks.add("ORC205", place, f"`wait_until` of {what} is {reason}", label="not a time", help=help)
 
 
@@ -140,12 +140,14 @@ def _check_wait_for(checks: Validation, step: StepSpec) -> None:
 
 
 def _time_problem(value: Any) -> str | None:
-    if value is None or has_template(value) or not isinstance(value, str):
+    if value is None or has_template(value):
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as it is written
     try:
-        datetime.fromisoformat(value.strip())
-    except ValueError:
-        return f"no time: {shown(value)}" if value.strip() else "empty"
+        timestamp(value)
+    except ValueError as error:
+        return f"not a time: {shown(value)}; {error}" if str(value).strip() else "empty"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Durations as people write them: `30`, `1.5`, `30s`, `5m`, `1h30m`, `250ms`, `2d`."""
+"""Durations as people write them: `30`, `1.5`, `30s`, `5m`, `1h30m`, `250ms`, `2d`; and as ISO 8601: `PT1H30M`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,29 @@ import re
 
 from orchestrator.language.autos import AUTO
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _WORDS = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
     **dict.fromkeys(("d", "day", "days"), "d"),
+    **dict.fromkeys(("w", "week", "weeks"), "w"),
 }
 _PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([a-z]+)")
 _NUMBER = re.compile(r"\s*(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*\Z")
+_AMOUNT = r"[0-9]+(?:[.,][0-9]+)?"
+_ISO = re.compile(
+    rf"\Ap(?!\Z)(?:(?P<y>{_AMOUNT})y)?(?:(?P<months>{_AMOUNT})m)?(?:(?P<w>{_AMOUNT})w)?(?:(?P<d>{_AMOUNT})d)?"
+    rf"(?:t(?!\Z)(?:(?P<h>{_AMOUNT})h)?(?:(?P<m>{_AMOUNT})m)?(?:(?P<s>{_AMOUNT})s)?)?\Z"
+)
 
-FORMS = "a number of seconds, or a text such as `30s`, `5m`, `1h30m`, `250ms`"
+_SHOWN = 40  # characters of a text that is not understood
+
+FORMS = "a number of seconds, or a text such as `30s`, `5m`, `1h30m`, `250ms`, `PT1H30M`"
 
 # The JSON Schema's pattern for the text forms.
-PATTERN = r"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+|((([0-9]+(\.[0-9]+)?)|\.[0-9]+)\s*[A-Za-z]+\s*)+)\s*$"
+PATTERN = r"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+|((([0-9]+(\.[0-9]+)?)|\.[0-9]+)\s*[A-Za-z]+\s*)+|[Pp][0-9A-Za-z.,]+)\s*$"
 
 
 def parse_duration(value: object) -> float:
@@ -33,10 +41,12 @@ def parse_duration(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("it is not a number or a text")
     if not isinstance(value, str):
-        return _checked(float(value))
+        return _checked(_number(value))
     text = value.strip().lower()
     if not text:
         raise ValueError("it is empty")
+    if text.startswith("p"):
+        return _checked(_iso(text))
     if _NUMBER.match(text):
         return _checked(float(text))
     seconds = 0.0
@@ -46,11 +56,11 @@ def parse_duration(value: object) -> float:
         part = _PART.match(text, place)
         if part is None:
             raise ValueError(
-                "it is negative" if text.startswith("-") else f"`{text[place:].strip()}` is not understood"
+                "it is negative" if text.startswith("-") else f"`{_short(text[place:].strip())}` is not understood"
             )
         unit = _WORDS.get(part[2])
         if unit is None:
-            raise ValueError(f"`{part[2]}` is no unit of time; there are ms, s, m, h, d")
+            raise ValueError(f"`{_short(part[2])}` is not a unit of time; the units are ms, s, m, h, d, w")
         if unit in seen:
             raise ValueError(f"the unit `{unit}` is given twice")
         seen.append(unit)
@@ -66,6 +76,30 @@ def duration_or_template(value: object) -> float | str:
         ValueError: the value is neither; the message says why in plain words.
     """
     return value if isinstance(value, str) and ("{{" in value or AUTO in value) else parse_duration(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _iso(text: str) -> float:
+    """Read an ISO 8601 duration. A day is 24 hours; the last part may have a fraction."""
+    found = _ISO.match(text)
+    if found is None:
+        raise ValueError(f"`{_short(text.upper())}` is not an ISO 8601 duration, such as `PT1H30M` or `P2D`")
+    given = {unit: amount for unit, amount in found.groupdict().items() if amount is not None}
+    if "y" in given or "months" in given:
+        raise ValueError("years and months have no fixed length; give days")
+    if any("." in amount or "," in amount for amount in list(given.values())[:-1]):
+        raise ValueError("only the last part of an ISO 8601 duration may have a fraction")
+    return sum(float(amount.replace(",", ".")) * _UNITS[unit] for unit, amount in given.items())
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return math.inf if value > 0 else -math.inf
 
 
 def _checked(seconds: float) -> float:

@@ -53,16 +53,22 @@ def type_name(value: Any) -> str:
     return "object" if isinstance(value, dict) else "array"
 
 
+_LONGEST_NUMBER = 10**40  # Python refuses to write integers of more than 4,300 digits
+_READ = 200  # characters of a text that are looked at to show its beginning
+
+
 def shown(value: Any) -> str:
     """Return a short form of a value for a message: `the string "three"`, `the number 5`, `a list`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= _LONGEST_NUMBER:
+        return "an integer of more than 40 digits"
     if isinstance(value, int | float):
         return f"the number {value}"
     if isinstance(value, str):
-        text = " ".join(value.split())
+        text = " ".join(value[:_READ].split())
         return f'the string "{text if len(text) <= 40 else text[:37] + "..."}"'
     return "an object" if isinstance(value, dict) else "a list"
 

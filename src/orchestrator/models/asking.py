@@ -345,6 +345,7 @@ class _Call:
                 limits.refused(self._name, error.retry_after, error.limits)
             else:
                 limits.told(self._name, error.limits)
+            limits.bound(error)
         if isinstance(error, ModelError) and error.reply is not None:
             self.end(self._counted(error.reply), error)
             return
@@ -473,6 +474,7 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
     )
     if isinstance(found, BudgetExceeded) and isinstance(lead, BudgetExceeded):
         found.scope, found.needs = lead.scope, lead.needs
+    found.longest_wait = max((error.longest_wait for error in again), default=found.longest_wait)
     found.__cause__ = lead
     return found
 

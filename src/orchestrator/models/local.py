@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.content import kind_of
 from orchestrator.errors import ModelError, ModelMissing, ModelRejected, ModelUnavailable
 from orchestrator.models.adapter.endpoints import missing_extra
 from orchestrator.models.exchange import ModelReply, Usage
@@ -83,8 +84,8 @@ class LocalClient:
 
     def _folder(self, name: ModelName) -> Path:
         folder = (self._directory / Path(name.model).expanduser()).resolve()
-        if not (folder / "config.json").is_file():
-            what = "has no `config.json`" if folder.is_dir() else "is no folder"
+        if kind_of(folder / "config.json") != "file":
+            what = "has no `config.json`" if kind_of(folder) == "directory" else "is no folder"
             raise _missing(name, f"`{folder}` {what}")
         if (missing := missing_extra(PROVIDERS["transformers"])) is not None:
             raise missing

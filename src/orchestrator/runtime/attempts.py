@@ -52,8 +52,9 @@ class Attempts:
         )
         node.asking = None
         node.task = self._loop.create_task(self._attempt(node, node.context, copy_of(parameters)))
+        node.task.add_done_callback(partial(self._ensure_ended, node, node.context))
         if node.step.timeout is not None:
-            node.timer = self._loop.call_later(node.step.timeout, self.stop, node, "timeout")
+            node.timer = scheduler.call_later(node.step.timeout, self.stop, node, "timeout")
 
     async def _attempt(self, node: Node, context: StepContext, parameters: Mapping[str, Any]) -> None:
         node.entered = True
@@ -66,16 +67,28 @@ class Attempts:
             if not node.stopped and main is not None and main.cancelling():
                 node.stopped = "cancelled"  # the whole loop is being shut down, and the main task is told in a moment
             error = StepError("the tool's work was cancelled from inside the tool")
-        except SystemExit as exit_:
-            error = StepError(f"the tool asked the whole process to exit (status {exit_.code})", retryable=False)
+        except StoreError as failure:
+            self._scheduler.break_(failure)  # no fault of the step, which is run again when the run is resumed
+            return
         except Exception as failure:
             error = as_step_error(failure)
+        self._settle(node, context, output, error)
+
+    def _settle(self, node: Node, context: StepContext, output: Any, error: OrchestratorError | None) -> None:
         if context.ended:
             return  # abandoned: the run has gone on without this attempt
         try:
             self._end(node, output, error)
         except Exception as failure:
             self._scheduler.break_(failure)
+
+    def _ensure_ended(self, node: Node, context: StepContext, task: asyncio.Task[None]) -> None:
+        """End an attempt whose task was ended by what is not an `Exception`: nobody else would hear of it."""
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            error = as_step_error(failure)
+            error.retryable = False  # type: ignore[attr-defined] # it is a StepError
+            self._settle(node, context, None, error)
 
     async def _output(self, node: Node, context: StepContext, parameters: Mapping[str, Any]) -> Any:
         work = node.step.work
@@ -103,21 +116,18 @@ class Attempts:
             node.timer.cancel()
         node.task.cancel()
         if node.entered:
-            node.timer = self._loop.call_later(STOP_GRACE, self._abandon, node)
+            node.timer = self._scheduler.call_later(STOP_GRACE, self._abandon, node)
         else:  # a task that is cancelled before its first step never runs at all
-            self._loop.call_soon(self._end, node, None, None)
+            self._scheduler.call_later(0, self._end, node, None, None)
 
     def _abandon(self, node: Node) -> None:
         if node.task is None or node.task.done():
             return
         self._abandoned.add(node.task)
         node.task.add_done_callback(self._abandoned.discard)
-        try:
-            with suppress(StoreError):  # the next commit says so
-                self._warn(node, f"`{node.path}` did not stop within {STOP_GRACE:g} seconds and was abandoned")
-            self._end(node, None, None)
-        except StoreError as failure:
-            self._scheduler.break_(failure)
+        with suppress(StoreError):  # the next commit says so
+            self._warn(node, f"`{node.path}` did not stop within {STOP_GRACE:g} seconds and was abandoned")
+        self._end(node, None, None)
 
     def _end(self, node: Node, output: Any, error: OrchestratorError | None) -> None:
         if node.context is not None:

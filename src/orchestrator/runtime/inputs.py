@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.diagnostics import suggest
+from orchestrator.diagnostics.lines import short
 from orchestrator.errors import InputError
 from orchestrator.runtime.redaction import Redactor
 
@@ -157,11 +159,14 @@ def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) ->
     refusal = permissions.check_read(path)
     if refusal is not None:
         return [f"`{name}` cannot be read: {refusal.message}; allow it with {refusal.flag}"]
-    if not path.exists():
+    try:
+        is_directory = S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
         return [f"`{name}` names a file that does not exist: `{value}`"]
-    if path.is_dir():
-        return [f"`{name}` must be a file, but `{value}` is a directory"]
-    return []
+    except (OSError, ValueError) as error:  # too long, not allowed to look, not a path at all
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a path"
+        return [f"`{name}` names a file that cannot be read: `{short(value)}` ({reason.lower()})"]
+    return [f"`{name}` must be a file, but `{value}` is a directory"] if is_directory else []
 
 
 def plain(value: Any) -> Any:

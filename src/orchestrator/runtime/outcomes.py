@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.compiler.plan import Agent, ToolCall
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.runtime import entities, handlers
-from orchestrator.runtime.failures import error_data, is_retried, retry_delay
+from orchestrator.runtime.failures import error_data, is_retried, retry_delay, too_long_a_wait
 from orchestrator.runtime.nodes import Failure
 
 if TYPE_CHECKING:
@@ -87,10 +87,21 @@ def failed(scheduler: Scheduler, node: Node, failure: Failure) -> None:
         error is not None and isinstance(node.step.work, ToolCall) and is_retried(error, node.step.retry, node.attempt)
     ):
         _retry_or_cancel(scheduler, node, error, retry_delay(error, node.step.retry, node.attempt, scheduler.chance))
-    elif not node.frame.stopped and node.step.on_error and handlers.handle(scheduler, node, failure):
-        pass
     else:
-        unhandled(scheduler, node, failure)
+        failure = _with_wait(node, failure)
+        if node.frame.stopped or not node.step.on_error or not handlers.handle(scheduler, node, failure):
+            unhandled(scheduler, node, failure)
+
+
+def _with_wait(node: Node, failure: Failure) -> Failure:
+    """Say so where no further attempt is made only because of how long an error asks to wait."""
+    error = failure.error
+    words = None if error is None else too_long_a_wait(error, node.step.retry, node.attempt)
+    if words is None or not isinstance(node.step.work, ToolCall):
+        return failure
+    help = "raise `max_delay` in the step's `retry`, or resume the run later"
+    data = {**failure.data, "message": f"{failure.data['message']}; {words}", "help": help}
+    return Failure(data, failure.names, error)
 
 
 def out_of_budget(scheduler: Scheduler, node: Node, failure: Failure) -> None:
@@ -170,7 +181,7 @@ def count(scheduler: Scheduler, node: Node, state: str) -> None:
     if frame.enough is not None and state == "succeeded" and not node.step.is_auto:
         frame.succeeded += 1
         if frame.succeeded >= frame.enough:
-            scheduler.loop.call_soon(scheduler.stop_frame, frame, "enough others had succeeded")
+            scheduler.call_later(0, scheduler.stop_frame, frame, "enough others had succeeded")
 
 
 def _retry_or_cancel(scheduler: Scheduler, node: Node, error: OrchestratorError, delay: float) -> None:

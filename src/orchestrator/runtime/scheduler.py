@@ -170,7 +170,7 @@ class Scheduler:
 
     def before(self, act: Callable[[Scheduler], None]) -> None:
         """Have something done as soon as the run has begun."""
-        self.loop.call_soon(act, self)
+        self.call_later(0, act, self)
 
     def pause(self, *, now: bool = False) -> None:
         """Start nothing new. What runs goes on to its end, or with `now` is stopped and will be run again."""
@@ -263,6 +263,16 @@ class Scheduler:
     def wake(self) -> None:
         """Have the main loop look again."""
         self._wake.set()
+
+    def call_later(self, delay: float, act: Callable[..., None], *arguments: Any) -> asyncio.TimerHandle:
+        """Do something after `delay` seconds. What it raises ends the run: a bare timer would leave it hanging."""
+        return self.loop.call_later(delay, self._guarded, act, *arguments)
+
+    def _guarded(self, act: Callable[..., None], *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except Exception as failure:
+            self.break_(failure)
 
     # --- frames
 
@@ -468,7 +478,7 @@ class Scheduler:
             outcomes.failed(self, node, Failure.of(error, node))
             return
         if node.state == "busy" and node.step.timeout is not None and not isinstance(node.activity, Waiting):
-            node.timer = self.loop.call_later(node.step.timeout, self._time_out, node)
+            node.timer = self.call_later(node.step.timeout, self._time_out, node)
 
     def _time_out(self, node: Node) -> None:
         node.timer = None
@@ -516,7 +526,7 @@ class Scheduler:
         node.state = "waiting"
         self._running.discard(node)
         self._retrying += 1
-        node.timer = self.loop.call_later(delay, self._retry_now, node)
+        node.timer = self.call_later(delay, self._retry_now, node)
         self._wake.set()
 
     def _retry_now(self, node: Node) -> None:

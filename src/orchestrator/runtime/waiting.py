@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.plan import Approve, Ask, Wait
-from orchestrator.errors import StepError, StepTimeout
+from orchestrator.errors import InputError, StepError, StepTimeout
+from orchestrator.language import durations
 from orchestrator.language.durations import parse_duration
+from orchestrator.language.times import FORMS, timestamp
 from orchestrator.language.values import shown
 from orchestrator.runtime import outcomes
-from orchestrator.runtime.answers import accepted
+from orchestrator.runtime.answers import accepted, expected
 from orchestrator.runtime.nodes import Failure
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Waiting:
         self._scheduler.record("step.waiting", self._node, data)
         if self._until is not None:
             delay = max(0.0, self._until - time.time())
-            self._timer = self._scheduler.loop.call_later(delay, self._time)
+            self._timer = self._scheduler.call_later(delay, self._time)
         self._scheduler.wake()
 
     def answer(self, value: Any, by: str) -> None:
@@ -121,7 +122,7 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
 
     Raises:
         EvaluationError: An expression of it cannot be evaluated.
-        StepError: ORC718, what it waits for is no time.
+        StepError: ORC718, what it waits for is not a time. ORC605, a default does not fit its question.
     """
     work, scope = node.step.work, node.frame.scope.scope
 
@@ -158,13 +159,15 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
         case _:
             raise TypeError(f"{type(work).__name__} does not wait")
     default = evaluated(work.default)
+    answer: Any = None
     if work.default is not None:
         question["default"] = default
+        answer = _default_answer(node, question, default)
     seconds = node.step.timeout
 
     def unanswered() -> None:
         if work.default is not None:
-            succeed(accepted(question, default))
+            succeed(answer)
             return
         error = StepTimeout(
             f"nobody answered `{node.path}` within {seconds:g} s",
@@ -178,6 +181,19 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
     return Waiting(scheduler, node, question, deadline, succeed, unanswered)
 
 
+def _default_answer(node: Node, question: Mapping[str, Any], default: Any) -> Any:
+    """Validate the default like an answer, before anybody is asked: there is no one to correct it later."""
+    try:
+        return accepted(question, default)
+    except InputError as error:
+        raise StepError(
+            f"the `default` of `{node.path}` does not fit its question: {error.problems[0]}",
+            code="ORC605",
+            help=f"give a default that is {expected(question)}",
+            retryable=False,
+        ) from error
+
+
 def _text(value: Any) -> str:
     from orchestrator.expressions.text import to_text
 
@@ -185,21 +201,15 @@ def _text(value: Any) -> str:
 
 
 def _time_of(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except ValueError:
-            pass
-        else:
-            return moment.timestamp()  # without a zone it is the local time
-    raise StepError(
-        f"{shown(value)} is no time",
-        code="ORC718",
-        help="write it like `2026-12-01T09:00:00+01:00`, or as seconds since 1970",
-        retryable=False,
-    )
+    try:
+        return timestamp(value)
+    except ValueError as error:
+        raise StepError(
+            f"{shown(value)} is not a time to wait for: {error}",
+            code="ORC718",
+            help=f"write it like {FORMS}",
+            retryable=False,
+        ) from error
 
 
 def _after(value: Any) -> float:
@@ -207,9 +217,9 @@ def _after(value: Any) -> float:
         seconds = parse_duration(value)
     except ValueError as error:
         raise StepError(
-            f"{shown(value)} is no duration: {error}",
+            f"{shown(value)} is not a duration: {error}",
             code="ORC718",
-            help="write it like `30s`, `5m`, `1h30m`, or as a number of seconds",
+            help=f"write {durations.FORMS}",
             retryable=False,
         ) from error
     return time.time() + seconds

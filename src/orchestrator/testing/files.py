@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from orchestrator import errors
-from orchestrator.content import read_content
+from orchestrator.content import kind_of, read_content
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort, suggest
 from orchestrator.errors import ConfigurationError, ModelError, StepError
 from orchestrator.language.durations import parse_duration
@@ -59,11 +59,11 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
-        if path.is_dir():
+        if kind_of(path) == "directory":
             for file in sorted(path.rglob(f"*{SUFFIX}")):
                 if not any(part.startswith(".") or part == "node_modules" for part in file.relative_to(path).parts):
                     found.setdefault(file.resolve(), file)
-        elif path.exists():
+        elif kind_of(path) is not None:
             found.setdefault(path.resolve(), path)
         else:
             raise ConfigurationError(f"there is no test file or directory `{path}`", help="check the path")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.api import Orchestrator, Pipeline, Run
 from orchestrator.configuration import project_directory
+from orchestrator.content import kind_of
 from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
 from orchestrator.models.fake import FakeModel
@@ -131,7 +132,7 @@ def told(error: OrchestratorError) -> str:
 
 def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
     """Compile the pipeline, and compare the names in the file with its."""
-    if not file.pipeline.is_file():
+    if kind_of(file.pipeline) != "file":
         help = "name it with `pipeline:`; without that it is the file of the same name without `.test`"
         message = f"there is no pipeline file `{file.pipeline}`"
         if file.pipeline_place is None:

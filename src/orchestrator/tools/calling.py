@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
+import threading
 import traceback
 from collections.abc import Mapping
 from copy import deepcopy
@@ -55,9 +57,23 @@ async def call(action: Action, parameters: Mapping[str, Any], context: ToolConte
         raise StepError(f"`{action.name}` cancelled itself", help="let it raise an ordinary error instead") from None
     except _PASSED_ON:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, GeneratorExit) or is_from_keyboard(error):
+            raise  # the loop is being closed, or the whole process is being stopped
         raise _failed(action, error) from error
     return _checked_result(action, result)
+
+
+def is_from_keyboard(error: BaseException) -> bool:
+    """Whether an exception may be Python's own for Ctrl-C: only in the main thread, and if nothing else handles that.
+
+    `asyncio.run` and the command handle Ctrl-C themselves, so there a `KeyboardInterrupt` is the tool's.
+    """
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
 
 
 def refuse_unpermitted(action: Action, parameters: Mapping[str, Any], permissions: Permissions) -> None:
@@ -185,7 +201,7 @@ def _checked_result(action: Action, result: Any) -> Any:
         return to_json(result)
     except NotJson as error:
         raise StepError(f"`{action.name}`: {error}", code="ORC705", retryable=False) from None
-    except Exception as error:  # a property or a dump method of the user's own class
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # a property or a method of the user's own class
         raise _failed(action, error) from error
 
 
@@ -194,8 +210,18 @@ _PASSED_ON = (StepError, ConfigurationError)
 
 
 def _failed(action: Action, error: BaseException) -> StepError:
-    said = str(error) or "without a message"
-    return StepError(f"`{action.name}` raised {type(error).__name__}: {said}", help=_where(action, error))
+    said = words_of(error) or "without a message"
+    failure = StepError(f"`{action.name}` raised {type(error).__name__}: {said}", help=_where(action, error))
+    failure.retryable = isinstance(error, Exception)  # the others ask for an end
+    return failure
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception says of itself; its own code may fail at that."""
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"
 
 
 def _where(action: Action, error: BaseException) -> str | None:

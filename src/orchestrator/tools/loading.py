@@ -14,7 +14,9 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.content import kind_of
 from orchestrator.errors import ConfigurationError
+from orchestrator.tools.calling import is_from_keyboard
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.definition import is_marked, to_tool
 from orchestrator.tools.neighbours import neighbours, package_root
@@ -89,7 +91,7 @@ def _load_module(source: str, name: str, directory: Path) -> ModuleType:
 
 def _load_file(source: str, name: str) -> ModuleType:
     path = Path(name).absolute()
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise _failed(source, "there is no such file", "check the path")
     package = package_root(path)
     if package is not None:
@@ -127,7 +129,9 @@ def _explained(source: str, name: str = "") -> Iterator[None]:
         file = missing.partition(".")[0] + ".py"
         problem = f"it imports `{missing}`, which is not installed"
         raise _failed(source, problem, f"install `{missing}`, or put `{file}` beside the tools") from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_from_keyboard(error):
+            raise
         raise _failed(source, f"importing it raised {_said(error)}", "run it with Python to see where") from error
 
 
@@ -144,7 +148,9 @@ def _plugin(point: EntryPoint) -> Tool:
     try:
         tool = to_tool(point.load())
         return Tool(point.name, tool.actions, tool.description, tool.version, tool.extras)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_from_keyboard(error):
+            raise
         owner = point.dist.name if point.dist else point.value
         warnings.warn(f"the plugin `{owner}` cannot give its tool `{point.name}`: {_said(error)}", stacklevel=2)
         return Tool(point.name, {}, f"unavailable: the plugin `{owner}` is broken")

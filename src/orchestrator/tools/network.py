@@ -110,12 +110,34 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: b
                 code="ORC706",
                 retryable=False,
             )
+        following = _redirected(request, following, response.status_code)
         if _origin(following.url) != _origin(request.url):
             for name in given:
                 if name not in ("host", "accept-encoding", "connection", "content-length", "transfer-encoding"):
                     following.headers.pop(name, None)
         request = following
     raise StepError(f"{shown(str(request.url))} redirects more than {_MOST_REDIRECTS} times", code="ORC706")
+
+
+def _redirected(request: httpx2.Request, following: httpx2.Request, status: int) -> httpx2.Request:
+    """Return the request that follows a redirect, with the method and the content that RFC 9110, 15.4 asks for.
+
+    After 303 it is a GET (a HEAD stays one), and so it is for a POST after 301 and 302; all others keep both. httpx
+    turns whatever meets a 302 into a GET, as browsers do, so that a DELETE would end as a successful GET.
+    """
+    method = request.method
+    changed = method not in ("GET", "HEAD") and (status == 303 or (status in (301, 302) and method == "POST"))
+    headers = following.headers.copy()
+    for name in [name for name in headers if name.startswith("content-") or name == "transfer-encoding"]:
+        del headers[name]
+    if changed:
+        return httpx2.Request("GET", following.url, headers=headers, extensions=following.extensions)
+    for name, value in request.headers.items():
+        if name.startswith("content-") or name == "transfer-encoding":
+            headers[name] = value
+    return httpx2.Request(
+        method, following.url, headers=headers, stream=request.stream, extensions=following.extensions
+    )
 
 
 async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterator[bytes]:

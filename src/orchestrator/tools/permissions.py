@@ -111,6 +111,12 @@ class Permissions:
         text = os.fspath(path)
         if "\0" in text:
             return Refusal(parameter, "the path holds a NUL character", "")
+        try:
+            os.fsencode(text)
+        except UnicodeEncodeError:
+            return Refusal(
+                parameter, "the path holds half a character (a lone surrogate), which no file's name can", ""
+            )
         real, keys = Path(resolve(self.directory / text)), str(keys_file())
         if str(real) == resolve(keys):
             return Refusal(parameter, f"`{text}` holds the keys of providers; no pipeline may use it", "")

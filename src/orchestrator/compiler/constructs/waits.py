@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.calls import static_type
@@ -12,10 +13,12 @@ from orchestrator.compiler.templates import child
 from orchestrator.expressions import NULL, Constant, Type, Value, describe
 from orchestrator.expressions.operator_types import bare, options
 from orchestrator.language.durations import FORMS
+from orchestrator.language.times import PLAUSIBLE, timestamp
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import StepParts
     from orchestrator.compiler.unit import Unit
+    from orchestrator.language.nodes import Node
 
 _WANTED = {"sleep": "a duration", "wait_until": "a time"}
 _FORMS = {"sleep": FORMS, "wait_until": "a text like `2030-12-01T09:00`, or seconds since 1970"}
@@ -39,6 +42,8 @@ class WaitWork(Construct):
         types = unit.infer(self.places)
         node = child(self.spec.node, self.key)
         if isinstance(self.value, Constant) or node is None:
+            if node is not None and self.key == "wait_until" and isinstance(self.value, Constant):
+                self._check_plausible(unit, node, self.value.value)
             return entity_type(NULL)
         type_ = bare(static_type(self.value, types))
         kinds = {option.kind for option in options(type_)}
@@ -51,6 +56,22 @@ class WaitWork(Construct):
                 help=f"give {_FORMS[self.key]}",
             )
         return entity_type(NULL)
+
+    def _check_plausible(self, unit: Unit, node: Node, value: object) -> None:
+        """Warn of a constant time that has passed long ago."""
+        try:
+            at = timestamp(value)
+        except ValueError:
+            return
+        if at < PLAUSIBLE:
+            moment = datetime.fromtimestamp(at, UTC)
+            unit.findings.add(
+                "ORC510",
+                node.span,
+                f"`wait_until` of `{self.spec.id}` is {moment:%Y-%m-%d %H:%M:%S} UTC, so it waits for nothing",
+                label="before 2000",
+                help="a number counts the seconds since 1970; write a date as a text, such as `2030-12-01T09:00`",
+            )
 
     def plan(self, unit: Unit) -> Wait:
         """Build the wait."""

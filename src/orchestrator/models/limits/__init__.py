@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from orchestrator.errors import ModelError
     from orchestrator.models.exchange import ModelName
     from orchestrator.models.limits.line import Ticket
 
 __all__ = ["LimitSettings", "Limits", "Rate", "SharedSpending", "Spending", "Turn", "rate_headers"]
+
+
+_LONGEST = 100 * 365 * 86400.0  # seconds
 
 
 class Turn:
@@ -82,7 +86,22 @@ class Limits:
 
         The model is not asked again for as long as the provider says, then half as fast as before, and then faster.
         """
+        if retry_after is not None and not retry_after <= _LONGEST:  # not a number is not either
+            retry_after = _LONGEST
         self._line(name.provider).refused(name.model, retry_after, headers)
+
+    def bound(self, error: ModelError) -> None:
+        """Have no further attempt made after an error that asks to wait for longer than the settings allow."""
+        asked, longest = error.retry_after, self._settings.longest_wait
+        error.longest_wait = longest
+        if asked is None or not error.retryable:
+            return
+        if not asked <= longest:  # or it is not a number
+            error.message += f"; it asks to wait {_duration(asked)}, longer than the {_duration(longest)} allowed"
+            error.args = (error.message,)
+            error.help = "name a further model, resume the run later, or raise `longest_wait` in `[limits]` of "
+            error.help += "orchestrator.toml"
+            error.retryable = False
 
     async def aclose(self) -> None:
         """Give back what others may use."""
@@ -147,6 +166,8 @@ def _is_good(ticket: Ticket, now: float) -> bool:
 
 
 def _duration(seconds: float) -> str:
+    if not seconds < _LONGEST:
+        return "more than a hundred years"
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

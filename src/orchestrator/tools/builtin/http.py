@@ -352,7 +352,7 @@ def _check_status(response: "httpx2.Response", body: bytes) -> None:
         code="ORC706",
         help=_STATUS_HELP.get(status, "give `check: false` to go on with whatever the server answers"),
         retryable=status in _TRY_AGAIN,
-        retry_after=_retry_after(response) if status in _TRY_AGAIN else None,
+        retry_after=retry_after(response.headers.get("retry-after", "")) if status in _TRY_AGAIN else None,
     )
 
 
@@ -365,15 +365,18 @@ _STATUS_HELP = {
 }
 
 
-def _retry_after(response: "httpx2.Response") -> float | None:
-    """The seconds that the server asks to wait, from either form of the header."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isdigit():
+def retry_after(value: str) -> float | None:
+    """Return the seconds that a `Retry-After` asks to wait, in either form of the header; None for anything else.
+
+    Infinity stands for a number of hundreds of digits.
+    """
+    value = value.strip()
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         then = parsedate_to_datetime(value)
-    except ValueError:
+        if then.tzinfo is None:
+            then = then.replace(tzinfo=UTC)
+        return max((then - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max((then - datetime.now(UTC)).total_seconds(), 0.0)

@@ -1,0 +1,59 @@
+"""Exceptions of tools, of every kind: each ends its step, and none the run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import orchestrator as orc
+
+
+class Stop(BaseException):
+    """What a library raises that wants to get past `except Exception`."""
+
+
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Stop("no more"),
+        KeyboardInterrupt(),
+        SystemExit(3),
+        GeneratorExit(),
+        BaseExceptionGroup("both", [Stop(), ValueError()]),
+        StopIteration(),
+        Unreadable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("place", ["coroutine", "thread", "result", "thread's result"])
+def test_whatever_a_tool_raises_ends_its_step_and_not_the_run(error: BaseException, place: str, tmp_path: Path) -> None:
+    class Result:
+        def model_dump(self, mode: str) -> Any:
+            raise error
+
+    async def in_coroutine() -> Any:
+        if place == "coroutine":
+            raise error
+        return Result()
+
+    def in_thread() -> Any:
+        if place == "thread":
+            raise error
+        return Result()
+
+    in_coroutine.__name__ = in_thread.__name__ = "work"
+    work = orc.tool(in_thread) if place.startswith("thread") else orc.tool(in_coroutine)
+    with orc.Orchestrator(directory=tmp_path, store="sqlite://", tools=[work]) as client:
+        steps = [{"id": "s", "tool": "work", "on_failure": "continue"}]
+        last = [{"id": "f", "tool": "log", "parameters": {"message": "x"}}]
+        steps = client.compile({"steps": steps, "finally": last}).run().steps
+        failed, last = steps["s"].error, steps["finally.f"].state
+    assert failed is not None
+    kind = "RuntimeError" if isinstance(error, StopIteration) and place == "coroutine" else type(error).__name__
+    assert failed["type"] == kind
+    assert last == "succeeded"

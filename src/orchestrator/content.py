@@ -1,12 +1,15 @@
-"""The bytes of a file that a person named: bounded, and without waiting for a writer that may never come."""
+"""The content of a file that a person named: bounded, without waiting for a writer that may never come, and decoded."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
+import io
 import os
+import re
 import stat
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +70,94 @@ def content_digest(path: str | Path) -> str:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+ENCODING_SAMPLE = 4096
+"""The bytes that `encoding_of` looks at."""
+
+
+class NotText(ValueError):
+    """Bytes are not text in the encoding that they should have; `help` says how to continue."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def decode_text(data: bytes, encoding: str | None = None) -> str:
+    """Return the text of a file's bytes: in the named encoding, else UTF-8, or UTF-16 and UTF-32 by their mark.
+
+    A byte order mark at the beginning is not part of the text.
+
+    Raises:
+        NotText: The bytes are not text in that encoding, or there is no such encoding.
+    """
+    codec = encoding_of(data[:ENCODING_SAMPLE], encoding)
+    try:
+        return data.decode(codec).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise undecodable(codec, data[error.start], data.count(b"\n", 0, error.start) + 1) from None
+    except UnicodeError:  # UTF-16 without all of its mark
+        raise undecodable(codec) from None
+
+
+def encoding_of(start: bytes, encoding: str | None = None) -> str:
+    """Return the encoding of a file by its first bytes, at most `ENCODING_SAMPLE`, unless one is named.
+
+    UTF-16 and UTF-32 have a mark, and a NUL soon: every line break and every sign of ASCII has one.
+
+    Raises:
+        NotText: There is no encoding of this name.
+    """
+    if encoding is None:
+        marked = (codec for mark, codec in _MARKS if start.startswith(mark) and b"\0" in start)
+        return next(marked, "utf-8-sig")
+    try:
+        info = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        info = None
+    if info is None or not info._is_text_encoding:
+        raise NotText(f"unknown encoding `{encoding}`", f"use {_ENCODINGS}, or another encoding that Python knows")
+    return "utf-8-sig" if info.name == "utf-8" else info.name
+
+
+def text_file(file: IO[bytes], codec: str) -> io.TextIOWrapper:
+    """Return the text of an open file, with line breaks as they are. What is not UTF-8 is marked: see `is_damaged`."""
+    errors = "surrogateescape" if codec == "utf-8-sig" else "strict"
+    return io.TextIOWrapper(file, encoding=codec, errors=errors, newline="\n")
+
+
+def is_damaged(line: str) -> bool:
+    """Tell whether a line of `text_file` has bytes that are not text in the file's encoding."""
+    return not line.isascii() and _UNDECODED.search(line) is not None
+
+
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def encoding_problem(encoding: str) -> str | None:
+    """Return why a name cannot be that of an encoding, or None if it can."""
+    try:
+        encoding_of(b"", encoding)
+    except NotText as error:
+        return f"{error}: {error.help}"
+    return None
+
+
+def undecodable(codec: str, byte: int | None = None, line: int | None = None) -> NotText:
+    """Return the error for bytes that are not text in an encoding."""
+    name = "UTF-8" if codec == "utf-8-sig" else codec
+    where = "" if byte is None else f" (byte 0x{byte:02X}{'' if line is None else f' in line {line}'})"
+    return NotText(f"it is not {name} text{where}", f"save it as UTF-8, or name its encoding, such as {_ENCODINGS}")
+
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ENCODINGS = "`latin-1`, `windows-1252` or `utf-16`"
 
 
 def _open(path: str, flags: int) -> int:

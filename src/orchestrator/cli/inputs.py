@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.configuration import project_directory
-from orchestrator.content import read_content
+from orchestrator.content import NotText, decode_text, read_content
 from orchestrator.errors import InputError
+from orchestrator.json_text import read_json
 from orchestrator.runtime.inputs import input_error
 from orchestrator.runtime.redaction import Redactor
 
@@ -92,7 +93,7 @@ def read_text(source: str, *, what: str) -> str:
     """
     name = _name(source)
     try:
-        return _read_stdin() if source == "-" else read_content(source, _MAX_BYTES).decode("utf-8")
+        return _read_stdin() if source == "-" else decode_text(read_content(source, _MAX_BYTES))
     except OSError as error:
         if error.errno == errno.EFBIG:
             limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
@@ -103,6 +104,8 @@ def read_text(source: str, *, what: str) -> str:
             f"the {what} file {name} cannot be read: {(error.strerror or str(error)).lower()}",
             help="name a file that can be read, or `-` for stdin",
         ) from error
+    except NotText as error:
+        raise InputError(f"the {what} file {name} cannot be read: {error}", help="save it as UTF-8") from error
     except UnicodeDecodeError as error:
         raise InputError(f"the {what} file {name} is not UTF-8 text", help="save it as UTF-8") from error
     except ValueError as error:  # it has a NUL or half a character in it
@@ -122,8 +125,9 @@ def _read_stdin() -> str:
 
 def parse(text: str, name: str) -> Any:
     """Parse JSON, or else YAML by the rules of pipeline files (`no` is a text there, as in YAML 1.2)."""
+    text = text.removeprefix("\ufeff")
     try:
-        return json.loads(text) if text.strip() else None
+        return read_json(text) if text.strip() else None
     except ValueError:
         pass
     from orchestrator.diagnostics import Source

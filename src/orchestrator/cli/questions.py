@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli.interrupts import interrupt
 from orchestrator.cli.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
+from orchestrator.json_text import read_json
 from orchestrator.runtime.answers import as_text, expected, parsed
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _edited(content: Any) -> Any:
     if is_text:
         return changed.rstrip("\n")
     try:
-        return json.loads(changed)
+        return read_json(changed)
     except ValueError as error:
-        say(f"  this is no JSON, so nothing was changed: {error}", "yellow")
+        say(f"  this is not JSON, so nothing was changed: {error}", "yellow")
         return content

@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.json_text import NotJsonText, read_json
 from orchestrator.language.autos import AUTO
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 
@@ -217,7 +218,8 @@ def filled(spec: InputSpec, value: Any) -> Any:
 def parse_text(spec: InputSpec, text: str) -> Any:
     """Convert a text to the declared type.
 
-    An input of any type takes JSON where the text is JSON, and the text itself otherwise.
+    An input of any type takes JSON where the text is JSON that loses nothing, and the text itself otherwise: `2.5` is a
+    number, `1.10`, `007` and `5e10` stay text.
 
     Raises:
         ValueError: the text cannot be such a value; the message says why in plain words.
@@ -232,20 +234,26 @@ def parse_text(spec: InputSpec, text: str) -> Any:
     if bare == "null" and not spec.required:
         return None
     try:
-        value = json.loads(bare, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        if spec.type is None:
+        value = read_json(bare)
+    except NotJsonText as error:
+        if spec.type is None and (error.position is not None or bare[:1] not in ("[", "{")):
             return text
-        raise ValueError(_expected(spec.type, text)) from None
-    if spec.type is not None and not _is(spec.type, value):
+        reason = f": {error}" if error.position is None else ""
+        raise ValueError(_expected(spec.type, text) + reason) from None
+    if spec.type is None:
+        return value if not _is_rewritten(value, bare) else text
+    if not _is(spec.type, value):
         raise ValueError(_expected(spec.type, text))
     return _whole(value) if spec.type == "integer" else value
 
 
-def _expected(type: InputType, text: str) -> str:
+def _is_rewritten(value: Any, text: str) -> bool:
+    """Whether a text was read as a number that would be written otherwise: `1.10` and `5e10` may be no numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and json.dumps(value) != text
+
+
+def _expected(type: InputType | None, text: str) -> str:
+    if type is None:
+        return "it must be JSON"
     form = {"array": ', written as JSON: `["a", "b"]`', "object": ', written as JSON: `{"key": "value"}`'}.get(type, "")
     return f"it must be {_WORDS[type]}{form}, not {shown(text)}"
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is not a JSON number")

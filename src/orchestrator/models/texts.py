@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid
+from orchestrator.json_text import read_json
 
 if TYPE_CHECKING:
     from orchestrator.models.exchange import Media, ModelName, ModelReply, ModelRequest
@@ -16,7 +15,6 @@ NOTHING: Final = object()
 """What `loaded` returns for a text that is no JSON."""
 
 _TEXTUAL: Final = re.compile(r"text/|application/(.*\+)?(json|xml|yaml|x-yaml|toml)$")
-_HALF: Final = re.compile("[\ud800-\udfff]")
 _FENCED: Final = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```\Z", re.DOTALL)
 
 
@@ -44,27 +42,10 @@ def json_in(text: str, name: ModelName, reply: ModelReply, request: ModelRequest
 
 def loaded(text: str) -> Any:
     """Return the value of a text of JSON, or NOTHING."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(constant)
-
-    def finite(number: str) -> float:
-        value = float(number)
-        return value if math.isfinite(value) else refuse(number)
-
     try:
-        return whole(json.loads(text, parse_constant=refuse, parse_float=finite))
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except ValueError:
         return NOTHING
-
-
-def whole(value: Any) -> Any:
-    """Return JSON data whose texts are valid Unicode: halves of characters, where an answer was cut, are replaced."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(value) else value
-    if isinstance(value, dict):
-        return {whole(key): whole(item) for key, item in value.items()}
-    return [whole(item) for item in value] if isinstance(value, list) else value
 
 
 def invalid(message: str, name: ModelName, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:

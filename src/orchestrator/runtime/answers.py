@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import InputError
+from orchestrator.json_text import read_json
 from orchestrator.language.spec import InputSpec
 from orchestrator.language.values import shown
 
@@ -52,7 +53,7 @@ def parsed(question: Mapping[str, Any], text: str) -> Any:
         if word in _YES | _NO:
             return accepted(question, word in _YES)
         try:
-            value = json.loads(text)
+            value = read_json(text)
         except ValueError:
             raise _refusal(f"it must be yes or no, not {shown(text)}", question) from None
         return accepted(question, value)

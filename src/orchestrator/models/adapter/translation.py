@@ -27,8 +27,9 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from orchestrator.errors import ModelRefused
+from orchestrator.json_text import whole
 from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
-from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short, whole
+from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,87 @@
+"""JSON as RFC 8259 has it, read without silent loss: what JSON readers do not agree on is refused, with the reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final
+
+MAX_DIGITS: Final = 300
+"""The digits of the longest integer that is read."""
+
+_ODD_NUMBER: Final = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS + 1}}}|[0-9][eE]\+?[0-9]{{3}}")
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_HALF_OR_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]|" + _HALF.pattern)
+
+
+class NotJsonText(ValueError):
+    """A text is not JSON; the message says why. `position` is the offset of the mistake, where it is known."""
+
+    def __init__(self, message: str, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+def read_json(text: str) -> Any:
+    r"""Return the value of a JSON text, which may begin with a byte order mark.
+
+    Halves of characters, as in `"\ud83d"`, become U+FFFD: they cannot be written to any file.
+
+    Raises:
+        NotJsonText: It is not JSON, is nested too deeply, or has a number that cannot be kept: NaN, infinity, `1e400`,
+            an integer of more than 300 digits.
+    """
+    text = text.removeprefix("\ufeff")
+    # The plain calls are several times as fast, and all but a few texts can do with them.
+    numbers: dict[str, Any] = {}
+    if _ODD_NUMBER.search(text):
+        numbers = {"parse_float": finite, "parse_int": integer}
+    try:
+        value = json.loads(text, parse_constant=_refuse, **numbers)
+    except NotJsonText:
+        raise
+    except json.JSONDecodeError as error:
+        reason = error.msg[:1].lower() + error.msg[1:]
+        where = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
+        raise NotJsonText(f"{reason.removesuffix(' at')} at {where}", error.pos) from None
+    except RecursionError:
+        raise NotJsonText("it is nested too deeply") from None
+    return whole(value) if _HALF_OR_ESCAPE.search(text) else value
+
+
+def finite(number: str) -> float:
+    """Return the number that a text of digits means. Raises NotJsonText where it is too large."""
+    value = float(number)
+    if math.isfinite(value):
+        return value
+    raise NotJsonText(f"the number {shortened(number)} is too large")
+
+
+def integer(digits: str) -> int:
+    """Return the integer of a text of digits. Raises NotJsonText where there are too many."""
+    count = len(digits.lstrip("+-"))
+    if count <= MAX_DIGITS:
+        return int(digits)
+    raise NotJsonText(
+        f"the integer {shortened(digits)} has {count:,} digits, and at most {MAX_DIGITS} are read; "
+        "put it in quotes if text is meant"
+    )
+
+
+def shortened(number: str) -> str:
+    """Return the text of a number, and not all of a long one."""
+    return number if len(number) <= 24 else f"{number[:20]}..."
+
+
+def _refuse(word: str) -> Any:
+    raise NotJsonText(f"{word} is not JSON")
+
+
+def whole(value: Any) -> Any:
+    """Return JSON data whose strings are valid Unicode: pairs of surrogates are joined, single ones replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(value) else value
+    if isinstance(value, dict):
+        return {whole(key): whole(item) for key, item in value.items()}
+    return [whole(item) for item in value] if isinstance(value, list) else value

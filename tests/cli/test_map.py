@@ -95,12 +95,12 @@ def test_rows_come_from_stdin_and_share_what_is_given_once(project: Project) -> 
     [
         ("r.jsonl", '{"word": "a", "factor": 0}', "division by zero"),
         ("r.jsonl", '{"wrod": "a"}', "did you mean `word`?"),
-        ("r.jsonl", "word: a", "line 2 of `r.jsonl` is no JSON"),
-        ("r.jsonl", "[1]", "line 2 of `r.jsonl` is no JSON object"),
-        ("r.jsonl", "[" * 100_000, "line 2 of `r.jsonl` is no JSON"),
-        ("r.csv", "a", "line 2 of `r.csv` has 1 cells"),
+        ("r.jsonl", "word: a", "line 2 of `r.jsonl` is not JSON"),
+        ("r.jsonl", "[1]", "line 2 of `r.jsonl` is not a JSON object"),
+        ("r.jsonl", "[" * 100_000, "line 2 of `r.jsonl` is not JSON"),
+        ("r.csv", "a", "line 2 of `r.csv` has 1 cell,"),
         ("r.csv", "a,x", "line 2 of `r.csv` is wrong: `factor` must be an integer"),
-        ("r.csv", '"a"b,1', "line 2 of `r.csv` is no CSV"),
+        ("r.csv", '"a"b,1', "line 2 of `r.csv` has text after a closing quote"),
     ],
 )
 def test_a_row_that_fails_is_reported_and_the_others_run(project: Project, name: str, row: str, words: str) -> None:
@@ -122,6 +122,28 @@ def test_bytes_that_are_no_text_spoil_one_row(project: Project) -> None:
         found = by_row(project("map", "lengths.yaml", name))
         assert [found[row]["state"] for row in (1, 2)] == ["invalid", "succeeded"]
         assert "is not UTF-8 text" in found[1]["error"]["message"]
+
+
+def test_rows_of_other_delimiters_and_encodings_are_read(project: Project) -> None:
+    rows = "word;factor\nGrüße;2\n\n"
+    (project.directory / "r.csv").write_bytes(rows.encode("utf-16"))
+    done = project("map", "lengths.yaml", "r.csv")
+    assert by_row(done)[1]["state"] == "succeeded"
+    assert "is read with a semicolon between its cells; `--delimiter ';'` says so" in done.err
+    (project.directory / "r.csv").write_bytes(rows.encode("latin-1"))
+    assert (
+        "save it as UTF-8, or name its encoding" in by_row(project("map", "lengths.yaml", "r.csv"))[1]["error"]["help"]
+    )
+    done = project("map", "lengths.yaml", "r.csv", "--encoding", "latin-1", "--delimiter", ";")
+    assert by_row(done)[1]["state"] == "succeeded"
+    assert "is read with" not in done.err
+    assert project("map", "lengths.yaml", "r.csv", "--encoding", "klingon").code == 2
+    assert project("map", "lengths.yaml", "r.csv", "--delimiter", ";;").code == 2
+
+
+def test_a_cell_of_a_row_may_be_large(project: Project) -> None:
+    (project.directory / "r.csv").write_text(f"word\n{'x' * 200_000}\n")
+    assert by_row(project("map", "lengths.yaml", "r.csv"))[1]["state"] == "succeeded"
 
 
 def test_the_same_command_with_the_batch_goes_on_with_what_did_not_succeed(project: Project) -> None:

@@ -1,5 +1,6 @@
 """The data tool: tables in, tables out."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,126 @@ def test_csv_becomes_numbers_only_where_that_loses_nothing(workplace: Workplace)
         {"zip": "99999", "n": -2, "x": 2.0, "flag": False, "day": "2026-01-03", "mixed": "a", "none": None},
     ]
     assert workplace("data.read", path="a.csv", columns=["n"])["rows"] == [{"n": 1}, {"n": -2}]
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1", "-2", ""], [1, -2, None]),
+        (["1.5", "2", "-0.25", "1e-07", "1.5e+22"], [1.5, 2, -0.25, 1e-07, 1.5e22]),
+        (["1.50", "10.00"], [1.5, 10.0]),
+        (["1.9", "1.10"], ["1.9", "1.10"]),
+        (["1.50", "2"], ["1.50", "2"]),
+        (["007", "12"], ["007", "12"]),
+        (["1E5", "2E10"], ["1E5", "2E10"]),
+        (["+1"], ["+1"]),
+        (["-0"], ["-0"]),
+        (["1", " 2"], ["1", " 2"]),
+        (["123456789012345678", "1"], [123456789012345678, 1]),
+        (["12345678901234567890", "1"], ["12345678901234567890", "1"]),
+        (["0.5", "9007199254740993"], [0.5, 9007199254740993]),
+        (["0.5", "0.1234567890123456789"], ["0.5", "0.1234567890123456789"]),
+        (["1.5", "1.5e400"], ["1.5", "1.5e400"]),
+        (["true", "false"], [True, False]),
+        (["true", "yes"], ["true", "yes"]),
+        (["", ""], [None, None]),
+        (["NaN", "inf"], ["NaN", "inf"]),
+    ],
+)
+def test_a_cell_of_a_csv_file_keeps_all_that_is_written(
+    cells: list[str], values: list[Any], workplace: Workplace
+) -> None:
+    (workplace.directory / "a.csv").write_text("".join(f"{cell},x\n" for cell in ["a", *cells]).replace("a,x", "a,b"))
+    found = [row["a"] for row in workplace("data.read", path="a.csv")["rows"]]
+    assert repr(found) == repr(values)
+
+
+def test_the_types_of_columns_can_be_given(workplace: Workplace) -> None:
+    (workplace.directory / "a.csv").write_text("v,n,i,b,t\n1.10,1e5,+7,TRUE,5\n1.20,.5,,no,\n")
+    types = {"v": "string", "n": "number", "i": "integer", "t": "string"}
+    assert workplace("data.read", path="a.csv", types=types)["rows"] == [
+        {"v": "1.10", "n": 1e5, "i": 7, "b": "TRUE", "t": "5"},
+        {"v": "1.20", "n": 0.5, "i": None, "b": "no", "t": None},
+    ]
+    for types, said in (({"b": "boolean"}, "the column `b`.*`no`"), ({"x": "string"}, "column `x`")):
+        with pytest.raises(StepError, match=said):
+            workplace("data.read", path="a.csv", types=types)
+
+
+CSV_VALUES = st.sampled_from(["", "a", 'say "hi"', "a,b", "a;b\tc", "line\nline", "\r\n", " x ", "\u2028", "007"])
+CSV_COLUMNS = st.one_of(
+    st.lists(
+        st.none() | (CSV_VALUES | st.text(st.characters(exclude_categories=["Cs"]))).map("t{}".format), min_size=3
+    ),
+    st.lists(st.none() | st.integers(-(10**17), 10**17), min_size=3),
+    st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-99, 99), min_size=3),
+    st.lists(st.none() | st.booleans(), min_size=3),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(columns=st.lists(CSV_COLUMNS, min_size=2, max_size=4), name=st.sampled_from(["a.csv", "a.tsv"]))
+def test_rows_survive_a_csv_file(columns: list[list[Any]], name: str, workplace: Workplace) -> None:
+    rows = [{f"c{number}": value for number, value in enumerate(values)} for values in zip(*columns, strict=False)]
+    workplace("data.write", rows=rows, path=name)
+    read = workplace("data.read", path=name)["rows"]
+    assert read == rows
+    assert json.dumps(read) == json.dumps(rows)
+
+
+def test_blank_lines_are_no_rows_and_the_sign_of_line_ends_within_text_is_text(workplace: Workplace) -> None:
+    (workplace.directory / "a.csv").write_bytes(b'a,b\r\n1,z\r\n\r\n"x\r\n\r\ny",""\r\n,\r\n\n')
+    assert workplace("data.read", path="a.csv")["rows"] == [
+        {"a": "1", "b": "z"},
+        {"a": "x\r\n\r\ny", "b": ""},
+        {"a": None, "b": None},
+    ]
+    rows = [{"text": "one\u2028two\x85three\x0bfour"}, {"text": "five"}]
+    workplace("data.write", rows=rows, path="a.jsonl")
+    assert workplace("data.read", path="a.jsonl")["rows"] == rows
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_the_delimiter_is_found_out_with_a_hint_or_given(delimiter: str, workplace: Workplace) -> None:
+    rows = [{"name": "A", "price": "1,50"}, {"name": 'B "x"; |\t', "price": "2,00"}]
+    workplace("data.write", rows=rows, path="a.csv", delimiter=delimiter)
+    assert workplace("data.read", path="a.csv")["rows"] == rows
+    assert f"`delimiter: {json.dumps(delimiter)}`" in workplace.context.lines[-1][1]
+    said = len(workplace.context.lines)
+    assert workplace("data.read", path="a.csv", delimiter=delimiter)["rows"] == rows
+    assert len(workplace.context.lines) == said
+    with pytest.raises(StepError, match="a delimiter is one character"):
+        workplace("data.read", path="a.csv", delimiter="::")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl"])
+def test_text_is_decoded_by_its_mark_or_by_its_encoding_and_never_replaced(name: str, workplace: Workplace) -> None:
+    rows = [{"a": "café", "b": "naïve"}]
+    workplace("data.write", rows=rows, path=name)
+    text = (workplace.directory / name).read_text("utf-8")
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        (workplace.directory / name).write_bytes(text.encode(encoding))
+        assert workplace("data.read", path=name)["rows"] == rows
+    (workplace.directory / name).write_bytes(text.encode("windows-1252"))
+    assert workplace("data.read", path=name, encoding="windows-1252")["rows"] == rows
+    with pytest.raises(StepError, match=r"it is not UTF-8 text \(byte 0xE9 in line") as caught:
+        workplace("data.read", path=name)
+    assert "`windows-1252`" in (caught.value.help or "")
+    with pytest.raises(StepError, match="unknown encoding `klingon`"):
+        workplace("data.read", path=name, encoding="klingon")
+
+
+def test_a_cell_may_be_large(workplace: Workplace) -> None:
+    rows = [{"a": "x" * 1_000_000, "b": "y,\n" * 300_000}]
+    workplace("data.write", rows=rows, path="a.csv")
+    assert workplace("data.read", path="a.csv")["rows"] == rows
+
+
+def test_an_integer_that_would_lose_digits_among_decimal_numbers_is_refused(workplace: Workplace) -> None:
+    rows = [{"a": 0.5}, {"a": 2**53 + 1}]
+    with pytest.raises(StepError, match="in row 1 the integer 9007199254740993"):
+        workplace("data.filter", rows=rows, where="a > 0")
+    assert workplace("data.filter", rows=[{"a": 0.5}, {"a": 2**60}], where="a > 1")["rows"] == [{"a": 2**60}]
 
 
 def test_rows_can_be_the_path_of_a_file(workplace: Workplace) -> None:
@@ -165,11 +286,15 @@ def test_a_column_of_several_kinds_is_refused_and_not_turned_into_text(workplace
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.json", "{", "`a.json` is no valid JSON"),
-        ("a.json", "{}", "holds no list of objects"),
-        ("a.json", "[1]", "row 0 of `a.json` is no object"),
-        ("a.jsonl", '{"a": 1}\nnope', "line 2 of `a.jsonl` is no valid JSON"),
-        ("a.csv", "a,b\n1,2,3,4\n", "cannot read `a.csv`"),
+        ("a.json", "{", "`a.json` is not valid JSON"),
+        ("a.json", "{}", "does not hold a list of objects"),
+        ("a.json", "[1]", "row 0 of `a.json` is not an object"),
+        ("a.jsonl", '{"a": 1}\nnope', "line 2 of `a.jsonl` is not valid JSON"),
+        ("a.csv", "a,b\n1,2,3,4\n", "line 2 of `a.csv` has 4 cells"),
+        ("a.csv", "a,a\n1,2\n", "line 1 of `a.csv` names the column `a` twice"),
+        ("a.csv", 'a\n"b\nc\n', "line 2 of `a.csv` opens a quote that is not closed"),
+        ("a.json", '[{"a": 1e400}]', "the number 1e400 is too large"),
+        ("a.jsonl", '{"a": NaN}', "NaN is not JSON"),
         ("a.parquet", "nope", "cannot read `a.parquet`"),
     ],
 )

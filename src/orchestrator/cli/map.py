@@ -29,6 +29,20 @@ def map(
             help="Execute at most N runs at once.",
         ),
     ] = 16,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter",
+            metavar="CHARACTER",
+            help="What separates the cells of CSV. Default: a comma, or what the first lines are evenly divided by.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--encoding", metavar="NAME", help="The encoding of the rows, such as windows-1252. Default: UTF-8"
+        ),
+    ] = None,
     input: options.InputOption = None,
     inputs: options.InputsOption = None,
     store: options.StoreOption = None,
@@ -87,7 +101,7 @@ def map(
         if not quiet:
             warn(pipeline)
         with (
-            open_rows(rows, pipeline.inputs, shared) as found,
+            open_rows(rows, pipeline.inputs, shared, delimiter=delimiter, encoding=encoding) as found,
             sink(out, instead_of=rows) as write,
             only_data(),
             counted_interrupts() as interrupts,
@@ -95,6 +109,8 @@ def map(
         ):
             tally = Tally(results.batch, found)
             say(f"batch {results.batch}: {pipeline.name or pipeline.id}")
+            if found.hint is not None:
+                say(found.hint)
 
             def stop() -> None:
                 tally.stopping = True
@@ -109,5 +125,7 @@ def map(
         emit_json(tally.to_dict())
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]
     command += [*([] if out is None else ["--out", str(out)]), *budget_words(budget)]
+    for option, value in (("--delimiter", delimiter), ("--encoding", encoding)):
+        command += [] if value is None else [option, value]
     tally.tell_end(shlex.join([*command, *here.words()]), interrupted=interrupts.count > 0)
     raise typer.Exit(tally.exit_code(interrupted=interrupts.count > 0))

@@ -193,6 +193,13 @@ class ItemsSpec(Spec):
     format: Literal["jsonl", "csv", "text"] | None = Field(
         default=None, description="What the file's lines are. Default: from the file's ending, else text."
     )
+    delimiter: str | None = Field(
+        default=None,
+        description="What separates the cells of CSV. Default: a comma, or what the first lines are evenly divided by.",
+    )
+    encoding: str | None = Field(
+        default=None, description="The file's encoding, such as `windows-1252`. Default: UTF-8, or UTF-16 by its mark."
+    )
 
 
 class AskSpec(Spec):

@@ -163,6 +163,8 @@ def _items() -> list[Schema]:
     rows: Schema = {
         "file": {"type": "string", "description": "A file whose rows are read one after another, lazily."},
         "format": {"enum": ["jsonl", "csv", "text"], "description": "What the file's lines are."},
+        "delimiter": {"type": "string", "description": "What separates the cells of CSV."},
+        "encoding": {"type": "string", "description": "The file's encoding; default UTF-8."},
     }
     one_of = {"type": "object", "additionalProperties": False}
     return [

@@ -85,7 +85,8 @@ steps:
 """,
         "The items are those of a list; of a mapping, each as `{key, value}`; of a range, `{range: 10}`, "
         "`{range: [1, 10]}` or `{range: [1, 10, 2]}`, the last number not included; or the rows of a file, "
-        "`{file: rows.jsonl, format: jsonl}`, read one after another. Instead of `steps` a loop may have a `tool` or "
+        "`{file: rows.csv, format: csv, delimiter: ';', encoding: windows-1252}`, read one after another. Instead of "
+        "`steps` a loop may have a `tool` or "
         "`action` of its own, with all that belongs to a call. In the body the item is read as `item`, or as `as` "
         "names it, with `index` (from 0), `is_first` and `is_last`. The value is the list of the items' values, in the "
         "items' order: that of the body's last step, or `collect`; null for an item that failed. `count`, `succeeded` "

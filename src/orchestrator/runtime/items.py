@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import json
 import os
 import stat
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import FileItems, RangeItems
+from orchestrator.compiler.plan import FILE_FORMATS, FileItems, RangeItems
+from orchestrator.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
+from orchestrator.csv_text import BadRecord, delimited, delimiter_name, table
 from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.json_text import read_json
 from orchestrator.language.values import shown
 from orchestrator.tools.contract import Refusal
-from orchestrator.tools.paths import open_location, status_of
+from orchestrator.tools.paths import Location, open_location, status_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from io import TextIOWrapper
 
     from orchestrator.compiler.plan import ForEach
     from orchestrator.expressions import Scope
     from orchestrator.journal import ItemEnds
     from orchestrator.journal.recorded import ItemState
     from orchestrator.tools import Permissions
-    from orchestrator.tools.paths import Location
 
 KEPT = 1_000_000
 """Characters of JSON: a loop whose values are longer reads them from the journal when they are asked for."""
 
 MOST_LINE = 64 * 1024 * 1024
 """Characters of the longest line of a file of items."""
-
-_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 
 class ItemValues:
@@ -78,11 +77,15 @@ class ItemValues:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before."""
+    """What a loop goes through: how many there are, if that is known; `mark` tells a file from what it was before.
+
+    `hint` says what was guessed of the file.
+    """
 
     rows: Generator[Any, None, None]
     count: int | None = None
     mark: str | None = None
+    hint: str | None = None
 
 
 def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permissions) -> Items:
@@ -99,7 +102,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
                 raise StepError(
                     f"the file of a loop is named by text, not by {shown(path)}", code="ORC713", retryable=False
                 )
-            return _file_items(directory / path, file.format, permissions)
+            return _file_items(directory / path, file, permissions)
         case RangeItems() as limits:
             bounds: list[Any] = [value.evaluate(scope) for value in (limits.start, limits.stop, limits.step)]
             if not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
@@ -126,7 +129,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             )
 
 
-def _file_items(path: Path, format: str | None, permissions: Permissions) -> Items:
+def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items:
     place = permissions.locate(path)
     if isinstance(place, Refusal):
         raise PermissionDenied(place.message, flag=place.flag, help=place.help)
@@ -143,8 +146,43 @@ def _file_items(path: Path, format: str | None, permissions: Permissions) -> Ite
             help="write what it holds to a file first",
             retryable=False,
         )
-    format = format or _FORMATS.get(path.suffix.lower(), "text")
-    return Items(_rows(place, path, format), None, f"{state.st_size}:{state.st_mtime_ns}")
+    mark = f"{state.st_size}:{state.st_mtime_ns}"
+    file = _File(place, path, items.encoding)
+    format = items.format or FILE_FORMATS.get(path.suffix.lower(), "text")
+    if format != "csv":
+        return Items(_lines(file, format), None, mark)
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    delimiter = items.delimiter
+    if delimiter is None and usual == ",":
+        with _opened(file) as text:
+            delimiter, _ = delimited(_texts(text, path), None)
+    hint = None
+    if items.delimiter is None and delimiter not in (None, usual):
+        hint = f"`{path.name}` is read with {delimiter_name(delimiter)} between its cells; give `delimiter` to say so"
+    return Items(_records(file, delimiter or usual), None, mark, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of items: where it lies, as it was named, and its encoding where that is given."""
+
+    place: Location
+    path: Path
+    encoding: str | None
+
+
+def _opened(file: _File) -> TextIOWrapper:
+    try:
+        content = os.fdopen(open_location(file.place, os.O_RDONLY), "rb")
+    except OSError as error:
+        raise _unreadable(file.path, error) from error
+    try:
+        codec = encoding_of(content.read(ENCODING_SAMPLE), file.encoding)
+    except NotText as error:
+        content.close()
+        raise _bad_row(file.path, 0, str(error), error.help) from error
+    content.seek(0)
+    return text_file(content, codec)
 
 
 def _unreadable(path: Path, error: OSError) -> StepError:
@@ -156,50 +194,51 @@ def _unreadable(path: Path, error: OSError) -> StepError:
     )
 
 
-def _rows(place: Location, path: Path, format: str) -> Generator[Any, None, None]:
+def _texts(file: TextIOWrapper, path: Path) -> Iterator[str]:
+    number = 0
     try:
-        file = os.fdopen(open_location(place, os.O_RDONLY), encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    with file:
-        try:
-            if format == "csv":
-                reader = csv.DictReader(file, strict=True)
-                for row in reader:
-                    if None in row or None in row.values():
-                        raise _bad_row(path, reader.line_num, "it has another number of columns than the first line")
-                    yield dict(row)
-                return
-            number = 0
-            while line := file.readline(MOST_LINE):
-                number += 1
-                text = line.rstrip("\r\n")
-                if format == "text":
-                    yield text
-                elif text.strip():
-                    yield _parsed(text, path, number)
-        except UnicodeDecodeError as error:
-            raise _bad_row(path, 0, "it is not UTF-8 text") from error
-        except csv.Error as error:
-            raise _bad_row(path, reader.line_num, str(error)) from error
+        while line := file.readline(MOST_LINE):
+            number += 1
+            if is_damaged(line):
+                wrong = undecodable(file.encoding)
+                raise _bad_row(path, number, str(wrong), wrong.help)
+            yield line
+    except UnicodeError as error:
+        wrong = undecodable(file.encoding)
+        raise _bad_row(path, 0, str(wrong), wrong.help) from error
 
 
-def _parsed(text: str, path: Path, number: int) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        reason = error.msg[:1].lower() + error.msg[1:]
-        raise _bad_row(path, number, f"it is no JSON: {reason} at column {error.colno}") from error
-    except (ValueError, RecursionError) as error:
-        raise _bad_row(path, number, f"it is no JSON: {error}") from error
+def _records(file: _File, delimiter: str) -> Generator[dict[str, str], None, None]:
+    names: list[str] | None = None
+    with _opened(file) as text:
+        for record in table(_texts(text, file.path), delimiter):
+            if isinstance(record, BadRecord):
+                raise _bad_row(file.path, record.line, f"it {record.reason}", record.help)
+            cells = [cell or "" for cell in record.cells]
+            if names is None:
+                names = cells
+            else:
+                yield dict(zip(names, cells, strict=True))
 
 
-def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+def _lines(file: _File, format: str) -> Generator[Any, None, None]:
+    with _opened(file) as text:
+        for number, line in enumerate(_texts(text, file.path), 1):
+            item = line.rstrip("\r\n")
+            if format == "text":
+                yield item
+            elif item.strip():
+                try:
+                    yield read_json(item)
+                except ValueError as error:
+                    raise _bad_row(file.path, number, f"it is not JSON: {error}") from error
 
 
-def _bad_row(path: Path, number: int, reason: str) -> StepError:
+def _bad_row(path: Path, number: int, reason: str, help: str | None = None) -> StepError:
     where = f"line {number} of `{path}`" if number else f"`{path}`"
     return StepError(
-        f"{where} cannot be read: {reason}", code="ORC714", help="mend the file, then go on", retryable=False
+        f"{where} cannot be read: {reason}",
+        code="ORC714",
+        help=f"{help or 'fix the file'}; then resume the run",
+        retryable=False,
     )

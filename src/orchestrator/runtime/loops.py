@@ -64,6 +64,8 @@ class ForEachLoop:
         if items.mark is not None:
             started["mark"] = items.mark
         scheduler.record("step.started", node, started)
+        if items.hint is not None:
+            scheduler.record("step.log", node, {"level": "info", "message": items.hint})
         self._ahead = next(items.rows, _NOTHING)
         self._fill()
 

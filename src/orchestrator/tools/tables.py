@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from orchestrator.content import NotText, decode_text
+from orchestrator.csv_text import BadRecord, csv_of, delimited, delimiter_problem, table
 from orchestrator.errors import StepError
+from orchestrator.json_text import read_json
+from orchestrator.tools.columns import ColumnType, column_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +28,6 @@ ROW_INDEX = "\0row"
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
-_INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
-_NUMBER = r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$"
-_BOOLEAN = r"^(true|false)$"
 _READS_FILES = re.compile(
     r"\b(?:read|scan)_(?:csv|parquet|ipc|json|ndjson|avro|delta|iceberg|excel|database)\b"
     r"|\b(?:read|scan)_\w+[\"`\]]*(?:\s|/\*.*?\*/|--[^\n]*\n)*\(",
@@ -59,6 +62,15 @@ def _first_line(error: BaseException) -> str:
 
 def to_frame(rows: list[Row], what: str = "rows") -> pl.DataFrame:
     """Make a frame of rows. A column holds values of one kind: nothing is turned into text to make it fit."""
+    check_kinds(rows, what)
+    names = {name: None for row in rows for name in row}
+    columns = {name: _column([row.get(name) for row in rows], name, what) for name in names}
+    with polars_errors(f"make a table of `{what}`"):
+        return pl.DataFrame(columns, strict=True)
+
+
+def check_kinds(rows: list[Row], what: str) -> dict[str, str]:
+    """Return the kind of the values of each column. Raises StepError where a column has several."""
     kinds: dict[str, tuple[str, int]] = {}
     for index, row in enumerate(rows):
         for name, value in row.items():
@@ -71,17 +83,26 @@ def to_frame(rows: list[Row], what: str = "rows") -> pl.DataFrame:
                     f"the column `{name}` of `{what}` holds {first[0]} in row {first[1]} and {kind} in row {index}",
                     "give the column values of one kind",
                 )
-    names = {name: None for row in rows for name in row}
-    with polars_errors(f"make a table of `{what}`"):
-        return pl.DataFrame({name: _column([row.get(name) for row in rows]) for name in names}, strict=True)
+    return {name: kind for name, (kind, _) in kinds.items()}
 
 
-def _column(values: list[Any]) -> list[Any]:
+def _column(values: list[Any], name: str, what: str) -> list[Any]:
     """The values, with integers among floats as floats."""
     kinds = set(map(type, values))
-    if int in kinds and float in kinds:
-        return [float(value) if type(value) is int else value for value in values]
-    return values
+    if int not in kinds or float not in kinds:
+        return values
+    for index, value in enumerate(values):
+        if type(value) is int and not -_EXACT <= value <= _EXACT and float(value) != value:
+            raise bad_data(
+                f"the column `{name}` of `{what}` holds decimal numbers, and in row {index} the integer {value}, "
+                "which would lose digits among them",
+                "make the column text, for example with `types` of `data.read`, or all integers",
+            )
+    return [float(value) if type(value) is int else value for value in values]
+
+
+_EXACT = 2**53
+"""Up to here every integer is a number of 64 bits too."""
 
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
@@ -120,79 +141,104 @@ def _without_comments(sql: str) -> str:
     return re.sub(r"/\*.*?\*/|--[^\n]*", " ", sql, flags=re.DOTALL)
 
 
-def parse(data: bytes, format: str, path: str) -> list[Row]:
-    """Read rows from the bytes of a file."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the text of a file of rows is laid out, where that is given: else it is found out."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    types: Mapping[str, ColumnType] | None = None
+
+
+def parse(data: bytes, format: str, path: str, layout: Layout = Layout()) -> tuple[list[Row], str | None]:
+    """Read rows from the bytes of a file, and return them with the delimiter, if that had to be guessed."""
+    if format == "parquet":
+        with polars_errors(f"read `{path}`"):
+            return to_rows(pl.read_parquet(io.BytesIO(data))), None
     try:
-        match format:
-            case "csv" | "tsv":
-                return _parse_csv(data, "\t" if format == "tsv" else ",", path)
-            case "json":
-                return _objects(json.loads(data), path)
-            case "jsonl":
-                lines = data.decode("utf-8-sig").splitlines()
-                return _objects(
-                    [_parse_line(line, number, path) for number, line in enumerate(lines, 1) if line.strip()], path
-                )
-    except ValueError as error:
-        raise bad_data(f"`{path}` is no valid {format.upper()}: {_first_line(error)}") from error
-    with polars_errors(f"read `{path}`"):
-        return to_rows(pl.read_parquet(io.BytesIO(data)))
+        text = decode_text(data, layout.encoding)
+    except NotText as error:
+        raise bad_data(f"`{path}` cannot be read: {error}", error.help) from error
+    if format in ("csv", "tsv"):
+        return _parse_csv(text, format, path, layout)
+    if format == "json":
+        try:
+            return _objects(read_json(text), path), None
+        except ValueError as error:
+            raise bad_data(f"`{path}` is not valid JSON: {error}") from error
+    lines = enumerate(text.split("\n"), 1)  # JSON text may hold every other sign that ends lines
+    return _objects([_parse_line(line, number, path) for number, line in lines if line.strip()], path), None
 
 
 def _parse_line(line: str, number: int, path: str) -> Any:
     try:
-        return json.loads(line)
+        return read_json(line)
     except ValueError as error:
-        raise bad_data(f"line {number} of `{path}` is no valid JSON: {error}") from error
+        raise bad_data(f"line {number} of `{path}` is not valid JSON: {error}") from error
 
 
 def _objects(value: Any, path: str) -> list[Row]:
     if not isinstance(value, list):
-        raise bad_data(f"`{path}` holds no list of objects", "read it with `filesystem` and the filter `from_json`")
+        raise bad_data(
+            f"`{path}` does not hold a list of objects", "read it with `filesystem` and the filter `from_json`"
+        )
     for index, row in enumerate(value):
         if not isinstance(row, dict):
-            raise bad_data(f"row {index} of `{path}` is no object")
+            raise bad_data(f"row {index} of `{path}` is not an object")
     return value
 
 
-def _parse_csv(data: bytes, separator: str, path: str) -> list[Row]:
+def _parse_csv(text: str, format: str, path: str, layout: Layout) -> tuple[list[Row], str | None]:
     """Read a CSV file. A column becomes numbers only if that loses nothing: `007` stays text."""
-    if not data.strip():
-        return []
-    with polars_errors(f"read `{path}`"):
-        frame = pl.read_csv(io.BytesIO(data), separator=separator, infer_schema=False)
-        typed = []
-        for name in frame.columns:
-            values = frame[name].drop_nulls()
-            column = pl.col(name)
-            if values.len() == 0:
-                typed.append(column)
-            elif values.str.contains(_INTEGER).all():
-                typed.append(column.cast(pl.Int64))
-            elif values.str.contains(_NUMBER).all():
-                typed.append(column.cast(pl.Float64))
-            elif values.str.contains(_BOOLEAN).all():
-                typed.append(column == "true")
-            else:
-                typed.append(column)
-        return frame.select(typed).to_dicts()
+    usual = "\t" if format == "tsv" else ","
+    named = layout.delimiter or ("\t" if format == "tsv" else None)
+    if named is not None and (problem := delimiter_problem(named)) is not None:
+        raise bad_data(problem)
+    delimiter, lines = delimited(io.StringIO(text, newline=""), named)
+    types = layout.types or {}
+    names: list[str] | None = None
+    cells: list[list[str | None]] = []
+    for record in table(lines, delimiter):
+        if isinstance(record, BadRecord):
+            raise bad_data(f"line {record.line} of `{path}` {record.reason}", record.help)
+        if names is None:
+            names = [cell or "" for cell in record.cells]
+        else:
+            cells.append(record.cells)
+    unknown = next((name for name in types if name not in (names or ())), None)
+    if unknown is not None and names is not None:
+        known = ", ".join(f"`{name}`" for name in names)
+        raise bad_data(
+            f"`types` names the column `{unknown}`, and `{path}` has none of that name", f"the columns are {known}"
+        )
+    columns = []
+    for name, column in zip(names or (), zip(*cells, strict=True), strict=False):
+        try:
+            columns.append(column_values(column, types.get(name)))
+        except ValueError as error:
+            raise bad_data(
+                f"the column `{name}` of `{path}` {error}", "change its type in `types`, or the file"
+            ) from error
+    rows = [dict(zip(names or (), row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows, delimiter if layout.delimiter is None and delimiter != usual else None
 
 
-def dump(rows: list[Row], format: str) -> bytes:
+def dump(rows: list[Row], format: str, delimiter: str | None = None) -> bytes:
     """Write rows as the bytes of a file."""
     if format == "json":
         return (json.dumps(rows, ensure_ascii=False, indent=2) + "\n").encode()
     if format == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    frame, buffer = to_frame(rows), io.BytesIO()
-    with polars_errors(f"write {format.upper()}"):
-        if format == "parquet":
+    if format == "parquet":
+        frame, buffer = to_frame(rows), io.BytesIO()
+        with polars_errors("write Parquet"):
             frame.write_parquet(buffer)
-        else:
-            nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-            if nested:
-                raise bad_data(
-                    f"the column `{nested[0]}` holds lists or objects, which CSV has no place for", "use JSON"
-                )
-            frame.write_csv(buffer, separator="\t" if format == "tsv" else ",")
-    return buffer.getvalue()
+        return buffer.getvalue()
+    delimiter = delimiter or ("\t" if format == "tsv" else ",")
+    if (problem := delimiter_problem(delimiter)) is not None:
+        raise bad_data(problem)
+    kinds = check_kinds(rows, "rows")
+    nested = next((name for name, kind in kinds.items() if kind in ("a list", "an object")), None)
+    if nested is not None:
+        raise bad_data(f"the column `{nested}` holds lists or objects, which CSV has no place for", "use JSON")
+    return csv_of(list({name: None for row in rows for name in row}), rows, delimiter).encode()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from orchestrator.compiler.calls import static_type
 from orchestrator.compiler.constructs.tool_calls import ToolWork, call_of
 from orchestrator.compiler.names import entity_type, or_null
 from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
+from orchestrator.compiler.plan import FILE_FORMATS, Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
+from orchestrator.content import encoding_problem
+from orchestrator.csv_text import delimiter_problem
 from orchestrator.expressions import (
     ANY,
     BOOLEAN,
@@ -35,14 +37,12 @@ from orchestrator.language.nodes import Scalar
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.plan import FileFormat
     from orchestrator.compiler.templates import PlacedTemplate
     from orchestrator.compiler.unit import Unit
     from orchestrator.language.nodes import Node
 
-FileFormat = Literal["jsonl", "csv", "text"]
-
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
-_ENDINGS: dict[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 _MOST_ITEMS = 200
 """The items of a list that are looked at for their type."""
 
@@ -184,11 +184,21 @@ class ForEachWork(Construct):
             refusal = unit.library.permissions.check_read(path)
             if refusal is not None:
                 unit.findings.add("ORC406", node.span, refusal.message, label="not permitted", help=refusal.help)
+        self._check_layout(unit, items)
         if items.format is not None:
             return _ROWS[items.format]
         if isinstance(path, str):
-            return _ROWS[_ENDINGS.get(PurePath(path).suffix.lower(), "text")]
+            return _ROWS[FILE_FORMATS.get(PurePath(path).suffix.lower(), "text")]
         return ANY
+
+    def _check_layout(self, unit: Unit, items: FileItems) -> None:
+        for key, problem in (
+            ("delimiter", None if items.delimiter is None else delimiter_problem(items.delimiter)),
+            ("encoding", None if items.encoding is None else encoding_problem(items.encoding)),
+        ):
+            node = child(self.spec.node, "for_each", key)
+            if problem is not None and node is not None:
+                unit.findings.add("ORC205", node.span, problem, label=f"not usable as `{key}`")
 
     def files_read(self) -> list[Node]:
         """The file of items, and those that the loop's own action reads."""
@@ -233,6 +243,7 @@ def _read_items(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> Va
         return RangeItems(start or Constant(0), stop or Constant(0), distance or Constant(1))
     if spec.file is not None:
         path = unit.value_at(node, ("file",), scope, places) or Constant("")
-        return FileItems(Rendered(path.template) if isinstance(path, Templated) else path, spec.format)
+        path = Rendered(path.template) if isinstance(path, Templated) else path
+        return FileItems(path, spec.format, spec.delimiter, spec.encoding)
     found = unit.value_at(node, ("value",), scope, places)
     return Constant(None) if found is None else found

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
@@ -11,9 +11,15 @@ from orchestrator.tools.contract import Refusal, ToolContext
 from orchestrator.tools.definition import tool
 from orchestrator.tools.permissions import Permissions
 
+if TYPE_CHECKING:
+    from orchestrator.tools.tables import Layout
+
 Row = dict[str, Any]
 Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
 Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "The format; default by the file's name."]
+Delimiter = Annotated[
+    str | None, "What separates the cells of CSV; default a comma, or what the first lines are evenly divided by."
+]
 Names = Annotated[str | list[str], "A column, or several."]
 
 _MAX_BYTES = 500_000_000
@@ -51,8 +57,18 @@ def read(
     context: ToolContext,
     format: Format = None,
     columns: Annotated[list[str] | None, "The columns to keep; default all."] = None,
+    delimiter: Delimiter = None,
+    encoding: Annotated[
+        str | None, "The text encoding, such as `windows-1252`; default UTF-8, or UTF-16 by its mark."
+    ] = None,
+    types: Annotated[
+        dict[str, Literal["string", "integer", "number", "boolean"]] | None, "The types of columns of CSV, by name."
+    ] = None,
 ) -> Table:
     """Read a file of rows. In CSV a column becomes numbers or booleans where that loses nothing: `007` stays text.
+
+    So do `1E5`, integers of more than 18 digits and decimal numbers of more digits than a number keeps; `1.50` is a
+    number where all of the column has two decimals. `types` says otherwise. An empty cell is null, `""` the empty text.
 
     Example:
         - id: sales
@@ -61,7 +77,9 @@ def read(
           parameters:
             path: sales.csv
     """
-    rows = _load(path, context, format)
+    from orchestrator.tools.tables import Layout
+
+    rows = _load(path, context, format, Layout(encoding, delimiter, types))
     if columns is not None:
         _require_columns(rows, columns)
         rows = [{name: row.get(name) for name in columns} for row in rows]
@@ -75,6 +93,7 @@ def write(
     context: ToolContext,
     format: Format = None,
     mode: Mode = None,
+    delimiter: Annotated[str | None, "What separates the cells of CSV; default a comma."] = None,
 ) -> WrittenTable:
     """Write rows to a file, replacing it as a whole.
 
@@ -89,7 +108,7 @@ def write(
     from orchestrator.tools.tables import dump
 
     table = _load(rows, context)
-    data = dump(table, _format(path, format))
+    data = dump(table, _format(path, format), delimiter)
     place = permitted(context, path, "write")
     with file_errors("write", path):
         write_bytes(place, data, mode=file_mode(mode))
@@ -352,13 +371,20 @@ def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
-def _load(rows: list[Row] | str, context: ToolContext, format: str | None = None) -> list[Row]:
+def _load(
+    rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "Layout | None" = None
+) -> list[Row]:
     """The rows themselves; a text is the path of a file."""
     if isinstance(rows, list):
         return rows
-    from orchestrator.tools.tables import parse
+    from orchestrator.csv_text import delimiter_name
+    from orchestrator.tools.tables import Layout, parse
 
-    return parse(read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows)
+    found, guessed = parse(read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or Layout())
+    if guessed is not None:
+        given = json.dumps(guessed)
+        context.log(f"`{rows}` was read with {delimiter_name(guessed)} between its cells; `delimiter: {given}` says so")
+    return found
 
 
 def _format(path: str, format: str | None) -> str:

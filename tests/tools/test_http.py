@@ -94,13 +94,67 @@ def test_json_arrives_as_data(web: Workplace, server: Server) -> None:
         ("grüezi".encode(), "text/plain; charset=utf-8", "grüezi"),
         ("grüezi".encode("latin-1"), "text/plain; charset=latin-1", "grüezi"),
         (b"gr\xffezi", "text/plain; charset=klingon", "gr�ezi"),
+        ("grüezi".encode("utf-16"), "text/plain", "grüezi"),
+        (b"\xef\xbb\xbfhi", "text/plain", "hi"),
+        (b"gr\xffezi", "text/plain", "gr�ezi"),
+        *((b"hello", f"text/plain; charset={name}", "hello") for name in ("undefined", "idna", "hex", "rot13", "")),
         (b'{"a": NaN}', "application/json", '{"a": NaN}'),
+        (b'{"a": 1e999}', "application/json", '{"a": 1e999}'),
+        (b"[" * 100_000, "application/json", "[" * 100_000),
         (b"{", "application/json", "{"),
     ],
 )
 def test_anything_else_arrives_as_text(body: bytes, kind: str, text: str, web: Workplace, server: Server) -> None:
     done = web("http.get", url=server.answer("/x", body, content_type=kind))
     assert (done["content"], done["body"], done["json"]) == (text, text, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "data"),
+    [
+        (b'\xef\xbb\xbf{"name": "Zo\xc3\xab"}', "application/json", {"name": "Zoë"}),
+        ('{"name": "Zoë"}'.encode("utf-16"), "application/json; charset=utf-8", {"name": "Zoë"}),
+        ('{"name": "Zoë"}'.encode("latin-1"), "application/json; charset=iso-8859-1", {"name": "Zoë"}),
+        (rb'{"name": "cut \ud83d, whole \ud83d\ude00"}', "application/problem+json", {"name": "cut �, whole 😀"}),
+        (b'{"id": 12345678901234567890123}', "application/json", {"id": 12345678901234567890123}),
+    ],
+)
+def test_json_is_read_whatever_its_encoding(body: bytes, kind: str, data: Any, web: Workplace, server: Server) -> None:
+    done = web("http.get", url=server.answer("/x", body, content_type=kind))
+    assert done["json"] == done["content"] == data
+    assert web.context.lines == []
+
+
+def test_what_cannot_be_decoded_is_named_in_the_log(web: Workplace, server: Server) -> None:
+    web("http.get", url=server.answer("/x", b"hi", content_type="text/plain; charset=klingon"))
+    assert "states the charset `klingon`, which cannot be used" in web.context.lines[-1][1]
+    web("http.get", url=server.answer("/x", b"gr\xffezi", content_type="text/plain"))
+    assert "is not UTF-8 text (byte 0xFF in line 1)" in web.context.lines[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"X-Title": "Zoë"}, "the header `X-Title` cannot be sent: its value has the character U+00EB in it"),
+        (
+            {"Authorization": "Bearer x\n"},
+            "the header `Authorization` cannot be sent: its value has a line break in it",
+        ),
+        ({"X-A": "a\r\nX-B: c"}, "the header `X-A` cannot be sent: its value has a line break in it"),
+        ({"X-A": "\0"}, "the header `X-A` cannot be sent: its value has the character U+0000 in it"),
+        ({"X A": "a"}, "`X A` cannot be the name of a header"),
+        ({"": "a"}, "`` cannot be the name of a header"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_named(
+    headers: dict[str, str], said: str, web: Workplace, server: Server
+) -> None:
+    with pytest.raises(StepError) as caught:
+        web("http.get", url=server.answer("/x", b""), headers=headers)
+    assert caught.value.message == said
+    assert caught.value.code == "ORC708"
+    assert not caught.value.retryable
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Speak HTTP to public servers, and to private ones that are allowed."""
 
 import errno
-import json as json_format
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -110,7 +110,7 @@ async def request(
         body = b"".join([piece async for piece in read_limited(response, max_bytes)])
         if check:
             _check_status(response, body)
-        return _result(response, body)
+        return _result(context, response, body)
 
 
 @tool(primary="content", refusal=_refusal)
@@ -248,6 +248,7 @@ async def _exchange(
     from orchestrator.tools.network import guarded_client, send, shown
 
     _check_url(url)
+    _check_headers(headers)
     try:
         async with asyncio.timeout(timeout), guarded_client(context.permissions, timeout) as client:
             body = {"content": data} if isinstance(data, str) else {"data": data}
@@ -293,46 +294,78 @@ def _check_url(url: str) -> None:
         raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False)
 
 
-def _result(response: "httpx2.Response", body: bytes) -> HttpResult:
+def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> HttpResult:
     from orchestrator.tools.network import public_url
 
-    text = (
-        body.decode(response.charset_encoding or "utf-8", "replace")
-        if _known(response)
-        else body.decode(errors="replace")
-    )
-    data, is_json = _json(response, text)
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = kind.endswith(("/json", "+json"))
+    text = _text(context, response, body, by_mark=is_json)
+    data, is_data = _json(text) if is_json else (None, False)
     return {
         "status_code": response.status_code,
         "headers": _headers(response),
         "body": text,
         "json": data,
-        "content": data if is_json else text,
+        "content": data if is_data else text,
         "url": public_url(response.url),
     }
 
 
-def _known(response: "httpx2.Response") -> bool:
-    """Whether the response names an encoding that exists."""
+def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_mark: bool) -> str:
+    """Decode a body. What cannot be decoded is replaced, and the run's log says so.
+
+    JSON is UTF-8, whatever else is stated, or has a byte order mark.
+    """
+    from orchestrator.content import ENCODING_SAMPLE, NotText, decode_text, encoding_of
+    from orchestrator.tools.network import shown
+
+    marked = encoding_of(body[:ENCODING_SAMPLE])
+    stated = None if by_mark and marked != "utf-8-sig" else response.charset_encoding
+    what = f"the response of {shown(str(response.url))}"
     try:
-        "".encode(response.charset_encoding or "utf-8")
-    except LookupError:
-        return False
-    return True
+        return decode_text(body, stated)
+    except NotText as error:
+        reason = str(error)
+    try:
+        text = body.decode(encoding_of(b"", stated) if stated else marked, "replace").removeprefix("\ufeff")
+        context.log(f"{what} is damaged: {reason}; what could not be read is replaced", "warning")
+    except (NotText, UnicodeError):
+        text = body.decode("utf-8-sig", "replace")
+        context.log(f"{what} states the charset `{stated}`, which cannot be used: it was read as UTF-8", "warning")
+    return text
 
 
-def _json(response: "httpx2.Response", text: str) -> tuple[Any, bool]:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.endswith(("/json", "+json")):
-        try:
-            return json_format.loads(text, parse_constant=_no_constant), True
-        except (ValueError, RecursionError):
-            pass
-    return None, False
+def _json(text: str) -> tuple[Any, bool]:
+    from orchestrator.json_text import read_json
+
+    try:
+        return read_json(text), True
+    except ValueError:
+        return None, False
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)  # NaN and Infinity are not JSON
+def _check_headers(headers: dict[str, str] | None) -> None:
+    """Refuse headers that cannot be sent. Their values may be secrets and are not shown."""
+    for name, value in (headers or {}).items():
+        if _HEADER_NAME.match(name) is None:
+            help = "names of headers are letters, digits and hyphens"
+            raise StepError(f"`{name}` cannot be the name of a header", code="ORC708", help=help, retryable=False)
+        wrong = _NOT_IN_HEADERS.search(value)
+        if wrong is not None:
+            sign = "a line break" if wrong[0] in "\r\n" else f"the character U+{ord(wrong[0]):04X}"
+            help = (
+                "remove it with `| trim`" if not wrong[0].strip() else "headers are ASCII; `| urlencode` encodes others"
+            )
+            raise StepError(
+                f"the header `{name}` cannot be sent: its value has {sign} in it",
+                code="ORC708",
+                help=help,
+                retryable=False,
+            )
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_NOT_IN_HEADERS = re.compile(r"[^\t\x20-\x7e]|^[ \t]|[ \t]\Z")
 
 
 def _headers(response: "httpx2.Response") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from contextlib import contextmanager, redirect_stdout
@@ -127,23 +128,31 @@ def _discard(stream: TextIO) -> None:
 def emit_json(value: Any, *, indent: int | None = 2) -> bool:
     """Write one JSON value to stdout, on one line when `indent` is None."""
     ascii_only = ((_DATA[-1] if _DATA else sys.stdout).encoding or "").lower().replace("-", "") != "utf8"
-    return emit(json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str))
+    try:
+        text = json.dumps(value, ensure_ascii=ascii_only, indent=indent, default=str, allow_nan=False)
+    except ValueError:  # a record of before such numbers were refused
+        text = json.dumps(_finite(value), ensure_ascii=ascii_only, indent=indent, default=str)
+    return emit(text)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null in the place of numbers that JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def emit_yaml(value: Mapping[str, Any]) -> bool:
-    """Write a mapping to stdout as YAML, with texts of several lines as blocks: easy to read, and still data."""
-    import yaml
+    """Write a mapping to stdout as YAML that reads back as the same, with texts of several lines as blocks."""
+    from orchestrator.language.writer import write_yaml
 
-    class Dumper(yaml.SafeDumper):
-        """Its own class, so that the representer below stays here."""
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    dumped = yaml.dump(dict(value), Dumper=Dumper, allow_unicode=True, sort_keys=False, width=110)
-    return emit(dumped, end="")
+    try:
+        text = write_yaml(value, width=110)
+    except ValueError:  # nested more deeply than YAML is read
+        return emit_json(value)
+    return emit(text, end="")
 
 
 def say(text: str = "", style: str = "") -> None:

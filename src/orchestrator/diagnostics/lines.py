@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# What YAML 1.1 readers (libyaml among them) count as the end of a line.
-LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+# What YAML 1.2 counts as the end of a line.
+LINE_BREAK = re.compile("\r\n|[\n\r]")
 
 TAB_WIDTH = 4
 

@@ -19,6 +19,23 @@ _TAB_WIDTHS = (2, 4, 8, 1)
 _MOST_LINES_ABOVE = 2_000
 
 
+def tab_in_block(text: str, offset: int, header: int | None, columns: Sequence[tuple[int, bool]]) -> Mistake | None:
+    """Repair a `|` or `>` whose first line begins with a tab: text in YAML 1.2, and a mistake to libyaml.
+
+    An indicator of the indentation makes both read the same. None where the tab is not in the text of a block.
+    """
+    line = line_start(text, offset)
+    indent = offset - line
+    if header is None or text[header : header + 1] not in ("|", ">") or text[line:offset].strip(" "):
+        return None
+    by = indent - max(columns[0][0] if columns else 0, 0)
+    indicators = text[header + 1 : header + 3]
+    if not 1 <= by <= 9 or any(sign.isdigit() for sign in indicators.split(" ")[0]):
+        return None
+    edit = Edit(header + 1, header + 1, str(by))
+    return Mistake("ORC102", "a tab at the beginning of a block", offset, offset + 1, edits=(edit,), silent=True)
+
+
 def tab_mistake(text: str, offset: int) -> Mistake:
     """Explain a tab in the indentation of the line of `offset`, and repair the lines below that have one too."""
     start = line_start(text, offset)

@@ -55,7 +55,7 @@ class Layout:
         """Return the span of `text[start:end]`, without white space at its end."""
         text = self.text
         end = max(start, min(end, len(text)))  # a node that is missing may end before it begins
-        while end > start and text[end - 1] in " \t\r\n\x85\u2028\u2029":
+        while end > start and text[end - 1] in " \t\r\n":
             end -= 1
         return Span(self.position(start), self.position(end))
 

@@ -11,9 +11,10 @@ import re
 
 from orchestrator.diagnostics.lines import LINE_BREAK
 
-_BREAKS = "\n\r\x85\u2028\u2029"
+_BREAKS = "\n\r"
 _WHITE = re.compile(f"[ \t{_BREAKS}]+")
 _ESCAPED_BREAK = re.compile(f"\\\\(?:\r\n|[{_BREAKS}])")
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _HEX = {"x": 2, "u": 4, "U": 8}
 _ESCAPES = {
     "0": "\0",
@@ -68,14 +69,10 @@ class _Output:
 
     def put_breaks(self, breaks: list[re.Match[str]]) -> None:
         for match in breaks:
-            self.put(_normal(match[0]), match.start())
+            self.put("\n", match.start())
 
     def result(self) -> tuple[str, list[int]]:
         return "".join(self.characters), self.offsets
-
-
-def _normal(line_break: str) -> str:
-    return line_break if line_break in "\u2028\u2029" else "\n"
 
 
 def _flow(raw: str, style: str) -> tuple[str, list[int]]:
@@ -88,8 +85,6 @@ def _flow(raw: str, style: str) -> tuple[str, list[int]]:
             breaks = list(LINE_BREAK.finditer(raw, place, white.end()))
             if not breaks:
                 out.put_all(white[0], place)
-            elif _normal(breaks[0][0]) != "\n":
-                out.put_breaks(breaks)
             elif len(breaks) == 1:
                 out.put(" ", breaks[0].start())
             else:
@@ -115,6 +110,10 @@ def _escape(raw: str, place: int, end: int, out: _Output) -> int:
         out.put_breaks(list(LINE_BREAK.finditer(raw, line.end(), white.end())))
         return white.end()
     letter = raw[place + 1 : place + 2]
+    if pair := _PAIR.match(raw, place, end):
+        high, low = int(pair[1], 16), int(pair[2], 16)
+        out.put(chr(0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00)), place)
+        return pair.end()
     if letter in _HEX:
         size = _HEX[letter]
         out.put(chr(int(raw[place + 2 : place + 2 + size], 16)), place)
@@ -143,7 +142,7 @@ def _block(raw: str, style: str, text: str) -> tuple[str, list[int]]:
             continue
         is_blank = content[indent : indent + 1] in (" ", "\t")
         if leading is not None:
-            if style == ">" and _normal(leading[0]) == "\n" and not was_blank and not is_blank:
+            if style == ">" and not was_blank and not is_blank:
                 if not trailing:
                     out.put(" ", leading.start())
             else:

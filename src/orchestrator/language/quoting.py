@@ -15,7 +15,7 @@ _MOST_LINES = 50
 def line_start(text: str, offset: int) -> int:
     """Return the offset of the first character of the line."""
     place = offset
-    while place > 0 and text[place - 1] not in "\n\r\x85\u2028\u2029":
+    while place > 0 and text[place - 1] not in "\n\r":
         place -= 1
     return place
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from orchestrator.json_text import MAX_DIGITS
+
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -17,15 +19,17 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _NUMERIC_START = frozenset("-+.0123456789")
 
-# More digits than any number that JSON readers agree on; Python itself refuses more than 4,300.
-_MOST_DIGITS = 300
+_NUMBERS = (_INTEGER, _FLOAT, _OCTAL, _HEXADECIMAL, _NOT_FINITE)
 
 
 def resolve(text: str) -> Any:
-    """Return the value of a plain scalar: None, a boolean, a number or the text itself."""
+    """Return the value of a plain scalar: None, a boolean, a number or the text itself.
+
+    A number that cannot be kept stays text; `is_not_json` tells that it is one.
+    """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in _NUMERIC_START or len(text) > _MOST_DIGITS:
+    if text[0] not in _NUMERIC_START or len(text) > MAX_DIGITS:
         return text
     if _INTEGER.match(text):
         return int(text)
@@ -40,10 +44,10 @@ def resolve(text: str) -> Any:
 
 
 def is_not_json(text: str) -> bool:
-    """Tell whether a plain scalar is a number to YAML for which JSON has no form: infinity or not-a-number."""
-    return text[:1] in _NUMERIC_START and _NOT_FINITE.match(text) is not None
+    """Tell whether a plain scalar that was read as text is a number to YAML: not finite, or too long to be kept."""
+    return text[:1] in _NUMERIC_START and any(number.match(text) for number in _NUMBERS)
 
 
 def is_plain_text(text: str) -> bool:
     """Tell whether a text, written without quotes, would be read as the same text and not as another value."""
-    return resolve(text) is text if text else False
+    return resolve(text) is text and not is_not_json(text) if text else False

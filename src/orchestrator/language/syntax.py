@@ -15,6 +15,7 @@ from orchestrator.language.indenting import (
     indentation_mistake,
     lines_above,
     shift_block,
+    tab_in_block,
     tab_mistake,
     under_indented,
 )
@@ -64,6 +65,8 @@ def explain(text: str, error: Any, tree: Tree) -> Mistake:
     context: int | None = error.context_mark.index if error.context_mark else None
     start = line_start(text, at)
     before = text[start:at]
+    if "tab character" in problem and (mistake := tab_in_block(text, at, context, tree.columns)) is not None:
+        return mistake
     if (not before.strip(" ") and text[at : at + 1] == "\t") or "tab character" in problem:
         return tab_mistake(text, at)
     mistake = under_indented(text, context if context is not None and "':'" in problem else at, tree.last)

@@ -15,10 +15,12 @@ from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, Scala
 
 from orchestrator.diagnostics import MAX_DIAGNOSTICS
 from orchestrator.diagnostics.lines import short
+from orchestrator.json_text import MAX_DIGITS
 from orchestrator.language.events import events
 from orchestrator.language.mistakes import Mistake, ReadingStopped
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.language.scalars import is_not_json, resolve
+from orchestrator.language.stand_in import NONE, stand_ins
 
 if TYPE_CHECKING:
     from orchestrator.language.layout import Layout
@@ -28,6 +30,7 @@ _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
 """What libyaml 0.2.6 and newer report before the events that lead there: their scanner reads ahead of their parser."""
 MAX_NODES = 500_000
 
+_HALF = re.compile("[\ud800-\udfff]")
 _PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!\S*)\s+){1,4}")
 
 
@@ -96,10 +99,12 @@ class _Builder:
         self.closed: list[_Frame] = []
         self.count = 0
         self.documents = 0
+        self.stand_ins = NONE
 
     def run(self) -> None:
         """Read all events."""
-        get = events(self.text)
+        text, self.stand_ins = stand_ins(self.text)
+        get = events(text)
         try:
             while (event := get()) is not None:
                 kind = type(event)
@@ -128,9 +133,15 @@ class _Builder:
         style = event.style or ""
         if event.tag is not None or event.anchor is not None:
             start = self.properties(event, start)
+        if self.stand_ins is not NONE:
+            text = self.stand_ins.restore(text, style)
+            if style == '"' and (half := _HALF.search(text)) is not None:
+                self.report(_half(half[0], start, end))
+                text = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
         value = text if style else resolve(text)
         node = Scalar(value, text, style, start, end, self.layout)
-        if not style and value is text and text[0] in ".+-0123456789" and is_not_json(text):
+        is_key = self.frame is not None and self.frame.table is not None and self.frame.key is None
+        if not style and value is text and text[0] in ".+-0123456789" and not is_key and is_not_json(text):
             self.report(_not_json(node))
         self.closed = []
         self.tree.last = (start, end, style)
@@ -305,14 +316,26 @@ def _duplicate(key: Scalar, first: Scalar) -> Mistake:
     )
 
 
+def _half(character: str, start: int, end: int) -> Mistake:
+    return Mistake(
+        "ORC101",
+        f"`\\u{ord(character):04x}` is half of a character",
+        start,
+        end,
+        label="the other half is missing",
+        help=r"write both halves, as in `\ud83d\ude00`, or the character itself",
+    )
+
+
 def _not_json(node: Scalar) -> Mistake:
+    reason = "JSON cannot hold" if len(node.text) < MAX_DIGITS else "is too long to be kept"
     return Mistake(
         "ORC205",
-        f"`{short(node.text)}` is a number that JSON cannot hold",
+        f"`{short(node.text)}` is a number that {reason}",
         node.start,
         node.end,
         label="not a JSON number",
-        help="write a finite number, or put it in quotes if text is meant",
+        help="write a finite number of at most 300 digits, or put it in quotes if text is meant",
     )
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from orchestrator.language.scalars import is_not_json, is_plain_text
+from orchestrator.json_text import whole
+from orchestrator.language.scalars import is_plain_text
 
 _MOST_LEVELS = 100
+_BLOCK = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]*")
+"""Text of several lines that every reader of YAML takes from a block as it is."""
+_SPECIAL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+"""What readers of YAML 1.1 and 1.2 take differently, or not at all, outside of escapes."""
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # chosen when imported
@@ -20,9 +26,9 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 def _represent_text(dumper: Any, text: str) -> yaml.Node:
     style = None
-    if "\n" in text and text.strip() and text.isprintable() is False and "\t" not in text:
+    if "\n" in text and _BLOCK.fullmatch(text):
         style = "|"
-    elif not is_plain_text(text) or is_not_json(text):
+    elif not is_plain_text(text) or "\n" in text or _SPECIAL.search(text):
         style = '"'
     node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
     return node
@@ -39,14 +45,16 @@ _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(float, _represent_number)
 
 
-def write_yaml(mapping: Mapping[str, Any]) -> str:
-    """Return the mapping as YAML.
+def write_yaml(mapping: Mapping[str, Any], *, width: int = 2**31 - 1) -> str:
+    """Return the mapping as YAML that reads back as the same, by the rules of 1.2 and of 1.1.
+
+    Lines are broken at `width` characters where that does not change the text.
 
     Raises:
         ValueError: something in it is not JSON data; the message names its path.
     """
     data = _checked(mapping, "", 0)
-    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1)
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
     return text
 
 
@@ -56,7 +64,7 @@ def _checked(value: Any, path: str, level: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str(value)
+        return whole(str(value))
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -68,7 +76,7 @@ def _checked(value: Any, path: str, level: int) -> Any:
         for key, item in value.items():
             if not isinstance(key, str | int | float):
                 raise ValueError(f"a key of `{path or 'the pipeline'}` is not text")
-            entries[str(key)] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)
+            entries[whole(str(key))] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)
         return entries
     if isinstance(value, list | tuple):
         return [_checked(item, f"{path}[{index}]", level + 1) for index, item in enumerate(value)]

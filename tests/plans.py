@@ -12,6 +12,7 @@ from orchestrator.compiler.plan import (
     AutoValue,
     Block,
     CachePolicy,
+    CaseKey,
     Check,
     FileItems,
     ForEach,
@@ -68,7 +69,7 @@ def until(condition: str, *steps: StepPlan | str, **more: Any) -> Repeat:
 
 
 def switch(subject: str, default: Block | None = None, **cases: Block) -> Switch:
-    return Switch(template(subject), tuple(cases.items()), default)
+    return Switch(template(subject), tuple((CaseKey(key, key), body) for key, body in cases.items()), default)
 
 
 def group(*steps: StepPlan | str, **more: Any) -> Group:

@@ -50,6 +50,8 @@ ABSENT: dict[str, Any] = {
     **dict.fromkeys(("usd", "tokens", "requests"), 7),
     "condition": parse_template("{{ new }}"),
     "format": "text",
+    "delimiter": ";",
+    "encoding": "latin-1",
 }
 """What stands instead of nothing, by the field's name."""
 

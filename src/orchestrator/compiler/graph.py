@@ -164,8 +164,8 @@ class _Reader:
             case ForEach(body=Block(steps)) | Repeat(body=Block(steps)) | Group(body=Block(steps)):
                 yield self.section("", "body", steps)
             case Switch(_, cases, default):
-                for case, block in cases:
-                    yield self.section(_text(case), "case", block.steps)
+                for key, block in cases:
+                    yield self.section(key.text, "case", block.steps)
                 if default is not None:
                     yield self.section("default", "case", default.steps)
             case SubPipeline(source):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from orchestrator.expressions import Template, Value
+from orchestrator.expressions.text import to_text
 from orchestrator.expressions.types import Type
 from orchestrator.language.spec import InputSpec
 from orchestrator.models.budget import Budget
@@ -71,10 +72,21 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class FileItems:
-    """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text."""
+    """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text.
+
+    What is None is found out from the file.
+    """
 
     path: Value
-    format: Literal["jsonl", "csv", "text"] | None = None
+    format: FileFormat | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+FileFormat = Literal["jsonl", "csv", "text"]
+
+FILE_FORMATS: Mapping[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
+"""The format of a file of items by the ending of its name; that of all others is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +139,35 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The case whose key is the text of `subject`; else `default`; else nothing, and the value is null."""
+    """The case whose key equals `subject`; else `default`; else nothing, and the value is null."""
 
     subject: Value
-    cases: tuple[tuple[str, Block], ...]
+    cases: tuple[tuple[CaseKey, Block], ...]
     default: Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKey:
+    """What a case is for: `text` is the key as it is written, `value` what that means in YAML.
+
+    A key without quotes is for the value that it means, and any key but that of null for its text: `2` is for 2, 2.0
+    and "2", `True` for true, "True" and "true", `null` for null alone, `"null"` for that text.
+    """
+
+    text: str
+    value: Any
+
+    def equals(self, subject: Any) -> bool:
+        """Whether the case is for this value."""
+        if subject is None or self.value is None:
+            return subject is None and self.value is None
+        if isinstance(subject, bool) or isinstance(self.value, bool):
+            if isinstance(subject, bool) and isinstance(self.value, bool):
+                return subject == self.value
+        elif isinstance(subject, int | float) and isinstance(self.value, int | float):
+            return subject == self.value
+        text = to_text(subject)
+        return text in (self.text, to_text(self.value))
 
 
 @dataclass(frozen=True, slots=True)

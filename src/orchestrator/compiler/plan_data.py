@@ -14,6 +14,7 @@ from orchestrator.compiler.plan import (
     Ask,
     AutoValue,
     Block,
+    CaseKey,
     Check,
     FileItems,
     ForEach,
@@ -203,7 +204,7 @@ class _Writer:
             case Switch(subject, cases, default):
                 return {
                     "switch": source_of(subject),
-                    "cases": [{"case": case, "steps": self._block(block)} for case, block in cases],
+                    "cases": [{**_case(key), "steps": self._block(block)} for key, block in cases],
                     **_given(default=self._block(default) if default is not None else None),
                 }
             case Group():
@@ -305,10 +306,14 @@ def check_data(check: Check) -> Data:
     }
 
 
+def _case(key: CaseKey) -> Data:
+    return {"case": key.text} if key.value == key.text else {"case": key.text, "value": key.value}
+
+
 def _items(items: Value | FileItems | RangeItems) -> Any:
     match items:
-        case FileItems(path, format):
-            return {"file": source_of(path), **_given(format=format)}
+        case FileItems(path, format, delimiter, encoding):
+            return {"file": source_of(path), **_given(format=format, delimiter=delimiter, encoding=encoding)}
         case RangeItems(start, stop, step):
             return {"range": [source_of(start), source_of(stop), source_of(step)]}
         case _:

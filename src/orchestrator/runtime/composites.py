@@ -170,11 +170,8 @@ class Branch:
         outcomes.succeeded(scheduler, node, {"output": output, "case": self._case})
 
 
-def _chosen(switch: Switch, subject: Any) -> tuple[Any, Block | None]:
-    from orchestrator.expressions.text import to_text
-
-    text = to_text(subject)
+def _chosen(switch: Switch, subject: Any) -> tuple[str | None, Block | None]:
     for key, body in switch.cases:
-        if key == text:
-            return key, body
+        if key.equals(subject):
+            return key.text, body
     return ("default", switch.default) if switch.default is not None else (None, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.compiler.calls import static_type
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Switch
+from orchestrator.compiler.plan import CaseKey, Switch
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
@@ -15,6 +15,7 @@ from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_
 from orchestrator.expressions.operator_types import bare, options
 from orchestrator.expressions.text import to_text
 from orchestrator.language.nodes import LITERAL, Mapping, Scalar
+from orchestrator.language.scalars import resolve
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import BlockParts, StepParts
@@ -32,11 +33,13 @@ class SwitchWork(Construct):
         self.subject = Constant(None) if found is None else found
         cases = child(step.spec.node, "cases")
         self.keys: list[Scalar] = []
+        self.values: list[CaseKey] = []
         self.blocks: list[BlockParts] = []
         for name, specs in (step.spec.cases or {}).items():
             key = cases.key(name) if isinstance(cases, Mapping) else None
             if key is not None:
                 self.keys.append(key)
+                self.values.append(CaseKey(key.text, key.text if key.style else resolve(key.text)))
                 self.blocks.append(unit.read_block("case", specs, Scope(self.scope), step))
         self.default = None
         if step.spec.default is not None:
@@ -48,8 +51,9 @@ class SwitchWork(Construct):
         if isinstance(self.subject, Constant):
             self._constant(unit, self.subject.value)
         else:
-            for key in self.keys:
-                self._case(unit, key, subject)
+            for key, value in zip(self.keys, self.values, strict=True):
+                self._case(unit, key, value, subject)
+        self._twice(unit)
         blocks = [*self.blocks, *([self.default] if self.default is not None else [])]
         for block in blocks:
             unit.check_block(block)
@@ -72,7 +76,22 @@ class SwitchWork(Construct):
             replacement=f'"{{{{ {word} }}}}"' if known else None,
         )
 
-    def _case(self, unit: Unit, key: Scalar, subject: Type) -> None:
+    def _twice(self, unit: Unit) -> None:
+        """Report a case for a value that has one before it: `2` and `2.0` are the same."""
+        first: dict[Any, Scalar] = {}
+        for key, value in zip(self.keys, self.values, strict=True):
+            same = (isinstance(value.value, bool), value.value)
+            if same in first:
+                unit.findings.add(
+                    "ORC205",
+                    key.span,
+                    f"the case `{key.text}` is never taken: `{first[same].text}` is the same value",
+                    label="the same value again",
+                    help="remove one of the two",
+                )
+            first.setdefault(same, key)
+
+    def _case(self, unit: Unit, key: Scalar, value: CaseKey, subject: Type) -> None:
         """Report a case that the subject can never equal, as far as its type tells."""
         kinds = options(subject)
         if key.text == "default" and self.default is None and "default" not in (each for o in kinds for each in o.enum):
@@ -84,39 +103,44 @@ class SwitchWork(Construct):
                 help="for what fits no case write `default:` beside `cases:`",
             )
             return
-        if any(_equals(key.value, option) for option in kinds):
+        if any(_equals(value, option) for option in kinds):
             return
-        words = [_text(value) for option in kinds for value in option.enum]
+        words = [_text(word) for option in kinds for word in option.enum]
         near = suggest(key.text, words)
+        help = f"did you mean `{near}`?" if near else "remove it, or compare with something else"
+        if value.text == "null" and not near:
+            quoted = value.value is None
+            help = 'for the text write `"null"`, in quotes' if quoted else "for null write `null`, without quotes"
         unit.findings.add(
             "ORC205",
             key.span,
             f"the case `{key.text}` is never taken: `switch` gives {describe(subject)}",
             label="never taken",
-            help=f"did you mean `{near}`?" if near else "remove it, or compare with something else",
+            help=help,
             replacement=near,
         )
 
     def plan(self, unit: Unit) -> Switch:
         """Build the choice."""
-        cases = tuple((key.value, unit.plan_block(block)) for key, block in zip(self.keys, self.blocks, strict=True))
+        cases = tuple((key, unit.plan_block(block)) for key, block in zip(self.values, self.blocks, strict=True))
         return Switch(self.subject, cases, unit.plan_block(self.default) if self.default is not None else None)
 
 
-def _equals(case: Any, subject: Type) -> bool:
-    """Whether a value of this type, or its text, can be what a case is written as."""
-    text = _text(case)
+def _equals(case: CaseKey, subject: Type) -> bool:
+    """Whether a value of this type, or its text, can be what a case is for."""
     if subject.enum:
-        return text in map(_text, subject.enum)
+        return any(map(case.equals, subject.enum))
     match subject.kind:
         case "boolean":
-            return text in ("true", "false")
+            return isinstance(case.value, bool) or case.text in ("true", "false")
         case "integer" | "number":
-            return _is_number(text)
+            return _is_number(case.value if isinstance(case.value, str) else case.text)
         case "null":
-            return text in ("null", "")
+            return case.value is None
         case "array" | "object":
-            return text[:1] in ("[", "{")
+            return case.text[:1] in ("[", "{")
+        case "string":
+            return case.value is not None
         case _:
             return True
 
@@ -127,8 +151,5 @@ def _text(value: Any) -> str:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    value = resolve(text) if text else None
+    return isinstance(value, int | float) and not isinstance(value, bool)

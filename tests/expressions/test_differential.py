@@ -7,6 +7,7 @@ The documented differences are put aside in one place: `jinja_environment` makes
 from __future__ import annotations
 
 import json
+from collections.abc import ItemsView, KeysView, ValuesView
 from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ def written(value: Any) -> Any:
     """Difference: null is empty, booleans, lists and objects are JSON; a string is the same in both."""
     if value is None:
         return ""
+    if isinstance(value, KeysView | ValuesView | ItemsView):
+        value = list(value)
     if isinstance(value, bool | list | tuple | dict):
         return json.dumps(value, ensure_ascii=False)
     return value
@@ -36,11 +39,11 @@ def written(value: Any) -> Any:
 
 TEXT_FILTERS = (
     *("upper", "lower", "title", "capitalize", "trim", "replace", "truncate", "wordcount", "indent", "wordwrap"),
-    *("escape", "e", "center", "string", "striptags"),
+    *("escape", "e", "center", "string", "striptags", "format"),
 )
 
 
-LAZY_FILTERS = ("unique", "reverse", "batch", "slice", "select", "reject", "selectattr", "rejectattr", "map")
+LAZY_FILTERS = ("unique", "reverse", "batch", "slice", "select", "reject", "selectattr", "rejectattr", "map", "items")
 
 
 def listed(filter_: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +57,13 @@ def listed(filter_: Callable[..., Any]) -> Callable[..., Any]:
         return result if isinstance(result, str) else list(result)
 
     return apply
+
+
+def encodable(value: Any) -> Any:
+    """What `urlencode` takes, with the values as they would be written."""
+    if isinstance(value, dict):
+        return {name: written(item) for name, item in value.items()}
+    return value if isinstance(value, list) else written(value)
 
 
 def on_text(filter_: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +81,7 @@ def on_defined(test: Callable[..., Any]) -> Callable[..., Any]:
 
     def apply(value: Any, *arguments: Any) -> Any:
         str(value)  # fails for undefined
-        return test(value, *arguments)
+        return test(written(value) if test.__name__ in ("test_lower", "test_upper") else value, *arguments)
 
     return apply
 
@@ -90,6 +100,11 @@ def jinja_environment() -> jinja2.Environment:
         elif name in ("truncate", "wordwrap"):
             filter_ = partial(filter_, environment)
         environment.filters[name] = on_text(filter_)
+    # Differences: JSON is not made safe for HTML, `pprint` gives JSON, and what is encoded is written as JSON.
+    environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+    environment.filters["pprint"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
+    encode = environment.filters["urlencode"]
+    environment.filters["urlencode"] = lambda value: encode(encodable(value))
     for name in LAZY_FILTERS:
         environment.filters[name] = listed(environment.filters[name])
     for name, test in environment.tests.items():
@@ -231,6 +246,9 @@ def nest(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ),
         inner.map(lambda p: "{% for key, value in obj.items() %}{{ key }}={{ value }}" + p + "{% endfor %}"),
         st.tuples(expressions, inner).map(lambda p: f"{{% set x = {p[0]} %}}{p[1]}{{{{ x }}}}"),
+        inner.map(
+            lambda p: "{% for i in items_ if false %}{% else %}{% set x = 1 %}" + p + "{% endfor %}{{ x is defined }}"
+        ),
         inner.map(lambda p: "{% set y | upper %}" + p + "{% endset %}[{{ y }}]"),
         inner.map(
             lambda p: (
@@ -248,6 +266,12 @@ templates = st.recursive(texts | outputs, nest, max_leaves=5)
 @settings(max_examples=400, deadline=None)
 @given(templates, values)
 @example("{{ 1 if false }}|{{ -2 | abs }}|{{ 2 ** 3 ** 2 }}|{{ -2 ** 2 }}|{{ not 1 == 2 }}", {})
+@example("{% set x = 1 %}{% for i in [] %}{% else %}{% set x = 2 %}{{ x }}{% endfor %}{{ x }}", {})
+@example("{% for i in [1] %}{% set y = 2 %}{% else %}{% set y = 3 %}{% endfor %}{{ y is defined }}", {})
+@example("{% for g in rows | groupby('k', default=0) %}{{ g.grouper }}:{{ g.list }};{% endfor %}", {"rows": [{"k": 1}, {}]})
+@example("{{ rows | groupby('k') | map(attribute='grouper') | list }}", {"rows": [{"k": 1}, {"k": 0}]})
+@example("{{ rows | map(attribute='a.b', default='-') | list }}", {"rows": [{"a": {"b": None}}, {"a": {}}, {}]})
+@example("{{ '<b>x</b> &lt; <!-- <i> -->y' | striptags }}{{ 0 is sameas false }}{{ 3 is odd() }}", {})
 @example("{{ 'a' 'b' }}{{ {'a': {'b': 1}}.a.b }}{{ [1, 2, 3][-1] }}{{ 'abc'[::-1] }}", {})
 def test_the_common_subset_gives_the_same_text_as_jinja2(template: str, values: dict[str, Any]) -> None:
     theirs = expected(template, values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import posixpath
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from orchestrator.expressions.text import to_json
 from orchestrator.expressions.text_filters import whole
 from orchestrator.expressions.times import format_time, read_time
 from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, quoted, union_of
+from orchestrator.json_text import NotJsonText, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,19 +129,23 @@ def _float(value: Any, default: Any = 0.0) -> Any:
 @_filter("filesizeformat", result=STRING, example=("{{ 13500 | filesizeformat }}", "13.5 kB"))
 def _filesizeformat(value: Any, binary: Any = False) -> str:
     """A number of bytes for people: `13 kB`; with `true` in powers of 1,024: `13 KiB`."""
-    size = (
-        float(value)
-        if isinstance(value, str) and value.strip().isdecimal()
-        else float(_number(value, "filesizeformat"))
-    )
+    try:
+        size = float(value) if isinstance(value, str) else float(_number(value, "filesizeformat"))
+    except ValueError:
+        raise Failure(f"`filesizeformat` takes a number, not {shown(value)}") from None
+    if not math.isfinite(size):
+        raise Failure("`filesizeformat` takes a finite number")
     base = 1024 if is_true(binary) else 1000
-    if abs(size) < base:
-        return "1 Byte" if size == 1 else f"{size:g} Bytes"
-    for letter in "kMGTPEZY":
-        size /= base
-        if abs(size) < base or letter == "Y":
-            break
-    return f"{size:.1f} {letter.upper()}iB" if base == 1024 else f"{size:.1f} {letter}B"
+    if size == 1:
+        return "1 Byte"
+    if size < base:
+        return f"{int(size)} Bytes"
+    power = next((power for power in range(1, len(_PREFIXES)) if size < base ** (power + 1)), len(_PREFIXES))
+    number, letter = f"{base * size / base ** (power + 1):.1f}", _PREFIXES[power - 1]
+    return f"{number} {letter.upper()}iB" if base == 1024 else f"{number} {letter}B"
+
+
+_PREFIXES = "kMGTPEZY"
 
 
 # --- text and JSON
@@ -166,10 +170,6 @@ def _pprint(value: Any) -> str:
     return to_json(defined(value), indent=2)
 
 
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
-
-
 @_filter("from_json", result=ANY, accepts=("string",), example=("{{ ('{\"a\": [1, 2]}' | from_json).a[1] }}", "2"))
 def _from_json(value: Any) -> Any:
     """The value that a text of JSON means."""
@@ -178,15 +178,15 @@ def _from_json(value: Any) -> Any:
             f"`from_json` takes a string, not {shown(value)}", "the value is data already; leave the filter out"
         )
     try:
-        return json.loads(value, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        excerpt = value[max(error.pos - 10, 0) : error.pos + 20]
+        return read_json(value)
+    except NotJsonText as error:
+        if error.position is None:
+            raise Failure(f"the text is not JSON: {error}") from None
+        excerpt = value[max(error.position - 10, 0) : error.position + 20]
         raise Failure(
-            f"the text is not JSON: line {error.lineno}, column {error.colno}, near `{excerpt}`",
-            "look at what the text begins and ends with: prose and code fences are no JSON",
+            f"the text is not JSON: {error}, near `{excerpt}`",
+            "look at what the text begins and ends with: prose and code fences are not JSON",
         ) from None
-    except ValueError:
-        raise Failure("the text is not JSON: it has a number that JSON does not know") from None
 
 
 # --- times, paths, digests

@@ -95,7 +95,8 @@ def _longest(text: str, start: int, name: str, hyphenated: frozenset[str]) -> st
 
 
 _ESCAPE = re.compile(
-    r"\\(?:(?P<octal>[0-7]{1,3})|x(?P<x>[\da-fA-F]{2})|u(?P<u>[\da-fA-F]{4})|U(?P<U>[\da-fA-F]{8})|(?P<one>.))",
+    r"\\(?:u(?P<high>[dD][89abAB][\da-fA-F]{2})\\u(?P<low>[dD][c-fC-F][\da-fA-F]{2})"
+    r"|(?P<octal>[0-7]{1,3})|x(?P<x>[\da-fA-F]{2})|u(?P<u>[\da-fA-F]{4})|U(?P<U>[\da-fA-F]{8})|(?P<one>.))",
     re.DOTALL,
 )
 _ESCAPES: Final = {
@@ -126,6 +127,8 @@ def unescape(literal: str) -> str | None:
         if plain is not None:
             bad = bad or plain in "xuUN"
             return _ESCAPES.get(plain, "\\" + plain)
+        if found["high"]:  # a pair, as `json.dumps` writes characters beyond U+FFFF
+            return chr(0x10000 + ((int(found["high"], 16) & 0x3FF) << 10) + (int(found["low"], 16) & 0x3FF))
         code = int(found["octal"], 8) if found["octal"] else int(found["x"] or found["u"] or found["U"], 16)
         if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
             bad = True

@@ -37,7 +37,10 @@ def _filter(
 
 
 def _getter(attribute: Any, default: Any = None) -> Key:
-    """A function that reads `attribute` (`'a.b'`, `'a.0'` or a number) of an item; `default` is used for undefined."""
+    """A function that reads `attribute` (`'a.b'`, `'a.0'` or a number) of an item.
+
+    `default` stands for a part that is undefined, as in Jinja2: null is a value, and the default is read on from.
+    """
     if attribute is None:
         return lambda item: item
     if isinstance(attribute, int):
@@ -50,8 +53,8 @@ def _getter(attribute: Any, default: Any = None) -> Key:
             what = "the item" if not index else f"{parts[index - 1]}"
             item = field_of(item, part, what) if isinstance(part, str) else item_of(item, part, what)
             if type(item) is Undefined and default is not None:
-                return default
-        return default if item is None and default is not None else item
+                item = default
+        return item
 
     return read
 
@@ -231,7 +234,7 @@ def _slice(value: Any, slices: Any, fill_with: Any = None) -> list[list[Any]]:
 
 @_filter(
     "groupby",
-    result=array_of(array_of(ANY)),
+    result=array_of(ANY),
     example=(
         "{% for city, people in [{'n': 'Ann', 'c': 'Bonn'}, {'n': 'Al', 'c': 'Bonn'}] | groupby('c') %}"
         "{{ city }}: {{ people | join(', ', 'n') }}{% endfor %}",

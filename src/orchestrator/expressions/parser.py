@@ -394,7 +394,7 @@ class Parser:
         positional: list[Expression] = []
         keywords: dict[str, Expression] = {}
         entry = TESTS.get(name)
-        if self.peek()[0] == "(" and (entry is None or entry.parameters):
+        if self.peek()[0] == "(":
             positional, keywords, end = self._arguments()
         elif self.peek()[0] in _OPERANDS and (entry is None or entry.parameters):
             argument = self.postfix(self.primary())

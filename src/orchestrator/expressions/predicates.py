@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.operations import COMPARISONS, contains, defined, equal
+from orchestrator.expressions.operations import COMPARISONS, contains, defined, equal, text_of
 from orchestrator.expressions.scope import Failure, Undefined
 from orchestrator.expressions.table import Enter, Entry, entry
+from orchestrator.expressions.text import plain, to_json
 from orchestrator.expressions.types import BOOLEAN, Kind
 
 TESTS: dict[str, Entry] = {}
@@ -146,17 +147,24 @@ def _as_number(value: Any) -> int | float:
 
 @_test("lower", example=("{{ 'abc' is lower }}", "true"))
 def _lower(value: Any) -> bool:
-    """All letters are small."""
-    return isinstance(value, str) and value.islower()
+    """All letters are small, and there is one."""
+    return text_of(value).islower()
 
 
 @_test("upper", example=("{{ 'ABC' is upper }}", "true"))
 def _upper(value: Any) -> bool:
-    """All letters are capitals."""
-    return isinstance(value, str) and value.isupper()
+    """All letters are capitals, and there is one."""
+    return text_of(value).isupper()
 
 
-@_test("eq", "equalto", "==", "sameas", example=("{{ 3 is eq 3 }}", "true"))
+@_test("sameas", example=("{{ 0 is sameas false }}", "false"))
+def _same_as(value: Any, other: Any) -> bool:
+    """The two are equal and of one type: 0 is not the same as false, nor 1 as 1.0."""
+    value, other = plain(defined(value)), plain(defined(other))
+    return to_json(value, sort_keys=True) == to_json(other, sort_keys=True)
+
+
+@_test("eq", "equalto", "==", example=("{{ 3 is eq 3 }}", "true"))
 def _eq(value: Any, other: Any) -> bool:
     """The two are equal."""
     return equal(value, other)

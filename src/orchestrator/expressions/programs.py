@@ -182,7 +182,9 @@ class StatementCompiler(ClosureCompiler):
                 context.local = outer
             context.depth -= 1
             if not items:
+                context.local = dict(outer)
                 otherwise(context, out)
+                context.local = outer
 
         return repeat
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shlex
 import textwrap
@@ -164,13 +165,28 @@ def _escape(value: Any) -> str:
     return text.translate(_ENTITIES)
 
 
-_TAG = re.compile(r"<!--[^<]*-->|<[^<>]*>")
-
-
-@_filter("striptags", example=("{{ '<b>a</b>  b' | striptags }}", "a b"))
+@_filter("striptags", example=("{{ '<b>a</b>  &amp; <!-- note -->b' | striptags }}", "a & b"))
 def _striptags(value: Any) -> str:
-    """Without HTML tags and comments, and with single spaces."""
-    return " ".join(_TAG.sub("", text_of(value)).split())
+    """Without HTML comments and tags, with single spaces, and with entities as the characters that they mean."""
+    text, passes = text_of(value), 0
+    while "<!--" in text and passes < _MAX_PASSES:  # what stood around a comment can make another one
+        shorter = _cut(text, "<!--", "-->")
+        if shorter == text:
+            break
+        text, passes = shorter, passes + 1
+    return html.unescape(" ".join(_cut(text, "<", ">").split()))
+
+
+_MAX_PASSES = 20
+
+
+def _cut(text: str, opening: str, closing: str) -> str:
+    """Return a text without what is between two signs, and without these."""
+    kept, position = [], 0
+    while (start := text.find(opening, position)) >= 0 and (end := text.find(closing, start)) >= 0:
+        kept.append(text[position:start])
+        position = end + len(closing)
+    return "".join([*kept, text[position:]])
 
 
 @_filter("urlencode", example=("{{ 'a b&c' | urlencode }}", "a%20b%26c"))

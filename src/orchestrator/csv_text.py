@@ -1,7 +1,7 @@
 """Delimited text as RFC 4180 has it, read line by line: no cell is too large, and one bad record hides no other.
 
 The standard library's reader has one limit on cells for the whole process and, before Python 3.12, does not tell an
-empty cell from an empty string; Polars takes blank lines for rows. See docs/decisions/0024-csv.md.
+empty cell from an empty string; Polars takes blank lines for rows. See docs/decisions/0026-csv.md.
 """
 
 from __future__ import annotations

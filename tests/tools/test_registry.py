@@ -147,7 +147,11 @@ def test_tools_are_loaded_from_a_file_and_from_a_module(tmp_path: Path, monkeypa
     [
         ("no_such_module_here", "there is no module `no_such_module_here`", "check the name"),
         ("missing.py", "there is no such file", "check the path"),
-        ("broken.py", "importing it raised ZeroDivisionError: division by zero", "run it with Python"),
+        (
+            "broken.py",
+            "importing it raised ZeroDivisionError: division by zero (line 1 of broken.py)",
+            "ORCHESTRATOR_DEBUG=1",
+        ),
         ("needy.py", "it imports `no_such_module_here`, which is not installed", "install"),
         ("fine.py:nope", "there is no `nope` in it", "it has"),
     ],

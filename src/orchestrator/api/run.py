@@ -79,7 +79,8 @@ class Run:
         """Wait for the run and return what it achieved.
 
         Raises:
-            RunFailed: A step failed; `.result` holds what was achieved nevertheless.
+            RunFailed: A step failed; `.result` holds what was achieved nevertheless. `.__cause__` is what its tool
+                raised, with the traceback; where a secret is in it, or the run was executed elsewhere, as text.
             RunCancelled: Somebody cancelled it; with `.result`, too.
             RunPaused: It is paused, or waits for an answer.
             RunError: It was interrupted (ORC808).
@@ -88,7 +89,8 @@ class Run:
         refuse_blocking(self.id, "run.result()", "run.aresult()")
         status, end = self._follower.rest(timeout)
         refuse_if_waiting(status)
-        return verdict(self._follower.result(status, end))
+        found = self._follower.result(status, end)
+        return verdict(found, self._follower.cause(found))
 
     def snapshot(self) -> Result:
         """Return what the run has achieved up to now, whatever its state."""
@@ -150,7 +152,8 @@ class Run:
         """As `result`."""
         status, end = await self._follower.arest(timeout)
         refuse_if_waiting(status)
-        return verdict(await self._follower.aresult(status, end))
+        found = await self._follower.aresult(status, end)
+        return verdict(found, await self._follower.acause(found) if found.state == "failed" else None)
 
     async def asnapshot(self) -> Result:
         """As `snapshot`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -132,6 +133,8 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
         emit_json(run_object(run.id, status.state, outputs, result.error if result else status.error, **more))
     elif result and result.outputs:
         emit_yaml(result.outputs)
+    if status.state == "failed" and os.environ.get("ORCHESTRATOR_DEBUG"):
+        _tell_traceback(run, str((status.error or {}).get("step")))
     tell_end(status, showing, interrupted=interrupts.count > 0)
     return end_code(status, interrupted=interrupts.count > 0)
 
@@ -144,6 +147,14 @@ def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
     report(error)
     if not isinstance(error, LeaseLost):
         say(f"  go on after mending it: {showing.hints.command('resume', run.id)}")
+
+
+def _tell_traceback(run: Run, step: str) -> None:
+    """Show where the tool of a step failed, as the record has it: without secrets."""
+    from orchestrator.runtime.failures import tracebacks
+
+    for each in tracebacks(run._engine.store, run.id, step)[-1:]:
+        say(printable(each.text, keep=LINES))
 
 
 def result_of(run: Run) -> Result:
@@ -177,6 +188,8 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
         help = showing.hints.completed(str(error.get("help") or ""))
         if help:
             say(f"  help: {printable(help, keep=LINES)}")
+        if error.get("code") == "ORC701" and error.get("type") != "StepError":
+            say(f"  see where it failed: {showing.hints.command('show', run_id, '--traceback')}")
         if not re.search(rf"\borchestrator resume {run_id}\b", help):
             say(f"  go on after mending it: {resume}")
     elif status.state == "cancelled":

@@ -178,6 +178,10 @@ def report(error: OrchestratorError) -> None:
             say(f"  - {printable(problem)}")
     if error.help:
         say(f"  {paint('help', 'cyan')}: {printable(error.help, keep=LINES)}")
+    if error.code == "ORC903" and error.__cause__ is not None and os.environ.get("ORCHESTRATOR_DEBUG"):
+        from orchestrator.tools.tracebacks import traceback_text
+
+        say(printable(traceback_text(error.__cause__), keep=LINES))
 
 
 def exit_code(error: OrchestratorError) -> int:

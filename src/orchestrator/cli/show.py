@@ -10,7 +10,7 @@ from orchestrator.cli import options
 from orchestrator.cli.hints import Hints
 
 if TYPE_CHECKING:
-    from orchestrator.api import Result, StepResult
+    from orchestrator.api import Orchestrator, Result, StepResult
     from orchestrator.journal.spending import Spending
     from orchestrator.runtime.outline import Line
 
@@ -22,6 +22,9 @@ def show(
     run: options.RunArgument,
     step: Annotated[str | None, typer.Option("--step", metavar="PATH", help="Only this step, with its output.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Print where tools failed: the tracebacks of all attempts.")
+    ] = False,
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
@@ -35,6 +38,9 @@ def show(
     with options.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
         hints = Hints(store).about(orchestrator, handle.id)
+        if traceback:
+            _show_tracebacks(orchestrator, handle.id, step, json=json)
+            return
         result = handle.snapshot()
         if step is not None:
             _show_step(result, step, hints, json=json)
@@ -45,6 +51,24 @@ def show(
             emit(printable(page, keep="\n\t") if sys.stdout.isatty() else page)
         else:
             emit(describe(result, hints))
+
+
+def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None, *, json: bool) -> None:
+    """Print the tracebacks of what tools raised, of all attempts or those of one step."""
+    from dataclasses import asdict
+
+    from orchestrator.cli.output import LINES, emit, emit_json, moment, printable, say
+    from orchestrator.runtime.failures import tracebacks
+
+    found = tracebacks(orchestrator._engine.store, run_id, step)
+    if json:
+        emit_json([asdict(each) for each in found])
+        return
+    if not found:
+        say("no tool has raised an exception" + (f" in `{step}`" if step else ""))
+    for number, each in enumerate(found):
+        emit("\n" * (number > 0) + f"{printable(each.step)}, attempt {each.attempt}, {moment(each.at)}")
+        emit(printable(each.text, keep=LINES))
 
 
 def describe(result: "Result", hints: Hints) -> str:

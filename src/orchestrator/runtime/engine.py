@@ -615,6 +615,8 @@ async def _claimed(take: Callable[[], T], give_back: Callable[[T], None]) -> T:
         for each in found:
             give_back(each)
         await asyncio.wait({thread})  # so that nothing of it goes on after the caller has heard of it
+        if not thread.cancelled():
+            thread.exception()  # nobody else hears of it
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -27,7 +28,7 @@ from orchestrator.journal import Recorded
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.runtime.asking import THE_RUN, RunAsking, merged
 from orchestrator.runtime.caching import ResultCache
-from orchestrator.runtime.failures import error_data
+from orchestrator.runtime.failures import RecordedTraceback, error_data
 from orchestrator.runtime.inputs import Bound
 from orchestrator.runtime.nodes import Ending
 from orchestrator.runtime.partials import Partials
@@ -36,6 +37,7 @@ from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.scope import pipeline_scope
 from orchestrator.tools import Permissions
+from orchestrator.tools.tracebacks import traceback_text
 
 if TYPE_CHECKING:
     import random
@@ -128,6 +130,8 @@ class Execution:
         """Whether the run is past everything that a command could change."""
         self.end: Event | None = None
         """The run's last event, once the run has ended and that is durable."""
+        self.cause: BaseException | None = None
+        """What a tool raised for which the run failed; without secrets."""
 
     @property
     def done(self) -> bool:
@@ -313,11 +317,23 @@ class Execution:
                 end = record("run.succeeded", data={"outputs": recorded})
             case "failed":
                 cause = redactor.scrub_fields(ending.error or {})
+                self.cause = self._raised(str(cause.get("step")))
                 end = record("run.failed", data={"error": cause, "step": cause.get("step")})
             case "cancelled":
                 end = record("run.cancelled", data={"reason": redactor.scrub(ending.reason), "by": ending.by})
         await self.journal.leave()
         self.end = end
+
+    def _raised(self, step: str) -> BaseException | None:
+        """Return what a step's tool raised; as text where a secret would show."""
+        causes = self._scheduler.causes if self._scheduler is not None else {}
+        raised = causes.get(step)
+        causes.clear()
+        if raised is None:
+            return None
+        redactor = self._assignment.redactor
+        text = "".join(traceback.format_exception(raised))
+        return raised if redactor.text(text) == text else RecordedTraceback(redactor.text(traceback_text(raised)))
 
     async def _leave(self, failure: BaseException | None) -> None:
         """Give the run back, and tell those who wait for it."""

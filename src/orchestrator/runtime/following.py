@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import StepError, StoreError
 from orchestrator.journal import ENDS
+from orchestrator.runtime.failures import RecordedTraceback, tracebacks
 from orchestrator.runtime.partials import in_order
 from orchestrator.runtime.result import Result, result_of
 
@@ -74,6 +75,7 @@ class Follower:
         self.engine = engine
         self._run_id = run_id
         self._seen: Execution | None = None
+        self._cause: BaseException | None = None
 
     def saw(self, execution: Execution) -> None:
         """Know of an execution that has begun here, though it may be over before anybody looks."""
@@ -133,6 +135,7 @@ class Follower:
                     self._seen = None
                     raise
                 if execution.end is not None:
+                    self._cause = execution.cause
                     return execution.status(), execution.end
             status = self._status()
             if execution is not None and status.ended:  # not durably yet: it rested, and has gone on since
@@ -156,6 +159,7 @@ class Follower:
                         except StoreError:
                             self._seen = None
                             raise
+                        self._cause = execution.cause
                         if execution.end is not None and execution.is_on_this_thread:
                             return execution.status(), execution.end
                     status = await in_thread(self._status)
@@ -189,6 +193,18 @@ class Follower:
             end = last[0]
         outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
         return result_of(self.engine, status, outputs)
+
+    def cause(self, result: Result) -> BaseException | None:
+        """What the tool raised for which the run failed: itself if that was here, else as it is recorded."""
+        error = result.error or {}
+        if result.state != "failed" or error.get("code") != StepError.default_code or self._cause is not None:
+            return self._cause
+        found = tracebacks(self.engine.store, self._run_id, str(error.get("step")))
+        return RecordedTraceback(found[-1].text) if found else None
+
+    async def acause(self, result: Result) -> BaseException | None:
+        """As `cause`."""
+        return await in_thread(partial(self.cause, result))
 
     async def aresult(self, status: RunStatus, end: Event | None = None) -> Result:
         """As `result`."""

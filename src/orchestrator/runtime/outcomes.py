@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.compiler.plan import Agent, ToolCall
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.runtime import entities, handlers
-from orchestrator.runtime.failures import error_data, is_retried, retry_delay, too_long_a_wait
+from orchestrator.runtime.failures import error_data, is_retried, retry_delay, too_long_a_wait, traceback_data
 from orchestrator.runtime.nodes import Failure
 
 if TYPE_CHECKING:
@@ -151,9 +151,12 @@ def record_failure(
         "value": value,
         "target": node.step.on_failure.target,
     }
+    if failure.error is not None:
+        data |= traceback_data(failure.error)
     event = scheduler.record("step.failed", node, {**data, **(node.cache or {})})
     node.end_seq, node.end_size = event.seq, scheduler.log.last_size
     if kind == "fail":
+        scheduler.remember_cause(failure)
         node.frame.failure = node.frame.failure or failure
         scheduler.settle(node)
         gently = failure.is_of_budget or node.frame.gently
@@ -190,7 +193,8 @@ def _retry_or_cancel(scheduler: Scheduler, node: Node, error: OrchestratorError,
         cancelled(scheduler, node)
         return
     recorded = error_data(error, attempt=node.attempt, step=node.path)
-    scheduler.record("step.waiting", node, {"reason": "retry", "until": time.time() + delay, "error": recorded})
+    data = {"reason": "retry", "until": time.time() + delay, "error": recorded, **traceback_data(error)}
+    scheduler.record("step.waiting", node, data)
     scheduler.retry_later(node, delay)
 
 

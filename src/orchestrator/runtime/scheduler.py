@@ -36,6 +36,9 @@ _STARTED_AT_ONCE = 100
 _CLOSED_AT_ONCE = 200
 """Frames that are closed before other work of the event loop gets a turn."""
 
+MOST_CAUSES: Final = 8
+"""Exceptions hold the values of all their frames, so few are kept."""
+
 _ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped"})
 """After these a step is attempted no more, so what was answered on its way is of no use here."""
 
@@ -103,6 +106,8 @@ class Scheduler:
         self.partials = partials
         self.over = False
         """Whether nothing more may be recorded."""
+        self.causes: dict[str, BaseException] = {}
+        """What tools raised for which steps failed, by the steps' paths; of many the last ones."""
         self._warnings: set[str] = set()
         self._on_idle = on_idle
         self._attempts = Attempts(self, cache)
@@ -231,6 +236,14 @@ class Scheduler:
             self.recorded.kept.pop(node.path, None)
         recorded = self.redactor.scrub_fields(data) if self.redactor else data
         return self.log.record(type, node.path, node.attempt, recorded)
+
+    def remember_cause(self, failure: Failure) -> None:
+        """Keep what a tool raised, for those who wait for the run in this process; of many failures the last ones."""
+        cause = failure.error.__cause__ if failure.error is not None else None
+        if cause is not None:
+            self.causes[str(failure.data.get("step"))] = cause
+            if len(self.causes) > MOST_CAUSES:
+                del self.causes[next(iter(self.causes))]
 
     def warn(self, message: str) -> None:
         """Record a warning about the run as a whole, once."""

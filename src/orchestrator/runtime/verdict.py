@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from orchestrator.runtime.result import Result
 
 
-def verdict(result: Result) -> Result:
-    """Return the result of a run that succeeded.
+def verdict(result: Result, cause: BaseException | None = None) -> Result:
+    """Return the result of a run that succeeded. `cause` is what a tool raised for which it failed.
 
     Raises:
         RunFailed, RunCancelled, RunPaused: What happened instead; each says how to go on.
@@ -24,7 +24,7 @@ def verdict(result: Result) -> Result:
         case "succeeded":
             return result
         case "failed":
-            raise _failed(result, again)
+            raise _failed(result, again) from cause
         case "cancelled":
             message, help = f"run `{run_id}` was cancelled", f"go on with: {again}"
             raise RunCancelled(message, run_id=run_id, result=result, help=help)

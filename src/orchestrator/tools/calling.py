@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import signal
 import threading
-import traceback
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
@@ -20,10 +17,10 @@ from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
 from orchestrator.tools.results import NotJson, to_json
 from orchestrator.tools.threads import run_in_thread
+from orchestrator.tools.tracebacks import innermost_line, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
 
     from orchestrator.expressions.types import Type
     from orchestrator.tools.contract import Action, ToolContext
@@ -210,29 +207,13 @@ _PASSED_ON = (StepError, ConfigurationError)
 
 
 def _failed(action: Action, error: BaseException) -> StepError:
-    said = words_of(error) or "without a message"
-    failure = StepError(f"`{action.name}` raised {type(error).__name__}: {said}", help=_where(action, error))
+    where = innermost_line(error)
+    message = f"`{action.name}` raised {type(error).__name__}: {words_of(error) or 'without a message'}"
+    failure = StepError(message)
+    if where is not None:
+        failure = StepError(f"{message} ({where})", help="fix the tool, or what it is given")
     failure.retryable = isinstance(error, Exception)  # the others ask for an end
     return failure
-
-
-def words_of(error: BaseException) -> str:
-    """What an exception says of itself; its own code may fail at that."""
-    try:
-        return str(error)
-    except Exception:
-        return "its message cannot be read"
-
-
-def _where(action: Action, error: BaseException) -> str | None:
-    """Name the line of the tool's own file that the error passed through last."""
-    function = inspect.unwrap(action.function)
-    code: CodeType | None = getattr(function, "__code__", None)
-    if code is None or function.__module__.startswith("orchestrator."):
-        return None
-    file = code.co_filename
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
-    return f"line {lines[-1]} of {Path(file).name} raised it: mend the tool, or what it is given" if lines else None
 
 
 def check_value(parameter: Parameter, value: Any) -> str | None:

@@ -21,6 +21,7 @@ from orchestrator.tools.contract import Tool
 from orchestrator.tools.definition import is_marked, to_tool
 from orchestrator.tools.neighbours import neighbours, package_root
 from orchestrator.tools.registry import Registry
+from orchestrator.tools.tracebacks import innermost_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,9 @@ def _explained(source: str, name: str = "") -> Iterator[None]:
     except BaseException as error:
         if is_from_keyboard(error):
             raise
-        raise _failed(source, f"importing it raised {_said(error)}", "run it with Python to see where") from error
+        where = innermost_line(error)
+        problem = f"importing it raised {_said(error)}" + (f" ({where})" if where else "")
+        raise _failed(source, problem, "ORCHESTRATOR_DEBUG=1 shows the whole traceback") from error
 
 
 def entry_point_tools() -> Registry:

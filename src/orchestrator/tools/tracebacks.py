@@ -1,0 +1,68 @@
+"""Where a user's code failed: its innermost line for a message, and its traceback as text."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Final
+
+MOST_FRAMES: Final = 40
+MOST_CHARACTERS: Final = 16_000
+"""How much of a traceback is kept: its innermost frames, and the end of its text."""
+
+_PACKAGE: Final = str(Path(__file__).parents[1])
+_LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def innermost_line(error: BaseException) -> str | None:
+    """Return the last line that an exception passed through in code that is neither ours nor a library's.
+
+    It is written `line 12 of tools.py`. None where there is no such code.
+    """
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith(("<", _PACKAGE, *_LIBRARIES)):
+            found = f"line {line} of {Path(file).name}"
+    return found
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception says of itself; its own code may fail at that."""
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback of an exception as Python prints it, without the frames that called the user's code."""
+    whole = traceback.TracebackException.from_exception(error, limit=-MOST_FRAMES, compact=True)
+    seen: set[int] = set()
+    parts: list[traceback.TracebackException | None] = [whole]
+    while parts:
+        part = parts.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        part.stack = traceback.StackSummary.from_list(_own(part.stack))
+        parts += [part.__cause__, part.__context__]
+    text = "".join(whole.format()).rstrip("\n")
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"... {len(text) - MOST_CHARACTERS} characters left out\n{text[-MOST_CHARACTERS:]}"
+
+
+def _own(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """The frames from the first one that is not ours."""
+    for number, frame in enumerate(stack):
+        if not frame.filename.startswith(_PACKAGE):
+            return list(stack[number:])
+    return list(stack)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print the whole traceback of an exception, for `ORCHESTRATOR_DEBUG`."""
+    traceback.print_exception(error, file=sys.stderr)

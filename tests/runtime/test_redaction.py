@@ -65,6 +65,38 @@ def test_a_number_can_be_a_secret() -> None:
     assert redactor.restore(scrubbed) == {"pin": 481516, "text": "pin 481516", "other": 48}
 
 
+@pytest.mark.parametrize("secret", [42, 42.0, "42", "42.0", "4.2e1", -7, 0.5, "-7", 1e300, "0", 10**20, "1.50"])
+def test_a_value_that_equals_a_secret_is_of_the_same_type_again(secret: str | float) -> None:
+    redactor = Redactor({"pin": secret}, "n0")
+    number = float(secret)
+    values = [number, str(secret), secret, True, False, None, f"a {secret} b", {"x": [number, -number]}]
+    values += [int(number)] if number.is_integer() else []
+    scrubbed = redactor.scrub(values)
+    assert number not in [value for value in scrubbed if type(value) in (int, float)]
+    assert repr(redactor.restore(scrubbed)) == repr(values)
+
+
+def test_the_parts_of_a_secret_that_is_a_json_text_are_hidden_too() -> None:
+    inner = json.dumps({"token": "t0ken-inside"})
+    key = {
+        "type": "oauth",
+        "v": 1,
+        "private_key": "-----BEGIN\nMIIEvQIBADAN\n",
+        "pin": 481516,
+        "deep": [inner],
+        "on": True,
+    }
+    redactor = Redactor({"account": json.dumps(key, indent=1)}, "n0")
+    data = {"login": key["private_key"], "pin": 481516, "text": "pin 481516, t0ken-inside", "list": [1, 1.0, True, "v"]}
+    scrubbed = redactor.scrub(data)
+    shown_ = json.dumps(scrubbed)
+    assert not any(part in shown_ for part in ("MIIEvQIBADAN", "481516", "t0ken-inside"))
+    assert scrubbed["list"] == [1, 1.0, True, "v"]
+    assert redactor.restore(scrubbed) == data
+    assert "oauth" not in json.dumps(Redactor({"account": {"type": "oauth"}}, "n0").scrub(["oauth"]))
+    assert Redactor({"account": "{not json"}, "n0").scrub("not json") == "not json"
+
+
 def test_a_line_of_a_secret_of_many_lines_is_hidden_too() -> None:
     redactor = Redactor({"key": "-----BEGIN KEY-----\n  MIIEvQIBADANBgkq  \nhkiG9w0B\nAQ=\n"}, "n0")
     assert redactor.text("b: MIIEvQIBADANBgkq") == "b: [redacted:key:line-2#n0]"

@@ -10,7 +10,7 @@ from orchestrator.compiler.carried import report_carried
 from orchestrator.compiler.hidden import report_hidden
 from orchestrator.compiler.scopes import Target, TargetKind, fields_read
 from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
-from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.language.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,7 +127,7 @@ def _report_unused(unit: Unit) -> None:
             if (kind, name) in unit.read or not isinstance(part, Mapping):
                 continue
             key = part.key(name)
-            if key is not None:
+            if key is not None and not _is_repeated(key, part.get(name)):
                 unit.findings.add(
                     code,
                     key.span,
@@ -135,6 +135,13 @@ def _report_unused(unit: Unit) -> None:
                     label="never read",
                     help=f"use it as `{{{{ {name} }}}}`, or remove it",
                 )
+
+
+def _is_repeated(key: Scalar, value: Node | None) -> bool:
+    """Whether an alias elsewhere in the file repeats the value, or a part of it: then it is there for its anchor."""
+    if value is None or value.start < key.start:  # an alias itself, of something before
+        return False
+    return any(value.start <= start <= value.end for start in value.layout.aliased)
 
 
 def _report_never(unit: Unit, step: StepParts) -> None:

@@ -21,15 +21,17 @@ class Edit:
 class Layout:
     """Translates offsets (code points) in the text that was read into positions of the file.
 
-    `text` is what was read: the file's text with `edits` applied, which are given in the file's own offsets.
+    `text` is what was read: the file's text with `edits` applied, which are given in the file's own offsets. `aliased`
+    are the offsets of the nodes that aliases repeat.
     """
 
-    __slots__ = ("_edits", "_original", "_places", "_shifts", "_starts", "text")
+    __slots__ = ("_edits", "_original", "_places", "_shifts", "_starts", "aliased", "text")
 
     def __init__(self, original: str, edits: tuple[Edit, ...] = ()) -> None:
         self._original = original
         self._edits = tuple(sorted(edits))
         self._starts: list[int] | None = None
+        self.aliased: set[int] = set()
         self._places: list[int] = []  # where each edit begins in `text`
         self._shifts = [0]  # by how much `text` is longer than the file before each edit, and at the end
         for edit in self._edits:

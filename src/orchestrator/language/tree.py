@@ -192,6 +192,7 @@ class _Builder:
             node = Scalar(None, "", "synthetic", start, end, self.layout)
             self.attach(node, end, 1, 0)
             return
+        self.layout.aliased.add(found.node.start)
         if len(self.stack) + found.height >= MAX_DEPTH:
             raise ReadingStopped(_too_deep(start))
         self.attach(found.node, end, found.count, found.height)

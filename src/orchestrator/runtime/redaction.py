@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from orchestrator.json_text import read_json
 from orchestrator.runtime.disguise import forms
 
 _OURS = frozenset({
@@ -45,7 +47,7 @@ class Redactor:
     def __init__(self, secrets: Mapping[str, Any], nonce: str) -> None:
         self.nonce = nonce
         self._marks: dict[str, str] = {}
-        self._numbers: dict[float, str] = {}
+        self._numbers: dict[str, str] = {}  # by how they are written: 1, 1.0 and true are different values
         self._originals: dict[str, Any] = {}
         self._texts: list[tuple[int, str, str]] = []  # longest first, so that a secret in another does not break it
         self._mark = re.compile(rf"\[redacted:((?:(?!\[redacted:).)+?)#{re.escape(nonce)}\]")
@@ -57,6 +59,8 @@ class Redactor:
             full = f"{within}.{name}" if within else name
             for index, leaf in enumerate(_leaves(value)):
                 self._learn(f"{full}[{index}]" if isinstance(value, dict | list) else full, leaf)
+                for number, part in enumerate(_parts(leaf)):
+                    self._learn(f"{full}[{index}.{number}]", part)
 
     def __bool__(self) -> bool:
         return bool(self._originals)
@@ -73,11 +77,12 @@ class Redactor:
                     self._marks[text] = mark
                     self._originals[mark] = text
                     insort(self._texts, (-len(text), text, _folded(text)))
-            return
-        mark = self.mark(f"{name}:number")
-        self._numbers.setdefault(leaf, mark)
-        self._originals[mark] = leaf
-        self._learn(name, repr(leaf))
+        else:
+            self._learn(name, repr(leaf))
+        for kind, number in _numbers(leaf):
+            mark = self.mark(f"{name}:{kind}")
+            self._numbers.setdefault(repr(number), mark)
+            self._originals[mark] = number
 
     def text(self, text: str) -> str:
         """Return `text` without secrets."""
@@ -120,7 +125,7 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.scrub(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return self._numbers.get(value) or self._marks.get(repr(value), value)
+            return self._numbers.get(repr(value), value)
         return value
 
     def scrub_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,6 +218,47 @@ def _folded(text: str) -> str:
 def _swapped(text: str, changed: int) -> str:
     """Change the case of those characters whose bit is set."""
     return "".join(sign.swapcase() if changed >> at & 1 else sign for at, sign in enumerate(text))
+
+
+def _numbers(leaf: str | float) -> Iterator[tuple[str, float]]:
+    """The numbers that a secret is, or that its text means, each as the value that it has to be again."""
+    if isinstance(leaf, str):
+        if len(leaf) > _MOST_DIGITS or not _NUMBER.fullmatch(leaf):
+            return
+        leaf = float(leaf) if _POINT.search(leaf) else int(leaf)
+    if isinstance(leaf, int):
+        yield "number", leaf
+        if abs(leaf) < _LARGEST:
+            yield "float", float(leaf)
+    elif math.isfinite(leaf):
+        yield "number", leaf
+        if leaf.is_integer():
+            yield "integer", int(leaf)
+
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
+_POINT = re.compile("[.eE]")
+_MOST_DIGITS = 300
+_LARGEST = 2**1023  # beyond it an integer is no number of 64 bits
+
+
+def _parts(leaf: str | float, depth: int = 0) -> Iterator[str | float]:
+    """The leaves of a secret whose text is a JSON object or list, as the keys of services are; not the short ones."""
+    if not isinstance(leaf, str) or leaf.lstrip()[:1] not in ("{", "[") or depth > _DEEPEST:
+        return
+    try:
+        value = read_json(leaf)
+    except ValueError:
+        return
+    for part in _leaves(value):
+        if len(part if isinstance(part, str) else repr(part)) >= _SHORTEST:
+            yield part
+        yield from _parts(part, depth + 1)
+
+
+_DEEPEST = 3
+_SHORTEST = 4
+"""A shorter part, such as a version or a flag, would hide words and numbers all over the record."""
 
 
 def _leaves(value: Any) -> Iterator[str | float]:

@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError, McpError
 from orchestrator.tools.mcp import McpServers, load_servers
+from tests.tools.test_processes import has_ended, needs_pidfd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,3 +227,88 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, settings: str, 
     (tmp_path / "orchestrator.toml").write_text(f"[mcp.x]\n{settings}\n")
     with pytest.raises(ConfigurationError, match=re.escape(problem)):
         load_servers(tmp_path)
+
+
+RUDE = str(Path(__file__).with_name("mcp_rude.py"))
+
+
+def rude(how: str, more: str = "") -> str:
+    return f'[mcp.rude]\ncommand = ["{sys.executable}", "{RUDE}", "{how}"]\n{more}'
+
+
+@needs_pidfd
+@pytest.mark.parametrize("waiting", [1, 3])
+async def test_a_server_that_is_not_ready_in_time_is_ended(tmp_path: Path, waiting: int) -> None:
+    with configured(tmp_path, rude("deaf", "start_timeout = 5")) as servers:
+        errors = await asyncio.gather(*(refused(servers.call("rude", "pid", {})) for _ in range(waiting)))
+        assert all("`rude` was not ready within 5 s" in error.message for error in errors)
+        assert "Welcome!" in errors[0].message
+        pid = int((tmp_path / "pid").read_text())
+        assert await asyncio.to_thread(has_ended, pid)
+
+
+@needs_pidfd
+async def test_a_server_that_was_not_ready_in_time_has_ended_when_all_are_closed(tmp_path: Path) -> None:
+    with configured(tmp_path, rude("deaf", "start_timeout = 5")) as servers:
+        await refused(servers.call("rude", "pid", {}))
+        first = int((tmp_path / "pid").read_text())
+        (tmp_path / "orchestrator.toml").write_text(rude("deaf", "start_timeout = 5"))
+        await refused(servers.call("rude", "pid", {}))  # another one is tried while the first is being ended
+        second = int((tmp_path / "pid").read_text())
+    assert first != second
+    for pid in (first, second):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_an_error_with_the_code_of_a_lost_connection_is_the_servers_own(tmp_path: Path) -> None:
+    with configured(tmp_path, rude("well")) as servers:
+        pid = (await servers.call("rude", "pid", {})).text
+        error = await refused(servers.call("rude", "own_error", {}))
+        assert error.message == "`rude` did not give `own_error`: the quota is used up"
+        assert not error.retryable
+        assert (await servers.call("rude", "pid", {})).text == pid
+
+
+@pytest.mark.parametrize(
+    ("tool", "said"),
+    [
+        ("cut", 'its answer is not a message of the protocol: {"jsonrpc": "2.0", "id": '),
+        ("shape", "its answer is not a message of the protocol: {'jsonrpc': '2.0', 'id': "),
+        ("null_id", "I could not read that"),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_fails_its_call_at_once(tmp_path: Path, tool: str, said: str) -> None:
+    with configured(tmp_path, rude("well")) as servers:
+        pid = (await servers.call("rude", "pid", {})).text
+        error = await refused(servers.call("rude", tool, {}))
+        assert error.message.startswith(f"`rude` did not give `{tool}`: {said}")
+        assert error.help == "fix the server"
+        assert (await servers.call("rude", "pid", {})).text == pid
+
+
+async def test_lines_that_are_no_messages_are_passed_over(tmp_path: Path) -> None:
+    with configured(tmp_path, rude("well")) as servers:
+        assert (await servers.call("rude", "noise", {})).text == "fine"
+        assert (await servers.call("rude", "latin", {})).text == "caf�"
+
+
+async def test_a_greeting_that_cannot_be_read_is_an_error_at_once(tmp_path: Path) -> None:
+    with configured(tmp_path, rude("unreadable")) as servers:
+        error = await refused(servers.tools("rude"))
+        assert "`rude` cannot be started: its answer is not a message of the protocol" in error.message
+
+
+@needs_pidfd
+def test_a_server_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "orchestrator.toml").write_text(rude("well"))
+    code = (
+        "import asyncio, pathlib, sys, time\nfrom orchestrator.tools.mcp import McpServers\n"
+        "servers = McpServers(pathlib.Path(sys.argv[1]))\n"
+        "print(asyncio.run(servers.call('rude', 'pid', {})).text, flush=True)\ntime.sleep(300)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        owner.kill()
+    assert has_ended(pid)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shlex
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +27,8 @@ from mcp.shared.exceptions import MCPError
 from orchestrator.diagnostics import suggest
 from orchestrator.distribution import VERSION
 from orchestrator.errors import McpError
+from orchestrator.tools.mcp.link import Link
+from orchestrator.tools.processes import guarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 _MOST_PAGES = 100
 _SAID_CHARACTERS = 500
+_CLOSED = ("Connection closed", "SSE stream")
+"""How the SDK's own errors begin where a connection over HTTP has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,10 @@ class Connection:
         self._server = server
         self._directory = directory
         self._said: IO[str] | None = None
+        self._link = Link()
         self._stop = asyncio.Event()
+        # Not `Task.cancel`: the SDK ends its program in a scope that is shielded, which only scopes respect.
+        self._scope = anyio.CancelScope()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._serve(), name=f"server of tools {server.name}")
         self.ended = False
@@ -97,36 +106,42 @@ class Connection:
             help = f"did you mean `{near}`?" if near else f"it has: {', '.join(f'`{each}`' for each in offered)}"
             return McpError(f"`{name}` has no tool `{tool}`", server=name, help=help)
         message = f"`{tool}` of `{name}` failed: {_short(text) or 'it says no more'}"
-        return McpError(message, server=name, help="mend what it is given, or the server")
+        return McpError(message, server=name, help="fix what it is given, or the server")
 
     async def close(self) -> None:
         """End the connection, and the program that was started for it."""
         self.ended = True
         self._stop.set()
         if not self._ready.done():
-            self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+            self._scope.cancel()
+        await asyncio.wait([self._task])
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing of it is left, also no program that is still being ended."""
+        return self._task.done()
 
     # --- the life of the connection: one task, as the SDK asks for
 
     async def _serve(self) -> None:
+        failure: McpError | None = None
         try:
-            async with self._transport() as transport:
-                info = mcp_types.Implementation(name="orchestrator", version=VERSION)
-                async with Client(transport, client_info=info, cache=None) as client:
-                    self._ready.set_result(client)
-                    await self._stop.wait()
+            with self._scope:
+                async with self._transport() as transport:
+                    info = mcp_types.Implementation(name="orchestrator", version=VERSION)
+                    async with Client(transport, client_info=info, cache=None) as client:
+                        self._ready.set_result(client)
+                        await self._stop.wait()
         except asyncio.CancelledError:
-            if not self._ready.done():
-                self._ready.cancel()
             raise
         except BaseException as error:
-            if self._ready.done():  # it ended badly, and whoever waits for an answer is told by the SDK
-                return
-            self._ready.set_exception(self._not_ready(error))
-            self._ready.exception()  # nobody may wait for it any more
+            failure = None if self._ready.done() else self._not_ready(error)  # later, callers hear of it from the SDK
         finally:
             self.ended = True
+            if not self._ready.done():
+                name = self._server.name
+                self._ready.set_exception(failure or McpError(f"`{name}` was stopped", server=name))
+                self._ready.exception()  # it may be that nobody waits for it any more
             if self._said is not None:
                 self._said.close()
 
@@ -140,14 +155,25 @@ class Connection:
             return
         # What a server writes to its standard error is its log: kept, for when it cannot start.
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by _serve
-        command, *arguments = server.command
+        environment = {**server.env, **{name: self._variable(name) for name in server.pass_env}}
+        self._require_program(environment)
+        command, *arguments = guarded(server.command)
         program = StdioServerParameters(
             command=command,
             args=arguments,
-            env={**server.env, **{name: self._variable(name) for name in server.pass_env}},
+            env=environment,
             cwd=self._directory,
+            encoding_error_handler="replace",
         )
-        yield stdio_client(program, errlog=self._said)
+        yield self._link.over(stdio_client(program, errlog=self._said))
+
+    def _require_program(self, environment: Mapping[str, str]) -> None:
+        """Refuse a program that is not there; a guardian would only say so in its log."""
+        program = self._server.command[0]
+        path = environment.get("PATH", os.environ.get("PATH"))
+        here = str(self._directory / program) if os.path.dirname(program) else program  # noqa: PTH120 - `./a` has one
+        if shutil.which(here, path=path) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
     def _variable(self, name: str) -> str:
         value = os.environ.get(name)
@@ -167,31 +193,34 @@ class Connection:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(self._ready)
         except TimeoutError:
-            self._task.cancel()
+            self.ended = True
+            words = self._last_words()
+            self._scope.cancel()
             raise McpError(
-                f"`{self._server.name}` was not ready within {seconds:g} s{self._last_words()}",
+                f"`{self._server.name}` was not ready within {seconds:g} s{words}",
                 server=self._server.name,
                 help=f"see that it speaks MCP, or give it longer: `start_timeout` below `[mcp.{self._server.name}]`",
             ) from None
-        except asyncio.CancelledError:
-            if self._ready.cancelled():
-                raise McpError(f"`{self._server.name}` was ended", server=self._server.name) from None
-            raise
 
     async def _asked(self, work: Coroutine[Any, Any, Any], what: str) -> Any:
         name = self._server.name
         try:
             return await work
         except MCPError as error:
-            lost = error.code == mcp_types.CONNECTION_CLOSED
-            if lost:
+            if self._is_lost(error):
                 self._give_up()
-            message = "the server has ended" if lost else error.message
+                raise McpError(
+                    f"`{name}` did not give {what}: {self._how_lost(error)}{self._last_words()}",
+                    server=name,
+                    help="it is started again with the next call",
+                    retryable=True,
+                ) from error
+            unreadable = error.code == mcp_types.PARSE_ERROR
             raise McpError(
-                f"`{name}` did not give {what}: {_short(message)}{self._last_words() if lost else ''}",
+                f"`{name}` did not give {what}: {_short(error.message)}",
                 server=name,
-                help="it is started again with the next call" if lost else "see what the server can do with `list`",
-                retryable=lost,
+                help="fix the server" if unreadable else "see what the server can do with `list`",
+                retryable=False,
             ) from error
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             self._give_up()
@@ -200,8 +229,17 @@ class Connection:
             ) from error
         except ValueError as error:  # what it sent is not as the protocol, or its own schema, says
             raise McpError(
-                f"`{name}` did not give {what}: {_short(str(error))}", server=name, help="mend the server"
+                f"`{name}` did not give {what}: {_short(str(error))}", server=name, help="fix the server"
             ) from error
+
+    def _is_lost(self, error: MCPError) -> bool:
+        """Whether an error says that the connection has ended. Servers use the SDK's code for that for other errors."""
+        if error.code != mcp_types.CONNECTION_CLOSED:
+            return False
+        return error.message.startswith(_CLOSED) if self._server.url else self._link.ended
+
+    def _how_lost(self, error: MCPError) -> str:
+        return f"the connection is lost: {_short(error.message)}" if self._server.url else "the server has ended"
 
     def _give_up(self) -> None:
         self.ended = True
@@ -229,12 +267,13 @@ class Connection:
         return McpError(f"{what}: {said}{self._last_words()}", server=server.name, help=help)
 
     def _last_words(self) -> str:
-        """The end of what the program wrote to its standard error."""
-        if self._said is None or self._said.closed:
-            return ""
-        self._said.seek(0)
-        lines = self._said.read()[-4 * _SAID_CHARACTERS :].strip().splitlines()
-        return f"; the last line of its log: {_short(lines[-1])}" if lines else ""
+        """The end of what the program wrote to its standard error, or among its messages."""
+        if self._said is not None and not self._said.closed:
+            self._said.seek(0)
+            lines = self._said.read()[-4 * _SAID_CHARACTERS :].strip().splitlines()
+            if lines:
+                return f"; the last line of its log: {_short(lines[-1])}"
+        return f"; its standard output has no message but: {_short(self._link.noise)}" if self._link.noise else ""
 
 
 def _text_of(block: Any) -> str:

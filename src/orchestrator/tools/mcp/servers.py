@@ -38,6 +38,7 @@ class McpServers:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._connections: dict[str, Connection] = {}
+        self._ending: set[Connection] = set()
 
     async def tools(self, server: str) -> tuple[McpTool, ...]:
         """Return what a server offers.
@@ -114,7 +115,7 @@ class McpServers:
             loop.close()
 
     async def _end_all(self) -> None:
-        connections, self._connections = list(self._connections.values()), {}
+        connections, self._connections = [*self._connections.values(), *self._ending], {}
         await asyncio.gather(*(connection.close() for connection in connections), return_exceptions=True)
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in rest:
@@ -133,5 +134,6 @@ class McpServers:
 
         connection = self._connections.get(server.name)
         if connection is None or connection.ended:
+            self._ending = {each for each in (connection, *self._ending) if each is not None and not each.is_gone}
             connection = self._connections[server.name] = Connection(server, self._directory)
         return connection

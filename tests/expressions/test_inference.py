@@ -99,7 +99,10 @@ def test_text_with_expressions_is_a_string() -> None:
         ("{{ obj['nam'] }}", "ORC303", "'nam'", "did you mean `name`?"),
         ("{{ fetch.tilte }}", "ORC303", "tilte", ""),
         ("{{ fetch.result.titl }}", "ORC303", "titl", ""),
-        ("{{ obj.nam | default('') }}", None, "", ""),
+        ("{{ obj.nam | default('') }}", "ORC303", "nam", "did you mean `name`?"),
+        ("{{ obj['nam'] | d('') }}", "ORC303", "'nam'", "did you mean `name`?"),
+        ("{{ word.length | default('') }}", "ORC303", "length", ""),
+        ("{{ open_.nam | default('') }}{{ free.nam | default('') }}{{ maybe | default('') }}", None, "", ""),
         ("{{ obj.nam is defined }}", None, "", ""),
         ("{{ rows.k }}", "ORC303", "k", "[0]"),
         ("{{ word.upper }}", "ORC303", "upper", "call the method: `.upper()`"),
@@ -156,6 +159,52 @@ def test_only_what_can_never_work_is_reported(template: str, code: str | None, c
     for problem in problems:
         assert template[problem.start : problem.end] == culprit
         assert words in (problem.help or "")
+
+
+STATES = {
+    "state": Type("string", enum=("succeeded", "failed")),
+    "level": union_of([Type("string", enum=("low", "high")), Type("null")]),
+    "flag": BOOLEAN,
+    "n": INTEGER,
+    "size": Type("integer", enum=(1, 2)),
+    "free": ANY,
+    "mixed": union_of([STRING, INTEGER]),
+    "word": STRING,
+}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "culprits", "help"),
+    [
+        ("state == 'succeeded'", [], ""),
+        ("state == 'completed'", ["completed"], "did you mean `succeeded`?"),
+        ("state != 'error'", ["error"], "did you mean `failed`?"),
+        ("'faild' == state", ["faild"], "did you mean `failed`?"),
+        ("state in ['succeeded', 'nope', 'x']", ["nope", "x"], "compare it with one of these"),
+        ("state not in ('failed', 'done')", ["done"], "did you mean `succeeded`?"),
+        ("level == 'medium'", ["medium"], "compare it with one of these"),
+        ("level == null or level == 'low'", [], ""),
+        ("flag == 'true'", ["true"], "write it alone"),
+        ("flag == true or flag == 1", [], ""),
+        ("size == 3", ["3"], "compare it with one of these"),
+        ("n == '5'", ["5"], "without quotes"),
+        ("n == 5 or mixed == 'a' or mixed == 5 or free == 'x' or word == 'x'", [], ""),
+        ("state | upper == 'FAILED'", [], ""),
+        ("state ~ '' == 'x' or state < 'x' or 'x' in state", [], ""),
+    ],
+)
+def test_a_comparison_with_what_a_closed_set_has_not_is_never_true(
+    comparison: str, culprits: list[str], help: str
+) -> None:
+    template = "{{ " + comparison + " }}"
+    problems = parse_template(template).infer(STATES).problems
+    assert [template[problem.start : problem.end] for problem in problems] == culprits
+    assert all((problem.code, problem.severity) == ("ORC511", "warning") for problem in problems)
+    assert all(help in (problem.help or "") for problem in problems)
+    for problem in problems:
+        if problem.replacement is not None:
+            mended = template[: problem.start] + problem.replacement + template[problem.end :]
+            assert parse_template(mended).infer(STATES).problems == ()
 
 
 def test_a_missing_field_is_told_with_the_fields_that_are_there() -> None:

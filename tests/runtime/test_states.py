@@ -236,12 +236,15 @@ def test_the_name_of_a_step_stands_for_its_primary_value(client: orc.Orchestrato
                     "name": "{{ p }}",
                     "words": "{{ p.words }}",
                     "result": "{{ p.result }}",
+                    "below": "{{ p.result.words }}",
+                    "whole": "{{ p.outputs }}",
                     "as": "{{ steps.p }}",
                 },
             )
         ).run()
     whole = {"text": "hello", "words": 1}
-    assert result.outputs == {"name": "hello", "words": 1, "result": whole, "as": "hello"}
+    values = {"name": "hello", "words": 1, "as": "hello", "result": "hello", "below": 1}
+    assert result.outputs == {**values, "whole": whole}
 
 
 def test_a_run_reads_one_time_and_its_own_id(client: orc.Orchestrator) -> None:

@@ -65,6 +65,12 @@ class Findings:
             if key[0] != code and first <= (start.line, start.column) <= last:
                 del self._items[key]
 
+    def forget(self, code: str, span: Span) -> None:
+        """Forget what has this code and begins inside of `span`: something else says what the mistake is."""
+        for key in [key for key in self._items if key[0] == code]:
+            if span.start <= key[1].start <= span.end:
+                del self._items[key]
+
     def add(
         self,
         code: str,
@@ -99,8 +105,8 @@ class Findings:
 
     def add_problems(self, scalar: Scalar, problems: Iterable[Problem]) -> None:
         """Record the problems of a template that stands in `scalar`, each at its own place inside of it."""
-        self.unreadable = True
         for problem in problems:
+            self.unreadable = self.unreadable or problem.code != "ORC511"  # that one hides nothing else
             self.add(
                 problem.code,
                 scalar.span_of(problem.start, problem.end),

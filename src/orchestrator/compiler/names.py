@@ -88,12 +88,16 @@ def input_type(spec: InputSpec) -> Type:
 
 
 def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str, Type] | None = None) -> Type:
-    """The type of a step: its value, with fields of its own and those that every step has as attributes."""
+    """The type of a step: its value, with fields of its own and those that every step has as attributes.
+
+    `result` is the type of all that it gives, where its value is a part of that.
+    """
     whole = bare(value) if result is None else result
+    own = whole if result is None or result is value else replace(value, attributes=dict(fields or {}))
     attributes: dict[str, Type] = dict(fields or {})
     attributes.update(
-        result=whole,
-        output=whole,
+        result=own,
+        output=own,
         outputs=whole,
         status=_STATUS,
         success=BOOLEAN,

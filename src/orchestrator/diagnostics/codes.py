@@ -245,6 +245,13 @@ _TABLE = (
         "warning",
     ),
     Code(
+        "ORC511",
+        "comparison that is never true",
+        "A value of a closed set (a status, an input with `enum`, a label, true or false) is compared with something "
+        "that is not in the set, so the outcome is always the same.",
+        "warning",
+    ),
+    Code(
         "ORC509",
         "secret in a cached step",
         "A cached result is found again by a digest of what the step is given. The digest of a secret would let "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import nodes
+from orchestrator.expressions.comparisons import never_equal
 from orchestrator.expressions.environment import vocabulary_of
 from orchestrator.expressions.filters import FILTERS
 from orchestrator.expressions.functions import FUNCTIONS
@@ -62,13 +63,17 @@ def infer(body: list[Statement], expression: Expression | None, env: Mapping[str
 
 
 class _Inferrer:
-    """Walks a template with the types of the names. `quiet` counts the places where a missing value is provided for."""
+    """Walks a template with the types of the names.
+
+    `quiet` counts the places where a missing value is provided for, `asked` those of them that ask whether it is there.
+    """
 
     def __init__(self, body: list[Statement], env: Mapping[str, Type]) -> None:
         self.body = body
         self.env = env
         self.problems: list[Problem] = []
         self.quiet = 0
+        self.asked = 0
 
     def report(self, code: str, message: str, node: Expression, help: str | None = None, label: str = "") -> None:
         self.problems.append(Problem(code, message, node.start, node.end, help, label))
@@ -223,7 +228,7 @@ class _Inferrer:
                 found.append(option.attributes[name])
         if found:
             return union_of(found) if len(found) > 1 else found[0]
-        if not self.quiet:
+        if not self.asked:  # no default makes a field that never exists more than a mistake
             fields = (each for option in options(source) if option.kind == "object" for each in option.properties)
             known = dict.fromkeys([*fields, *source.attributes])  # last: what is only this value's is looked for first
             self._no_field(source, target, name, known, start, node.end)
@@ -363,6 +368,7 @@ class _Inferrer:
         left_node = node.first
         for sign, operand in node.rest:
             right = self.type(operand, local)
+            self.problems.extend(never_equal(left_node, left, sign, operand, right))
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
                     message = f"nothing is `in` {describe(bare(right))}"
@@ -437,8 +443,10 @@ class _Inferrer:
         provides = node.name in (STANDING_IN if node.kind == "filter" else DEFINITION_TESTS)
         provides = provides and node.kind in ("filter", "test")
         self.quiet += provides
+        self.asked += provides and node.kind == "test"
         target = ANY if node.target is None else self.type(node.target, local)
         self.quiet -= provides
+        self.asked -= provides and node.kind == "test"
         positional = [bare(self.type(part, local)) for part in node.positional]
         for part in node.keywords.values():
             self.type(part, local)

@@ -202,7 +202,8 @@ def _spellings() -> str:
     for place, table in tables:
         lines += [f"| {place} | `{other}` | `{canonical}` |" for other, canonical in table.items()]
     lines += [
-        f"| a step, `defaults` | {counts} | `retry: 3` |",
+        f"| a step, `defaults` | {counts} | `retry: 3`: two attempts after the first |",
+        f"| a step, `defaults` | `{spellings.ATTEMPTS}: 2` | `retry: 2`: two attempts in all |",
         "| a step | `continue_on_error: true` | `on_failure: continue` |",
         "| a step | `on_error: continue`, `on_error: {value: 0}` | `on_failure: continue`, `on_failure: {value: 0}` |",
         "| a step | a parameter of a model's action, such as `system: ...` | the same below `parameters` |",

@@ -220,6 +220,13 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
                 "description": "Attempts after the first one. Write `retry`, the number of attempts in all.",
                 "deprecated": True,
             }
+    if name in ("StepBody", "HandlerSpec", "DefaultsSpec"):
+        properties[spellings.ATTEMPTS] = {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Attempts in all, the first one included. Write `retry`.",
+            "deprecated": True,
+        }
     if name == "StepBody":
         properties["continue_on_error"] = {
             "type": "boolean",

@@ -140,7 +140,12 @@ class OutputSpec(Spec):
 class RetrySpec(Spec):
     """How often, and when, a failed attempt of a step is made again."""
 
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, the first one included.")
+    max_attempts: int = Field(
+        default=3,
+        ge=1,
+        description="Attempts in all, the first one included: 2 tries twice. `max_retries: 2`, as other tools write "
+        "it, means two attempts after the first, so three in all.",
+    )
     delay: Duration = Field(default=1.0, description="How long to wait before the second attempt.")
     backoff: float = Field(
         default=2.0, ge=1, description="The factor by which each further delay grows; 1 keeps it constant."
@@ -351,7 +356,11 @@ class StepSpec(Spec):
     condition: str | bool | None = Field(
         default=None, description="An expression; the step is skipped when it is false: `topic | length > 10`."
     )
-    retry: RetrySpec | None = Field(default=None, description="How often to try, or a retry policy.")
+    retry: RetrySpec | None = Field(
+        default=None,
+        description="How often to try in all, or a retry policy: `2` makes one more attempt after a failed first one, "
+        "`max_retries: 2` makes two more.",
+    )
     timeout: Duration | None = Field(
         default=None,
         description="How long one attempt may take; for steps that consist of steps, how long all of it may.",

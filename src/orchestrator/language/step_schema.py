@@ -84,7 +84,11 @@ def write_steps(definitions: dict[str, Schema]) -> None:
 
 def retries(properties: dict[str, Schema]) -> None:
     """The forms of `retry` and `timeout`, for a step and for the defaults."""
-    attempts = {"type": "integer", "minimum": 1, "description": "The number of attempts in all."}
+    attempts = {
+        "type": "integer",
+        "minimum": 1,
+        "description": "Attempts in all, the first one included: 2 tries twice.",
+    }
     properties["retry"] = {**described(properties["retry"]), "anyOf": [attempts, reference("RetrySpec")]}
     if "timeout" in properties:
         properties["timeout"] = duration(properties["timeout"])

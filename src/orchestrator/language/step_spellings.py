@@ -22,9 +22,7 @@ def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
     renamed = spellings.rename(node, spellings.STEP_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
-    for name in spellings.RETRY_COUNTS:
-        if entry := entries.pop(name, None):
-            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+    _retry_counts(entries, clashes)
     if entry := entries.pop("continue_on_error", None):
         value = entry.value
         if isinstance(value, Scalar) and isinstance(value.value, bool):
@@ -158,6 +156,15 @@ def retry(value: Node) -> Node:
     return Mapping(entries, value.start, value.end, value.layout)
 
 
+def _retry_counts(entries: dict[str, Entry], clashes: list[Clash]) -> None:
+    """Numbers of attempts that stand in a step or in the defaults themselves."""
+    if entry := entries.pop(spellings.ATTEMPTS, None):
+        spellings.put(entries, "retry", entry, entry.value, clashes)
+    for name in spellings.RETRY_COUNTS:
+        if entry := entries.pop(name, None):
+            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+
+
 def _jitter(value: Node) -> Node:
     if isinstance(value, Scalar) and isinstance(value.value, bool):
         return Scalar(0.1 if value.value else 0.0, value.text, "synthetic", value.start, value.end, value.layout)
@@ -187,9 +194,7 @@ def defaults(node: Mapping) -> Canonical:
     renamed = spellings.rename(node, spellings.DEFAULTS_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
-    for name in spellings.RETRY_COUNTS:
-        if entry := entries.pop(name, None):
-            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+    _retry_counts(entries, clashes)
     spellings.change(entries, "retry", retry)
     return spellings.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
@@ -306,9 +311,7 @@ def handler(node: Mapping) -> Canonical:
     renamed = spellings.rename(node, spellings.HANDLER_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
-    for name in spellings.RETRY_COUNTS:
-        if entry := entries.pop(name, None):
-            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+    _retry_counts(entries, clashes)
     spellings.change(entries, "retry", retry)
     spellings.change(entries, "error_types", _types)
     spellings.change(entries, "error_patterns", _listed)

@@ -166,7 +166,9 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
 
 _STEP_BEGINNINGS: Final = ("id", "tool", "action")
 
-_STEP_WORDS: Final = frozenset({*keys(StepSpec), *PARAMETERS, *spellings.RETRY_COUNTS, "continue_on_error"})
+_STEP_WORDS: Final = frozenset(
+    {*keys(StepSpec), *PARAMETERS, *spellings.RETRY_COUNTS, spellings.ATTEMPTS, "continue_on_error"}
+)
 
 _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
 """Words that a step is as likely to be called by, and that say nothing without what the step does."""

@@ -147,7 +147,7 @@ class AgentRun:
         """Take what the servers offer."""
         call = _mcp().actions["call"]
         for wanted in self._agent.servers:
-            found = scope.steps[_listing_id(wanted.server)].attributes["output"]["tools"]
+            found = scope.steps[_listing_id(wanted.server)].attributes["outputs"]["tools"]
             names = [tool["name"] for tool in found]
             if wanted.tool is not None and wanted.tool not in names:
                 raise StepError(
@@ -189,7 +189,7 @@ class AgentRun:
 
     def _take(self, scope: BlockScope) -> None:
         """Make the calls that the model asks for, or end with its answer."""
-        answer: _Data = scope.steps[ANSWER].attributes["output"]
+        answer: _Data = scope.steps[ANSWER].attributes["outputs"]
         steps: list[StepPlan] = []
         self._calls = []
         for request in answer["requests"]:

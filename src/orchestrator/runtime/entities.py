@@ -31,7 +31,7 @@ def succeeded(
         case ForEach() if items is not None:
             whole = Entity(load=items.values)
             counts = data["items"]
-            outcome = _outcome("succeeded", whole, None, attempts, duration)
+            outcome = _outcome("succeeded", whole, whole, None, attempts, duration)
             return Entity(None, {**outcome, **counts}, load=items.values)
         case Repeat() if items is not None:
             fields = {**(data.get("state") or {}), "iterations": Entity(load=items.values), "count": len(items)}
@@ -45,19 +45,20 @@ def succeeded(
             value, fields = value_of(work, result), result or {}
         case _:
             pass
-    outcome = _outcome("succeeded", result, None, attempts, duration)
+    primary = value if value is result or not fields else Entity(value, fields)
+    outcome = _outcome("succeeded", primary, result, None, attempts, duration)
     return Entity(value, {**fields, **outcome} if fields else outcome)
 
 
 def failed(value: Any, error: Mapping[str, Any], *, attempts: int, duration: float) -> Entity:
     """A failed step that the run goes on after; `value` is its fallback, or null."""
     known = {key: error.get(key) for key in ("code", "message", "type", "attempt")}
-    return Entity(value, _outcome("failed", value, known, attempts, duration), null_fields=True)
+    return Entity(value, _outcome("failed", value, value, known, attempts, duration), null_fields=True)
 
 
 def skipped() -> Entity:
     """A step that was skipped, or not reached: null, and every field of it is null."""
-    return Entity(None, _outcome("skipped", None, None, 0, 0.0), null_fields=True)
+    return Entity(None, _outcome("skipped", None, None, None, 0, 0.0), null_fields=True)
 
 
 def value_of(work: Work, output: Any) -> Any:
@@ -70,11 +71,12 @@ def value_of(work: Work, output: Any) -> Any:
 
 
 def _outcome(
-    status: str, result: Any, error: Mapping[str, Any] | None, attempts: int, duration: float
+    status: str, value: Any, result: Any, error: Mapping[str, Any] | None, attempts: int, duration: float
 ) -> dict[str, Any]:
+    """The fields that every step has: `value` is what its bare id stands for, `result` all that it has given."""
     return {
-        "result": result,
-        "output": result,
+        "result": value,
+        "output": value,
         "outputs": result,
         "status": status,
         "error": error,

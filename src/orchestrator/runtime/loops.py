@@ -149,7 +149,7 @@ class ForEachLoop:
             return
         entity = frame.scope.steps[node.step.id]
         state: ItemState = "succeeded" if entity.attributes["success"] else "failed"
-        self._values.add(index, state, node.end_seq, entity.attributes["output"], node.end_size)
+        self._values.add(index, state, node.end_seq, entity.attributes["outputs"], node.end_size)
 
     def _value(self, frame: Frame, body: Block) -> Any:
         if self._loop.collect is not None:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PATHS := src tests docs bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-latest test-inference check lock docs reference bench clean
+.PHONY: help demo test test-latest test-inference check lock docs reference suites bench clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -80,6 +80,9 @@ reference: $(VENV)/.installed ## Write the generated pages anew
 
 docs: $(VENV)/.installed-docs reference ## Build the documentation site into site/
 	$(BIN)/mkdocs build --quiet --strict
+
+suites: $(VENV)/.installed ## Measure against the test suites of others, which are downloaded
+	$(BIN)/python bench/json_schema.py
 
 bench: $(VENV)/.installed-bench ## Measure against the floor and another engine
 	$(BIN)/python bench/run.py

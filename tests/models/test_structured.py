@@ -102,6 +102,24 @@ def test_descriptions_may_stand_in_the_place_of_types_where_that_is_asked_for() 
         {"enum": [1, 2]},
         {"properties": {"type": {"type": "string"}}},
         {"type": ["string", "null"], "description": "A name."},
+        {"items": {"type": "string"}},
+        {"items": {"minLength": 1}, "uniqueItems": True},
+        {"not": {}},
+        {"not": {"type": "null"}},
+        {"format": "email"},
+        {"pattern": "^a|b$"},
+        {"minLength": 1, "title": "A name"},
+        {"required": ["name", "age"]},
+        {"const": "x"},
+        {"const": 3},
+        {"minimum": 0, "description": "How many."},
+        {"prefixItems": [{"type": "string"}], "items": False},
+        {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
+        {"additionalProperties": {"type": "integer"}},
+        {"dependentRequired": {"a": ["b"]}},
+        {"contentMediaType": "application/json", "contentSchema": {"type": "object"}, "type": "string"},
+        {"$dynamicRef": "#a", "$defs": {"a": {"$dynamicAnchor": "a", "type": "integer"}}},
+        {"$id": "https://example.com/a", "unknown": "kept"},
     ],
 )
 def test_a_json_schema_is_taken_as_it_is(schema: Any) -> None:
@@ -112,6 +130,90 @@ def test_a_short_form_may_have_fields_with_the_names_of_a_schemas_keys() -> None
     assert schema_of({"type": "string", "title": "string"})["required"] == ["type", "title"]
     assert schema_of({"type": "new|used", "items": ["string"]})["required"] == ["type", "items"]
     assert schema_of({"format": "string", "maximum": "number"})["required"] == ["format", "maximum"]
+    written: dict[str, Any]
+    for written in (
+        {"title": "string", "description": "string"},
+        {"items": ["string"]},
+        {"items": {"name": "string"}},
+        {"required": "boolean", "default": "any"},
+        {"const": "string"},
+        {"required": ["string"]},
+        {"pattern": "string?"},
+        {"properties": {"a": "string"}},
+        {"minimum": "number", "maximum": "number"},
+        {"if": {"then": "string"}},
+    ):
+        assert schema_of(written)["required"] == list(written)
+    described = {"title": "The title of it.", "format": "json or yaml", "pattern": "What recurs in it."}
+    assert schema_of(described, described=True)["required"] == list(described)
+    assert schema_of({"mail": {"format": "email"}}, described=True)["properties"] == {"mail": {"format": "email"}}
+
+
+def test_true_and_false_are_schemas() -> None:
+    assert accepted(structure_of(True), said('{"a": 1}')) == {"a": 1}
+    with pytest.raises(ModelAnswerInvalid):
+        accepted(structure_of(False), said("1"))
+
+
+def test_nothing_is_added_to_an_answer_below_a_json_schema() -> None:
+    options = [
+        {"type": "object", "properties": {"reply": {"type": "string"}, "note": {"anyOf": [{"type": "null"}]}},
+         "required": ["reply"], "additionalProperties": False},
+        {"type": "object", "properties": {"team": {"type": "string"}}, "required": ["team"]},
+    ]  # fmt: skip
+    structure = structure_of({"action": {"anyOf": options}, "by?": {"name": "string?"}, "all?": [{"n": "number?"}]})
+    assert accepted(structure, said('{"action": {"team": "ops"}}')) == {
+        "action": {"team": "ops"},
+        "by": None,
+        "all": None,
+    }
+    assert accepted(structure, said('{"action": {"team": "ops"}, "by": {}, "all": [{}]}')) == {
+        "action": {"team": "ops"},
+        "by": {"name": None},
+        "all": [{"n": None}],
+    }
+
+
+NODE = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "below": {"items": {"$ref": "#/$defs/Node"}}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+def test_definitions_within_a_short_form_are_those_of_the_whole() -> None:
+    tree = {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}}
+    other = {"$defs": {"Node": {"type": "integer"}}, "items": {"$ref": "#/$defs/Node"}}
+    structure = structure_of({"title": "string", "tree": tree, "numbers": other, "nested": {"again": [tree]}})
+    assert set(structure.schema["$defs"]) == {"Node", "Node_2", "Node_3"}
+    good = {"title": "t", "tree": {"name": "a", "below": [{"name": "b"}]}, "numbers": [1], "nested": {"again": []}}
+    assert misfits(structure, good) == []
+    assert misfits(structure, {**good, "tree": {"name": "a", "below": [{"title": "b"}]}})
+    assert misfits(structure, {**good, "numbers": ["x"]})
+
+
+def test_a_schema_within_a_short_form_may_refer_to_itself() -> None:
+    names = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}}
+    structure = structure_of({"names?": names})
+    assert structure.schema["properties"]["names"] == {"anyOf": [{"$ref": "#/$defs/names"}, {"type": "null"}]}
+    assert misfits(structure, {"names": ["a", ["b", ["c"]]]}) == []
+    assert misfits(structure, {"names": ["a", [3]]})
+
+
+def test_a_schema_of_draft_7_is_one_of_an_answer() -> None:
+    structure = structure_of(
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "properties": {"pair": {"type": "array", "items": [{"$ref": "#/definitions/n"}, {"type": "string"}]}},
+            "definitions": {"n": {"type": "integer", "minimum": 1}},
+        }
+    )
+    assert structure.schema["$defs"] == {"n": {"type": "integer", "minimum": 1}}
+    assert misfits(structure, {"pair": [1, "x"]}) == []
+    assert misfits(structure, {"pair": [0, "x"]})
+    assert misfits(structure, {"pair": [1, 2]})
 
 
 @pytest.mark.parametrize(
@@ -130,10 +232,10 @@ def test_a_short_form_may_have_fields_with_the_names_of_a_schemas_keys() -> None
         ({"": "string"}, ("",), "no name of a field", "name it"),
         ({1: "string"}, (1,), "no name of a field", "name it"),
         ({}, (), "the form has no fields", "{title: string}"),
-        ({"type": "object", "properties": {"a": "string"}}, ("properties", "a"), "no JSON Schema", "{type: string}"),
-        ({"a": {"type": ["strin"]}}, ("a", "type"), "no type of JSON", "the types are"),
+        ({"type": "object", "properties": {"a": "string"}}, ("properties", "a"), "not a JSON Schema", "{type: string}"),
+        ({"a": {"type": ["strin"]}}, ("a", "type"), "not a type of JSON", "the types are"),
         ({"a": {"type": "string", "minLength": "x"}}, ("a", "minLength"), "`minLength` of the JSON Schema", "json-sch"),
-        ({"a": {"type": "string", "pattern": "("}}, ("a", "pattern"), "no regular expression", "`re`"),
+        ({"a": {"type": "string", "pattern": "("}}, ("a", "pattern"), "not a regular expression", "ECMA-262"),
         ({"$ref": "#/$defs/B"}, ("$ref",), "refers to `#/$defs/B`, which is not in it", "$defs"),
         ({"x": {"$ref": "http://localhost/s"}}, ("x", "$ref"), "which is not in it", "$defs"),
         ({"$ref": "#"}, (), "refers to itself without an end", "in between"),

@@ -51,7 +51,7 @@ def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec |
         check = complete(check, whole, {"judge": spec})
     elif judge is not None and not is_null(judge.value):
         checks.mistyped(judge, problems.expected("judge"))
-    if not (check.that or check.schema_ or check.judge) and len(checks.diagnostics) == before:
+    if not (check.that or check.schema_ not in (None, {}) or check.judge) and len(checks.diagnostics) == before:
         key = short(spellings.written(entry.key))
         checks.add(
             "ORC429", entry.key, f"`{key}` of {what} checks nothing", label="and what?", help=problems.CHECK_HELP

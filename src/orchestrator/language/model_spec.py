@@ -37,7 +37,7 @@ class CheckSpec(Spec):
     """What the output of a step must be. Short form: an expression, or a list of them."""
 
     that: Words = Field(default=(), description="Expressions that must be true; the output is `output` in them.")
-    schema_: dict[str, Any] | None = Field(
+    schema_: Any = Field(
         default=None, alias="schema", description="A JSON Schema, or the short form `{title: string, score: number}`."
     )
     judge: JudgeSpec | None = Field(

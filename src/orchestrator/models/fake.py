@@ -236,16 +236,15 @@ def _reply(answer: Any, asked: Asked) -> ModelReply:
 
 def _data(answer: Any, reply: ModelReply, asked: Asked) -> tuple[str, Any]:
     """Return a scripted answer in the form that was asked for, as text and as data."""
-    from jsonschema import Draft202012Validator
+    from orchestrator.json_schema import is_valid
 
     schema = asked.request.schema or {}
-    validator = Draft202012Validator(schema)
     fields = schema.get("required") or list(schema.get("properties", {}))
     if not isinstance(answer, Mapping) and schema.get("type") == "object" and len(fields) == 1:
         wrapped = {fields[0]: answer}
-        if validator.is_valid(wrapped):
+        if is_valid(schema, wrapped):
             return json.dumps(wrapped, ensure_ascii=False), wrapped
-    if not isinstance(answer, str) or validator.is_valid(answer):
+    if not isinstance(answer, str) or is_valid(schema, answer):
         return json.dumps(answer, ensure_ascii=False, default=_as_json), answer
     try:
         return answer, json.loads(answer)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid
+from orchestrator.json_schema import is_valid
 from orchestrator.models import reading
 
 Schema = Mapping[str, Any]
@@ -50,9 +51,7 @@ def fill(schema: Schema, text: str, instruction: str = "") -> Any:
     Raises:
         ModelAnswerInvalid: The rules can make nothing that satisfies it.
     """
-    from jsonschema import Draft202012Validator
-
-    filler = _Filler(schema, Draft202012Validator(schema), instruction)
+    filler = _Filler(schema, instruction)
     for value in (filler.value(schema, "", text, 0), filler.least(schema, 0)):
         if value is not _NOT_FOUND and filler.fits(schema, value):
             return value
@@ -68,12 +67,12 @@ def fill(schema: Schema, text: str, instruction: str = "") -> Any:
 @dataclass(frozen=True, slots=True)
 class _Filler:
     root: Schema
-    validator: Any
     instruction: str
 
     def fits(self, schema: Schema, value: Any) -> bool:
         """Whether a value satisfies a schema that is the root or a part of it."""
-        return bool(self.validator.evolve(schema=schema).is_valid(value))
+        definitions = {key: self.root[key] for key in ("$defs", "definitions") if key in self.root}
+        return is_valid({**definitions, **schema}, value)
 
     def value(self, schema: Any, name: str, text: str, depth: int) -> Any:
         """Return what was found for a schema, or `_NOT_FOUND`."""

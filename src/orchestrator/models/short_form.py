@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.diagnostics import suggest
+from orchestrator.json_schema import embedded, modern
+from orchestrator.models.schema_keys import is_json_schema
 
 Path = tuple[str | int, ...]
 
@@ -17,7 +19,7 @@ _NULL: Final = {"type": "null"}
 
 @dataclass(frozen=True, slots=True)
 class SchemaProblem:
-    """What is wrong with a form: the keys and indices that lead there, what it is, and how to mend it."""
+    """What is wrong with a form: the keys and indices that lead there, what it is, and how to fix it."""
 
     path: Path
     message: str
@@ -52,45 +54,14 @@ _JSON_TYPES: Final = frozenset({"string", "number", "integer", "boolean", "objec
 _LISTED: Final = "`string`, `number`, `integer`, `boolean`, `object`, `any`, `date`, `email`"
 _OF_A_LIST: Final = re.compile(r"(?:list|array)?(?:\[(\w+)\]|<(\w+)>| of (\w+?)s?)|(\w+)\[\]", re.IGNORECASE)
 
-_KEYWORDS: Final = frozenset(
-    {
-        "$schema", "$id", "$ref", "$defs", "$anchor", "$comment", "definitions", "type", "enum", "const", "anyOf",
-        "oneOf", "allOf", "not", "if", "then", "else", "properties", "patternProperties", "additionalProperties",
-        "propertyNames", "required", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas",
-        "unevaluatedProperties", "items", "prefixItems", "contains", "minContains", "maxContains", "minItems",
-        "maxItems", "uniqueItems", "unevaluatedItems", "minLength", "maxLength", "pattern", "format", "minimum",
-        "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "title", "description", "default", "examples",
-        "deprecated", "readOnly", "writeOnly", "nullable",
-    }
-)  # fmt: skip
-_NOTES: Final = ("title", "description", "pattern", "format")
-
-
-def is_json_schema(written: Any) -> bool:
-    """Whether this is a JSON Schema, and no short form of an object that has fields of these names.
-
-    All of its keys are a schema's, and one says so: `type` with a type of JSON, `enum`, `anyOf`, `properties`, ... With
-    `title: string` or `description: string` beside `type: string`, these are the names of fields.
-    """
-    if not isinstance(written, Mapping) or not all(isinstance(key, str) for key in written):
-        return False
-    if written.keys() & {"$schema", "$ref", "$defs"}:
-        return True
-    if not all(key in _KEYWORDS or key.startswith("x-") for key in written):
-        return False
-    if any(isinstance(written.get(note), str) and written[note] in _JSON_TYPES for note in _NOTES):
-        return False
-    kind, properties = written.get("type"), written.get("properties")
-    if isinstance(kind, str):
-        return kind in _JSON_TYPES
-    lists = any(isinstance(written.get(key), list) for key in ("type", "enum", "anyOf", "oneOf", "allOf"))
-    return lists or (isinstance(properties, Mapping) and all(isinstance(part, Mapping) for part in properties.values()))
-
 
 def read_short(written: Any, problems: list[SchemaProblem], *, described: bool) -> tuple[Mapping[str, Any], Embedded]:
     """Return the JSON Schema of a form, and the JSON Schemas within it, which are yet to be checked."""
     reader = _Reader(problems, described)
-    return reader.read(written, ()), reader.embedded
+    schema = reader.read(written, ())
+    if reader.definitions:
+        schema = {**schema, "$defs": reader.definitions}
+    return schema, reader.embedded
 
 
 class _Reader:
@@ -98,6 +69,7 @@ class _Reader:
         self.problems = problems
         self.described = described
         self.embedded: Embedded = []
+        self.definitions: dict[str, Any] = {}
 
     def wrong(self, path: Path, message: str, help: str) -> Mapping[str, Any]:
         self.problems.append(SchemaProblem(path, message, help))
@@ -111,14 +83,21 @@ class _Reader:
         if isinstance(written, list):
             return self._list(written, path)
         if isinstance(written, Mapping):
-            if is_json_schema(written):
-                self.embedded.append((path, written))
-                return written
+            if is_json_schema(written, described=self.described, root=not path):
+                return self._json_schema(written, path)
             return self._object(written, path)
         if written is None:
             return self.wrong(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
         shown = str(written).lower() if isinstance(written, bool) else str(written)
         return self.wrong(path, f"`{shown}` is no type", f"write one of {_LISTED}, or a JSON Schema")
+
+    def _json_schema(self, written: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+        """Take a JSON Schema as it is; within a short form its definitions become those of the whole."""
+        self.embedded.append((path, written))
+        if not path:
+            return written
+        name = next((part for part in reversed(path) if isinstance(part, str)), "").removesuffix("?").rstrip()
+        return embedded(modern(written), name or "item", self.definitions)
 
     def _object(self, written: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
         if not written:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,12 +16,11 @@ from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions.fitting import validate
 from orchestrator.expressions.schema import from_json_schema
 from orchestrator.expressions.types import Type
-from orchestrator.models.short_form import Path, SchemaProblem, is_json_schema, read_short
+from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, modern, violations
+from orchestrator.models.short_form import Path, SchemaProblem, read_short
 from orchestrator.models.texts import NOTHING, loaded, short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from orchestrator.models.exchange import ModelReply
 
 __all__ = ["SchemaError", "SchemaProblem", "Structure", "accepted", "misfits", "problems_of", "structure_of"]
@@ -42,12 +40,13 @@ class SchemaError(ValueError):
 class Structure:
     """The form of an answer. `schema` is what a value must satisfy, `type` as much of it as a type can hold.
 
-    In a form that was written `short`, a field that may be missing is null when it is.
+    In a short form a field that may be missing is null when it is. Below the places that are `given` as JSON Schemas,
+    nothing is added to a value.
     """
 
     schema: Mapping[str, Any]
     type: Type
-    short: bool = False
+    given: frozenset[Path] = frozenset()
 
 
 def structure_of(written: Any, *, described: bool = False) -> Structure:
@@ -64,11 +63,11 @@ def structure_of(written: Any, *, described: bool = False) -> Structure:
         raise SchemaError(problems_of(written, described=described)) from None
     found = _KNOWN.get(key)
     if found is None:
-        schema, problems = _read(written, described)
+        schema, given, problems = _read(written, described)
         if problems:
             raise SchemaError(problems)
         schema = copy.deepcopy(schema)
-        found = Structure(schema, from_json_schema(schema), short=not is_json_schema(written))
+        found = Structure(schema, from_json_schema(schema), given)
         if len(_KNOWN) >= _MOST_KNOWN:
             _KNOWN.clear()
         _KNOWN[key] = found
@@ -81,7 +80,7 @@ _MOST_KNOWN: Final = 10_000
 
 def problems_of(written: Any, *, described: bool = False) -> list[SchemaProblem]:
     """Return what is wrong with the way in which a form is written; nothing, if it is well written."""
-    return _read(written, described)[1]
+    return _read(written, described)[2]
 
 
 def accepted(structure: Structure, reply: ModelReply) -> Any:
@@ -100,8 +99,7 @@ def accepted(structure: Structure, reply: ModelReply) -> Any:
     if value is NOTHING:
         said = f", but: {short(reply.text)}" if reply.text.strip() else ", but nothing"
         raise _invalid(reply, f"the answer is no JSON{said}")
-    if structure.short:
-        value = _completed(value, structure.schema)
+    value = _completed(value, structure.schema, structure.given, ())
     reasons = misfits(structure, value)
     if reasons:
         raise _invalid(reply, f"the answer is not of the form that was asked for: {'; '.join(reasons)}")
@@ -111,9 +109,9 @@ def accepted(structure: Structure, reply: ModelReply) -> Any:
 def misfits(structure: Structure, value: Any) -> list[str]:
     """Say in plain words where a value does not satisfy the form; nothing, if it does."""
     try:
-        errors = sorted(_validator(structure.schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
-    except RecursionError:
-        return ["the value is nested too deeply"]
+        errors = violations(structure.schema, value)
+    except (ReferenceMissing, ValidationTooLong) as error:
+        return [str(error)]
     if not errors:
         return []
     # The type's words are better; what a type cannot hold, such as limits, only the schema knows.
@@ -125,19 +123,24 @@ def _invalid(reply: ModelReply, message: str, help: str | None = None) -> ModelA
     return ModelAnswerInvalid(message, model=reply.model, help=help, reply=reply)
 
 
-def _completed(value: Any, schema: Mapping[str, Any]) -> Any:
+def _completed(value: Any, schema: Mapping[str, Any], given: frozenset[Path], place: Path) -> Any:
     """Put null where a field that may be missing is missing, so that it can be read in any case."""
+    if place in given:
+        return value
     options = schema.get("anyOf")
-    if options:
-        return value if value is None else _completed(value, options[0])
+    if options:  # of a part that may be null
+        return value if value is None else _completed(value, options[0], given, place)
     properties = schema.get("properties")
     if isinstance(value, Mapping) and properties:
         missing = {name: None for name, part in properties.items() if name not in value and _may_be_null(part)}
-        given = {name: _completed(item, properties.get(name, {})) for name, item in value.items()}
-        return given | missing
+        completed = {
+            name: _completed(item, properties[name], given, (*place, name)) if name in properties else item
+            for name, item in value.items()
+        }
+        return completed | missing
     items = schema.get("items")
     if isinstance(value, list) and items:
-        return [_completed(item, items) for item in value]
+        return [_completed(item, items, given, (*place, 0)) for item in value]
     return value
 
 
@@ -145,100 +148,21 @@ def _may_be_null(schema: Mapping[str, Any]) -> bool:
     return {"type": "null"} in schema.get("anyOf", ())
 
 
-_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_SINGLE = frozenset(
-    {
-        "items", "contains", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "propertyNames",
-        "not", "if", "then", "else",
-    }
-)  # fmt: skip
-"""The keys of a JSON Schema below which there are schemas: by name, in a list, or one."""
-
-
-def _parts(schema: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield a schema and all schemas in it, with their places."""
-    if not isinstance(schema, Mapping):
-        return
-    yield path, schema
-    for key, value in schema.items():
-        if key in _MAPS and isinstance(value, Mapping):
-            for name, part in value.items():
-                yield from _parts(part, (*path, key, name))
-        elif key in _LISTS and isinstance(value, list):
-            for index, part in enumerate(value):
-                yield from _parts(part, (*path, key, index))
-        elif key in _SINGLE:
-            yield from _parts(value, (*path, key))
-
-
-def _read(written: Any, described: bool) -> tuple[Mapping[str, Any], list[SchemaProblem]]:
+def _read(written: Any, described: bool) -> tuple[Mapping[str, Any], frozenset[Path], list[SchemaProblem]]:
+    """Return the schema of a form, the places in it that were JSON Schemas already, and what is wrong."""
     problems: list[SchemaProblem] = []
-    schema, embedded = read_short(written, problems, described=described)
-    for path, part in embedded:
-        problems += _wrong_json_schema(part, path)
-    return schema, problems
+    if isinstance(written, bool):
+        return ({} if written else {"not": {}}), frozenset({()}), problems
+    written = modern(written)
+    schema, parts = read_short(written, problems, described=described)
+    for path, part in parts:
+        problems += [SchemaProblem((*path, *fault.path), fault.message, fault.help) for fault in faults(part)]
+    return schema, frozenset(_place(path) for path, _ in parts), problems
 
 
-def _wrong_json_schema(schema: Mapping[str, Any], at: Path) -> list[SchemaProblem]:
-    from jsonschema import Draft202012Validator
-
-    wrong = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
-    found = list({problem.path: problem for problem in (_of_meta(error, at) for error in wrong)}.values())
-    if found:
-        return found
-    for path, part in _parts(schema):
-        found += _wrong_part(schema, part, (*at, *path))
-    if not found:
-        try:
-            for kind in (str, int, list, dict):
-                _validator(schema).is_valid(kind())
-        except RecursionError:
-            found.append(SchemaProblem(at, "the schema refers to itself without an end", "put something in between"))
-    return found
-
-
-def _of_meta(error: Any, at: Path) -> SchemaProblem:
-    """What is wrong with a JSON Schema, as the schema of schemas finds it."""
-    path = (*at, *error.absolute_path)
-    key = error.absolute_path[-1] if error.absolute_path else ""
-    if key == "type":
-        help = "the types are `string`, `number`, `integer`, `boolean`, `array`, `object` and `null`"
-        return SchemaProblem(path, f"`{error.instance}` is no type of JSON", help)
-    if isinstance(error.instance, str) and "object" in error.message:
-        help = f"write `{{type: {error.instance}}}` inside of a JSON Schema, or use the short form from the outside in"
-        return SchemaProblem(path, f"`{error.instance}` is no JSON Schema", help)
-    what = f"`{key}` of the JSON Schema is wrong" if key != "" else "the JSON Schema is wrong"
-    return SchemaProblem(path, f"{what}: {error.message[:200]}", "see json-schema.org for what it may be")
-
-
-def _wrong_part(root: Mapping[str, Any], schema: Mapping[str, Any], path: Path) -> Iterator[SchemaProblem]:
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
-
-    reference, pattern = schema.get("$ref"), schema.get("pattern")
-    if isinstance(reference, str):
-        registry: Registry[Any] = Registry().with_resource("", DRAFT202012.create_resource(dict(root)))
-        try:
-            registry.resolver().lookup(reference)
-        except Unresolvable:
-            message = f"the schema refers to `{reference}`, which is not in it"
-            yield SchemaProblem((*path, "$ref"), message, "put it below `$defs`, and refer to `#/$defs/NAME`")
-    if isinstance(pattern, str):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            message = f"`{pattern}` is no regular expression: {error}"
-            yield SchemaProblem((*path, "pattern"), message, "write it as Python's `re` takes it")
-
-
-def _validator(schema: Mapping[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator
-    from referencing import Registry
-
-    # An empty registry, because the default one fetches references from the network.
-    return Draft202012Validator(schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+def _place(path: Path) -> Path:
+    """Where what is written at a place of a short form is in its values."""
+    return tuple(0 if isinstance(part, int) else part.strip().removesuffix("?").rstrip() for part in path)
 
 
 def _in_words(error: Any) -> str:

@@ -13,6 +13,7 @@ from orchestrator.runtime import outcomes
 from orchestrator.runtime.entities import value_of
 from orchestrator.runtime.failures import as_step_error, is_retried, retry_delay
 from orchestrator.runtime.nodes import Failure
+from orchestrator.tools.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -102,9 +103,11 @@ async def reasons_against(scheduler: Scheduler, node: Node, check: Check, value:
     scope = node.frame.scope.child({"output": value}).scope
     reasons = [f"`{each.text.strip()}` is false" for each in check.conditions if not each.evaluate(scope)]
     if check.schema is not None:
-        from orchestrator.models.structured import misfits, structure_of
+        from orchestrator.expressions.schema import from_json_schema
+        from orchestrator.models.structured import Structure, misfits
 
-        reasons += misfits(structure_of(check.schema), value)
+        structure = Structure(check.schema, from_json_schema(check.schema))
+        reasons += await run_in_thread(lambda: misfits(structure, value))
     if not reasons and check.judge is not None:
         reasons = await _judged(scheduler, node, check.judge, scope, as_text(value), asked)
     return reasons

@@ -84,9 +84,12 @@ def _matches(wanted: str, value: Any, expected: Expected, names: Mapping[str, An
 
 
 def _schema(wanted: Any, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
-    from jsonschema import Draft202012Validator
+    from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, violations
 
-    problems = sorted(Draft202012Validator(wanted).iter_errors(value), key=lambda error: list(map(str, error.path)))
+    try:
+        problems = violations(wanted, value)
+    except (ReferenceMissing, ValidationTooLong) as error:
+        return f"expected to satisfy the schema, and it cannot be checked: {error}"
     if not problems:
         return None
     first = problems[0]

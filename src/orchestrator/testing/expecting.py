@@ -112,15 +112,14 @@ class ExpectChecks(Checks):
         return value
 
     def _schema(self, node: Node) -> Any:
-        from jsonschema import Draft202012Validator, SchemaError
+        from orchestrator.json_schema import faults
 
         value = plain(node)
         if not isinstance(value, dict | bool):
             return self.mistyped(node, "`schema`", "a JSON Schema")
-        try:
-            Draft202012Validator.check_schema(value)
-        except SchemaError as error:
-            return self.add(node, f"this is no JSON Schema: {error.message}", "mend the schema")
+        for fault in faults(value):
+            place = f" at `{'.'.join(map(str, fault.path))}`" if fault.path else ""
+            return self.add(node, f"this is not a JSON Schema{place}: {fault.message}", fault.help)
         return value
 
     def _expressions(self, node: Node | None) -> tuple[Expected, ...]:

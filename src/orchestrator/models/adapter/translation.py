@@ -27,6 +27,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from orchestrator.errors import ModelRefused
+from orchestrator.json_schema import embedded
 from orchestrator.json_text import whole
 from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
 from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short
@@ -100,10 +101,10 @@ def _object_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """Return a schema of an object, as all providers ask for, and whether the value had to be put into a field."""
     if schema.get("type") == "object":
         return dict(schema), False
-    inner = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema")}
-    definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    definitions: dict[str, Any] = {}
+    inner = embedded(schema, ANSWER, definitions)
     outer = {"type": "object", "properties": {ANSWER: inner}, "required": [ANSWER], "additionalProperties": False}
-    return outer | definitions, True
+    return outer | ({"$defs": definitions} if definitions else {}), True
 
 
 def _settings(request: ModelRequest, model: Model[Any]) -> ModelSettings:

@@ -15,14 +15,14 @@ class QueryResult(TypedDict):
 
 
 class Violation(TypedDict):
-    """One place of the data that is not as the schema says."""
+    """One place of the data that does not satisfy the schema."""
 
     path: str
     message: str
 
 
 class ValidateResult(TypedDict):
-    """Whether the data are as the schema says, and where they are not."""
+    """Whether the data satisfy the schema, and where they do not."""
 
     valid: bool
     errors: list[Violation]
@@ -114,8 +114,12 @@ def _merged(first: dict[str, Any], second: dict[str, Any], deep: bool, lists: st
 @tool(primary="valid")
 def validate(
     data: Annotated[Any, "The data to check."],
-    schema: Annotated[dict[str, Any], "A JSON Schema (2020-12, or the one that its `$schema` names)."],
-    check: Annotated[bool, "Whether data that are not as the schema says are a failure."] = True,
+    schema: Annotated[
+        dict[str, Any] | bool,
+        "A JSON Schema: 2020-12, or the dialect that its `$schema` names. `format` is checked unless `$schema` names a "
+        "dialect, 2019-09 or 2020-12, in which it is only an annotation.",
+    ],
+    check: Annotated[bool, "Whether data that do not satisfy the schema are a failure."] = True,
 ) -> ValidateResult:
     """Check data against a JSON Schema. References to other addresses are not fetched.
 
@@ -127,24 +131,18 @@ def validate(
             data: "{{ extract }}"
             schema: {type: object, required: [title], properties: {title: {type: string}}}
     """
-    import jsonschema
-    import referencing
-    from referencing.exceptions import Unresolvable
+    from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, violations
 
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    for fault in faults(schema):
+        place = ".".join(map(str, fault.path)) or "$"
+        message = f"the schema is wrong at `{place}`: {fault.message}"
+        raise StepError(message, code="ORC710", help=fault.help, retryable=False)
     try:
-        kind.check_schema(schema)
-        # An empty registry, because the default one fetches references from the network.
-        validator = kind(schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
-        found = sorted(validator.iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
-    except jsonschema.SchemaError as error:
-        place = error.json_path.removeprefix("$.")
-        raise StepError(f"the schema is wrong at `{place}`: {error.message}", code="ORC710", retryable=False) from error
-    except Unresolvable as error:
-        message = f"the schema refers to `{error.ref}`, which is not in it"
-        raise StepError(message, code="ORC710", help="put it under `$defs`", retryable=False) from error
+        found = violations(schema, data)
+    except (ReferenceMissing, ValidationTooLong) as error:
+        raise StepError(str(error), code="ORC710", retryable=False) from error
     errors: list[Violation] = [{"path": error.json_path, "message": error.message[:500]} for error in found[:100]]
     if check and errors:
         said = "\n".join(f"  {error['path']}: {error['message']}" for error in errors[:10])
-        raise StepError(f"the data are not as the schema says:\n{said}", code="ORC710", retryable=False)
+        raise StepError(f"the data do not satisfy the schema:\n{said}", code="ORC710", retryable=False)
     return {"valid": not errors, "errors": errors}

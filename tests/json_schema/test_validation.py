@@ -1,0 +1,201 @@
+"""Values against schemas: the keywords that are bounded here, formats by dialect, older drafts, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, is_valid, modern, violations
+
+LATEST = "https://json-schema.org/draft/2020-12/schema"
+SEVENTH = "http://json-schema.org/draft-07/schema#"
+
+NAMES = st.sampled_from(["a", "b", "ab", "x1", "é"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2, width=16) | NAMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
+)
+PATTERNS = st.sampled_from(["^a", "b$", "[a-c]+", ".", "1"])
+
+
+def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    tables = st.dictionaries(NAMES, inner, max_size=3)
+    lists = st.lists(inner, min_size=1, max_size=2)
+    keys: dict[str, st.SearchStrategy[Any]] = {
+        "properties": tables,
+        "patternProperties": st.dictionaries(PATTERNS, inner, max_size=2),
+        "additionalProperties": inner,
+        "unevaluatedProperties": inner,
+        "dependentSchemas": tables,
+        "allOf": lists,
+        "anyOf": lists,
+        "oneOf": lists,
+        "if": inner,
+        "then": inner,
+        "else": inner,
+        "not": inner,
+        "items": inner,
+        "prefixItems": lists,
+        "unevaluatedItems": inner,
+        "uniqueItems": st.booleans(),
+        "multipleOf": st.sampled_from([1, 2, 3]),
+        "pattern": PATTERNS,
+        "type": st.sampled_from(["string", "number", "object", "array", "null"]),
+        "required": st.lists(NAMES, max_size=2, unique=True),
+    }
+    return st.lists(st.sampled_from(list(keys)), max_size=3, unique=True).flatmap(
+        lambda chosen: st.fixed_dictionaries({key: keys[key] for key in chosen})
+    )
+
+
+SCHEMAS = st.recursive(st.booleans() | st.just({"type": "string"}), schemas, max_leaves=12)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SCHEMAS, VALUES)
+def test_a_value_is_valid_where_the_library_finds_it_so(schema: Any, value: Any) -> None:
+    assert is_valid(schema, value) == Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": "^(a+)+$"},
+        {"pattern": "^([a-z0-9]+-?)+$"},
+        {"patternProperties": {"^(a+)+$": False}, "propertyNames": {"pattern": "(a|a)*$"}},
+        {"patternProperties": {"^(a+)+$": True}, "additionalProperties": True},
+        {"allOf": [{"patternProperties": {"^(a|aa)+$": True}}], "unevaluatedProperties": {"type": "integer"}},
+        {"format": "regex"},
+    ],
+)
+def test_no_pattern_takes_forever(schema: Any) -> None:
+    assert faults(schema) == []
+    violations(schema, "a" * 60 + "!")
+    violations(schema, {"a" * 60 + "!": 1})
+
+
+def test_a_format_that_is_a_pattern_is_read_and_not_searched() -> None:
+    assert is_valid({"format": "regex"}, "(a+)+$")
+    assert is_valid({"format": "regex"}, r"(?=a)\p{L}(b)\1")
+    assert not is_valid({"format": "regex"}, "(a")
+
+
+@pytest.mark.parametrize(
+    ("value", "unique"),
+    [
+        ([1, True, 0, False, "1", None], True),
+        ([1, 1.0], False),
+        ([{"a": 1, "b": [True]}, {"b": [True], "a": 1.0}], False),
+        ([{"a": 1}, {"a": True}], True),
+        ([[1], [True]], True),
+        ([{"n": index} for index in range(20_000)], True),
+    ],
+)
+def test_items_are_unique_by_their_values_in_linear_time(value: Any, unique: bool) -> None:
+    assert is_valid({"uniqueItems": True}, value) is unique
+
+
+@pytest.mark.parametrize(
+    ("factor", "number", "holds"),
+    [(0.01, 19.99, True), (0.0001, 0.0075, True), (0.3, 1, False), (0.5, 10**400, True), (3, 1e300, False)],
+)
+def test_a_multiple_is_counted_exactly(factor: float, number: float, holds: bool) -> None:
+    assert is_valid({"multipleOf": factor}, number) is holds
+
+
+def test_a_format_is_an_annotation_where_the_dialect_that_is_named_says_so() -> None:
+    assert not is_valid({"format": "email"}, "nobody")
+    assert not is_valid({"$schema": SEVENTH, "format": "email"}, "nobody")
+    assert is_valid({"$schema": LATEST, "format": "email"}, "nobody")
+
+
+def test_what_takes_too_long_is_given_up() -> None:
+    schema: dict[str, Any] = {"$defs": {"x0": {"type": "string"}}, "$ref": "#/$defs/x40"}
+    for level in range(1, 41):
+        below = {"$ref": f"#/$defs/x{level - 1}"}
+        schema["$defs"][f"x{level}"] = {"anyOf": [below, below]}
+    with pytest.raises(ValidationTooLong, match="took too long"):
+        is_valid(schema, 1, seconds=0.2)
+
+
+def test_a_value_that_is_nested_too_deeply_is_given_up() -> None:
+    value: Any = 1
+    for _ in range(5_000):
+        value = [value]
+    with pytest.raises(ValidationTooLong, match="nested too deeply"):
+        is_valid({"items": {"$ref": "#"}}, value)
+
+
+def test_nothing_is_fetched() -> None:
+    with pytest.raises(ReferenceMissing, match="which is not in it"):
+        is_valid({"$ref": "http://localhost:1/schema"}, 1)
+    assert is_valid({"$ref": LATEST}, {"type": "string"})
+    assert not is_valid({"$ref": LATEST}, {"type": "sting"})
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "said"),
+    [
+        ({"pattern": "("}, ("pattern",), "not a regular expression"),
+        ({"properties": {"a": {"pattern": r"(a)\1"}}}, ("properties", "a", "pattern"), "not supported"),
+        ({"patternProperties": {"[": {}}}, ("patternProperties", "["), "unterminated"),
+        ({"items": {"$ref": "#/$defs/A"}}, ("items", "$ref"), "which is not in it"),
+        ({"type": "text"}, ("type",), "not a type of JSON"),
+        ({"items": [{"type": "string"}]}, ("items",), "`prefixItems`"),
+        ({"$ref": "#"}, (), "without an end"),
+        (3, (), "wrong"),
+    ],
+)
+def test_what_is_wrong_with_a_schema_is_said_with_its_place(schema: Any, path: Any, said: str) -> None:
+    fault = faults(schema)[0]
+    assert fault.path == path
+    assert said in fault.message
+    assert fault.help
+
+
+def test_references_below_an_id_are_found() -> None:
+    inner = {"$id": "https://example.com/inner", "$defs": {"A": {"type": "integer"}}, "$ref": "#/$defs/A"}
+    schema = {"properties": {"a": inner}, "$defs": {"A": {"type": "string"}, "B": {"$anchor": "b", "type": "null"}}}
+    assert faults(schema) == []
+    assert is_valid(schema, {"a": 1})
+    assert not is_valid(schema, {"a": "x"})
+    assert faults({**schema, "items": {"$ref": "#b"}}) == []
+
+
+SEVEN = {
+    "$schema": SEVENTH,
+    "type": "array",
+    "items": [
+        {"$ref": "#/definitions/name"},
+        {"type": "object", "dependencies": {"a": ["b"], "c": {"minProperties": 3}}},
+    ],
+    "additionalItems": {"$ref": "#/items/0", "type": "integer"},
+    "definitions": {"name": {"$id": "#name", "type": "string", "format": "email"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        (["a@b.c", {"a": 1, "b": 2}, "d@e.f"], True),
+        (["nobody"], False),
+        (["a@b.c", {"a": 1}], False),
+        (["a@b.c", {"c": 1}], False),
+        (["a@b.c", {}, 3], False),
+    ],
+)
+def test_a_schema_of_draft_7_says_the_same_in_the_words_of_2020_12(value: Any, holds: bool) -> None:
+    assert is_valid(SEVEN, value) is holds
+    assert is_valid(modern(SEVEN), value) is holds
+    assert faults(modern(SEVEN)) == []
+    assert "$schema" not in modern(SEVEN)
+
+
+def test_a_boolean_limit_of_draft_4_is_a_number() -> None:
+    old = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": True}
+    assert modern(old) == {"exclusiveMinimum": 1}

@@ -129,7 +129,8 @@ class StepError(OrchestratorError):
 
     `retryable=False` says that another attempt with the same parameters cannot succeed, so none is made.
     `retry_after` is the least number of seconds to wait before the next attempt. Where the step's policy states no
-    `max_delay`, no further attempt is made if that is more than `longest_wait`.
+    `max_delay`, no further attempt is made if that is more than `longest_wait`. `raised` are the names of the
+    classes of an exception in another process that it stands for, from its own to the most general.
     """
 
     default_code = "ORC701"
@@ -143,10 +144,12 @@ class StepError(OrchestratorError):
         help: str | None = None,
         retryable: bool = True,
         retry_after: float | None = None,
+        raised: Sequence[str] = (),
     ) -> None:
         super().__init__(message, code=code, help=help)
         self.retryable = retryable
         self.retry_after = retry_after
+        self.raised = tuple(raised)
 
 
 class PermissionDenied(StepError):

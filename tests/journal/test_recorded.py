@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,28 @@ def test_steps_that_have_ended_for_good_are_known_by_their_values():
 def test_a_step_under_way_is_known_with_its_attempt():
     found = of(("step.started", "a", 1), ("step.waiting", "a", 1, {"reason": "retry"}), ("step.started", "a", 2))
     assert (found.steps["a"].state, found.steps["a"].attempts) == ("running", 2)
-    assert states(of(("step.started", "a", 1), ("step.waiting", "a", 1, {"reason": "retry"}))) == {}
+
+
+@pytest.mark.parametrize(
+    ("then", "failed"),
+    [
+        ((), 1),
+        ((("step.cancelled", "a", 1),), 1),
+        ((("step.started", "a", 2),), 1),
+        ((("step.started", "a", 2), ("step.cancelled", "a", 2)), 1),
+        ((("step.started", "a", 2), ("step.requeued", "a", 2)), 1),
+        ((("step.started", "a", 2), ("step.waiting", "a", 2, {"reason": "handler"})), 1),
+        ((("step.started", "a", 2), ("step.waiting", "a", 2, {"reason": "retry"})), 2),
+    ],
+)
+def test_attempts_that_failed_are_known_whatever_became_of_the_next(then, failed):
+    found = of(("step.started", "a", 1), ("step.waiting", "a", 1, {"reason": "retry"}), *then)
+    assert found.steps["a"].failed_attempts == failed
+
+
+@pytest.mark.parametrize("type", ["step.cancelled", "step.requeued"])
+def test_a_first_attempt_that_was_stopped_is_as_if_it_had_never_begun(type):
+    assert states(of(("step.started", "a", 1), (type, "a", 1))) == {}
 
 
 def test_a_wait_is_known_with_its_time_its_question_and_its_answer():

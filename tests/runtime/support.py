@@ -84,7 +84,16 @@ class Bench:
             self.entered[context.step].set()
             await asyncio.to_thread(self.opened[context.step].wait, PATIENCE)
 
-        return [echo, gate, hang, fail, flaky, report]
+        @orc.tool
+        async def stuck_second(context: orc.ToolContext) -> None:
+            """Fail, but be under way for ever the first time that a second attempt is made."""
+            self.calls.append(context.step)
+            if len(self.calls) == 2:
+                self.entered[context.step].set()
+                await asyncio.Event().wait()
+            raise orc.StepError("it broke")
+
+        return [echo, gate, hang, fail, flaky, report, stuck_second]
 
     def open(self, *steps: str) -> None:
         """Let these steps end."""

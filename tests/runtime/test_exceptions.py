@@ -57,3 +57,31 @@ def test_whatever_a_tool_raises_ends_its_step_and_not_the_run(error: BaseExcepti
     kind = "RuntimeError" if isinstance(error, StopIteration) and place == "coroutine" else type(error).__name__
     assert failed["type"] == kind
     assert last == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("code", "listed", "type"),
+    [
+        ("raise ValueError('boom')", "ValueError", "ValueError"),
+        ("class Odd(LookupError): ...\nraise Odd('boom')", "LookupError", "Odd"),
+        ("class Odd(LookupError): ...\nraise Odd('boom')", "Odd", "Odd"),
+        ("import json\njson.loads('{')", "ValueError", "JSONDecodeError"),
+        ("raise SystemExit(3)", "SystemExit", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt", "KeyboardInterrupt"),
+        ("1 +", "SyntaxError", "SyntaxError"),
+    ],
+)
+def test_handlers_and_retries_know_exceptions_of_python_code_by_name(
+    code: str, listed: str, type: str, tmp_path: Path
+) -> None:
+    step = {
+        "id": "s",
+        "tool": "python",
+        "parameters": {"code": code},
+        "retry": {"max_attempts": 2, "delay": 0, "on": [listed]},
+        "on_error": {"error_types": [listed], "fallback_value": "{{ error.type }} after {{ error.attempts }}"},
+    }
+    allowed = orc.Permissions(tmp_path).extended(run=["python"])
+    with orc.Orchestrator(directory=tmp_path, store="sqlite://", permissions=allowed) as client:
+        result = client.compile({"steps": [step], "outputs": {"s": "{{ s }}"}}).run()
+    assert result.outputs == {"s": f"{type} after 2"}

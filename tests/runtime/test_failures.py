@@ -90,3 +90,11 @@ def test_a_wait_that_is_longer_than_the_policy_allows_is_not_begun(
     assert (too_long_a_wait(error, retry, 1) is None) is retried
     if retried:
         assert 0 <= retry_delay(error, retry, 1, random.Random(0)) <= 600
+
+
+def test_an_error_of_megabytes_is_cut_and_says_so() -> None:
+    data = error_data(StepError("x" * 5_000_000 + "the end", help="y" * 5_000_000))
+    assert len(data["message"]) < 11_000
+    assert "4,990,007 characters left out" in data["message"]
+    assert data["message"].endswith("the end")
+    assert len(data["help"]) < 11_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.journal import fold_all, status_of
-from tests.runtime.support import Bench, ended, pipeline, states, step
+from tests.runtime.support import Bench, crash, ended, pipeline, states, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -507,3 +507,59 @@ def test_a_fork_tries_what_failed_again(client: orc.Orchestrator, bench: Bench, 
     failed = ended(client.compile(f"steps: [{{id: o, tool: echo}}, {{id: l, {step}}}]"))
     assert failed.state == "failed"
     assert client.fork(failed.run_id, from_step="o").result().state == "succeeded"
+
+
+# --- attempts
+
+
+def attempts_of(run: orc.Run) -> list[int]:
+    return [event.attempt for event in events_of(run, "step.started")]
+
+
+@pytest.mark.parametrize("end", ["killed", "interrupted"])
+def test_a_step_that_waits_for_its_next_attempt_still_does_in_the_next_process(
+    client: orc.Orchestrator, bench: Bench, url: str, tmp_path: Path, end: str
+) -> None:
+    bench.failures["a"] = 5
+    run = client.compile(pipeline(step("a", "flaky", retry={"max_attempts": 2, "delay": "30m"}))).start()
+    until = next(event.data["until"] for event in run.events() if event.type == "step.waiting")
+    if end == "killed":
+        crash(client, run)
+    else:
+        client.close()
+    with orc.Orchestrator(directory=tmp_path, tools=bench.tools(), store=url) as other:
+        again = other.resume(run.id)
+        waits = (event for event in again.events() if event.type == "step.waiting")
+        assert [next(waits).data["until"], next(waits).data["until"]] == [until, until]
+        assert bench.calls == ["a"]
+        again.cancel()
+        assert attempts_of(again) == [1]
+
+
+def test_attempts_that_failed_count_after_a_crash(client: orc.Orchestrator, bench: Bench) -> None:
+    bench.failures["a"] = 5
+    source = pipeline(
+        step("a", "flaky", retry={"max_attempts": 3, "delay": "100ms", "jitter": 0}),
+        step("b", "hang"),
+    )
+    run = client.compile(source).start()
+    next(event for event in run.events() if event.type == "step.waiting" and event.attempt == 2)
+    crash(client, run)
+    assert "failed at attempt 3: 3 failures left" in str(ended_with(client.resume(run.id)))
+    assert attempts_of(run).count(3) == 1
+    assert bench.calls.count("a") == 3
+
+
+def ended_with(run: orc.Run) -> orc.RunFailed:
+    with pytest.raises(orc.RunFailed) as caught:
+        run.result(timeout=20)
+    return caught.value
+
+
+def test_an_attempt_that_was_under_way_is_made_again_under_its_number(client: orc.Orchestrator, bench: Bench) -> None:
+    retry = {"max_attempts": 2, "delay": "10ms"}
+    run = client.compile(pipeline(step("a", "stuck_second", retry=retry))).start()
+    bench.wait_for("a")
+    crash(client, run)
+    ended_with(client.resume(run.id))
+    assert attempts_of(run) == [1, 2, 2]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.language.spec import RetrySpec
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StepError)}
-_PYTHON = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+_PYTHON = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
 _CODES = {code for code in CODES if code.startswith("ORC7")}
 _WORDS = {"timeout": "StepTimeout", "permission": "PermissionDenied", "http": "ORC706", "network": "ORC706"}
 

@@ -40,6 +40,14 @@ def short(text: str, limit: int = 60) -> str:
     return piece if len(piece) <= limit and len(text) <= 4 * limit else piece[: limit - 1] + "…"
 
 
+def bounded(text: str, most: int) -> str:
+    """Return a text of at most about `most` characters; what is left out in its middle is counted."""
+    if len(text) <= most:
+        return text
+    last = most // 5
+    return f"{text[: most - last]} … ({len(text) - most:,} characters left out) … {text[-last:]}"
+
+
 def _picture(match: re.Match[str]) -> str:
     character = match[0]
     if character == "\t":

@@ -91,11 +91,11 @@ class ItemEnds:
 class Recorded:
     """What was achieved in a run, and what was under way.
 
-    `steps` holds, by path, the steps that have ended for good, those that wait for a person or a time, and those that
-    were running. `items` holds the ended items of each loop, by its path. Within an item that has ended nothing is
-    held, except within the last round of a loop that goes on: its steps are what the next one reads as `previous`. The
-    record of a loop's last round stays, for the accumulators. A step whose failure ended the run is not there: it is
-    run again.
+    `steps` holds, by path, the steps that have ended for good, those that wait for a person or a time, those that
+    were running, and those of which attempts have failed and more are to be made. `items` holds the ended items of each
+    loop, by its path. Within an item that has ended nothing is held, except within the last round of a loop that goes
+    on: its steps are what the next one reads as `previous`. The record of a loop's last round stays, for the
+    accumulators. A step whose failure ended the run is not there: it is run again.
 
     `kept` holds, by path, what models have answered on the way to the answer of a step that has not ended for good, by
     the digests of what was asked.
@@ -162,10 +162,10 @@ class _Tree:
             case "step.waiting" | "step.answered":
                 record = self._record(path)
                 apply(record, event)
-                if not record.outlives_owner:
+                if not record.outlives_owner and not record.failed_attempts:
                     del self.recorded.steps[path]
             case "step.requeued" | "step.cancelled":
-                self.recorded.steps.pop(path, None)
+                self._stopped(path)
             case "step.succeeded" | "step.failed" | "step.skipped":
                 self._ended(event)
 
@@ -198,6 +198,16 @@ class _Tree:
         apply(self._record(path), event)
         if event.data.get("mark") is not None:
             self._ends(path).mark = event.data["mark"]
+
+    def _stopped(self, path: str) -> None:
+        """Forget an attempt that was stopped, but not how many had failed before it."""
+        record = self.recorded.steps.get(path)
+        if record is None or (record.state == "waiting" and record.reason == "retry"):
+            return  # it goes on waiting for its next attempt
+        if record.failed_attempts:
+            record.state = "cancelled"
+        else:
+            del self.recorded.steps[path]
 
     def _ends(self, loop: str) -> ItemEnds:
         ends = self.recorded.items.get(loop)

@@ -59,6 +59,13 @@ class StepRecord:
         return self.state in ("succeeded", "skipped") or (self.state == "failed" and self.handled not in ("", "fail"))
 
     @property
+    def failed_attempts(self) -> int:
+        """How many attempts have failed, if it is a call of a tool that has not ended: the last may be under way."""
+        if self.state == "waiting" and self.reason == "retry":
+            return self.attempts
+        return max(0, self.attempts - 1)
+
+    @property
     def outlives_owner(self) -> bool:
         """Whether it waits for a person or for a time, which goes on when the process has ended."""
         return self.state == "waiting" and self.reason in ("human", "time")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from orchestrator.diagnostics.lines import bounded
 from orchestrator.errors import (
     BudgetExceeded,
     ModelAnswerInvalid,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Replied = TypeVar("Replied", ModelReply, Embeddings)
+
+_LONGEST_MESSAGE: Final = 10_000  # characters of an error that are recorded
 
 _WANT_A_LIMIT: Final = ("anthropic",)
 """Kinds of providers that answer no request without `max_tokens`."""
@@ -485,7 +488,8 @@ def _is_turned_down(error: BaseException) -> bool:
 
 def _told(error: BaseException) -> dict[str, Any]:
     if isinstance(error, OrchestratorError):
-        return {"code": error.code, "type": type(error).__name__, "message": error.message}
+        message = bounded(error.message, _LONGEST_MESSAGE)
+        return {"code": error.code, "type": type(error).__name__, "message": message}
     return {"code": None, "type": type(error).__name__, "message": str(error) or "the call was cancelled"}
 
 

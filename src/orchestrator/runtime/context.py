@@ -6,7 +6,9 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
+from orchestrator.diagnostics.lines import bounded
 from orchestrator.errors import StepError
+from orchestrator.runtime.failures import LONGEST_MESSAGE
 
 if TYPE_CHECKING:
     import asyncio
@@ -135,7 +137,7 @@ class StepContext:
         """Report how far the work is, from 0 to 1 (None: not known)."""
         if fraction is not None:
             fraction = None if math.isnan(fraction) else round(min(1.0, max(0.0, float(fraction))), DIGITS)
-        self._on_loop(self._progress, {"fraction": fraction, "message": str(message)})
+        self._on_loop(self._progress, {"fraction": fraction, "message": bounded(str(message), LONGEST_MESSAGE)})
 
     def log(self, message: str, level: Level = "info") -> None:
         """Record a line in the run's journal."""

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.diagnostics.lines import bounded
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
 from orchestrator.language.durations import format_duration
 from orchestrator.tools.tracebacks import traceback_text, words_of
+
+LONGEST_MESSAGE = 10_000
+"""Characters of an error's message that are recorded and shown; a tool may raise one of megabytes."""
 
 _LONGEST = 100 * 365 * 86400.0  # seconds; more is no wait that anybody sees the end of
 
@@ -34,11 +38,12 @@ def as_step_error(error: BaseException) -> OrchestratorError:
 def error_data(error: OrchestratorError, *, attempt: int = 0, step: str | None = None) -> dict[str, Any]:
     """Return `{code, type, message, help, step, attempt}`."""
     cause = error.__cause__ if error.code == StepError.default_code else None
+    raised = getattr(error, "raised", ())
     return {
         "code": error.code,
-        "type": type(cause if cause is not None else error).__name__,
-        "message": _message(error),
-        "help": error.help,
+        "type": raised[0] if raised else type(cause if cause is not None else error).__name__,
+        "message": bounded(_message(error), LONGEST_MESSAGE),
+        "help": None if error.help is None else bounded(error.help, LONGEST_MESSAGE),
         "step": step,
         "attempt": attempt,
     }
@@ -140,8 +145,8 @@ def too_long_a_wait(error: OrchestratorError, retry: Retry, attempt: int) -> str
 
 
 def error_names(error: OrchestratorError) -> frozenset[str]:
-    """The names that `retry.on` may use for an error: its code, its type and the type of what caused it."""
-    names = {error.code}
+    """The names that `retry.on` may use for an error: its code, its type and that of what caused it or was raised."""
+    names = {error.code, *getattr(error, "raised", ())}
     for exception in (error, error.__cause__):
         if exception is not None:
             names.update(kind.__name__ for kind in type(exception).__mro__[:-1])

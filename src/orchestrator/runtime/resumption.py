@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.plan import ForEach, Repeat
@@ -73,6 +74,27 @@ def forget_handlers(scheduler: Scheduler, node: Node) -> None:
     for found in (scheduler.recorded.steps, scheduler.recorded.items):
         for path in [path for path in found if is_at_or_below(path, below)]:
             del found[path]
+
+
+def take_up_attempts(scheduler: Scheduler, node: Node, record: StepRecord) -> bool:
+    """Count the attempts that failed before, and return whether the next one is not due yet.
+
+    An attempt that was under way when its process died is made again under its number: nobody knows how it would have
+    ended.
+    """
+    node.attempt = record.failed_attempts
+    if record.state != "waiting" or record.reason != "retry" or record.until is None:
+        return False
+    delay = record.until - time.time()
+    if delay <= 0:
+        return False
+    node.record = None
+    node.frame.busy.add(node)
+    scheduler.live[node.path] = node
+    node.started = scheduler.loop.time()
+    scheduler.record("step.waiting", node, {"reason": "retry", "until": record.until, "error": record.error})
+    scheduler.retry_later(node, delay)
+    return True
 
 
 def may_rerun(scheduler: Scheduler, node: Node, record: StepRecord) -> bool:

@@ -357,7 +357,10 @@ class Scheduler:
                 self._retrying -= 1
                 if node.timer is not None:
                     node.timer.cancel()
-                outcomes.cancelled(self, node)
+                if self.interrupted:
+                    self.settle(node)  # it stays open, and goes on waiting in the next process
+                else:
+                    outcomes.cancelled(self, node)
             case "ready":  # for its next attempt, which waits for a place
                 outcomes.cancelled(self, node)
 
@@ -425,7 +428,12 @@ class Scheduler:
         return False
 
     def _start(self, node: Node) -> None:
-        step, scope = node.step, node.frame.scope
+        step, scope, first = node.step, node.frame.scope, node.attempt == 0
+        if first and isinstance(step.work, ToolCall):
+            if step.on_error:
+                resumption.forget_handlers(self, node)
+            if node.record is not None and resumption.take_up_attempts(self, node, node.record):
+                return
         scope.names["step"] = {
             "id": step.id,
             "path": node.path,
@@ -450,8 +458,6 @@ class Scheduler:
         if step.on_resume != "rerun" and node.record is not None and not resumption.may_rerun(self, node, node.record):
             return
         node.record = None
-        if step.on_error and node.attempt == 0:
-            resumption.forget_handlers(self, node)
         self.begin(node)
         try:
             parameters: Any = step.work.parameters.evaluate(scope.scope)

@@ -83,5 +83,6 @@ def _result(report: Path, done: Completed) -> Any:
         place = f"line {raised['line']} of the code" if raised["line"] else "the code"
         text = f" (`{raised['text']}`)" if raised["text"] else ""
         said = f": {raised['message']}" if raised["message"] else ""
-        raise StepError(f"{place}{text} raised {raised['type']}{said}", code="ORC707")
+        names = tuple(raised["names"])
+        raise StepError(f"{place}{text} raised {names[0]}{said}", code="ORC707", raised=names)
     return outcome["result"]

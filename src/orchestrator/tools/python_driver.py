@@ -22,11 +22,11 @@ def main() -> None:
         report = outcome(names.get("result"))
     except SystemExit as error:
         if error.code not in (None, 0):
-            report = {"error": {"type": "SystemExit", "message": str(error.code), "line": line_of(error), "text": ""}}
+            report = {"error": {**described(error, ""), "message": str(error.code)}}
         else:
             report = outcome(names.get("result"))
     except BaseException as error:
-        report = failure(error, task["code"])
+        report = {"error": described(error, task["code"])}
     sys.stdout.flush()
     Path(task["report"]).write_text(json.dumps(report), encoding="utf-8")
 
@@ -40,13 +40,17 @@ def outcome(result: object) -> dict[str, object]:
     return {"result": result}
 
 
-def failure(error: BaseException, code: str) -> dict[str, object]:
-    """Describe an exception by the line of the user's code that it came from."""
+def described(error: BaseException, code: str) -> dict[str, object]:
+    """Describe an exception by the names of its classes and the line of the user's code that it came from."""
     line = line_of(error)
     lines = code.splitlines()
     text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-    message = (error.msg if isinstance(error, SyntaxError) else str(error)) or ""
-    return {"error": {"type": type(error).__name__, "message": message, "line": line, "text": text}}
+    try:
+        message = (error.msg if isinstance(error, SyntaxError) else str(error)) or ""
+    except Exception:
+        message = "its message cannot be read"
+    names = [kind.__name__ for kind in type(error).__mro__[:-1]]
+    return {"names": names, "message": message, "line": line, "text": text}
 
 
 def line_of(error: BaseException) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.content import read_content
+from orchestrator.content import NotText, decode_text, read_content
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -153,13 +153,13 @@ def read_configuration(directory: str | Path = ".") -> Table:
     """
     file = Path(directory).absolute() / CONFIGURATION_FILE
     try:
-        values = tomllib.loads(read_content(file, _MAX_BYTES).decode("utf-8"))
+        values = tomllib.loads(decode_text(read_content(file, _MAX_BYTES)))
     except FileNotFoundError:
         values = {}
     except tomllib.TOMLDecodeError as error:
         raise wrong(file, f"it is not valid TOML: {error}", "fix the syntax") from error
-    except UnicodeDecodeError as error:
-        raise wrong(file, "it is not UTF-8 text", "save it as UTF-8") from error
+    except NotText as error:
+        raise wrong(file, str(error), "save it as UTF-8") from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise wrong(file, f"it cannot be read: {reason}", "make it a readable UTF-8 text file") from error

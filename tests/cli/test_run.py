@@ -149,6 +149,54 @@ def test_a_pipe_that_nobody_writes_is_empty(project: Project) -> None:
     assert project("check", "greet.yaml").code == 0
 
 
+PLAIN = "inputs: {value: {}}\nsteps: [{id: s, action: log, parameters: {message: m}}]\n"
+READ = PLAIN + 'outputs: {value: "{{ value }}"}\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("name", "text"), [("in.json", '{"value": "Zoë"}'), ("in.yaml", "value: Zoë\n")])
+def test_a_byte_order_mark_is_no_part_of_what_is_read(project: Project, encoding: str, name: str, text: str) -> None:
+    (project.directory / "p.yaml").write_text(READ, "utf-8-sig")
+    (project.directory / "orchestrator.toml").write_text("[budget]\nusd = 1\n", encoding)
+    (project.directory / name).write_text(text, encoding)
+    done = project("run", "p.yaml", "--inputs", name, "--json")
+    assert done.json["outputs"] == {"value": "Zoë"}
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        *(
+            ("2.5", 2.5),
+            ("-3", -3),
+            ("true", True),
+            ("[1.10]", [1.1]),
+            ('"5"', "5"),
+            ("12345678901234567890", 12345678901234567890),
+        ),
+        *(
+            (text, text)
+            for text in ("1.10", "007", "5e10", "1E5", "+1", "0x1F", "1e400", "9" * 301, "-0", "1_000", "NaN", "[")
+        ),
+    ],
+)
+def test_an_input_without_a_type_keeps_what_a_number_would_lose(project: Project, given: str, value: object) -> None:
+    (project.directory / "p.yaml").write_text(READ)
+    printed = project("run", "p.yaml", "-i", f"value={given}", "--quiet")
+    assert printed.code == 0, printed.err
+    (project.directory / "out.yaml").write_text(printed.out)
+    again = project("run", "p.yaml", "--inputs", "out.yaml", "--json")
+    assert repr(again.json["outputs"]["value"]) == repr(value)
+
+
+@pytest.mark.parametrize("given", ["[1e400]", '{"a": NaN}', "[" + "9" * 301 + "]"])
+def test_json_with_a_number_that_cannot_be_kept_is_refused(project: Project, given: str) -> None:
+    (project.directory / "p.yaml").write_text(PLAIN)
+    refused = project("run", "p.yaml", "-i", f"value={given}")
+    assert refused.code == 2
+    assert "`value` must be JSON" in refused.err
+
+
 def test_inputs_come_from_a_pipe_that_is_written_late(project: Project) -> None:
     reading, writing = os.pipe()
     process = project.start("run", "greet.yaml", "--json", "-q", "--inputs", f"/dev/fd/{reading}", pass_fds=[reading])

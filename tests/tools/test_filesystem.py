@@ -1,5 +1,6 @@
 import base64
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,29 @@ from tests.tools.support import Workplace
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.text())
+@given(content=st.text().filter(lambda content: not content.startswith("\ufeff")))
 def test_what_is_written_is_read_again(content: str, workplace: Workplace) -> None:
     written = workplace("filesystem.write", path="deep/down/a.txt", content=content)
     assert written == {"path": "deep/down/a.txt", "size": len(content.encode())}
     assert workplace("filesystem.read", path="deep/down/a.txt")["content"] == content
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(workplace: Workplace) -> None:
+    for encoding, named in (("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("utf-16", "utf-16-le")):
+        (workplace.directory / "a.txt").write_bytes("Grüße\r\n".encode(encoding))
+        assert workplace("filesystem.read", path="a.txt", encoding=named)["content"] == "Grüße\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "hex", "rot13", "zlib", "", "a\0b"])
+def test_what_is_no_encoding_of_text_is_named(encoding: str, workplace: Workplace) -> None:
+    workplace("filesystem.write", path="a.txt", content="a")
+    for action, more in (("read", {}), ("write", {"content": "a"})):
+        with pytest.raises(StepError, match="there is no encoding"):
+            workplace(f"filesystem.{action}", path="a.txt", encoding=encoding, **more)
+    for action, more in (("read", {}), ("write", {"content": "a" * 100})):
+        for odd in ("undefined", "idna"):
+            with suppress(StepError):
+                workplace(f"filesystem.{action}", path="a.txt", encoding=odd, **more)
 
 
 def test_binary_data_travel_as_base64(workplace: Workplace) -> None:
@@ -23,7 +42,7 @@ def test_binary_data_travel_as_base64(workplace: Workplace) -> None:
     workplace("filesystem.write", path="a.bin", content=data, encoding="base64")
     assert (workplace.directory / "a.bin").read_bytes() == bytes(range(256))
     assert workplace("filesystem.read", path="a.bin", encoding="base64")["content"] == data
-    with pytest.raises(StepError, match="no utf-8 text"):
+    with pytest.raises(StepError, match="it is not UTF-8 text"):
         workplace("filesystem.read", path="a.bin")
 
 

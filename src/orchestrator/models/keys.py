@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import re
@@ -76,7 +77,7 @@ class Keys:
             ConfigurationError: Others can read the file, or it is not well formed. No part of it is in the message.
         """
         try:
-            text = _read_private(self.file).decode("ascii")
+            text = _read_private(self.file).removeprefix(codecs.BOM_UTF8).decode("ascii")
         except FileNotFoundError:
             return {}
         except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from orchestrator.content import NotText, decode_text, encoding_problem
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools import trees
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
@@ -380,28 +381,29 @@ def _unresolved(context: ToolContext, path: str, access: Access) -> Location:
 def _decode(data: bytes, encoding: str, path: str) -> str:
     if encoding == "base64":
         return base64.b64encode(data).decode()
+    if encoding_problem(encoding) is not None:
+        raise _unknown_encoding(encoding)
     try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        help = "give the right `encoding`, or `encoding: base64` for binary data"
-        message = f"`{path}` is no {encoding} text: byte {error.start} does not belong there"
-        raise StepError(message, code="ORC709", help=help, retryable=False) from error
-    except LookupError as error:
-        raise _unknown_encoding(encoding) from error
+        return decode_text(data, encoding)
+    except NotText as error:
+        help = "give the right `encoding`, such as `latin-1` or `utf-16`, or `encoding: base64` for binary data"
+        raise StepError(f"`{path}` cannot be read: {error}", code="ORC709", help=help, retryable=False) from error
 
 
 def _encode(content: str, encoding: str, path: str) -> bytes:
-    try:
-        if encoding == "base64":
+    if encoding == "base64":
+        try:
             return base64.b64decode(content, validate=True)
+        except ValueError as error:
+            raise StepError(f"`{path}`: the content is not valid base64", code="ORC710", retryable=False) from error
+    if encoding_problem(encoding) is not None:
+        raise _unknown_encoding(encoding)
+    try:
         return content.encode(encoding)
-    except UnicodeEncodeError as error:
-        message = f"`{path}`: {encoding} has no character for {content[error.start]!r}"
+    except UnicodeError as error:
+        character = repr(error.object[error.start]) if isinstance(error, UnicodeEncodeError) else "all of the text"
+        message = f"`{path}`: {encoding} has no character for {character}"
         raise StepError(message, code="ORC710", help="use `encoding: utf-8`", retryable=False) from error
-    except LookupError as error:
-        raise _unknown_encoding(encoding) from error
-    except ValueError as error:
-        raise StepError(f"`{path}`: the content is not valid base64", code="ORC710", retryable=False) from error
 
 
 def _unknown_encoding(encoding: str) -> StepError:

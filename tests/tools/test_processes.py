@@ -237,6 +237,43 @@ def test_what_a_killed_process_had_started_ends_too(started: str, noting: Workpl
         assert has_ended(pid)
 
 
+RUNNER = """
+import os, time
+for _ in range(2000):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    with open("pids", "a") as file:
+        print(os.getpid(), file=file)
+    if _ == 100:
+        open("ready", "w").close()
+    time.sleep(0.002)
+time.sleep(300)
+"""
+
+
+@needs_linux
+@pytest.mark.usefixtures("either_way")
+def test_what_moves_on_all_the_time_is_caught(noting: Workplace) -> None:
+    (noting.directory / "runner.py").write_text(RUNNER)
+    noting("terminal.execute", command=f"{sys.executable} -I -S runner.py & cat ready")
+    assert all(has_ended(pid) for pid in pids(noting.directory))
+    assert len(pids(noting.directory)) < 2000
+
+
+@needs_linux
+def test_a_program_ends_with_its_guardian(noting: Workplace) -> None:
+    async def main() -> None:
+        command = f"echo $PPID >> pids; {NOTE}"
+        task = asyncio.create_task(noting.acall("terminal.execute", command=command, check=False))
+        pid = await asyncio.to_thread(noted, noting.directory)
+        os.kill(pids(noting.directory)[0], 9)
+        assert (await task)["exit_code"] == -9
+        assert has_ended(pid)
+
+    asyncio.run(main())
+
+
 def test_the_status_and_the_duration_are_those_of_the_program(shell: Workplace) -> None:
     done = shell("terminal.execute", command="setsid sleep 300 & exit 7", check=False)
     assert done["exit_code"] == 7

@@ -140,27 +140,48 @@ def _kill(pid: int, number: int) -> None:
 
 
 def _descendants() -> set[int]:
-    """All processes below this one."""
+    """All processes below this one, but those that have ended and wait for their parent to notice."""
     if not _LINUX:
         return set()
+    own = os.getpid()
+    try:
+        children_of = _children if _children(own) is not None else _scanned().get
+    except OSError:
+        return set()
+    found: set[int] = set()
+    waiting = [own]
+    while waiting:
+        for child in children_of(waiting.pop()) or ():
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found
+
+
+def _children(pid: int) -> list[int] | None:
+    """The children of one process, as the kernel lists them; None where it does not."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        return None
+    return found
+
+
+def _scanned() -> dict[int, list[int]]:
+    """The children of all processes, from a look at each: slower, and so more likely to miss one that was just made."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
-                    state, parent = file.read().rpartition(b")")[2].split()[:2]
-            except (OSError, ValueError):
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
                 continue
-            if state != b"Z":
-                children.setdefault(int(parent), []).append(int(name))
-    found: set[int] = set()
-    waiting = [os.getpid()]
-    while waiting:
-        for child in children.get(waiting.pop(), ()):
-            if child not in found:
-                found.add(child)
-                waiting.append(child)
-    return found
+            children.setdefault(parent, []).append(int(name))
+    return children
 
 
 def _control_group() -> str | None:

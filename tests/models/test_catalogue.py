@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from orchestrator.errors import ConfigurationError
 from orchestrator.models.catalogue import Catalogue, _known
 from orchestrator.models.exchange import ModelName, Usage
 from orchestrator.models.names import OFFLINE
+from orchestrator.models.providers import PROVIDERS
 from orchestrator.models.settings import CAPABILITIES
 
 CATALOGUE = Catalogue()
@@ -256,3 +258,14 @@ def test_nothing_of_the_prices_is_loaded_before_they_are_asked_for() -> None:
         "assert not {'genai_prices', 'httpx2', 'pydantic_ai', 'openai'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_settings_of_a_provider_need_no_address(tmp_path: Path) -> None:
+    settings = (
+        '[servers.openai]\nstream = false\nmax_bytes = 1000\ntimeout = "5s"\n[servers.lab]\nbase_url = "http://lab"'
+    )
+    providers = configured(tmp_path, settings).providers
+    known, lab = providers["openai"], providers["lab"]
+    assert (known.stream, known.max_bytes, known.timeout) == (False, 1000, 5)
+    assert replace(known, stream=True, max_bytes=None, timeout=None) == PROVIDERS["openai"]
+    assert (lab.stream, lab.max_bytes) == (True, None)

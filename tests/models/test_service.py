@@ -365,7 +365,7 @@ async def test_what_a_check_did_not_accept_is_told_with_its_reasons_and_passed_o
     _, request, _ = setting.client.asked[0]
     assert [said.content for said in request.messages[1:]] == [
         "Hello!",
-        "That answer cannot be used: it is too short; it has no name. Answer again, in full, and mend this.",
+        "That answer cannot be used: it is too short; it has no name. Fix this, and give the whole answer again.",
     ]
     await setting.ask(BOTH, final=False)
     assert setting.client.asked[1][1].messages == HELLO.messages

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions import describe, validate
+from orchestrator.expressions.integers import with_integers
 from orchestrator.models.exchange import ModelReply
 from orchestrator.models.structured import SchemaError, accepted, misfits, problems_of, structure_of
 
@@ -292,9 +294,9 @@ def test_a_json_schema_decides_itself_what_may_be_missing() -> None:
         ({"a": [{"b": "one|two"}]}, '{"a": [{"b": "six"}]}', "`a[0].b` must be one of `one`, `two`"),
         ({"d": "date"}, '{"d": "1 May"}', '`d` must have the format `date`, not "1 May"'),
         ({"d": {"type": "array", "contains": {"const": 1}}}, '{"d": []}', "`d` is wrong"),
-        ({"n": "number"}, '{"n": NaN}', "the answer is no JSON"),
-        ({"n": "number"}, "The number is 3.", "the answer is no JSON, but: The number is 3."),
-        ({"n": "number"}, "", "the answer is no JSON, but nothing"),
+        ({"n": "number"}, '{"n": NaN}', "the answer is not JSON"),
+        ({"n": "number"}, "The number is 3.", "the answer is not JSON, but: The number is 3."),
+        ({"n": "number"}, "", "the answer is not JSON, but nothing"),
     ],
 )
 def test_an_answer_of_another_form_is_refused_with_the_reason(written: Any, answer: str, reason: str) -> None:
@@ -427,3 +429,74 @@ def test_anything_at_all_is_either_a_form_or_refused_with_places_that_are_there(
     if not problems:
         structure = structure_of(written)
         misfits(structure, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"n": 1}',
+        '```json\n{"n": 1}\n```',
+        '```JSON\n{"n": 1}\n```',
+        '```\n{"n": 1}\n```',
+        '```json {"n": 1}```',
+        '```{"n": 1}```',
+        'Here it is:\n```json\n{"n": 1}\n```',
+        '```json\n{"n": 1}\n```\nI hope that helps.',
+        'First:\n```Json\r\n{"n": 1}\r\n```\r\nand once more\n```json\n{"n": 1}\n```\n',
+        '```json\n{"n": 1}',
+        'The answer is {"n": 1}.',
+        'As [1] says, it is {"n": 1} [2].',
+        '{"n": 1}\n\nExplanation: `{` begins an object.',
+        '~~ {not this} but {"n": 1}',
+    ],
+)
+def test_json_is_found_in_fences_and_in_prose(written: str) -> None:
+    assert accepted(structure_of({"n": "integer"}), said(written)) == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['{"n": 1} or {"n": 2}', '```\n{"n": 1}\n```\n```\n{"n": 2}\n```', "n is 1", '{"n": ', "```\nn\n```"],
+)
+def test_json_that_is_not_one_answer_is_refused(written: str) -> None:
+    with pytest.raises(ModelAnswerInvalid, match="the answer is not JSON, but: "):
+        accepted(structure_of({"n": "integer"}), said(written))
+
+
+def test_fences_within_an_answer_are_text() -> None:
+    value = {"code": "```py\nx = {}\n```"}
+    for written in (json.dumps(value), f"```json\n{json.dumps(value)}\n```", f"Here: {json.dumps(value)}"):
+        assert accepted(structure_of({"code": "string"}), said(written)) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "answer", "value"),
+    [
+        ({"n": "integer"}, '{"n": 2.0}', {"n": 2}),
+        ({"n": "integer?"}, '{"n": -2.0}', {"n": -2}),
+        ({"n": ["integer"]}, '{"n": [1.0, 2, 3e2]}', {"n": [1, 2, 300]}),
+        ({"a": [{"n": "integer"}]}, '{"a": [{"n": 2.0}]}', {"a": [{"n": 2}]}),
+        ({"n": {"type": ["integer", "null"]}}, '{"n": 2.0}', {"n": 2}),
+        ({"n": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}, '{"n": 2.0}', {"n": 2}),
+        (
+            {"type": "object", "properties": {"n": {"$ref": "#/$defs/a~1b"}}, "$defs": {"a/b": {"type": "integer"}}},
+            '{"n": 2.0}',
+            {"n": 2},
+        ),
+        ({"type": "array", "prefixItems": [{"type": "integer"}], "items": {"type": "number"}}, "[2.0, 2.0]", [2, 2.0]),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, '{"x": 2.0}', {"x": 2}),
+        ({"n": "number"}, '{"n": 2.0}', {"n": 2.0}),
+        ({"n": "any"}, '{"n": 2.0}', {"n": 2.0}),
+    ],
+)
+def test_an_integer_that_is_written_with_a_point_is_an_integer(written: Any, answer: str, value: Any) -> None:
+    found = accepted(structure_of(written), said(answer))
+    assert repr(found) == repr(value)
+
+
+def test_a_schema_whose_references_multiply_takes_no_time() -> None:
+    levels = {f"l{n}": {"allOf": [{"$ref": f"#/$defs/l{n + 1}"}] * 2} for n in range(60)}
+    schema = {"$ref": "#/$defs/l0", "$defs": {**levels, "l60": {"type": "integer"}}}
+    value = {"a": [2.0]}
+    assert with_integers(value, schema) == value
+    assert with_integers(2.0, {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}) == 2.0

@@ -275,7 +275,7 @@ def test_an_answer_that_fails_the_check_is_told_why_and_the_agent_goes_on_with_i
     why = "`'looked' in output` is false"
     assert said(model) == [
         ("assistant", "It is 1."),
-        ("user", f"That answer cannot be used: {why}. Answer again, in full, and mend this."),
+        ("user", f"That answer cannot be used: {why}. Fix this, and give the whole answer again."),
         ("assistant", ""),
         ("tool", "2"),
     ]
@@ -609,3 +609,22 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_requests_that_cannot_be_read_are_told_to_the_model_and_the_run_continues(opened: Opened, bench: Bench) -> None:
+    problem = 'the arguments are not JSON: {"value": '
+    bad = ModelReply("", requests=(ToolRequest("call-0", "echo", {}, problem),), finish="tools")
+    unfit = asks(("text_replace", {"text": 1}), ("text_replace", {"txet": "a"}), ("", {}), ("echo", {"value": 7}))
+    model = FakeModel({"research.answer": [bad, bad, bad, unfit, "Done."]})
+    result = opened(model).compile(agent(tools=["echo", "text.replace"])).run()
+    assert result.outputs == {"found": "Done."}
+    assert bench.calls == ["research[3].echo"]
+    first, *_ = told(model, 1)
+    assert first == f"error: {problem}. Ask for the tool again, with its arguments as one JSON object."
+    said = told(model)
+    assert len(said) == 7
+    assert all(each.startswith("error: ") for each in said[:6])
+    assert "`text` of `replace` must be a string" in said[3]
+    assert said[6] == "7"
+    turn = result.steps["research[0].answer"].output
+    assert turn["requests"] == [{"id": "call-0", "name": "echo", "arguments": {}, "problem": problem}]

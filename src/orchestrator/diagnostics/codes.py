@@ -483,6 +483,15 @@ _TABLE = (
         "and `orchestrator resume RUN --with FILE`, and it goes on with the next turn. If it goes round in circles, "
         "look at its turns with `orchestrator show`, and change the prompt, the tools or the model.",
     ),
+    Code(
+        "ORC733",
+        "answer that is too large",
+        "A model server sent more than an answer can have: more than 64 MiB in one call (after decompression), a body, "
+        "line or event of more than a quarter of that, JSON of more than 200,000 objects and lists, more than a "
+        "million tokens of text, or more than 1,000 parts. The connection was closed and nothing more was read. Look "
+        "at what the server sends. If its answers are meant to be this large, raise `max_bytes` under `[servers.NAME]` "
+        "in `orchestrator.toml`. No further attempt is made; the next model that the step names is asked.",
+    ),
     # --- 8xx: runs and the store
     Code(
         "ORC801",

@@ -16,6 +16,7 @@ from orchestrator.errors import (
     ModelError,
     ModelMissing,
     ModelRateLimited,
+    ModelRefused,
     ModelRejected,
     ModelUnavailable,
     OrchestratorError,
@@ -35,6 +36,7 @@ from orchestrator.models.exchange import Embeddings, Message, ModelReply, Sendin
 from orchestrator.models.gateway import Answer, ModelCall
 from orchestrator.models.names import OFFLINE
 from orchestrator.models.recorded import described, described_texts
+from orchestrator.models.texts import nothing_said
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -85,7 +87,7 @@ class StepModels:
         for candidate, kept in keeping.among(each for each in found if not self._left_out(each)):
             if isinstance(kept.outcome, ModelReply):
                 with suppress(ModelAnswerInvalid):  # it was accepted then, so it is now
-                    value = _value(kept.outcome, request, accept)
+                    value = _value(kept.outcome, request, accept, candidate.name)
                     return Answer(kept.outcome, value, candidate.name, _again(candidate), kept.cost)
 
         async def answered(candidate: Candidate, why: str) -> Answer:
@@ -174,7 +176,7 @@ class StepModels:
             lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers=ledgers
         )
         try:
-            value = _value(reply, request, accept)
+            value = _value(reply, request, accept, name)
         except ModelAnswerInvalid as error:
             error.provider, error.model = error.provider or name.provider, error.model or name.model
             error.reply = reply
@@ -381,7 +383,14 @@ class _Call:
 # --- what has come
 
 
-def _value(reply: ModelReply, request: ModelRequest, accept: Callable[[ModelReply], Any] | None) -> Any:
+def _value(
+    reply: ModelReply, request: ModelRequest, accept: Callable[[ModelReply], Any] | None, name: ModelName
+) -> Any:
+    if reply.finish == "refused":
+        said = f": {_short(reply.text)}" if reply.text.strip() else ""
+        raise ModelRefused(f"`{name}` refused to answer{said}", reply=reply)
+    if reply.data is None and not reply.text.strip() and not reply.requests:
+        raise nothing_said(name, reply, request)
     if accept is not None:
         return accept(reply)
     return reply.data if request.schema is not None else reply.text
@@ -401,7 +410,7 @@ def _again(candidate: Candidate) -> str:
 
 def not_accepted(reason: str) -> str:
     """Say to a model why its answer is of no use."""
-    return f"That answer cannot be used: {reason.rstrip('.')}. Answer again, in full, and mend this."
+    return f"That answer cannot be used: {reason.rstrip('.')}. Fix this, and give the whole answer again."
 
 
 def _with_feedback(request: ModelRequest, host: CallHost) -> ModelRequest:

@@ -45,11 +45,15 @@ class ToolOffer:
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """A model asks for a tool. `id` ties the result to it."""
+    """A model asks for a tool. `id` ties the result to it.
+
+    `problem` says why the arguments cannot be read; the tool is not called then, and the model is told.
+    """
 
     id: str
     name: str
     arguments: Mapping[str, Any]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class Provider:
     say that the provider's own library will find its credentials. `base_url`: empty where the library knows it;
     `url_variables` may name another. `prices`: the name in the table of prices. `default`: what `auto` takes, small,
     cheap and current. `maker`: its models are its own, so that their names alone mean those here. `free`: nobody sends
-    a bill. `timeout` in seconds.
+    a bill. `timeout` in seconds. `stream`: answers may be asked for in pieces. `max_bytes`: the most that is read of
+    one answer, by default what `orchestrator.models.adapter.exchange` says.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Provider:
     free: bool = False
     key_optional: bool = False
     timeout: float | None = None
+    stream: bool = True
+    max_bytes: int | None = None
 
     @property
     def needs_key(self) -> bool:

@@ -243,7 +243,11 @@ def _part(part: str | Media) -> dict[str, Any]:
 
 
 def _requests(requests: Sequence[ToolRequest]) -> list[dict[str, Any]]:
-    return [{"id": request.id, "name": request.name, "arguments": dict(request.arguments)} for request in requests]
+    return [
+        {"id": request.id, "name": request.name, "arguments": dict(request.arguments)}
+        | ({"problem": request.problem} if request.problem else {})
+        for request in requests
+    ]
 
 
 _LINES: Final = "|"
@@ -332,7 +336,10 @@ def _restored_reply(told: Mapping[str, Any]) -> ModelReply:
     return ModelReply(
         told["text"] if "text" in told else _as_text(data),
         data=data,
-        requests=tuple(ToolRequest(each["id"], each["name"], each["arguments"]) for each in told.get("tools", ())),
+        requests=tuple(
+            ToolRequest(each["id"], each["name"], each["arguments"], each.get("problem", ""))
+            for each in told.get("tools", ())
+        ),
         usage=Usage(**told.get("usage", {})),
         finish=told.get("finish", "stop"),
         model=told.get("model", ""),

@@ -32,7 +32,7 @@ CAPABILITIES = (
 )
 """What a model may be able to do. `code`: it is good at writing programs; `files`: it reads PDF files."""
 
-_SERVER = ("base_url", "kind", "api_key_env", "timeout", "free")
+_SERVER = ("base_url", "kind", "api_key_env", "timeout", "free", "stream", "max_bytes")
 _PRICES = ("input_price", "cached_price", "output_price")
 _SIZES = ("context_window", "max_output", "quality", "speed")
 _LISTS = ("capabilities", "expertise")
@@ -105,9 +105,9 @@ def _server(name: str, table: Table) -> Provider:
     table.only(_SERVER)
     known = PROVIDERS.get(SPELLINGS.get(name, name))
     url = table.text("base_url", "http://localhost:8000/v1")
-    if url is None:
+    if url is None and known is None:
         raise table.wrong(f"`{table.path('base_url')}` is missing", 'write `base_url = "http://localhost:8000/v1"`')
-    host = _host(table, url)
+    host = _host(table, url) if url is not None else ""
     kind = _kind(table) or (known.kind if known else "openai")
     variable = table.text("api_key_env", "LAB_API_KEY")
     if variable is not None and not _VARIABLE.fullmatch(variable):
@@ -117,16 +117,25 @@ def _server(name: str, table: Table) -> Provider:
         )
     free = table.flag("free")
     keys = (variable,) if variable else known.key_variables if known else (key_variable(name),)
-    return replace(
+    stream = table.flag("stream")
+    said = replace(
         known or Provider(name, name, kind),
         kind=kind,
+        timeout=_timeout(table),
+        stream=stream is not False,
+        max_bytes=table.whole("max_bytes", "100_000_000"),
+        free=free if free is not None else known.free if known else False,
+    )
+    if url is None:  # it is asked where it always is
+        return replace(said, key_variables=keys, own_keys=()) if variable else said
+    return replace(
+        said,
         base_url=url.rstrip("/"),
         url_variables=(),
         key_variables=keys,
         key_optional=variable is None,
         own_keys=known.own_keys if known and variable is None else (),
         free=_is_private(host) if free is None else free,
-        timeout=_timeout(table),
     )
 
 

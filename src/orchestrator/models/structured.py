@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions.fitting import validate
+from orchestrator.expressions.integers import with_integers
 from orchestrator.expressions.schema import from_json_schema
 from orchestrator.expressions.types import Type
 from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, modern, violations
 from orchestrator.models.short_form import Path, SchemaProblem, read_short
-from orchestrator.models.texts import NOTHING, loaded, short
+from orchestrator.models.texts import NOTHING, found_in, short
 
 if TYPE_CHECKING:
     from orchestrator.models.exchange import ModelReply
@@ -95,11 +96,11 @@ def accepted(structure: Structure, reply: ModelReply) -> Any:
     if reply.finish == "length":
         help = "give a larger `max_tokens`, or ask for less"
         raise _invalid(reply, "the answer is cut off, because it reached the most tokens that it may have", help)
-    value = loaded(reply.text) if reply.data is None else reply.data
+    value = found_in(reply.text) if reply.data is None else reply.data
     if value is NOTHING:
         said = f", but: {short(reply.text)}" if reply.text.strip() else ", but nothing"
-        raise _invalid(reply, f"the answer is no JSON{said}")
-    value = _completed(value, structure.schema, structure.given, ())
+        raise _invalid(reply, f"the answer is not JSON{said}")
+    value = _completed(with_integers(value, structure.schema), structure.schema, structure.given, ())
     reasons = misfits(structure, value)
     if reasons:
         raise _invalid(reply, f"the answer is not of the form that was asked for: {'; '.join(reasons)}")

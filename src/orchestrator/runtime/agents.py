@@ -73,6 +73,14 @@ class Offer:
         return ToolCall(self.tool, self.action, Constant({**self.fixed, **given}))
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What becomes of a request: the step `id` that is the call, or an error that the model is told in its place."""
+
+    id: str
+    error: str = ""
+
+
 class AgentRun:
     """One agent: its turns, one after another."""
 
@@ -89,7 +97,7 @@ class AgentRun:
         self._history: list[_Data] = []
         self._answered: list[_Data] = []
         self._refused: dict[str, int] = {}
-        self._calls: list[str | None] = []
+        self._calls: list[_Call] = []
         self._checking: Checking | None = None
         self._frame: Frame | None = None
         self._next_step: Any = self._ask
@@ -195,10 +203,15 @@ class AgentRun:
         for request in answer["requests"]:
             offer = self._offers.get(request["name"])
             if offer is None:
-                self._calls.append(None)
+                known = ", ".join(self._offers) or "none"
+                self._calls.append(_Call("", f"error: there is no such tool; there are: {known}"))
                 continue
-            id = numbered(offer.name, {ANSWER, *filter(None, self._calls)})
-            self._calls.append(id)
+            if problem := request.get("problem"):
+                said = f"error: {problem}. Ask for the tool again, with its arguments as one JSON object."
+                self._calls.append(_Call("", said))
+                continue
+            id = numbered(offer.name, {ANSWER, *(call.id for call in self._calls if call.id)})
+            self._calls.append(_Call(id))
             after = (steps[-1].id,) if steps and not self._agent.parallel else ()
             steps.append(self._step(id, offer.call(request["arguments"]), after))
         path = f"{self._node.path}[{len(self._answered)}]"
@@ -209,8 +222,7 @@ class AgentRun:
 
     def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
         """End a turn: an answer is held to the check of the step before that."""
-        unknown = f"error: there is no such tool; there are: {', '.join(self._offers) or 'none'}"
-        results = [unknown if id is None else _told(scope, id) for id in self._calls]
+        results = [_told(scope, call.id) if call.id else call.error for call in self._calls]
         turn = {**answer, "results": results, "refused": []}
         check = self._node.step.check
         if turn["requests"] or check is None:

@@ -104,7 +104,8 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
                 )
             return _file_items(directory / path, file, permissions)
         case RangeItems() as limits:
-            bounds: list[Any] = [value.evaluate(scope) for value in (limits.start, limits.stop, limits.step)]
+            given = (value.evaluate(scope) for value in (limits.start, limits.stop, limits.step))
+            bounds: list[Any] = [int(each) if type(each) is float and each.is_integer() else each for each in given]
             if not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
                 raise StepError(
                     f"a range is made of integers, not of {', '.join(map(shown, bounds))}",

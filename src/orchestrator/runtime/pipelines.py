@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import StepError
 from orchestrator.expressions import validate
+from orchestrator.expressions.integers import with_integers
+from orchestrator.expressions.schema import to_json_schema
 from orchestrator.runtime import outcomes
 from orchestrator.runtime.entities import skipped
 from orchestrator.runtime.failures import error_data, error_names
@@ -185,4 +187,6 @@ def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
         problems = validate(value, output.type) if value is not None and output.type.kind != "any" else ()
         if problems:
             raise StepError(f"output `{name}`: {problems[0]}", code="ORC505", help="change its `type:` or its value")
+        if output.type.kind != "any":
+            values[name] = with_integers(value, to_json_schema(output.type))
     return values

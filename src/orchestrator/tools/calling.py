@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
 from orchestrator.expressions.fitting import explain_mismatch
+from orchestrator.expressions.integers import with_integers
+from orchestrator.expressions.schema import to_json_schema
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
 from orchestrator.tools.results import NotJson, to_json
@@ -147,8 +149,7 @@ def _bound(action: Action, prepared: _Prepared, parameters: Mapping[str, Any]) -
             problem = explain_mismatch(value, wanted)
             if problem is not None:
                 raise _invalid(_about(name, action, problem), _MEND)
-            if wanted.kind == "integer":
-                value = int(value)  # 2.0 fits, and the function is promised an int
+            value = with_integers(value, to_json_schema(wanted))  # 2.0 fits, and the function is promised an int
         values[name] = value
     if not prepared.required <= parameters.keys():
         missing = ", ".join(f"`{name}`" for name in action.parameters if name in prepared.required - parameters.keys())

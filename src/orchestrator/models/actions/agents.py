@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, TypedDict
 
-from orchestrator.errors import ModelAnswerInvalid, StepError
+from orchestrator.errors import StepError
 from orchestrator.expressions.schema import to_json_schema
 from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Type, array_of, object_of
 from orchestrator.models.actions.common import DETAILS, Asking, is_cut, model_action
@@ -39,12 +39,18 @@ MAX_TURNS: Final = 10
 """How many turns an agent may make, where it does not say."""
 
 
-class Requested(TypedDict):
+class RequestedBase(TypedDict):
     """What a model asks for: a tool by the name that it was offered by, and what to give it."""
 
     id: str
     name: str
     arguments: dict[str, Any]
+
+
+class Requested(RequestedBase, total=False):
+    """The same, with the reason why the arguments cannot be read."""
+
+    problem: str
 
 
 class Turned(TypedDict):
@@ -85,18 +91,17 @@ async def turn(
     def accept(reply: ModelReply) -> Any:
         if reply.requests:
             return None
-        if structure is not None:
-            return accepted(structure, reply)
-        if not reply.text.strip():
-            raise ModelAnswerInvalid("there is neither an answer nor a request", model=reply.model, reply=reply)
-        return None
+        return None if structure is None else accepted(structure, reply)
 
     answer = await asking.gateway.ask(asking.choice, request, accept=accept)
     asking.answers.append(answer)
     if not answer.reply.requests:
         is_cut(asking, answer)
     requests: list[Requested] = [
-        {"id": each.id, "name": each.name, "arguments": dict(each.arguments)} for each in answer.reply.requests
+        {"id": each.id, "name": each.name, "arguments": dict(each.arguments)}
+        if not each.problem
+        else {"id": each.id, "name": each.name, "arguments": {}, "problem": each.problem}
+        for each in answer.reply.requests
     ]
     return {"text": answer.reply.text, "data": answer.value, "requests": requests}
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ from botocore.config import Config
 from botocore.session import Session
 from botocore.tokens import FrozenAuthToken
 
+from orchestrator.models.adapter.exchange import MOST_OF_ERRORS, Exchange, current
+from orchestrator.models.adapter.faults import too_large
+from orchestrator.models.adapter.transport import BoundExceeded, Document
 from orchestrator.models.exchange import take_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class _Call:
@@ -78,6 +82,13 @@ class _Noted:
         super().connect()  # type: ignore[misc]
         take_note(sent=True)
 
+    def getresponse(self) -> Any:
+        """Put bounds on an answer before it is read. botocore takes all of it, or its events, from `stream`."""
+        response = super().getresponse()  # type: ignore[misc]
+        if (exchange := current.get()) is not None:
+            response.stream = partial(_bounded, response.stream, exchange, response.status < 300)
+        return response
+
     def request(self, *arguments: Any, **more: Any) -> Any:
         if self.sock is not None:  # it was used before
             take_note(sent=True)
@@ -85,6 +96,26 @@ class _Noted:
         if (call := _call.get()) is not None and self.sock is not None:
             call.uses(self.sock)
         return done
+
+
+def _bounded(
+    stream: Callable[..., Iterator[bytes]], exchange: Exchange, answers: bool, *arguments: Any, **more: Any
+) -> Iterator[bytes]:
+    """Yield a body; refuse one that is too large. The length of an event is bounded by botocore."""
+    document = Document(exchange)
+    for piece in stream(*arguments, **more):
+        exchange.received += len(piece)
+        try:
+            if exchange.received > (exchange.max_bytes if answers else MOST_OF_ERRORS):
+                raise BoundExceeded(too_large(exchange, f"more than {exchange.max_bytes:,} bytes"))
+            if answers and not exchange.streams:
+                document.add(piece)
+        except BoundExceeded as exceeded:
+            if not answers:
+                return
+            exchange.fault = exceeded.fault
+            raise
+        yield piece
 
 
 class _Connection(_Noted, AWSHTTPConnection):  # type: ignore[misc]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.models.adapter.endpoints import Endpoint, endpoint_of
+from orchestrator.models.adapter.exchange import MOST_BYTES, MOST_PARTS, Exchange, current
 from orchestrator.models.exchange import take_note
 
 if TYPE_CHECKING:
@@ -44,12 +45,21 @@ class ProviderClient:
         if request.timeout is None and endpoint.provider.timeout is not None:
             request = replace(request, timeout=endpoint.provider.timeout)
         began = time.perf_counter()
-        with _told(connection, name, endpoint) as limits:
+        provider = endpoint.provider
+        if not provider.stream:
+            on_text = None
+        exchange = Exchange(name, provider.max_bytes or MOST_BYTES, streams=on_text is not None)
+        with _exchanged(connection, exchange):
             # OpenAI's Responses API has neither.
             model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
             call = call_of(request, model, endpoint.provider.kind)
-            response = await (_answer(model, call) if on_text is None else _streamed(model, call, on_text, name))
-            return replace(reply_of(response, call, name, request, latency=time.perf_counter() - began), limits=limits)
+            if on_text is None:
+                response = await _answer(model, call)
+            else:
+                response = await _streamed(model, call, on_text, exchange)
+            _refuse_too_large(response, exchange)
+            reply = reply_of(response, call, name, request, latency=time.perf_counter() - began)
+        return replace(reply, limits=exchange.limits)
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""
@@ -58,8 +68,10 @@ class ProviderClient:
         connection = await self._connection(endpoint)
         from orchestrator.models.adapter.embedding import embed
 
-        with _told(connection, name, endpoint) as limits:
-            return replace(await embed(connection, name, texts), limits=limits)
+        exchange = Exchange(name, endpoint.provider.max_bytes or MOST_BYTES, vectors=True)
+        with _exchanged(connection, exchange):
+            vectors = await embed(connection, name, texts)
+        return replace(vectors, limits=exchange.limits)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -88,26 +100,24 @@ class _ListenerFailed(Exception):
 
 
 @contextmanager
-def _told(connection: Connection, name: ModelName, endpoint: Endpoint) -> Iterator[dict[str, str]]:
-    """A call. Yields the headers that tell of limits as they come; what goes wrong becomes an error of ours."""
-    from orchestrator.models.adapter.connections import told_limits
+def _exchanged(connection: Connection, exchange: Exchange) -> Iterator[None]:
+    """A call. What goes wrong in it becomes an error of ours."""
     from orchestrator.models.adapter.faults import fault_of
 
-    limits: dict[str, str] = {}
-    noting = told_limits.set(limits)
+    noting = current.set(exchange)
     try:
         with connection.during():
-            yield limits
+            yield
     except _ListenerFailed as failed:
         raise failed.error from None
     except Exception as error:
-        fault = fault_of(error, name, endpoint)
-        fault.limits = limits
+        fault = fault_of(error, exchange, connection.endpoint)
+        fault.limits = exchange.limits
         if fault is error:
             raise
         raise fault from error
     finally:
-        told_limits.reset(noting)
+        current.reset(noting)
 
 
 def _connect(endpoint: Endpoint) -> Connection:
@@ -130,7 +140,25 @@ async def _answer(model: Model[object], call: Call) -> ModelResponse:
     )
 
 
-async def _streamed(model: Model[object], call: Call, on_text: Callable[[str], None], name: ModelName) -> ModelResponse:
+async def _streamed(
+    model: Model[object], call: Call, on_text: Callable[[str], None], exchange: Exchange
+) -> ModelResponse:
+    try:
+        return await _in_pieces(model, call, on_text, exchange)
+    except _ListenerFailed:
+        raise
+    except Exception:
+        if exchange.whole is None:
+            raise
+    # The server has answered at once. That answer is read as one that was not to be streamed.
+    response = await _answer(model, call)
+    _listen(on_text, response.text or "")
+    return response
+
+
+async def _in_pieces(
+    model: Model[object], call: Call, on_text: Callable[[str], None], exchange: Exchange
+) -> ModelResponse:
     from pydantic_ai.direct import model_request_stream
 
     from orchestrator.models.adapter.faults import broken_off
@@ -139,15 +167,43 @@ async def _streamed(model: Model[object], call: Call, on_text: Callable[[str], N
     stream = model_request_stream(
         model, call.messages, model_settings=call.settings, model_request_parameters=call.parameters, instrument=False
     )
+    count, measured = 0, 0
     async with stream as events:
         async for event in events:
             if piece := piece_of(event):
-                try:
-                    on_text(piece)
-                except Exception as error:
-                    raise _ListenerFailed(error) from error
+                _listen(on_text, piece)
+            count += 1
+            if count % _MEASURED_EVERY == 0 or exchange.received - measured > _MEASURED_BYTES:
+                measured = exchange.received
+                _refuse_too_large(events.get(), exchange)
         response = events.get()
     # Reasons that Pydantic AI does not know are in the details.
     if response.finish_reason is None and not (response.provider_details or {}).get("finish_reason"):
-        raise broken_off(name)
+        raise broken_off(exchange.name)
     return response
+
+
+_MEASURED_EVERY, _MEASURED_BYTES = 1_000, 256 * 1024
+"""After how many events, or bytes, the answer that has come so far is measured."""
+
+
+def _refuse_too_large(response: ModelResponse, exchange: Exchange) -> None:
+    """Refuse an answer that is larger than any can be, however small the pieces that it came in."""
+    from orchestrator.models.adapter.faults import too_large
+
+    if len(response.parts) > MOST_PARTS:
+        raise too_large(exchange, f"an answer of more than {MOST_PARTS:,} parts")
+    size = 0
+    for part in response.parts:
+        content = getattr(part, "content", None) or getattr(part, "args", None)
+        size += len(content) if isinstance(content, str) else 0
+    if size > exchange.max_text:
+        raise too_large(exchange, f"an answer of more than {exchange.max_text:,} characters")
+
+
+def _listen(on_text: Callable[[str], None], piece: str) -> None:
+    if piece:
+        try:
+            on_text(piece)
+        except Exception as error:
+            raise _ListenerFailed(error) from error

@@ -7,34 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 from pydantic_ai.embeddings.base import EmbeddingModel
-from pydantic_ai.models import Model, create_async_httpx2_client
+from pydantic_ai.models import Model
 
 from orchestrator.errors import ModelMissing
 from orchestrator.models.adapter.endpoints import Endpoint, missing_extra
-from orchestrator.models.exchange import take_note
-from orchestrator.models.limits import rate_headers
+from orchestrator.models.adapter.transport import CONNECT, READ, http_client, old_http_client
 
 if TYPE_CHECKING:
-    import httpx
     from openai import AsyncOpenAI
     from pydantic_ai.profiles.openai import OpenAIModelProfile
 
-CONNECT = 10.0
-"""Seconds to wait for a connection."""
-
-READ = 600.0
-"""Seconds to wait for the next piece of an answer, where the request has no timeout of its own."""
-
 OPENAI = "https://api.openai.com/v1"
-
-told_limits: ContextVar[dict[str, str] | None] = ContextVar("where to note what is told of limits", default=None)
 
 
 @dataclass(slots=True)
@@ -67,32 +56,6 @@ def connect(endpoint: Endpoint) -> Connection:
     if provider.kind not in _CONNECT:
         raise ModelMissing(f"models of {provider.title} are not asked over a network", provider=provider.name)
     return _CONNECT[provider.kind](endpoint)
-
-
-def http_client() -> httpx2.AsyncClient:
-    """Return a client without a limit of its own: how many calls are made at once is decided before they come here."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-    client = create_async_httpx2_client(timeout=httpx2.Timeout(READ, connect=CONNECT), limits=limits)
-    client.event_hooks["request"].append(_watch)
-    client.event_hooks["response"].append(_take_note)
-    return client
-
-
-async def _watch(request: httpx2.Request | httpx.Request) -> None:
-    """Have it noted when a request is sent: no earlier than when there is a connection."""
-    request.extensions["trace"] = _trace
-
-
-async def _trace(event: str, info: dict[str, Any]) -> None:
-    if event.endswith("send_request_body.started"):
-        take_note(sent=True)
-
-
-async def _take_note(response: httpx2.Response | httpx.Response) -> None:
-    """Keep for the call that is being made what an answer says of limits; Pydantic AI has no place for it."""
-    found = told_limits.get()
-    if found is not None:
-        found.update(rate_headers(response.headers))
 
 
 def _openai_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
@@ -232,16 +195,11 @@ def _mistral(endpoint: Endpoint) -> Connection:
 
 
 def _groq(endpoint: Endpoint) -> Connection:
-    import httpx  # the one SDK that still builds on it
     from groq import AsyncGroq
     from pydantic_ai.models.groq import GroqModel
     from pydantic_ai.providers.groq import GroqProvider
 
-    http = httpx.AsyncClient(
-        timeout=httpx.Timeout(READ, connect=CONNECT),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-        event_hooks={"request": [_watch], "response": [_take_note]},
-    )
+    http = old_http_client()  # the one SDK that still builds on it
     client = AsyncGroq(
         api_key=endpoint.key, base_url=endpoint.base_url or None, http_client=http, max_retries=0, timeout=READ
     )

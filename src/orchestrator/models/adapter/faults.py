@@ -17,9 +17,12 @@ from orchestrator.errors import (
     ModelUnavailable,
 )
 from orchestrator.models.adapter.endpoints import how_to_give_key
+from orchestrator.models.exchange import ModelReply, Usage
+from orchestrator.models.texts import loaded
 
 if TYPE_CHECKING:
     from orchestrator.models.adapter.endpoints import Endpoint
+    from orchestrator.models.adapter.exchange import Exchange
     from orchestrator.models.exchange import ModelName
 
 Fault = TypeVar("Fault", bound=ModelError)
@@ -28,9 +31,9 @@ _PASSING = (408, 409, 425)
 """Statuses below 500, beside 429, that pass by themselves."""
 
 
-def fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelError:
+def fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> ModelError:
     """Return what went wrong in a call, as one of our errors."""
-    found = _fault_of(error, name, endpoint)
+    found = exchange.fault or _fault_of(error, exchange, endpoint)
     if endpoint.key and len(endpoint.key) >= 8:
         # Servers have been seen to repeat a wrong key in what they say about it.
         found.message = found.message.replace(endpoint.key, "***")
@@ -38,9 +41,13 @@ def fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelErro
     return found
 
 
-def _fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelError:
+def _fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> ModelError:
+    name, body = exchange.name, bytes(exchange.whole or exchange.head)
     if isinstance(error, ModelError):
-        return error
+        # To Google's SDK an error is an answer without anything in it.
+        empty = isinstance(error, ModelAnswerInvalid) and error.reply is not None and not error.reply.text
+        reported = _reported(body, error) if empty else None
+        return error if reported is None else _of_report(reported, name, endpoint)
     if isinstance(error, theirs.ModelRequestTimeout):
         return _made(
             ModelUnavailable,
@@ -50,16 +57,20 @@ def _fault_of(error: Exception, name: ModelName, endpoint: Endpoint) -> ModelErr
         )
     if isinstance(error, theirs.ModelHTTPError):
         return _of_status(error, name, endpoint)
+    if (reported := _reported(body, error)) is not None:
+        return _of_report(reported, name, endpoint)
     if isinstance(error, theirs.AgentRunError) and _BROKEN_OFF.search(error.message):
         return broken_off(name)
-    if isinstance(error, theirs.ModelAPIError):
-        return _of_category(error, None, _words(error.message), name, endpoint)
     if isinstance(error, theirs.ContentFilterError):
         return _made(ModelRefused, f"`{name}` refused to answer: {_words(error.message)}", name)
     if isinstance(error, theirs.OutputTokenLimitExceeded):
         return _made(
             ModelAnswerInvalid, f"`{name}` was cut off: {_words(error.message)}", name, help="raise `max_tokens`"
         )
+    if exchange.head and not _is_of_connection(error) and not isinstance(error, theirs.ModelConnectionError):
+        return _unlike_an_answer(exchange)
+    if isinstance(error, theirs.ModelAPIError):
+        return _of_category(error, None, _words(error.message), name, endpoint)
     if isinstance(error, theirs.UnexpectedModelBehavior):
         return _made(ModelError, f"the answer of `{name}` cannot be read: {_words(error.message)}", name)
     if isinstance(error, theirs.UserError | NotImplementedError):
@@ -112,6 +123,76 @@ def _of_category(
     if isinstance(error, theirs.ModelRequestRejectedError) or (status is not None and 400 <= status < 500):
         return made(ModelRejected, "change what the provider names; `orchestrator models` says what each model can do")
     return made(ModelError)
+
+
+# --- what is in the body of an answer that is none
+
+
+def _reported(body: bytes, error: Exception) -> dict[str, Any] | None:
+    """Return the error that a body of status 200 holds, as a whole or in an event of a stream."""
+    for text in (body, *(line[5:] for line in body.splitlines() if line.startswith(b"data:"))):
+        value = loaded(text.decode("utf-8", "replace"))
+        if isinstance(value, dict) and (value.get("error") or _is_error(value)):
+            return value if _said_by(value) else None
+    said = getattr(error, "body", None)
+    return said if isinstance(said, dict) and _said_by(said) else None
+
+
+def _is_error(value: dict[str, Any]) -> bool:
+    """Whether a body without `error` says in a sentence what is wrong, and nothing else."""
+    return value.keys() <= _ERROR_KEYS and any(isinstance(value.get(key), str) for key in ("message", "detail"))
+
+
+_ERROR_KEYS = frozenset(
+    {"error", "message", "detail", "code", "status", "type", "object", "param", "success", "errors"}
+)
+"""The keys of a body that holds an error, and no answer."""
+
+
+def _of_report(body: dict[str, Any], name: ModelName, endpoint: Endpoint) -> ModelError:
+    """Return the error that a body reports. Many have the status there that the response should have had."""
+    inner = body.get("error")
+    fields = {**body, **inner} if isinstance(inner, dict) else body
+    for key in ("status", "code", "status_code"):
+        written = fields.get(key)
+        if str(written).isdecimal() and 400 <= int(str(written)[:4]) < 600:
+            return _of_status(theirs.ModelHTTPError(int(str(written)), str(name), body), name, endpoint)
+    message = f"`{name}` answered with an error: {_said_by(body)}"
+    return _made(ModelError, message, name, help="see what the provider says; `retry` makes another attempt")
+
+
+def _unlike_an_answer(exchange: Exchange) -> ModelError:
+    """Return the error for a body that an SDK could not read."""
+    name, text = exchange.name, bytes(exchange.whole or exchange.head).decode("utf-8", "replace")
+    value = loaded(text)
+    if isinstance(value, dict) and any(value.get(key) == [] for key in ("choices", "candidates", "output", "content")):
+        reply = ModelReply("", usage=Usage(requests=1), finish="other", model=name.model)
+        return _made(ModelAnswerInvalid, f"`{name}` answered with nothing", name, help=_OTHER, reply=reply)
+    message = f"the answer of `{name}` cannot be read, as it does not follow the protocol: {_words(text, 200)}"
+    return _made(
+        ModelError, message, name, help="check that `base_url` is the address of a model server of this `kind`"
+    )
+
+
+_OTHER = "ask again, or take another model"
+
+
+def too_large(exchange: Exchange, what: str) -> ModelError:
+    """Return the error for a server that sends more than an answer can have."""
+    name = exchange.name
+    return _made(
+        ModelError,
+        f"`{name}` sent {what}, which no answer has",
+        name,
+        code="ORC733",
+        retryable=False,
+        help=f"if answers are meant to be this large, raise `max_bytes` under `[servers.{name.provider}]`",
+    )
+
+
+def unreadable(exchange: Exchange, why: str) -> ModelError:
+    """Return the error for a body that cannot be unpacked."""
+    return _made(ModelError, f"the answer of `{exchange.name}` cannot be read: {why}", exchange.name)
 
 
 def _passes(status: int | None) -> bool:

@@ -52,6 +52,7 @@ class _Completions(AsyncCompletions):
         self, *, stream: bool = False, **given: Any
     ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
         said = {key: value for key, value in given.items() if not isinstance(value, Omit | NotGiven)}
+        said["messages"] = _with_one_system_message(said["messages"])
         options: RequestOptions = {"security": {"bearer_auth": True}}
         for argument, option in _SENDING.items():
             if (value := said.pop(argument, None)) is not None:
@@ -64,3 +65,16 @@ class _Completions(AsyncCompletions):
             stream=stream,
             stream_cls=AsyncStream[ChatCompletionChunk],
         )
+
+
+def _with_one_system_message(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the instructions that Pydantic AI sends one by one: the templates of many models take one such message."""
+    count = 0
+    for message in messages:
+        if message.get("role") != "system" or not isinstance(message.get("content"), str):
+            break
+        count += 1
+    if count < 2:
+        return messages
+    joined = "\n\n".join(text for message in messages[:count] if (text := message["content"].strip()))
+    return [{**messages[0], "content": joined}, *messages[count:]]

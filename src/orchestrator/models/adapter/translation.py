@@ -30,7 +30,7 @@ from orchestrator.errors import ModelRefused
 from orchestrator.json_schema import embedded
 from orchestrator.json_text import whole
 from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
-from orchestrator.models.texts import file_in_words, invalid, json_in, loaded, short
+from orchestrator.models.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,18 +221,17 @@ def reply_of(
     if reply.finish == "refused":
         raise _refused(response, name, reply)
     if answers:
-        value = _arguments(answers[0], name, reply, request)
+        value, problem = _arguments(answers[0], reply)
+        if problem:
+            raise invalid(f"`{name}` did not answer with JSON: {problem}", name, reply, request)
         return _with(reply, text=text or json.dumps(value, ensure_ascii=False), data=_unwrapped(value, call))
-    requests = tuple(
-        ToolRequest(part.tool_call_id, part.tool_name, _arguments(part, name, reply, request)) for part in asked
-    )
+    requests = tuple(_tool_request(part, reply) for part in asked)
     if requests:
         return _with(reply, requests=requests, finish="tools")
     if request.schema is not None:
         return _with(reply, data=_unwrapped(json_in(text, name, reply, request), call))
-    if not text and reply.finish != "stop":
-        before = " before it reached its limit of tokens" if reply.finish == "length" else ""
-        raise invalid(f"`{name}` said nothing{before}", name, reply, request)
+    if not text.strip():
+        raise nothing_said(name, reply, request)
     return reply
 
 
@@ -286,13 +285,23 @@ def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> Mod
     )
 
 
-def _arguments(part: ToolCallPart, name: ModelName, reply: ModelReply, request: ModelRequest) -> dict[str, Any]:
+def _tool_request(part: ToolCallPart, reply: ModelReply) -> ToolRequest:
+    arguments, problem = _arguments(part, reply)
+    return ToolRequest(part.tool_call_id, whole(part.tool_name), arguments, problem)
+
+
+def _arguments(part: ToolCallPart, reply: ModelReply) -> tuple[dict[str, Any], str]:
+    """Return what a tool is to be given, and what is wrong with the way in which the model wrote it."""
     if isinstance(part.args, dict):
-        return cast("dict[str, Any]", whole(part.args))
-    value = loaded(part.args or "{}")
-    if not isinstance(value, dict):
-        raise invalid(f"`{name}` gave `{part.tool_name}` arguments that are no JSON object", name, reply, request)
-    return value
+        return cast("dict[str, Any]", whole(part.args)), ""
+    written = whole(part.args or "").strip()
+    value = loaded(written or "{}")
+    if isinstance(value, dict):
+        return value, ""
+    if reply.finish == "length":
+        return {}, f"the arguments are cut off, as the answer reached its limit of tokens: {short(written)}"
+    kind = "not JSON" if value is NOTHING else "not a JSON object"
+    return {}, f"the arguments are {kind}: {short(written)}"
 
 
 def _unwrapped(value: Any, call: Call) -> Any:

@@ -1,0 +1,77 @@
+"""Integers that are written as `2.0`: to JSON Schema they are integers, so a value that must be one becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+_MOST_STEPS: Final = 1_000_000
+_DEEPEST: Final = 200
+
+
+def with_integers(value: Any, schema: Any) -> Any:
+    """Return a value in which each number without a fraction is an integer where its JSON Schema asks for one.
+
+    Nothing else is converted, and no value is the less valid for it. Of a schema that takes too long to follow, as its
+    references multiply, the rest is left as it is.
+    """
+    return _Conversion(schema).of(value, schema, 0)
+
+
+@dataclass(slots=True)
+class _Conversion:
+    """One conversion, by the whole schema; `left` is how many steps it may still take."""
+
+    root: Any
+    left: int = _MOST_STEPS
+
+    def of(self, value: Any, schema: Any, depth: int) -> Any:
+        self.left -= 1
+        if not isinstance(schema, Mapping) or depth > _DEEPEST or self.left < 0:
+            return value
+        if isinstance(value, float):
+            exact = value.is_integer() and abs(value) < 2**53  # beyond that a fraction could have been lost
+            return int(value) if exact and self._asks(schema, depth) else value
+        if isinstance(value, Mapping | list):
+            for part in self._parts(schema):
+                value = self.of(value, part, depth + 1)
+            return self._within(value, schema, depth)
+        return value
+
+    def _asks(self, schema: Any, depth: int) -> bool:
+        """Whether a schema, or one that holds of the same value, asks for an integer."""
+        self.left -= 1
+        if not isinstance(schema, Mapping) or depth > _DEEPEST or self.left < 0:
+            return False
+        kind = schema.get("type")
+        asks = kind == "integer" or (isinstance(kind, list) and "integer" in kind)
+        return asks or any(self._asks(part, depth + 1) for part in self._parts(schema))
+
+    def _parts(self, schema: Mapping[str, Any]) -> list[Any]:
+        """Return the schemas that hold of the same value, or may."""
+        several = (schema[key] for key in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(key), list))
+        parts = [part for group in several for part in group]
+        parts += [schema[key] for key in ("then", "else") if key in schema]
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            found = self.root
+            for name in reference[1:].split("/")[1:]:
+                name = name.replace("~1", "/").replace("~0", "~")
+                found = found.get(name) if isinstance(found, Mapping) else None
+            parts.append(found)
+        return parts
+
+    def _within(self, value: Any, schema: Mapping[str, Any], depth: int) -> Any:
+        """Convert what is in an object or a list."""
+        if isinstance(value, Mapping):
+            properties, others = schema.get("properties"), schema.get("additionalProperties")
+            known = properties if isinstance(properties, Mapping) else {}
+            if not known and not isinstance(others, Mapping):
+                return value
+            return {name: self.of(item, known.get(name, others), depth + 1) for name, item in value.items()}
+        first, rest = schema.get("prefixItems"), schema.get("items")
+        first = first if isinstance(first, list) else []
+        if not first and not isinstance(rest, Mapping):
+            return value
+        return [self.of(item, (*first, rest)[min(index, len(first))], depth + 1) for index, item in enumerate(value)]

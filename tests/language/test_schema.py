@@ -11,6 +11,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.language import read
+from orchestrator.language.editor import schemas
 from orchestrator.language.nodes import plain
 from orchestrator.language.reference_page import reference_markdown
 from orchestrator.language.schema import json_schema
@@ -117,6 +118,37 @@ def test_every_key_has_a_description_for_editors() -> None:
     for place in places:
         for key, field in place.get("properties", {}).items():
             assert field.get("description"), key
+
+
+def test_only_canonical_keys_and_words_are_offered() -> None:
+    schema = json_schema()
+    models = {
+        model.__name__: model
+        for model in (InputSpec, AskSpec, ApproveSpec, CacheSpec, CheckSpec, JudgeSpec, BudgetSpec)
+    }
+    offered = {name: set(schema["$defs"][name]["properties"]) for name in models}
+    assert offered == {name: set(keys(model)) for name, model in models.items()}
+    assert set(schema["properties"]) == set(keys(PipelineSpec))
+    assert set(schema["$defs"]["StepBody"]["properties"]) == {*keys(StepSpec), *keys(CallSpec)}
+    for place in schemas(schema):
+        assert not any(field.get("deprecated") for field in place.get("properties", {}).values())
+        assert not (place.get("deprecated") and "enum" in place)
+
+
+def test_closed_sets_of_words_are_offered() -> None:
+    schema = json_schema()
+    body, inputs = schema["$defs"]["StepBody"]["properties"], schema["$defs"]["InputSpec"]["properties"]
+    words = {place_key: enums(place) for place_key, place in {**body, "type": inputs["type"]}.items()}
+    assert words["on_failure"][0] == ["fail", "continue"]
+    assert words["on_limit"] == [["fail", "continue"]]
+    assert words["type"] == [["string", "integer", "number", "boolean", "array", "object", "file"]]
+    assert words["selection"] == [["balanced", "cost", "speed", "quality"]]
+    for key in ("on_item_failure", "on_resume", "wait_for"):
+        assert words[key], key
+
+
+def enums(place: Any) -> list[list[Any]]:
+    return [each["enum"] for each in schemas(place) if "enum" in each]
 
 
 def test_the_reference_page_names_every_key() -> None:

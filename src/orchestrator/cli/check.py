@@ -155,13 +155,17 @@ def graph(
 
 def schema(
     json: Annotated[bool, typer.Option("--json", help="The schema is JSON in any case.")] = False,
+    tools: options.ToolsOption = None,
 ) -> None:
     """Print the JSON Schema of pipeline files, for editors.
 
-    It lets an editor complete and explain the keys. Save it, and write as a file's first line:
+    It lets an editor complete and explain keys, tools, actions and parameters; with `--tools` those of your own tools
+    too. Save it, and write as a file's first line:
      # yaml-language-server: $schema=pipeline.schema.json
     """
     from orchestrator.cli.output import emit_json
     from orchestrator.language.schema import json_schema
+    from orchestrator.tools.call_schema import with_tools
 
-    emit_json(json_schema())
+    with options.open_orchestrator(tools=tools, models=_nobody()) as orchestrator:
+        emit_json(with_tools(json_schema(), orchestrator.registry))

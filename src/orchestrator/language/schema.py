@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
 from orchestrator.language import spellings
+from orchestrator.language.editor import explain, offer_canonical
 from orchestrator.language.spec import CallSpec, PipelineSpec
 from orchestrator.language.step_schema import NULL, block, budget, described, duration, handlers, retries, write_steps
 
@@ -86,11 +88,9 @@ _KEYS = {
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a pipeline file.
 
-    It describes the canonical keys with their short forms; the other spellings that are accepted are marked as
-    deprecated, so that an editor completes the canonical ones.
+    It describes the canonical keys with their short forms. The other spellings that are accepted are valid, and marked
+    as deprecated; editors do not offer them.
     """
-    import copy
-
     return copy.deepcopy(_schema())
 
 
@@ -113,23 +113,27 @@ def _schema() -> dict[str, Any]:
         _question(definitions[name])
     inputs["properties"]["default"].pop("default", None)
     inputs["properties"]["required"].pop("default", None)
-    part = {"anyOf": [{"$ref": "#/$defs/InputSpec"}, {"type": "string", "enum": _types(inputs)}]}
+    types = [{"enum": inputs["properties"]["type"].pop("enum")}, {"enum": [*spellings.TYPE_WORDS], "deprecated": True}]
+    part = {"anyOf": [{"$ref": "#/$defs/InputSpec"}, *copy.deepcopy(types)]}
     for definition in (inputs, definitions["AskSpec"]):
         properties = definition["properties"]
-        properties["type"]["enum"] = inputs["properties"]["type"]["enum"]
+        properties["type"] = {**described(properties["type"]), "anyOf": copy.deepcopy(types)}
         properties["items"] = {**described(properties["items"]), **part}
         parts = {"type": "object", "additionalProperties": part}
         properties["properties"] = {**described(properties["properties"]), **parts}
     for name, definition in [*definitions.items(), ("PipelineSpec", pipeline)]:
         if name != "StepSpec":
             _other_spellings(name, definition)
-    return {
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         **pipeline,
         "title": "Orchestrator pipeline",
         "$defs": definitions,
     }
+    offer_canonical(whole)
+    explain(whole)
+    return whole
 
 
 def _tidy(name: str, definition: dict[str, Any]) -> None:
@@ -147,13 +151,6 @@ def _tidy(name: str, definition: dict[str, Any]) -> None:
             field["anyOf"] = members
         if (name, key) in _EXAMPLES:
             field["examples"] = _EXAMPLES[name, key]
-
-
-def _types(inputs: dict[str, Any]) -> list[str]:
-    types: list[str] = inputs["properties"]["type"]["enum"]
-    words = [*types, *(word for word in spellings.TYPE_WORDS if word not in types)]
-    inputs["properties"]["type"]["enum"] = words
-    return words
 
 
 def _named(properties: dict[str, Any], name: str, model: str) -> None:

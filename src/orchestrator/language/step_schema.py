@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from orchestrator.language import spellings
 from orchestrator.language.durations import PATTERN
+from orchestrator.language.model_spec import Selection
 
 Schema = dict[str, Any]
 
-_TEMPLATE: Final[Schema] = {"type": "string", "pattern": "\\{\\{"}
+_TEMPLATE: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%|<AUTO>"}
 _TEXT: Final[Schema] = {"type": "string"}
 NULL: Final[Schema] = {"type": "null"}
 
@@ -65,6 +66,8 @@ def write_steps(definitions: dict[str, Schema]) -> None:
     _policies(body["properties"])
     _work(body["properties"])
     body["properties"].update(definitions.pop("CallSpec")["properties"])
+    selection = body["properties"]["selection"]
+    body["properties"]["selection"] = {**described(selection), "anyOf": [{"enum": [*get_args(Selection)]}, _TEMPLATE]}
     body["if"] = {"required": ["parallel"], "properties": {"parallel": {"type": "boolean"}}}
     body["then"] = _AGENT
     _check(definitions["CheckSpec"])

@@ -1,0 +1,68 @@
+"""Makes a JSON Schema fit for editors: what they offer are canonical keys and words, each explained in Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Schema = dict[str, Any]
+
+_DATA: Final = frozenset({"const", "default", "enum", "examples", "required"})
+"""Keys of a schema below which there are values, and no schemas."""
+
+_BY_NAME: Final = frozenset({"$defs", "properties", "patternProperties"})
+"""Keys below which there are schemas by names."""
+
+
+def offer_canonical(schema: Schema) -> None:
+    """Let editors offer no other spellings, which stay valid.
+
+    Editors offer what is in `properties` and `enum`, and not what a pattern matches.
+    """
+    for place in schemas(schema):
+        properties = place.get("properties")
+        if isinstance(properties, dict):
+            others = [name for name, field in properties.items() if field.get("deprecated")]
+            if others:
+                patterns = place.setdefault("patternProperties", {})
+                patterns.update({f"^{re.escape(name)}$": properties.pop(name) for name in others})
+        if place.get("deprecated") and isinstance(place.get("enum"), list):
+            words = "|".join(re.escape(word) for word in place.pop("enum"))
+            place.update(type="string", pattern=f"^({words})$")
+
+
+def explain(schema: Schema) -> None:
+    """Give everything that has a description the same in Markdown, with its examples."""
+    for place in schemas(schema):
+        description = place.get("description")
+        if isinstance(description, str):
+            place["markdownDescription"] = description + _examples(place)
+
+
+def schemas(schema: Any) -> Iterator[Schema]:
+    """Yield a schema and all schemas within it."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from schemas(item)
+    elif isinstance(schema, dict):
+        yield schema
+        for key, value in list(schema.items()):
+            if key in _DATA:
+                continue
+            if key in _BY_NAME and isinstance(value, dict):
+                for inner in list(value.values()):
+                    yield from schemas(inner)
+            elif isinstance(value, dict | list):
+                yield from schemas(value)
+
+
+def _examples(place: Schema) -> str:
+    examples = place.get("examples")
+    if not isinstance(examples, list) or not examples:
+        return ""
+    shown = "\n".join(example if isinstance(example, str) else json.dumps(example) for example in examples)
+    return f"\n\nExamples:\n\n```yaml\n{shown}\n```"

@@ -1,0 +1,179 @@
+"""The part of the JSON Schema of pipelines that knows tools: their names, actions and parameters, for editors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.expressions import to_json_schema
+from orchestrator.language.editor import explain, schemas
+from orchestrator.language.spec import CallSpec, StepSpec, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.tools.contract import Action, Parameter, Tool
+    from orchestrator.tools.registry import Registry
+
+Schema = dict[str, Any]
+
+_MODEL: Final = "model"
+"""The tool whose actions a step can name without it."""
+
+_WITHOUT_TOOL: Final[Schema] = {"not": {"required": ["tool"]}}
+
+_IN_STEP: Final = frozenset(keys(CallSpec)) - frozenset(keys(StepSpec))
+"""Parameters of calls of models that may stand in the step itself, and mean nothing else there."""
+
+_IN_RUN: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%|<AUTO>"}
+"""A text that stands for a value of any type, which is known in a run."""
+
+
+def with_tools(schema: Schema, registry: Registry) -> Schema:
+    """Return the JSON Schema of pipelines with the tools of a registry: editors complete and check calls of them.
+
+    Tools that are not in it stay valid, as a file may be checked where others are known.
+    """
+    tools = list(registry)
+    definitions: Schema = dict(schema["$defs"])
+    body: Schema = dict(definitions["StepBody"])
+    properties = dict(body["properties"])
+    properties["tool"] = _words(properties["tool"], [(tool.name, tool.description) for tool in tools])
+    properties["action"] = {**_described(properties["action"]), "type": "string"}
+    for name, field in _in_step(tools).items():
+        if name in _IN_STEP:
+            properties[name] = {**_described(properties[name]), **field}
+    if "tools" in properties:  # those that an agent may use
+        properties["tools"] = _tools_of_agent(properties["tools"], tools)
+    alone = {"anyOf": [_enum(_actions_alone(tools)), {"type": "string"}]}
+    rules: list[Schema] = [*body.get("allOf", ()), {"if": _WITHOUT_TOOL, "then": {"properties": {"action": alone}}}]
+    for tool in tools:
+        rules.append({"if": _has(tool=tool.name), "then": {"properties": {"action": _actions_of(tool)}}})
+        for action in tool.actions.values():
+            name = f"{tool.name}.{action.name}"
+            definitions[name] = _parameters(name, action)
+            place = {"$ref": f"#/$defs/{name}"}
+            rules.append({"if": {"anyOf": list(_calls(tool, action))}, "then": {"properties": {"parameters": place}}})
+    definitions["StepBody"] = {**body, "properties": properties, "allOf": rules}
+    handler: Schema = definitions["HandlerSpec"]  # which may hold a step
+    definitions["HandlerSpec"] = {**handler, "allOf": [*handler.get("allOf", ()), *rules]}
+    whole = {**schema, "$defs": definitions}
+    explain(whole)
+    for field in schemas(whole):
+        if "examples" in field:  # which stand in the description; some editors offer each, and objects as `[object]`
+            field["examples"] = [each for each in field["examples"] if not isinstance(each, dict | list)]
+    return whole
+
+
+def _words(field: Schema, words: list[tuple[str, str]]) -> Schema:
+    """A field that offers words, each with what it means, and takes others."""
+    return {**_described(field), "anyOf": [_enum(words), {"type": "string"}]}
+
+
+def _described(field: Schema) -> Schema:
+    return {key: field[key] for key in ("description", "markdownDescription") if key in field}
+
+
+def _enum(words: Iterable[tuple[str, str]]) -> Schema:
+    listed = list(words)
+    meanings = [text for _, text in listed]
+    return {
+        "enum": [word for word, _ in listed],
+        "enumDescriptions": meanings,
+        "markdownEnumDescriptions": meanings,
+    }
+
+
+def _actions_alone(tools: list[Tool]) -> Iterator[tuple[str, str]]:
+    """What `action` can be in a step without `tool`, with what each does."""
+    for tool in tools:
+        for action in tool.actions.values():
+            if tool.name == _MODEL:
+                yield action.name, action.description
+        for action in tool.actions.values():
+            if tool.name != _MODEL:
+                yield f"{tool.name}.{action.name}", action.description
+
+
+def _actions_of(tool: Tool) -> Schema:
+    """What `action` can be in a step with this tool."""
+    offered = _enum((action.name, action.description) for action in tool.actions.values())
+    return {"anyOf": [offered, {"type": "string", "enum": list(tool.aliases)}]} if tool.aliases else offered
+
+
+def _in_step(tools: list[Tool]) -> dict[str, Schema]:
+    """The parameters of calls of models that may stand in the step itself, if all actions take the same for them."""
+    found: dict[str, list[Schema]] = {}
+    for tool in tools:
+        for action in tool.actions.values() if tool.name == _MODEL else ():
+            for parameter in action.parameters.values():
+                found.setdefault(parameter.name, []).append(in_run(to_json_schema(parameter.type)))
+    text = {"type": "string"}  # of which the language may know more
+    alike = {name: forms[0] for name, forms in found.items() if all(form == forms[0] for form in forms)}
+    return {name: form for name, form in alike.items() if form and form != text}
+
+
+def _tools_of_agent(field: Schema, tools: list[Tool]) -> Schema:
+    offered = [(tool.name, tool.description) for tool in tools if tool.name != _MODEL]
+    offered += [
+        (f"{tool.name}.{action.name}", action.description)
+        for tool in tools
+        if tool.name != _MODEL and tool.only_action is None
+        for action in tool.actions.values()
+    ]
+    items = {"anyOf": [_enum(offered), {"type": ["string", "object"]}]}
+    return {**_described(field), "anyOf": [{"type": "array", "items": items}, {"type": "string"}]}
+
+
+def _has(**keys: str) -> Schema:
+    return {"properties": {key: {"const": value} for key, value in keys.items()}, "required": list(keys)}
+
+
+def _calls(tool: Tool, action: Action) -> Iterator[Schema]:
+    """The ways in which a step names an action."""
+    names = [action.name, *(alias for alias, meant in tool.aliases.items() if meant == action.name)]
+    for name in names:
+        yield _has(tool=tool.name, action=name)
+        yield {**_has(action=f"{tool.name}.{name}"), **_WITHOUT_TOOL}
+        if tool.name == _MODEL:
+            yield {**_has(action=name), **_WITHOUT_TOOL}
+    if tool.only_action is action:
+        yield {**_has(tool=tool.name), "not": {"required": ["action"]}}
+        yield {**_has(action=tool.name), **_WITHOUT_TOOL}
+
+
+def _parameters(name: str, action: Action) -> Schema:
+    properties = {parameter.name: _parameter(parameter) for parameter in action.parameters.values()}
+    # what a model is asked may stand in the step itself
+    required = [] if action.uses_model else [p.name for p in action.parameters.values() if p.required]
+    return {
+        "description": f"The parameters of `{name}`. {action.description}",
+        "type": ["object", "null"],
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "additionalProperties": action.accepts_extra,
+    }
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    known = {} if parameter.required or parameter.default is None else {"default": parameter.default}
+    return {"description": parameter.description or parameter.name, **known, **in_run(to_json_schema(parameter.type))}
+
+
+def in_run(schema: Schema) -> Schema:
+    """Return the schema of a value of which any part may be a template."""
+    if not schema or schema == {"type": "string"}:
+        return schema
+    if isinstance(options := schema.get("anyOf"), list):
+        return {**schema, "anyOf": [*(_inside(option) for option in options), _IN_RUN]}
+    return {"anyOf": [_inside(schema), _IN_RUN]}
+
+
+def _inside(schema: Schema) -> Schema:
+    made = dict(schema)
+    if isinstance(made.get("items"), dict):
+        made["items"] = in_run(made["items"])
+    if isinstance(made.get("additionalProperties"), dict):
+        made["additionalProperties"] = in_run(made["additionalProperties"])
+    if isinstance(made.get("properties"), dict):
+        made["properties"] = {name: in_run(field) for name, field in made["properties"].items()}
+    return made

@@ -15,7 +15,7 @@ from orchestrator.compiler import layout
 from orchestrator.compiler.graph import MOST_STEPS, Edge, edges
 from orchestrator.compiler.layout import lay_out
 from orchestrator.compiler.mermaid import to_mermaid
-from orchestrator.compiler.plan import Approve, Handler, OnFailure, Plan, StepPlan, SubPipeline
+from orchestrator.compiler.plan import Approve, CaseKey, Handler, OnFailure, Plan, StepPlan, SubPipeline
 from orchestrator.compiler.svg import to_svg
 from orchestrator.expressions import Constant, MappingValue
 from tests.plans import block, every_construct, for_each, group, plan, step, switch, until
@@ -100,7 +100,7 @@ def test_a_condition_is_seen() -> None:
 @given(st.text(min_size=1, max_size=40), st.text(max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_no_text_breaks_out_of_the_picture(name: str, text: str) -> None:
-    cases = replace(switch("{{ x }}", a=block("z")), cases=((text, block("z")),))
+    cases = replace(switch("{{ x }}", a=block("z")), cases=((CaseKey(text, text), block("z")),))
     drawn = plan(step("a", name=name, description=text, work=cases), step("b", "a", condition=text or "x"), name=name)
     root = ElementTree.fromstring(to_svg(drawn))
     assert len(list(root.iter(f"{SVG}title"))) == 1 + 3

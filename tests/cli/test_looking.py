@@ -331,3 +331,40 @@ def test_a_mistake_of_ours_is_a_short_report_with_its_details_in_a_file(project:
 def test_a_number_too_large_for_any_store_means_the_end(finished: Finished) -> None:
     assert finished.project("events", "last", "--after", "9" * 20).out == ""
     assert len(finished.project("runs", "--limit", "9" * 20, "--json").json) == 2
+
+
+HANDLED = """
+id: handled
+steps:
+  - id: a
+    action: filesystem.read
+    parameters: {path: there.txt}
+    on_error:
+      - steps:
+          - {id: fix, action: filesystem.read, parameters: {path: not-there-either.txt}}
+  - id: each
+    for_each: [1, 2, 3]
+    dependencies: [a]
+    steps:
+      - {id: odd, action: text.template, condition: "item != 2", parameters: {template: "{{ item }}"}}
+      - {id: n, tool: echo, parameters: {value: "{{ item }}"}}
+"""
+
+
+def test_a_picture_of_a_run_shows_its_states_and_nothing_stale_after_a_resume(project: Project) -> None:
+    (project.directory / "handled.yaml").write_text(HANDLED)
+    assert project("run", "handled.yaml").code == 1
+    drawn = project("graph", "last").out
+    assert "filesystem read · failed" in drawn
+    (project.directory / "there.txt").write_text("now")
+    assert project("resume", "last").code == 0
+    shown, drawn = project("show", "last").out, project("graph", "last").out
+    assert "pending" not in shown
+    assert "on_error" not in shown
+    assert "fix<br/><small>filesystem read</small>" in drawn
+    assert "odd<br/><small>text template · 2 succeeded, 1 skipped</small>" in drawn
+    assert "n<br/><small>echo · 3 succeeded</small>" in drawn
+    assert 'class="box succeeded"' in project("graph", "last", "--format", "svg").out
+    states = project("graph", "last", "--json").json["states"]
+    assert states["each[*].n"] == {"succeeded": 3}
+    assert project("graph", "1zzzz").code == 2

@@ -225,6 +225,13 @@ def test_tools_outside_of_the_project_are_asked_for_again_and_those_inside_are_n
     assert project(*suggested(asked, "answer")).code == 0
 
 
+def test_tools_may_be_named_by_the_file_and_by_an_option_and_a_run_remembers_both(home: Path) -> None:
+    project = at(home)
+    asked = project("run", "sub/ask.yaml", "--tools", "lib/tools.py")
+    assert asked.code == 3, asked.err
+    assert project(*suggested(asked, "answer"), "--tools", "lib/tools.py").code == 0
+
+
 def test_every_command_that_is_suggested_names_the_store_that_was_given(tmp_path: Path) -> None:
     project = at(folder(tmp_path, programs_dot_yaml=RUNS))
     store = ("--store", "sqlite:///other.db")

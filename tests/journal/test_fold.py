@@ -408,6 +408,25 @@ def test_records_of_unsettled_steps_begin_again_when_a_run_is_resumed():
     assert (records["b"].state, records["b"].reason) == ("skipped", "condition")
 
 
+def test_handlers_of_an_earlier_owner_are_not_there_until_the_error_comes_again():
+    failed = {"error": {"message": "no"}, "handled": "fail"}
+    earlier = [
+        ("step.started", "a.on_error[0].fix", 1),
+        ("step.failed", "a.on_error[0].fix", 1, failed),
+        ("step.failed", "a", 1, failed),
+        ("step.cancelled", "l[3].b.on_error[1].c", 1, {"reason": "stopped"}),
+        ("step.succeeded", "error_handlers[0].tell", 1, {"output": 1}),
+        ("step.succeeded", "finally.clean", 1, {"output": 1}),
+        ("run.started", "", 0, {"resumed": True}),
+    ]
+    assert {path: record.state for path, record in step_records(story(*earlier)).items()} == {
+        "a": "pending",
+        "finally.clean": "pending",
+    }
+    again = step_records(story(*earlier, ("step.started", "a.on_error[0].fix", 1)))
+    assert again["a.on_error[0].fix"].state == "running"
+
+
 def test_what_stands_in_something_that_has_ended_stays_as_it_is_when_a_run_is_resumed():
     failed = {"error": {"message": "no"}}
     records = step_records(

@@ -16,7 +16,7 @@ from orchestrator.api.arguments import flag, instance, one_of, positive, sensibl
 from orchestrator.api.origin import Origin, refuse_lacking
 from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of
 from orchestrator.api.run import Run, person
-from orchestrator.api.settings import ProjectSettings, check_settings, located
+from orchestrator.api.settings import ProjectSettings, check_settings
 from orchestrator.api.source import contents
 from orchestrator.compiler import compile_pipeline
 from orchestrator.configuration import project_directory
@@ -83,9 +83,10 @@ class Orchestrator:
         settings = ProjectSettings.load(self.directory)
         self.store_url = store or settings.store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
         self._given_tools = tuple([tools] if isinstance(tools, str) else tools)
-        self._tools = (*settings.tools, *self._given_tools)
+        self._project_tools = settings.tools
+        self._tools = (*self._project_tools, *self._given_tools)
         given = [found for item in self._given_tools for found in to_tools(item, directory=self.directory)]
-        self._registry = self._registry_with(*settings.tools, *given) if self._given_tools else None
+        self._registry = self._registry_with(given, beneath=settings.tools) if given else None
         allowed = permissions or Permissions.load(self.directory)
         named = [item for item in self._tools if isinstance(item, str)]
         self.permissions = allowed.protecting(
@@ -125,12 +126,13 @@ class Orchestrator:
             ConfigurationError: One of them cannot be loaded.
         """
         if self._registry is None:  # what only looks at runs needs none of them
-            self._registry = self._registry_with(*self._tools)
+            self._registry = self._registry_with(self._given_tools, beneath=self._project_tools)
         return self._registry
 
-    def _registry_with(self, *tools: Any) -> Registry:
+    def _registry_with(self, tools: Iterable[Any], *, beneath: Iterable[Any]) -> Registry:
+        """Return the known tools with more; of two with one name those `beneath` give way."""
         known = builtin_registry() | model_tools() | entry_point_tools()
-        return known.with_tools(*tools, directory=self.directory)
+        return known.with_tools(*beneath, directory=self.directory).with_tools(*tools, directory=self.directory)
 
     @property
     def _engine(self) -> Engine:
@@ -444,8 +446,8 @@ class Orchestrator:
             locks=locks,
         )
 
-    def _recompile(self, record: RunRecord) -> Plan:
-        registry = self._registry_of(record)
+    def _recompile(self, record: RunRecord, *, registry: Registry | None = None) -> Plan:
+        registry = registry or self._registry_of(record)
         compilation = self._compile(
             record.source_text,
             directory=Path(record.directory),
@@ -467,6 +469,15 @@ class Orchestrator:
             help=(None if first.code in _OF_TOOLS else first.help) or again,
         )
 
+    def _drawn_plan(self, record: RunRecord) -> Plan:
+        """Compile a run's pipeline to look at it: nothing is permitted for that, and nothing asked for again."""
+        origin = Origin.of(record)
+        found = origin.loadable(self.directory) if origin is not None else ()
+        names = [name for name in found if name not in self._project_tools]
+        return self._recompile(
+            record, registry=self._registry_with(self._given_tools, beneath=[*names, *self._project_tools])
+        )
+
     def _registry_of(self, record: RunRecord) -> Registry:
         """Return the tools of a run: those that it was started with, and in the place of those what is given now.
 
@@ -479,9 +490,8 @@ class Orchestrator:
             return self.registry
         names = [name for name in self._tools if isinstance(name, str)]
         refuse_lacking(record.run_id, origin.lacking(self.permissions, tools=names, project=self.directory))
-        given = {located(name, Path.cwd()) for name in names}
-        more = [name for name in origin.loadable(self.directory) if name not in given]
-        return self._registry_with(*more, *self._tools) if more else self.registry
+        more = [name for name in origin.loadable(self.directory) if name not in self._tools]
+        return self._registry_with(self._given_tools, beneath=[*more, *self._project_tools]) if more else self.registry
 
 
 _OF_TOOLS = frozenset({"ORC401", "ORC402", "ORC406"})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator.api.arguments import one_of
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
 from orchestrator.runtime.execution import refuse_blocking
 from orchestrator.runtime.reasons import Why, why
+from orchestrator.runtime.step_results import step_states
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -95,6 +97,19 @@ class Run:
     def snapshot(self) -> Result:
         """Return what the run has achieved up to now, whatever its state."""
         return self._follower.result(self.status())
+
+    def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
+        """Draw the pipeline's steps with where they stand in this run.
+
+        Raises:
+            RunNotResumable: The pipeline does not compile here, as its tools are missing.
+        """
+        one_of("format", format, ("mermaid", "svg"))
+        from orchestrator.compiler.mermaid import to_mermaid
+        from orchestrator.compiler.svg import to_svg
+
+        plan, states = self._orchestrator._drawn_plan(self.record()), step_states(self.snapshot().steps)
+        return to_svg(plan, states) if format == "svg" else to_mermaid(plan, states)
 
     def record(self) -> RunRecord:
         """Return what the run is made of: its pipeline's source and plan, its inputs without secrets."""

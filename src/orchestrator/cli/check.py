@@ -1,8 +1,9 @@
 """`check`, `graph` and `schema`: look at pipeline files without running them."""
 
 import enum
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,10 +11,13 @@ from orchestrator.cli import options
 from orchestrator.cli.usage import one_of, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.models.fake import FakeModel
 
 _TESTS: Final = ".test.yaml"
+_RUN: Final = re.compile(r"[0-9][0-9a-hjkmnp-tv-z]{2,19}")
 
 
 class ReportFormat(enum.StrEnum):
@@ -121,7 +125,10 @@ def _of_tests(file: Path, tools: list[str] | None) -> "tuple[Diagnostic, ...]":
 
 
 def graph(
-    file: options.FileArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE|RUN", help="A pipeline's YAML file, or a run, to see its states.", readable=False),
+    ],
     format: Annotated[
         GraphFormat,
         typer.Option(
@@ -133,24 +140,48 @@ def graph(
     allow_path: options.AllowPathOption = None,
     allow_run: options.AllowRunOption = False,
     allow_host: options.AllowHostOption = None,
+    store: options.StoreOption = None,
 ) -> None:
-    """Draw the steps of a pipeline and what they wait for."""
+    """Draw the steps of a pipeline and what they wait for.
+
+    Of a run, by its id or `last`, it also shows where each step stands.
+    """
     from orchestrator.cli.output import emit, emit_json
 
     with options.open_orchestrator(
+        store=store,
         tools=tools,
         allow_path=allow_path,
         allow_run=allow_run,
         allow_host=allow_host,
         models=_nobody(),
     ) as orchestrator:
+        if _is_run(file):
+            handle = orchestrator.get_run(str(file))
+            if json:
+                from orchestrator.runtime.step_results import step_states
+
+                record = handle.record()
+                emit_json(_drawn(record.pipeline, record.plan) | {"states": step_states(handle.snapshot().steps)})
+            else:
+                emit(handle.graph(format.value).rstrip("\n"))
+            return
         pipeline = orchestrator.compile(file)
         if json:
-            plan = pipeline.to_dict()
-            drawn = ("steps", "error_handlers", "finally", "pipelines")
-            emit_json({"pipeline": pipeline.id} | {part: plan[part] for part in drawn if part in plan})
+            emit_json(_drawn(pipeline.id, pipeline.to_dict()))
         else:
             emit(pipeline.graph(format.value).rstrip("\n"))
+
+
+def _is_run(file: Path) -> bool:
+    """Whether a word names a run, and not a pipeline's file."""
+    word = str(file)
+    return (word == "last" or _RUN.fullmatch(word) is not None) and not file.exists()
+
+
+def _drawn(id: str, plan: "Mapping[str, Any]") -> dict[str, Any]:
+    parts = ("steps", "error_handlers", "finally", "pipelines")
+    return {"pipeline": id} | {part: plan[part] for part in parts if part in plan}
 
 
 def schema(

@@ -65,7 +65,8 @@ class Section:
 class Node:
     """A step, or a part of the pipeline that is no step. `key` is unique in the picture.
 
-    `title` and `what` are the two lines that are read in its box, `hint` is what there is to say besides.
+    `title` and `what` are the two lines that are read in its box, `hint` is what there is to say besides. `state` is
+    that of the step in a run, of many items the one that matters most; empty where no run is drawn.
     """
 
     key: str
@@ -75,6 +76,7 @@ class Node:
     conditional: bool = False
     many: bool = False
     sections: tuple[Section, ...] = ()
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +88,23 @@ class Graph:
     afterwards: tuple[Node, ...] = ()
 
 
-def graph_of(plan: Plan) -> Graph:
-    """Return what a picture of the plan shows, called pipelines included."""
-    reader = _Reader(plan.pipelines)
-    steps = reader.section("", "body", plan.steps)
+States = Mapping[str, Mapping[str, int]]
+"""How many steps of a run stand how, by their paths, in which `[*]` stands for all items of a loop."""
+
+STATES: Final = ("failed", "running", "waiting", "cancelled", "ready", "pending", "skipped", "succeeded")
+"""The states of steps, the one that matters most first."""
+
+
+def graph_of(plan: Plan, states: States | None = None) -> Graph:
+    """Return what a picture of the plan shows, called pipelines included; with `states`, how a run of it stands."""
+    reader = _Reader(plan.pipelines, states)
+    steps = reader.section("", "body", plan.steps, "")
     afterwards = []
     if plan.error_handlers:
-        handlers = reader.handlers(plan.error_handlers)
+        handlers = reader.handlers(plan.error_handlers, "error_handlers")
         afterwards.append(Node(reader.key(), "error_handlers", "when the run has failed", sections=tuple(handlers)))
     if plan.finally_ is not None:
-        section = reader.section("", "body", plan.finally_.steps)
+        section = reader.section("", "body", plan.finally_.steps, "finally.")
         afterwards.append(Node(reader.key(), "finally", "however the run ends", sections=(section,)))
     return Graph(plan.name or plan.id, steps, tuple(afterwards))
 
@@ -125,6 +134,7 @@ class _Reader:
     """Reads the steps of a plan. `_trail` names the pipelines that it is inside of."""
 
     pipelines: Mapping[str, Plan]
+    states: States | None = None
     _numbers: Iterator[int] = field(default_factory=count)
     _read: int = 0
     _trail: tuple[str, ...] = ()
@@ -132,15 +142,18 @@ class _Reader:
     def key(self) -> str:
         return f"s{next(self._numbers)}"
 
-    def section(self, label: str, kind: SectionKind, steps: Sequence[StepPlan]) -> Section:
+    def section(self, label: str, kind: SectionKind, steps: Sequence[StepPlan], within: str) -> Section:
+        """Read a block; `within` is what its steps' paths begin with."""
         self._read += len(steps)
         key_of = {step.id: self.key() for step in steps}
-        nodes = tuple(self.node(key_of[step.id], step) for step in steps)
+        nodes = tuple(self.node(key_of[step.id], step, within + step.id) for step in steps)
         drawn = (Edge(key_of[edge.source], key_of[edge.target], edge.kind) for edge in edges(steps))
         return Section(label, kind, nodes, tuple(drawn))
 
-    def node(self, key: str, step: StepPlan) -> Node:
+    def node(self, key: str, step: StepPlan, path: str) -> Node:
         what = describe(step.work)
+        state, told = self.state(path)
+        what += f" · {told}" if told else ""
         hint = f"{step.name or step.id}: {what}"
         if step.condition is not None:
             hint += f"\nonly if {step.condition.text}"
@@ -153,32 +166,45 @@ class _Reader:
             hint,
             conditional=step.condition is not None,
             many=isinstance(step.work, ForEach),
-            sections=(*self.sections(step.work), *self.handlers(step.on_error)),
+            sections=(*self.sections(step.work, path), *self.handlers(step.on_error, f"{path}.on_error")),
+            state=state,
         )
 
-    def sections(self, work: Work) -> Iterator[Section]:
+    def state(self, path: str) -> tuple[str, str]:
+        """Return the state of a step in the run that is drawn, and the words for it."""
+        counts = self.states.get(path) if self.states is not None else None
+        if counts is None:  # no run is drawn, or it has not come to this step
+            return "", ""
+        state = next((each for each in STATES if counts.get(each)), "pending")
+        if sum(counts.values()) == 1:
+            return state, state
+        return state, ", ".join(f"{counts[each]} {each}" for each in reversed(STATES) if counts.get(each))
+
+    def sections(self, work: Work, path: str) -> Iterator[Section]:
         match work:
             case ForEach(body=StepPlan() as step):
-                yield from self.sections(step.work)
-                yield from self.handlers(step.on_error)
-            case ForEach(body=Block(steps)) | Repeat(body=Block(steps)) | Group(body=Block(steps)):
-                yield self.section("", "body", steps)
+                yield from self.sections(step.work, f"{path}[*]")
+                yield from self.handlers(step.on_error, f"{path}[*].on_error")
+            case ForEach(body=Block(steps)) | Repeat(body=Block(steps)):
+                yield self.section("", "body", steps, f"{path}[*].")
+            case Group(body=Block(steps)):
+                yield self.section("", "body", steps, f"{path}.")
             case Switch(_, cases, default):
                 for key, block in cases:
-                    yield self.section(key.text, "case", block.steps)
+                    yield self.section(key.text, "case", block.steps, f"{path}.")
                 if default is not None:
-                    yield self.section("default", "case", default.steps)
+                    yield self.section("default", "case", default.steps, f"{path}.")
             case SubPipeline(source):
                 called = self.pipelines.get(source)
                 if called is not None and source not in self._trail and self._read + len(called.steps) <= MOST_STEPS:
                     outside, self._trail = self._trail, (*self._trail, source)
-                    yield self.section("", "body", called.steps)
+                    yield self.section("", "body", called.steps, f"{path}.")
                     self._trail = outside
 
-    def handlers(self, handlers: Sequence[Handler]) -> Iterator[Section]:
-        for handler in handlers:
+    def handlers(self, handlers: Sequence[Handler], path: str) -> Iterator[Section]:
+        for number, handler in enumerate(handlers):
             if handler.body is not None:
-                yield self.section(_errors(handler), "handler", handler.body.steps)
+                yield self.section(_errors(handler), "handler", handler.body.steps, f"{path}[{number}].")
 
 
 def _errors(handler: Handler) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.compiler.graph import LABELS, graph_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from orchestrator.compiler.graph import Node, Section
+    from orchestrator.compiler.graph import Node, Section, States
     from orchestrator.compiler.plan import Plan
 
 _ENTITIES: Final = {
@@ -17,17 +17,44 @@ _ENTITIES: Final = {
 }
 
 
-def to_mermaid(plan: Plan) -> str:
-    """Return the plan as a Mermaid flowchart.
+_CLASSES: Final = {
+    "succeeded": "stroke:#1a7f37,stroke-width:2px",
+    "failed": "stroke:#cf222e,stroke-width:3px",
+    "running": "stroke:#0969da,stroke-width:3px",
+    "waiting": "stroke:#9a6700,stroke-width:3px",
+    "cancelled": "stroke:#9a6700,stroke-dasharray:4 3",
+    "skipped": "stroke-dasharray:2 3,opacity:0.6",
+}
+"""How the states of a run's steps look; those that have not begun look as without a run."""
+
+
+def to_mermaid(plan: Plan, states: States | None = None) -> str:
+    """Return the plan as a Mermaid flowchart; with `states`, how a run of it stands.
 
     Boxes are steps, subgraphs are steps with further steps within, and the cases and handlers of such; a condition
     makes a rounded box; dotted arrows are jumps.
     """
-    graph = graph_of(plan)
+    graph = graph_of(plan, states)
     lines = ["flowchart TD", *_section(graph.steps, 1)]
     for node in graph.afterwards:
         lines += _node(node, 1)
+    if states is not None:
+        lines += _classes([*graph.steps.nodes, *graph.afterwards])
     return "\n".join(lines) + "\n"
+
+
+def _classes(nodes: Iterable[Node]) -> Iterator[str]:
+    """Define the looks that are needed, and say which boxes have them."""
+    by_state: dict[str, list[str]] = {}
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node.state in _CLASSES:
+            by_state.setdefault(node.state, []).append(node.key)
+        waiting += [inner for section in node.sections for inner in section.nodes]
+    for state, keys in sorted(by_state.items()):
+        yield f"    classDef {state} {_CLASSES[state]}"
+        yield f"    class {','.join(sorted(keys, key=lambda key: int(key[1:])))} {state}"
 
 
 def _section(section: Section, depth: int) -> Iterator[str]:

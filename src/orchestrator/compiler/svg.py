@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.graph import LABELS, Edge, Node, Section, graph_of
+from orchestrator.compiler.graph import LABELS, Edge, Node, Section, States, graph_of
 from orchestrator.compiler.layout import Layout, lay_out
 
 if TYPE_CHECKING:
@@ -70,9 +70,12 @@ class Box:
     parts: tuple[Part, ...] = ()
 
 
-def to_svg(plan: Plan) -> str:
-    """Return the plan as an SVG picture that needs no other file, readable on light and on dark pages."""
-    graph = graph_of(plan)
+def to_svg(plan: Plan, states: States | None = None) -> str:
+    """Return the plan as an SVG picture that needs no other file, readable on light and on dark pages.
+
+    With `states` it shows how a run of it stands.
+    """
+    graph = graph_of(plan, states)
     steps = _part(graph.steps, MARGIN, MARGIN)
     below, afterwards_width, bottom = [], 0.0, steps.top + steps.height
     for node in graph.afterwards:
@@ -86,7 +89,7 @@ def to_svg(plan: Plan) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{title}">',
         f"<title>{title}</title>",
-        _style(),
+        _style(_STATES if states is not None else ""),
         _MARKERS,
         '<rect class="page" width="100%" height="100%"/>',
         *_drawn_part(steps),
@@ -158,6 +161,7 @@ def _drawn(box: Box, left: float, top: float) -> Iterator[str]:
     node = box.node
     size = f'width="{box.width:.1f}" height="{box.height:.1f}" rx="8"'
     kind = ("frame" if box.parts else "box") + (" conditional" if node.conditional else "")
+    kind += f" {node.state}" if node.state else ""
     yield f'<g transform="translate({left:.1f} {top:.1f})"><title>{escape(_printable(node.hint, keep=chr(10)))}</title>'
     if node.many and not box.parts:
         yield f'<rect class="box behind" x="4" y="4" {size}/>'
@@ -195,12 +199,12 @@ def _class(edge: Edge) -> str:
     return "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
 
 
-def _style() -> str:
-    """Return the style sheet: plain rules, as many viewers know no variables, then the dark ones."""
+def _style(more: str) -> str:
+    """Return the style sheet: plain rules, as many viewers know no variables, then the dark ones, then `more`."""
     light = _rules("#f6f8fa", "#8c959f", "#1f2328", "#59636e", "#0969da", "#cf222e", "#ffffff")
     dark = _rules("#21262d", "#6e7681", "#e6edf3", "#9198a1", "#58a6ff", "#ff7b72", "#0d1117")
     fonts = 'text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif }'
-    return f"<style>\n{fonts}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n</style>"
+    return f"<style>\n{fonts}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{more}</style>"
 
 
 def _rules(box: str, line: str, text: str, soft: str, accent: str, bad: str, page: str) -> str:
@@ -218,6 +222,12 @@ def _rules(box: str, line: str, text: str, soft: str, accent: str, bad: str, pag
 .label.jump {{ fill: {accent} }} .label.failure {{ fill: {bad} }}
 .tip.data {{ fill: {line} }} .tip.jump {{ fill: {accent} }} .tip.failure {{ fill: {bad} }}"""
 
+
+_STATES: Final = """\
+.succeeded { stroke: #2da44e; stroke-width: 2 } .failed { stroke: #cf222e; stroke-width: 3 }
+.running { stroke: #0969da; stroke-width: 3 } .waiting, .cancelled { stroke: #bf8700; stroke-width: 2 }
+.skipped { opacity: 0.6 }
+"""
 
 _MARKERS: Final = (
     "<defs>"

@@ -11,6 +11,9 @@ ASIDE = ("finally", "error_handlers")
 _ASIDE_IN = re.compile(rf"(?:.*?\.)??(?:{'|'.join(ASIDE)})(?:\[\d+\])?(?=\.|$)")
 
 
+_HANDLER_IN = re.compile(r"(?:^|\.)(?:on_error|error_handlers)\[\d+\](?:\.|$)")
+
+
 def is_top_level(path: str) -> bool:
     """Whether the path names a step that stands in no other."""
     return "." not in path and "[" not in path
@@ -42,6 +45,11 @@ def aside_in(path: str) -> str | None:
         return None
     found = _ASIDE_IN.match(path)
     return found[0] if found else None
+
+
+def is_in_handler(path: str) -> bool:
+    """Whether the path is that of a step that deals with an error: it runs only if that error comes."""
+    return _HANDLER_IN.search(path) is not None
 
 
 def is_at_or_below(path: str, ancestor: str) -> bool:

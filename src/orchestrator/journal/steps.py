@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
-from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
+from orchestrator.journal.paths import is_aside, is_at_or_below, is_in_handler, parent_of
 from orchestrator.journal.spending import NOTHING, Spending, spending_of
 
 
@@ -75,7 +75,7 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     """Fold events, with large values resolved, to a record for each step that they name, in order of first mention.
 
     A step that was stopped or interrupted is as if it had never begun, save for the warnings. One that the run was told
-    to forget is not there until it is done again.
+    to forget is not there until it is done again, and neither is a step of a handler after the run was resumed.
     """
     records: dict[str, StepRecord] = {}
     spent: dict[str, Spending] = {}
@@ -85,10 +85,7 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
             for path in _at_and_around(event.path):
                 spent[path] = spent.get(path, NOTHING) + call
         elif event.type == "run.started" and event.data.get("resumed"):
-            for path, last in records.items():
-                goes_on = is_aside(path) or not (last.settled or last.outlives_owner)
-                if goes_on and not _is_over(path, records):
-                    records[path] = StepRecord(path, warnings=last.warnings)
+            _begin_again(records)
         elif event.type == "run.revised":
             forget = tuple(event.data.get("forget", ()))
             for path, last in list(records.items()):
@@ -105,6 +102,18 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
         if path in records:
             records[path].spending = spending
     return records
+
+
+def _begin_again(records: dict[str, StepRecord]) -> None:
+    """Forget of each step what its last owner left unfinished, as a new one has taken the run up."""
+    for path, last in list(records.items()):
+        goes_on = is_aside(path) or not (last.settled or last.outlives_owner)
+        if not goes_on or _is_over(path, records):
+            continue
+        if is_in_handler(path):  # it may never run: the error need not come again
+            del records[path]
+        else:
+            records[path] = StepRecord(path, warnings=last.warnings)
 
 
 def _at_and_around(path: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ OUTPUTS_AT_ONCE: Final = 64
 
 _OUTPUTS: Final = frozenset({"output", "value", "values"})
 _SEGMENT: Final = re.compile(r"[^.\[\]]+|\[\d+")
+_ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
 _NOTHING: Final[Mapping[str, Any]] = {}
 _UNKNOWN, _HANDLERS, _ERROR_HANDLERS, _FINALLY = 10**8, 10**9, 10**9 + 1, 10**9 + 2
 
@@ -248,6 +249,16 @@ class StepResults(Mapping[str, StepResult]):
             "succeeded": states.count("succeeded") + states.count("skipped"),
             "failed": failed,
         }
+
+
+def step_states(steps: StepResults) -> dict[str, dict[str, int]]:
+    """Count how the steps of a run stand, by their paths; all items of a loop are counted together, as `loop[*]`."""
+    found: dict[str, dict[str, int]] = {}
+    for path in steps:
+        counts = found.setdefault(_ITEM.sub("[*]", path), {})
+        state = steps.state_of(path) or "pending"
+        counts[state] = counts.get(state, 0) + 1
+    return found
 
 
 def _is_list(record: StepRecord) -> bool:

@@ -199,6 +199,31 @@ def test_columns_are_chosen_and_computed(workplace: Workplace) -> None:
     assert done["columns"] == ["where", "twice"]
 
 
+def test_sums_and_products_of_large_integers_do_not_overflow(workplace: Workplace) -> None:
+    rows = [{"g": "x", "a": 2**62, "b": 2**40}] * 3
+    total = workplace("data.aggregate", rows=rows, by="g", values={"s": "SUM(a)", "p": "SUM(b * b)"})["rows"]
+    assert total == [{"g": "x", "s": 3 * 2**62, "p": 3 * 2**80}]
+    assert workplace("data.select", rows=rows[:1], columns={"x": "a * 4", "y": "b + 1"})["rows"] == [
+        {"x": 2**64, "y": 2**40 + 1}
+    ]
+    assert workplace("data.filter", rows=rows, where="a * 4 > 1")["count"] == 3
+    assert workplace("data.pivot", rows=rows, index="b", columns="g", values="a")["rows"] == [
+        {"b": 2**40, "x": 3 * 2**62}
+    ]
+    done = workplace("data.sql", query="SELECT SUM(a) AS s, AVG(a) AS m FROM t", tables={"t": rows})
+    assert done["rows"] == [{"s": 3 * 2**62, "m": 2.0**62}]
+
+
+def test_a_number_that_is_computed_is_a_number_and_as_exact_as_can_be(workplace: Workplace) -> None:
+    columns = {"net": "a * 0.9", "third": "a / 3", "seconds": "t / 1000", "text": "CAST(a AS VARCHAR)", "half": "0.5"}
+    rows = [{"a": 10, "t": 1_700_000_000_123}, {"a": 2**53 + 1, "t": None}]
+    assert workplace("data.select", rows=rows[:1], columns=columns)["rows"] == [
+        {"net": 9.0, "third": 10 / 3, "seconds": 1_700_000_000.123, "text": "10", "half": 0.5}
+    ]
+    exact = workplace("data.select", rows=rows, columns={"x": "a * 1.0"})["rows"]
+    assert exact == [{"x": 10.0}, {"x": 2**53 + 1}]
+
+
 def test_groups_are_aggregated_in_the_order_of_their_first_row(workplace: Workplace) -> None:
     values = {"total": "SUM(amount)", "orders": "COUNT(*)", "known": "COUNT(amount)"}
     assert workplace("data.aggregate", rows=SALES, by="region", values=values)["rows"] == [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -109,9 +110,81 @@ _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text"
 
 
 def to_rows(frame: pl.DataFrame) -> list[Row]:
-    """Return the rows of a frame; NaN, which JSON does not have, as null."""
+    """Return the rows of a frame; NaN, which JSON does not have, as null, and decimals as numbers."""
     floats = [name for name, kind in frame.schema.items() if kind in (pl.Float32, pl.Float64)]
-    return frame.with_columns(pl.col(name).fill_nan(None) for name in floats).to_dicts()
+    decimals = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal)]
+    rows = frame.with_columns(pl.col(name).fill_nan(None) for name in floats).to_dicts()
+    for row in rows if decimals else ():
+        for name in decimals:
+            row[name] = _number(row[name])
+    return rows
+
+
+def _number(value: Decimal | None) -> int | float | str | None:
+    """A decimal, which a number written with a point is in SQL, as a number; as text where that would lose digits."""
+    if value is None:
+        return None
+    number = float(value)
+    if Decimal(repr(number)) == value:
+        return number
+    return int(value) if value == value.to_integral_value() else str(value)
+
+
+def computed(compute: Callable[..., pl.DataFrame], *frames: pl.DataFrame) -> pl.DataFrame:
+    """Return what `compute` makes of frames, without a silent overflow.
+
+    Polars' integers of 64 bits overflow without a word. Where values are so large that a sum or a product could, the
+    same is computed with 128 bits too, and that is the result if it differs. It is not the result otherwise, as its
+    divisions are less exact.
+    """
+    narrow = compute(*frames)
+    if not any(map(_may_overflow, frames)):
+        return narrow
+    try:
+        wide = compute(*map(_widened, frames))
+    except pl.exceptions.PolarsError:  # a function that has no form for 128 bits
+        return narrow
+    return narrow if _agree(narrow, wide) else wide
+
+
+def _may_overflow(frame: pl.DataFrame) -> bool:
+    limit = min(_LARGE, 2**62 // max(frame.height, 1))
+    columns = [pl.col(name) for name, kind in frame.schema.items() if kind == pl.Int64]
+    if not columns:
+        return False
+    extremes = [
+        *frame.select(column.max() for column in columns).row(0),
+        *frame.select(c.min() for c in columns).row(0),
+    ]
+    return any(value is not None and not -limit < value < limit for value in extremes)
+
+
+_LARGE = 2**31
+"""The square of what is smaller is an integer of 64 bits."""
+
+
+def _widened(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(name).cast(pl.Int128) for name, kind in frame.schema.items() if kind == pl.Int64)
+
+
+def _agree(narrow: pl.DataFrame, wide: pl.DataFrame) -> bool:
+    if narrow.columns != wide.columns or narrow.height != wide.height:
+        return False
+    for name in narrow.columns:
+        one, other = narrow[name], wide[name]
+        if (
+            one.dtype.is_numeric()
+            and other.dtype.is_numeric()
+            and not (one.dtype.is_integer() and other.dtype.is_integer())
+        ):
+            first, second = one.cast(pl.Float64), other.cast(pl.Float64)
+            near = (first - second).abs() <= 1e-9 * first.abs().fill_null(0)
+            same = bool((near | (first.is_null() & second.is_null()) | first.is_nan()).all())
+        else:
+            same = one.cast(other.dtype).equals(other, null_equal=True)
+        if not same:
+            return False
+    return True
 
 
 def expression(text: str, what: str) -> pl.Expr:
@@ -126,9 +199,15 @@ def query(sql: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
     check_sql(sql, "query")
     if not re.match(r"\s*\(*\s*(select|with|from|values)\b", _without_comments(sql), re.IGNORECASE):
         raise bad_data("`query` is no SELECT", "begin it with SELECT or WITH")
-    with polars_errors("run the query"), pl.SQLContext(frames=tables, eager=True) as context:
-        result: pl.DataFrame = context.execute(sql)
-        return result
+    names = list(tables)
+
+    def run(*frames: pl.DataFrame) -> pl.DataFrame:
+        with pl.SQLContext(frames=dict(zip(names, frames, strict=True)), eager=True) as context:
+            result: pl.DataFrame = context.execute(sql)
+            return result
+
+    with polars_errors("run the query"):
+        return computed(run, *tables.values())
 
 
 def check_sql(sql: str, what: str) -> None:

@@ -131,13 +131,13 @@ def filter(
             rows: "{{ sales }}"
             where: amount > 100
     """
-    from orchestrator.tools.tables import ROW_INDEX, expression, polars_errors, to_frame
+    from orchestrator.tools.tables import ROW_INDEX, computed, expression, polars_errors, to_frame
 
     table = _load(rows, context)
     condition = expression(where, "where")
     if table:
         with polars_errors("filter"):
-            frame = to_frame(table).with_row_index(ROW_INDEX).filter(condition)
+            frame = computed(lambda frame: frame.filter(condition), to_frame(table).with_row_index(ROW_INDEX))
         table = [table[index] for index in frame[ROW_INDEX]]
     return _table(table)
 
@@ -158,7 +158,7 @@ def select(
             rows: "{{ sales }}"
             columns: {region: region, net: amount * 0.9}
     """
-    from orchestrator.tools.tables import expression, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables import computed, expression, polars_errors, to_frame, to_rows
 
     table = _load(rows, context)
     if isinstance(columns, list):
@@ -166,7 +166,8 @@ def select(
         return _table([{name: row.get(name) for name in columns} for row in table], columns)
     expressions = [expression(text, f"columns.{name}").alias(name) for name, text in columns.items()]
     with polars_errors("select"):
-        return _table(to_rows(to_frame(table).select(expressions)) if table else [], list(columns))
+        found = to_rows(computed(lambda frame: frame.select(expressions), to_frame(table))) if table else []
+        return _table(found, list(columns))
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
@@ -219,15 +220,19 @@ def aggregate(
             by: region
             values: {total: SUM(amount), orders: COUNT(*)}
     """
-    from orchestrator.tools.tables import expression, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables import computed, expression, polars_errors, to_frame, to_rows
 
     table, names = _load(rows, context), _listed(by or [])
     expressions = [expression(text, f"values.{name}").alias(name) for name, text in values.items()]
     if not table and names:
         return _table([], [*names, *values])
     with polars_errors("aggregate"):
-        frame = to_frame(table)
-        result = frame.group_by(names, maintain_order=True).agg(expressions) if names else frame.select(expressions)
+        result = computed(
+            lambda frame: (
+                frame.group_by(names, maintain_order=True).agg(expressions) if names else frame.select(expressions)
+            ),
+            to_frame(table),
+        )
         return _table(to_rows(result), result.columns)
 
 
@@ -296,14 +301,16 @@ def pivot(
             columns: month
             values: amount
     """
-    from orchestrator.tools.tables import polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables import computed, polars_errors, to_frame, to_rows
 
     table = _load(rows, context)
     if not table:
         return _table([], _listed(index))
     with polars_errors("pivot"):
-        frame = to_frame(table)
-        result = frame.pivot(columns, index=_listed(index), values=values, aggregate_function=aggregate)
+        result = computed(
+            lambda frame: frame.pivot(columns, index=_listed(index), values=values, aggregate_function=aggregate),
+            to_frame(table),
+        )
         return _table(to_rows(result), result.columns)
 
 

@@ -51,6 +51,16 @@ def test_a_store_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
         assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o660}
 
 
+def test_the_doctor_warns_of_a_store_that_others_can_open(project: Project) -> None:
+    store = project.directory / ".orchestrator" / "runs.db"
+    Store.open(f"sqlite:///{store}").close()
+    assert not [each for each in project("doctor", "--json").json["findings"] if "other users" in each["message"]]
+    store.chmod(0o644)
+    (found,) = [each for each in project("doctor", "--json").json["findings"] if "other users" in each["message"]]
+    assert found["verdict"] == "warn"
+    assert "chmod 600" in found["mend"]
+
+
 def test_a_detached_run_leaves_nothing_that_others_can_read(project: Project) -> None:
     (project.directory / "p.yaml").write_text("steps: [{id: a, action: echo, parameters: {value: x}}]\n")
     run_id = project.detach("p.yaml")

@@ -2,6 +2,7 @@
 
 import enum
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -164,6 +165,11 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
         return
     newest_words = f"; the newest run is {newest[0].run_id}, {newest[0].state}" if newest else "; it has no runs yet"
     yield Finding(Verdict.OK, "store", f"{where} can be read and written{newest_words}")
+    if path is not None and os.name == "posix" and path.stat().st_mode & 0o077:
+        beside = shlex.join(str(each) for each in sorted(path.parent.glob(f"{path.name}*")))
+        yield Finding(
+            Verdict.WARN, "store", f"{path} can be opened by other users of this machine", f"chmod 600 {beside}"
+        )
 
 
 def _configured_store() -> str | None:

@@ -51,7 +51,8 @@ def listed(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(filter_)
     def apply(*arguments: Any, **named: Any) -> Any:
-        value = next(one for one in arguments if not isinstance(one, jinja2.Environment | jinja2.runtime.Context))
+        hidden = (jinja2.Environment, jinja2.runtime.Context, nodes.EvalContext)
+        value = next(one for one in arguments if not isinstance(one, hidden))
         iter(value)
         result = filter_(*arguments, **named)
         return result if isinstance(result, str) else list(result)
@@ -79,9 +80,12 @@ def on_text(filter_: Callable[..., Any]) -> Callable[..., Any]:
 def on_defined(test: Callable[..., Any]) -> Callable[..., Any]:
     """Difference: only `defined`, `undefined` and `none` may be asked of an undefined value."""
 
-    def apply(value: Any, *arguments: Any) -> Any:
+    @wraps(test)
+    def apply(*arguments: Any) -> Any:
+        before = arguments[:1] if isinstance(arguments[0], jinja2.Environment) else ()
+        value, *rest = arguments[len(before) :]
         str(value)  # fails for undefined
-        return test(written(value) if test.__name__ in ("test_lower", "test_upper") else value, *arguments)
+        return test(*before, written(value) if test.__name__ in ("test_lower", "test_upper") else value, *rest)
 
     return apply
 
@@ -124,14 +128,14 @@ def jinja_environment() -> jinja2.Environment:
 JINJA = jinja_environment()
 
 
-def expected(template: str, values: dict[str, Any]) -> str | None:
+def expected(template: str, values: dict[str, Any], environment: jinja2.Environment = JINJA) -> str | None:
     """What Jinja2 gives, or None if it fails."""
     try:
         with (
             patch.object(jinja2.runtime, "str_join", lambda parts: "".join(str(written(part)) for part in parts)),
             patch.object(nodes.Concat, "as_const", side_effect=nodes.Impossible),
         ):
-            return JINJA.from_string(template).render(values)
+            return environment.from_string(template).render(values)
     except Exception:
         return None
 

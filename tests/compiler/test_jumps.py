@@ -45,7 +45,7 @@ def test_the_innermost_jumps_over_a_step_are_found(jumps: list[Jump]) -> None:
         over = [jump for jump in jumps if jump.source < position < jump.end]
         assert (position in found) == bool(over)
         if over:
-            assert (found[position].start, found[position].end) == (
+            assert (found[position].last.source, found[position].first.end) == (
                 max(jump.source for jump in over),
                 min(jump.end for jump in over),
             )

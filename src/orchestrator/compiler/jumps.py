@@ -59,10 +59,10 @@ class Between(Sequence[str]):
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """Of all jumps over a step: the last position that one starts at, and the first that one ends at."""
+    """Of all jumps over a step: one that starts last, and one that ends first."""
 
-    start: int
-    end: int
+    last: Jump
+    first: Jump
 
 
 def last_jumps(jumps: Sequence[Jump]) -> dict[int, Jump]:
@@ -84,20 +84,20 @@ def last_jumps(jumps: Sequence[Jump]) -> dict[int, Jump]:
 
 
 def covers(jumps: Sequence[Jump]) -> dict[int, Cover]:
-    """Return for each position that a jump skips where the innermost jumps over it start and end."""
+    """Return for each position that a jump skips the innermost jumps over it."""
     found: dict[int, Cover] = {}
     starts: list[tuple[int, int]] = []
-    ends: list[int] = []
+    ends: list[tuple[int, int]] = []
     for position, started in _sweep(jumps):
         for number in started:
-            heappush(starts, (-jumps[number].source, jumps[number].end))
-            heappush(ends, jumps[number].end)
-        while starts and starts[0][1] <= position:
+            heappush(starts, (-jumps[number].source, number))
+            heappush(ends, (jumps[number].end, number))
+        while starts and jumps[starts[0][1]].end <= position:
             heappop(starts)
-        while ends and ends[0] <= position:
+        while ends and ends[0][0] <= position:
             heappop(ends)
         if starts and ends:
-            found[position] = Cover(-starts[0][0], ends[0])
+            found[position] = Cover(jumps[starts[0][1]], jumps[ends[0][1]])
     return found
 
 

@@ -33,6 +33,8 @@ class Construct(ABC):
 
     def __init__(self) -> None:
         self.places: list[PlacedTemplate] = []
+        self.outcomes: list[PlacedTemplate] = []
+        """Those of `places` that make what a loop collects."""
         self.item_scope: Scope | None = None
         """What the attempts of the step can see, where they are made for each item of a loop."""
         self.called: Unit | None = None

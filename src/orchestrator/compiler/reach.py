@@ -26,7 +26,7 @@ def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Prob
         return problem
     name = place.template.text[problem.start : problem.end]
     if name in unit.inside:
-        message, help = out_of_reach(unit, name, place.scope, unit.holder(place))
+        message, help = out_of_reach(unit, name, place.scope, unit.holder(place), place)
         return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
     known = _where_known(unit, name, place)
     if known is not None:
@@ -119,6 +119,8 @@ def report_unknown_step(
     if name in unit.inside:
         message, help = out_of_reach(unit, name, scope, holder)
         outer = around(unit, name, scope) if fix else None
+        if outer is not None and holder is not None and outer in holder.outwards():
+            outer = None  # it cannot wait for what it is a part of
         if outer is not None:
             help = f"name the step that it is a part of: `{outer.id}`"
         replacement = outer.id if outer is not None else None
@@ -151,10 +153,12 @@ def around(unit: Unit, name: str, scope: Scope) -> StepParts | None:
     return next((step for step in outer if (seen := scope.step(step.id)) and seen.block is step.block), None)
 
 
-def out_of_reach(unit: Unit, name: str, scope: Scope, holder: StepParts | None) -> tuple[str, str]:
+def out_of_reach(
+    unit: Unit, name: str, scope: Scope, holder: StepParts | None, place: PlacedTemplate | None = None
+) -> tuple[str, str]:
     """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same.
 
-    `holder` is the step in which the name stands.
+    `holder` is the step in which the name stands, `place` the template of it, if it stands in one.
     """
     inner = unit.inside[name][0]
     steps = list(inner.outwards())[1:]
@@ -165,14 +169,31 @@ def out_of_reach(unit: Unit, name: str, scope: Scope, holder: StepParts | None) 
     if outer is None or not steps:
         return f"`{name}` is a step of a handler", "only the steps of the same handler can read it"
     message = f"`{name}` is inside of `{steps[0].id}`"
-    if outer is holder:
-        return message, f"this is evaluated before `{name}` runs; read a step outside of `{outer.id}`"
+    if holder is not None and outer in holder.outwards():
+        return message, _within(name, outer, steps[0], holder, place)
     if outer is not steps[0]:
         return (
             f"{message}, and that inside of `{outer.id}`",
             f"what leaves `{outer.id}` is its own value: {_read(outer)}",
         )
     return message, _WAYS_OUT[inner.block.kind](name, outer)
+
+
+def _within(name: str, outer: StepParts, inner: StepParts, holder: StepParts, place: PlacedTemplate | None) -> str:
+    """What to do where a part of `outer` is read in `outer` itself, which has no value yet. It stands in `inner`."""
+    handles = any(part.block.kind == "handler" and part.block.owner is outer for part in holder.outwards())
+    if outer is holder and place is not None:
+        handles = any(place is each for handler in holder.handlers for each in handler.places)
+        if holder.check is not None and any(place is each for each in holder.check.places):
+            return f"`check` sees the value of `{outer.id}`: read `output`"
+    if handles:
+        return (
+            f"`{outer.id}` has failed, so it has no value: `error` says what has failed; a handler that reads `{name}` "
+            f"belongs to a step inside of `{inner.id}`"
+        )
+    if outer is holder:
+        return f"this is evaluated before `{name}` runs; read a step outside of `{outer.id}`"
+    return f"it stands in another part of `{outer.id}`, of which only one runs; read a step outside of `{outer.id}`"
 
 
 def _read(step: StepParts) -> str:

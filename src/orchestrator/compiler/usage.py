@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.carried import report_carried
 from orchestrator.compiler.hidden import report_hidden
-from orchestrator.compiler.scopes import Target, TargetKind, fields_read
+from orchestrator.compiler.skipped import report_skipped
 from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
 from orchestrator.language.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.scopes import TargetKind
     from orchestrator.compiler.unit import Unit
-    from orchestrator.expressions import Reference
-
-_ALWAYS_THERE = frozenset({"status", "success", "error", "attempts", "duration"})
-"""Fields of a step that have a value even when it was skipped."""
 
 
 def report_usage(unit: Unit) -> None:
@@ -39,16 +36,7 @@ def report_usage(unit: Unit) -> None:
         for step in unit.steps:
             if step.spec.cache is not None:
                 _report_never_cached(unit, step, secrets)
-    if any(step.block.conditions for step in unit.steps):
-        for step in unit.steps:
-            _report_reads(unit, step.templates, step)
-            if step.work is not None:
-                _report_reads(unit, step.work.places, step)
-            for handler in step.handlers:
-                _report_reads(unit, handler.places, step)
-            if step.check is not None:
-                _report_reads(unit, step.check.places, step)
-        _report_reads(unit, unit.output_places, None)
+    report_skipped(unit)
 
 
 _DERIVES = re.compile(r"\s*(\|\s*+(?!(default|d|string|trim)\b)|\[|~|\.)")
@@ -85,35 +73,6 @@ def _report_never_cached(unit: Unit, step: StepParts, secrets: set[str]) -> None
                     help="remove `cache:`, or make the part that needs the secret a step of its own",
                     related=[("`cache` has no effect", key.span)] if key is not None else [],
                 )
-
-
-def _is_safe(target: Target, block: BlockParts, reader: StepParts | None) -> bool:
-    """Whether `reader` only runs if the step was not skipped, or asks itself whether it was."""
-    name = target.name
-    if name not in block.conditions:
-        return True
-    if reader is None:
-        return False
-    if any(_asks(target, step) for step in reader.outwards()):
-        return True
-    step = reader.within(block)
-    if step is None:
-        return False
-    condition, position, own = block.conditions[name], block.ids[name], block.ids.get(step.id, -1)
-    if condition is None:
-        cover = block.flow.covers[position]
-        same = cover.start < own < cover.end  # all jumps over the one are over the other
-    else:
-        same = condition == block.conditions.get(step.id)
-    jump = block.flow.jumps.get(name, {}).get("on_false")
-    return same or (jump is not None and jump.source < own < jump.end) or name == step.id
-
-
-def _asks(target: Target, step: StepParts) -> bool:
-    """Whether the condition of a step looks at another."""
-    return any(
-        place.scope.target(reference) == target for place in step.guards for reference in place.template.references
-    )
 
 
 def _report_unused(unit: Unit) -> None:
@@ -184,25 +143,3 @@ def _may_come_later(step: StepParts) -> bool:
 
 _LATE = frozenset({"repeat", "handler", "finally"})
 """Blocks before which other steps have run, whatever they wait for."""
-
-
-def _report_reads(unit: Unit, places: Iterable[PlacedTemplate], reader: StepParts | None) -> None:
-    for place in places:
-        for reference, scalar in place.references():
-            target = place.scope.target(reference)
-            if target is None or target.block is None or not target.block.conditions or _is_guarded(reference):
-                continue
-            if _is_safe(target, target.block, reader):
-                continue
-            unit.findings.add(
-                "ORC502",
-                scalar.span_of(reference.start, reference.end),
-                f"step `{target.name}` may be skipped, and is then null here",
-                label="may be null",
-                help=f"guard it: `{{{{ {target.name} | default('...') }}}}`, or `{{% if {target.name} %}}`",
-            )
-
-
-def _is_guarded(reference: Reference) -> bool:
-    fields = fields_read(reference)
-    return reference.guarded or bool(fields and fields[0] in _ALWAYS_THERE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from orchestrator.expressions.types import Type
 
@@ -28,11 +28,20 @@ class Problem:
     replacement: str | None = None
 
 
+class Fact(NamedTuple):
+    """An expression, in one spelling, that is known to be true or false; `names` are those that it reads."""
+
+    text: str
+    holds: bool
+    names: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One read of a free name, with the constant fields and indices that follow it (`a.b[0]`: `a`, `("b", 0)`).
 
-    `guarded`: the template copes with the value being null or undefined at this place.
+    `guarded`: the template copes with the value being null or undefined at this place. `given` is what its conditions
+    say where the name is read.
     """
 
     name: str
@@ -40,6 +49,7 @@ class Reference:
     start: int
     end: int
     guarded: bool = False
+    given: frozenset[Fact] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

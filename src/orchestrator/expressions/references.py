@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.expressions import nodes
+from orchestrator.expressions.facts import facts
 from orchestrator.expressions.nodes import Expression, Statement, children
-from orchestrator.expressions.problem import Reference
+from orchestrator.expressions.problem import Fact, Reference
 
 DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
 STANDING_IN = frozenset({"default", "d"})
@@ -107,6 +108,11 @@ class _Finder:
 
     def __init__(self) -> None:
         self.found: list[Reference] = []
+        self.given: frozenset[Fact] = frozenset()
+
+    def _assume(self, test: Expression, known: set[str], *, holds: bool) -> None:
+        """Take what a test says as given; not what it says of names that the template itself sets."""
+        self.given |= {fact for fact in facts(test, holds=holds) if known.isdisjoint(fact.names)}
 
     def statements(self, body: list[Statement], known: set[str], safe: frozenset[str], *, truth: bool = False) -> None:
         for statement in body:
@@ -133,14 +139,20 @@ class _Finder:
 
     def _if(self, statement: nodes.If, known: set[str], safe: frozenset[str]) -> None:
         outcomes: list[set[str]] = []
+        before = self.given
         for test, body in statement.branches:
             self.expression(test, known, safe, guarded=True)
             safe = safe | names_read(test)
             inner = set(known)
+            others = self.given
+            self._assume(test, known, holds=True)
             self.statements(body, inner, safe)
             outcomes.append(inner)
+            self.given = others
+            self._assume(test, known, holds=False)
         inner = set(known)
         self.statements(statement.otherwise or [], inner, safe)
+        self.given = before
         known |= inner.intersection(*outcomes)
 
     def _for(self, statement: nodes.For, known: set[str], safe: frozenset[str]) -> None:
@@ -163,13 +175,21 @@ class _Finder:
                 self.expression(node.operand, known, safe, guarded=True)
             case nodes.Logic():
                 self.expression(node.left, known, safe, guarded=True)
+                before = self.given
+                self._assume(node.left, known, holds=node.operator == "and")
                 self.expression(node.right, known, safe | names_read(node.left), guarded=guarded)
+                self.given = before
             case nodes.Conditional():
                 self.expression(node.test, known, safe, guarded=True)
                 safe = safe | names_read(node.test)
+                before = self.given
+                self._assume(node.test, known, holds=True)
                 self.expression(node.then, known, safe, guarded=guarded)
+                self.given = before
                 if node.otherwise is not None:
+                    self._assume(node.test, known, holds=False)
                     self.expression(node.otherwise, known, safe, guarded=guarded)
+                    self.given = before
             case nodes.Compare(rest=[(("==" | "!="), nodes.Literal(value=None))]):
                 self.expression(node.first, known, safe, guarded=True)
             case nodes.Call():
@@ -192,7 +212,8 @@ class _Finder:
         if found is not None:
             name, path = found
             if name.name not in known:
-                self.found.append(Reference(name.name, path, name.start, node.end, guarded or name.name in safe))
+                copes = guarded or name.name in safe
+                self.found.append(Reference(name.name, path, name.start, node.end, copes, self.given))
             return
         if isinstance(node, nodes.Attribute):
             self.expression(node.target, known, safe, guarded=guarded)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions import nodes
 from orchestrator.expressions.limits import MAX_TEMPLATE
-from orchestrator.expressions.problem import Inference, Problem, Reference
+from orchestrator.expressions.problem import Fact, Inference, Problem, Reference
 from orchestrator.expressions.types import ANY, STRING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from orchestrator.expressions.scope import Scope
     from orchestrator.expressions.types import Type
@@ -135,6 +135,19 @@ class Template:
             return infer(self._body, self._expression, env)
         except RecursionError:
             return Inference(ANY)
+
+    @property
+    def facts(self) -> frozenset[Fact]:
+        """What is known where the template, a condition, is true."""
+        from orchestrator.expressions.facts import facts
+
+        return frozenset() if self._expression is None else facts(self._expression, holds=True)
+
+    def follows_from(self, given: Iterable[Fact]) -> bool:
+        """Whether the template, a condition, is surely true if all this is given."""
+        from orchestrator.expressions.facts import follows
+
+        return self._expression is not None and follows(self._expression, {(text, holds) for text, holds, _ in given})
 
     def unquoted(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
         """Where the template puts text into a shell command that is neither quoted nor harmless.

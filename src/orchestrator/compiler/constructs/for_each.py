@@ -77,7 +77,7 @@ class ForEachWork(Construct):
             self.item_scope = self.names
             inside = Scope(self.names, {spec.id: ANY})  # what is collected may read the call's result
         self.inside = inside
-        self.outcomes: list[PlacedTemplate] = []
+        self.outcomes = []
         self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.fallbacks: list[PlacedTemplate] = []
         self.fallback = unit.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)

@@ -50,7 +50,7 @@ class RepeatWork(Construct):
         self.condition = unit.templates.condition(node, inside, self.tests) if node is not None else None
         self.changes: list[PlacedTemplate] = []
         self._read("update", inside, self.changes, self.update, unit)
-        self.outcomes: list[PlacedTemplate] = []
+        self.outcomes = []
         self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.places = [*self.first, *self.tests, *self.changes, *self.outcomes]
 

@@ -1,0 +1,171 @@
+"""Steps that may be skipped: warns of those that every path jumps over, and of reads where one may be null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.plan import is_auto
+from orchestrator.compiler.scopes import fields_read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from orchestrator.compiler.jumps import Jump, JumpKind
+    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.scopes import Target
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+    from orchestrator.expressions import Reference
+    from orchestrator.expressions.problem import Fact
+
+_ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "duration"})
+"""Fields of a step that have a value even when it was skipped."""
+
+_WHEN: Final[dict[JumpKind, str]] = {"on_success": "succeeds", "on_failure": "fails", "on_false": "is skipped"}
+
+
+def report_skipped(unit: Unit) -> None:
+    """Report steps that are jumped over on every path, and unguarded reads of steps that may be skipped."""
+    for block in dict.fromkeys(step.block for step in unit.steps):
+        _report_jumped_over(unit, block)
+    if not any(step.block.conditions for step in unit.steps):
+        return
+    for step in unit.steps:
+        _report_reads(unit, step.templates, step)
+        if step.work is not None:
+            outcomes = {id(place) for place in step.work.outcomes}
+            _report_reads(unit, (place for place in step.work.places if not _is_bare(place, outcomes)), step)
+        for handler in step.handlers:
+            _report_reads(unit, handler.places, step)
+        if step.check is not None:
+            _report_reads(unit, step.check.places, step)
+    _report_reads(unit, unit.output_places, None)
+
+
+def _is_bare(place: PlacedTemplate, outcomes: set[int]) -> bool:
+    """Whether a value is collected as it is: that of a step that was skipped is then null in the list."""
+    text, reads = place.template.text, place.template.references
+    whole = text.removeprefix("{{").removesuffix("}}").strip()
+    return id(place) in outcomes and len(reads) == 1 and text[reads[0].start : reads[0].end] == whole
+
+
+# --- steps that never run
+
+
+def _report_jumped_over(unit: Unit, block: BlockParts) -> None:
+    """Report the steps that a step before them jumps over whatever becomes of it."""
+    end, source = 0, ""
+    over: list[Jump] = []
+    for position, step in enumerate(block.steps):
+        if position < end and not is_auto(step.id):
+            words = " and ".join(f"when it {_WHEN[jump.kind]}" for jump in over)
+            unit.findings.add(
+                "ORC503",
+                step.id_span,
+                f"step `{step.id}` never runs: `{source}` jumps over it {words}",
+                label="jumped over on every path",
+                help=f"let `{source}` jump to `{step.id}` in one of the cases, or remove the step",
+                related=[(f"`{jump.kind}` jumps to `{block.steps[jump.target].id}`", jump.node.span) for jump in over],
+            )
+        surely = [] if position < end else _surely(block, step)
+        if surely and min(jump.end for jump in surely) > end:
+            source, over = step.id, surely
+            end = min(jump.end for jump in surely)
+            if position in block.flow.covers:  # jumps over this one may end before
+                end = min(end, block.flow.covers[position].first.end)
+
+
+def _surely(block: BlockParts, step: StepParts) -> list[Jump]:
+    """The jumps of a step of which it makes one, whatever becomes of it; none if it may go on to the next step."""
+    jumps = block.flow.jumps.get(step.id, {})
+    kinds: list[JumpKind] = ["on_success"]
+    ends_run = step.spec.on_failure is None or step.spec.on_failure.kind == "fail"
+    if not ends_run or block.kind == "parallel":
+        kinds.append("on_failure")
+    if step.condition is not None:
+        kinds.append("on_false")
+    if any(kind not in jumps for kind in kinds) or step.handlers:
+        return []
+    return [jumps[kind] for kind in kinds]
+
+
+# --- reads of steps that may be skipped
+
+
+def _report_reads(unit: Unit, places: Iterable[PlacedTemplate], reader: StepParts | None) -> None:
+    for place in places:
+        for reference, scalar in place.references():
+            target = place.scope.target(reference)
+            if target is None or target.block is None or not target.block.conditions or _is_guarded(reference):
+                continue
+            example = _way_around(target, target.block, reader, place, reference)
+            if example is None:
+                continue
+            unit.findings.add(
+                "ORC502",
+                scalar.span_of(reference.start, reference.end),
+                f"step `{target.name}` may be skipped, and is then null here",
+                label="may be null",
+                notes=(f"for example: {example}",),
+                help=f"guard it: `{{{{ {target.name} | default('...') }}}}`, or `{{% if {target.name} %}}`",
+            )
+
+
+def _is_guarded(reference: Reference) -> bool:
+    fields = fields_read(reference)
+    return reference.guarded or bool(fields and fields[0] in _ALWAYS_THERE)
+
+
+def _way_around(
+    target: Target, block: BlockParts, reader: StepParts | None, place: PlacedTemplate, reference: Reference
+) -> str | None:
+    """A path on which `reader` runs, and the step that it reads does not; None if there is none, or it asks."""
+    name = target.name
+    if name not in block.conditions or (reader is not None and any(_asks(target, step) for step in reader.outwards())):
+        return None
+    step = reader.within(block) if reader is not None else None
+    if step is not None and step.id == name:
+        return None
+    position, own = block.ids[name], block.ids.get(step.id, -1) if step is not None else -1
+    runs = f"`{reader.id}` runs" if reader is not None else "the outputs are computed"
+    condition = block.steps[position].condition
+    if condition is not None and not condition.follows_from(_given(block, reader, place, reference)):
+        jump = block.flow.jumps.get(name, {}).get("on_false")
+        if jump is None or not jump.source < own < jump.end:
+            return f"{_skipped(block, name, None)}, and {runs}"
+    cover = block.flow.covers.get(position)
+    if cover is not None:
+        for jump in (cover.first, cover.last):
+            if not jump.source < own < jump.end:
+                return f"{_skipped(block, name, jump)}, and {runs}"
+    return None
+
+
+def _skipped(block: BlockParts, name: str, jump: Jump | None) -> str:
+    if jump is not None:
+        source, to = block.steps[jump.source].id, block.steps[jump.target].id
+        return f"`{source}` {_WHEN[jump.kind]} and jumps to `{to}`, so `{name}` is skipped"
+    condition = block.conditions[name]
+    because = f"`{condition}` is false" if condition else "a jump skips it"
+    return f"{because}, so `{name}` is skipped"
+
+
+def _given(block: BlockParts, reader: StepParts | None, place: PlacedTemplate, reference: Reference) -> Iterator[Fact]:
+    """What is known where a step is read, in the words of the scope of its block."""
+    known = [(place.scope, reference.given)]
+    for step in reader.outwards() if reader is not None else ():
+        if step.condition is not None:
+            known.append((step.block.scope, step.condition.facts))
+        if step.block is block:
+            break
+    for scope, found in known:
+        for fact in found:
+            if all(scope.find(name) == block.scope.find(name) for name in fact.names):
+                yield fact
+
+
+def _asks(target: Target, step: StepParts) -> bool:
+    """Whether the condition of a step looks at another."""
+    return any(
+        place.scope.target(reference) == target for place in step.guards for reference in place.template.references
+    )

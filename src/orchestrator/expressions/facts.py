@@ -1,0 +1,61 @@
+"""What is known to be true or false at a place of a template, from the conditions that lead there."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.expressions import nodes
+from orchestrator.expressions.problem import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from orchestrator.expressions.nodes import Expression
+
+_PLACES: Final = frozenset({"start", "end", "name_start"})
+_NAMESPACES: Final = frozenset({"inputs", "variables", "steps"})
+
+
+def facts(node: Expression, *, holds: bool) -> frozenset[Fact]:
+    """Return what follows from an expression being true, or false."""
+    if isinstance(node, nodes.Unary) and node.operator == "not":
+        return facts(node.operand, holds=not holds)
+    own = frozenset({Fact(_text(node), holds, frozenset(_names(node)))})
+    if isinstance(node, nodes.Logic) and (node.operator == "and") is holds:
+        return own | facts(node.left, holds=holds) | facts(node.right, holds=holds)
+    return own
+
+
+def follows(node: Expression, known: Collection[tuple[str, bool]], *, holds: bool = True) -> bool:
+    """Whether an expression is surely true, or false, given the texts that are known to be so."""
+    if isinstance(node, nodes.Unary) and node.operator == "not":
+        return follows(node.operand, known, holds=not holds)
+    if (_text(node), holds) in known:
+        return True
+    if isinstance(node, nodes.Logic):
+        parts = [follows(part, known, holds=holds) for part in (node.left, node.right)]
+        return all(parts) if (node.operator == "and") is holds else any(parts)
+    return False
+
+
+def _names(node: Expression) -> set[str]:
+    if isinstance(node, nodes.Name):
+        return {node.name}
+    if isinstance(node, nodes.Attribute) and isinstance(node.target, nodes.Name) and node.target.name in _NAMESPACES:
+        return {node.name}
+    return {name for child in nodes.children(node) for name in _names(child)}
+
+
+def _text(node: Any) -> str:
+    """An expression in one spelling, without its place."""
+    if isinstance(node, list | tuple):
+        return f"[{','.join(map(_text, node))}]"
+    if isinstance(node, dict):
+        return f"{{{','.join(f'{key}:{_text(value)}' for key, value in node.items())}}}"
+    if isinstance(node, nodes.Attribute) and isinstance(node.target, nodes.Name) and node.target.name in _NAMESPACES:
+        return f"Name('{node.name}')"
+    if is_dataclass(node):
+        parts = [_text(getattr(node, field.name)) for field in fields(node) if field.name not in _PLACES]
+        return f"{type(node).__name__}({','.join(parts)})"
+    return repr(node)

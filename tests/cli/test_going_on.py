@@ -229,3 +229,46 @@ def test_fork_begins_another_run_and_warns_of_what_it_keeps(broken: Project) -> 
     assert "✓ second succeeded" in done.err
     assert "`first` was taken over" in done.err
     assert [run["state"] for run in broken("runs", "--json").json] == ["succeeded", "failed"]
+
+
+LETTER = """
+id: letter
+inputs: {lines: 3}
+steps:
+  - id: send
+    approve:
+      title: "Send it?"
+      content: "{% for n in range(lines) %}line {{ n }} of the letter\\x1b[31m\\n{% endfor %}"
+  - id: charge
+    approve: {title: "Charge?", content: {to: Ada, amount: 12}}
+"""
+
+
+def test_everything_that_tells_of_an_approval_shows_what_is_approved(project: Project) -> None:
+    (project.directory / "letter.yaml").write_text(LETTER)
+    ran = project("run", "letter.yaml")
+    told = [ran.err, project("status", "last").out, project("show", "last").out, project("questions").out]
+    told.append(project("questions", "last").out)
+    for text in told:
+        for line in ("| line 0 of the letter", "| line 2 of the letter", '|   "amount": 12'):
+            assert line in text
+        assert "\x1b" not in text
+        assert text.count("answer with: orchestrator answer") == 2
+    assert "| line 2 of the letter" in project("show", "last", "--step", "send").out
+    asked = project("questions", "--json").json
+    assert [(each["path"], each["kind"]) for each in asked] == [("send", "approve"), ("charge", "approve")]
+    assert asked[1]["content"] == {"to": "Ada", "amount": 12}
+    project("answer", "last", "send", "yes", "--no-wait")
+    assert [each["path"] for each in project("questions", "--json").json] == ["charge"]
+
+
+def test_of_a_long_text_to_approve_the_beginning_is_shown_with_the_command_for_the_rest(project: Project) -> None:
+    (project.directory / "letter.yaml").write_text(LETTER)
+    run = project("run", "letter.yaml", "-i", "lines=5000", "--json").json["run_id"]
+    for text in (project("status", "last").out, project("show", "last").out, project("questions").out):
+        assert "| line 11 of the letter" in text
+        assert "| line 12 of the letter" not in text
+        assert f"all of it, 5,000 lines: orchestrator show {run} --step send" in text
+    assert "| line 4999 of the letter" in project("show", run, "--step", "send").out
+    project("cancel", "last")
+    assert project("questions").out == ""

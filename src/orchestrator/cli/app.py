@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "check": "check",
     "run": "run",
     "runs": "runs",
+    "questions": "asked",
     "status": "runs",
     "events": "runs",
     "show": "show",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.cli.interrupts import interrupt
 from orchestrator.cli.output import LINES, is_terminal, paint, printable, report, say
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from orchestrator.journal.status import ActiveStep, RunStatus
 
 _EDIT = "edit"
+
+MOST_LINES: Final = 12
+MOST_COLUMNS: Final = 160
+"""How much of what is to be approved is shown next to other things."""
 
 
 def can_ask() -> bool:
@@ -118,11 +122,38 @@ def _line(hint: str) -> str:
 
 
 def tell_questions(status: RunStatus, hints: Hints) -> None:
-    """Say what a run asks, and the command that answers each question."""
+    """Say what a run asks, with what is to be approved, and the command that answers each question."""
     for step in open_questions(status):
-        question = step.question or {}
-        say(f"  {step.path} asks: {printable(str(question.get('prompt') or ''))} ({printable(expected(question))})")
-        say(f"    answer with: {answer_command(status.run_id, step.path, question, hints)}")
+        for line in question_lines(status.run_id, step.path, step.question or {}, hints):
+            say(f"  {line}")
+
+
+def question_lines(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> list[str]:
+    """Return a question for people: what is asked, what is to be approved, and the command that answers it."""
+    prompt = printable(str(question.get("prompt") or ""))
+    return [
+        f"{printable(path)} asks: {prompt} ({printable(expected(question))})",
+        *content_lines(question, MOST_LINES, more=hints.command("show", run_id, "--step", path)),
+        f"  answer with: {answer_command(run_id, path, question, hints)}",
+    ]
+
+
+def content_lines(question: Mapping[str, Any], most: int | None = None, *, more: str = "") -> list[str]:
+    """Return what is to be approved, at most so many lines of it, and then the command that shows the rest."""
+    content = question.get("content")
+    if content in (None, ""):
+        return []
+    text = _text(content)
+    lines = text.splitlines()
+    shown = lines if most is None else lines[:most]
+    cut = [f"  | {_shortened(printable(line)) if most is not None else printable(line)}".rstrip() for line in shown]
+    if len(shown) < len(lines) or (most is not None and any(len(line) > MOST_COLUMNS for line in shown)):
+        cut.append(f"  all of it, {len(lines):,} line{'' if len(lines) == 1 else 's'}: {more}")
+    return cut
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= MOST_COLUMNS else line[: MOST_COLUMNS - 1] + "…"
 
 
 def questions_data(status: RunStatus, hints: Hints) -> list[dict[str, Any]]:

@@ -196,16 +196,11 @@ def _active(status: "RunStatus") -> list[str]:
 
 def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", hints: "Hints") -> list[str]:
     """The open questions, and how to answer them."""
-    from orchestrator.cli.output import printable
-    from orchestrator.cli.questions import answer_command
-    from orchestrator.runtime.answers import expected
+    from orchestrator.cli.questions import question_lines
 
     lines = []
     for step in questions[:MOST_QUESTIONS]:
-        question = step.question or {}
-        prompt = printable(str(question.get("prompt") or ""))
-        lines.append(f"{printable(step.path)} asks: {prompt} ({printable(expected(question))})")
-        lines.append(f"  answer with: {answer_command(status.run_id, step.path, question, hints)}")
+        lines += question_lines(status.run_id, step.path, step.question or {}, hints)
     left_out = len(questions) - MOST_QUESTIONS
     return lines + ([f"… {left_out} more questions"] if left_out > 0 else [])
 

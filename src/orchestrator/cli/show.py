@@ -34,6 +34,7 @@ def show(
     those that failed; --json has all.
     """
     from orchestrator.cli.output import emit, emit_json, printable
+    from orchestrator.cli.questions import open_questions, question_lines
 
     with options.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
@@ -50,7 +51,11 @@ def show(
             page = result.to_markdown().rstrip("\n")
             emit(printable(page, keep="\n\t") if sys.stdout.isatty() else page)
         else:
-            emit(describe(result, hints))
+            asked = [step for step in open_questions(handle.status()) if result.state in ("waiting", "running")]
+            lines = [
+                line for step in asked for line in question_lines(handle.id, step.path, step.question or {}, hints)
+            ]
+            emit("\n".join([describe(result, hints), *([""] if lines else []), *lines]))
 
 
 def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None, *, json: bool) -> None:
@@ -166,7 +171,7 @@ def _indented(name: str, value: Any) -> list[str]:
 
 def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None:
     from orchestrator.cli.output import emit, emit_json, moment, printable, seconds
-    from orchestrator.cli.questions import answer_command
+    from orchestrator.cli.questions import answer_command, content_lines
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import RunError
     from orchestrator.runtime.outline import summary
@@ -197,6 +202,7 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
         lines.append(f"reason: {step.reason}")
     if step.question is not None:
         lines.append(f"asks: {printable(str(step.question.get('prompt', '')))}")
+        lines += content_lines(step.question)
         lines.append(f"answer with: {answer_command(result.run_id, path, step.question, hints)}")
     elif step.until is not None:
         lines.append(f"until: {moment(step.until)}")

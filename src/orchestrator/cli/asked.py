@@ -1,0 +1,62 @@
+"""`questions`: what runs ask people, with what is to be approved, and the command that answers each."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from orchestrator.cli import options
+
+if TYPE_CHECKING:
+    from orchestrator.api import Orchestrator
+    from orchestrator.journal.events import RunState
+    from orchestrator.journal.status import RunStatus
+
+MOST_RUNS: Final = 200
+"""How many runs of a state are looked at, the newest first."""
+
+_ASKING: "Final[tuple[RunState, ...]]" = ("waiting", "running", "paused", "interrupted")
+
+
+def questions(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Only those of this run. Default: of all runs.")
+    ] = None,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """List what runs ask people.
+
+    Each question comes with what is to be approved, and with the command that answers it.
+    """
+    from orchestrator.cli.hints import Hints
+    from orchestrator.cli.output import emit, emit_json, moment, say
+    from orchestrator.cli.questions import open_questions, question_lines, questions_data
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        asked = [
+            (status, Hints(store).about(orchestrator, status.run_id))
+            for status in _asking(orchestrator, run)
+            if open_questions(status)
+        ]
+    if json:
+        emit_json(
+            [{"run_id": status.run_id, **each} for status, hints in asked for each in questions_data(status, hints)]
+        )
+        return
+    if not asked:
+        say("nothing is asked")
+    for number, (status, hints) in enumerate(asked):
+        emit(
+            "\n" * (number > 0) + f"run {status.run_id}: {status.name or status.pipeline}, {moment(status.created_at)}"
+        )
+        for step in open_questions(status):
+            for line in question_lines(status.run_id, step.path, step.question or {}, hints):
+                emit(f"  {line}")
+
+
+def _asking(orchestrator: "Orchestrator", run: str | None) -> "list[RunStatus]":
+    """Return the runs that may ask something, the newest first."""
+    if run is not None:
+        return [orchestrator.get_run(run).status()]
+    found = [each for state in _ASKING for each in orchestrator.list_runs(state=state, limit=MOST_RUNS)]
+    return sorted(found, key=lambda status: status.created_at, reverse=True)

@@ -368,3 +368,10 @@ def test_a_picture_of_a_run_shows_its_states_and_nothing_stale_after_a_resume(pr
     states = project("graph", "last", "--json").json["states"]
     assert states["each[*].n"] == {"succeeded": 3}
     assert project("graph", "1zzzz").code == 2
+
+
+def test_qc_asks_a_model_only_when_it_is_told_to(finished: Finished) -> None:
+    for option in (("--model", "auto"), ("--rubric", "It must be long.")):
+        refused = finished.project("qc", "last", *option)
+        assert (refused.code, "add `--judge`" in refused.err) == (2, True)
+    assert "judgements" in finished.project("qc", "last", "--json").json

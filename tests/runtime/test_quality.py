@@ -121,7 +121,7 @@ VERDICT = {"reason": "It is short.", "score": 0.5, "suggestions": ["Say more."]}
 
 def test_a_model_that_the_pipeline_names_judges_each_output(client: Any) -> None:
     model = FakeModel(lambda asked: VERDICT if asked.request.schema else "Something.")
-    found = client(models=model).compile(ASKING).run().qc(rubric="It must be long.")
+    found = client(models=model).compile(ASKING).run().qc(judge=True, rubric="It must be long.")
     assert [(each.output, each.score) for each in found.judgements] == [("said", 0.5), ("again", 0.5)]
     assert (found.score, found.model) == (0.5, "openai:gpt-5-mini")
     assert found.judgements[0].suggestions == ("Say more.",)
@@ -134,26 +134,30 @@ def found_texts(model: FakeModel) -> str:
     return "\n".join(asked.text for asked in model.requests)
 
 
-def test_nobody_is_asked_who_was_not_named_or_is_not_wanted(client: Any) -> None:
+def test_no_model_is_asked_unless_it_is_wanted(client: Any) -> None:
     model = FakeModel(lambda asked: VERDICT if asked.request.schema else "Something.")
     orchestrator = client(models=model)
     assert orchestrator.compile(spec("fine")).run().qc().judgements == ()
-    assert orchestrator.compile(ASKING).run().qc(judge=False).judgements == ()
+    result = orchestrator.compile(ASKING).run()
+    assert result.qc().judgements == ()
+    assert result.qc(rubric="It must be long.").judgements == ()
     assert len(model.requests) == 1
+    assert len(result.qc(judge="ollama:other").judgements) == 2
+    assert {asked.model for asked in model.requests[1:]} == {"ollama:other"}
 
 
 def test_a_judgement_costs_nothing_of_the_run_and_is_not_part_of_it(client: Any) -> None:
     model = FakeModel(lambda asked: VERDICT if asked.request.schema else "Something.")
     orchestrator = client(models=model)
     result = orchestrator.compile(ASKING).run()
-    result.qc()
+    result.qc(judge=True)
     status = orchestrator.get_run(result.run_id).status()
     assert (status.spending.calls, status.last_seq) == (1, len(result.log))
 
 
 def test_rules_are_no_judge(client: Any, tmp_path: Path) -> None:
     with orc.Orchestrator(directory=tmp_path) as orchestrator:
-        found = orchestrator.compile({**ASKING, "model": "offline"}).run().qc()
+        found = orchestrator.compile({**ASKING, "model": "offline"}).run().qc(judge=True)
     assert found.judgements == ()
     assert any("no language model" in finding.message for finding in found.findings)
 
@@ -176,7 +180,7 @@ async def test_all_of_it_has_an_async_twin(client: Any) -> None:
     model = FakeModel(lambda asked: VERDICT if asked.request.schema else "Something.")
     pipeline = client(models=model).compile(ASKING)
     result = await pipeline.arun()
-    assert (await result.aqc()).score == 0.5
+    assert (await result.aqc(judge=True)).score == 0.5
     assert await pipeline.asummary() == "Something."
 
 

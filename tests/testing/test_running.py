@@ -293,3 +293,89 @@ def test_a_pipeline_that_asks_no_model_needs_no_recordings(tmp_path: Path) -> No
         'id: quiet\nsteps: [{id: a, action: text.template, parameters: {template: "x"}}]\noutputs: {a: "{{ a }}"}'
     )
     assert of(tmp_path, "{expect: {outputs: {a: x}}}", pipeline=pipeline).reasons == ()
+
+
+def test_a_question_next_to_a_wait_is_answered(tmp_path: Path) -> None:
+    race = """
+    id: race
+    steps:
+      - id: race
+        wait_for: any
+        parallel:
+          - {id: nap, sleep: 2h}
+          - {id: who, ask: "Who?"}
+    """
+    case = "{answers: {race.who: Ada}, expect: {steps: {race.who: Ada, race.nap: {state: cancelled}}}}"
+    assert of(tmp_path, case, pipeline=dedent(race)).reasons == ()
+
+
+def test_an_answer_that_does_not_fit_is_said_at_once(tmp_path: Path) -> None:
+    pipeline = PEOPLE.replace("steps:", "steps:\n  - {id: nap, sleep: 2h}", 1)
+    outcome = of(tmp_path, "{timeout: 3600, answers: {ok: maybe}}", pipeline=pipeline)
+    assert outcome.end == "failed"
+    assert "the answer to" in outcome.reasons[0]
+
+
+LOOPING = """
+id: loop
+steps:
+  - id: each
+    for_each: [1, 2]
+    tool: http
+    action: get
+    parameters: {url: "https://example.com/{{ item }}"}
+outputs: {all: "{{ each }}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("stub", "bodies"),
+    [("{each: {status_code: 200, body: x, content: x}}", ["x", "x"]), ("{'each[0]': a, 'each[1]': b}", ["a", "b"])],
+)
+def test_a_loop_that_is_one_call_is_stubbed(tmp_path: Path, stub: str, bodies: list[str]) -> None:
+    case = f"{{stub: {stub}, expect: {{outputs: {{all: {bodies}}}, steps: {{each: {{state: succeeded}}}}}}}}"
+    assert of(tmp_path, case, pipeline=LOOPING).reasons == ()
+
+
+BRANCHING = """
+id: branching
+inputs: {kind: {type: string}}
+steps:
+  - id: which
+    switch: "{{ inputs.kind }}"
+    cases:
+      a: [{id: first, action: text.template, parameters: {template: "a"}}]
+      b:
+        - id: second
+          if: "{{ true }}"
+          steps: [{id: inner, action: text.template, parameters: {template: "b"}}]
+  - id: off
+    if: "{{ false }}"
+    steps: [{id: within, action: text.template, parameters: {template: "c"}}]
+"""
+
+
+def test_a_step_of_a_branch_that_is_not_taken_is_skipped(tmp_path: Path) -> None:
+    expect = "which.first: {state: %s}, which.second: {state: %s}, which.second.inner: {state: %s}"
+    case = "{inputs: {kind: a}, expect: {steps: {off.within: {state: skipped}, %s}}}"
+    assert of(tmp_path, case % (expect % ("succeeded", "skipped", "skipped")), pipeline=BRANCHING).reasons == ()
+    wrong = of(tmp_path, case % (expect % ("succeeded", "succeeded", "pending")), pipeline=BRANCHING).reasons
+    assert wrong == (
+        "steps.which.second: expected to be succeeded, and it is skipped: it never began",
+        "steps.which.second.inner: expected to be pending, and it is skipped: it never began",
+    )
+
+
+def test_tools_that_are_classes_serve_cases_side_by_side(tmp_path: Path) -> None:
+    (tmp_path / "counting.py").write_text(
+        "import time\n\nimport orchestrator as orc\n\n\n@orc.tool\nclass Counter:\n"
+        '    """Count."""\n\n    def up(self, n: int) -> int:\n        """Count up."""\n        return n + 1\n\n\n'
+        "time.sleep(0.01)\nLATE = True\n",
+        encoding="utf-8",
+    )
+    pipeline = "id: count\nsteps: [{id: a, action: counter.up, parameters: {n: 1}}]\noutputs: {a: '{{ a }}'}\n"
+    cases = "tools: counting.py\ncases:\n" + "".join(
+        f"  - {{name: case {number}, expect: {{outputs: {{a: 2}}}}}}\n" for number in range(24)
+    )
+    found = outcomes(tmp_path, cases, pipeline=pipeline)
+    assert {outcome.reasons for outcome in found} == {()}

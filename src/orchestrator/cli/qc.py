@@ -5,15 +5,20 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import options
+from orchestrator.errors import ConfigurationError
 
 
 def qc(
     run: options.RunArgument,
     judge: Annotated[
-        bool | None, typer.Option("--judge/--no-judge", help="Ask a model for its judgement. Default: if one is named.")
+        bool, typer.Option("--judge", help="Ask a model for its judgement: the one that the pipeline names, or `auto`.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="The model that judges. Needs --judge.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model that judges.")] = None,
-    rubric: Annotated[str, typer.Option("--rubric", metavar="TEXT", help="What the outputs are held to.")] = "",
+    rubric: Annotated[
+        str, typer.Option("--rubric", metavar="TEXT", help="What the outputs are measured against. Needs --judge.")
+    ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
     json: options.JsonOption = False,
     store: options.StoreOption = None,
@@ -21,14 +26,18 @@ def qc(
     """Control the quality of a run's result.
 
     Rules look for failures that were passed over, empty outputs, what was cut off, placeholders, answers that no
-    language model gave, and more. A model judges each output with a score from 0 to 1, if the pipeline names one.
+    language model gave, and more. No model is asked, unless `--judge` is given: it judges each output with a score
+    from 0 to 1.
 
     Exit code: 0 no problem was found, 1 there is one.
     """
+    if (model or rubric) and not judge:
+        given = "--model" if model else "--rubric"
+        raise ConfigurationError(f"`{given}` is about a model's judgement", help="add `--judge` to ask a model")
     from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint, printable
 
     with options.open_orchestrator(store=store) as orchestrator:
-        found = orchestrator.get_run(run).snapshot().qc(judge=model or judge, rubric=rubric)
+        found = orchestrator.get_run(run).snapshot().qc(judge=(model or True) if judge else False, rubric=rubric)
     if json:
         emit_json(found.to_dict())
     elif markdown:

@@ -133,11 +133,11 @@ class Quality:
             yield from ("- " + suggestion for suggestion in judgement.suggestions)
 
 
-_NAME_ONE: Final = "name one: `orchestrator:` in the file, `qc --model NAME`, or in Python `qc(judge=...)`"
+_NAME_ONE: Final = "name one: `orchestrator:` in the file, `qc --judge --model NAME`, or in Python `qc(judge=...)`"
 
 
 async def control(
-    result: Result, engine: Engine | None, *, judge: bool | str | Sequence[str] | None = None, rubric: str = ""
+    result: Result, engine: Engine | None, *, judge: bool | str | Sequence[str] = False, rubric: str = ""
 ) -> Quality:
     """Return the report on a result; see `Result.qc`."""
     findings = await in_thread(lambda: tuple(findings_of(result)))
@@ -145,11 +145,9 @@ async def control(
         return Quality(result.run_id, findings)
     plan = (await in_thread(lambda: engine.store.record(result.run_id))).plan
     named: Sequence[str] = plan.get("orchestrator", ())
-    if judge is None and not named:
-        return Quality(result.run_id, findings)
     if isinstance(judge, str):
         named = [judge]
-    elif judge is not None and judge is not True:
+    elif judge is not True:
         named = judge
     from orchestrator.runtime.judging import judged
 

@@ -63,13 +63,13 @@ class Result:
             "steps": {path: step.to_dict() for path, step in self.steps.items()},
         }
 
-    def qc(self, *, judge: bool | str | Sequence[str] | None = None, rubric: str = "") -> Quality:
-        """Look for what is wrong with the result: by rules, and by a model that judges each output.
+    def qc(self, *, judge: bool | str | Sequence[str] = False, rubric: str = "") -> Quality:
+        """Look for what is wrong with the result: by rules and, if wanted, by a model that judges each output.
 
         Args:
-            judge: whether to ask a model, or the models to ask. By default one is asked if the pipeline names a model
-                (`orchestrator`, else `model`); with true, else what `auto` means.
-            rubric: what the outputs are held to.
+            judge: whether to ask a model, or the models to ask. By default no model is asked. With true it is the one
+                that the pipeline names (`orchestrator`, else `model`), else what `auto` means.
+            rubric: what the outputs are measured against.
 
         Raises:
             ModelError: No model has given a judgement that can be used.
@@ -79,7 +79,7 @@ class Result:
         refuse_unread(judge)
         return blocking(self.aqc(judge=judge, rubric=rubric))
 
-    async def aqc(self, *, judge: bool | str | Sequence[str] | None = None, rubric: str = "") -> Quality:
+    async def aqc(self, *, judge: bool | str | Sequence[str] = False, rubric: str = "") -> Quality:
         """As `qc`."""
         from orchestrator.runtime.quality import control
 
@@ -105,7 +105,7 @@ def refuse_unread(judge: Any) -> None:
         ConfigurationError: It is neither true, false, None, a name, nor several of those.
     """
     named = [judge] if isinstance(judge, str) else judge if isinstance(judge, list | tuple) else []
-    if judge is None or isinstance(judge, bool) or (named and all(isinstance(each, str) for each in named)):
+    if isinstance(judge, bool) or (named and all(isinstance(each, str) for each in named)):
         return
     raise ConfigurationError(
         f"`judge` must be true, false or the name of a model, not {judge!r}", help='write for example `judge="auto"`'

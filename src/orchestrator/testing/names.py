@@ -8,7 +8,7 @@ from orchestrator.compiler.plan import Agent, Approve, Ask, Plan, SubPipeline, T
 from orchestrator.diagnostics import suggest
 from orchestrator.models.exchange import JUDGE
 from orchestrator.testing.checks import wrong
-from orchestrator.testing.steps import asks_models, bare, split_field, steps_of
+from orchestrator.testing.steps import asks_models, bare, own_work, split_field, steps_of
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
@@ -35,7 +35,7 @@ class Known:
         self._names = {"input": list(plan.inputs), "output": list(plan.outputs)}
         for kind in ("field", "call", "question"):
             works = _WORKS.get(kind, (object,))
-            self._names[kind] = [path for path, step in self._steps.items() if isinstance(step.work, works)]
+            self._names[kind] = [path for path, step in self._steps.items() if isinstance(own_work(step), works)]
         self._names["step"] = [path for path, step in self._steps.items() if asks_models(step)]
         self._judges = [f"{path}{JUDGE}" for path, step in self._steps.items() if step.check and step.check.judge]
 
@@ -62,7 +62,7 @@ class Known:
     def _may_be_field(self, path: str) -> bool:
         """Whether a path is that of a field that the result of a step may have."""
         step, field = split_field(path, self._steps)
-        if not field or not isinstance(self._steps[step].work, ToolCall | SubPipeline):
+        if not field or not isinstance(own_work(self._steps[step]), ToolCall | SubPipeline):
             return False
         fields = self._fields(path)
         return not fields or path in fields
@@ -70,7 +70,7 @@ class Known:
     def _fields(self, path: str) -> list[str]:
         """Return the paths of the fields that the result of the step is known to have."""
         step, field = split_field(path, self._steps)
-        work = self._steps[step].work if field else None
+        work = own_work(self._steps[step]) if field else None
         return [f"{step}.{name}" for name in work.action.returns.properties] if isinstance(work, ToolCall) else []
 
     def _may_be_turn(self, path: str) -> bool:

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -196,29 +196,60 @@ def _ended(pipeline: Pipeline, case: Case) -> Ended:
         raise
     except OrchestratorError as error:  # the inputs do not fit, which may be what is expected
         return Ended("failed", error=error.to_dict())
-    answering = threading.Thread(target=_answer_in_time, args=(run, case), name="answers", daemon=True)
+    answers = _Answers(run, case)
+    answering = threading.Thread(target=answers.give_all, name="answers", daemon=True)
     if case.answers:
         answering.start()
     try:
-        return _end_of(run, pipeline, case)
+        return _end_of(run, pipeline, case, answers)
     finally:
         if case.answers:
             answering.join()  # its store is about to be closed
+        if answers.error is not None:
+            raise answers.error
 
 
-def _end_of(run: Run, pipeline: Pipeline, case: Case) -> Ended:
-    """Answer what is asked without a time to answer by, and return how the run ended. It has ended then."""
+class _Answers:
+    """The answers that a case gives to people's questions, each once: while the run goes on, and while it rests."""
+
+    def __init__(self, run: Run, case: Case) -> None:
+        self._run = run
+        self._case = case
+        self._given: set[str] = set()
+        self._giving = threading.Lock()
+        self.error: OrchestratorError | None = None
+
+    def give(self, path: str, *, may_be_late: bool = False) -> None:
+        """Answer a question, unless that has been done."""
+        with self._giving:
+            if path not in self._given:
+                self._given.add(path)
+                with suppress(RunError) if may_be_late else nullcontext():
+                    self._run.answer(path, _answer(path, self._case))
+
+    def give_all(self) -> None:
+        """Answer as it is asked: what is next to a question, such as a wait, may keep the run from coming to rest."""
+        try:
+            for event in self._run.events():
+                asks = event.type == "step.waiting" and event.data.get("question")
+                if asks and _is_answered(event.path, self._case):
+                    self.give(event.path, may_be_late=True)
+        except OrchestratorError as error:
+            self.error = error
+            self._run.cancel(reason="an answer of the test does not fit")
+
+
+def _end_of(run: Run, pipeline: Pipeline, case: Case, answers: _Answers) -> Ended:
+    """Answer what is asked, and return how the run ended. It has ended then."""
     until = time.monotonic() + case.timeout
-    answered: set[str] = set()
     try:
         while True:
             status = run.wait(timeout=max(0.0, until - time.monotonic()))
-            asked = [path for path in _questions(status, case) if path not in answered]
+            asked = _questions(status, case)
             if status.state != "waiting" or not asked:
                 break
             for path in asked:
-                run.answer(path, _answer(path, case))
-                answered.add(path)
+                answers.give(path)
     except TimeoutError:
         run.cancel(reason="the test's time is up")
         run.wait()
@@ -231,22 +262,9 @@ def _end_of(run: Run, pipeline: Pipeline, case: Case) -> Ended:
     return Ended(status.state, result, failure, tuple(status.waiting_on), steps_of(pipeline._plan))
 
 
-def _answer_in_time(run: Run, case: Case) -> None:
-    """Answer, once, what is asked until a time: a run that goes on by itself then is not waited for."""
-    answered = set()
-    for event in run.events():
-        path, data = event.path, event.data
-        asks = event.type == "step.waiting" and data.get("question") and data.get("until")
-        if asks and path not in answered and _is_answered(path, case):
-            answered.add(path)
-            with suppress(RunError):  # its time was over a moment before
-                run.answer(path, _answer(path, case))
-
-
 def _questions(status: RunStatus, case: Case) -> list[str]:
-    """Return the steps that ask a person without a time to answer by, and whose answers the case gives."""
-    asked = [step.path for step in status.active if step.question and not step.answered and step.waiting_until is None]
-    return [path for path in asked if _is_answered(path, case)]
+    """Return the steps that ask a person, and whose answers the case gives. The run may have yet to take an answer."""
+    return [step.path for step in status.active if step.question and _is_answered(step.path, case)]
 
 
 def _is_answered(path: str, case: Case) -> bool:

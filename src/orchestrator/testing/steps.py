@@ -66,6 +66,12 @@ def asks_models(step: StepPlan) -> bool:
             return isinstance(work, Agent)
 
 
+def own_work(step: StepPlan) -> Work:
+    """Return what a step does, or what it does with each item, where that is one call or one question."""
+    work = step.work
+    return work.body.work if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else work
+
+
 def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, str]:
     """Return the step that a path names, and the field of its result that stands behind it, if one does."""
     step, _, field = path.rpartition(".")

@@ -71,7 +71,10 @@ def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str
 
 def _of_one(path: str, field: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
     if ended.result is None or path not in ended.result.steps:
-        if expected.state != "pending":
+        state = _without_beginning(path, ended)
+        if expected.state is not None and expected.state != state:
+            yield f"expected to be {expected.state}, and it is {state}: it never began"
+        elif expected.state is None:
             yield "it never began"
         return
     step = ended.result.steps[path]
@@ -84,6 +87,17 @@ def _of_one(path: str, field: str, expected: ExpectedStep, ended: Ended, names: 
         if field:
             value = step.output.get(field) if isinstance(step.output, Mapping) else None
         yield from unmet(expected.value, value, names)
+
+
+def _without_beginning(path: str, ended: Ended) -> str:
+    """Return the state of a step that never began: it is skipped where what it stands in has ended without it."""
+    steps = ended.result.steps if ended.result is not None else {}
+    around = path
+    while around := around.rpartition(".")[0]:
+        for name in (around, *(each for each in steps if bare(each) == around)):
+            if name in steps:
+                return "skipped" if steps[name].state in ("succeeded", "skipped") else "pending"
+    return "pending"
 
 
 def _value(path: str, output: Any, ended: Ended) -> Any:

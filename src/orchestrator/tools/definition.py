@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import wraps
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar, overload
 
 from orchestrator.errors import ConfigurationError
@@ -294,12 +294,19 @@ def _snake(name: str) -> str:
 def _place(obj: Any) -> str:
     """Where something is defined: "`notify` (tools.py, line 12)"."""
     label = f"`{getattr(obj, '__qualname__', annotation_name(obj))}`"
-    try:
-        file = inspect.getsourcefile(obj)
-        line = obj.__code__.co_firstlineno if hasattr(obj, "__code__") else inspect.getsourcelines(obj)[1]
-    except (OSError, TypeError):
+    # The code knows it. To look for a class in its source, as `inspect` does, is slow, and not safe in threads.
+    code = getattr(obj, "__code__", None) or next(_codes(obj), None)
+    if code is None:
         return label
-    return f"{label} ({file}, line {line})"
+    return f"{label} ({code.co_filename}, line {getattr(obj, '__firstlineno__', code.co_firstlineno)})"
+
+
+def _codes(kind: Any) -> Iterator[CodeType]:
+    """Yield the code of a class's own methods, in their order."""
+    functions = (getattr(item, "__func__", item) for item in vars(kind).values()) if isinstance(kind, type) else ()
+    return (
+        item.__code__ for item in functions if isinstance(item, FunctionType) and item.__module__ == kind.__module__
+    )
 
 
 _TYPES_HELP = "use str, int, float, bool, list, dict, Literal, Path, a TypedDict, a dataclass or a model of these"

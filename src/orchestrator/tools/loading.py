@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.content import kind_of
 from orchestrator.errors import ConfigurationError
@@ -90,7 +91,16 @@ def _load_module(source: str, name: str, directory: Path) -> ModuleType:
         return import_module(name)
 
 
+_loading: Final = threading.RLock()
+"""Held while a file is loaded: another thread would find its module before all of it has run."""
+
+
 def _load_file(source: str, name: str) -> ModuleType:
+    with _loading:
+        return _loaded_file(source, name)
+
+
+def _loaded_file(source: str, name: str) -> ModuleType:
     path = Path(name).absolute()
     if kind_of(path) != "file":
         raise _failed(source, "there is no such file", "check the path")

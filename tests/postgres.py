@@ -51,10 +51,7 @@ class Server:
         self._data = self.directory / "data"
         try:
             self._call("initdb", "-D", self._data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync")
-            options = f"-c listen_addresses='' -k {self.directory} -c fsync=off -c max_connections=100"
-            self._call(
-                "pg_ctl", "-D", self._data, "-w", "-t", "900", "-l", self.directory / "log", "-o", options, "start"
-            )
+            self.start()
         except subprocess.CalledProcessError as error:
             log = self.directory / "log"
             said = error.stderr or (log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
@@ -64,6 +61,22 @@ class Server:
     @property
     def url(self) -> str:
         return f"postgresql+psycopg://tests@/postgres?host={self.directory}"
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -k {self.directory} -c fsync=off -c max_connections=100"
+        log = self.directory / "log"
+        self._call("pg_ctl", "-D", self._data, "-w", "-t", "900", "-l", log, "-o", options, "start")
+
+    def halt(self) -> None:
+        """Break all connections and be away; what was committed is there after `start`."""
+        self._call("pg_ctl", "-D", self._data, "-m", "fast", "-w", "-t", "900", "stop")
+
+    def cut(self) -> None:
+        """Break all connections, and be there at once."""
+        import psycopg
+
+        with psycopg.connect(host=str(self.directory), user="tests", dbname="postgres", autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
     def stop(self) -> None:
         self._call("pg_ctl", "-D", self._data, "-m", "immediate", "stop")

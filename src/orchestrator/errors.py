@@ -400,7 +400,12 @@ class StoreError(OrchestratorError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be opened, is locked by another program, is not ours, or its disk is full."""
+    """The store cannot be opened, is locked by another program, is not ours, or its disk is full.
+
+    `passing` says whether that is likely to pass by itself: a lock, or a connection that was lost.
+    """
+
+    passing = False
 
 
 class LeaseLost(StoreError):

@@ -56,6 +56,7 @@ class Appender:
         self._database = database
         self._connection: PoolProxiedConnection | None = None
         self._doubtful = False
+        self._log: tuple[int, int] | None = None
         self._sqlite = database.is_sqlite
         mark = "?" if self._sqlite else "%s"
         lock = "" if self._sqlite else " FOR SHARE"  # no owner may change while its events are written
@@ -73,6 +74,7 @@ class Appender:
         values = ", ".join([mark] * 9)
         self._run = f"INSERT INTO runs ({columns}, fence, lease_until) VALUES ({values}, 1, {until}) {ignore}"  # noqa: S608
         self._run += " RETURNING key"
+        self._mine = f"SELECT key FROM runs WHERE run_id={mark} AND owner={mark} AND fence=1"  # noqa: S608
         self._known = f"SELECT 1 FROM blobs WHERE hash={mark}"  # noqa: S608
         self._release = f"UPDATE runs SET owner=NULL, lease_until=NULL, fence=fence+1 WHERE key={mark} AND fence={mark}"  # noqa: S608
 
@@ -107,6 +109,7 @@ class Appender:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._database.driver_connection()
+            self._log = None
         cursor = connection.cursor()
         try:
             if self._sqlite:
@@ -125,13 +128,23 @@ class Appender:
             for lease in releases:
                 cursor.execute(self._release, (lease.key, lease.fence))
             if self._sqlite:
+                self._database.check_in_place()
                 cursor.execute("COMMIT")
+                self._check_log()
             else:
                 connection.commit()
         finally:
             cursor.close()
         self._doubtful = False
         return lost
+
+    def _check_log(self) -> None:
+        """Refuse to have written to a write-ahead log that was removed: what is in it is lost with this connection."""
+        log = self._database.log_identity()
+        if self._log is None:
+            self._log = log
+        elif log != self._log:
+            raise self._database.gone()
 
     def _begin(self, cursor: Any, beginning: Beginning, content: _Content) -> None:
         """Insert the run; the rest of what it begins with joins the content."""
@@ -158,6 +171,10 @@ class Appender:
             beginning.ttl + (time.time() if self._sqlite else 0.0),
         )
         row = cursor.execute(self._run, values).fetchone()
+        if row is None and self._doubtful:  # it may be there since an attempt whose outcome is unknown
+            row = cursor.execute(self._mine, (new.run_id, encode(beginning.owner.to_dict()))).fetchone()
+            beginning.key = None if row is None else row[0]
+            return
         if row is None:
             beginning.key = None
             return

@@ -52,6 +52,8 @@ class Database:
         self.schema = schema
         self._scratch = scratch
         self._closed = False
+        self._identity: tuple[int, int] | None = None
+        self._is_gone = False
         # This process's turn to write. SQLite has one writer at a time, and sleeps before it tries again for its lock:
         # queueing here is faster.
         self.turn: AbstractContextManager[Any] = threading.Lock() if path else nullcontext()
@@ -74,6 +76,7 @@ class Database:
         try:
             with database.errors():
                 _prepare(database)
+            database.check_in_place()
         except BaseException:
             database.close()
             raise
@@ -103,6 +106,7 @@ class Database:
             self.engine.connect().execution_options(orchestrator_write=True) as connection,
             connection.begin(),
         ):
+            self.check_in_place()
             yield connection
 
     def driver_connection(self) -> PoolProxiedConnection:
@@ -129,7 +133,10 @@ class Database:
             raise self.unavailable(error) from error
         except PoolTimeoutError as error:
             raise self._problem(
-                "ORC811", f"the store {self.url} has no connection to spare", "read it from fewer threads at once"
+                "ORC811",
+                f"the store {self.url} has no connection to spare",
+                "read it from fewer threads at once",
+                passing=True,
             ) from error
 
     def unavailable(self, error: BaseException) -> StoreUnavailable:
@@ -153,6 +160,7 @@ class Database:
                     "ORC812",
                     f"the store {self.url} is locked by another program",
                     f"close the program that holds it (a database browser, a backup) and try again; {_GO_ON}",
+                    passing=True,
                 )
             case sqlite3.SQLITE_FULL:
                 return self._full()
@@ -182,6 +190,7 @@ class Database:
                 "ORC812",
                 f"the store {self.url} is locked by another program",
                 f"end the session that holds its tables and try again; {_GO_ON}",
+                passing=True,
             )
         if state == "42501":
             return self._problem(
@@ -191,6 +200,7 @@ class Database:
             "ORC811",
             f"the store {self.url} cannot be used: {words}",
             f"check that the server runs and that the address and the password are right; {_GO_ON}",
+            passing=_is_of_connection(error, state),
         )
 
     def _full(self) -> StoreUnavailable:
@@ -204,8 +214,54 @@ class Database:
         except OSError:
             return False
 
-    def _problem(self, code: str, message: str, help: str) -> StoreUnavailable:
-        return StoreUnavailable(message, url=self.url, code=code, help=help)
+    def _problem(self, code: str, message: str, help: str, *, passing: bool = False) -> StoreUnavailable:
+        problem = StoreUnavailable(message, url=self.url, code=code, help=help)
+        problem.passing = passing
+        return problem
+
+    def check_in_place(self) -> None:
+        """Refuse to write to a file that was removed or replaced: SQLite goes on writing to what nobody can open.
+
+        Raises:
+            StoreUnavailable: ORC811, it was.
+        """
+        if self.path is None:
+            return
+        found = _identity(self.path)
+        if self._identity is None:
+            self._identity = found
+        elif found != self._identity or self._is_gone:
+            raise self.gone()
+
+    def log_identity(self) -> tuple[int, int] | None:
+        """Return which file is the write-ahead log now; None where there is none."""
+        return None if self.path is None else _identity(self.path.with_name(self.path.name + "-wal"))
+
+    def gone(self) -> StoreUnavailable:
+        """Say that the store is no longer where it was, and write nothing more: it would follow a gap."""
+        self._is_gone = True
+        return self._problem(
+            "ORC811",
+            f"the store {self.url} was removed or replaced while it was in use",
+            "what was recorded is gone with it; run the pipeline again, with a store that stays where it is",
+        )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_of_connection(error: BaseException, state: str) -> bool:
+    """Whether PostgreSQL could not be reached, or broke the connection: it restarts, or has no room for another."""
+    return (
+        state.startswith("08")
+        or state in ("53300", "57P01", "57P02", "57P03")
+        or (not state and type(error).__name__ in ("OperationalError", "InterfaceError"))
+    )
 
 
 def _parse(url: str) -> URL:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 
+from orchestrator.journal.patience import patient
 from orchestrator.journal.schema import limits
 from orchestrator.journal.upserts import insert
 from orchestrator.models.limits import Spending
@@ -31,6 +32,7 @@ class StoredSpending:
         self._database = database
         self._clock = clock
 
+    @patient(locks=True)
     def change(self, provider: str, change: Callable[[Spending, float], T]) -> T:
         """Do a change to what is kept of a provider, alone, and return what it returns.
 

@@ -17,6 +17,7 @@ from orchestrator.journal.beginning import Beginning
 from orchestrator.journal.blobs import encode, storable
 from orchestrator.journal.database import Database, exists
 from orchestrator.journal.events import ENDS
+from orchestrator.journal.patience import patient
 from orchestrator.journal.records import LEASE_SECONDS, Command
 from orchestrator.journal.schema import commands, events, runs
 
@@ -153,6 +154,7 @@ class Store:
         """
         return finding.find(self.database, name)
 
+    @patient()
     def status(self, run_id: str) -> RunStatus:
         """Return where a run stands, whoever executes it. Reads the last snapshot and the few events after it.
 
@@ -169,6 +171,7 @@ class Store:
         """Yield the rows of a batch in order: each with the id of its newest run and where that stands."""
         return standing.batch(self.database, batch_id)
 
+    @patient()
     def events(
         self,
         run_id: str,
@@ -186,6 +189,7 @@ class Store:
         with self._while_there(run_id):
             return reading.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
 
+    @patient(locks=True)
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
         """Return what the steps have achieved whose ends are the events with these numbers, in the order asked.
 
@@ -194,6 +198,7 @@ class Store:
         with self._while_there(run_id):
             return reading.values_at(self.database, self._key(run_id), seqs)
 
+    @patient(locks=True)
     def put_values(self, found: Recorded) -> Recorded:
         """Put large values in the places of their references, in records made of events without `resolve`.
 
@@ -201,6 +206,7 @@ class Store:
         """
         return reading.put_values(self.database, found)
 
+    @patient()
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
         """Wait until the run has an event newer than `after`, `timeout` seconds at most; return whether it has."""
         key = self._key(run_id)
@@ -242,6 +248,7 @@ class Store:
             if not self.wait(run_id, after, 0):
                 return
 
+    @patient()
     def record(self, run_id: str) -> RunRecord:
         """Return everything that the run is made of: as it was created, or as it was revised since.
 
@@ -251,6 +258,7 @@ class Store:
         with self._while_there(run_id):
             return reading.record(self.database, run_id)
 
+    @patient()
     def resolve(self, value: Any) -> Any:
         """Return `value` with blobs in place of references: of itself, or of its values if it is an event's data.
 
@@ -260,10 +268,12 @@ class Store:
 
     # --- what models have cost
 
+    @patient()
     def spent_by_batch(self, batch_id: str) -> Spent:
         """Return what all runs of a batch have spent on models."""
         return spent.by_batch(self.database, batch_id)
 
+    @patient(locks=True)
     def spent_since(self, at: float) -> Spent:
         """Return what all runs have spent on models since a time, in seconds since the epoch.
 
@@ -273,10 +283,12 @@ class Store:
 
     # --- results that runs share
 
+    @patient(locks=True)
     def cache_get(self, key: str, *, newer_than: float | None = None) -> CacheEntry | None:
         """Return the result that is kept under the key, unless it is older than that (seconds since the epoch)."""
         return caching.get(self.database, key, newer_than)
 
+    @patient(locks=True)
     def cache_put(self, key: str, run_id: str, path: str, output: Any) -> None:
         """Keep a result under the key, in the place of an older one. It stays when the run is pruned."""
         caching.put(self.database, key, run_id, path, output)

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError, StoreError
+from orchestrator.journal import patience
 from orchestrator.journal.append import Appender, Row, Snapshot
 from orchestrator.journal.beginning import Beginning
 from orchestrator.journal.blobs import encode, encode_parts, storable
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 LAZY_SECONDS = 0.05
 """How long an event that nobody waits for may stay unwritten."""
-
-RETRY_SECONDS = 1.0
-"""How often the thread tries again by itself after the store failed."""
 
 SNAPSHOT_EVENTS = 256
 """About how many events a reader folds at most: so often the fold's state is written down."""
@@ -53,11 +51,23 @@ class _Commit:
 class _Waiter:
     """Somebody who waits for what is wished for: a commit, or the beginning of a run."""
 
-    __slots__ = ("error", "wish")
+    __slots__ = ("error", "since", "wish")
 
     def __init__(self, wish: _Commit | Beginning) -> None:
         self.wish = wish
+        self.since = time.monotonic()
         self.error: OrchestratorError | None = None
+
+    def bears(self, problem: StoreError) -> bool:
+        """Whether it still waits for a store that cannot be written now: as long as the run's lease holds."""
+        if isinstance(self.wish, _Commit):
+            return self.wish.journal.bears(problem)
+        # A lock is waited for by the database itself, and nothing is lost if a run does not begin.
+        return (
+            patience.is_passing(problem)
+            and problem.code != patience.LOCKED
+            and time.monotonic() < self.since + self.wish.ttl
+        )
 
 
 class _LoopWaiter(_Waiter):
@@ -113,6 +123,8 @@ class Journal:
         self._wake: SimpleQueue[bool] = SimpleQueue()  # True: somebody waits; False: there is something
         self._asleep = False
         self._unwritten: list[Row] = []
+        self._bearing: list[_Waiter] = []
+        self._retry_seconds = patience.FIRST_PAUSE
         self._journals: dict[tuple[int, int], RunJournal] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -226,7 +238,8 @@ class Journal:
             while True:
                 urgent = self._sleep()
                 # Whoever waits queued their events first, so the rows are taken after the waiters.
-                waiters = [self._waiters.popleft() for _ in range(len(self._waiters))]
+                waiters, self._bearing = self._bearing, []
+                waiters += [self._waiters.popleft() for _ in range(len(self._waiters))]
                 if waiters or self._rows or self._unwritten:
                     self._write(waiters)
                 if urgent and self._closing and not self._waiters and not self._rows:
@@ -239,11 +252,11 @@ class Journal:
         while True:
             try:
                 # An event that nobody waits for does not end the wait: what follows it shares its commit.
-                while not self._wake.get(timeout=RETRY_SECONDS if self.error else LAZY_SECONDS):
+                while not self._wake.get(timeout=self._retry_seconds if self.error else LAZY_SECONDS):
                     pass
                 return True
             except Empty:
-                if self._rows or self._unwritten:
+                if self._rows or self._unwritten or self._bearing:
                     return False
             # Nothing came for a while: sleep until `put` or `request` wakes the thread.
             self._asleep = True
@@ -264,6 +277,10 @@ class Journal:
                 lost = self._appender.append(rows, beginnings=beginnings, releases=leases)
             except StoreError as error:
                 self.error = problem = error
+                self._retry_seconds = min(patience.LONGEST_PAUSE, self._retry_seconds * 2)
+                if not self._closing:
+                    self._bearing = [waiter for waiter in waiters if waiter.bears(error)]
+                    waiters = [waiter for waiter in waiters if waiter not in self._bearing]
             except Exception as error:  # whoever waits must hear of it, whatever it is
                 self.error = problem = StoreError(
                     f"the events could not be written: {error}",
@@ -274,6 +291,7 @@ class Journal:
             else:
                 self._unwritten = []
                 self.error = None
+                self._retry_seconds = patience.FIRST_PAUSE
                 self.commits += 1
                 self.store.announce()
         for lease in lost:
@@ -334,6 +352,8 @@ class RunJournal:
         self.durable = state.last_seq
         self.left = False
         """Whether the run was given up with `leave`."""
+        self.held_until = time.monotonic() + lease.ttl
+        """Until when the lease is known to hold, by this process's monotonic clock."""
         self.last_size = 0
         """How many characters of JSON the data of the newest event have."""
         self._journal = journal
@@ -379,12 +399,21 @@ class RunJournal:
             self._journal.put(Row(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
         return event
 
+    def bears(self, problem: StoreError) -> bool:
+        """Whether the run goes on although the store cannot be used now: as long as its lease is known to hold.
+
+        While an SQLite file is locked nobody else can take the run either, so that is borne for longer.
+        """
+        more = patience.LOCK_PATIENCE if problem.code == patience.LOCKED else 0.0
+        return patience.is_passing(problem) and time.monotonic() < self.held_until + more
+
     async def commit(self) -> None:
         """Return when everything recorded so far is durable.
 
         Raises:
             LeaseLost: another process has taken the run; what was recorded since is not stored.
-            StoreUnavailable: the store cannot write. Nothing is lost: the next commit tries all of it again.
+            StoreUnavailable: the store cannot write, and if that may pass, still could not when the lease ran out.
+                Nothing is lost: the next commit tries all of it again.
         """
         if self._is_durable():
             return

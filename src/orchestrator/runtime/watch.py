@@ -98,6 +98,7 @@ class Watch:
             self._leaving.remove(journal)
 
     def _renew(self, execution: Execution) -> None:
+        began = time.monotonic()
         try:
             self._store.renew(execution.lease)
         except LeaseLost as error:
@@ -105,8 +106,14 @@ class Watch:
                 execution.lose(error)
             self.remove(execution)
             return
+        except StoreUnavailable as error:
+            if not execution.done and not execution.journal.bears(error):
+                execution.lose(error)  # another process may have the run by now
+                self.remove(execution)
+            return
         except StoreError:
             return
+        execution.journal.held_until = began + execution.lease.ttl
         with self._changed:
             if execution.run_id in self._executions:
                 self._executions[execution.run_id] = (execution, time.monotonic() + execution.lease.ttl / 3)

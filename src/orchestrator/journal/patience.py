@@ -1,0 +1,56 @@
+"""What a run does while its store is away for a moment: ask again, until it could have lost the run."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from orchestrator.errors import StoreError, StoreUnavailable
+from orchestrator.journal.records import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOCKED = "ORC812"
+
+LOCK_PATIENCE = 60.0
+"""Seconds that a run waits for a locked SQLite file, though its lease runs out: nobody else can take the run then."""
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+"""Seconds between two attempts: they begin small, as a restart takes little time, and double."""
+
+
+def is_passing(problem: StoreError) -> bool:
+    """Whether the store is likely to be there again soon."""
+    return isinstance(problem, StoreUnavailable) and problem.passing
+
+
+def patient(*, locks: bool = False) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Have a function of the store called again after a lost connection, and with `locks` while the store is locked.
+
+    A commit whose outcome is unknown is done again, so the function must do the same when it is.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            began, pause = time.monotonic(), FIRST_PAUSE
+            while True:
+                try:
+                    return function(*args, **kwargs)
+                except StoreUnavailable as error:
+                    is_locked = error.code == LOCKED
+                    longest = LOCK_PATIENCE if is_locked else LEASE_SECONDS
+                    if not error.passing or (is_locked and not locks) or time.monotonic() - began > longest:
+                        raise
+                time.sleep(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
+
+        return wrapper
+
+    return decorate

@@ -33,7 +33,7 @@ def lock(
     allow_run: options.AllowRunOption = False,
     allow_host: options.AllowHostOption = None,
 ) -> None:
-    """Keep the answers for <AUTO> values in FILE.lock, to be repeated.
+    """Keep the answers for <AUTO> values in FILE.lock.
 
     What the lock has stays, as long as the file asks the same. Other answers are taken from a recorded run; questions
     without templates that were not asked there are asked now. Those with templates have an answer for each text that

@@ -41,7 +41,7 @@ def models(
     tools: options.ToolsOption = None,
     json: options.JsonOption = False,
 ) -> None:
-    """List the models that are known, with their prices and abilities.
+    """List the known models, with prices and abilities.
 
     Prices are in USD per million tokens; `?` is not known. Any other model of a provider can be named too. Without
     NAME or --all, models of those that offer what others made are shown only where you have their key.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
-from hypothesis import given, settings
+import yaml
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Diagnostic, Source, render_text
@@ -310,3 +314,46 @@ def test_a_pipeline_with_a_few_characters_changed_is_read_without_an_exception(d
         width = data.draw(st.integers(0, 3))
         text = text[:place] + data.draw(st.text("{}[]'\"\t :-#&*\n|", max_size=3)) + text[place + width :]
     render_text(read(text).diagnostics)
+
+
+PIECES_OF_TEXT = ["a", "😀", "\\ud83d", "\\uD83D\\uDe00", "\\ue03d", "\ue03d", "\uf7ff", "\ue800", "\ue003"]
+TEXTS_OF_JSON = st.lists(
+    st.sampled_from([*PIECES_OF_TEXT, "\u2028", "\x85", "\u2029", '"', "\\", "\n", "\t"])
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=8,
+).map("".join)
+
+
+@given(value=st.dictionaries(TEXTS_OF_JSON, TEXTS_OF_JSON | st.lists(TEXTS_OF_JSON, max_size=3), max_size=4))
+@example(value={"😀": "\\ud83d\\ude00", "b": "😀\u2028"})
+def test_json_reads_as_what_it_is_with_pairs_of_escapes_too(value: dict[str, object]) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only).replace("\x7f", "\\u007f").replace("\ufeff", "\\ufeff")
+        if re.search("[\x80-\x84\x86-\x9f\ufffe\uffff]", text) or "\ufeff" in text:
+            continue  # these cannot stand in YAML but as escapes
+        reading = read_tree(Source.of("a.json", text))
+        assert [problem.message for problem in reading.diagnostics] == [] or not value
+        assert reading.root is None or plain(reading.root) == value
+
+
+@pytest.mark.parametrize("with_libyaml", [True, False])
+@pytest.mark.parametrize(
+    ("text", "value", "messages"),
+    [
+        (r'"\ud83d\ude00\ud83D\uDe00"', "😀😀", []),
+        (r'"\ud83d\ude00 \ud83d"', "😀 �", [r"`\ud83d` is half of a character"]),
+        (r'"\udc00"', "�", [r"`\udc00` is half of a character"]),
+        (r'"\U00110000"', "�", [r"`\U00110000` is not a character of Unicode"]),
+        (r"'\ud83d\uDE00 \ud83d'", r"\ud83d\uDE00 \ud83d", []),
+        (r"\uD83d\ude00", r"\uD83d\ude00", []),
+        (r'"\\ud83d \ue000"', "\\ud83d \ue000", []),
+    ],
+)
+def test_an_escape_is_for_a_character_or_for_both_halves_of_one(
+    text: str, value: str, messages: list[str], with_libyaml: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml, "__with_libyaml__", with_libyaml and yaml.__with_libyaml__)
+    reading = reading_of(f"a: {text}\n")
+    assert [problem.message for problem in reading.diagnostics] == messages
+    assert reading.root is not None
+    assert plain(reading.root) == {"a": value}

@@ -27,6 +27,15 @@ class Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
         finally:
             self._in_word = False
 
+    def scan_flow_scalar(self, style: str) -> Any:
+        """Read a scalar in quotes. An escape beyond Unicode is an error of the text, as for libyaml."""
+        start = self.get_mark()
+        try:
+            return super().scan_flow_scalar(style)
+        except (ValueError, OverflowError) as error:
+            what = "found an invalid Unicode character escape code"
+            raise yaml.scanner.ScannerError("while scanning a quoted scalar", start, what, self.get_mark()) from error
+
     def peek(self, index: int = 0) -> str:
         """Return a character that is ahead; inside of a word a `?` is as good as a letter."""
         found: str = super().peek(index)

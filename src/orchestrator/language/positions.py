@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 
 from orchestrator.diagnostics.lines import LINE_BREAK
+from orchestrator.language.quoting import PAIR
 
 _BREAKS = "\n\r"
 _WHITE = re.compile(f"[ \t{_BREAKS}]+")
 _ESCAPED_BREAK = re.compile(f"\\\\(?:\r\n|[{_BREAKS}])")
-_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _HEX = {"x": 2, "u": 4, "U": 8}
 _ESCAPES = {
     "0": "\0",
@@ -110,7 +110,7 @@ def _escape(raw: str, place: int, end: int, out: _Output) -> int:
         out.put_breaks(list(LINE_BREAK.finditer(raw, line.end(), white.end())))
         return white.end()
     letter = raw[place + 1 : place + 2]
-    if pair := _PAIR.match(raw, place, end):
+    if pair := PAIR.match(raw, place, end):
         high, low = int(pair[1], 16), int(pair[2], 16)
         out.put(chr(0x10000 + (high - 0xD800) * 0x400 + (low - 0xDC00)), place)
         return pair.end()

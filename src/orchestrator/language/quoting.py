@@ -6,6 +6,7 @@ import re
 
 from orchestrator.diagnostics.lines import LINE_BREAK
 from orchestrator.language.layout import Edit
+from orchestrator.language.mistakes import Mistake
 
 _COMMENT = re.compile(r"[ \t]+#")
 _KEY_LINE = re.compile(r"[ \t]*(?:-[ \t]|-$|#|$|[^\s'\"{}\[\]#:][^'\"{}\[\]#:]*:(?:[ \t]|$))")
@@ -96,3 +97,34 @@ def quoting_edits(text: str, start: int, end: int) -> tuple[Edit, ...]:
         return (Edit(start, start, '"'), Edit(end, end, '"'))
     inner = tuple(Edit(start + at, start + at, "'") for at, character in enumerate(value) if character == "'")
     return (Edit(start, start, "'"), *inner, Edit(end, end, "'"))
+
+
+def unusable_escape(text: str, at: int, end: int) -> Mistake | None:
+    """Explain the first escape behind an offset that is not for a character. None if there is no such escape."""
+    begin = max(at - 2 * _LONGEST_PAIR, 0)
+    alone = PAIR.sub(" " * _LONGEST_PAIR, text[begin:end])
+    found = next((match for match in _UNUSABLE.finditer(alone) if begin + match.end() > at), None)
+    if found is None:
+        return None
+    start, escape = begin + found.start(), found[0]
+    half = escape[1] == "u"
+    return Mistake(
+        "ORC101",
+        f"`{escape}` is half of a character" if half else f"`{escape}` is not a character of Unicode",
+        start,
+        start + len(escape),
+        label="the other half is missing" if half else "no such character",
+        help=r"write both halves, as in `\ud83d\ude00`, or the character itself"
+        if half
+        else r"the last one is `\U0010FFFF`",
+        edits=(Edit(start, start + len(escape), r"\uFFFD" if half else r"\U0000FFFD"),),
+    )
+
+
+PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+"""The escapes of the two halves of a character beyond U+FFFF, as JSON has them."""
+
+_LONGEST_PAIR = 12
+_UNUSABLE = re.compile(
+    r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\U(?:0000[dD][89a-fA-F][0-9a-fA-F]{2}|(?!0010|000)[0-9a-fA-F]{8})"
+)

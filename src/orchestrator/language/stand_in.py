@@ -1,69 +1,72 @@
 """Characters that stand in for those that a reader of YAML 1.1 takes otherwise than YAML 1.2 has them.
 
-NEL, LS and PS are text in YAML 1.2 and line breaks for libyaml; it refuses escapes of halves of characters, of which
-`json.dumps` writes pairs. Each is replaced by as many characters of the private use area that the text does not have,
-so that all places stay the same, and put back in what was read.
+NEL, LS and PS are text in YAML 1.2 and line breaks for libyaml. It also refuses the pairs of escapes in which
+`json.dumps` writes a character beyond U+FFFF. Each is replaced by as many characters, among them some of the private
+use area that the text does not have, so that all places stay the same; what was read gets its own characters back.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
+
+from orchestrator.language.quoting import PAIR
 
 _BREAKS: Final = "\x85\u2028\u2029"
 _BREAK: Final = re.compile(f"[{_BREAKS}]")
-_HALF: Final = re.compile(r"(?<=\\u)[dD][89a-fA-F](?=[0-9a-fA-F]{2})")
-_TAKEN: Final = re.compile(r"[\ue000-\ue7ff\uf000-\uf7ff]|\\u[eEfF][0-7]")
-_SUBSTITUTE: Final = re.compile(r"(?<=\\u)[eEfF][0-7](?=[0-9a-fA-F]{2})")
-_SUBSTITUTED: Final = re.compile("[\ue000-\ue7ff\uf000-\uf7ff]")
-_SPARE: Final = range(0xE800, 0xF000)
+_PRIVATE: Final = range(0xE000, 0xF900)
 
 
 @dataclass(frozen=True, slots=True)
 class StandIns:
-    """What stands in for what in one text; `restore` puts it back in a scalar."""
+    """What stands in for what in one text. `signs` are 16 characters; two of them follow the escape for a pair."""
 
     breaks: dict[int, str]
-    halves: bool
+    signs: str = ""
 
     def restore(self, value: str, style: str) -> str:
-        """Return a scalar's text with its own characters. Pairs of halves become the character that they make."""
+        """Return a scalar's text with its own characters. A pair of escapes is one character in double quotes only."""
         if self.breaks:
             value = value.translate(self.breaks)
-        if not self.halves or (value.isascii() and "\\u" not in value):
+        if not self.signs or value.isascii():
             return value
-        if style == '"' and _SUBSTITUTED.search(value):
-            value = _SUBSTITUTED.sub(lambda found: chr(0xD800 + (ord(found[0]) & 0x7FF)), value)
-            value = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        return _SUBSTITUTE.sub(lambda found: _half(found[0]), value)
+        if style == '"':
+            return re.sub(f"[{self.signs}]", "", value)
+        return re.sub(rf"\\U([0-9A-F]{{8}})([{self.signs}]{{2}})", self._pair, value)
+
+    def escape(self, pair: re.Match[str]) -> str:
+        """Return the one escape for a pair, as long as it; the signs behind it keep the case of its digits."""
+        digits = pair[1] + pair[2]
+        code = 0x10000 + ((int(pair[1], 16) & 0x3FF) << 10) + (int(pair[2], 16) & 0x3FF)
+        capitals = sum(1 << place for place, digit in enumerate(digits) if digit.isupper())
+        return f"\\U{code:08X}{self.signs[capitals >> 4]}{self.signs[capitals & 15]}"
+
+    def _pair(self, escape: re.Match[str]) -> str:
+        code = int(escape[1], 16) - 0x10000
+        capitals = (self.signs.index(escape[2][0]) << 4) + self.signs.index(escape[2][1])
+        digits = f"{0xD800 + (code >> 10):04x}{0xDC00 + (code & 0x3FF):04x}"
+        cased = "".join(digit.upper() if capitals >> place & 1 else digit for place, digit in enumerate(digits))
+        return f"\\u{cased[:4]}\\u{cased[4:]}"
 
 
-NONE: Final = StandIns({}, halves=False)
+NONE: Final = StandIns({})
 
 
 def stand_ins(text: str) -> tuple[str, StandIns]:
     """Return the text for reading, as long as it was, and what stands in for what."""
     found = set() if text.isascii() else set(_BREAK.findall(text))
-    halves = "\\u" in text and _HALF.search(text) is not None and _TAKEN.search(text) is None
-    if not found and not halves:
+    pairs = "\\u" in text and PAIR.search(text) is not None
+    if not found and not pairs:
         return text, NONE
-    free = (chr(code) for code in _SPARE if chr(code) not in text)
-    table = {ord(character): next(free, character) for character in sorted(found)}
+    escapes = text.lower() if "\\" in text else ""
+    unused = (chr(code) for code in _PRIVATE if chr(code) not in text and f"{code:04x}" not in escapes)
+    free = "".join(islice(unused, len(_BREAKS) + 16))
+    if len(free) < len(_BREAKS) + 16:
+        return text, NONE
+    table = dict(zip(sorted(found), free, strict=False))
+    used = StandIns({ord(new): old for old, new in table.items()}, free[len(_BREAKS) :] if pairs else "")
     if table:
-        text = text.translate(table)
-    if halves:
-        text = _HALF.sub(lambda match: _substitute(match[0]), text)
-    return text, StandIns({ord(new): chr(old) for old, new in table.items()}, halves)
-
-
-def _substitute(digits: str) -> str:
-    """`d8` becomes `e0`, `df` `e7`; a capital second digit is kept in mind by `f`: `dF` becomes `f7`."""
-    capital = digits[1] in "ABCDEF"
-    first = ("f" if capital else "e") if digits[0] == "d" else ("F" if capital else "E")
-    return first + str(int(digits[1], 16) - 8)
-
-
-def _half(digits: str) -> str:
-    second = f"{int(digits[1]) + 8:x}"
-    return ("d" if digits[0] in "ef" else "D") + (second.upper() if digits[0] in "fF" else second)
+        text = text.translate(str.maketrans(table))
+    return PAIR.sub(used.escape, text) if pairs else text, used

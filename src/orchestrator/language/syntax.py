@@ -29,6 +29,7 @@ from orchestrator.language.quoting import (
     quoted,
     quoting_edits,
     template_end,
+    unusable_escape,
     value_end,
 )
 
@@ -69,6 +70,8 @@ def explain(text: str, error: Any, tree: Tree) -> Mistake:
         return mistake
     if (not before.strip(" ") and text[at : at + 1] == "\t") or "tab character" in problem:
         return tab_mistake(text, at)
+    if "Unicode character escape" in problem and (mistake := unusable_escape(text, at, at + 12)) is not None:
+        return mistake
     mistake = under_indented(text, context if context is not None and "':'" in problem else at, tree.last)
     if mistake is not None:
         return mistake

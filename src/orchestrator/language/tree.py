@@ -19,6 +19,7 @@ from orchestrator.json_text import MAX_DIGITS
 from orchestrator.language.events import events
 from orchestrator.language.mistakes import Mistake, ReadingStopped
 from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
+from orchestrator.language.quoting import unusable_escape
 from orchestrator.language.scalars import is_not_json, resolve
 from orchestrator.language.stand_in import NONE, stand_ins
 
@@ -135,9 +136,11 @@ class _Builder:
             start = self.properties(event, start)
         if self.stand_ins is not NONE:
             text = self.stand_ins.restore(text, style)
-            if style == '"' and (half := _HALF.search(text)) is not None:
-                self.report(_half(half[0], start, end))
-                text = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+        if style == '"' and not text.isascii() and _HALF.search(text):  # PyYAML's own parser does not mind
+            mistake = unusable_escape(self.text, start, end)
+            if mistake is not None:
+                self.report(mistake)
+            text = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
         value = text if style else resolve(text)
         node = Scalar(value, text, style, start, end, self.layout)
         is_key = self.frame is not None and self.frame.table is not None and self.frame.key is None
@@ -314,17 +317,6 @@ def _duplicate(key: Scalar, first: Scalar) -> Mistake:
         label="again here",
         help="remove one of the two, or rename it",
         related=(("first written here", first.start, first.end),),
-    )
-
-
-def _half(character: str, start: int, end: int) -> Mistake:
-    return Mistake(
-        "ORC101",
-        f"`\\u{ord(character):04x}` is half of a character",
-        start,
-        end,
-        label="the other half is missing",
-        help=r"write both halves, as in `\ud83d\ude00`, or the character itself",
     )
 
 

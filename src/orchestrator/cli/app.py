@@ -9,6 +9,7 @@ from typing import Final
 
 import typer
 
+from orchestrator.cli.completion import INSTALLING, PROGRAMS, attach, program, requested
 from orchestrator.cli.usage import Command, Commands
 
 COMMANDS: Final = {
@@ -67,7 +68,10 @@ def build(*, only: str | None = None) -> typer.Typer:
 
     for name, module in COMMANDS.items():
         if only in (None, name):
-            app.command(name, cls=Command)(getattr(import_module(f"orchestrator.cli.{module}"), name))
+            function = getattr(import_module(f"orchestrator.cli.{module}"), name)
+            if requested():
+                attach(function)
+            app.command(name, cls=Command)(function)
     return app
 
 
@@ -91,7 +95,9 @@ def run_command(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     only = words[0] if words and words[0] in COMMANDS else None
     try:
-        build(only=only)(args=words, prog_name="orchestrator")
+        if words and words[0] in INSTALLING:
+            return _install_completion(words)
+        build(only=only)(args=words, prog_name=program(sys.argv[0]) if requested() else PROGRAMS[0])
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED if stop.code else 0
     except OrchestratorError as error:
@@ -106,6 +112,17 @@ def run_command(arguments: list[str] | None = None) -> int:
             return FAILED
         return _report_unexpected(error, words)
     return 0
+
+
+def _install_completion(words: list[str]) -> int:
+    """Install completion, or show it, for each name of the command."""
+    codes = []
+    for name in PROGRAMS:
+        try:
+            build()(args=words, prog_name=name)
+        except SystemExit as stop:
+            codes.append(stop.code if isinstance(stop.code, int) else 1 if stop.code else 0)
+    return max(codes, default=0)
 
 
 def _is_of_help(error: OSError) -> bool:

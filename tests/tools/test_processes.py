@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
-from orchestrator.tools import Unresolved, guardian, processes
+from orchestrator.tools import Unresolved, guardian, guardians, processes
 from tests.tools.support import REGISTRY, Workplace
 
 
@@ -154,7 +154,7 @@ subprocess.Popen(["sh", "-c", "echo $$ >> pids; echo >> ready; exec sleep 300"],
 """
 WITHOUT_GROUPS = (
     "import sys; sys.path.insert(0, {directory!r}); import guardian; guardian._control_group = lambda: None; "
-    "guardian.main(sys.argv[1:])"
+    "guardian.serve(int(sys.argv[1]), int(sys.argv[2]))"
 )
 
 
@@ -162,7 +162,7 @@ WITHOUT_GROUPS = (
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "no control groups":
         code = WITHOUT_GROUPS.format(directory=str(Path(guardian.__file__).parent))
-        monkeypatch.setattr(processes, "_GUARDIAN", (sys.executable, "-I", "-S", "-c", code))
+        monkeypatch.setattr(guardians, "SCRIPT", (sys.executable, "-I", "-S", "-c", code))
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_what_a_killed_process_had_started_ends_too(started: str, noting: Workpl
     name, parameters = call_for(started)
     code = KILLED.replace(
         "asyncio.run",
-        f"from orchestrator.tools import processes\nprocesses._GUARDIAN = {processes._GUARDIAN!r}\nasyncio.run",
+        f"from orchestrator.tools import guardians\nguardians.SCRIPT = {guardians.SCRIPT!r}\nasyncio.run",
     )
     with subprocess.Popen([sys.executable, "-c", code, str(noting.directory), name, json.dumps(parameters)]) as owner:
         pid = noted(noting.directory)
@@ -272,6 +272,37 @@ def test_a_program_ends_with_its_guardian(noting: Workplace) -> None:
         assert has_ended(pid)
 
     asyncio.run(main())
+
+
+@needs_linux
+def test_programs_run_after_somebody_has_killed_what_makes_guardians(shell: Workplace) -> None:
+    assert shell("terminal.execute", command="echo one")["stdout"] == "one\n"
+    pid, _ = guardians._servers[guardians.SCRIPT]
+    os.kill(pid, 9)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert shell("terminal.execute", command="echo two")["stdout"] == "two\n"
+
+
+FORKED = """
+import asyncio, os, sys
+from pathlib import Path
+from tests.tools.support import Workplace
+
+def run():
+    place = Workplace(Path(sys.argv[1]), run=True)
+    return asyncio.run(place.acall("terminal.execute", command="echo done"))["stdout"]
+
+assert run() == "done\\n"
+if os.fork() == 0:
+    os._exit(0 if run() == "done\\n" else 1)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@needs_linux
+def test_a_process_that_was_forked_runs_programs_of_its_own(shell: Workplace) -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED, str(shell.directory)], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_status_and_the_duration_are_those_of_the_program(shell: Workplace) -> None:

@@ -1,11 +1,11 @@
-"""Runs one program and ends all that it started: a script of its own, executed next to the process that wants it run.
+"""Runs programs and ends all that they start: a script of its own, executed next to the process that wants them run.
 
-    python -I -S guardian.py FD OWNER            the program, as JSON, and the order to end it come through a socket
-    python -I -S guardian.py - OWNER PROGRAM...  the program is named here, and ended by SIGTERM
+    python -I -S guardian.py FD OWNER            programs are asked for through the socket FD, one guardian for each
+    python -I -S guardian.py - OWNER PROGRAM...  one program, named here, which SIGTERM ends
 
-On Linux it adopts what loses its parent (a subreaper), so that whatever the program starts stays below it, in a session
-of its own or not; where control groups may be made, the program gets one. It ends the program also when its owner has
-gone, however that ended. See docs/decisions/0025-programs.md.
+On Linux a guardian adopts what loses its parent (a subreaper), so that whatever its program starts stays below it, in a
+session of its own or not; where control groups may be made, the program gets one. It ends the program also when its
+owner has gone, however that ended. See docs/decisions/0025-programs.md.
 """
 
 # This starts with every program, and pathlib takes as long to load as all the rest.
@@ -27,8 +27,10 @@ GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
 
 _LOOK = 0.5  # seconds between two looks at whether the owner is there, should another process hold its socket open
+_SHORT = 0.05  # seconds; to move a process into a control group takes the kernel longer than most programs run
 _LIMIT = 5.0  # seconds for all to be gone after SIGKILL
 _LINUX = sys.platform == "linux"
+_LIBC = ctypes.CDLL(None) if _LINUX else ctypes.pythonapi  # the second is not used
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _NOT_STARTED = 127
@@ -39,18 +41,17 @@ class Program:
 
     def __init__(self, command: list[bytes], environment: dict[bytes, bytes], directory: bytes) -> None:
         self.code: int | None = None
-        self.group = _control_group()
+        self.group: str | None = None
         self.started = self.ended = time.monotonic()
         reading, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _execute(command, environment, directory, self.group, writing)
+            _execute(command, environment, directory, writing)
         os.close(writing)
         with os.fdopen(reading, "rb") as failures:
             failure = failures.read()
         if failure:
             os.waitpid(self.pid, 0)
-            self.remove_group()
             raise OSError(int(failure), os.strerror(int(failure)))
 
     def reap(self) -> bool:
@@ -65,6 +66,15 @@ class Program:
             if pid == self.pid:
                 self.code = os.waitstatus_to_exitcode(status)
                 self.ended = time.monotonic()
+
+    def confine(self) -> None:
+        """Move all of it into a control group, where that is possible."""
+        self.group = _control_group()
+        if self.group is None:
+            return
+        for pid in {self.pid, *_descendants()}:
+            with suppress(OSError), open(f"{self.group}/cgroup.procs", "w") as members:
+                members.write(str(pid))
 
     def signal(self, number: int) -> None:
         """Send a signal to all of it."""
@@ -98,19 +108,15 @@ class Program:
                 os.rmdir(self.group)
 
 
-def _execute(
-    command: list[bytes], environment: dict[bytes, bytes], directory: bytes, group: str | None, failures: int
-) -> None:
+def _execute(command: list[bytes], environment: dict[bytes, bytes], directory: bytes, failures: int) -> None:
     """In the new process: become the program, or report why that is not possible."""
     try:
         try:
             os.setsid()
             if _LINUX:
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if group is not None:
-                with suppress(OSError), open(f"{group}/cgroup.procs", "w") as members:
-                    members.write("0")  # if that fails, all is below us nevertheless
             signal.set_wakeup_fd(-1)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             for number in (
                 signal.SIGINT,
                 signal.SIGTERM,
@@ -131,7 +137,7 @@ def _execute(
 
 
 def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+    _LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 
 
 def _kill(pid: int, number: int) -> None:
@@ -213,7 +219,7 @@ def _asked(fd: int) -> tuple[socket.socket, list[bytes], dict[bytes, bytes], byt
     while not text.endswith(b"\n"):
         piece = control.recv(1 << 16)
         if not piece:
-            sys.exit(_NOT_STARTED)
+            os._exit(_NOT_STARTED)
         text += piece
     asked = json.loads(text)
     environment = {name.encode("latin-1"): value.encode("latin-1") for name, value in asked["environment"].items()}
@@ -225,11 +231,16 @@ def _watch(program: Program, control: socket.socket | None, owner: int, wake: in
     """Wait for the end of the program, or for the order to end it."""
     watched: list[int | socket.socket] = [wake] if control is None else [wake, control]
     limit: float | None = None
+    confined = False
     while program.reap() and program.code is None:
         now = time.monotonic()
         if limit is not None and now >= limit:
             return
-        ready, _, _ = select.select(watched, [], [], _LOOK if limit is None else min(_LOOK, limit - now))
+        pause = _LOOK if confined else _SHORT
+        ready, _, _ = select.select(watched, [], [], pause if limit is None else min(pause, limit - now))
+        if not ready and not confined:
+            program.confine()
+            confined = True
         if wake in ready:
             os.read(wake, 4096)
         ordered = control is not None and control in ready
@@ -240,16 +251,13 @@ def _watch(program: Program, control: socket.socket | None, owner: int, wake: in
             program.signal(signal.SIGTERM)
 
 
-def main(arguments: list[str]) -> None:
-    """Run the program that the arguments name, and report how it ended."""
+def guard(
+    control: socket.socket | None, command: list[bytes], environment: dict[bytes, bytes], directory: bytes
+) -> None:
+    """Run a program to its end, report how it ended, and exit."""
+    owner = os.getppid() if control is not None else int(sys.argv[2])
     if _LINUX:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    owner = int(arguments[1])
-    control: socket.socket | None = None
-    if arguments[0] == "-":
-        command, environment, directory = [os.fsencode(word) for word in arguments[2:]], dict(os.environb), b"."
-    else:
-        control, command, environment, directory = _asked(int(arguments[0]))
     told: list[bool] = []
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -264,19 +272,62 @@ def main(arguments: list[str]) -> None:
         if control is None:
             os.write(2, command[0] + b": " + str(error.strerror).encode() + b"\n")
             os._exit(_NOT_STARTED)
-        control.sendall(json.dumps({"errno": error.errno}).encode())
-        return
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):  # the pipes are the program's, and closed when all of it has ended
-        os.dup2(nowhere, descriptor)
+        control.sendall(json.dumps({"errno": error.errno}).encode() + b"\n")
+        os._exit(0)
+    _release_pipes()
     _watch(program, control, owner, wake, told)
     program.end()
     code: int = -signal.SIGKILL if program.code is None else program.code
     if control is None:
         os._exit(code if code >= 0 else 128 - code)
     with suppress(OSError):  # nobody may be there to read it
-        control.sendall(json.dumps({"code": code, "seconds": program.ended - program.started}).encode())
+        control.sendall(json.dumps({"code": code, "seconds": program.ended - program.started}).encode() + b"\n")
+    os._exit(0)
+
+
+def _release_pipes() -> None:
+    """Let go of the pipes of a program, which are closed when all of it has ended."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def serve(fd: int, owner: int) -> None:
+    """Fork a guardian for each program that is asked for, until the owner has gone."""
+    for name in os.listdir("/dev/fd"):  # what the owner left open for its own children is not for programs
+        if int(name) > 2 and int(name) != fd:
+            with suppress(OSError):
+                os.close(int(name))
+    requests = socket.socket(fileno=fd)
+    requests.set_inheritable(False)
+    with suppress(OSError):
+        os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a guardian
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    while os.getppid() == owner:
+        ready, _, _ = select.select([requests], [], [], _LOOK)
+        if not ready:
+            continue
+        request, descriptors, _, _ = socket.recv_fds(requests, 1, 4)
+        if not request:
+            return
+        if os.fork() == 0:
+            try:
+                requests.close()
+                for standard, descriptor in enumerate(descriptors[:3]):
+                    os.dup2(descriptor, standard)
+                    os.close(descriptor)
+                guard(*_asked(descriptors[3]))
+            finally:
+                os._exit(_NOT_STARTED)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1] == "-":
+        guard(None, [os.fsencode(word) for word in sys.argv[3:]], dict(os.environb), b".")
+    else:
+        serve(int(sys.argv[1]), int(sys.argv[2]))

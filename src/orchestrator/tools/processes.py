@@ -9,20 +9,20 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from orchestrator.tools import guardian
+from orchestrator.tools import guardian, guardians
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _GRACE = guardian.GRACE
-_GUARDIAN = (sys.executable, "-I", "-S", guardian.__file__)
 _GUARDIAN_SECONDS = 10.0
 """Seconds for a guardian to kill what is left; it takes a few milliseconds, unless the machine is overloaded."""
 
@@ -86,7 +86,7 @@ def has_guardian() -> bool:
 
 def guarded(command: Sequence[str]) -> list[str]:
     """Return a command that runs another one under a guardian, which SIGTERM, or the death of this process, ends."""
-    return [*_GUARDIAN, "-", str(os.getpid()), *command] if has_guardian() else list(command)
+    return [*guardians.SCRIPT, "-", str(os.getpid()), *command] if has_guardian() else list(command)
 
 
 async def _run_guarded(
@@ -104,27 +104,72 @@ async def _run_guarded(
         "environment": {_bytes(name): _bytes(value) for name, value in environment.items()},
         "directory": _bytes(str(directory)),
     }
-    pipe = asyncio.subprocess.PIPE
-    ours, theirs = socket.socketpair()
-    with ours:
-        ours.setblocking(False)
-        with theirs:
-            transport, _ = await loop.subprocess_exec(
-                lambda: watch, *_GUARDIAN, str(theirs.fileno()), str(os.getpid()), stdin=pipe, stdout=pipe, stderr=pipe,
-                pass_fds=(theirs.fileno(),), start_new_session=True,
-            )  # fmt: skip
+    timed_out = False
+    report: dict[str, Any] = {}
+    async with AsyncExitStack() as stack:
+        control, transport = await _guardian(watch, stack)
         try:
-            with suppress(ConnectionError):  # it has ended, which is noticed below
-                await loop.sock_sendall(ours, json.dumps(asked).encode() + b"\n")
-            timed_out = await _wait(transport, watch, stdin, timeout)
+            async with asyncio.timeout(timeout):
+                with suppress(ConnectionError):  # it has ended, which is noticed below
+                    await loop.sock_sendall(control, json.dumps(asked).encode() + b"\n")
+                if stdin:
+                    transport.write(stdin)
+                transport.close()  # after what was written has gone out
+                report = await _report(control)
+        except TimeoutError:
+            timed_out = True
         finally:
             with anyio.CancelScope(shield=True):
-                await _end_guarded(ours, watch)
-            transport.close()
-        report = _report(ours)
+                report = report or await _ended(control)
+                await _within(watch.closed, _REST)
     if "errno" in report:
         raise OSError(report["errno"], os.strerror(report["errno"]))
     return watch.completed(report.get("code", -_KILLED), timed_out, report.get("seconds", 0.0))
+
+
+async def _guardian(watch: _Watch, stack: AsyncExitStack) -> tuple[socket.socket, asyncio.WriteTransport]:
+    """Get a guardian; return the socket to it, and where to write what its program is to read."""
+    loop = asyncio.get_running_loop()
+    with ExitStack() as theirs:
+        ours, control = socket.socketpair()
+        stack.callback(ours.close)
+        theirs.callback(control.close)
+        ours.setblocking(False)
+        reading, stdin = os.pipe()
+        theirs.callback(os.close, reading)
+        given = [reading]
+        transport, written = await loop.connect_write_pipe(_Input, os.fdopen(stdin, "wb", 0))
+        stack.callback(lambda: None if written.lost else transport.abort())
+        for number in (1, 2):
+            output, writing = os.pipe()
+            theirs.callback(os.close, writing)
+            given.append(writing)
+            pipe, _ = await loop.connect_read_pipe(partial(_Pipe, watch, number), os.fdopen(output, "rb", 0))
+            stack.callback(pipe.close)
+        guardians.ask([*given, control.fileno()])
+    return ours, transport
+
+
+async def _report(control: socket.socket) -> dict[str, Any]:
+    """What a guardian says at its end: nothing if it was killed."""
+    loop = asyncio.get_running_loop()
+    said = bytearray()
+    with suppress(ConnectionError):
+        while not said.endswith(b"\n") and (piece := await loop.sock_recv(control, 1 << 16)):
+            said += piece
+    report: dict[str, Any] = json.loads(said or b"{}")
+    return report
+
+
+async def _ended(control: socket.socket) -> dict[str, Any]:
+    """Have a guardian end its program, and wait for its end."""
+    with suppress(OSError):
+        control.send(b"end")
+    try:
+        async with asyncio.timeout(guardian.GRACE + _GUARDIAN_SECONDS):
+            return await _report(control)
+    except TimeoutError:
+        return {}
 
 
 def _bytes(text: str) -> str:
@@ -133,14 +178,6 @@ def _bytes(text: str) -> str:
     if b"\0" in raw:
         raise ValueError("embedded null byte")
     return raw.decode("latin-1")
-
-
-def _report(ours: socket.socket) -> dict[str, Any]:
-    try:
-        said: dict[str, Any] = json.loads(ours.recv(1 << 16) or b"{}")
-    except OSError:
-        return {}  # the guardian was killed
-    return said
 
 
 async def _start(
@@ -175,6 +212,29 @@ async def _wait(
     except TimeoutError:
         return True
     return False
+
+
+class _Input(asyncio.BaseProtocol):
+    """Knows when the pipe that a program reads from is closed."""
+
+    lost = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
+
+class _Pipe(asyncio.Protocol):
+    """Hands on what comes out of one pipe."""
+
+    def __init__(self, watch: _Watch, number: int) -> None:
+        self._watch = watch
+        self._number = number
+
+    def data_received(self, data: bytes) -> None:
+        self._watch.pipe_data_received(self._number, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._watch.pipe_connection_lost(self._number, exc)
 
 
 class _Watch(asyncio.SubprocessProtocol):
@@ -219,15 +279,6 @@ def _feed(process: asyncio.SubprocessTransport, data: bytes) -> None:
         if data:
             pipe.write(data)
         pipe.close()  # after what was written has gone out
-
-
-async def _end_guarded(ours: socket.socket, watch: _Watch) -> None:
-    """Have the guardian end all that is left, and take in what is left in the pipes."""
-    if not watch.exited.is_set():
-        with suppress(OSError):
-            ours.send(b"end")
-        await _within(watch.exited, _GRACE + _GUARDIAN_SECONDS)
-    await _within(watch.closed, _REST)
 
 
 async def _end_group(process: asyncio.SubprocessTransport, watch: _Watch) -> None:

@@ -215,7 +215,7 @@ def test_results_of_python_become_json_data(value: Any, data: Any) -> None:
         ({"a": [1, math.nan]}, "the result['a'][1] is NaN"),
         ([Point(1, math.inf)], "the result[0].y is infinity"),
         ({"a": b"x"}, "the result['a'] is binary data"),
-        ([object()], "the result[0] is a `object`"),
+        ([object()], "the result[0] is a Python `object`"),
         ({(1, 2): 3}, "has the key (1, 2)"),
         ("\ud800", "not valid Unicode"),
         pytest.param(10**5000, "more than 4,000 digits", id="large"),

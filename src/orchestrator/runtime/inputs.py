@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.diagnostics.lines import short
 from orchestrator.errors import InputError
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.tools.results import NotJson, to_json
 
 if TYPE_CHECKING:
     from orchestrator.language.spec import InputSpec
@@ -133,13 +133,10 @@ def _value(
 ) -> tuple[bool, Any, list[str]]:
     """Find a value: whether there is one, the value, and what is wrong with how it is written."""
     if name in given:
-        value = plain(given[name])
         try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError):
-            data = "text, numbers, true or false, null, lists and objects of those"
-            return True, None, [f"`{name}` must be JSON data: {data}"]
-        return True, value, []
+            return True, to_json(given[name], f"`{name}`"), []
+        except NotJson as error:
+            return True, None, [str(error).replace("; return ", "; give ", 1)]
     if spec.default_from_env and spec.default_from_env in environment:
         text = environment[spec.default_from_env]
         try:
@@ -170,14 +167,11 @@ def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) ->
 
 
 def plain(value: Any) -> Any:
-    """Accept the Python values that stand for JSON data without doubt."""
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
+    """Return the JSON data that a Python value stands for; the value itself if it stands for none."""
+    try:
+        return to_json(value)
+    except NotJson:
+        return value
 
 
 def _unknown(name: str, specs: Mapping[str, InputSpec]) -> str:

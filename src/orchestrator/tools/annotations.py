@@ -28,6 +28,7 @@ from orchestrator.expressions.types import (
     array_of,
     union_of,
 )
+from orchestrator.tools.frames import described
 
 Direction = Literal["in", "out"]
 """Whether the annotation is of a parameter or of a result."""
@@ -88,6 +89,9 @@ def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any
         values = describe_annotation(arguments[1], direction, within)
         return _asked(annotation, direction) if values.convert else Described(OBJECT)
     if isinstance(annotation, type):
+        frame = described(annotation)
+        if frame is not None:
+            return Described(frame[0], _converting(frame[1]) if direction == "in" else None)
         if issubclass(annotation, PurePath):
             return Described(STRING, Path if direction == "in" else None)
         if is_typeddict(annotation):
@@ -127,6 +131,18 @@ def _union(annotation: Any, arguments: tuple[Any, ...], direction: Direction, wi
     if len(members) == 2 and NULL in (members[0].type, members[1].type):
         return Described(union_of(member.type for member in members), _unless_null(converting[0]))
     return _asked(annotation, direction)
+
+
+def _converting(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a frame or an array; what its library says of a value that it cannot take is the problem."""
+
+    def converted(value: Any) -> Any:
+        try:
+            return make(value)
+        except Exception as error:
+            raise ValueError(f"cannot be taken: {type(error).__name__}: {error}") from error
+
+    return converted
 
 
 def _unless_null(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -12,6 +12,8 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from orchestrator.tools.frames import NOT_A_FRAME, rows_of
+
 _LARGEST_INTEGER = 10**4000
 """Python refuses to read back a number of more than 4,300 digits."""
 
@@ -25,8 +27,9 @@ class NotJson(ValueError):
 def to_json(value: Any, place: str = "the result") -> Any:
     """Return `value` as JSON data of its own: nothing in it is shared with the original.
 
-    Dataclasses and models become objects; tuples and sets arrays (sets in sorted order); paths, dates, durations (ISO
-    8601), `Decimal` and `UUID` text; enumeration members their values.
+    Dataclasses and models become objects; tuples and sets arrays (sets in sorted order); data frames arrays of objects,
+    with null for what is missing; paths, dates, durations (ISO 8601), `Decimal` and `UUID` text; enumeration members
+    their values.
 
     Raises:
         NotJson: Some part is no JSON data, such as bytes, NaN or infinity.
@@ -91,6 +94,9 @@ def _convert(value: Any, place: str, depth: int) -> Any:
 
 
 def _convert_other(value: Any, place: str, depth: int) -> Any:
+    rows = rows_of(value)
+    if rows is not NOT_A_FRAME:
+        return _convert(rows, place, depth + 1)
     simple = _simple(value, place)
     if simple is not _NOT_SIMPLE:
         return simple
@@ -109,13 +115,13 @@ def _convert_other(value: Any, place: str, depth: int) -> Any:
             return sorted(items)
         except TypeError:
             return sorted(items, key=repr)
-    for method in ("to_dicts", "tolist"):  # a Polars frame; a NumPy array or scalar
-        if hasattr(value, method):
-            return _convert(getattr(value, method)(), place, depth + 1)
     if isinstance(value, bytes | bytearray | memoryview):
         raise NotJson(f"{place} is binary data; decode it to text, encode it with base64, or write it to a file")
-    name = type(value).__name__
-    raise NotJson(f"{place} is a `{name}`, which is no JSON data; return text, numbers, lists, dicts or a dataclass")
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise NotJson(
+        f"{place} is a Python `{name}`, which is not JSON data; return text, numbers, true or false, null, lists, "
+        "dicts, dates, data frames, or a dataclass of those"
+    )
 
 
 _NOT_SIMPLE = object()

@@ -28,7 +28,7 @@ FOUND = Diagnostic(
     help="remove one",
     notes=("a note",),
     related=(Related("first", SOURCE, Span.at(1, 1)),),
-    fix=Fix(Span.at(2, 1), "b"),
+    fix=Fix(Span.at(2, 1), "'a'"),
 )
 WARNING = Diagnostic("ORC501", "the input `x` is never read", SOURCE, Span.at(1, 1), severity="warning")
 
@@ -57,7 +57,7 @@ def test_json_has_every_fact_with_lines_and_columns_from_one() -> None:
                     }
                 ],
                 "notes": ["a note"],
-                "fix": {"line": 2, "column": 1, "end_line": 2, "end_column": 2, "replacement": "b"},
+                "fix": {"line": 2, "column": 1, "end_line": 2, "end_column": 2, "replacement": "'a'"},
             }
         ],
         "ok": False,
@@ -91,7 +91,7 @@ def test_sarif_has_rules_results_and_places() -> None:
     assert place["artifactLocation"]["uri"] == "dir/my%20file.yaml"
     assert place["region"] == {"startLine": 2, "startColumn": 1, "endLine": 2, "endColumn": 2}
     assert first["relatedLocations"][0]["message"]["text"] == "first"
-    assert first["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"] == "b"
+    assert first["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"] == "'a'"
 
 
 def test_sorting_follows_the_file_and_drops_repetitions() -> None:

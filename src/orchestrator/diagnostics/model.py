@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from orchestrator.diagnostics.codes import CODES
+from orchestrator.diagnostics.suggest import Suggestion, is_spelling
 
 Severity = Literal["error", "warning"]
 
@@ -87,9 +89,11 @@ class Diagnostic:
     fix: Fix | None = None
 
     def __post_init__(self) -> None:
-        """Fall back on the remedy of the code, so that every diagnostic says how to go on."""
+        """Fall back on the remedy of the code, so that each has one, and drop a fix that is only a guess."""
         if self.help is None:
             object.__setattr__(self, "help", CODES[self.code].remedy)
+        if self.fix is not None and not _is_safe(self.source, self.fix):
+            object.__setattr__(self, "fix", None)
 
     @classmethod
     def over_limit(cls, source: Source, message: str = "") -> Diagnostic:
@@ -103,3 +107,22 @@ class Diagnostic:
         """The file's order."""
         start, end = self.span.start, self.span.end
         return (self.source.name, start.line, start.column, end.line, end.column, self.code)
+
+
+_WORD: Final = re.compile(r"[\"']?([\w-]+(?:[ .:/-][\w-]+)*)[\"']?")
+_SAME: Final = frozenset({("yes", "true"), ("on", "true"), ("no", "false"), ("off", "false")})
+"""What other readers of YAML take for true and false."""
+
+
+def _is_safe(source: Source, fix: Fix) -> bool:
+    """Whether a fix does more than guess: a word is replaced only by the one of which it is a misspelling."""
+    if isinstance(fix.replacement, Suggestion) and not fix.replacement.alone:
+        return False
+    start, end = fix.span.start, fix.span.end
+    if start.line != end.line or start.line > len(source.lines):
+        return True
+    old = _WORD.fullmatch(source.lines[start.line - 1][start.column - 1 : end.column - 1])
+    new = _WORD.fullmatch(fix.replacement)
+    if old is None or new is None:
+        return True
+    return is_spelling(old[1], new[1]) or (old[1].lower(), new[1]) in _SAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -16,10 +17,23 @@ _LONGEST: Final = 64
 MAX_WORK: Final = 2_000_000
 """Letters that are compared for all suggestions of one check, about half a second."""
 
+_DIGITS: Final = re.compile(r"\d+")
 _SOME: Final = 32
 """How many names a vocabulary gives to be listed."""
 
 _work: ContextVar[list[int] | None] = ContextVar("work", default=None)
+
+
+class Suggestion(str):
+    """A name that is suggested in the place of another; `alone`: no other is as near."""
+
+    __slots__ = ("alone",)
+    alone: bool
+
+    def __new__(cls, name: str, *, alone: bool) -> Suggestion:  # noqa: D102 - as the class
+        found = super().__new__(cls, name)
+        found.alone = alone
+        return found
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str | None:
@@ -27,8 +41,12 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
 
     A difference in case or between `-`, `_` and space counts as nothing. Otherwise up to a third of the letters may be
     added, dropped, changed or swapped with their neighbour. Of equally near candidates the first in alphabetical order
-    wins. None is found once the work of `bounded_suggestions` is used up.
+    wins. None is found once the work of `bounded_suggestions` is used up. What is found is a `Suggestion`.
     """
+    return _nearest(name, candidates)
+
+
+def _nearest(name: str, candidates: Iterable[str]) -> Suggestion | None:
     if not name or len(name) > _LONGEST:
         return None
     left = _work.get() or [MAX_WORK]
@@ -37,6 +55,7 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
     wanted, letters = _shape(name)
     limit = max(1, len(wanted) // 3)
     best: tuple[int, str] | None = None
+    alone = True
     for candidate in candidates:
         left[0] -= 5
         other, others = _shape(candidate)
@@ -47,12 +66,32 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
         distance = _distance(wanted[start : len(wanted) - end], other[start : len(other) - end], limit)
         if distance > limit or (distance and distance >= max(len(other), len(wanted))):
             continue
+        if best is not None and distance == best[0] and candidate != best[1]:
+            alone = False
+        elif best is None or distance < best[0]:
+            alone = True
         if best is None or (distance, candidate) < best:
             best = (distance, candidate)
             limit = distance
         if left[0] <= 0:
             break
-    return best[1] if best else None
+    return Suggestion(best[1], alone=alone) if best else None
+
+
+def is_spelling(written: str, meant: str) -> bool:
+    """Whether a text is so near to a word that it can only be a misspelling of it: safe to be replaced by a program.
+
+    A difference in case or between `-`, `_` and space, one letter of at least four, or two of at least eight. Digits
+    are never a misspelling: `step_1` is not `step_2`.
+    """
+    left, right = _shape(written)[0], _shape(meant)[0]
+    if left == right:
+        return True
+    if _DIGITS.findall(left) != _DIGITS.findall(right):
+        return False
+    length = min(len(left), len(right))
+    limit = 2 if length >= 8 else 1 if length >= 4 else 0
+    return abs(len(left) - len(right)) <= limit and _distance(left, right, limit) <= limit
 
 
 @contextmanager
@@ -76,19 +115,23 @@ class Vocabulary:
     def __init__(self, names: Callable[[], Iterable[str]], around: Vocabulary | None = None) -> None:
         self._names = names
         self._around = around
-        self._near: dict[str, str | None] = {}
+        self._near: dict[str, Suggestion | None] = {}
         self._first: list[str] | None = None
         self._smallest: list[str] | None = None
 
-    def near(self, name: str, *others: str, without: Collection[str] = ()) -> str | None:
+    def near(self, name: str, *others: str, without: Collection[str] = ()) -> Suggestion | None:
         """The name, or one of `others`, that the writer of `name` most likely meant; none of `without`."""
         if name not in self._near:
             found = self._around.near(name) if self._around is not None else None
-            self._near[name] = suggest(name, chain(self._names(), [found] if found else ()))
+            nearest = _nearest(name, chain(self._names(), [found] if found else ()))
+            self._near[name] = found if nearest == found and found and not found.alone else nearest
         found = self._near[name]
         if found in without:
-            found = suggest(name, (each for each in self._all() if each not in without))
-        return suggest(name, [*others, *([found] if found else ())]) if others else found
+            found = _nearest(name, (each for each in self._all() if each not in without))
+        if not others:
+            return found
+        nearest = _nearest(name, [*others, *([found] if found else ())])
+        return found if nearest == found else nearest
 
     def first(self) -> list[str]:
         """Some of the names, in their order; those of the place itself come before those of the place around it."""

@@ -103,7 +103,6 @@ _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "swit
 
 def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
     name, does = short(written(place)), f"which {DOES[kind]}"
-    fix = None
     if kind in ("ask", "approve") and key in PARAMETERS:
         first = "prompt" if kind == "ask" else "title"
         text = f"`{kind}: {{{first}: ...}}`"
@@ -125,7 +124,7 @@ def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | No
             + ("write it in the steps of that pipeline" if kind == "pipeline" else "remove it")
         )
     elif key == "inputs" and kind == "tool":
-        help, fix = "did you mean `parameters`?", "parameters"
+        help = "did you mean `parameters`?"
     elif key == "wait_for" and kind == "steps":
         help = "did you mean `parallel` instead of `steps`? Only steps that run side by side are waited for"
     elif key in ("default", "parameters") and kind in ("ask", "approve"):
@@ -142,7 +141,6 @@ def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | No
         f"`{name}` has no meaning in {what}, {does}",
         label=f"only for {_listed(key)}",
         help=help,
-        fix=fix,
     )
 
 

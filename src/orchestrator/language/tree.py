@@ -143,14 +143,17 @@ class _Builder:
             text = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
         value = text if style else resolve(text)
         node = Scalar(value, text, style, start, end, self.layout)
-        is_key = self.frame is not None and self.frame.table is not None and self.frame.key is None
-        if not style and value is text and text[0] in ".+-0123456789" and not is_key and is_not_json(text):
+        if not style and value is text and text[0] in ".+-0123456789" and is_not_json(text) and not self.is_key():
             self.report(_not_json(node))
         self.closed = []
         self.tree.last = (start, end, style)
         if event.anchor is not None:
             self.anchors[event.anchor] = _Anchored(node, 1, 0)
         self.attach(node, end, 1, 0)
+
+    def is_key(self) -> bool:
+        """Whether the next node is a key: those are text, whatever they look like."""
+        return self.frame is not None and self.frame.table is not None and self.frame.key is None
 
     def open(self, event: Any, is_mapping: bool) -> None:
         start = event.start_mark.index

@@ -5,12 +5,14 @@ What we refuse on purpose, and what we write otherwise by a rule of ours, is lis
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from orchestrator.expressions import parse_template
 from orchestrator.expressions.filters import FILTERS
+from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.methods import METHODS
 from orchestrator.expressions.predicates import TESTS
 from tests.expressions.test_differential import JINJA, expected, outcome
@@ -199,6 +201,15 @@ REFUSED: Final = (
 
 COMMON_FILTERS = sorted(name for name in FILTERS if name in JINJA.filters)
 COMMON_TESTS = sorted(name for name in TESTS if name in JINJA.tests)
+
+
+def test_what_jinja2_has_and_we_have_not_is_on_the_page_of_expressions() -> None:
+    ours = {"filters": FILTERS, "tests": TESTS, "globals": FUNCTIONS}
+    page = (
+        (Path(__file__).parents[2] / "docs/expressions.md").read_text("utf-8").partition("Left out, with an error")[2]
+    )
+    missing = {name for kind, table in ours.items() for name in getattr(JINJA, kind) if name not in table}
+    assert {name for name in missing if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.parametrize("name", COMMON_FILTERS)

@@ -129,12 +129,24 @@ def describe(tool: "Tool", action: "Action") -> str:
             default = "required" if p.required else f"default {dumps(p.default, ensure_ascii=False, default=str)}"
             rows.append((f"  {p.name}", describe_type(p.type), default, first_line(p.description)))
         lines += ["", table(("  PARAMETER", "TYPE", "", "MEANING"), rows)]
-    lines += ["", f"  result: {describe_type(action.returns)}"]
+    lines += ["", *_result(action)]
     if action.primary:
         lines.append(f"  {{{{ step }}}} stands for its `{action.primary}`")
     if action.requires:
         lines.append(f"  needs: {install_command(*action.requires)}")
     return "\n".join(lines)
+
+
+def _result(action: "Action") -> list[str]:
+    """Write what an action returns, with what each field of it is."""
+    from orchestrator.cli.output import table
+    from orchestrator.expressions import describe as describe_type
+
+    returns = action.returns
+    if returns.kind != "object" or not any(kind.description for kind in returns.properties.values()):
+        return [f"  result: {describe_type(returns)}"]
+    rows = [(f"  {name}", describe_type(kind), kind.description) for name, kind in returns.properties.items()]
+    return [table(("  RESULT", "TYPE", "MEANING"), rows), ""]
 
 
 def first_line(text: str) -> str:

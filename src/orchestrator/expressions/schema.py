@@ -95,9 +95,10 @@ def _merge(parts: list[Type]) -> Type:
 
 def to_json_schema(type_: Type) -> dict[str, Any]:
     """Write a type as a JSON Schema (2020-12). `attributes` are no part of the value, so they are left out."""
+    about = {"description": type_.description} if type_.description else {}
     if type_.kind == "union":
-        return {"anyOf": [to_json_schema(option) for option in type_.options]}
-    schema: dict[str, Any] = {} if type_.kind == "any" else {"type": type_.kind}
+        return {"anyOf": [to_json_schema(option) for option in type_.options], **about}
+    schema: dict[str, Any] = {**about} if type_.kind == "any" else {"type": type_.kind, **about}
     if type_.enum:
         schema["enum"] = list(type_.enum)
     if type_.items is not None:

@@ -15,7 +15,8 @@ class Type:
 
     `any` is "not known", and fits everywhere. An object without `properties` has unknown fields; with `closed` it has
     no others than those listed. `attributes` are names that `.name` finds before the fields of the value itself: a
-    step has them (`.result`, `.status`, ...), and the type then describes the step's primary value.
+    step has them (`.result`, `.status`, ...), and the type then describes the step's primary value. `description` says
+    for people what the value is; types are the same whatever it says.
     """
 
     kind: Kind = "any"
@@ -26,6 +27,7 @@ class Type:
     options: tuple[Type, ...] = ()
     enum: tuple[Any, ...] = ()
     attributes: Mapping[str, Type] = field(default_factory=dict)
+    description: str = field(default="", compare=False)
 
 
 ANY = Type()

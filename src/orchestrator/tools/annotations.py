@@ -158,8 +158,17 @@ def _typed_dict(annotation: type, direction: Direction, within: tuple[Any, ...])
     if any(field.convert for field in fields.values()):
         return _asked(annotation, direction)
     properties = {name: field.type for name, field in fields.items()}
+    if direction == "out":
+        properties = {name: _field(field) for name, field in fields.items()}
     required = frozenset(annotation.__required_keys__)  # type: ignore[attr-defined] # every TypedDict has it
     return Described(Type("object", properties=properties, required=required, closed=True))
+
+
+def _field(described: Described) -> Type:
+    """The type of a field of a result, with what the field is."""
+    if not described.description:
+        return described.type
+    return dataclasses.replace(described.type, description=described.description)
 
 
 def _bare(hint: Any) -> Any:
@@ -170,7 +179,7 @@ def _bare(hint: Any) -> Any:
 def _dataclass(annotation: type, within: tuple[Any, ...]) -> Described:
     hints = typing.get_type_hints(annotation, include_extras=True)
     properties = {
-        field.name: describe_annotation(hints[field.name], "out", (*within, annotation)).type
+        field.name: _field(describe_annotation(hints[field.name], "out", (*within, annotation)))
         for field in dataclasses.fields(annotation)
     }
     return Described(Type("object", properties=properties, required=frozenset(properties), closed=True))
@@ -194,7 +203,21 @@ def _asked(annotation: Any, direction: Direction) -> Described:
             raise ValueError("; ".join(_in_words(problem) for problem in error.errors())) from error
 
     description = schema.get("description", "") if "$ref" not in schema else ""
-    return Described(from_json_schema(schema), convert if direction == "in" else None, description)
+    if direction == "in":
+        return Described(from_json_schema(schema), convert, description)
+    return Described(_with_descriptions(from_json_schema(schema), schema), None, description)
+
+
+def _with_descriptions(type_: Type, schema: Mapping[str, Any]) -> Type:
+    """The type of a result with what each field of it is, as its JSON Schema says."""
+    fields = schema.get("properties")
+    if not isinstance(fields, Mapping) or type_.kind != "object":
+        return type_
+    properties = {
+        name: dataclasses.replace(part, description=str(fields.get(name, {}).get("description", "")))
+        for name, part in type_.properties.items()
+    }
+    return dataclasses.replace(type_, properties=properties)
 
 
 def _in_words(problem: Any) -> str:

@@ -53,7 +53,10 @@ def _result(action: Action) -> list[str]:
     if returns.kind != "object" or not returns.properties:
         return [f"The result is {describe(returns)}."]
     lines = ["Fields of the result:", ""]
-    lines += [f"- `{name}`: {describe(kind)}{_mark(name, action)}" for name, kind in returns.properties.items()]
+    lines += [
+        f"- `{name}`: {describe(kind)}{_mark(name, action)}{f'. {kind.description}' if kind.description else ''}"
+        for name, kind in returns.properties.items()
+    ]
     return lines
 
 

@@ -42,23 +42,23 @@ MAX_TURNS: Final = 10
 class RequestedBase(TypedDict):
     """What a model asks for: a tool by the name that it was offered by, and what to give it."""
 
-    id: str
-    name: str
-    arguments: dict[str, Any]
+    id: Annotated[str, "The id of the request."]
+    name: Annotated[str, "The name under which the tool was offered."]
+    arguments: Annotated[dict[str, Any], "What the tool is to be given."]
 
 
 class Requested(RequestedBase, total=False):
     """The same, with the reason why the arguments cannot be read."""
 
-    problem: str
+    problem: Annotated[str, "Why the arguments cannot be read."]
 
 
 class Turned(TypedDict):
     """What came of a turn: requests for tools, or without any the answer; `data` where it was to have a form."""
 
-    text: str
-    data: Any
-    requests: list[Requested]
+    text: Annotated[str, "The answer, as text."]
+    data: Annotated[Any, "The answer as data, where it was to have a form."]
+    requests: Annotated[list[Requested], "The tools that the model asks for."]
 
 
 async def turn(
@@ -136,7 +136,11 @@ async def _not_called(**_: Any) -> None:
 def _result_type(known: Mapping[str, Any]) -> Type:
     """The type of an agent's result, as far as its constant parameters say."""
     form = known_form(known)
-    fields = {"text": STRING, "turns": INTEGER, **DETAILS.properties}
+    fields = {
+        "text": replace(STRING, description="The answer of the agent."),
+        "turns": replace(INTEGER, description="The number of turns that it took."),
+        **DETAILS.properties,
+    }
     if form is not None:
         fields = {name: type_ for name, type_ in fields.items() if name not in hidden(form)}
         fields["data"] = form.type

@@ -26,8 +26,8 @@ _INSTRUCTION = (
 class Answered(TypedDict):
     """The values, and of each what was asked: `{at, question, locked}`."""
 
-    data: dict[str, Any]
-    asked: dict[str, Any]
+    data: Annotated[dict[str, Any], "The values, by their names."]
+    asked: Annotated[dict[str, Any], "Of each value what was asked: `at`, `question` and `locked`."]
 
 
 async def auto(

@@ -33,21 +33,21 @@ T = TypeVar("T")
 class UsageResult(TypedDict):
     """Tokens; `input` includes `cached`, `output` includes `reasoning`."""
 
-    input: int
-    output: int
-    cached: int
-    reasoning: int
-    requests: int
+    input: Annotated[int, "Tokens of what was sent, `cached` included."]
+    output: Annotated[int, "Tokens of what was answered, `reasoning` included."]
+    cached: Annotated[int, "Tokens of the input that the provider had in its cache."]
+    reasoning: Annotated[int, "Tokens of the output that the model used to think."]
+    requests: Annotated[int, "The number of requests."]
 
 
 class Details(TypedDict):
     """Who answered, and at what price. Every result has these fields too."""
 
-    model: str
-    why: str
-    offline: bool
-    usage: UsageResult
-    cost: float | None
+    model: Annotated[str, "The model that answered."]
+    why: Annotated[str, "Why this model was asked."]
+    offline: Annotated[bool, "Whether the answer came from the built-in stand-in, and from no model."]
+    usage: Annotated[UsageResult, "The tokens and requests of the call."]
+    cost: Annotated[float | None, "What the call cost in USD; null where the price is not known."]
 
 
 DETAILS: Final = describe_annotation(Details, "out").type

@@ -25,8 +25,8 @@ _AT_ONCE: Final = 4
 class Embedded(TypedDict):
     """The vector of `text`, or the list of those of `texts`, in their order. `dimensions` is how long each is."""
 
-    embedding: list[float] | list[list[float]]
-    dimensions: int
+    embedding: Annotated[list[float] | list[list[float]], "The vector of the text; of several texts a list of vectors."]
+    dimensions: Annotated[int, "The length of a vector."]
 
 
 async def embed(

@@ -26,37 +26,37 @@ ResponseFormat = Annotated[
 class GeneratedText(TypedDict):
     """The answer. `data` is what is in it where it is JSON, else null. `truncated`: it is cut off."""
 
-    text: str
-    data: Any
-    truncated: bool
+    text: Annotated[str, "The answer."]
+    data: Annotated[Any, "What is in the answer where it is JSON, else null."]
+    truncated: Annotated[bool, "Whether the answer is cut off."]
 
 
 class Generated(TypedDict):
     """The answer, in the form that was asked for."""
 
-    data: Any
+    data: Annotated[Any, "The answer, in the form that was asked for."]
 
 
 class ChatMessageBase(TypedDict):
     """One message of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    role: Annotated[Literal["system", "user", "assistant"], "Who says it."]
+    content: Annotated[str, "What is said."]
 
 
 class ChatMessage(ChatMessageBase, total=False):
     """The same with images and files."""
 
-    images: str | list[str]
-    files: str | list[str]
+    images: Annotated[str | list[str], "Files of images that belong to it."]
+    files: Annotated[str | list[str], "Files that belong to it."]
 
 
 class Chatted(TypedDict):
     """The reply, and the whole conversation with it."""
 
-    reply: str
-    messages: list[ChatMessage]
-    truncated: bool
+    reply: Annotated[str, "The reply of the model."]
+    messages: Annotated[list[ChatMessage], "The whole conversation, with the reply."]
+    truncated: Annotated[bool, "Whether the reply is cut off."]
 
 
 async def generate_text(

@@ -22,21 +22,21 @@ Text = Annotated[str, "The text."]
 class Analysis(TypedDict):
     """What there is to say. `truncated`: it is cut off."""
 
-    analysis: str
-    truncated: bool
+    analysis: Annotated[str, "What there is to say."]
+    truncated: Annotated[bool, "Whether it is cut off."]
 
 
 class Classified(TypedDict):
     """The label; with `multiple` a list of labels. `reason` is null where none is asked for."""
 
-    label: str | list[str]
-    reason: str | None
+    label: Annotated[str | list[str], "The label; with `multiple` a list of labels."]
+    reason: Annotated[str | None, "Why it is this label; null where no reason is asked for."]
 
 
 class Extracted(TypedDict):
     """The data, in the form that was asked for."""
 
-    data: Any
+    data: Annotated[Any, "The data, in the form that was asked for."]
 
 
 async def analyze_text(

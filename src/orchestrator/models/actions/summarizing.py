@@ -40,10 +40,10 @@ class Summary(TypedDict):
     `words` is how many it has.
     """
 
-    summary: str
-    words: int
-    parts: int
-    truncated: bool
+    summary: Annotated[str, "The summary."]
+    words: Annotated[int, "The number of its words."]
+    parts: Annotated[int, "In how many parts the text was read."]
+    truncated: Annotated[bool, "Whether the summary is cut off."]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,17 +29,17 @@ _EXTRA = ("data",)
 class Table(TypedDict):
     """Rows as a list of objects, the names of the columns, and the number of rows."""
 
-    rows: list[Row]
-    columns: list[str]
-    count: int
+    rows: Annotated[list[Row], "The rows, as a list of objects."]
+    columns: Annotated[list[str], "The names of the columns, in their order."]
+    count: Annotated[int, "The number of rows."]
 
 
 class WrittenTable(TypedDict):
     """The file that was written, the number of rows, and the size in bytes."""
 
-    path: str
-    count: int
-    size: int
+    path: Annotated[str, "The file that was written, as it was given."]
+    count: Annotated[int, "The number of rows."]
+    size: Annotated[int, "The size of the file in bytes."]
 
 
 def _tables_refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:

@@ -27,62 +27,62 @@ Encoding = Annotated[str, "The text encoding, such as `utf-8` or `latin-1`; `bas
 class ReadResult(TypedDict):
     """What was read."""
 
-    content: str
-    path: str
-    size: int
+    content: Annotated[str, "The text of the file; its bytes in base64 with `encoding: base64`."]
+    path: Annotated[str, "The path as it was given."]
+    size: Annotated[int, "The size of the file in bytes."]
 
 
 class WriteResult(TypedDict):
     """What was written: the path as given, and the size of the file in bytes."""
 
-    path: str
-    size: int
+    path: Annotated[str, "The path as it was given."]
+    size: Annotated[int, "The size of the file in bytes."]
 
 
 class MoveResult(TypedDict):
     """Where something was and is."""
 
-    path: str
-    destination: str
+    path: Annotated[str, "Where it was."]
+    destination: Annotated[str, "Where it is now."]
 
 
 class DeleteResult(TypedDict):
     """What was deleted; `deleted` is false where nothing was there."""
 
-    path: str
-    deleted: bool
+    path: Annotated[str, "The path as it was given."]
+    deleted: Annotated[bool, "Whether something was there."]
 
 
 class Entry(TypedDict):
     """One entry of a directory. `size` in bytes, `modified` in UTC as ISO 8601."""
 
-    name: str
-    path: str
-    type: Kind
-    size: int
-    modified: str
+    name: Annotated[str, "The name without the directory."]
+    path: Annotated[str, "The path, below the one that was listed."]
+    type: Annotated[Kind, "What it is."]
+    size: Annotated[int, "The size in bytes."]
+    modified: Annotated[str, "When it was last changed, in UTC as ISO 8601."]
 
 
 class ListResult(TypedDict):
     """The entries of a directory, sorted by name."""
 
-    entries: list[Entry]
-    count: int
+    entries: Annotated[list[Entry], "The entries, sorted by name."]
+    count: Annotated[int, "The number of entries."]
 
 
 class GlobResult(TypedDict):
     """The paths that match, sorted."""
 
-    paths: list[str]
-    count: int
+    paths: Annotated[list[str], "The paths that match, sorted."]
+    count: Annotated[int, "The number of paths."]
 
 
 class ExistsResult(TypedDict):
     """Whether something is there, and what."""
 
-    exists: bool
-    type: Kind | None
-    size: int | None
+    exists: Annotated[bool, "Whether something is there."]
+    type: Annotated[Kind | None, "What it is; null where nothing is."]
+    size: Annotated[int | None, "The size in bytes; null where nothing is."]
 
 
 @tool(primary="content", refusal=checks_paths(path="read"), reads=("path",))

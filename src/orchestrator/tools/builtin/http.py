@@ -39,21 +39,21 @@ class HttpResult(TypedDict):
     `url` is where the last redirect led, without its query; the names of `headers` are in lower case.
     """
 
-    status_code: int
-    headers: dict[str, str]
-    body: str
-    json: Any
-    content: Any
-    url: str
+    status_code: Annotated[int, "The status of the response, such as 200."]
+    headers: Annotated[dict[str, str], "The headers of the response; their names are in lower case."]
+    body: Annotated[str, "The response as text."]
+    json: Annotated[Any, "The response as data where it is JSON, else null."]
+    content: Annotated[Any, "The data where the response is JSON, else its text."]
+    url: Annotated[str, "The address of the response, after redirects and without its query."]
 
 
 class DownloadResult(TypedDict):
     """The file that was written, its size in bytes, and the response's status and headers."""
 
-    path: str
-    size: int
-    status_code: int
-    headers: dict[str, str]
+    path: Annotated[str, "The file that was written, as it was given."]
+    size: Annotated[int, "The size of the file in bytes."]
+    status_code: Annotated[int, "The status of the response, such as 200."]
+    headers: Annotated[dict[str, str], "The headers of the response; their names are in lower case."]
 
 
 def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:

@@ -10,22 +10,22 @@ from orchestrator.tools.json_path import PathError, find, is_single, parse_path
 class QueryResult(TypedDict):
     """What the path leads to: one value, or a list where the path has `[*]` or a range. `found` counts the values."""
 
-    result: Any
-    found: int
+    result: Annotated[Any, "What the path leads to: one value, or a list where the path has `[*]` or a range."]
+    found: Annotated[int, "The number of values that were found."]
 
 
 class Violation(TypedDict):
     """One place of the data that does not satisfy the schema."""
 
-    path: str
-    message: str
+    path: Annotated[str, "The place in the data."]
+    message: Annotated[str, "What is wrong there."]
 
 
 class ValidateResult(TypedDict):
     """Whether the data satisfy the schema, and where they do not."""
 
-    valid: bool
-    errors: list[Violation]
+    valid: Annotated[bool, "Whether the data satisfy the schema."]
+    errors: Annotated[list[Violation], "The places that do not."]
 
 
 @tool(primary="result")

@@ -10,22 +10,22 @@ from orchestrator.tools.mcp.servers import McpServers
 class CallResult(TypedDict):
     """What the tool returned: its text, and the data if it gave some."""
 
-    text: str
-    data: Any
+    text: Annotated[str, "The text that the tool returned."]
+    data: Annotated[Any, "The data that the tool returned, else null."]
 
 
 class OfferedTool(TypedDict):
     """A tool of a server, with the JSON Schema of its arguments."""
 
-    name: str
-    description: str
-    parameters: dict[str, Any]
+    name: Annotated[str, "The name of the tool."]
+    description: Annotated[str, "What the tool does, in the words of the server."]
+    parameters: Annotated[dict[str, Any], "The JSON Schema of its arguments."]
 
 
 class ListResult(TypedDict):
     """The tools of a server."""
 
-    tools: list[OfferedTool]
+    tools: Annotated[list[OfferedTool], "The tools of the server."]
 
 
 @tool(primary="text", requires="mcp")

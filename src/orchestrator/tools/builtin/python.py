@@ -13,9 +13,9 @@ from orchestrator.tools.permissions import Permissions
 class PythonResult(TypedDict):
     """The value of the variable `result` when the code has ended, and what it printed."""
 
-    result: Any
-    stdout: str
-    stderr: str
+    result: Annotated[Any, "What the code assigned to `result`."]
+    stdout: Annotated[str, "What the code printed."]
+    stderr: Annotated[str, "What the code wrote to its error output."]
 
 
 def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:

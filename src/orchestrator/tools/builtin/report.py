@@ -13,9 +13,9 @@ from orchestrator.tools.definition import tool
 class ReportResult(TypedDict):
     """The whole page, its title, and where it was written (null without `path`)."""
 
-    html: str
-    title: str
-    path: str | None
+    html: Annotated[str, "The page."]
+    title: Annotated[str, "The title of the page."]
+    path: Annotated[str | None, "The file that was written; null where none was asked for."]
 
 
 _PAGE = """<!DOCTYPE html>

@@ -23,11 +23,11 @@ class Execution(TypedDict):
     `truncated` says that there was more output than `max_output`.
     """
 
-    stdout: str
-    stderr: str
-    exit_code: int
-    duration: float
-    truncated: bool
+    stdout: Annotated[str, "What the command printed."]
+    stderr: Annotated[str, "What the command wrote to its error output."]
+    exit_code: Annotated[int, "The exit code; 0 is success."]
+    duration: Annotated[float, "How long the command ran, in seconds."]
+    truncated: Annotated[bool, "Whether an output was longer than `max_output`, and cut."]
 
 
 def _refusal(known: Mapping[str, Any], permissions: Permissions) -> Refusal | None:

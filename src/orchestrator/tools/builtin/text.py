@@ -22,32 +22,32 @@ from orchestrator.tools.definition import tool
 class SplitResult(TypedDict):
     """The parts, in order."""
 
-    parts: list[str]
-    count: int
+    parts: Annotated[list[str], "The parts, in their order."]
+    count: Annotated[int, "The number of parts."]
 
 
 class Match(TypedDict):
     """One match: its text, where it starts and ends, its groups in order, and the named ones by name."""
 
-    text: str
-    start: int
-    end: int
-    groups: list[str | None]
-    named: dict[str, str | None]
+    text: Annotated[str, "The text that matched."]
+    start: Annotated[int, "Where the match begins, in characters from 0."]
+    end: Annotated[int, "Where the match ends."]
+    groups: Annotated[list[str | None], "What each group matched; null for a group without a part in it."]
+    named: Annotated[dict[str, str | None], "The same by the names of the groups."]
 
 
 class RegexResult(TypedDict):
     """All matches, in order."""
 
-    matches: list[Match]
-    count: int
+    matches: Annotated[list[Match], "The matches, in their order."]
+    count: Annotated[int, "The number of matches."]
 
 
 class ReplaceResult(TypedDict):
     """The new text, and how many matches were replaced."""
 
-    text: str
-    count: int
+    text: Annotated[str, "The text after the replacement."]
+    count: Annotated[int, "The number of replacements."]
 
 
 @tool

@@ -54,7 +54,8 @@ class Orchestrator:
     `orchestrator.toml`, from the current one upwards, else the current one. `store`: a URL, default that of
     `orchestrator.toml`, else `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
     modules, or names of modules, besides those of `orchestrator.toml`. `permissions`: default from `orchestrator.toml`,
-    else deny. `max_parallel`: how many steps of a run are executed at once, whatever the pipeline says. `budget`,
+    else deny. `max_parallel`: how many steps of a run are executed at once, whatever the pipeline says. `timeout`:
+    how many seconds a run may take, whatever it says. `budget`,
     `cache` and `refresh`: as in `Pipeline.with_options`, for all runs; the defaults are those of `[run]` in
     `orchestrator.toml`. `models`: what answers in the place of models' providers, such as recordings (see
     `orchestrator.testing`).
@@ -70,6 +71,7 @@ class Orchestrator:
         permissions: Permissions | None = None,
         directory: str | Path | None = None,
         max_parallel: int | None = None,
+        timeout: float | None = None,
         budget: Budget | None = None,
         cache: bool | None = None,
         refresh: Iterable[str] = (),
@@ -94,6 +96,7 @@ class Orchestrator:
         )
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel),
+            timeout=positive("timeout", timeout),
             budget=sensible(budget),
             cache=cache is None or flag("cache", cache),
             refresh=frozenset(several("refresh", refresh)),
@@ -101,7 +104,7 @@ class Orchestrator:
         self._starting = replace(
             self._options,
             max_parallel=self._options.max_parallel or settings.max_parallel,
-            timeout=settings.timeout,
+            timeout=self._options.timeout or settings.timeout,
             budget=self._options.budget or settings.budget,
             cache=settings.cache if cache is None else cache,
         )

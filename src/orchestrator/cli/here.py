@@ -24,6 +24,7 @@ class Here:
 
     store: options.StoreOption = None
     max_parallel: options.MaxParallelOption = None
+    timeout: options.TimeoutOption = None
     budget: options.BudgetOption = None
     no_cache: options.NoCacheOption = False
     refresh: options.RefreshOption = None
@@ -51,6 +52,7 @@ class Here:
             allow_run=self.allow_run,
             allow_host=self.allow_host,
             max_parallel=self.max_parallel,
+            timeout=self.timeout,
             budget=self.budget,
             no_cache=self.no_cache,
             refresh=self.refresh,
@@ -62,6 +64,7 @@ class Here:
         given: dict[str, list[object]] = {
             "--store": [] if self.store is None else [self.store],
             "--max-parallel": [] if self.max_parallel is None else [self.max_parallel],
+            "--timeout": [] if self.timeout is None else [self.timeout],
             "--budget": [*(self.budget or ())],
             "--tools": [*(self.tools or ())],
             "--allow-path": [*(self.allow_path or ())],

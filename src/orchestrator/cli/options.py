@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.usage import whole_number
+from orchestrator.cli.usage import duration, whole_number
 from orchestrator.configuration import project_directory
 
 if TYPE_CHECKING:
@@ -81,6 +81,15 @@ RefreshOption = Annotated[
     list[str] | None,
     typer.Option("--refresh", metavar="STEP", help="Make this step's cached results anew. Repeatable."),
 ]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        parser=duration("--timeout"),
+        metavar="DURATION",
+        help="Let a run take at most this long, such as 30m or 2h; then it fails.",
+    ),
+]
 BudgetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -100,6 +109,7 @@ def open_orchestrator(
     allow_run: bool = False,
     allow_host: list[str] | None = None,
     max_parallel: int | None = None,
+    timeout: float | None = None,
     budget: list[str] | None = None,
     no_cache: bool = False,
     refresh: list[str] | None = None,
@@ -118,6 +128,7 @@ def open_orchestrator(
         tools=tuple(tools or ()),
         permissions=permissions(allow_path, allow_run, allow_host),
         max_parallel=max_parallel,
+        timeout=timeout,
         budget=limits,
         cache=False if no_cache else None,
         refresh=refresh or (),

@@ -431,6 +431,7 @@ class Plan:
     pipelines: Mapping[str, Plan] = field(default_factory=dict)
     max_parallel: int | None = None
     budget: Budget | None = None
+    timeout: float | None = None
     orchestrator: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     autos: tuple[AutoValue, ...] = ()

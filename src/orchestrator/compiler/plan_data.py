@@ -139,6 +139,8 @@ class _Writer:
             entry["error_handlers"] = [self._handler(handler) for handler in plan.error_handlers]
         if plan.budget is not None:
             entry["budget"] = plan.budget.to_dict()
+        if plan.timeout is not None:
+            entry["timeout"] = plan.timeout
         if plan.pipelines:
             entry["pipelines"] = {key: self.plan(called) for key, called in plan.pipelines.items()}
         if self.everything:

@@ -211,6 +211,7 @@ class Unit:
             error_handlers=plan_handlers(self, self.handlers),
             max_parallel=defaults.max_parallel if defaults else None,
             budget=budget_of(spec.budget),
+            timeout=spec.timeout,
             orchestrator=_named(spec.orchestrator or spec.model),
             metadata=spec.metadata or {},
             autos=tuple(self.autos.values) if self.autos is not None else (),

@@ -614,6 +614,13 @@ _TABLE = (
         "options that the message names, or allow them in `orchestrator.toml`. Nothing has happened yet: an answer "
         "that came with the command was not taken.",
     ),
+    Code(
+        "ORC819",
+        "run over its timeout",
+        "The run worked for longer than the `timeout` of its pipeline, or than `--timeout` allows. What was running "
+        "was stopped, and `finally` was done. Time in which a run is paused, or waits for an answer, does not count; "
+        "time before a crash does. A run that is resumed after it has ended has the whole time again.",
+    ),
     # --- 9xx: installation and configuration
     Code(
         "ORC901",

@@ -256,6 +256,7 @@ def _run_ended(state: RunFold, event: Event) -> None:
         state.reason = str(event.data.get("reason") or "")
     state.ended_at = event.at
     _stop_clock(state, event.at)
+    state.before = state.spent
 
 
 def _run_warning(state: RunFold, event: Event) -> None:

@@ -81,7 +81,8 @@ class RunFold:
     `revised` is the number of the event that last gave it another source, 0 if none did. `spending` is what all calls
     of models have taken, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
     `run.warning`.
-    `spent` is the time of closed stretches of work, `since` the start of the open one. `active` is changed by `enter`
+    `spent` is the time of closed stretches of work, `since` the start of the open one, `before` what was spent when the
+    run last ended. `active` is changed by `enter`
     and `leave` only, as `modes`, `below` and `weight` follow from it: how many steps there are at what, and at work
     below each path, and what they all weigh.
     """
@@ -96,6 +97,7 @@ class RunFold:
     ended_at: float | None = None
     spent: float = 0.0
     since: float | None = None
+    before: float = 0.0
     last_seq: int = 0
     last_at: float = 0.0
     error: Mapping[str, Any] | None = None
@@ -207,7 +209,7 @@ class RunFold:
         }
         if self.spending:
             data["spending"] = self.spending.to_dict()
-        for name in ("budget", "allowed", "warnings"):  # most runs have none, and this is written often
+        for name in ("budget", "allowed", "warnings", "before"):  # most runs have none, and this is written often
             if getattr(self, name):
                 data[name] = getattr(self, name)
         return data

@@ -459,6 +459,16 @@ class RunJournal:
         """What was said when the run was started or resumed of what it may spend, as in `run.started`."""
         return self._state.allowed
 
+    @property
+    def worked(self) -> tuple[float, bool]:
+        """The seconds that the run has worked since it was started or last ended, and whether it works now.
+
+        It does not while it is paused, or waits for a person.
+        """
+        state = self._state
+        open_stretch = max(0.0, time.time() - state.since) if state.since is not None else 0.0
+        return state.spent - state.before + open_stretch, state.since is not None
+
     def status(self) -> RunStatus:
         """Return where the run stands now, with what is recorded and not yet durable."""
         return status_of(self._state, time.time(), owner=self._owner)

@@ -177,6 +177,7 @@ def _steps(pipeline: dict[str, Any]) -> None:
     for name in ("variables", "metadata", "experts"):
         pipeline["properties"][name]["type"] = ["object", "null"]
     budget(pipeline["properties"])
+    pipeline["properties"]["timeout"] = duration(pipeline["properties"]["timeout"])
     selection = pipeline["properties"]["selection"]
     words = {"enum": selection.pop("enum")}
     strategy = {"type": "object", "properties": {"strategy": words}, "required": ["strategy"], "deprecated": True}

@@ -468,6 +468,10 @@ class PipelineSpec(Spec):
     budget: BudgetSpec | None = Field(
         default=None, description="The most that a run may spend on models: USD, or a mapping."
     )
+    timeout: Duration | None = Field(
+        default=None,
+        description="How long a run may take; then it fails. Time in which it is paused or asks people is not counted.",
+    )
     variables: dict[str, Any] = Field(
         default_factory=dict, description="Constants for expressions; they may use inputs and the variables above them."
     )

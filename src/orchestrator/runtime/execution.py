@@ -20,7 +20,6 @@ from orchestrator.errors import (
     ConfigurationError,
     OrchestratorError,
     StepError,
-    StepTimeout,
     StoreError,
     StoreUnavailable,
 )
@@ -32,7 +31,7 @@ from orchestrator.runtime.failures import RecordedTraceback, error_data
 from orchestrator.runtime.inputs import Bound
 from orchestrator.runtime.nodes import Ending
 from orchestrator.runtime.partials import Partials
-from orchestrator.runtime.pipelines import PipelineRun
+from orchestrator.runtime.pipelines import PipelineRun, run_timeout
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.scope import pipeline_scope
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds
+_PAUSED_LOOK = 1.0  # seconds between two looks at the time that a paused run has left
 _log = logging.getLogger(__name__)
 _here = threading.local()
 
@@ -124,6 +124,7 @@ class Execution:
         self._lost: StoreError | None = None
         self._lock = threading.Lock()
         self._resting: Future[None] = Future()
+        self._timer: asyncio.TimerHandle | None = None
         self.left: Future[None] = Future()
         """Completes when this process has nothing more to do with the run."""
         self.ending = False
@@ -259,9 +260,9 @@ class Execution:
             partials=self.partials,
             on_idle=self._rest,
         )
-        timer = None
-        if assignment.timeout is not None:
-            timer = self._loop.call_later(assignment.timeout, self._time_out, assignment.timeout)
+        limit = assignment.timeout or assignment.plan.timeout
+        if limit is not None:
+            self._timer = scheduler.call_later(0, self._limit_time, scheduler, limit)  # when it has begun
 
         def begin(scheduler: Scheduler) -> Callable[[Ending], None]:
             whole = PipelineRun(scheduler, assignment.plan, scope, "", scheduler.done)
@@ -273,8 +274,8 @@ class Execution:
         try:
             return await scheduler.run(begin)
         finally:
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     async def _halt(self) -> None:
         """Stop what runs, and write down what can be written."""
@@ -283,9 +284,16 @@ class Execution:
                 await self._scheduler.halt("the process that executed the run is stopping")
             await self.journal.commit()
 
-    def _time_out(self, seconds: float) -> None:
-        error = StepTimeout(f"the run took longer than {seconds:g} s", seconds=seconds)
-        self._act(lambda scheduler: scheduler.fail(error_data(error)))
+    def _limit_time(self, scheduler: Scheduler, limit: float) -> None:
+        """End the run when it has worked for `limit` seconds; look again when it may have."""
+        worked, works = self.journal.worked
+        left = limit - worked
+        if left <= 0 and works:
+            scheduler.fail(error_data(run_timeout("the run", limit)))
+            return
+        self._timer = scheduler.call_later(
+            left if works else max(left, _PAUSED_LOOK), self._limit_time, scheduler, limit
+        )
 
     def _budgets(self) -> tuple[Budget | None, Budget | None]:
         """What was said now or before of what the run may spend, and what it may, as the plan says something too."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import StepError
+from orchestrator.errors import StepError, StepTimeout
 from orchestrator.expressions import validate
 from orchestrator.expressions.integers import with_integers
 from orchestrator.expressions.schema import to_json_schema
+from orchestrator.language.durations import format_duration
 from orchestrator.runtime import outcomes
 from orchestrator.runtime.entities import skipped
 from orchestrator.runtime.failures import error_data, error_names
@@ -17,6 +18,7 @@ from orchestrator.runtime.nodes import Ending, Failure
 from orchestrator.runtime.scope import pipeline_scope
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from orchestrator.compiler.plan import Plan, SubPipeline
@@ -41,9 +43,12 @@ class PipelineRun:
         self._failure: Failure | None = None
         self._frame: Frame | None = None
         self._phase = "steps"
+        self._timer: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
-        """Begin with the steps."""
+        """Begin with the steps. The time of a called pipeline counts from now, that of the run is its owner's."""
+        if self._path and self._plan.timeout is not None:
+            self._timer = self._scheduler.call_later(self._plan.timeout, self._time_out, self._plan.timeout)
         self._frame = self._scheduler.open(self._plan.steps, self._path, self._scope, self)
 
     def end(self, ending: Ending) -> None:
@@ -59,9 +64,17 @@ class PipelineRun:
         if self._frame is not None:
             self._scheduler.stop_frame(self._frame, ending.reason, gently=ending.gently)
 
+    def _time_out(self, seconds: float) -> None:
+        error = run_timeout(f"the pipeline that `{self._path}` calls", seconds)
+        self._failure = Failure(error_data(error), error_names(error), error)
+        self.end(Ending("failed", error=self._failure.data, reason=error.message))
+
     def closed(self, frame: Frame) -> None:
         """Go on with what comes after a phase."""
         self._frame = None
+        if self._timer is not None:
+            self._timer.cancel()  # the steps have ended; what comes then is not limited
+            self._timer = None
         ending = self._ending
         if ending is not None and ending.state == "interrupted":
             self._on_end(ending)
@@ -121,6 +134,17 @@ class PipelineRun:
     def failure(self) -> Failure | None:
         """What made it fail."""
         return self._failure
+
+
+def run_timeout(what: str, seconds: float) -> StepTimeout:
+    """Return the error of a pipeline that took longer than it may."""
+    error = StepTimeout(
+        f"{what} took longer than its timeout of {format_duration(seconds)}",
+        seconds=seconds,
+        help="give it a longer `timeout`, or less to do; what has succeeded is not repeated when the run is resumed",
+    )
+    error.code, error.retryable = "ORC819", False
+    return error
 
 
 class SubPipelineRun:

@@ -173,7 +173,8 @@ def test_of_a_long_result_the_model_is_told_the_beginning(opened: Opened) -> Non
     model = FakeModel({"research.answer": [asks(("echo", {"value": long})), "Done."]})
     result = opened(model).compile(agent()).run()
     (said,) = told(model)
-    assert said == f"{'x' * MOST_TOLD}\n[cut: these are the first 20,000 of 20,001 characters]"
+    note = "[cut: these are the first 20,000 of 20,001 characters; the step's record has all of them]"
+    assert said == f"{'x' * MOST_TOLD}\n{note}"
     assert result.steps["research[0].echo"].output == long
 
 

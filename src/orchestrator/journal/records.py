@@ -14,6 +14,14 @@ LEASE_SECONDS = 10.0
 """How long an owner may be silent before another process may take its run."""
 
 
+class EventTooLarge(Exception):
+    """An event has more data than it may have: `size` characters of JSON."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size:,} characters")
+        self.size = size
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """Everything that a run is made of, fixed when it is created.

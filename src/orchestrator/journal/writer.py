@@ -16,7 +16,7 @@ from orchestrator.journal.beginning import Beginning
 from orchestrator.journal.blobs import encode, encode_parts, storable
 from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.fold import fold, status_of
-from orchestrator.journal.records import LEASE_SECONDS
+from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -372,17 +372,28 @@ class RunJournal:
         """The number of the newest event, durable or not."""
         return self._state.last_seq
 
-    def record(self, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None) -> Event:
+    def record(
+        self,
+        type: EventType,
+        path: str = "",
+        attempt: int = 0,
+        data: Mapping[str, Any] | None = None,
+        *,
+        most: int | None = None,
+    ) -> Event:
         """Number an event, count it in the status, and queue it; it is written with the next commit or soon.
 
         `data` is JSON data, copied at once. After the lease is lost, or left, events are dropped: `commit` says so.
 
         Raises:
+            EventTooLarge: `data` has more than `most` characters of JSON; nothing was recorded.
             TypeError, ValueError: `data` is no JSON data; nothing was recorded.
         """
         data = data or _NOTHING
         encoded = encode_parts(data) if data else "{}"
         self.last_size = len(encoded) if isinstance(encoded, str) else sum(map(len, encoded.values()))
+        if most is not None and self.last_size > most:
+            raise EventTooLarge(self.last_size)
         state = self._state
         before = state.state
         path = storable(path)

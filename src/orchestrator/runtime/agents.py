@@ -366,7 +366,10 @@ def _told(scope: BlockScope, id: str) -> str:
 def _cut(text: str) -> str:
     if len(text) <= MOST_TOLD:
         return text
-    return f"{text[:MOST_TOLD]}\n[cut: these are the first {MOST_TOLD:,} of {len(text):,} characters]"
+    note = (
+        f"[cut: these are the first {MOST_TOLD:,} of {len(text):,} characters; the record of the step has all of them]"
+    )
+    return f"{text[:MOST_TOLD]}\n{note}"
 
 
 def _count(value: Any, path: str) -> int:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.plan import Agent, ToolCall
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
-from orchestrator.runtime import entities, handlers
+from orchestrator.journal.records import EventTooLarge
+from orchestrator.runtime import entities, handlers, size
 from orchestrator.runtime.failures import error_data, is_retried, retry_delay, too_long_a_wait, traceback_data
 from orchestrator.runtime.nodes import Failure
 
@@ -69,8 +70,13 @@ def succeeded(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity:
 def passed(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: Entity) -> None:
     """Record a success that nothing has to be asked about any more."""
     duration = scheduler.loop.time() - node.started
+    recorded = {**data, "duration": duration, **(node.cache or {})}
+    try:
+        event = scheduler.record("step.succeeded", node, recorded, most=size.MOST_RECORDED)
+    except EventTooLarge as error:
+        failed(scheduler, node, Failure.of(size.too_large(scheduler, node, data.get("output"), error.size), node))
+        return
     node.frame.scope.enter(node.step.id, entity)
-    event = scheduler.record("step.succeeded", node, {**data, "duration": duration, **(node.cache or {})})
     node.end_seq, node.end_size = event.seq, scheduler.log.last_size
     count(scheduler, node, "succeeded")
     if node.step.on_success is not None:

@@ -50,7 +50,15 @@ class EventLog(Protocol):
     def last_size(self) -> int:
         """The length of the last recorded event's data, in characters of JSON."""
 
-    def record(self, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None) -> Event:
+    def record(
+        self,
+        type: EventType,
+        path: str = "",
+        attempt: int = 0,
+        data: Mapping[str, Any] | None = None,
+        *,
+        most: int | None = None,
+    ) -> Event:
         """Take an event; it is durable after the next commit."""
 
     async def commit(self) -> None:
@@ -230,12 +238,16 @@ class Scheduler:
             with suppress(StoreError):  # the next commit says so
                 self.record(type, node, data)
 
-    def record(self, type: EventType, node: Node, data: Mapping[str, Any]) -> Event:
-        """Record an event of a step, without secrets."""
+    def record(self, type: EventType, node: Node, data: Mapping[str, Any], *, most: int | None = None) -> Event:
+        """Record an event of a step, without secrets.
+
+        Raises:
+            EventTooLarge: It has more than `most` characters of JSON.
+        """
         if type in _ENDS:
             self.recorded.kept.pop(node.path, None)
         recorded = self.redactor.scrub_fields(data) if self.redactor else data
-        return self.log.record(type, node.path, node.attempt, recorded)
+        return self.log.record(type, node.path, node.attempt, recorded, most=most)
 
     def remember_cause(self, failure: Failure) -> None:
         """Keep what a tool raised, for those who wait for the run in this process; of many failures the last ones."""

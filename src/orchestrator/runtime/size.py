@@ -1,0 +1,39 @@
+"""How large the result of a step may be to be recorded, and where one that is larger is kept for people."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.content import make_private_directory, open_private
+from orchestrator.errors import StepError
+
+if TYPE_CHECKING:
+    from orchestrator.runtime.nodes import Node
+    from orchestrator.runtime.scheduler import Scheduler
+
+MOST_RECORDED = 100_000_000
+"""Characters of JSON. What is larger is data for a file: each reader of the record would have to hold it in memory."""
+
+_LONGEST_NAME = 100
+
+
+def too_large(scheduler: Scheduler, node: Node, output: Any, size: int) -> StepError:
+    """Write a result that is too large to a file, without secrets, and return the error of its step."""
+    name = "".join(sign if sign.isalnum() or sign in "._-[]" else "_" for sign in node.path)[-_LONGEST_NAME:]
+    file = scheduler.plan.directory / ".orchestrator" / "results" / scheduler.run_id / f"{name}.json"
+    try:
+        make_private_directory(file.parent)
+        with open(os.fspath(file), "w", encoding="utf-8", opener=open_private) as out:
+            json.dump(scheduler.redactor.scrub(output), out, ensure_ascii=True)
+        where = f"all of it is in {file}"
+    except OSError as error:
+        where = f"it could not be kept in {file}: {(error.strerror or str(error)).lower()}"
+    return StepError(
+        f"the result of `{node.path}` has {size:,} characters, more than the {MOST_RECORDED:,} that a run records; "
+        f"{where}",
+        code="ORC734",
+        help="let the step return less, or have it write a file and return the path",
+        retryable=False,
+    )

@@ -364,3 +364,64 @@ def test_sql_reads_no_files_and_changes_nothing(query: str, workplace: Workplace
 def test_files_outside_are_refused(action: str, parameters: dict[str, Any], workplace: Workplace) -> None:
     with pytest.raises(PermissionDenied):
         workplace(f"data.{action}", **parameters)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT x" + " + 1" * 20_000 + " FROM t", "20,000 operators"),
+        ("SELECT x FROM t WHERE " + " AND ".join(["x > 0"] * 20_000), "39,999 operators"),
+        (
+            "SELECT a.x FROM t a CROSS JOIN t b CROSS JOIN t c CROSS JOIN t d CROSS JOIN t e CROSS JOIN t f",
+            "memory|rows",
+        ),
+    ],
+)
+def test_sql_without_bounds_is_refused_or_ended(query: str, said: str, workplace: Workplace) -> None:
+    pytest.importorskip("resource", reason="the memory of a process is known on Unix")
+    with pytest.raises(StepError, match=said) as caught:
+        workplace("data.sql", tables={"t": [{"x": index} for index in range(1_000)]}, query=query)
+    assert caught.value.code == "ORC710"
+    assert caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters"),
+    [
+        ("filter", {"where": "x" + " + 1" * 20_000 + " > 0"}),
+        ("select", {"columns": {"y": "x" + " + 1" * 20_000}}),
+        ("aggregate", {"values": {"y": "SUM(x" + " + 1" * 20_000 + ")"}}),
+    ],
+)
+def test_a_long_expression_is_refused(action: str, parameters: dict[str, Any], workplace: Workplace) -> None:
+    with pytest.raises(StepError, match=r"20,00\d operators"):
+        workplace(f"data.{action}", rows=[{"x": 1}], **parameters)
+
+
+def test_an_expression_that_makes_texts_grow_is_evaluated_in_its_own_process(workplace: Workplace) -> None:
+    rows = [{"x": "ab"}, {"x": "c"}]
+    assert workplace("data.select", rows=rows, columns={"y": "x || x"})["rows"] == [{"y": "abab"}, {"y": "cc"}]
+    assert workplace("data.filter", rows=rows, where="REPLACE(x, 'a', '') = 'b'")["rows"] == [{"x": "ab"}]
+    assert workplace("data.aggregate", rows=rows, values={"n": "MAX(x || '!')"})["rows"] == [{"n": "c!"}]
+    with pytest.raises(StepError, match="cannot filter: there is no column `z`"):
+        workplace("data.filter", rows=rows, where="z || 'a' = 'b'")
+    with pytest.raises(StepError, match="cannot read `where`"):
+        workplace("data.filter", rows=rows, where="x || = 'b'")
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters"),
+    [
+        ("join", {"left": [{"a": 1}] * 6_000, "right": [{"b": 1}] * 6_000, "how": "cross"}),
+        ("join", {"left": [{"a": 1}] * 6_000, "right": [{"a": 1}] * 6_000, "on": "a"}),
+        (
+            "pivot",
+            {"rows": [{"a": n, "b": n, "c": n} for n in range(6_000)], "index": "a", "columns": "b", "values": "c"},
+        ),
+    ],
+)
+def test_a_result_that_would_be_too_large_is_refused_before_it_is_made(
+    action: str, parameters: dict[str, Any], workplace: Workplace
+) -> None:
+    with pytest.raises(StepError, match="which is too much"):
+        workplace(f"data.{action}", **parameters)

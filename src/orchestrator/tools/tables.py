@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,14 +18,12 @@ from orchestrator.csv_text import BadRecord, csv_of, delimited, delimiter_proble
 from orchestrator.errors import StepError
 from orchestrator.json_text import read_json
 from orchestrator.tools.columns import ColumnType, column_values
+from orchestrator.tools.table_driver import MAX_CELLS, ROW_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Row = dict[str, Any]
-
-ROW_INDEX = "\0row"
-"""The name of a column of row numbers; no file has a column of this name."""
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
@@ -130,94 +128,24 @@ def _number(value: Decimal | None) -> int | float | str | None:
     return int(value) if value == value.to_integral_value() else str(value)
 
 
-def computed(compute: Callable[..., pl.DataFrame], *frames: pl.DataFrame) -> pl.DataFrame:
-    """Return what `compute` makes of frames, without a silent overflow.
-
-    Polars' integers of 64 bits overflow without a word. Where values are so large that a sum or a product could, the
-    same is computed with 128 bits too, and that is the result if it differs. It is not the result otherwise, as its
-    divisions are less exact.
-    """
-    narrow = compute(*frames)
-    if not any(map(_may_overflow, frames)):
-        return narrow
-    try:
-        wide = compute(*map(_widened, frames))
-    except pl.exceptions.PolarsError:  # a function that has no form for 128 bits
-        return narrow
-    return narrow if _agree(narrow, wide) else wide
+def joined_size(left: pl.DataFrame, right: pl.DataFrame, on: list[str] | None) -> int:
+    """Return how many pairs of rows a join has."""
+    if on is None:
+        return left.height * right.height
+    counts = left.group_by(on).len("n").join(right.group_by(on).len("m"), on=on)
+    return int(counts.select((pl.col("n").cast(pl.Float64) * pl.col("m")).sum()).item() or 0)
 
 
-def _may_overflow(frame: pl.DataFrame) -> bool:
-    limit = min(_LARGE, 2**62 // max(frame.height, 1))
-    columns = [pl.col(name) for name, kind in frame.schema.items() if kind == pl.Int64]
-    if not columns:
-        return False
-    extremes = [
-        *frame.select(column.max() for column in columns).row(0),
-        *frame.select(c.min() for c in columns).row(0),
-    ]
-    return any(value is not None and not -limit < value < limit for value in extremes)
-
-
-_LARGE = 2**31
-"""The square of what is smaller is an integer of 64 bits."""
-
-
-def _widened(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col(name).cast(pl.Int128) for name, kind in frame.schema.items() if kind == pl.Int64)
-
-
-def _agree(narrow: pl.DataFrame, wide: pl.DataFrame) -> bool:
-    if narrow.columns != wide.columns or narrow.height != wide.height:
-        return False
-    for name in narrow.columns:
-        one, other = narrow[name], wide[name]
-        if (
-            one.dtype.is_numeric()
-            and other.dtype.is_numeric()
-            and not (one.dtype.is_integer() and other.dtype.is_integer())
-        ):
-            first, second = one.cast(pl.Float64), other.cast(pl.Float64)
-            near = (first - second).abs() <= 1e-9 * first.abs().fill_null(0)
-            same = bool((near | (first.is_null() & second.is_null()) | first.is_nan()).all())
-        else:
-            same = one.cast(other.dtype).equals(other, null_equal=True)
-        if not same:
-            return False
-    return True
-
-
-def expression(text: str, what: str) -> pl.Expr:
-    """Read an SQL expression over columns."""
-    check_sql(text, what)
-    with polars_errors(f"read `{what}`"):
-        return pl.sql_expr(text)
-
-
-def query(sql: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Run one SELECT over named tables."""
-    check_sql(sql, "query")
-    if not re.match(r"\s*\(*\s*(select|with|from|values)\b", _without_comments(sql), re.IGNORECASE):
-        raise bad_data("`query` is no SELECT", "begin it with SELECT or WITH")
-    names = list(tables)
-
-    def run(*frames: pl.DataFrame) -> pl.DataFrame:
-        with pl.SQLContext(frames=dict(zip(names, frames, strict=True)), eager=True) as context:
-            result: pl.DataFrame = context.execute(sql)
-            return result
-
-    with polars_errors("run the query"):
-        return computed(run, *tables.values())
+def check_size(rows: int, columns: int, help: str) -> None:
+    """Refuse a result that is larger than a step can hand on."""
+    if rows * columns > MAX_CELLS:
+        raise bad_data(f"the result would have {rows:,} rows with {columns:,} columns, which is too much", help)
 
 
 def check_sql(sql: str, what: str) -> None:
     """Refuse functions that read files: they would go round the permissions."""
     if _READS_FILES.search(sql):
         raise bad_data(f"`{what}` may not read files itself", "give the file's path as a table or as `rows`")
-
-
-def _without_comments(sql: str) -> str:
-    return re.sub(r"/\*.*?\*/|--[^\n]*", " ", sql, flags=re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

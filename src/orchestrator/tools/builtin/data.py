@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
@@ -10,6 +11,7 @@ from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
 from orchestrator.tools.contract import Refusal, ToolContext
 from orchestrator.tools.definition import tool
 from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.threads import run_in_thread
 
 if TYPE_CHECKING:
     from orchestrator.tools.tables import Layout
@@ -116,7 +118,7 @@ def write(
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
-def filter(
+async def filter(
     rows: Rows,
     where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
     context: ToolContext,
@@ -131,19 +133,16 @@ def filter(
             rows: "{{ sales }}"
             where: amount > 100
     """
-    from orchestrator.tools.tables import ROW_INDEX, computed, expression, polars_errors, to_frame
+    from orchestrator.tools.table_driver import ROW_INDEX
+    from orchestrator.tools.transformations import Transformation, transformed
 
-    table = _load(rows, context)
-    condition = expression(where, "where")
-    if table:
-        with polars_errors("filter"):
-            frame = computed(lambda frame: frame.filter(condition), to_frame(table).with_row_index(ROW_INDEX))
-        table = [table[index] for index in frame[ROW_INDEX]]
-    return _table(table)
+    table = await run_in_thread(lambda: _load(rows, context))
+    kept, _ = await transformed(Transformation("filter", {"where": where}), {"rows": table}, context)
+    return _table([table[row[ROW_INDEX]] for row in kept])
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
-def select(
+async def select(
     rows: Rows,
     columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new names with an SQL expression for each."],
     context: ToolContext,
@@ -158,16 +157,15 @@ def select(
             rows: "{{ sales }}"
             columns: {region: region, net: amount * 0.9}
     """
-    from orchestrator.tools.tables import computed, expression, polars_errors, to_frame, to_rows
+    from orchestrator.tools.transformations import Transformation, transformed
 
-    table = _load(rows, context)
+    table = await run_in_thread(lambda: _load(rows, context))
     if isinstance(columns, list):
         _require_columns(table, columns)
         return _table([{name: row.get(name) for name in columns} for row in table], columns)
-    expressions = [expression(text, f"columns.{name}").alias(name) for name, text in columns.items()]
-    with polars_errors("select"):
-        found = to_rows(computed(lambda frame: frame.select(expressions), to_frame(table))) if table else []
-        return _table(found, list(columns))
+    expressions = {f"columns.{name}": text for name, text in columns.items()}
+    found, _ = await transformed(Transformation("select", expressions), {"rows": table}, context)
+    return _table(found, list(columns))
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
@@ -203,7 +201,7 @@ def sort(
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(rows="read"), reads=("rows",))
-def aggregate(
+async def aggregate(
     rows: Rows,
     values: Annotated[dict[str, str], "New columns, with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
     context: ToolContext,
@@ -220,20 +218,14 @@ def aggregate(
             by: region
             values: {total: SUM(amount), orders: COUNT(*)}
     """
-    from orchestrator.tools.tables import computed, expression, polars_errors, to_frame, to_rows
+    from orchestrator.tools.transformations import Transformation, transformed
 
-    table, names = _load(rows, context), _listed(by or [])
-    expressions = [expression(text, f"values.{name}").alias(name) for name, text in values.items()]
+    table, names = await run_in_thread(lambda: _load(rows, context)), _listed(by or [])
+    expressions = {f"values.{name}": text for name, text in values.items()}
     if not table and names:
         return _table([], [*names, *values])
-    with polars_errors("aggregate"):
-        result = computed(
-            lambda frame: (
-                frame.group_by(names, maintain_order=True).agg(expressions) if names else frame.select(expressions)
-            ),
-            to_frame(table),
-        )
-        return _table(to_rows(result), result.columns)
+    found, known = await transformed(Transformation("aggregate", expressions, tuple(names)), {"rows": table}, context)
+    return _table(found, known)
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=checks_paths(left="read", right="read"), reads=("left", "right"))
@@ -257,7 +249,7 @@ def join(
             on: customer_id
             how: left
     """
-    from orchestrator.tools.tables import bad_data, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables import bad_data, check_size, joined_size, polars_errors, to_frame, to_rows
 
     first, second = _load(left, context), _load(right, context)
     if (on is None) != (how == "cross"):
@@ -267,6 +259,8 @@ def join(
         return _table(table)
     with polars_errors("join"):
         frame, other = to_frame(first, "left"), to_frame(second, "right")
+        pairs = 0 if how in ("semi", "anti") else joined_size(frame, other, _listed(on) if on is not None else None)
+        check_size(pairs, frame.width + other.width, "join on more columns, or filter the tables before")
         result = frame.join(
             other,
             on=_listed(on) if on is not None else None,
@@ -301,15 +295,18 @@ def pivot(
             columns: month
             values: amount
     """
-    from orchestrator.tools.tables import computed, polars_errors, to_frame, to_rows
+    from orchestrator.tools.table_driver import computed
+    from orchestrator.tools.tables import check_size, polars_errors, to_frame, to_rows
 
     table = _load(rows, context)
     if not table:
         return _table([], _listed(index))
     with polars_errors("pivot"):
+        frame = to_frame(table)
+        groups = frame.select(_listed(index)).n_unique()
+        check_size(groups, frame.select(columns).n_unique(), "name columns with fewer values, or filter before")
         result = computed(
-            lambda frame: frame.pivot(columns, index=_listed(index), values=values, aggregate_function=aggregate),
-            to_frame(table),
+            lambda frame: frame.pivot(columns, index=_listed(index), values=values, aggregate_function=aggregate), frame
         )
         return _table(to_rows(result), result.columns)
 
@@ -344,12 +341,15 @@ def deduplicate(
 
 
 @tool(primary="rows", requires=_EXTRA, refusal=_tables_refusal, reads=("tables",))
-def sql(
+async def sql(
     query: Annotated[str, "A SELECT."],
     tables: Annotated[dict[str, Any], "The tables by name: lists of objects, or paths of files."],
     context: ToolContext,
 ) -> Table:
-    """Ask SQL of tables. It reads the tables that are given, and no files of its own.
+    """Query tables with SQL. It reads the tables that are given, and no files of its own.
+
+    It runs in a process that may use 4 GB of memory (at most half of the machine's) and 10 minutes; a query has at most
+    1,000 operators.
 
     Example:
         - id: best
@@ -362,16 +362,15 @@ def sql(
               FROM orders JOIN customers USING (customer_id)
               GROUP BY name ORDER BY total DESC
     """
-    from orchestrator.tools.tables import bad_data, to_frame, to_rows
-    from orchestrator.tools.tables import query as run_query
+    from orchestrator.tools.tables import bad_data
+    from orchestrator.tools.transformations import Transformation, transformed
 
-    frames = {}
+    loaded: dict[str, list[Row]] = {}
     for name, source in tables.items():
         if not isinstance(source, str) and not _are_rows(source):
             raise bad_data(f"the table `{name}` is neither a list of objects nor a path")
-        frames[name] = to_frame(_load(source, context), name)
-    result = run_query(query, frames)
-    return _table(to_rows(result), result.columns)
+        loaded[name] = await run_in_thread(partial(_load, source, context))
+    return _table(*await transformed(Transformation("sql", {"query": query}), loaded, context))
 
 
 def _are_rows(value: Any) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.compiler import findings
 from orchestrator.diagnostics import Vocabulary, bounded_suggestions, render_text, suggest, to_json
 from orchestrator.diagnostics import suggest as suggest_module
-from orchestrator.language import validation
+from orchestrator.language import steps, validation
 from tests.compiler.test_compilation import compiled
 
 WRONG = 'inputs: {{topic: x}}\nsteps:\n  - id: a\n    tool: echo\n    parameters: {{value: "{}"}}\n'
@@ -29,6 +29,16 @@ def test_unknown_keys_beyond_the_limit_are_counted_by_one_more_problem(monkeypat
     assert [diagnostic.code for diagnostic in found] == ["ORC105", *["ORC201"] * 10]
 
 
+def test_more_steps_than_are_read_are_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "MAX_STEPS", 10)
+    text = "".join(f"  - {{id: s{n}, tool: echo, parameters: {{value: 1}}}}\n" for n in range(30))
+    found = compiled(f"steps:\n{text}outputs: {{a: '{{{{ s29 }}}}'}}\n").diagnostics
+    assert [(each.code, each.span.start.line) for each in found] == [("ORC105", 12)]
+    nested = "  - id: g\n    parallel:\n" + text.replace("  - {", "      - {")
+    assert [each.code for each in compiled(f"steps:\n{nested}").diagnostics] == ["ORC105"]
+    assert compiled(f"steps:\n{''.join(text.splitlines(keepends=True)[:10])}").ok
+
+
 def test_all_problems_are_in_json_and_the_text_shows_the_first_five() -> None:
     found = compiled(wrong_names(2_000)).diagnostics
     assert len(to_json(found)["diagnostics"]) == 2_000
@@ -48,10 +58,10 @@ def test_problems_that_are_not_alike_are_folded_by_themselves() -> None:
 
 
 def test_a_wrong_name_in_many_steps_gets_the_same_suggestion_everywhere() -> None:
-    steps = "".join(
+    parts = "".join(
         f'  - {{id: part_{n}, tool: echo, parameters: {{value: "{{{{ topci }}}}"}}}}\n' for n in range(1_000)
     )
-    found = compiled(f"inputs: {{topic: x}}\nsteps:\n{steps}").diagnostics
+    found = compiled(f"inputs: {{topic: x}}\nsteps:\n{parts}").diagnostics
     assert {diagnostic.help for diagnostic in found} == {"did you mean `topic`?"}
 
 

@@ -74,17 +74,17 @@ def read_text(text: str, *, name: str = "<text>", default_id: str | None = None)
         node = spec.node
         spec = spec.model_copy(update={"id": default_id})
         spec.at(node)
-    structural = [d for d in checks.diagnostics if not _is_echo(d, reading)]
+    broken = {mistake.span.start.line for mistake in reading.diagnostics}
+    structural = [d for d in checks.diagnostics if not _is_echo(d, reading, broken)]
     diagnostics = tuple(sort([*reading.diagnostics, *structural]))
-    return Document(source, reading.root, spec, diagnostics, reading.partial)
+    return Document(source, reading.root, spec, diagnostics, checks.partial)
 
 
-def _is_echo(found: Diagnostic, reading: Reading) -> bool:
-    """Whether a mistake of structure may be a consequence of how a mistake of syntax was repaired."""
+def _is_echo(found: Diagnostic, reading: Reading, broken: set[int]) -> bool:
+    """Whether a mistake of structure may come of how a mistake of syntax, on one of the broken lines, was repaired."""
     line = found.span.start.line
     if found.code == "ORC201" and line in reading.moved:
         return True
-    broken = {mistake.span.start.line for mistake in reading.diagnostics}
     return (found.code in ("ORC203", "ORC204") and line in broken) or (found.code == "ORC203" and line + 1 in broken)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from orchestrator.language.validation import Validation
 
+MAX_STEPS: Final = 50_000
+"""Steps of one file, at every depth. 20,000 are checked in two seconds and 200 MB, more take more in proportion."""
+
 Read = tuple[Any, Node]
 """What came of one part of a step: its value, and its node in canonical spelling."""
 
@@ -38,6 +41,10 @@ def read_list(checks: Validation, section: Sequence, within: str = "") -> tuple[
         if not isinstance(item, Mapping):
             checks.wrong(item, f"step {number}{within} must be a mapping with `id:` and `tool:`")
             continue
+        checks.steps += 1
+        if checks.steps > MAX_STEPS:
+            _too_many(checks, item)
+            break
         step = _step(checks, item, f"{number}{within}", ids)
         steps.append(step)
         if step.id in first:
@@ -46,6 +53,20 @@ def read_list(checks: Validation, section: Sequence, within: str = "") -> tuple[
             first[step.id] = step
     nodes: list[Node] = [step.node for step in steps]
     return tuple(steps), Sequence(nodes, section.start, section.end, section.layout)
+
+
+def _too_many(checks: Validation, item: Mapping) -> None:
+    """Report the first step that is one too many; the others are not read."""
+    if checks.steps > MAX_STEPS + 1:
+        return
+    checks.partial = True
+    checks.add(
+        "ORC105",
+        item,
+        f"the file has more than {MAX_STEPS:,} steps",
+        label="not read from here on",
+        help="repeat steps with `for_each`, or move some to a file that a step with `pipeline:` calls",
+    )
 
 
 def listed(checks: Validation, section: Mapping) -> Sequence:

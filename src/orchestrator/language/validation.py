@@ -26,12 +26,16 @@ _S = TypeVar("_S", bound=Spec)
 
 
 class Validation:
-    """The mistakes of one file. `partial` says that a part of it could not be read, so that it may seem missing."""
+    """The mistakes of one file, and how many of its steps have been read.
+
+    `partial` says that a part of the file could not be read, so that it may seem missing.
+    """
 
     def __init__(self, source: Source, *, partial: bool) -> None:
         self.source = source
         self.partial = partial
         self.diagnostics: list[Diagnostic] = []
+        self.steps = 0
 
     def report(self, *diagnostics: Diagnostic) -> None:
         """Keep these, up to the limit, and then one that says so."""

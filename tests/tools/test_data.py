@@ -165,6 +165,26 @@ def test_text_is_decoded_by_its_mark_or_by_its_encoding_and_never_replaced(name:
         workplace("data.read", path=name, encoding="klingon")
 
 
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("a.json", {"delimiter": ";"}),
+        ("a.jsonl", {"types": {"a": "string"}}),
+        ("a.parquet", {"delimiter": ";"}),
+        ("a.parquet", {"encoding": "latin-1"}),
+    ],
+)
+def test_a_layout_that_has_no_meaning_for_the_format_is_refused(
+    name: str, layout: dict[str, Any], workplace: Workplace
+) -> None:
+    workplace("data.write", rows=[{"a": 1}], path=name)
+    with pytest.raises(StepError, match="has no meaning for"):
+        workplace("data.read", path=name, **layout)
+    if "delimiter" in layout:
+        with pytest.raises(StepError, match="has no meaning for"):
+            workplace("data.write", rows=[{"a": 1}], path=name, **layout)
+
+
 def test_a_cell_may_be_large(workplace: Workplace) -> None:
     rows = [{"a": "x" * 1_000_000, "b": "y,\n" * 300_000}]
     workplace("data.write", rows=rows, path="a.csv")

@@ -159,7 +159,9 @@ class Layout:
 
 def parse(data: bytes, format: str, path: str, layout: Layout = Layout()) -> tuple[list[Row], str | None]:
     """Read rows from the bytes of a file, and return them with the delimiter, if that had to be guessed."""
+    _refuse_layout(format, delimiter=layout.delimiter, types=layout.types)
     if format == "parquet":
+        _refuse_layout(format, encoding=layout.encoding)
         with polars_errors(f"read `{path}`"):
             return to_rows(pl.read_parquet(io.BytesIO(data))), None
     try:
@@ -175,6 +177,13 @@ def parse(data: bytes, format: str, path: str, layout: Layout = Layout()) -> tup
             raise bad_data(f"`{path}` is not valid JSON: {error}") from error
     lines = enumerate(text.split("\n"), 1)  # JSON text may hold every other sign that ends lines
     return _objects([_parse_line(line, number, path) for number, line in lines if line.strip()], path), None
+
+
+def _refuse_layout(format: str, **given: object) -> None:
+    """Refuse parameters that have no meaning for a format."""
+    name = next((name for name, value in given.items() if value), None)
+    if name is not None and format not in ("csv", "tsv"):
+        raise bad_data(f"`{name}` has no meaning for {format.upper()}", f"remove `{name}`, or give `format: csv`")
 
 
 def _parse_line(line: str, number: int, path: str) -> Any:
@@ -232,6 +241,7 @@ def _parse_csv(text: str, format: str, path: str, layout: Layout) -> tuple[list[
 
 def dump(rows: list[Row], format: str, delimiter: str | None = None) -> bytes:
     """Write rows as the bytes of a file."""
+    _refuse_layout(format, delimiter=delimiter)
     if format == "json":
         return (json.dumps(rows, ensure_ascii=False, indent=2) + "\n").encode()
     if format == "jsonl":

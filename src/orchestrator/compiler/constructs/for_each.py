@@ -192,13 +192,25 @@ class ForEachWork(Construct):
         return ANY
 
     def _check_layout(self, unit: Unit, items: FileItems) -> None:
-        for key, problem in (
-            ("delimiter", None if items.delimiter is None else delimiter_problem(items.delimiter)),
-            ("encoding", None if items.encoding is None else encoding_problem(items.encoding)),
-        ):
+        """Check `delimiter` and `encoding` as far as they can be known to be wrong."""
+        delimiter, encoding = items.delimiter, items.encoding
+        found: list[tuple[str, str | None, str]] = []
+        if delimiter is not None and self._is_other_than_csv(items):
+            help = "remove `delimiter`, or give `format: csv`"
+            found.append(("delimiter", "only the rows of CSV have cells between delimiters", help))
+        elif delimiter is not None:
+            found.append(("delimiter", delimiter_problem(delimiter), 'for example `delimiter: ";"`'))
+        if encoding is not None:
+            found.append(("encoding", encoding_problem(encoding), "without `encoding` the file is UTF-8"))
+        for key, problem, help in found:
             node = child(self.spec.node, "for_each", key)
             if problem is not None and node is not None:
-                unit.findings.add("ORC205", node.span, problem, label=f"not usable as `{key}`")
+                unit.findings.add("ORC205", node.span, problem, label=f"not usable as `{key}`", help=help)
+
+    def _is_other_than_csv(self, items: FileItems) -> bool:
+        path = items.path.value if isinstance(items.path, Constant) else None
+        format = FILE_FORMATS.get(PurePath(path).suffix.lower(), "text") if isinstance(path, str) else "csv"
+        return (items.format or format) != "csv"
 
     def files_read(self) -> list[Node]:
         """The file of items, and those that the loop's own action reads."""

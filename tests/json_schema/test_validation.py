@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, is_valid, modern, violations
+from orchestrator.json_schema import (
+    ReferenceMissing,
+    ValidationTooLong,
+    embedded,
+    faults,
+    is_valid,
+    modern,
+    violations,
+)
 
 LATEST = "https://json-schema.org/draft/2020-12/schema"
 SEVENTH = "http://json-schema.org/draft-07/schema#"
@@ -199,3 +207,23 @@ def test_a_schema_of_draft_7_says_the_same_in_the_words_of_2020_12(value: Any, h
 def test_a_boolean_limit_of_draft_4_is_a_number() -> None:
     old = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": True}
     assert modern(old) == {"exclusiveMinimum": 1}
+
+
+REFERRING = [
+    {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}},
+    {"$ref": "#/$defs/Node", "$defs": {"Node": {"items": {"$ref": "#/$defs/Node"}, "type": ["array", "string"]}}},
+    {"properties": {"a": {"type": "integer"}}, "additionalProperties": {"$ref": "#/properties/a"}},
+    {"definitions": {"x/y": {"type": "null"}}, "items": {"$ref": "#/definitions/x~1y"}},
+    {"$id": "https://example.com/s", "items": {"$ref": "#/$defs/b"}, "$defs": {"b": {"type": "boolean"}}},
+    {"$defs": {"a": {"$anchor": "here", "type": "string"}}, "items": {"$ref": "#here"}},
+]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(REFERRING), VALUES)
+def test_a_schema_says_the_same_within_another_one(schema: Any, value: Any) -> None:
+    definitions: dict[str, Any] = {"Node": {"type": "null"}, "answer": False}
+    inner = embedded(schema, "answer", definitions)
+    outer = {"properties": {"answer": inner, "other": {"$ref": "#/$defs/Node"}}, "$defs": definitions}
+    assert faults(outer) == []
+    assert is_valid(outer, {"answer": value, "other": None}) == is_valid(schema, value)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from orchestrator.errors import MissingExtra, PermissionDenied, StepError
+from orchestrator.language.writer import write_yaml
 from orchestrator.tools import Permissions, Refusal, call, missing_extra, to_tool, tool
 from orchestrator.tools.results import NotJson, to_json
 from tests.tools.support import FakeContext, call_tool
@@ -240,3 +241,15 @@ def test_a_result_that_holds_itself_is_refused() -> None:
     ring.append(ring)
     with pytest.raises(NotJson, match="levels deep"):
         to_json(ring)
+
+
+@pytest.mark.parametrize("value", [{1: "x", "1": "y"}, {"a": [{2: 0, "2": 1}]}, {date(2024, 1, 2): 1, "2024-01-02": 2}])
+def test_two_keys_that_are_the_same_text_are_an_error_and_none_is_lost(value: Any) -> None:
+    with pytest.raises(NotJson, match=r"two keys that are both `(1|2|2024-01-02)` as text"):
+        to_json(value)
+    assert to_json({1: "x", "2": "y"}) == {"1": "x", "2": "y"}
+
+
+def test_a_mapping_with_two_keys_that_are_the_same_text_is_not_a_pipeline() -> None:
+    with pytest.raises(ValueError, match="two keys that are both `1` as text"):
+        write_yaml({"variables": {1: "x", "1": "y"}})

@@ -76,7 +76,10 @@ def _checked(value: Any, path: str, level: int) -> Any:
         for key, item in value.items():
             if not isinstance(key, str | int | float):
                 raise ValueError(f"a key of `{path or 'the pipeline'}` is not text")
-            entries[whole(str(key))] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)
+            name = whole(str(key))
+            if name in entries:
+                raise ValueError(f"`{path or 'the pipeline'}` has two keys that are both `{name}` as text")
+            entries[name] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)
         return entries
     if isinstance(value, list | tuple):
         return [_checked(item, f"{path}[{index}]", level + 1) for index, item in enumerate(value)]

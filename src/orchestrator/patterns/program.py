@@ -99,7 +99,7 @@ class Match:
         return tuple(self.group(number) for number in range(1, len(self.spans)))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def compile_pattern(pattern: str, dialect: Dialect, flags: str = "") -> Pattern:
     """Return a pattern that can be searched for. `flags` are letters of `aimsx`, as in `(?im)`.
 

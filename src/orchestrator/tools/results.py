@@ -87,10 +87,20 @@ def _convert(value: Any, place: str, depth: int) -> Any:
     if depth > _DEEPEST:
         raise NotJson(f"{place} is nested more than {_DEEPEST} levels deep")
     if kind is dict:
-        return {_key(key, place): _convert(item, f"{place}[{key!r}]", depth + 1) for key, item in value.items()}
+        return _object(value, place, depth)
     if kind is list or kind is tuple:
         return [_convert(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
     return _convert_other(value, place, depth)
+
+
+def _object(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        name = _key(key, place)
+        if name in found:
+            raise NotJson(f"{place} has two keys that are both `{name}` as text, such as {key!r}")
+        found[name] = _convert(item, f"{place}[{key!r}]", depth + 1)
+    return found
 
 
 def _convert_other(value: Any, place: str, depth: int) -> Any:

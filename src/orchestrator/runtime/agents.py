@@ -366,9 +366,7 @@ def _told(scope: BlockScope, id: str) -> str:
 def _cut(text: str) -> str:
     if len(text) <= MOST_TOLD:
         return text
-    note = (
-        f"[cut: these are the first {MOST_TOLD:,} of {len(text):,} characters; the record of the step has all of them]"
-    )
+    note = f"[cut: these are the first {MOST_TOLD:,} of {len(text):,} characters; the step's record has all of them]"
     return f"{text[:MOST_TOLD]}\n{note}"
 
 

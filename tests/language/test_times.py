@@ -1,7 +1,10 @@
 """Times and durations as people, programs and standards write them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from orchestrator.expressions import Scope, parse_template
 from orchestrator.language.durations import parse_duration
 from orchestrator.language.times import in_zone, parse_time, timestamp
 
@@ -104,3 +107,17 @@ def test_when_clocks_change_the_first_of_two_counts_and_what_is_skipped_is_later
 def test_what_is_not_a_time_to_wait_for_is_refused_in_words(value: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         timestamp(value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("'2026-07-01T09:00Z' | date('%H:%M %Z', zone='Europe/Berlin')", "11:00 CEST"),
+        ("'2026-12-01T09:00Z' | date('%H:%M', 'America/New_York')", "04:00"),
+        ("'2026-12-01T09:00 Europe/Berlin' | date('%H:%M', zone='UTC')", "08:00"),
+        ("'2026-12-01T09.5Z' | date('%H:%M')", "09:30"),
+        ("0 | date('%H:%M', zone='Asia/Tokyo')", "09:00"),
+    ],
+)
+def test_the_filter_date_shows_times_in_named_zones(expression: str, text: str) -> None:
+    assert parse_template(f"{{{{ {expression} }}}}").evaluate(Scope({}, datetime(2026, 2, 3, tzinfo=UTC))) == text

@@ -14,7 +14,7 @@ from orchestrator.expressions.scope import Failure, Undefined
 from orchestrator.expressions.table import Enter, Entry, Misuse, entry, number_like
 from orchestrator.expressions.text import to_json
 from orchestrator.expressions.text_filters import whole
-from orchestrator.expressions.times import format_time, read_time
+from orchestrator.expressions.times import format_time, read_time, time_in_zone
 from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, quoted, union_of
 from orchestrator.json_text import NotJsonText, read_json
 
@@ -193,9 +193,10 @@ def _from_json(value: Any) -> Any:
 
 
 @_filter("date", result=STRING, example=("{{ '2026-02-03T04:05:06Z' | date('%d.%m.%Y') }}", "03.02.2026"))
-def _date(value: Any, format: Any = "%Y-%m-%d") -> str:
-    """A time (ISO text, or seconds since 1970) in a `strftime` format."""
-    return format_time(read_time(value), format)
+def _date(value: Any, format: Any = "%Y-%m-%d", zone: Any = None) -> str:
+    """A time (ISO text, or seconds since 1970) in a `strftime` format; with `zone`, as the clocks there show it."""
+    time = read_time(value)
+    return format_time(time if zone is None else time_in_zone(time, zone), format)
 
 
 @_filter("basename", result=STRING, accepts=("string",), example=("{{ 'data/in.csv' | basename }}", "in.csv"))

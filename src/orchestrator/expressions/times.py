@@ -8,11 +8,13 @@ from typing import Any
 
 from orchestrator.expressions.fitting import shown
 from orchestrator.expressions.scope import Failure
+from orchestrator.language.times import in_zone, parse_time
 
 _DIRECTIVE = re.compile(r"%(-?[A-Za-z%])")
 _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSTuUVwWxXyYzZDFRe%")
 _WITHOUT_ZERO = frozenset("dmHIMSjy")
 _MAX_FORMAT = 200
+_FORMS = "a time is ISO text, such as `2026-02-03T04:05:06Z`, or seconds since 1970"
 
 
 def read_time(value: Any) -> datetime:
@@ -24,13 +26,23 @@ def read_time(value: Any) -> datetime:
             raise Failure(f"{shown(value)} is too far away to be a time") from None
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value.strip())
-        except ValueError:
-            pass
+            return parse_time(value)
+        except ValueError as error:
+            raise Failure(f"{shown(value)} is not a time: {error}", _FORMS) from None
     raise Failure(
         f"{shown(value)} is not a time",
-        "a time is ISO text, such as `2026-02-03T04:05:06Z`, or seconds since 1970",
+        _FORMS,
     )
+
+
+def time_in_zone(time: datetime, zone: Any) -> datetime:
+    """A time as the clocks of a named zone show it."""
+    if not isinstance(zone, str):
+        raise Failure(f"a zone is a string such as `'Europe/Berlin'`, not {shown(zone)}")
+    try:
+        return in_zone(time, zone)
+    except ValueError as error:
+        raise Failure(str(error)) from None
 
 
 def format_time(time: datetime, format: Any) -> str:

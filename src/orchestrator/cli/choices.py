@@ -56,15 +56,17 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
 
 def model_steps(plan: Plan) -> Iterator[ModelStep]:
     """Yield the steps that ask models, at any depth, in the file's order."""
-    from orchestrator.compiler.plan import Agent, ToolCall
-    from orchestrator.testing.steps import steps_of
+    from orchestrator.compiler.plan import Agent, ForEach, StepPlan, ToolCall
+    from orchestrator.testing.steps import own_work, steps_of
 
     for path, step in steps_of(plan).items():
-        match step.work:
+        match own_work(step):
             case ToolCall(action=action, parameters=parameters) if action.uses_model:
                 yield _model_step(path, action.name, parameters)
             case Agent(parameters=parameters, tools=offered, servers=servers):
                 yield _model_step(path, "agent", parameters, uses_tools=bool(offered or servers))
+        if isinstance(step.work, ForEach) and isinstance(step.work.body, StepPlan):
+            yield from _judges(path, step.work.body)
         yield from _judges(path, step)
 
 

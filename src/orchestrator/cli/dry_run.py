@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.api import Pipeline
+    from orchestrator.cli.ceiling import Ceiling
     from orchestrator.cli.forecast import Call, Expected, Forecast
 
 
@@ -35,7 +36,8 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
     emit(table(("STEP", "DOES", "TIMES", "MODEL", "READS", "WRITES", "USD"), rows))
     for line in _sums(found):
         say(line)
-    if budget is not None and budget.usd is not None and found.cost > budget.usd:
+    most = found.most.cost
+    if budget is not None and budget.usd is not None and (most is None or most > budget.usd):
         say(f"that may be more than the budget of ${budget.usd:g}, at which the run would stop", "yellow")
     for what in found.missing:
         say(f"missing: {what}", "yellow")
@@ -69,10 +71,11 @@ def _sums(found: Forecast) -> Iterator[str]:
     if not calls:
         yield "no model would be asked"
         return
-    price = f"at most {_usd(found.cost)} USD" if len(calls) > found.unpriced else ""
+    price = f"about {_usd(found.cost)} USD" if len(calls) > found.unpriced else ""
     unknown = f"the price of {_calls(found.unpriced)} is not known" if found.unpriced else ""
     cost = ", and ".join(part for part in (price, unknown) if part)
-    yield f"in all: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
+    yield f"if each step asks once: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
+    yield from _most(found.most)
     if any(call.rough for _, call in calls):
         from orchestrator.cli.forecast import UNKNOWN_TOKENS
 
@@ -81,8 +84,20 @@ def _sums(found: Forecast) -> Iterator[str]:
         yield "? how often is known only later; it counts once"
 
 
+def _most(most: Ceiling) -> Iterator[str]:
+    if most.calls is None:
+        yield f"at most: there is no bound, as {'; '.join(most.unbounded)}"
+        return
+    tokens = [
+        "an unknown number of tokens" if count is None else f"{count:,} tokens" for count in (most.input, most.output)
+    ]
+    cost = "an unknown price" if most.cost is None else f"{_usd(most.cost)} USD"
+    yield f"at most: {_calls(most.calls)}, {tokens[0]} read, {tokens[1]} written; {cost}"
+    yield "(with every round, turn, attempt and judge, each model of a list, and each answer asked for twice)"
+
+
 def _calls(count: int) -> str:
-    return "1 call" if count == 1 else f"{count} calls"
+    return "1 call" if count == 1 else f"{count:,} calls"
 
 
 def _usd(amount: float) -> str:

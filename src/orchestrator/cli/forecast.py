@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.cli.ceiling import Ceiling, ceiling
 from orchestrator.cli.choices import ModelStep, model_steps, models_told
 from orchestrator.compiler.graph import describe
 from orchestrator.compiler.plan import (
@@ -76,9 +77,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All steps. The sums count a step that runs an unknown number of times once.
+    """All steps. The sums are of a run in which each step asks once, in as many items as are known, and one round.
 
     `cost` is what is known of it, `unpriced` how many calls have no known price, `missing` what is to be done first.
+    `most` is what the run may ask at most.
     """
 
     steps: tuple[Expected, ...]
@@ -87,6 +89,7 @@ class Forecast:
     cost: float
     unpriced: int
     missing: tuple[str, ...]
+    most: Ceiling
 
     def to_dict(self) -> dict[str, Any]:
         """Return the forecast as JSON data."""
@@ -95,7 +98,10 @@ class Forecast:
 
 def forecast(plan: Plan, inputs: Mapping[str, Any], here: Here) -> Forecast:
     """Return what a run with these inputs would do. Nothing is run, and nobody is asked."""
-    steps = tuple(_Reckoning(plan, here).steps(plan, inputs))
+    asking: dict[str, list[ModelStep]] = {}
+    for each in model_steps(plan):
+        asking.setdefault(each.path, []).append(each)
+    steps = tuple(_Reckoning(plan, here, asking).steps(plan, inputs))
     sums = [(call, step.times or 1) for step in steps for call in step.calls]
     priced = [(call.cost, times) for call, times in sums if call.cost is not None]
     return Forecast(
@@ -105,6 +111,7 @@ def forecast(plan: Plan, inputs: Mapping[str, Any], here: Here) -> Forecast:
         cost=sum(cost * times for cost, times in priced),
         unpriced=len(sums) - len(priced),
         missing=tuple(_missing(steps)),
+        most=ceiling(plan, inputs, here, asking),
     )
 
 
@@ -125,16 +132,14 @@ def _missing(steps: Sequence[Expected]) -> Iterator[str]:
 class _Reckoning:
     """Goes through a plan, and reckons what each step takes."""
 
-    def __init__(self, plan: Plan, here: Here) -> None:
+    def __init__(self, plan: Plan, here: Here, asking: Mapping[str, Sequence[ModelStep]]) -> None:
         self._plan = plan
         self._here = here
-        self._asking: dict[str, list[ModelStep]] = {}
-        for each in model_steps(plan):
-            self._asking.setdefault(each.path, []).append(each)
+        self._asking = asking
         self._within: list[str] = []
 
     def steps(self, plan: Plan, inputs: Mapping[str, Any]) -> Iterator[Expected]:
-        scope = _scope_of(plan, inputs)
+        scope = scope_of(plan, inputs)
         yield from self._block(plan.steps, "", scope, 1)
         if plan.finally_ is not None:
             yield from self._block(plan.finally_.steps, "finally.", scope, 1)
@@ -146,7 +151,7 @@ class _Reckoning:
     def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[Expected]:
         work = step.work
         inner = work.body.work if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else None
-        each = _times(work, scope)
+        each = times_of(work, scope)
         all_of_them = None if times is None or each is None else times * each
         calls = tuple(self._call(asking, inner or work, scope) for asking in self._asking.get(path, ()))
         told = Expected(
@@ -173,9 +178,9 @@ class _Reckoning:
                     yield from self._block(work.default.steps, within, scope, None)
             case SubPipeline() if work.source not in self._within:
                 called = self._plan.pipelines[work.source]
-                given = _value(work.inputs, scope)
+                given = value_of(work.inputs, scope)
                 self._within.append(work.source)
-                yield from self._block(called.steps, within, _scope_of(called, given or {}), times)
+                yield from self._block(called.steps, within, scope_of(called, given or {}), times)
                 self._within.pop()
             case _:
                 pass
@@ -184,7 +189,7 @@ class _Reckoning:
         told = models_told(asking, self._here)
         parameters = work.parameters if isinstance(work, ToolCall | Agent) else None
         sent, rough = _sent(parameters, scope)
-        limit = _limit(parameters, scope)
+        limit = limit_of(parameters, scope)
         if asking.action == "judge":
             sent, rough, limit = UNKNOWN_TOKENS, True, JUDGED_TOKENS
         name = _name(told["models"])
@@ -216,7 +221,7 @@ def _in_order(steps: Sequence[StepPlan]) -> Iterator[StepPlan]:
         yield ready
 
 
-def _scope_of(plan: Plan, inputs: Mapping[str, Any]) -> Scope:
+def scope_of(plan: Plan, inputs: Mapping[str, Any]) -> Scope:
     """Return what is known before the run."""
     now = datetime.now(UTC)
     known = {name: inputs[name] for name in plan.inputs if name in inputs}
@@ -226,7 +231,7 @@ def _scope_of(plan: Plan, inputs: Mapping[str, Any]) -> Scope:
         return pipeline_scope(replace(plan, variables={}), "", now, known).scope
 
 
-def _value(value: Value, scope: Scope) -> Any:
+def value_of(value: Value, scope: Scope) -> Any:
     """Return a value as far as it is known before the run; None where it is not."""
     try:
         return value.evaluate(scope)
@@ -234,7 +239,7 @@ def _value(value: Value, scope: Scope) -> Any:
         return None
 
 
-def _times(work: Work, scope: Scope) -> int | None:
+def times_of(work: Work, scope: Scope) -> int | None:
     """Return how often the work's own steps run; None where only the run will tell."""
     if isinstance(work, Repeat):
         return None
@@ -244,9 +249,9 @@ def _times(work: Work, scope: Scope) -> int | None:
     if isinstance(items, FileItems):
         return None
     if isinstance(items, RangeItems):
-        numbers = [_value(each, scope) for each in (items.start, items.stop, items.step)]
+        numbers = [value_of(each, scope) for each in (items.start, items.stop, items.step)]
         return len(range(*numbers)) if all(type(number) is int for number in numbers) and numbers[2] else None
-    found = _value(items, scope)
+    found = value_of(items, scope)
     return len(found) if isinstance(found, list | dict) else None
 
 
@@ -261,7 +266,7 @@ def _sent(parameters: Value | None, scope: Scope) -> tuple[int, bool]:
 
 
 def _tokens(value: Value, scope: Scope) -> tuple[int, bool]:
-    found = _value(value, scope)
+    found = value_of(value, scope)
     if found is not None or value.is_constant:
         return tokens_of(found if isinstance(found, str) else json.dumps(found, default=str)), False
     total = 0
@@ -275,11 +280,12 @@ def _tokens(value: Value, scope: Scope) -> tuple[int, bool]:
     return total, True
 
 
-def _limit(parameters: Value | None, scope: Scope) -> int | None:
+def limit_of(parameters: Value | None, scope: Scope) -> int | None:
+    """Return the `max_tokens` of a step, where it is known before the run."""
     from orchestrator.expressions.values import MappingValue
 
     if isinstance(parameters, MappingValue) and "max_tokens" in parameters.entries:
-        found = _value(parameters.entries["max_tokens"], scope)
+        found = value_of(parameters.entries["max_tokens"], scope)
         return found if isinstance(found, int) and found > 0 else None
     constant = getattr(parameters, "value", None)
     limit = constant.get("max_tokens") if isinstance(constant, Mapping) else None

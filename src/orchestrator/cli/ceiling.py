@@ -1,0 +1,266 @@
+"""The most that a run may ask of models: every round, turn, attempt, check and judge, and every model of a list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.cli.choices import models_told
+from orchestrator.compiler.plan import (
+    Agent,
+    Block,
+    ForEach,
+    Group,
+    Handler,
+    Plan,
+    Repeat,
+    StepPlan,
+    SubPipeline,
+    Switch,
+    ToolCall,
+    Work,
+)
+from orchestrator.models.exchange import ModelName, Usage
+from orchestrator.models.prompts import JUDGED_TOKENS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.cli.choices import ModelStep
+    from orchestrator.expressions import Scope
+    from orchestrator.models.catalogue import ModelCard
+    from orchestrator.models.choosing import Here
+
+ASKED: Final = 2
+"""Calls for one answer of a model: one that cannot be used is asked for once more."""
+
+_AROUND: Final = 2_000
+"""Tokens around what a step says: instructions, the reasons for asking again, and what separates messages."""
+
+_ONE_ANSWER: Final = frozenset({"generate_text", "generate"})
+"""Actions that send what the step says, and nothing of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What a run asks at most. None: there is no bound, and `unbounded` says of which steps, and why.
+
+    `input` and `output` in tokens, `cost` in USD; also None where a model's limits or prices are not known.
+    """
+
+    calls: int | None
+    input: int | None
+    output: int | None
+    cost: float | None
+    unbounded: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ceiling as JSON data."""
+        return asdict(self)
+
+
+def ceiling(plan: Plan, inputs: Mapping[str, Any], here: Here, asking: Mapping[str, Sequence[ModelStep]]) -> Ceiling:
+    """Return the most that a run with these inputs may ask; `asking` are the steps that ask models, by path."""
+    walk = _Walk(plan, here, asking)
+    walk.pipeline(plan, inputs)
+    return Ceiling(walk.calls, walk.input, walk.output, walk.cost, tuple(dict.fromkeys(walk.unbounded)))
+
+
+class _Walk:
+    """Goes through a plan, and adds up."""
+
+    def __init__(self, plan: Plan, here: Here, asking: Mapping[str, Sequence[ModelStep]]) -> None:
+        self._plan = plan
+        self._here = here
+        self._asking = asking
+        self._within: list[str] = []
+        self.calls: int | None = 0
+        self.input: int | None = 0
+        self.output: int | None = 0
+        self.cost: float | None = 0.0
+        self.unbounded: list[str] = []
+
+    def pipeline(self, plan: Plan, inputs: Mapping[str, Any], within: str = "", times: int | None = 1) -> None:
+        from orchestrator.cli.forecast import scope_of
+
+        scope = scope_of(plan, inputs)
+        self._steps(plan.steps, within, scope, times)
+        self._handlers(plan.error_handlers, f"{within}error_handlers.", scope, times)
+        if plan.finally_ is not None:
+            self._steps(plan.finally_.steps, f"{within}finally.", scope, times)
+
+    def _steps(self, steps: Sequence[StepPlan], within: str, scope: Scope, times: int | None) -> None:
+        for step in steps:
+            self._step(step, f"{within}{step.id}", scope, times)
+
+    def _handlers(self, handlers: Sequence[Handler], within: str, scope: Scope, times: int | None) -> None:
+        for handler in handlers:
+            if handler.body is not None:
+                self._steps(handler.body.steps, within, scope, times)
+
+    def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> None:
+        from orchestrator.cli.forecast import times_of
+
+        work: Work = step.work
+        each = work.max_iterations if isinstance(work, Repeat) else times_of(work, scope)
+        inner = times * each if times is not None and each is not None else None
+        body = work.body if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else None
+        asks = self._asking.get(path, ())
+        if each is None and (body is not None or not isinstance(work, ToolCall)) and self._asks_below(path):
+            self.unbounded.append(f"how often `{path}` repeats is known only when it runs")
+        own = body or step
+        for asked in asks:
+            judges_all = asked.action == "judge" and own.check is not step.check and step.check is not None
+            self._add(asked, step if judges_all else own, scope, times if judges_all or body is None else inner)
+        self._handlers(step.on_error, f"{path}.", scope, times)
+        if body is not None:
+            self._handlers(body.on_error, f"{path}.", scope, inner)
+        self._inner(own.work, path, scope, inner)
+
+    def _asks_below(self, path: str) -> bool:
+        return any(each == path or each.startswith(f"{path}.") for each in self._asking)
+
+    def _inner(self, work: Work, path: str, scope: Scope, times: int | None) -> None:
+        within = f"{path}."
+        match work:
+            case ForEach(body=Block() as block):
+                self._steps(block.steps, within, scope, times)
+            case Repeat() | Group():
+                self._steps(work.body.steps, within, scope, times)
+            case Switch():
+                for block in (*(block for _, block in work.cases), *([work.default] if work.default else [])):
+                    self._steps(block.steps, within, scope, times)
+            case SubPipeline() if work.source not in self._within:
+                from orchestrator.cli.forecast import value_of
+
+                self._within.append(work.source)
+                self.pipeline(self._plan.pipelines[work.source], value_of(work.inputs, scope) or {}, within, times)
+                self._within.pop()
+            case SubPipeline():
+                self.unbounded.append(f"how often `{path}` calls itself is known only when it runs")
+                self.calls = self.input = self.output = self.cost = None
+
+    def _add(self, asking: ModelStep, step: StepPlan, scope: Scope, times: int | None) -> None:
+        told = models_told(asking, self._here)
+        names = [_named(model["model"]) for model in told["models"]]
+        if asking.choice is None:
+            self.unbounded.append(f"{told['problem']} (`{asking.path}`)")
+        answers = self._answers(asking, step, scope, len(names))
+        if times is None or answers is None or asking.choice is None:
+            self.calls = self.input = self.output = self.cost = None
+            return
+        calls = times * answers * (1 if asking.action == "embed" else ASKED)
+        for name in names:
+            self._count(name, calls, asking, step, scope)
+
+    def _answers(self, asking: ModelStep, step: StepPlan, scope: Scope, models: int) -> int | None:
+        """Return how many answers a model is asked for by one execution of a step, at most."""
+        check, work = step.check, step.work
+        attempts = max(step.retry.max_attempts, *(each.retry.max_attempts for each in step.on_error if each.retry), 1)
+        if asking.action == "judge":
+            if isinstance(work, Agent):
+                return check.max_attempts if check is not None else 1
+            if not isinstance(work, ToolCall):
+                return 1
+            asked = len(self._models(asking.path))
+            return attempts * (asked * check.max_attempts if check is not None and asked else 1)
+        rounds = models * check.max_attempts if check is not None and not isinstance(work, Agent) else 1
+        if isinstance(work, Agent):
+            from orchestrator.cli.forecast import value_of
+
+            turns = value_of(work.max_turns, scope)
+            if type(turns) is not int:
+                self.unbounded.append(f"how many turns `{asking.path}` makes is known only when it runs")
+                return None
+            return turns * attempts
+        within = self._within_one(asking, work, scope)
+        if within is None:
+            self.unbounded.append(f"how often `{asking.path}` asks depends on the length of what it reads")
+            return None
+        return attempts * rounds * within
+
+    def _within_one(self, asking: ModelStep, work: Work, scope: Scope) -> int | None:
+        """Return how many answers one call of an action takes."""
+        from orchestrator.cli.forecast import value_of
+        from orchestrator.models.estimate import tokens_of
+
+        if asking.action not in ("summarize", "embed"):
+            return 1
+        given = value_of(work.parameters, scope) if isinstance(work, ToolCall) else None
+        if not isinstance(given, dict):
+            return None
+        if asking.action == "embed":
+            texts = given.get("texts") or given.get("text")
+            return len(texts) if isinstance(texts, list) else 1 if isinstance(texts, str) else None
+        text, chunk = given.get("text"), given.get("chunk_tokens")
+        windows = [card.context_window if card else None for card in map(self._card, self._models(asking.path))]
+        if not isinstance(text, str) or (chunk is not None and tokens_of(text) > chunk):
+            return None
+        if not all(window and tokens_of(text) * 3 < window for window in windows):
+            return None
+        return 2 if given.get("max_words") is not None else 1
+
+    def _models(self, path: str) -> list[ModelName]:
+        """Return the models that a step itself may ask."""
+        asks = [each for each in self._asking.get(path, ()) if each.action != "judge"]
+        return [_named(model["model"]) for each in asks for model in models_told(each, self._here)["models"]]
+
+    def _card(self, name: ModelName) -> ModelCard | None:
+        return self._here.catalogue.find(name)
+
+    def _count(self, name: ModelName, calls: int, asking: ModelStep, step: StepPlan, scope: Scope) -> None:
+        card = self._card(name)
+        output = self._most_output(asking, step, scope, card)
+        given = self._most_input(asking, step, scope, card, output)
+        cost = None
+        if card is not None and card.free:
+            cost = 0.0
+        elif given is not None and output is not None:
+            cost = self._here.catalogue.cost(name, Usage(given, output, requests=1))
+        self.calls = _sum(self.calls, calls, 1)
+        self.input = _sum(self.input, calls, given)
+        self.output = _sum(self.output, calls, output)
+        self.cost = None if self.cost is None or cost is None else self.cost + calls * cost
+
+    def _most_output(self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None) -> int | None:
+        from orchestrator.cli.forecast import limit_of
+
+        if asking.action == "embed":
+            return 0
+        if asking.action == "judge":
+            return JUDGED_TOKENS
+        work = step.work
+        parameters = work.parameters if isinstance(work, ToolCall | Agent) else None
+        limit = limit_of(parameters, scope)
+        return limit if limit is not None else (card.max_output or card.context_window) if card is not None else None
+
+    def _most_input(
+        self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None, output: int | None
+    ) -> int | None:
+        """Return the most tokens that one call reads: what the step says, where that is known, else what fits."""
+        from orchestrator.cli.forecast import value_of
+
+        window = card.context_window if card is not None else None
+        work = step.work
+        if asking.action not in _ONE_ANSWER or not isinstance(work, ToolCall) or step.check is not None:
+            return window
+        given = value_of(work.parameters, scope)
+        if not isinstance(given, dict) or {"images", "files", "personality"} & given.keys() or output is None:
+            return window
+        from orchestrator.models.actions.generating import known_form
+
+        form = known_form(given)
+        schema = len(json.dumps(form.schema, default=str).encode()) if form is not None else 0
+        said = len(json.dumps(given, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+        most = said + 2 * schema + output + _AROUND  # a token has a byte at least; asked again, it reads its answer
+        return most if window is None else min(most, window)
+
+
+def _sum(total: int | None, calls: int, each: int | None) -> int | None:
+    return None if total is None or each is None else total + calls * each
+
+
+def _named(told: str) -> ModelName:
+    provider, _, model = told.partition(":")
+    return ModelName(provider, model or provider)

@@ -168,6 +168,22 @@ def test_a_tool_given_any_values_ends(client: orc.Orchestrator, call: tuple[str,
     assert error.get("type", "StepError") in OURS, error
 
 
+LINES = (
+    *(b"a,b", b'{"a": 1}', b"[1]", b'"', b"\\n", b"\\r", b"\\0", b"NaN", b"1e999", b",,,", b'"\\ud83d"', b"[" * 5000),
+    *(b"\xff\xfe", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\0", b"\r", b'{"a": ' + b"9" * 5000 + b"}", b"x" * 200_000),
+)
+ROWS = st.lists(st.binary(max_size=12) | st.integers(0, len(LINES) - 1).map(LINES.__getitem__)).map(b"\n".join)
+
+
+@RUNS
+@given(content=ROWS, kind=st.sampled_from(["csv", "jsonl", "txt"]))
+def test_any_file_of_rows_ends(client: orc.Orchestrator, content: bytes, kind: str) -> None:
+    (client.directory / f"rows.{kind}").write_bytes(content)
+    steps = [{"id": "i", "tool": "echo", "parameters": {"value": "{{ item }}"}}]
+    source = {"steps": [{"id": "s", "for_each": {"file": f"rows.{kind}"}, "steps": steps}], "finally": TIDY}
+    assert_sound(ended(client, source))
+
+
 @PROFILE
 @given(value=values())
 def test_any_value_is_a_duration_a_time_or_refused_in_words(value: Any) -> None:

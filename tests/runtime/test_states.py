@@ -171,7 +171,7 @@ def test_a_timeout_is_a_failure_like_any_other(client: orc.Orchestrator) -> None
 def test_a_run_has_a_timeout_too(client: orc.Orchestrator, bench: Bench) -> None:
     result = ended(client.compile(pipeline(step("a", "hang"))).with_options(timeout=0.05))
     assert result.error is not None
-    assert (result.state, result.error["code"]) == ("failed", "ORC702")
+    assert (result.state, result.error["code"]) == ("failed", "ORC819")
     assert bench.stopped["a"].is_set()
 
 

@@ -375,7 +375,7 @@ class Execution:
         if self._scheduler is None:
             self._early.append(act)
         elif not self.done:
-            act(self._scheduler)
+            self._scheduler.guard(act, self._scheduler)
 
     def _command(self, command: Command, taken: Future[None]) -> None:
         try:

@@ -291,9 +291,10 @@ class Scheduler:
 
     def call_later(self, delay: float, act: Callable[..., None], *arguments: Any) -> asyncio.TimerHandle:
         """Do something after `delay` seconds. What it raises ends the run: a bare timer would leave it hanging."""
-        return self.loop.call_later(delay, self._guarded, act, *arguments)
+        return self.loop.call_later(delay, self.guard, act, *arguments)
 
-    def _guarded(self, act: Callable[..., None], *arguments: Any) -> None:
+    def guard(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Do something now; what it raises ends the run, as nobody else would hear of it."""
         try:
             act(*arguments)
         except Exception as failure:

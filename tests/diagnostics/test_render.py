@@ -116,9 +116,14 @@ def test_nothing_found_is_an_empty_text() -> None:
     assert render_text([]) == ""
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\rb", "a\x85b", "a\u2028b"])
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\rb"])
 def test_lines_are_those_of_the_yaml_reader(text: str) -> None:
     assert split_lines(text) == ("a", "b")
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029", "\x0b", "\x0c"])
+def test_what_yaml_1_2_takes_for_text_breaks_no_line(character: str) -> None:
+    assert split_lines(f"a{character}b") == (f"a{character}b",)
 
 
 @settings(max_examples=100, deadline=None)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import orchestrator as orc
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools import Permissions, builtin_registry, permissions, to_tools
+from orchestrator.tools.neighbours import named_sources
 from orchestrator.tools.paths import Location, open_location, open_parent
 from orchestrator.tools.protection import is_reserved, running_code, source_files, store_files
 from tests.tools.support import Workplace
@@ -349,6 +350,18 @@ def test_the_store_and_the_tools_of_an_orchestrator_are_protected(tmp_path: Path
         assert client.permissions.check_remove("a b") is None  # there is nothing in it yet
         client.list_runs()
     assert source_files(to_tools(str(tools))) == (tools,)
+
+
+def test_tools_named_by_a_module_protect_code_and_no_data_next_to_it(tmp_path: Path) -> None:
+    for folder in ("plain/output", "package/data"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("plain/tools.py", "plain/helper.py", "package/__init__.py", "package/tools.py"):
+        (tmp_path / file).write_text("")
+    allowed = Permissions(tmp_path).protecting(*named_sources(["plain.tools", "package.tools"], tmp_path))
+    for path in ("plain/tools.py", "plain/helper.py", "plain/__init__.py", "package/tools.py", "package/data/new.py"):
+        assert allowed.check_write(path) is not None, path
+    for path in ("plain/output/book.md", "plain/notes.txt", "other/tools.py"):
+        assert allowed.check_write(path) is None, path
 
 
 def test_the_code_that_runs_everything_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

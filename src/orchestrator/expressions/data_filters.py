@@ -43,7 +43,7 @@ def _default_type(value: Type, arguments: Any) -> Type:
     result=_default_type,
     undefined=True,
     absent=True,
-    example=("{{ {'a': 1}.b | default('none given') }}", "none given"),
+    example=("{{ [] | first | default('none given') }}", "none given"),
 )
 def _default(value: Any, default_value: Any = "", boolean: Any = False) -> Any:
     """The value, or the default where there is none; with `true` also in the place of null and whatever is empty."""

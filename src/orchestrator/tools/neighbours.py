@@ -58,12 +58,26 @@ def named_sources(names: Iterable[str], directory: Path) -> tuple[Path, ...]:
         text = name.rpartition(":")[0] if ":" in name[2:] else name
         if text.endswith(".py"):
             file = Path(os.path.normpath(directory / text))
-            beside = sorted(entry for entry in _entries(file.parent) if _is_source(entry))[:_MOST]
-            found.update(dict.fromkeys((file, *beside)))
+            found.update(dict.fromkeys((file, *_sources(file.parent))))
         else:
             module = directory.joinpath(*text.split("."))
-            found.update(dict.fromkeys((module.with_name(f"{module.name}.py"), directory / text.partition(".")[0])))
+            found.update(dict.fromkeys((module.with_name(f"{module.name}.py"), *_packages(directory, text))))
     return tuple(found)
+
+
+def _packages(directory: Path, name: str) -> Iterator[Path]:
+    """Yield what is imported on the way to a module: whole packages, and the code in directories that are none."""
+    for part in name.split("."):
+        directory = directory / part
+        if (directory / "__init__.py").is_file() or not directory.is_dir():
+            yield directory
+            return
+        yield directory / "__init__.py"  # it would be run if it were there
+        yield from _sources(directory)
+
+
+def _sources(directory: Path) -> list[Path]:
+    return sorted(entry for entry in _entries(directory) if _is_source(entry))[:_MOST]
 
 
 def _is_source(entry: Path) -> bool:

@@ -39,6 +39,7 @@ def test_commands_are_completed_under_both_names(finished: Finished, program: st
 def test_runs_are_completed_the_newest_first(finished: Finished) -> None:
     ids = [status["run_id"] for status in finished.project("runs", "--json").json]
     assert complete(finished.project, "orc status ") == ["last", *ids]
+    assert {"greet.yaml", *ids} <= {*complete(finished.project, "orc graph ")}  # a file, or a run
     assert complete(finished.project, f"orc show {ids[0][:6]}") == [each for each in ids if each.startswith(ids[0][:6])]
     assert complete(finished.project, "orc resume ") == ["last", ids[0]]  # the other has nothing left to do
     zsh = complete(finished.project, "orc status ", shell="zsh")

@@ -172,11 +172,17 @@ def _providers(command: str, given: dict[str, Any], incomplete: str) -> Words:
     return [(name, provider.title) for name, provider in Catalogue.load().providers.items()]
 
 
+def _pipelines_and_runs(command: str, given: dict[str, Any], incomplete: str) -> Words:
+    yield from _pipelines(command, given, incomplete)
+    yield from _runs(command, given, incomplete)
+
+
 _PIPELINES: Final = frozenset({"run", "check", "graph", "lock", "map"})
 """The commands whose file is a pipeline."""
 
 _BY_METAVAR: Final[dict[tuple[str, str], Callable[[str, dict[str, Any], str], Words]]] = {
     ("", "RUN"): _runs,
+    ("", "FILE|RUN"): _pipelines_and_runs,
     ("", "STEP"): _steps,
     ("show", "PATH"): _steps,
     ("retry", "PATH"): _steps,

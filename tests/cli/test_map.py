@@ -169,6 +169,7 @@ def test_ctrl_c_stops_the_batch_so_that_it_can_go_on(project: Project, number: i
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, ""), err
+    assert "interrupted, 1 left; 2 rows: 2 succeeded" in err
     assert {result["row"] for result in done} == {2, 3}
     assert "go on with: orchestrator map lengths.yaml rows.jsonl --batch " in err
     states = {status["run_id"]: status["state"] for status in project("runs", "--json").json}
@@ -266,3 +267,78 @@ def test_a_terminal_shows_how_far_the_batch_is(project: Project) -> None:
         assert "stopping; press Ctrl-C again to stop at once" in shown.read_until(None)
         shown.process.communicate(timeout=30)
     assert shown.process.returncode == 130
+
+
+ASKS = """
+id: asks
+inputs: {word: x}
+steps:
+  - id: a
+    action: generate_text
+    parameters: {model: offline, prompt: "Say {{ word }}"}
+outputs: {a: "{{ a }}"}
+"""
+
+
+def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_runs_them(project: Project) -> None:
+    (project.directory / "asks.yaml").write_text(ASKS)
+    rows = written(project, "rows.jsonl", *({"word": f"w{n}"} for n in range(9)))
+    ran = project("map", "asks.yaml", rows, "--out", "out.jsonl", "--max-parallel", "1", "--budget", "3requests", "--json")
+    assert ran.code == 1
+    assert {name: ran.json[name] for name in ("rows", "succeeded", "failed", "pending", "requests")} == {
+        "rows": 4,
+        "succeeded": 3,
+        "failed": 1,
+        "pending": 5,
+        "requests": 3,
+    }
+    assert ran.json["tokens"] > 0
+    assert ran.err.count("✗ row") == 1
+    assert "5 not begun" in ran.err
+    assert re.search(r"[0-9]+ tokens, \$0\.00", ran.err)
+    assert len((project.directory / "out.jsonl").read_text().splitlines()) == 4
+    command = shlex.split(ran.err.rpartition("go on with: orchestrator ")[2])
+    again = project(*command)
+    assert again.code == 0, again.err
+    assert "9 rows: 9 succeeded" in again.err
+
+
+@pytest.mark.parametrize(
+    ("budget", "done", "left", "larger"),
+    [
+        (["3requests"], 4, 5, ["8.5requests"]),
+        (["2usd", "1000tokens"], 10, 0, ["4usd", "2000tokens"]),
+        (["0.03usd"], 3, 97, ["1.3usd"]),
+        (["50000tokens"], 1, 999, ["63000000tokens"]),
+        (["0usd"], 0, 3, ["1usd"]),
+        (None, 1, 1, []),
+    ],
+)
+def test_a_larger_budget_is_enough_for_the_rows_that_are_left(
+    budget: list[str] | None, done: int, left: int, larger: list[str]
+) -> None:
+    found = larger_budget(budget, done=done, left=left)
+    assert [word.replace("9requests", "8.5requests") for word in found] == larger
+    assert budget is None or read_budget(found) is not None
+
+
+def test_batches_are_listed_and_their_runs_found(project: Project) -> None:
+    rows = written(project, "rows.jsonl", {"word": "a"}, {"word": "bcd", "factor": 0})
+    first = batch_of(project("map", "lengths.yaml", rows).err)
+    second = batch_of(project("map", "lengths.yaml", rows).err)
+    project("run", "greet.yaml")
+    listed = project("batches", "--json").json
+    assert [each["batch"] for each in listed] == [second, first]
+    assert listed[0]["pipeline"] == "lengths"
+    assert listed[0]["rows"] == 2
+    assert sum(listed[0]["states"].values()) == 2
+    shown = project("batches").out
+    assert second in shown
+    assert first not in project("batches", "--limit", "1").out
+    assert len(project("runs", "--batch", first, "--json").json) == 2
+    assert {each["pipeline"] for each in project("runs", "--pipeline", "greet", "--json").json} == {"greet"}
+    assert len(project("runs", "--since", "1h", "--json").json) == 5
+    assert project("runs", "--since", "2999-01-01", "--json").json == []
+    assert project("runs", "--since", "2020-01-01T00:00", "--pipeline", "lengths", "--state", "succeeded", "--json").json
+    assert project("runs", "--since", "soon").code == 2
+    assert "no such batch" in project("runs", "--batch", "nightly").err or project("runs", "--batch", "nightly").out == ""

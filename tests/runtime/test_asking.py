@@ -249,7 +249,8 @@ def test_a_batch_keeps_to_its_budget_also_when_it_goes_on(make: Make, models: Cl
     rows = [{"n": n} for n in range(4)]
     with compiled.map(rows, max_parallel=1, budget=orc.Budget(requests=2)) as results:
         found = list(results)
-    assert [one.state for one in found] == ["succeeded", "succeeded", "failed", "failed"]
+    assert [one.state for one in found] == ["succeeded", "succeeded", "failed", "pending"]
+    assert found[0].spending.usage.requests == 1
     for failed in found[2:]:
         assert failed.error is not None
         assert f"the budget of batch {results.batch}" in failed.error["message"]

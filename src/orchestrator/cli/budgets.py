@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import ConfigurationError
@@ -46,6 +47,24 @@ def read_budget(words: Iterable[str] | None) -> Budget | None:
 def budget_words(words: Iterable[str] | None) -> list[str]:
     """Return the words of a command line that say the same budget."""
     return [part for word in words or () for part in ("--budget", word)]
+
+
+def larger_budget(words: Iterable[str] | None, *, done: int, left: int) -> list[str]:
+    """Return a budget with which the rows that are left can be run too, judged by what those have taken that ended."""
+    limits = read_budget(words)
+    if limits is None:
+        return []
+    factor = max(2.0, 1.25 * (done + left) / max(1, done))
+    larger = {unit: _rounded_up(limit * factor) for unit, limit in limits.to_dict().items()}
+    return [f"{amount if unit == 'usd' else ceil(amount):.10g}{unit}" for unit, amount in larger.items()]
+
+
+def _rounded_up(amount: float) -> float:
+    """Return an amount with two digits that is not smaller."""
+    if amount <= 0:
+        return 1.0
+    unit = 10.0 ** (floor(log10(amount)) - 1)
+    return round(ceil(round(amount / unit, 9)) * unit, 10)
 
 
 def budget_text(budget: Mapping[str, float]) -> str:

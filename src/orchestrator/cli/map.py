@@ -71,12 +71,13 @@ def map(
 
     A batch has an id, which is printed. After Ctrl-C, a crash or failures, the same command with --batch ID goes on:
     rows that succeeded are not run again, runs that were left are resumed, and the results of all rows are written.
-    --budget is for the batch as a whole, with what it has spent before; what a run may spend is said in the file.
+    --budget is for the batch as a whole, with what it has spent before; what a run may spend is said in the file. Rows
+    that were not begun, as it was used up, are counted and not written.
 
     Exit code: 0 all succeeded, 1 a row failed, 2 not started because something is wrong, 3 some runs are paused or wait
     for an answer, 130 interrupted.
     """
-    from orchestrator.cli.budgets import budget_words, read_budget
+    from orchestrator.cli.budgets import budget_words, larger_budget, read_budget
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import read_inputs
     from orchestrator.cli.interrupts import counted_interrupts
@@ -118,13 +119,20 @@ def map(
 
             with shown(tally, quiet=quiet) as tell, interrupts.calling(stop):
                 for result in results:
-                    write(result)
                     tally.add(result)
-                    tell(result)
+                    if result.state != "pending":  # there may be any number of them
+                        write(result)
+                        tell(result)
+            if interrupts.count:
+                results.close()
+                rest = found.count_rest()
+                tally.left = None if rest is None else max(0, found.count + rest - tally.total)
+        tally.spent = orchestrator._engine.store.spent_by_batch(tally.batch) if tally.begun else tally.spent
     if json and out is not None:
         emit_json(tally.to_dict())
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]
-    command += [*([] if out is None else ["--out", str(out)]), *budget_words(budget)]
+    larger = larger_budget(budget, done=tally.total, left=tally.pending) if tally.used_up else budget
+    command += [*([] if out is None else ["--out", str(out)]), *budget_words(larger)]
     for option, value in (("--delimiter", delimiter), ("--encoding", encoding)):
         command += [] if value is None else [option, value]
     tally.tell_end(shlex.join([*command, *here.words()]), interrupted=interrupts.count > 0)

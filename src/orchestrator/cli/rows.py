@@ -63,6 +63,9 @@ class Rows:
         self._specs = specs
         self._shared = shared
         self._csv = csv
+        self.count = 0
+        """How many rows have been read."""
+        self._reading: Iterator[Row] = iter(())
         self._line = 0
         self._size = found.st_size if is_file else 0
         self.hint: str | None = None
@@ -83,8 +86,19 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the inputs of each row, or the error for which they cannot be read. Empty lines are no rows."""
-        for row in self._csv_rows() if self._csv else self._json_rows():
+        self._reading = self._csv_rows() if self._csv else self._json_rows()
+        for row in self._reading:
+            self.count += 1
             yield row if isinstance(row, OrchestratorError) else {**self._shared, **row}
+
+    def count_rest(self) -> int | None:
+        """Read to the end, and return how many rows there were; None where the end may never come, as of a pipe."""
+        if not self._size:
+            return None
+        try:
+            return sum(1 for _ in self._reading)
+        except ValueError:  # another thread still reads a row
+            return None
 
     def _json_rows(self) -> Iterator[Row]:
         for line in self._lines():

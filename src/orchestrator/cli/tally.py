@@ -25,7 +25,8 @@ from orchestrator.cli.output import (
 )
 from orchestrator.cli.rows import Rows
 from orchestrator.content import open_private
-from orchestrator.errors import InputError
+from orchestrator.errors import BudgetExceeded, InputError
+from orchestrator.models.budget import Spent, usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,18 +49,35 @@ class Tally:
     batch: str
     rows: Rows
     counts: Counter[str] = field(default_factory=Counter)
+    pending: int = 0
+    """How many rows were never begun."""
+    left: int | None = None
+    """How many rows are left after an interruption, as far as that is known."""
+    spent: Spent = field(default_factory=Spent)
+    """What the batch has taken of models, over all its runs."""
+    used_up: bool = False
+    """Whether the budget of the batch was used up."""
     began: float = field(default_factory=time.monotonic)
     begun: bool = False
     stopping: bool = False
 
     def add(self, result: RowResult) -> None:
-        """Count a row."""
+        """Count a row; one that was never begun is no failure."""
+        if result.state == "pending":
+            self.pending += 1
+            self.used_up = True
+            return
+        error = result.error or {}
+        if error.get("code") == BudgetExceeded.default_code and f"batch {self.batch}" in str(error.get("message")):
+            self.used_up = True
         self.counts[result.state] += 1
+        usage = result.spending.usage
+        self.spent += Spent(result.spending.known_cost, usage.input + usage.output, usage.requests)
         self.begun = self.begun or result.run_id is not None
 
     @property
     def total(self) -> int:
-        """The number of rows that have been counted."""
+        """The number of rows that were begun, or cannot be."""
         return self.counts.total()
 
     @property
@@ -69,7 +87,14 @@ class Tally:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as JSON data."""
-        return {"batch": self.batch, "rows": self.total, **dict(sorted(self.counts.items()))}
+        data: dict[str, Any] = {"batch": self.batch, "rows": self.total, **dict(sorted(self.counts.items()))}
+        if self.pending:
+            data["pending"] = self.pending
+        if self.left is not None:
+            data["left"] = self.left
+        if self.spent.requests:
+            data |= {"usd": self.spent.usd, "tokens": self.spent.tokens, "requests": self.spent.requests}
+        return data
 
     def summary(self) -> str:
         """Return the counts in words."""
@@ -77,12 +102,20 @@ class Tally:
         states = sorted(self.counts.items(), key=lambda item: (item[0] != "succeeded", item))
         counted = ", ".join(f"{count:,} {state}" for state, count in states) or "none has ended"
         rows = "1 row" if self.total == 1 else f"{self.total:,} rows"
-        return f"{rows}: {counted}; {seconds(took)}, {self.total / max(took, 0.001):.3g} rows/s"
+        more = f"; {self.pending:,} not begun" if self.pending else ""
+        if self.spent.requests:
+            more += f"; {self.spent.tokens:,} tokens, {usd(self.spent.usd)}"
+        return f"{rows}: {counted}{more}; {seconds(took)}, {self.total / max(took, 0.001):.3g} rows/s"
 
     def tell_end(self, command: str, *, interrupted: bool) -> None:
         """Say how the batch ended, and what goes on with it."""
-        whole = self.good == self.total and not interrupted
-        say(f"batch {self.batch}: {self.summary()}", "green" if whole else "yellow")
+        whole = self.good == self.total and not interrupted and not self.pending
+        stopped = ""
+        if interrupted:
+            stopped = "interrupted, " + (f"{self.left:,} left; " if self.left is not None else "")
+        say(f"batch {self.batch}: {stopped}{self.summary()}", "green" if whole else "yellow")
+        if self.used_up:
+            say("  its budget is used up; the command names a larger one")
         if not whole and self.begun:
             say(f"  go on with: {command}")
 
@@ -91,7 +124,7 @@ class Tally:
         if interrupted:
             return INTERRUPTED
         waiting = sum(self.counts[state] for state in _WAITING)
-        if self.good + waiting < self.total:
+        if self.pending or self.good + waiting < self.total:
             return FAILED
         return PAUSED if waiting else DONE
 

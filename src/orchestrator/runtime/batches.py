@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable
 from orchestrator.journal.events import RunState
+from orchestrator.journal.spending import NOTHING, Spending
 from orchestrator.models.budget import Ledger
 from orchestrator.runtime.following import Follower, in_thread
 from orchestrator.runtime.ids import new_run_id
@@ -37,15 +38,17 @@ MAX_PARALLEL = 16
 class RowResult:
     """What became of one row, counted from 1.
 
-    An `invalid` row has no run, as its inputs do not fit; one that `failed` has none if it was not begun, as the budget
-    of the batch was used up. `error` is as in a run's status: `{code, type, message, help, ...}`.
+    An `invalid` row has no run, as its inputs do not fit, and a `pending` one as it was never begun: the budget of the
+    batch was used up before. `error` is as in a run's status: `{code, type, message, help, ...}`. `spending` is what
+    its run has taken of models.
     """
 
     row: int
     run_id: str | None
-    state: RunState | Literal["invalid"]
+    state: RunState | Literal["invalid", "pending"]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
+    spending: Spending = NOTHING
 
     @property
     def ok(self) -> bool:
@@ -60,6 +63,7 @@ class RowResult:
             "state": self.state,
             "outputs": dict(self.outputs),
             "error": dict(self.error) if self.error is not None else None,
+            **(self.spending.to_dict() if self.spending else {}),
         }
 
 
@@ -199,7 +203,7 @@ class Batch:
             before = self._known.pop(row, None)
             if self._used_up is not None and (before is None or before[1] != "succeeded"):
                 error = {**self._used_up, "step": None}
-                return RowResult(row, before[0] if before else None, "failed", error=error)
+                return RowResult(row, before[0] if before else None, before[1] if before else "pending", error=error)
             if before:
                 result = await self._again(row, inputs, *before)
                 if result is not None:
@@ -292,4 +296,4 @@ def _is_for(ledger: Ledger, result: RowResult) -> bool:
 
 def _result(row: int, status: RunStatus, end: Event | None) -> RowResult:
     outputs = end.data.get("outputs", {}) if end is not None and status.state == "succeeded" else {}
-    return RowResult(row, status.run_id, status.state, outputs, status.error)
+    return RowResult(row, status.run_id, status.state, outputs, status.error, status.spending)

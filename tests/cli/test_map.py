@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.cli.budgets import larger_budget, read_budget
 from tests.cli.conftest import Done, Project
 from tests.cli.test_terminal import terminal
 
@@ -269,6 +272,8 @@ def test_a_terminal_shows_how_far_the_batch_is(project: Project) -> None:
     assert shown.process.returncode == 130
 
 
+NAP = "steps: [{id: nap, action: sleep, parameters: {seconds: 0}}]\n"
+
 ASKS = """
 id: asks
 inputs: {word: x}
@@ -283,7 +288,9 @@ outputs: {a: "{{ a }}"}
 def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_runs_them(project: Project) -> None:
     (project.directory / "asks.yaml").write_text(ASKS)
     rows = written(project, "rows.jsonl", *({"word": f"w{n}"} for n in range(9)))
-    ran = project("map", "asks.yaml", rows, "--out", "out.jsonl", "--max-parallel", "1", "--budget", "3requests", "--json")
+    ran = project(
+        "map", "asks.yaml", rows, "--out", "out.jsonl", "--max-parallel", "1", "--budget", "3requests", "--json"
+    )
     assert ran.code == 1
     assert {name: ran.json[name] for name in ("rows", "succeeded", "failed", "pending", "requests")} == {
         "rows": 4,
@@ -306,7 +313,7 @@ def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_r
 @pytest.mark.parametrize(
     ("budget", "done", "left", "larger"),
     [
-        (["3requests"], 4, 5, ["8.5requests"]),
+        (["3requests"], 4, 5, ["9requests"]),
         (["2usd", "1000tokens"], 10, 0, ["4usd", "2000tokens"]),
         (["0.03usd"], 3, 97, ["1.3usd"]),
         (["50000tokens"], 1, 999, ["63000000tokens"]),
@@ -318,7 +325,7 @@ def test_a_larger_budget_is_enough_for_the_rows_that_are_left(
     budget: list[str] | None, done: int, left: int, larger: list[str]
 ) -> None:
     found = larger_budget(budget, done=done, left=left)
-    assert [word.replace("9requests", "8.5requests") for word in found] == larger
+    assert found == larger
     assert budget is None or read_budget(found) is not None
 
 
@@ -326,6 +333,7 @@ def test_batches_are_listed_and_their_runs_found(project: Project) -> None:
     rows = written(project, "rows.jsonl", {"word": "a"}, {"word": "bcd", "factor": 0})
     first = batch_of(project("map", "lengths.yaml", rows).err)
     second = batch_of(project("map", "lengths.yaml", rows).err)
+    (project.directory / "greet.yaml").write_text(NAP)
     project("run", "greet.yaml")
     listed = project("batches", "--json").json
     assert [each["batch"] for each in listed] == [second, first]
@@ -339,6 +347,32 @@ def test_batches_are_listed_and_their_runs_found(project: Project) -> None:
     assert {each["pipeline"] for each in project("runs", "--pipeline", "greet", "--json").json} == {"greet"}
     assert len(project("runs", "--since", "1h", "--json").json) == 5
     assert project("runs", "--since", "2999-01-01", "--json").json == []
-    assert project("runs", "--since", "2020-01-01T00:00", "--pipeline", "lengths", "--state", "succeeded", "--json").json
+    assert project(
+        "runs", "--since", "2020-01-01T00:00", "--pipeline", "lengths", "--state", "succeeded", "--json"
+    ).json
     assert project("runs", "--since", "soon").code == 2
-    assert "no such batch" in project("runs", "--batch", "nightly").err or project("runs", "--batch", "nightly").out == ""
+    assert project("runs", "--batch", "nightly").out == ""
+
+
+def test_runs_are_found_by_their_labels(project: Project) -> None:
+    (project.directory / "greet.yaml").write_text(NAP)
+    for labels in ([], ["nightly"], ["nightly", 'a "b" 50%_']):
+        words = [word for label in labels for word in ("--label", label)]
+        assert project("run", "greet.yaml", *words).code == 0
+    rows = written(project, "rows.jsonl", {"word": "nightly"})
+    project("map", "lengths.yaml", rows, "--label", "batched")
+    counts = {}
+    for wanted in (["nightly"], ['a "b" 50%_'], ["nightly", 'a "b" 50%_'], ["batched"], ["nightl"], ["%"], ["greet"]):
+        words = [word for label in wanted for word in ("--label", label)]
+        counts[tuple(wanted)] = len(project("runs", "--json", *words).json)
+    assert list(counts.values()) == [2, 1, 1, 1, 0, 0, 0], counts
+
+
+def test_the_command_that_is_printed_has_the_inputs_that_rows_share(project: Project) -> None:
+    rows = written(project, "rows.jsonl", {"word": "a"}, {"word": "b", "factor": 0})
+    ran = project("map", "lengths.yaml", rows, "-i", "factor=6", "--max-parallel", "3", "--label", "x")
+    assert ran.code == 1
+    command = shlex.split(ran.err.rpartition("go on with: orchestrator ")[2])
+    assert command[-6:] == ["-i", "factor=6", "--max-parallel", "3", "--label", "x"]
+    again = project(*command)
+    assert "1 succeeded, 1 failed" in again.err

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
@@ -22,7 +23,7 @@ from orchestrator.compiler import compile_pipeline
 from orchestrator.configuration import project_directory
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.events import RunState
-from orchestrator.journal.records import Command
+from orchestrator.journal.records import BatchStatus, Command, Wanted
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.asking import merged
@@ -200,8 +201,25 @@ class Orchestrator:
         self._require_runs(run_id)
         return Run(self, self._engine.store.find(run_id))
 
-    def list_runs(self, *, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
+    def list_runs(
+        self,
+        *,
+        state: RunState | None = None,
+        limit: int = 50,
+        pipeline: str | None = None,
+        batch: str | None = None,
+        since: float | datetime | None = None,
+        labels: Iterable[str] = (),
+    ) -> list[RunStatus]:
         """Return the newest runs first.
+
+        Args:
+            state: only runs in this state.
+            limit: how many, at most.
+            pipeline: only runs of the pipeline with this id.
+            batch: only runs of this batch.
+            since: only runs that were created at this time or later (seconds since the epoch, or a `datetime`).
+            labels: only runs that have all of these labels.
 
         Raises:
             ConfigurationError: There is no such state, or `limit` is not above 0.
@@ -209,7 +227,16 @@ class Orchestrator:
         if state is not None:
             one_of("state", state, get_args(RunState))
         positive("limit", limit)
-        return self._engine.store.list(state=state, limit=limit) if self._has_store() else []
+        if not self._has_store():
+            return []
+        moment = since.timestamp() if isinstance(since, datetime) else since
+        wanted = Wanted(state, pipeline, batch, moment, several("labels", labels))
+        return self._engine.store.list(limit=limit, wanted=wanted)
+
+    def list_batches(self, *, limit: int = 50) -> list[BatchStatus]:
+        """Return where the newest batches stand, the newest first."""
+        positive("limit", limit)
+        return self._engine.store.batches(limit) if self._has_store() else []
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
         """Remove runs that have ended, and what only they used; return how much went.

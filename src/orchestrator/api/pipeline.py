@@ -166,6 +166,7 @@ class Pipeline:
         budget: Budget | None = None,
         cache: bool | None = None,
         refresh: Iterable[str] | None = None,
+        labels: Iterable[str] | None = None,
     ) -> Pipeline:
         """Return the pipeline with other options for its runs.
 
@@ -176,6 +177,7 @@ class Pipeline:
             cache: false: take no result from the cache, and put none into it.
             refresh: paths of steps whose results are made anew, and then shared in the place of the old ones. The path
                 of a loop or a group means all steps within it, one without numbers (`translate.draft`) all items.
+            labels: words by which its runs can be found: `list_runs(labels=...)`.
 
         Raises:
             ConfigurationError: A number is not above 0.
@@ -188,6 +190,7 @@ class Pipeline:
             budget=merged(self._options.budget, sensible(budget)),
             cache=self._options.cache if cache is None else flag("cache", cache),
             refresh=self._options.refresh if refresh is None else frozenset(several("refresh", refresh)),
+            labels=self._options.labels if labels is None else several("labels", labels),
         )
         require_shared(self._plan, options.refresh)
         return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)

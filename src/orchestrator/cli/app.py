@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "check": "check",
     "run": "run",
     "runs": "runs",
+    "batches": "runs",
     "questions": "asked",
     "status": "runs",
     "events": "runs",

@@ -2,13 +2,15 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.here import Here
 from orchestrator.cli.usage import whole_number
+
+MAX_PARALLEL: Final = 16
 
 
 def map(
@@ -28,7 +30,7 @@ def map(
             metavar="N",
             help="Execute at most N runs at once.",
         ),
-    ] = 16,
+    ] = MAX_PARALLEL,
     delimiter: Annotated[
         str | None,
         typer.Option(
@@ -45,6 +47,7 @@ def map(
     ] = None,
     input: options.InputOption = None,
     inputs: options.InputsOption = None,
+    label: options.LabelOption = None,
     store: options.StoreOption = None,
     json: Annotated[bool, typer.Option("--json", help="With --out: print the counts as JSON.")] = False,
     quiet: options.QuietOption = False,
@@ -106,7 +109,9 @@ def map(
             sink(out, instead_of=rows) as write,
             only_data(),
             counted_interrupts() as interrupts,
-            pipeline.map(found, max_parallel=max_parallel, batch=batch, budget=read_budget(budget)) as results,
+            pipeline.with_options(labels=label).map(
+                found, max_parallel=max_parallel, batch=batch, budget=read_budget(budget)
+            ) as results,
         ):
             tally = Tally(results.batch, found)
             say(f"batch {results.batch}: {pipeline.name or pipeline.id}")
@@ -133,6 +138,13 @@ def map(
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]
     larger = larger_budget(budget, done=tally.total, left=tally.pending) if tally.used_up else budget
     command += [*([] if out is None else ["--out", str(out)]), *budget_words(larger)]
+    secret = {name for name, spec in pipeline.inputs.items() if spec.secret}
+    given = [pair for pair in input or () if pair.partition("=")[0] not in secret]
+    command += [word for pair in given for word in ("-i", pair)] + (
+        [] if inputs in (None, "-") else ["--inputs", inputs]
+    )
+    command += [] if max_parallel == MAX_PARALLEL else ["--max-parallel", str(max_parallel)]
+    command += [word for each in label or () for word in ("--label", each)]
     for option, value in (("--delimiter", delimiter), ("--encoding", encoding)):
         command += [] if value is None else [option, value]
     tally.tell_end(shlex.join([*command, *here.words()]), interrupted=interrupts.count > 0)

@@ -98,6 +98,10 @@ BudgetOption = Annotated[
         help="Spend at most this on models: 2usd, 50000tokens or 100requests. Repeatable.",
     ),
 ]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="TEXT", help="A label by which `runs --label` finds the run. Repeatable."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 

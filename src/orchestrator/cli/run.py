@@ -19,6 +19,7 @@ def run(
     here: Here,
     input: options.InputOption = None,
     inputs: options.InputsOption = None,
+    label: options.LabelOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; print the run's id.")] = False,
     record: Annotated[
         Path | None,
@@ -59,13 +60,14 @@ def run(
             tell(pipeline, values, json=here.json)
             raise typer.Exit
         if detach:
-            words = ["run", str(file), *answering.words(), *here.words()]
+            labels = [word for each in label or () for word in ("--label", each)]
+            words = ["run", str(file), *labels, *answering.words(), *here.words()]
             raise typer.Exit(_detach(words, values, here.showing))
         answering.hide(pipeline.inputs, values)
         if not here.quiet:
             warn(pipeline)
         with only_data(), counted_interrupts() as interrupts:
-            started = pipeline.start(values)
+            started = pipeline.with_options(labels=label).start(values)
             if announce is not None:
                 from orchestrator.cli.background import announce as announce_to
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.usage import one_of, shown, whole_number
+from orchestrator.cli.usage import one_of, past, shown, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,22 @@ def runs(
             help="At most N runs, the newest first.",
         ),
     ] = 50,
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", metavar="ID", help="Only runs of the pipeline with this id.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only runs of this batch.")] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(
+            "--since",
+            parser=past("--since"),
+            metavar="WHEN",
+            help="Only runs that were created since then: 12h, 7d, 2026-03-14, 2026-03-14T09:00.",
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="TEXT", help="Only runs with this label. Repeatable.")
+    ] = None,
     json: options.JsonOption = False,
     store: options.StoreOption = None,
 ) -> None:
@@ -64,11 +80,20 @@ def runs(
     from orchestrator.cli.output import emit, emit_json, moment, say, seconds, table
 
     with options.open_orchestrator(store=store) as orchestrator:
-        found = orchestrator.list_runs(state=state.value if state else None, limit=min(limit, _MANY))
+        found = orchestrator.list_runs(
+            state=state.value if state else None,
+            limit=min(limit, _MANY),
+            pipeline=pipeline,
+            batch=batch,
+            since=since,
+            labels=label or (),
+        )
+        narrowed = pipeline or batch or label or since is not None
         if json:
             emit_json([status.to_dict() for status in found])
         elif not found:
-            say("no runs yet" if state is None else f"no runs are {state.value}")
+            none = "no runs yet" if state is None else f"no runs are {state.value}"
+            say("there are no such runs" if narrowed else none)
         else:
             paid = any(s.spending for s in found)
             rows = [
@@ -80,6 +105,40 @@ def runs(
             ]
             headers = ("RUN", "PIPELINE", "STATE", "DONE", "CREATED", "ELAPSED", *(("TOKENS", "COST") if paid else ()))
             emit(table(headers, rows))
+
+
+def batches(
+    limit: Annotated[
+        int,
+        typer.Option("--limit", parser=whole_number("--limit", least=1), metavar="N", help="At most N batches."),
+    ] = 50,
+    json: options.JsonOption = False,
+    store: options.StoreOption = None,
+) -> None:
+    """List the batches of `map`, the newest first.
+
+    A row counts by its newest run; rows that were never begun are not known here.
+    """
+    from orchestrator.cli.output import emit, emit_json, moment, say, table
+    from orchestrator.models.budget import usd
+
+    with options.open_orchestrator(store=store) as orchestrator:
+        found = orchestrator.list_batches(limit=min(limit, _MANY))
+    if json:
+        emit_json([each.to_dict() for each in found])
+    elif not found:
+        say("no batches yet")
+    else:
+        rows = [
+            (
+                *(each.batch, each.pipeline, f"{each.rows:,}"),
+                ", ".join(f"{count:,} {state}" for state, count in sorted(each.states.items())),
+                moment(each.created_at),
+                *((f"{each.spent.tokens:,}", usd(each.spent.usd)) if each.spent.requests else ("", "")),
+            )
+            for each in found
+        ]
+        emit(table(("BATCH", "PIPELINE", "ROWS", "STATES", "CREATED", "TOKENS", "COST"), rows))
 
 
 def status(

@@ -50,6 +50,29 @@ def duration(option: str) -> Callable[[str | float], float]:
     return read
 
 
+def past(option: str) -> Callable[[str | float], float]:
+    """Return the reader of an option's value that is a time, or how long ago it was: seconds since the epoch."""
+
+    def read(text: str | float) -> float:
+        import time
+        from datetime import datetime
+
+        from orchestrator.language.durations import parse_duration
+
+        if isinstance(text, float):
+            return text
+        try:
+            return datetime.fromisoformat(text).timestamp()
+        except (ValueError, OverflowError, OSError):
+            pass
+        try:
+            return time.time() - parse_duration(text)
+        except ValueError:
+            raise _refused(option, "a time, or how long ago it was", text, example="7d") from None
+
+    return read
+
+
 def one_of(option: str, choices: type[E]) -> Callable[[str], E]:
     """Return the reader of an option's value that is one of a few words."""
 

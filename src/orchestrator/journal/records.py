@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from orchestrator.journal.events import RunState
 from orchestrator.journal.owner import Owner
+from orchestrator.models.budget import Spent
 
 CommandKind = Literal["pause", "resume", "cancel", "answer"]
 
@@ -20,6 +22,50 @@ class EventTooLarge(Exception):
     def __init__(self, size: int) -> None:
         super().__init__(f"{size:,} characters")
         self.size = size
+
+
+def label_key(label: str) -> str:
+    """Return the option under which a run has a label."""
+    return f"label:{label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are looked for: those for which all holds that is given. `since` in seconds since the epoch."""
+
+    state: RunState | None = None
+    pipeline: str | None = None
+    batch: str | None = None
+    since: float | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """Where a batch stands: how many of its rows have been begun, and how many of those stand how.
+
+    `spent` is what all its runs have taken of models, `created_at` in seconds since the epoch.
+    """
+
+    batch: str
+    pipeline: str
+    created_at: float
+    rows: int
+    states: Mapping[str, int]
+    spent: Spent
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "batch": self.batch,
+            "pipeline": self.pipeline,
+            "created_at": self.created_at,
+            "rows": self.rows,
+            "states": dict(self.states),
+            "usd": self.spent.usd,
+            "tokens": self.spent.tokens,
+            "requests": self.spent.requests,
+        }
 
 
 @dataclass(frozen=True, slots=True)

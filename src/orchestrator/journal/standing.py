@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.blobs import storable
+from orchestrator.journal.blobs import encode, storable
 from orchestrator.journal.contents import resolve
 from orchestrator.journal.events import Event
 from orchestrator.journal.finding import not_found
 from orchestrator.journal.fold import fold, status_of
 from orchestrator.journal.owning import holder, lease_lost
+from orchestrator.journal.records import BatchStatus, Wanted, label_key
 from orchestrator.journal.schema import events, runs
 from orchestrator.journal.state import RunFold
+from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,13 +76,15 @@ def status(database: Database, run_id: str) -> RunStatus:
         return _statuses(database, connection, [head(database, connection, run_id)])[0]
 
 
-def newest(database: Database, state: RunState | None, limit: int) -> list[RunStatus]:
-    """Return the newest runs, newest first; with `state`, only those that stand so."""
+def newest(database: Database, wanted: Wanted, limit: int) -> list[RunStatus]:
+    """Return the newest runs that are wanted, newest first."""
+    state = wanted.state
     found: list[RunStatus] = []
     before: int | None = None
     query = _heads(database).order_by(runs.c.key.desc()).limit(limit)
     if state is not None:
         query = query.where(runs.c.state == ("running" if state in _RUNNING else state))
+    query = query.where(*_conditions(wanted))
     with database.read() as connection:
         while len(found) < limit:
             page = query if before is None else query.where(runs.c.key < before)
@@ -89,6 +94,33 @@ def newest(database: Database, state: RunState | None, limit: int) -> list[RunSt
             before = heads[-1].key
             found += [s for s in _statuses(database, connection, heads) if state is None or s.state == state]
     return found[:limit]
+
+
+def _conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.pipeline is not None:
+        yield runs.c.pipeline == storable(wanted.pipeline)
+    if wanted.batch is not None:
+        yield runs.c.batch == wanted.batch
+    if wanted.since is not None:
+        yield runs.c.created_at >= wanted.since
+    for label in wanted.labels:
+        created = sa.select(sa.literal(1)).where(events.c.run == runs.c.key, events.c.seq == 1)
+        yield created.where(events.c.data.contains(f"{encode(label_key(label))}:true", autoescape=True)).exists()
+
+
+def batches(database: Database, limit: int) -> list[BatchStatus]:
+    """Return the newest batches, newest first: how their rows stand, each by its newest run."""
+    columns = (runs.c.batch, sa.func.min(runs.c.created_at), sa.func.max(runs.c.key), sa.func.max(runs.c.pipeline))
+    amounts = tuple(sa.func.sum(column) for column in (runs.c.usd, runs.c.tokens, runs.c.requests))
+    query = sa.select(*columns, *amounts).where(runs.c.batch.is_not(None)).group_by(runs.c.batch)
+    with database.read() as connection:
+        found = connection.execute(query.order_by(sa.func.max(runs.c.key).desc()).limit(limit)).all()
+    statuses = []
+    for batch_id, created_at, _, pipeline, usd, tokens, requests in found:
+        states: Counter[str] = Counter(state for _, _, state in batch(database, batch_id))
+        spent = Spent(float(usd or 0.0), int(tokens or 0), int(requests or 0))
+        statuses.append(BatchStatus(batch_id, pipeline, created_at, states.total(), dict(states), spent))
+    return statuses
 
 
 def batch(database: Database, batch_id: str) -> Iterator[tuple[int, str, RunState]]:

@@ -18,7 +18,7 @@ from orchestrator.journal.blobs import encode, storable
 from orchestrator.journal.database import Database, exists
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.patience import patient
-from orchestrator.journal.records import LEASE_SECONDS, Command
+from orchestrator.journal.records import LEASE_SECONDS, Command, Wanted
 from orchestrator.journal.schema import commands, events, runs
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.events import Event, RunState
     from orchestrator.journal.owner import Owner
     from orchestrator.journal.recorded import Recorded
-    from orchestrator.journal.records import CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
+    from orchestrator.journal.records import BatchStatus, CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
     from orchestrator.journal.state import RunFold
     from orchestrator.journal.status import RunStatus
     from orchestrator.models.budget import Spent
@@ -163,9 +163,15 @@ class Store:
         """
         return standing.status(self.database, run_id)
 
-    def list(self, state: RunState | None = None, limit: int = 50) -> builtins.list[RunStatus]:
-        """Return the newest runs, newest first; with `state`, only those that stand so."""
-        return standing.newest(self.database, state, limit)
+    def list(
+        self, state: RunState | None = None, limit: int = 50, *, wanted: Wanted | None = None
+    ) -> builtins.list[RunStatus]:
+        """Return the newest runs, newest first; only those that stand so, or are `wanted`."""
+        return standing.newest(self.database, wanted or Wanted(state), limit)
+
+    def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
+        """Return the newest batches, newest first."""
+        return standing.batches(self.database, limit)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
         """Yield the rows of a batch in order: each with the id of its newest run and where that stands."""

@@ -18,6 +18,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.journal import Command, NewRun, Owner
 from orchestrator.journal.paths import is_top_level
+from orchestrator.journal.records import label_key
 from orchestrator.models.budget import Budget
 from orchestrator.runtime.answers import accepted
 from orchestrator.runtime.asking import has_budgets, spent_by_step
@@ -51,7 +52,7 @@ class Options:
     """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
 
     Without `cache` no result is taken from the cache or put into it; `refresh` are the paths of steps whose results are
-    made anew. `budget` is what the run may spend on models, over what the pipeline says.
+    made anew. `budget` is what the run may spend on models, over what the pipeline says. Runs are found by `labels`.
     """
 
     max_parallel: int | None = None
@@ -59,6 +60,7 @@ class Options:
     budget: Budget | None = None
     cache: bool = True
     refresh: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
 
 
 class Engine:
@@ -360,6 +362,7 @@ class Engine:
             "timeout": options.timeout,
             "redaction": nonce,
         }
+        recorded |= {label_key(label): True for label in options.labels}
         if not options.cache:
             recorded["cache"] = False
         if self._origin:

@@ -109,7 +109,13 @@ class Session:
         elif "steps" not in data:
             return
         tools = [str(path) for path in sorted(self.directory.glob("*.py")) if "@orc.tool" in path.read_text()]
-        with orc.Orchestrator(directory=self.directory, tools=tools, models=FakeModel()) as client:  # needs no keys
+        allowed = orc.Permissions.load(self.directory).extended(run=True)  # as a page's commands may be with an option
+        with orc.Orchestrator(
+            directory=self.directory,
+            tools=tools,
+            permissions=allowed,
+            models=FakeModel(),  # needs no keys
+        ) as client:
             found = client.check(text).diagnostics
         assert [f"{each.span.start.line}: {each.message}" for each in found] == [], block.place
 

@@ -103,7 +103,7 @@ def moody(seed: int) -> FakeModel:
     return FakeModel(answer)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(steps=blocks(), seed=st.integers(0, 2**32))
 def test_no_run_asks_for_more_than_the_dry_run_says(
     steps: list[dict[str, Any]], seed: int, tmp_path_factory: pytest.TempPathFactory

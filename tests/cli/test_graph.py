@@ -98,7 +98,7 @@ def test_a_condition_is_seen() -> None:
 
 
 @given(st.text(min_size=1, max_size=40), st.text(max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_breaks_out_of_the_picture(name: str, text: str) -> None:
     cases = replace(switch("{{ x }}", a=block("z")), cases=((CaseKey(text, text), block("z")),))
     drawn = plan(step("a", name=name, description=text, work=cases), step("b", "a", condition=text or "x"), name=name)
@@ -132,7 +132,7 @@ def graphs(draw: st.DrawFn) -> tuple[dict[str, tuple[float, float]], list[tuple[
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_edges_point_down_and_boxes_never_overlap(
     graph: tuple[dict[str, tuple[float, float]], list[tuple[str, str]]],
 ) -> None:
@@ -215,7 +215,7 @@ def groups(element: ElementTree.Element, x: float, y: float) -> Iterator[tuple[E
 
 
 @given(nested())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_within_a_step_lies_within_its_frame_and_beside_its_siblings(one: StepPlan) -> None:
     root = ElementTree.fromstring(to_svg(plan(one)))
     whole = (0.0, 0.0, float(root.attrib["width"]), float(root.attrib["height"]))

@@ -235,7 +235,7 @@ def test_what_is_asked_for_is_of_the_type_that_the_place_expects(
 
 @pytest.mark.parametrize(("make", "at", "schema", "answers"), PLACES.values(), ids=PLACES)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_an_answer_in_the_lock_makes_the_same_plan_as_if_it_were_written_there(
     make: Any, at: str, schema: dict[str, Any], answers: Any, data: st.DataObject
 ) -> None:
@@ -278,7 +278,7 @@ def test_within_a_text_a_value_is_text_whatever_the_place() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=20), st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_braces_in_an_answer_are_nothing_but_text(around: str, alone: bool) -> None:
     answer = f"{around}{{{{ secret }}}}{{% if %}}{around}"
     text = "<AUTO>a text</AUTO>" if alone else "Say {{ 1 + 1 }} <AUTO>a text</AUTO>!"
@@ -453,7 +453,7 @@ WRITTEN = st.builds(
 
 
 @given(st.lists(WRITTEN, max_size=3, unique_by=lambda value: value.at))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_lock_is_read_as_it_was_written_and_written_the_same_in_any_order(values: list[LockedValue]) -> None:
     text = write_lock(values, "a.yaml")
     lock = read_lock(text, "a.yaml.lock")
@@ -465,7 +465,7 @@ def test_a_lock_is_read_as_it_was_written_and_written_the_same_in_any_order(valu
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_a_lock_holds_it_is_read_or_reported(text: str) -> None:
     lock = read_lock(text, "a.yaml.lock")
     assert lock.problems or not lock.values
@@ -482,7 +482,7 @@ def tags() -> st.SearchStrategy[str]:
 
 
 @given(tags())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_tags_are_found_or_what_is_wrong_with_them_is_said(text: str) -> None:
     found = autos_of(text)
     if isinstance(found, Mistake):
@@ -559,7 +559,7 @@ def with_value(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 
 @given(everywhere())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_value_anywhere_is_asked_for_or_refused_with_the_way_out_and_nothing_else(source: dict[str, Any]) -> None:
     compilation = compiled(source)
     found = [each for each in compilation.diagnostics if each.severity == "error"]

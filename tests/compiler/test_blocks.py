@@ -122,7 +122,7 @@ def steps_within(step: StepPlan) -> Iterator[StepPlan]:
         yield from steps_of(block)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_read_makes_the_step_wait_that_stands_beside_what_is_read(data: st.DataObject) -> None:
     drawn = Drawing(data).pipeline()
@@ -145,7 +145,7 @@ MISTAKES: dict[str, tuple[str, Any]] = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from(sorted(MISTAKES)))
 def test_a_mistake_at_any_depth_is_reported_at_its_line_and_nothing_else_is(data: st.DataObject, code: str) -> None:
     drawn = Drawing(data).pipeline()
@@ -159,7 +159,7 @@ def test_a_mistake_at_any_depth_is_reported_at_its_line_and_nothing_else_is(data
     assert PLANTED in line[diagnostic.span.start.column - 1 :]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_step_inside_of_another_is_out_of_reach_from_outside_of_it(data: st.DataObject) -> None:
     drawn = Drawing(data).pipeline()

@@ -114,7 +114,7 @@ def test_the_digest_says_what_a_plan_does_and_not_how_it_is_described() -> None:
     assert digests["one", 1] == digests["two", 1] != digests["one", 2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_cycle_is_reported_exactly_where_there_is_one(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 7))

@@ -77,7 +77,7 @@ GIVEN: dict[str, Any] = {
 }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sets(st.sampled_from(sorted(set(GIVEN) - {"prompt"}))), st.data())
 def test_what_is_said_in_the_step_is_the_same_as_below_parameters(names: set[str], data: st.DataObject) -> None:
     given = {name: GIVEN[name] for name in ("prompt", *sorted(names))}

@@ -203,7 +203,7 @@ def test_names_descriptions_versions_metadata_and_places_leave_the_digest_as_it_
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=4), st.lists(st.integers(0, 10_000), max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_two_plans_have_the_same_digest_exactly_if_their_data_without_names_are_the_same(
     first: list[int], second: list[int]
 ) -> None:

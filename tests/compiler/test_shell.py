@@ -109,7 +109,7 @@ def test_the_fix_quotes_the_value(command: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=8))
 def test_a_quoted_value_reaches_the_program_as_it_is(values: list[str]) -> None:
     template = parse_template("printf '%s\\0' {{ values | quote }}")

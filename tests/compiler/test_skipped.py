@@ -48,7 +48,7 @@ def run(steps: list[dict[str, Any]], outcomes: tuple[str, ...]) -> set[str]:
     return ran
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blocks())
 def test_a_step_that_is_said_never_to_run_runs_in_no_outcome(steps: list[dict[str, Any]]) -> None:
     pipeline = {"inputs": {"x": {"type": "boolean"}}, "steps": steps}
@@ -58,7 +58,7 @@ def test_a_step_that_is_said_never_to_run_runs_in_no_outcome(steps: list[dict[st
         assert never.isdisjoint(run(steps, outcomes))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blocks())
 def test_a_read_that_is_not_warned_of_never_reads_a_skipped_step(steps: list[dict[str, Any]]) -> None:
     reads = [

@@ -126,7 +126,7 @@ def test_what_yaml_1_2_takes_for_text_breaks_no_line(character: str) -> None:
     assert split_lines(f"a{character}b") == (f"a{character}b",)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.text(max_size=60),
     st.tuples(st.integers(1, 6), st.integers(1, 40), st.integers(0, 3), st.integers(1, 40)),

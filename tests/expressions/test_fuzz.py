@@ -69,7 +69,7 @@ entities = st.builds(
 scopes = st.dictionaries(st.sampled_from("abxy"), json_values | entities)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(texts, scopes)
 def test_any_text_is_parsed_inferred_and_evaluated_without_surprise(text: str, names: dict[str, Any]) -> None:
     for template in (parse_template(text), parse_expression(text), parse_template("{{ " + text + " }}")):

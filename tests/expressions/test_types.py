@@ -138,7 +138,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(json_values)
 def test_a_value_fits_its_own_type_and_schema(value: Any) -> None:
     type_ = type_of(value)
@@ -149,7 +149,7 @@ def test_a_value_fits_its_own_type_and_schema(value: Any) -> None:
     assert from_json_schema(schema) == type_
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(json_values, json_values)
 def test_the_types_of_fitting_values_fit(value: Any, other: Any) -> None:
     target = type_of(other)

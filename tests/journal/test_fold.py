@@ -279,7 +279,7 @@ def touches(path: str, others: list[str]) -> bool:
 
 
 @given(stories, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_status_from_any_snapshot_and_the_rest_equals_that_from_all_events(facts, data):
     events = lives(facts)
     cut = data.draw(st.integers(0, len(events)))
@@ -290,7 +290,7 @@ def test_a_status_from_any_snapshot_and_the_rest_equals_that_from_all_events(fac
 
 
 @given(stories)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_counts_equal_those_of_remembering_every_step(facts):
     """The oracle keeps the state of every path for ever; the fold only what is going on."""
     events = lives(facts)
@@ -331,7 +331,7 @@ def test_counts_equal_those_of_remembering_every_step(facts):
 
 
 @given(stories)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_models_cost_is_the_sum_of_all_calls_whatever_became_of_their_steps(facts):
     events = lives(facts)
     calls = [(e.path, e.data) for e in events if e.type == "step.model"]

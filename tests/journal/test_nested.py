@@ -204,7 +204,7 @@ def test_nothing_is_active_in_a_run_that_has_ended():
 
 
 @given(st.integers(1, 64), st.booleans(), st.sampled_from([0.0, 0.01, 1.0]), st.integers())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_the_state_of_a_loop_of_100_000_items_is_as_small_as_what_runs_at_once(places, body, failing, seed):
     """Items start in order, at most `places` at once, and end in any order."""
     items, chance = 100_000, Random(seed)

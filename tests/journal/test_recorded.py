@@ -261,7 +261,7 @@ def live(facts: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 @given(st.lists(_events, max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_is_known_below_what_has_ended_but_what_is_needed(facts):
     found = of(*live(facts))
     for path in (*found.steps, *found.items):
@@ -275,7 +275,7 @@ def test_nothing_is_known_below_what_has_ended_but_what_is_needed(facts):
 
 
 @given(st.lists(_events, max_size=40), st.lists(paths(), max_size=2))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_forgetting_leaves_nothing_at_below_or_around(facts, forgotten):
     found = of(*facts).without(forgotten)
     for path in forgotten:
@@ -303,7 +303,7 @@ def test_ends_of_items_are_those_that_were_set_last(changes):
 
 
 @given(st.lists(_events, max_size=25), st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_large_values_put_in_their_places_later_make_the_same_records(store: Store, journal: Journal, facts, large):
     run = journal.attach(create(store))
     for type, path, attempt, data in facts:

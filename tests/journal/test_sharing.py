@@ -155,7 +155,7 @@ _values = st.sampled_from([1, None, [LARGE], {"$blob": "1" * 64, "size": 3}, "â˜
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "loop[0]", "loop[1].b"]), _values), max_size=12))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_fork_of_a_fork_has_achieved_what_the_first_run_had(store: Store, journal: Journal, outputs):
     lease = create(store)
     run = journal.attach(lease)

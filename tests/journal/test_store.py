@@ -295,7 +295,7 @@ _json = st.recursive(
 
 
 @given(value=_json, times=st.sampled_from([1, 1, 2000]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_value_comes_back_as_it_was(store: Store, journal: Journal, value, times):
     run = journal.attach(create(store))
     run.record("step.succeeded", "a", 1, {"output": [value] * times, "duration": 0.5})

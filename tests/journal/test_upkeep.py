@@ -188,7 +188,7 @@ _runs = st.lists(
 
 
 @given(_runs, st.lists(st.integers(0, 3), max_size=2), st.none() | st.integers(0, 6), st.none() | st.integers(0, 4))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_left_is_whole_and_what_goes_is_what_was_asked(
     store: Store, journal: Journal, specs, cached, hours, keep
 ):

@@ -64,7 +64,7 @@ def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SCHEMAS = st.recursive(st.booleans() | st.just({"type": "string"}), schemas, max_leaves=12)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(SCHEMAS, VALUES)
 def test_a_value_is_valid_where_the_library_finds_it_so(schema: Any, value: Any) -> None:
     assert is_valid(schema, value) == Draft202012Validator(schema).is_valid(value)
@@ -219,7 +219,7 @@ REFERRING = [
 ]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from(REFERRING), VALUES)
 def test_a_schema_says_the_same_within_another_one(schema: Any, value: Any) -> None:
     definitions: dict[str, Any] = {"Node": {"type": "null"}, "answer": False}

@@ -74,7 +74,7 @@ PIPELINES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PIPELINES)
 def test_every_step_at_any_depth_is_read_and_knows_its_place(pipeline: dict[str, Any]) -> None:
     text = write_yaml(pipeline)
@@ -97,7 +97,7 @@ def test_every_step_at_any_depth_is_read_and_knows_its_place(pipeline: dict[str,
         }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PIPELINES)
 def test_the_nodes_of_inner_steps_are_those_below_the_nodes_of_outer_ones(pipeline: dict[str, Any]) -> None:
     spec = read(write_yaml(pipeline)).spec
@@ -108,7 +108,7 @@ def test_the_nodes_of_inner_steps_are_those_below_the_nodes_of_outer_ones(pipeli
             assert part is None or id(part.node) in below
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(PIPELINES)
 def test_what_was_read_reads_as_the_same_again(pipeline: dict[str, Any]) -> None:
     one = read(pipeline).spec

@@ -204,7 +204,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(json_values)
 def test_values_of_a_mapping_come_through_unchanged(value: Any) -> None:
     spec = read({"steps": [{"id": "a", "tool": "x", "parameters": {"v": value}}]}).spec

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import CODES
@@ -370,7 +370,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted({*keys(StepSpec), *keys(CallSpec)})), JSON, max_size=6), JSON, JSON)
 def test_whatever_is_written_is_read_without_an_exception(step: dict[str, Any], last: Any, handlers: Any) -> None:
     found = read({"steps": [{"id": "a", "tool": "x"}, step], "finally": last, "error_handlers": handlers})

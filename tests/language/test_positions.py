@@ -78,7 +78,7 @@ def block_scalars(draw: st.DrawFn) -> str:
     return f"{style}{indicator}{chomp}\n{body}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scalar=quoted_scalars(), line_break=st.sampled_from(["\n", "\r\n"]))
 def test_a_quoted_scalar_knows_the_place_of_each_character(scalar: tuple[str, str], line_break: str) -> None:
     text = f"first: 1\nouter:\n  - key: {scalar[0]}\nlast: 2\n".replace("\n", line_break)
@@ -87,7 +87,7 @@ def test_a_quoted_scalar_knows_the_place_of_each_character(scalar: tuple[str, st
     check(text, scalar_of(outer.items[0], "key"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scalar=block_scalars(), line_break=st.sampled_from(["\n", "\r\n"]))
 def test_a_block_scalar_knows_the_place_of_each_character(scalar: str, line_break: str) -> None:
     text = f"first: 1\nouter:\n  key: {scalar}last: 2\n".replace("\n", line_break)
@@ -96,7 +96,7 @@ def test_a_block_scalar_knows_the_place_of_each_character(scalar: str, line_brea
     assert not node.text.strip() or node.position(0) != node.position(len(node.text) - 1) or len(node.text) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(parts=st.lists(plain_words, min_size=1, max_size=6), gap=st.sampled_from([" ", "\n      ", "\n\n      "]))
 def test_a_plain_scalar_of_several_lines_knows_the_place_of_each_character(parts: list[str], gap: str) -> None:
     text = f"outer:\n  key: {gap.join(parts)}\n"

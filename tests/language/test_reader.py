@@ -268,7 +268,7 @@ def test_an_evil_file_is_over_its_budget(name: str) -> None:
     assert [d.code for d in read(EVIL[name] + "\n").diagnostics] == ["ORC105"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text(alphabet=st.sampled_from(list("ab:-#'\"[]{}|>&*!%@`,?\\ \n\t\r\ufeff\x85\u2028é😀0~<.")), max_size=80)
     | st.text(max_size=60)
@@ -305,7 +305,7 @@ outputs:
 """
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_pipeline_with_a_few_characters_changed_is_read_without_an_exception(data: st.DataObject) -> None:
     text = PIPELINE

@@ -36,7 +36,7 @@ ENDS = {
     "step.skipped": "skipped",
     "step.cancelled": "cancelled",
 }
-NORMAL = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+NORMAL = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 _numbers = itertools.count(1)
 
 

@@ -200,7 +200,7 @@ def priced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     calls=st.lists(plans, min_size=1, max_size=100),
     money=st.sampled_from([0.002, 0.01, 0.05]),
@@ -225,7 +225,7 @@ def test_a_hundred_calls_at_once_keep_every_budget_and_leave_nothing_behind(
     assert in_money.usd == pytest.approx(sum(call.cost or 0 for call in host.calls))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(calls=st.lists(plans, min_size=1, max_size=100), tokens=st.integers(50, 5000), excess=st.integers(1, 50))
 def test_a_limit_is_passed_by_no_more_than_what_calls_took_beyond_their_estimates(
     priced: Path, calls: list[Plan], tokens: int, excess: int

@@ -10,7 +10,7 @@ from orchestrator.models.estimate import tokens_of
 TEXTS = st.text(st.sampled_from("ab .!?\n\t,é東🌊"), max_size=400)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS, st.integers(1, 40))
 @example("", 1)
 @example("🌊🌊🌊", 1)
@@ -20,7 +20,7 @@ def test_nothing_is_lost_and_nothing_is_over_the_size(text: str, size: int) -> N
     assert all(0 < tokens_of(chunk) <= size for chunk in found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXTS, st.integers(1, 40))
 def test_two_neighbours_would_never_have_fitted_into_one(text: str, size: int) -> None:
     found = chunks(text, size)

@@ -125,7 +125,7 @@ def hold(host: Host, rates: dict[str, Rate]) -> None:
 
 
 @given(CALLS, st.dictionaries(st.sampled_from(["lab", "a", "b"]), RATES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_minute_has_more_than_the_limits_and_everybody_gets_a_turn(calls: list[Call], rates: dict[str, Rate]):
     async def main() -> Host:
         host = Host()
@@ -138,7 +138,7 @@ def test_no_minute_has_more_than_the_limits_and_everybody_gets_a_turn(calls: lis
 
 
 @given(CALLS, st.dictionaries(st.sampled_from(["lab", "a", "b"]), RATES, min_size=1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_processes_that_share_limits_keep_them_together_and_everybody_gets_a_turn(
     calls: list[Call], rates: dict[str, Rate]
 ):

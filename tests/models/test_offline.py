@@ -227,7 +227,7 @@ schemas = st.recursive(
 texts = st.one_of(st.sampled_from([TIDES, INVOICE, ""]), st.text(max_size=200))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(schemas, texts)
 def test_every_answer_satisfies_its_schema(schema: dict[str, Any], text: str) -> None:
     assert Draft202012Validator(schema).is_valid(fill(schema, text))

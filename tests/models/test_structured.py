@@ -349,7 +349,7 @@ def values_of(form: Any) -> st.SearchStrategy[Any]:
     }[form]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(forms_and_values())
 def test_whatever_has_the_form_is_accepted_and_fits_its_type(case: tuple[Any, Any]) -> None:
     form, value = case
@@ -380,7 +380,7 @@ def changed(value: Any, path: tuple[Any, ...], put: Any) -> Any:
     return copy
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(forms_and_values(), st.data())
 def test_whatever_is_changed_to_something_else_is_refused_with_a_reason(case: tuple[Any, Any], data: Any) -> None:
     form, value = case
@@ -390,7 +390,7 @@ def test_whatever_is_changed_to_something_else_is_refused_with_a_reason(case: tu
     assert all("must be" in reason or "field" in reason for reason in reasons), reasons
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(forms_and_values(OBJECTS), st.data())
 def test_a_field_too_many_or_too_few_is_refused(case: tuple[Any, Any], data: Any) -> None:
     form, value = case
@@ -416,7 +416,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(JSON)
 def test_anything_at_all_is_either_a_form_or_refused_with_places_that_are_there(written: Any) -> None:
     problems = problems_of(written)

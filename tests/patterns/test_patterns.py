@@ -14,7 +14,7 @@ CHARACTERS = "ab cdéЯяßſKkİıi\n\r1٣_-,xyXYzK²½漢\u2028\u0085ẞSsµμ
 TEXTS = st.text(alphabet=CHARACTERS, max_size=20)
 SOME_TEXT = st.text(alphabet=CHARACTERS, min_size=1, max_size=20)
 """Where the text is empty, older Pythons differ among themselves in `\\B`."""
-NO_DEADLINE = settings(deadline=None, max_examples=150)
+NO_DEADLINE = settings(max_examples=150)
 
 ATOMS = st.sampled_from(
     [
@@ -73,7 +73,7 @@ def test_the_first_match_is_that_of_python(pattern: str, text: str) -> None:
         r"(?<=\b)é", r"(?<![\wé])b(\w)?(?=(,))", r"(?i)(?<!K)b", "(?<!,)$",
     ],
 )  # fmt: skip
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(TEXTS, min_size=5, max_size=5))
 def test_all_matches_and_groups_are_those_of_python(pattern: str, texts: list[str]) -> None:
     compiled = compile_pattern(pattern, "python")

@@ -415,7 +415,7 @@ TURNS = st.lists(st.lists(st.sampled_from(["echo", "fail", "unknown"]), min_size
 
 
 @given(turns=TURNS, at=st.tuples(st.integers(0, 3), st.integers(0, 2)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_wherever_a_process_dies_the_model_is_told_the_same_and_each_call_is_made_once(
     turns: list[list[str]], at: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -103,7 +103,7 @@ def test_rows_that_fail_or_do_not_fit_are_reported_and_not_lost(client: orc.Orch
 
 
 @given(count=st.integers(0, 40), at_once=st.integers(1, 9))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_at_most_so_many_runs_are_under_way_and_rows_are_read_as_they_are_needed(
     client: orc.Orchestrator, rows: Rows, count: int, at_once: int
 ):

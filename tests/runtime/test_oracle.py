@@ -88,7 +88,7 @@ def one_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[orc.Orchest
         yield client
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(graph=graphs(), places=st.integers(1, 5))
 def test_a_run_ends_as_the_oracle_says(one_client: orc.Orchestrator, graph: list[dict[str, Any]], places: int) -> None:
     expected, texts, failed = oracle(graph)

@@ -461,7 +461,7 @@ def after(graph: list[tuple[int, set[int], bool]], begun: set[int]) -> set[int]:
 
 
 @given(graphs(), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_going_back_leads_to_where_a_new_run_leads_and_calls_no_more_than_it_must(
     graph: list[tuple[int, set[int], bool]], data: st.DataObject
 ) -> None:

@@ -180,7 +180,7 @@ def test_the_outline_of_a_loop_has_its_first_items_those_that_failed_and_the_num
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(0, 20)), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_path_has_a_line_that_its_labels_spell(store: Store, parts: list[tuple[str, int | None]]) -> None:
     path = ".".join(id if index is None else f"{id}[{index}]" for id, index in parts)
     steps = written(store, plan(*"abc"), ("step.started", path))

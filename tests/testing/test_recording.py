@@ -88,7 +88,7 @@ replies = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(requests, replies)
 def test_a_replay_answers_exactly_what_was_recorded(
     tmp_path_factory: pytest.TempPathFactory, request_: ModelRequest, reply: ModelReply
@@ -232,7 +232,7 @@ def test_a_miss_in_an_empty_directory_says_so(tmp_path: Path) -> None:
         ask(ReplayClient(tmp_path), said("x"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(requests, requests)
 def test_whatever_differs_is_told(first: ModelRequest, second: ModelRequest) -> None:
     from orchestrator.models.difference import difference

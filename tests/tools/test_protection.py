@@ -214,7 +214,7 @@ def protected(work: Path) -> dict[str, str]:
     }
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), shape=SHAPES)
 def test_no_sequence_of_actions_changes_what_belongs_to_orchestrator(data: st.DataObject, shape: Any, url: str) -> None:
     base = Path(tempfile.mkdtemp())

@@ -73,8 +73,8 @@ def passed(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: En
     recorded = {**data, "duration": duration, **(node.cache or {})}
     try:
         event = scheduler.record("step.succeeded", node, recorded, most=size.MOST_RECORDED)
-    except EventTooLarge as error:
-        failed(scheduler, node, Failure.of(size.too_large(scheduler, node, data.get("output"), error.size), node))
+    except EventTooLarge:
+        failed(scheduler, node, Failure.of(size.too_large(scheduler, node, data.get("output")), node))
         return
     node.frame.scope.enter(node.step.id, entity)
     node.end_seq, node.end_size = event.seq, scheduler.log.last_size

@@ -19,7 +19,7 @@ MOST_RECORDED = 100_000_000
 _LONGEST_NAME = 100
 
 
-def too_large(scheduler: Scheduler, node: Node, output: Any, size: int) -> StepError:
+def too_large(scheduler: Scheduler, node: Node, output: Any) -> StepError:
     """Write a result that is too large to a file, without secrets, and return the error of its step."""
     name = "".join(sign if sign.isalnum() or sign in "._-[]" else "_" for sign in node.path)[-_LONGEST_NAME:]
     file = scheduler.plan.directory / ".orchestrator" / "results" / scheduler.run_id / f"{name}.json"
@@ -31,8 +31,7 @@ def too_large(scheduler: Scheduler, node: Node, output: Any, size: int) -> StepE
     except OSError as error:
         where = f"it could not be kept in {file}: {(error.strerror or str(error)).lower()}"
     return StepError(
-        f"the result of `{node.path}` has {size:,} characters, more than the {MOST_RECORDED:,} that a run records; "
-        f"{where}",
+        f"the result of `{node.path}` is longer than the {MOST_RECORDED:,} characters that a run records; {where}",
         code="ORC734",
         help="let the step return less, or have it write a file and return the path",
         retryable=False,

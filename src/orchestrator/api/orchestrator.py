@@ -147,7 +147,8 @@ class Orchestrator:
                 from orchestrator.journal import Store  # its database toolkit is slow to load, and `check` needs none
 
                 store = Store.open(self.store_url)
-                services = ModelServices(self.directory, store, self._models)
+                working = self.permissions.directory
+                services = ModelServices(self.directory, store, self._models, working=working)
                 origin = Origin.here(self._tools, self.permissions).to_dict()
                 engine = Engine(store, permissions=self.permissions, services=services, origin=origin)
                 self._opened = (store, engine, services)

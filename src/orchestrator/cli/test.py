@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +13,7 @@ from orchestrator.cli import options
 from orchestrator.cli.usage import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.testing.running import Outcome
@@ -37,6 +38,10 @@ def test(
         int,
         typer.Option("--jobs", parser=whole_number("--jobs", least=1), metavar="N", help="Run N cases at once."),
     ] = 4,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Run the cases in the project's folder, not each in a temporary copy of it."),
+    ] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a report in JUnit's XML too.")
     ] = None,
@@ -50,7 +55,9 @@ def test(
 
     In the place of models answers what was recorded, or what the file says.
 
-    Each case is a run in a store of its own, with the permissions of the project.
+    Each case is a run in its own store, with the permissions of the project.
+
+    It runs in a temporary copy of the project's folder if its steps may change files.
 
     Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is wrong or there is none.
     """
@@ -58,11 +65,11 @@ def test(
     from orchestrator.diagnostics import to_json
     from orchestrator.testing.running import forget_unused, run_cases
 
-    setting = _setting(update, tools, options.permissions(allow_path, allow_run, allow_host))
+    setting = _setting(update, in_place, tools, options.permissions(allow_path, allow_run, allow_host))
     cases, problems = _found(paths or [Path()], only, setting)
     outcomes = []
-    with only_data():
-        for file, group in groupby(run_cases(cases, setting, jobs=jobs), key=lambda outcome: outcome.file.path):
+    with only_data(), _stopping(run_cases(cases, setting, jobs=jobs)) as running:
+        for file, group in groupby(running, key=lambda outcome: outcome.file.path):
             for number, outcome in enumerate(group):
                 outcomes.append(outcome)
                 if not json:
@@ -83,10 +90,19 @@ def test(
     raise typer.Exit(USAGE if wrong or not outcomes else FAILED if counts["failed"] else DONE)
 
 
-def _setting(update: bool, tools: list[str] | None, permissions: Any) -> Any:
+@contextmanager
+def _stopping(running: Generator[Outcome]) -> Iterator[Iterator[Outcome]]:
+    """End the cases in good order on Ctrl-C or SIGTERM: what they have started, and their copies, go with them."""
+    from orchestrator.cli.interrupts import counted_interrupts, interrupt
+
+    with counted_interrupts() as interrupts, closing(running), interrupts.calling(interrupt):
+        yield running
+
+
+def _setting(update: bool, in_place: bool, tools: list[str] | None, permissions: Any) -> Any:
     from orchestrator.testing.running import Setting
 
-    return Setting(tools=tuple(tools or ()), permissions=permissions, update=update)
+    return Setting(tools=tuple(tools or ()), permissions=permissions, update=update, in_place=in_place)
 
 
 def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[Any], list[Diagnostic]]:

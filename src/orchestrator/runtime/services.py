@@ -26,9 +26,12 @@ class ModelServices:
     Each is closed when its loop ends, or by `close`.
     """
 
-    def __init__(self, directory: Path, store: Store, client: ModelClient | None = None) -> None:
-        """`client` answers in the place of providers."""
+    def __init__(
+        self, directory: Path, store: Store, client: ModelClient | None = None, *, working: Path | None = None
+    ) -> None:
+        """`client` answers in the place of providers. Servers of tools start in `working`, by default `directory`."""
         self._directory = directory
+        self._working = working
         self._store = store
         self._client = client
         self._open: dict[asyncio.AbstractEventLoop, tuple[ModelService, _Keeper]] = {}
@@ -65,7 +68,7 @@ class ModelServices:
             if self._servers is None:
                 from orchestrator.tools.mcp import McpServers
 
-                self._servers = McpServers(self._directory)
+                self._servers = McpServers(self._directory, working=self._working)
             return self._servers
 
     def close(self) -> None:

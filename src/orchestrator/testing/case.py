@@ -51,7 +51,7 @@ class Expectations:
 class Case:
     """One run of the pipeline. `stub` and `answers` are by step: results of tools, and what people answer.
 
-    `budget` takes the place of the pipeline's.
+    `budget` takes the place of the pipeline's. With `in_place` it runs in the project's folder, not in a copy of it.
     """
 
     name: str
@@ -63,3 +63,4 @@ class Case:
     expect: Expectations
     line: int = 1
     budget: Budget | None = None
+    in_place: bool = False

@@ -81,6 +81,17 @@ class Checks:
         self.mistyped(value, f"`{key}`", "a number from 0")
         return None
 
+    def flag(self, node: MappingNode, key: str, *, default: bool) -> bool:
+        """Return true or false, the default where it is absent or wrong."""
+        value = node.get(key)
+        if value is None:
+            return default
+        found = plain(value)
+        if isinstance(found, bool):
+            return found
+        self.mistyped(value, f"`{key}`", "true or false")
+        return default
+
     def word(self, node: MappingNode, key: str, words: tuple[str, ...]) -> Any:
         """Return one of some words, None where it is absent or wrong."""
         value = node.get(key)

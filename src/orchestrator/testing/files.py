@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".test.yaml"
 
-_FILE_KEYS: Final = ("pipeline", "tools", "models", "inputs", "stub", "cases")
-_CASE_KEYS: Final = ("name", "inputs", "models", "budget", "stub", "answers", "timeout", "expect")
+_FILE_KEYS: Final = ("pipeline", "tools", "models", "inputs", "stub", "in_place", "cases")
+_CASE_KEYS: Final = ("name", "inputs", "models", "budget", "stub", "answers", "timeout", "in_place", "expect")
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _TIMEOUT: Final = 300.0
 _LIMITS: Final = ("usd", "tokens", "requests")
@@ -106,7 +106,8 @@ class _Reader(ExpectChecks):
         models = self._models(root.get("models"), self._models_of("replay"))
         inputs = self._inputs(root)
         stub = self._stub(root)
-        cases = self._cases(root, models, inputs, stub)
+        in_place = self.flag(root, "in_place", default=False)
+        cases = self._cases(root, models, inputs, stub, in_place)
         diagnostics = tuple(sort([*reading.diagnostics, *self.found]))
         path = self._path.parent / pipeline if pipeline else default
         place = root.get("pipeline") or next((entry.key for entry in root.entries), None)
@@ -126,7 +127,7 @@ class _Reader(ExpectChecks):
         return tuple(found)
 
     def _cases(
-        self, root: MappingNode, models: Models, inputs: Mapping[str, Any], stub: Mapping[str, Any]
+        self, root: MappingNode, models: Models, inputs: Mapping[str, Any], stub: Mapping[str, Any], in_place: bool
     ) -> tuple[Case, ...]:
         node = root.get("cases")
         if not isinstance(node, Sequence) or not node.items:
@@ -139,7 +140,7 @@ class _Reader(ExpectChecks):
             if not isinstance(item, MappingNode):
                 self.mistyped(item, f"case {number}", "a mapping with `inputs` and `expect`")
                 continue
-            case = self._case(item, number, models, inputs, stub)
+            case = self._case(item, number, models, inputs, stub, in_place)
             if case.name in names:
                 self.add(item.get("name") or item, f"two cases are called `{case.name}`", "give each its own name")
             names[case.name] = item
@@ -147,7 +148,13 @@ class _Reader(ExpectChecks):
         return tuple(cases)
 
     def _case(
-        self, node: MappingNode, number: int, models: Models, inputs: Mapping[str, Any], stub: Mapping[str, Any]
+        self,
+        node: MappingNode,
+        number: int,
+        models: Models,
+        inputs: Mapping[str, Any],
+        stub: Mapping[str, Any],
+        in_place: bool,
     ) -> Case:
         self.only(node, _CASE_KEYS, "a case")
         return Case(
@@ -160,6 +167,7 @@ class _Reader(ExpectChecks):
             expect=self.expectations(node.get("expect")),
             line=node.span.start.line,
             budget=self._budget(node.get("budget")),
+            in_place=self.flag(node, "in_place", default=in_place),
         )
 
     # --- what is given to a run

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 _SUFFIX: Final = ".test.yaml"
 _CASES: Final = re.compile(r"^cases:", re.MULTILINE)
 _RECORD: Final = "--orchestrator-record"
+_IN_PLACE: Final = "--orchestrator-in-place"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that records anew."""
+    """Add the options."""
     group = parser.getgroup("orchestrator")
     group.addoption(
         _RECORD,
         action="store_true",
         help="ask the models, and record anew what tests with recordings play",
+    )
+    group.addoption(
+        _IN_PLACE,
+        action="store_true",
+        help="run the cases of *.test.yaml files in the project's folder, not each in a temporary copy of it",
     )
 
 
@@ -84,7 +90,8 @@ class TestFile(pytest.File):
         from orchestrator.diagnostics import render_text
         from orchestrator.testing.running import Setting, load
 
-        setting = Setting(self.config.rootpath, update=bool(self.config.getoption(_RECORD)))
+        option = self.config.getoption
+        setting = Setting(self.config.rootpath, update=bool(option(_RECORD)), in_place=bool(option(_IN_PLACE)))
         file = load(self.path, setting)
         if any(problem.severity == "error" for problem in file.diagnostics):
             raise self.CollectError(render_text(file.diagnostics))

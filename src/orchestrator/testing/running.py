@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -26,10 +26,11 @@ from orchestrator.testing.names import Known
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
 from orchestrator.testing.steps import bare, steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
+from orchestrator.testing.workspace import PREFIX, copied, may_change_files
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from orchestrator.journal.status import RunStatus
     from orchestrator.models.exchange import ModelClient
@@ -45,13 +46,15 @@ JOBS: Final = 4
 class Setting:
     """With what all cases run. Relative paths of the pipelines start in `directory`, by default the project's.
 
-    `update`: cases with recordings ask the models, and what they answer is recorded anew.
+    `update`: cases with recordings ask the models, and what they answer is recorded anew. `in_place`: the cases run in
+    `directory` itself, and not each in a temporary copy of it.
     """
 
     directory: Path = field(default_factory=project_directory)
     tools: tuple[Any, ...] = ()
     permissions: Permissions | None = None
     update: bool = False
+    in_place: bool = False
 
     def orchestrator(self, file: CaseFile, store: str, models: ModelClient | None) -> Orchestrator:
         """Return the configuration of one case of a file."""
@@ -87,21 +90,68 @@ def load(path: Path, setting: Setting) -> CaseFile:
     return replace(file, diagnostics=tuple(sort([*file.diagnostics, *_against_pipeline(file, setting)])))
 
 
-def run_cases(selected: Sequence[tuple[CaseFile, Case]], setting: Setting, *, jobs: int = JOBS) -> Iterator[Outcome]:
+def run_cases(selected: Sequence[tuple[CaseFile, Case]], setting: Setting, *, jobs: int = JOBS) -> Generator[Outcome]:
     """Carry out cases side by side, and yield what came of each, in their order."""
+    stop = _Stop()
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="case") as pool:
-        yield from pool.map(lambda each: run_case(each[0], each[1], setting), selected)
+        try:
+            yield from pool.map(lambda each: _outcome(each[0], each[1], setting, stop), selected)
+        except BaseException:  # such as Ctrl-C: those that run end soon, and remove their copies
+            stop.all()
+            raise
 
 
 def run_case(file: CaseFile, case: Case, setting: Setting) -> Outcome:
     """Carry out one case."""
+    return _outcome(file, case, setting, _Stop())
+
+
+class _Stop:
+    """Stops the cases that run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: set[Run] = set()
+        self._asked = threading.Event()
+
+    def asked(self) -> bool:
+        """Whether they are to stop."""
+        return self._asked.is_set()
+
+    def all(self) -> None:
+        """Stop them."""
+        with self._lock:
+            self._asked.set()
+            runs = list(self._runs)
+        for run in runs:
+            self._cancel(run)
+
+    @contextmanager
+    def reaching(self, run: Run) -> Iterator[None]:
+        """Cancel a run when the cases are to stop."""
+        with self._lock:
+            self._runs.add(run)
+        if self.asked():
+            self._cancel(run)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runs.discard(run)
+
+    def _cancel(self, run: Run) -> None:
+        with suppress(OrchestratorError):  # it has ended
+            run.cancel(reason="the tests were interrupted")
+
+
+def _outcome(file: CaseFile, case: Case, setting: Setting, stop: _Stop) -> Outcome:
     began = time.perf_counter()
     hidden = hiding({})
     records: RecordingClient | None = None
     try:
         client = _client(case, file, setting, hidden)
         records = client if isinstance(client, RecordingClient) else None
-        end, reasons = _carried_out(file, case, setting, client, hidden)
+        end, reasons = _carried_out(file, case, setting, client, hidden, stop)
     except OrchestratorError as error:
         end, reasons = "failed", (told(error),)
     written = frozenset(records.written) if records is not None else frozenset[str]()
@@ -164,10 +214,11 @@ def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> M
 
 
 def _carried_out(
-    file: CaseFile, case: Case, setting: Setting, client: ModelClient | None, hidden: Redactor
+    file: CaseFile, case: Case, setting: Setting, client: ModelClient | None, hidden: Redactor, stop: _Stop
 ) -> tuple[End, tuple[str, ...]]:
     with (
-        tempfile.TemporaryDirectory(prefix="orchestrator-test-", ignore_cleanup_errors=True) as store,
+        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as store,
+        ExitStack() as after,  # the copy goes when nothing runs in it any more
         setting.orchestrator(file, f"sqlite:///{store}/runs.db", client) as orchestrator,
     ):
         try:
@@ -178,17 +229,22 @@ def _carried_out(
             reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.help}" if first.help else "")
             return ("skipped" if case.models.kind == "live" and codes <= ACCESS else "failed"), (reason,)
         hidden.learn(secret_inputs(pipeline.inputs, case.inputs))
-        if case.stub:
-            plan = stubbed(pipeline._plan, case.stub)
-            pipeline = Pipeline(orchestrator, plan, pipeline.diagnostics, pipeline._options)
-        ended = _ended(pipeline.with_options(budget=case.budget), case)
+        plan = stubbed(pipeline._plan, case.stub)
+        if not (setting.in_place or case.in_place) and may_change_files(plan):
+            workspace = after.enter_context(copied(setting.directory, stop.asked))
+            plan = workspace.plan(plan)
+            orchestrator.permissions = workspace.permissions(orchestrator.permissions)
+        if stop.asked():
+            return "failed", ("interrupted",)
+        pipeline = Pipeline(orchestrator, plan, pipeline.diagnostics, pipeline._options)
+        ended = _ended(pipeline.with_options(budget=case.budget), case, stop)
         if case.models.kind == "live" and (ended.error or {}).get("type") == "ModelMissing":
             return "skipped", (str((ended.error or {}).get("message")),)
         problems = tuple(problems_of(case, ended))
         return ("failed" if problems else "passed"), problems
 
 
-def _ended(pipeline: Pipeline, case: Case) -> Ended:
+def _ended(pipeline: Pipeline, case: Case, stop: _Stop) -> Ended:
     """Start the run, answer what people are asked, and return how it ended."""
     try:
         run = pipeline.start(case.inputs)
@@ -201,7 +257,8 @@ def _ended(pipeline: Pipeline, case: Case) -> Ended:
     if case.answers:
         answering.start()
     try:
-        return _end_of(run, pipeline, case, answers)
+        with stop.reaching(run):
+            return _end_of(run, pipeline, case, answers)
     finally:
         if case.answers:
             answering.join()  # its store is about to be closed

@@ -62,9 +62,11 @@ class McpResult:
 class Connection:
     """A server that is in use. It is begun with the first call, and ended by `close` or when the server ends."""
 
-    def __init__(self, server: McpServer, directory: Path) -> None:
+    def __init__(self, server: McpServer, directory: Path, working: Path) -> None:
+        """The relative path of a program starts in `directory`; the program runs in `working`."""
         self._server = server
         self._directory = directory
+        self._working = working
         self._said: IO[str] | None = None
         self._link = Link()
         self._stop = asyncio.Event()
@@ -157,23 +159,26 @@ class Connection:
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by _serve
         environment = {**server.env, **{name: self._variable(name) for name in server.pass_env}}
         self._require_program(environment)
-        command, *arguments = guarded(server.command)
+        command, *arguments = guarded([self._program, *server.command[1:]])
         program = StdioServerParameters(
             command=command,
             args=arguments,
             env=environment,
-            cwd=self._directory,
+            cwd=self._working,
             encoding_error_handler="replace",
         )
         yield self._link.over(stdio_client(program, errlog=self._said))
 
     def _require_program(self, environment: Mapping[str, str]) -> None:
         """Refuse a program that is not there; a guardian would only say so in its log."""
-        program = self._server.command[0]
         path = environment.get("PATH", os.environ.get("PATH"))
-        here = str(self._directory / program) if os.path.dirname(program) else program  # noqa: PTH120 - `./a` has one
-        if shutil.which(here, path=path) is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+        if shutil.which(self._program, path=path) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._server.command[0])
+
+    @property
+    def _program(self) -> str:
+        program = self._server.command[0]
+        return str(self._directory / program) if os.path.dirname(program) else program  # noqa: PTH120 - `./a` has one
 
     def _variable(self, name: str) -> str:
         value = os.environ.get(name)

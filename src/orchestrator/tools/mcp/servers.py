@@ -28,10 +28,14 @@ _CLOSE_SECONDS = 8.0
 
 
 class McpServers:
-    """Calls the servers that `orchestrator.toml` in a directory names. Safe to use from any thread and event loop."""
+    """Calls the servers that `orchestrator.toml` in a directory names. Safe to use from any thread and event loop.
 
-    def __init__(self, directory: Path) -> None:
+    Their programs run in `working`, by default that directory, where relative paths of programs start in any case.
+    """
+
+    def __init__(self, directory: Path, *, working: Path | None = None) -> None:
         self._directory = directory
+        self._working = working or directory
         self._lock = threading.Lock()
         self._settings: Mapping[str, McpServer] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -135,5 +139,5 @@ class McpServers:
         connection = self._connections.get(server.name)
         if connection is None or connection.ended:
             self._ending = {each for each in (connection, *self._ending) if each is not None and not each.is_gone}
-            connection = self._connections[server.name] = Connection(server, self._directory)
+            connection = self._connections[server.name] = Connection(server, self._directory, self._working)
         return connection

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 import orchestrator as orc
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools import Permissions, builtin_registry, permissions, to_tools
-from orchestrator.tools.neighbours import named_sources
+from orchestrator.tools.neighbours import named_sources, searched_directories
 from orchestrator.tools.paths import Location, open_location, open_parent
 from orchestrator.tools.protection import is_reserved, running_code, source_files, store_files
-from tests.tools.support import Workplace
+from tests.tools.support import FakeContext, Workplace
 
 RESERVED = [
     "orchestrator.toml", "ORCHESTRATOR.TOML", "Orchestrator.Toml", ".orchestrator", ".Orchestrator", ".ORCHESTRATOR",
@@ -362,6 +362,68 @@ def test_tools_named_by_a_module_protect_code_and_no_data_next_to_it(tmp_path: P
         assert allowed.check_write(path) is not None, path
     for path in ("plain/output/book.md", "plain/notes.txt", "other/tools.py"):
         assert allowed.check_write(path) is None, path
+
+
+IMPORTED = [
+    "helper.py", "new.py", "NEW.PY", "new.pyc", "new.so", "new.abi3.so", "helper/__init__.py", "new/__init__.pyc",
+    "__pycache__/helper.cpython-311.pyc", "__pycache__", "lib/new/__init__.py", "lib/__pycache__/tools.cpython-311.pyc",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", IMPORTED)
+@pytest.mark.parametrize("way", ["write", "append", "copy", "copy a directory", "move"])
+def test_no_action_puts_a_module_where_tools_look_for_one(way: str, path: str, workplace: Workplace) -> None:
+    work = workplace.directory
+    for file in ("helper.py", "lib/tools.py", "from/a.txt"):
+        (work / file).parent.mkdir(exist_ok=True)
+        (work / file).write_text("before")
+    (work / "tree" / path).parent.mkdir(parents=True)
+    (work / "tree" / path).write_text("from a tree")
+    searched = searched_directories(["helper.py", "lib.tools"], (), work)
+    workplace.context = FakeContext(workplace.permissions.protecting(searched=searched))
+    before = contents(work)
+    parameters = {
+        "write": {"path": path, "content": "evil"},
+        "append": {"path": path, "content": "evil"},
+        "copy": {"path": "from/a.txt", "destination": path},
+        "copy a directory": {"path": "tree", "destination": "."},
+        "move": {"path": "from/a.txt", "destination": path},
+    }[way]
+    with pytest.raises(PermissionDenied, match="belongs to Orchestrator") as denied:
+        workplace(f"filesystem.{way.partition(' ')[0]}", **parameters)
+    assert denied.value.help is not None
+    assert contents(work) == before
+
+
+def test_no_package_is_moved_to_where_tools_look_for_one(workplace: Workplace) -> None:
+    work = workplace.directory
+    (work / "far/package").mkdir(parents=True)
+    (work / "far/package/__init__.py").write_text("evil")
+    (work / "far/link").symlink_to("package")
+    workplace.context = FakeContext(workplace.permissions.protecting(searched=[work]))
+    for name in ("package", "link"):
+        with pytest.raises(PermissionDenied, match="belongs to Orchestrator"):
+            workplace("filesystem.move", path=f"far/{name}", destination="helper")
+    workplace("filesystem.move", path="far/package", destination="far/other")
+
+
+def test_code_and_data_have_a_place_of_their_own_next_to_tools(workplace: Workplace) -> None:
+    workplace.context = FakeContext(workplace.permissions.protecting(searched=[workplace.directory]))
+    for path in ("notes.txt", "generated/script.py", "generated/package/__init__.py", "py", "a.python"):
+        workplace("filesystem.write", path=path, content="text")
+        assert (workplace.directory / path).read_text() == "text"
+
+
+def test_a_step_cannot_have_the_next_run_import_its_own_code(tmp_path: Path) -> None:
+    source = "try:\n    import extra\nexcept ImportError:\n    pass\n\n\ndef hello() -> str:\n    return 'hello'\n"
+    (tmp_path / "greetings.py").write_text(source)
+    (tmp_path / "orchestrator.toml").write_text('tools = ["greetings.py"]\n')
+    step = {"id": "a", "action": "filesystem.write", "parameters": {"path": "{{ name }}", "content": "evil"}}
+    with orc.Orchestrator(directory=tmp_path) as client:
+        pipeline = client.compile({"inputs": {"name": "string"}, "steps": [step]})
+        for name in ("extra.py", "extra/__init__.py", "__pycache__/greetings.pyc"):
+            assert pipeline.start(name=name).wait().state == "failed"
+    assert not list(tmp_path.rglob("extra*"))
 
 
 def test_the_code_that_runs_everything_is_protected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from orchestrator.runtime.asking import merged
 from orchestrator.runtime.engine import permissions_for
 from orchestrator.runtime.execution import refuse_blocking
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
-from orchestrator.tools.neighbours import named_sources
+from orchestrator.tools.neighbours import named_sources, searched_directories
 from orchestrator.tools.protection import source_files, store_files
 
 if TYPE_CHECKING:
@@ -92,8 +92,12 @@ class Orchestrator:
         self._registry = self._registry_with(given, beneath=settings.tools) if given else None
         allowed = permissions or Permissions.load(self.directory)
         named = [item for item in self._tools if isinstance(item, str)]
+        files = source_files(given)
         self.permissions = allowed.protecting(
-            *store_files(self.store_url), *source_files(given), *named_sources(named, self.directory)
+            *store_files(self.store_url),
+            *files,
+            *named_sources(named, self.directory),
+            searched=searched_directories(named, files, self.directory),
         )
         self._options = Options(
             max_parallel=positive("max_parallel", max_parallel),

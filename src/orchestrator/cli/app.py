@@ -78,9 +78,9 @@ def build(*, only: str | None = None) -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from orchestrator.distribution import VERSION
 
-        typer.echo(f"orchestrator {version('orchestrator')}")
+        typer.echo(f"orchestrator {VERSION}")
         raise typer.Exit
 
 

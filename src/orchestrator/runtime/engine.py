@@ -30,7 +30,7 @@ from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.repeating import read_again, shared, to_forget
 from orchestrator.runtime.revision import Changes, compare, inputs_read
 from orchestrator.runtime.watch import Watch
-from orchestrator.tools.neighbours import named_sources
+from orchestrator.tools.neighbours import named_sources, searched_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -545,7 +545,10 @@ def _effective(options: Options, record: RunRecord) -> Options:
 def permissions_for(given: Permissions, record: RunRecord) -> Permissions:
     """Return what a run may do here. Its relative paths still start where it was started, if that is allowed."""
     origin = record.options.get("origin") or {}
-    given = given.protecting(*named_sources(origin.get("tools") or (), given.directory))
+    tools = origin.get("tools") or ()
+    given = given.protecting(
+        *named_sources(tools, given.directory), searched=searched_directories(tools, (), given.directory)
+    )
     paths = origin.get("paths") or [str(given.roots[0])]
     directory = Path(paths[0])
     if directory == given.roots[0] or not any(directory.is_relative_to(root) for root in given.roots):

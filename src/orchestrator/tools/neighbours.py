@@ -65,6 +65,23 @@ def named_sources(names: Iterable[str], directory: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def searched_directories(names: Iterable[str], files: Iterable[Path], directory: Path) -> tuple[Path, ...]:
+    """Return where tools look for modules: those that are loaded by these names, and those that these files hold."""
+    found: dict[Path, None] = {}
+    files = list(files)
+    for name in names:
+        text = name.rpartition(":")[0] if ":" in name[2:] else name
+        if text.endswith(".py"):
+            files.append(Path(os.path.normpath(directory / text)))
+        else:
+            found[directory] = None
+            found.update(dict.fromkeys(path.parent for path in _packages(directory, text)))
+    for file in files:
+        package = package_root(file)
+        found.update(dict.fromkeys((file.parent, package[0] if package else file.parent)))
+    return tuple(found)
+
+
 def _packages(directory: Path, name: str) -> Iterator[Path]:
     """Yield what is imported on the way to a module: whole packages, and the code in directories that are none."""
     for part in name.split("."):

@@ -104,7 +104,7 @@ def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[i
     """
     if not location.parts:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), location.text)
-    if any(map(location.guard.refuses_name, location.parts)):
+    if any(map(location.guard.refuses_name, location.parts)) or location.guard.refuses_module(str(location.path)):
         raise belongs(location)
     if not _BY_DESCRIPTOR:
         if create:
@@ -160,7 +160,10 @@ def belongs(location: Location) -> PermissionDenied:
         message = f"`{location.text}` belongs to Orchestrator; no pipeline may change it"
     else:
         message = f"`{location.text}` holds the keys of providers; no pipeline may use it"
-    return PermissionDenied(message, flag="", help="use another place; no option allows this one")
+    help = "use another place; no option allows this one"
+    if location.guard.refuses_module(str(location.path)):
+        help = "tools would import it from there: write code to a directory of its own"
+    return PermissionDenied(message, flag="", help=help)
 
 
 def _check_last(location: Location, parent: int) -> None:

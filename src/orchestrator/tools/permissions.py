@@ -40,7 +40,8 @@ class Permissions:
     in `allow_hosts` as `host`, `host:port`, an address, or a network such as `10.0.0.0/8`.
 
     Whatever is allowed, no step changes anything called `orchestrator.toml` or `.orchestrator`, providers' keys, the
-    code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools.
+    code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools. In the
+    `searched` directories, where tools look for modules, no step puts one.
     """
 
     directory: Path
@@ -49,6 +50,7 @@ class Permissions:
     allow_run: bool | tuple[str, ...] = False
     allow_hosts: tuple[str, ...] = ()
     protected: tuple[Path, ...] = ()
+    searched: tuple[Path, ...] = ()
 
     @classmethod
     def load(cls, directory: str | Path = ".") -> Permissions:
@@ -88,9 +90,13 @@ class Permissions:
             allow_hosts=(*self.allow_hosts, *added_hosts),
         )
 
-    def protecting(self, *paths: Path) -> Permissions:
-        """Return these permissions with more files or directories that no step may change."""
-        return replace(self, protected=tuple(dict.fromkeys((*self.protected, *paths))))
+    def protecting(self, *paths: Path, searched: Iterable[Path] = ()) -> Permissions:
+        """Return these permissions with more files or directories that no step may change, or put modules into."""
+        return replace(
+            self,
+            protected=tuple(dict.fromkeys((*self.protected, *paths))),
+            searched=tuple(dict.fromkeys((*self.searched, *searched))),
+        )
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -120,7 +126,10 @@ class Permissions:
         real, keys = Path(resolve(self.directory / text)), str(keys_file())
         if str(real) == resolve(keys):
             return Refusal(parameter, f"`{text}` holds the keys of providers; no pipeline may use it", "")
-        guard = Guard(identities([keys] if access == "read" else self.own_paths), names=access != "read")
+        if access == "read":
+            guard = Guard(identities([keys]))
+        else:
+            guard = Guard(identities(self.own_paths), names=True, searched=identities(map(str, self.searched)))
         for root in self.roots:
             if real == root and not root.is_dir():
                 return Location(root.parent, (root.name,), text, guard)
@@ -154,6 +163,8 @@ class Permissions:
             return True
         real = str(place.path)
         if any(lies_in(real, resolve(own)) or lies_in(lexical, own) for own in self.own_paths):
+            return True
+        if place.guard.refuses_module(real) or place.guard.refuses_module(lexical):
             return True
         way = [str(place.root.joinpath(*place.parts[:count])) for count in range(1, len(place.parts) + 1)]
         return not place.guard.identities.isdisjoint(identities([*way, lexical]))

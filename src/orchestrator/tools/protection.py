@@ -13,6 +13,7 @@ import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -32,6 +33,7 @@ Identity = tuple[int, int]
 
 _RESERVED = frozenset({CONFIGURATION_FILE, HOME})
 _SHORT = re.compile(r"or(ches|[0-9a-f]{4})~\d+(\.tom)?", re.ASCII)  # what Windows calls them where names are short
+_MODULE_ENDINGS = tuple({".py", ".pyc", ".pyw", *(ending.casefold() for ending in all_suffixes())})
 _IGNORED = frozenset({"Cf", "Cc"})  # categories of characters that HFS+ leaves out of a comparison, and controls
 
 
@@ -47,10 +49,14 @@ def is_reserved(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What an access must not reach: files by identity, and for a change also names."""
+    """What an access must not reach: files by identity, and for a change also names.
+
+    `searched` are the directories in which tools look for modules: a change must not put one there.
+    """
 
     identities: frozenset[Identity] = frozenset()
     names: bool = False
+    searched: frozenset[Identity] = frozenset()
 
     def refuses_name(self, name: str) -> bool:
         """Whether nothing of this name may be reached."""
@@ -59,6 +65,28 @@ class Guard:
     def refuses(self, status: os.stat_result) -> bool:
         """Whether a file that exists may not be reached."""
         return (status.st_dev, status.st_ino) in self.identities
+
+    def refuses_module(self, path: str) -> bool:
+        """Whether tools would import what lies at an absolute path: a module, a package, or a compiled one."""
+        directory, name = os.path.split(path)
+        above, package = os.path.split(directory)
+        if not self.searched or not (is_module(name) or _is_cache(name) or _is_cache(package)):
+            return False
+        is_package = name.casefold().startswith("__init__.") or _is_cache(package)
+        return self.is_searched(directory) or (is_package and self.is_searched(above))
+
+    def is_searched(self, directory: str) -> bool:
+        """Whether tools look for modules in a directory."""
+        return not self.searched.isdisjoint(identities([directory]))
+
+
+def is_module(name: str) -> bool:
+    """Whether Python would load a file of this name: as source, compiled, or as an extension."""
+    return name.casefold().endswith(_MODULE_ENDINGS)
+
+
+def _is_cache(name: str) -> bool:
+    return name.casefold() == "__pycache__"
 
 
 def lies_in(path: str, directory: str) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools.paths import Location, belongs, list_location, open_location, open_parent, status_of
+from orchestrator.tools.protection import is_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -129,6 +130,17 @@ def find(
                     push(led, found, index + 1)
 
 
+def _puts_module(source: Location, status: os.stat_result, target: Location) -> bool:
+    """Whether tools would import at its new place what is copied or moved: also a package, and where a link may lead."""
+    path = str(target.path)
+    if target.guard.refuses_module(path):
+        return True
+    kind = kind_of(status.st_mode)
+    if kind not in ("directory", "link") or not target.guard.is_searched(str(target.path.parent)):
+        return False
+    return kind == "link" or any(is_module(entry.name) for entry in _entries(source, tolerant=True))
+
+
 def require_free(top: Location) -> None:
     """Refuse a tree that holds what must not be reached.
 
@@ -158,7 +170,7 @@ def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Loca
         place = target.child(*node.names)
         if node.place.guard.refuses(node.status):
             raise belongs(node.place)
-        if any(map(place.guard.refuses_name, node.names)):
+        if any(map(place.guard.refuses_name, node.names)) or _puts_module(node.place, node.status, place):
             raise belongs(place)
         if node.kind == "other":
             message = f"`{node.place.text}` is a device, a pipe or a socket, not a file"
@@ -196,6 +208,9 @@ def move(source: Location, target: Location, *, overwrite: bool) -> None:
     """
     require_apart(source, target, "moved")
     require_free(source)
+    status = status_of(source)
+    if status is not None and _puts_module(source, status, target):
+        raise belongs(target)
     with open_parent(source) as (from_directory, name), open_parent(target, create=True) as (to_directory, new):
         if not overwrite and _exists(new, to_directory):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.text)

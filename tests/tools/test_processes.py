@@ -262,9 +262,11 @@ def test_what_moves_on_all_the_time_is_caught(noting: Workplace) -> None:
 
 
 @needs_linux
-def test_a_program_ends_with_its_guardian(noting: Workplace) -> None:
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("started", [name for name in STARTED if name != "by Python"])
+def test_a_program_ends_with_its_guardian(started: str, noting: Workplace) -> None:
     async def main() -> None:
-        command = f"echo $PPID >> pids; {NOTE}"
+        command = f"echo $PPID >> pids; {STARTED[started]}"
         task = asyncio.create_task(noting.acall("terminal.execute", command=command, check=False))
         pid = await asyncio.to_thread(noted, noting.directory)
         os.kill(pids(noting.directory)[0], 9)

@@ -5,7 +5,8 @@
 
 On Linux a guardian adopts what loses its parent (a subreaper), so that whatever its program starts stays below it, in a
 session of its own or not; where control groups may be made, the program gets one. It ends the program also when its
-owner has gone, however that ended. See docs/decisions/0025-programs.md.
+owner has gone, however that ended. The server adopts and ends what is left of a guardian that was killed itself. See
+docs/decisions/0025-programs.md.
 """
 
 # This starts with every program, and pathlib takes as long to load as all the rest.
@@ -22,6 +23,10 @@ import socket
 import sys
 import time
 from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -145,8 +150,8 @@ def _kill(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _descendants() -> set[int]:
-    """All processes below this one, but those that have ended and wait for their parent to notice."""
+def _descendants(*, besides: Collection[int] = ()) -> set[int]:
+    """All processes below this one; `besides` are children of it that are left out, with what is below them."""
     if not _LINUX:
         return set()
     own = os.getpid()
@@ -154,8 +159,8 @@ def _descendants() -> set[int]:
         children_of = _children if _children(own) is not None else _scanned().get
     except OSError:
         return set()
-    found: set[int] = set()
-    waiting = [own]
+    found = {child for child in children_of(own) or () if child not in besides}
+    waiting = list(found)
     while waiting:
         for child in children_of(waiting.pop()) or ():
             if child not in found:
@@ -293,6 +298,21 @@ def _release_pipes() -> None:
     os.close(nowhere)
 
 
+def _end_orphans(guardians: Collection[int]) -> None:
+    """Kill what this process has adopted: nothing, unless somebody has killed a guardian."""
+    limit = time.monotonic() + _LIMIT
+    while (found := _descendants(besides=guardians)) and time.monotonic() < limit:
+        seen: set[int] = set()
+        while not found <= seen and time.monotonic() < limit:
+            for pid in found - seen:
+                _kill(pid, signal.SIGSTOP)
+            seen |= found
+            found = _descendants(besides=guardians)
+        for pid in seen:
+            _kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
+
+
 def serve(fd: int, owner: int) -> None:
     """Fork a guardian for each program that is asked for, until the owner has gone."""
     for name in os.listdir("/dev/fd"):  # what the owner left open for its own children is not for programs
@@ -306,14 +326,21 @@ def serve(fd: int, owner: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a guardian
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    if _LINUX:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    guardians: set[int] = set()
     while os.getppid() == owner:
         ready, _, _ = select.select([requests], [], [], _LOOK)
+        if guardians:
+            guardians = {pid for pid in guardians if os.path.exists(f"/proc/{pid}")} if _LINUX else set()
+            _end_orphans(guardians)
         if not ready:
             continue
         request, descriptors, _, _ = socket.recv_fds(requests, 1, 4)
         if not request:
             return
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
             try:
                 requests.close()
                 for standard, descriptor in enumerate(descriptors[:3]):
@@ -322,6 +349,7 @@ def serve(fd: int, owner: int) -> None:
                 guard(*_asked(descriptors[3]))
             finally:
                 os._exit(_NOT_STARTED)
+        guardians.add(pid)
         for descriptor in descriptors:
             os.close(descriptor)
 

@@ -131,7 +131,7 @@ def find(
 
 
 def _puts_module(source: Location, status: os.stat_result, target: Location) -> bool:
-    """Whether tools would import at its new place what is copied or moved: also a package, and where a link may lead."""
+    """Whether tools would import at its new place what is copied or moved, or what a link may lead to."""
     path = str(target.path)
     if target.guard.refuses_module(path):
         return True

@@ -52,6 +52,17 @@ def test_cases_are_tests_that_pass_fail_and_are_skipped(pytester: pytest.Pyteste
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
+def test_cases_change_the_project_only_if_that_is_asked_for(pytester: pytest.Pytester, project: Path) -> None:
+    (project / "report.yaml").write_text(
+        "id: report\nsteps: [{id: new, action: filesystem.write, parameters: {path: new.txt, content: x}}]\n"
+    )
+    (project / "report.test.yaml").write_text("cases:\n  - models: fake\n")
+    run(pytester).assert_outcomes(passed=1)
+    assert not (project / "new.txt").exists()
+    run(pytester, "--orchestrator-in-place").assert_outcomes(passed=1)
+    assert (project / "new.txt").read_text() == "x"
+
+
 def test_a_wrong_file_is_an_error_at_its_place(pytester: pytest.Pytester, project: Path) -> None:
     (project / "report.test.yaml").write_text("cases:\n  - expect: {outputs: {txt: 1}}\n")
     result = run(pytester)

@@ -1,8 +1,10 @@
 """A case runs in a temporary copy of the project's folder, and leaves the folder itself as it was."""
 
+import errno
 import json
 import os
 import select
+import shlex
 import signal
 import stat
 import subprocess
@@ -13,6 +15,7 @@ from textwrap import dedent
 
 import pytest
 
+from orchestrator.errors import ConfigurationError
 from orchestrator.testing import Outcome, Setting, load, run_cases, workspace
 from orchestrator.tools import Permissions, loading
 
@@ -59,7 +62,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def outcomes(project: Path, steps: str, cases: str = "cases: [{models: fake}]", **setting: object) -> list[Outcome]:
-    """Run cases of a pipeline; what stands in the folder afterwards must be what stood in it before."""
+    """Run the cases of a pipeline, which is written to the folder."""
     (project / "p.yaml").write_text(f"id: p\n{dedent(steps)}")
     (project / "p.test.yaml").write_text(dedent(cases))
     given = Setting(project, **setting)  # type: ignore[arg-type]
@@ -257,6 +260,40 @@ def test_pipelines_programs_and_files_of_inputs_are_found(project: Path) -> None
     assert sorted(path.name for path in project.iterdir()) == ["data", "p.test.yaml", "p.yaml", "sub"]
 
 
+def test_servers_of_tools_are_found_in_the_folder_and_work_in_the_copy(project: Path) -> None:
+    pytest.importorskip("mcp")
+    (project / "venv").mkdir()
+    (project / "venv" / "pyvenv.cfg").touch()
+    program = project / "venv" / "python"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    program.chmod(0o755)
+    (project / "server.py").write_text(
+        dedent(
+            """
+            from pathlib import Path
+
+            from mcp.server.mcpserver import MCPServer
+
+            server = MCPServer("own")
+
+            @server.tool()
+            def own() -> str:
+                Path("made.txt").write_text("x")
+                return Path("data/a.txt").read_text()
+
+            server.run()
+            """
+        )
+    )
+    (project / "orchestrator.toml").write_text('[mcp.own]\ncommand = ["venv/python", "server.py"]\n')
+    steps = """
+        steps: [{id: call, action: mcp.call, parameters: {server: own, tool: own}}]
+        outputs: {text: "{{ call }}"}
+    """
+    passed(outcomes(project, steps, "cases: [{models: fake, expect: {outputs: {text: original}}}]"))
+    assert not (project / "made.txt").exists()
+
+
 def test_recordings_are_read_from_the_folder_and_written_there(project: Path) -> None:
     steps = """
         model: offline
@@ -330,6 +367,19 @@ def test_a_folder_that_is_too_large_is_refused_and_runs_in_place(
     assert "`--in-place`" in outcome.reasons[0]
     assert not (project / "new.txt").exists()
     passed(outcomes(project, steps, in_place=True))
+
+
+@pytest.mark.parametrize("at", ["_listed", "_copy_file", "TemporaryDirectory"])
+def test_what_the_system_refuses_is_an_error_that_names_the_way_out(
+    project: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(workspace, at, refuse)
+    with pytest.raises(ConfigurationError, match="cannot be copied for a case: no space left on device") as found:
+        workspace.copied(project).__enter__()
+    assert "--in-place" in found.value.help
 
 
 def test_a_case_whose_steps_change_no_files_needs_no_copy(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

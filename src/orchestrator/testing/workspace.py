@@ -153,18 +153,25 @@ def copied(folder: Path, stopped: Callable[[], bool] = lambda: False) -> Iterato
         ConfigurationError: The folder is too large, or cannot be copied.
     """
     original = Path(os.path.realpath(folder))
-    entries, size = _entries(original)
-    with TemporaryDirectory(prefix=PREFIX, dir=_memory(size), ignore_cleanup_errors=True) as temporary:
-        root = Path(os.path.realpath(temporary))
+    with _told(folder):
+        entries, size = _entries(original)
+        temporary = TemporaryDirectory(prefix=PREFIX, dir=_memory(size), ignore_cleanup_errors=True)
+    with temporary as name:
+        root = Path(os.path.realpath(name))
         workspace = Workspace(folder.absolute(), original, _below(root, original), root)
-        try:
+        with _told(folder):
             _copy(entries, workspace, stopped)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ConfigurationError(
-                f"the folder `{folder}` cannot be copied for a case: {reason}", help=_HELP
-            ) from error
         yield workspace
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Report what the system refuses as an error that says how to continue."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(f"the folder `{folder}` cannot be copied for a case: {reason}", help=_HELP) from error
 
 
 def _memory(size: int) -> str | None:

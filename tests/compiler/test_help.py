@@ -283,6 +283,21 @@ CASES = {
     "an action of a tool with one": Case(
         called("tool: terminal, action: run", "{command: [ls]}"), "ORC402", {"run": "execute"}
     ),
+    # parameters and keys of other systems
+    "a parameter that holds the name of a required one": Case(
+        called("tool: filesystem, action: write", "{file_path: a.txt, content: hi}"), "ORC403", {"file_path": "path"}
+    ),
+    "a parameter that abbreviates a required one": Case(
+        called("tool: terminal", "{cmd: [ls]}"), "ORC403", {"cmd": "command"}
+    ),
+    "output_schema": Case(
+        "steps:\n  - {id: made, model: auto, prompt: hi, output_schema: {size: integer}}\n",
+        "ORC201",
+        {"output_schema": "schema"},
+    ),
+    "a name in the place of an id": Case(
+        "steps:\n  - {name: show, tool: log, parameters: {message: hi}}\n", "ORC203", {"name: show": "id: show"}
+    ),
     # steps that the file does not hold
     "a name near to that of an invisible step": Case(
         'steps:\n  - {id: x, tool: log, parameters: {message: "<AUTO>a title</AUTO>"}}\n'

@@ -108,6 +108,23 @@ def test_the_fix_quotes_the_value(command: str) -> None:
     assert culprits(text) == []
 
 
+@pytest.mark.parametrize(
+    ("joined", "instead"),
+    [
+        ("names | join(' ')", "names | quote"),
+        ("names | sort | join(' ')", "names | sort | quote"),
+        ("names | join(',')", "(names | join(',')) | quote"),
+        ("tag if tag else names | join(' ')", "(tag if tag else names | join(' ')) | quote"),
+    ],
+)
+def test_the_fix_makes_a_word_of_each_item_that_blanks_would_join(joined: str, instead: str) -> None:
+    text = step(f"echo {{{{ {joined} }}}} | wc")
+    (found,) = [each for each in compiled(text).diagnostics if each.code == "ORC433"]
+    assert found.fix is not None
+    assert found.fix.replacement == instead
+    assert culprits(fixed(text, found)) == []
+
+
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
 @settings(max_examples=30)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=8))

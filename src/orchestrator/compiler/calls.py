@@ -117,7 +117,7 @@ class CallChecker:
         label = f"{tool.name}.{action.name}" if len(tool.actions) > 1 else tool.name
         given = self.entries(parameters)
         meant = {
-            self._unknown(label, name, action, node)
+            self._unknown(label, name, action, node, given)
             for name in given
             if name not in action.parameters and not action.accepts_extra
         }
@@ -152,9 +152,13 @@ class CallChecker:
                 help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
                 self._findings.explain(diagnostic, help)
 
-    def _unknown(self, label: str, name: str, action: Action, node: Node | None) -> str | None:
+    def _unknown(
+        self, label: str, name: str, action: Action, node: Node | None, given: MappingABC[str, Value]
+    ) -> str | None:
         """Report a parameter that the action does not take; return the one that was probably meant."""
-        near = suggest(name, action.parameters)
+        lacking = [each.name for each in action.parameters.values() if each.required and each.name not in given]
+        other = _named_in(name, lacking)  # a guess, and no spelling to correct
+        near = other or suggest(name, action.parameters)
         key = node.key(name) if isinstance(node, Mapping) else None
         if key is not None:
             self._findings.add(
@@ -163,7 +167,7 @@ class CallChecker:
                 f"`{label}` takes no parameter `{name}`",
                 label="unknown parameter",
                 help=f"did you mean `{near}`?" if near else _takes(label, action),
-                replacement=near,
+                replacement=None if other else near,
             )
         return near
 
@@ -401,6 +405,18 @@ def _below(action: Action, name: str) -> str:
 
 
 _KINDS = {"ORC401": "tool", "ORC402": "action"}
+
+
+def _named_in(name: str, lacking: list[str]) -> str | None:
+    """The one required parameter that a name has as a word (`file_path`: `path`) or abbreviates (`cmd`: `command`)."""
+    words = name.lower().replace("-", "_").split("_")
+    found = [each for each in lacking if each in words or (len(name) > 2 and _abbreviates(name.lower(), each))]
+    return found[0] if len(found) == 1 and found[0] != name.lower() else None
+
+
+def _abbreviates(short: str, long: str) -> bool:
+    left = iter(long)
+    return len(short) * 2 < len(long) and short[0] == long[0] and all(letter in left for letter in short)
 
 
 def _takes(label: str, action: Action) -> str:

@@ -23,6 +23,9 @@ _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _UNQUOTED: Final = re.compile(r"\s*\|\s*quote\s*\}\}$")
 _SYNTAX: Final = re.compile(r"[|&;<>()$`*?\[\]#~!\\\n=]")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@-]+")
+_JOINED: Final = re.compile(
+    r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\s*\|\s*join\((' +'|\" +\")\)"
+)
 _OWN: Final = frozenset({"run", "pipeline", "step"})
 
 
@@ -86,6 +89,8 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
 
 
 def _quoted(written: str) -> str:
+    if joined := _JOINED.fullmatch(written):  # `quote` makes a word of each item, and not one of all
+        return f"{joined['items']} | quote"
     simple = re.fullmatch(r"[\w.]+(\[[^\]]*\])?", written) is not None
     return f"{written} | quote" if simple else f"({written}) | quote"
 

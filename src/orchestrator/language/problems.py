@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -132,6 +133,7 @@ _MEANT = {
     "max_tokens": "tokens",
     "instructions": "system",
     "llm": "model",
+    **dict.fromkeys(("output_schema", "response_schema", "json_schema", "output_format", "output_type"), "schema"),
     "criteria": "rubric",
     "threshold": "min_score",
 }
@@ -142,6 +144,7 @@ def expected(key: str) -> str:
     return _FIELD_EXPECTED[key]
 
 
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _HANDLERS_ELSEWHERE = {
     "priority": "handlers are tried in the order in which they stand",
     **dict.fromkeys(("retry_with_handler", "max_handler_retries"), "to try the step again write `retry: 2`"),
@@ -408,6 +411,9 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
         "value": "add `value:` with a template",
         "rubric": "add `rubric:` with what the output must be like",
     }
+    title = node.get("name") if name == "id" else None
+    if isinstance(title, Scalar) and isinstance(title.value, str) and _IDENTIFIER.fullmatch(title.value):
+        examples["id"] = f"write `id: {title.value}`: other steps read a step by its `id`, and a `name` is only shown"
     return Diagnostic(
         "ORC203",
         f"{what} has no `{name}`",

@@ -118,7 +118,7 @@ def cli_page() -> str:
         "| 1 | the run failed, or problems were found |",
         "| 2 | wrong usage, or a pipeline that does not compile |",
         "| 3 | the run is paused, or waits for an answer |",
-        "| 130 | interrupted by Ctrl-C |",
+        "| 130 | interrupted by Ctrl-C, SIGTERM or SIGHUP |",
     ]
     for name in COMMANDS:
         command = root.commands[name]  # type: ignore[attr-defined] # the class is private to typer

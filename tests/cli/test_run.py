@@ -250,6 +250,9 @@ def test_being_asked_to_stop_cancels_in_good_order_and_says_how_to_go_on(project
     data = json.loads(out)
     assert data["state"] == "cancelled"
     assert f"orchestrator resume {data['run_id']}" in err
+    by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    assert f"run {data['run_id']} cancelled by {by}" in err
+    assert f"{'press' if number == signal.SIGINT else 'send'} {by} again to stop at once" in err
     assert project("status", "last", "--json").json["counts"]["cancelled"] == 1
 
 

@@ -135,7 +135,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
         emit_yaml(result.outputs)
     if status.state == "failed" and os.environ.get("ORCHESTRATOR_DEBUG"):
         _tell_traceback(run, str((status.error or {}).get("step")))
-    tell_end(status, showing, interrupted=interrupts.count > 0)
+    tell_end(status, showing, by=interrupts.by if interrupts.count else None)
     return end_code(status, interrupted=interrupts.count > 0)
 
 
@@ -168,8 +168,8 @@ def result_of(run: Run) -> Result:
         return result
 
 
-def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) -> None:
-    """Say on stderr how a run ended, and the command that goes on."""
+def tell_end(status: RunStatus, showing: Showing, *, by: str | None = None) -> None:
+    """Say on stderr how a run ended, `by` which signal if it was stopped here, and the command that resumes it."""
     run_id, took = status.run_id, seconds(status.elapsed)
     resume = showing.hints.command("resume", run_id)
     spent = f"; {status.spending}" if status.spending else ""
@@ -194,7 +194,7 @@ def tell_end(status: RunStatus, showing: Showing, *, interrupted: bool = False) 
             say(f"  go on after mending it: {resume}")
     elif status.state == "cancelled":
         why = f": {printable(status.reason)}" if status.reason else ""
-        say(f"run {run_id} cancelled" + (" by Ctrl-C" if interrupted else why) + spent, "yellow")
+        say(f"run {run_id} cancelled" + (f" by {by}" if by else why) + spent, "yellow")
         say(f"  go on with: {resume}")
     elif status.state == "waiting" and (questions := len(open_questions(status))):
         say(f"run {run_id} waits for {'an answer' if questions == 1 else f'{questions} answers'}", "yellow")

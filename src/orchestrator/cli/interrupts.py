@@ -24,6 +24,7 @@ class Interrupts:
 
     count: int = 0
     told: bool = False
+    by: str = "Ctrl-C"
     stop: Callable[[], object] | None = None
 
     def cancel(self, run: Run) -> None:
@@ -34,8 +35,13 @@ class Interrupts:
         """
         if self.count and not self.told:
             self.told = True
-            say(f"cancelling {run.id}; press Ctrl-C again to stop at once", "yellow")
+            say(f"cancelling {run.id}; {self.again} to stop at once", "yellow")
             run.cancel(reason="interrupted")
+
+    @property
+    def again(self) -> str:
+        """What ends the process at once, in words."""
+        return "press Ctrl-C again" if self.by == "Ctrl-C" else f"send {self.by} again"
 
     @contextmanager
     def calling(self, stop: Callable[[], object]) -> Iterator[None]:
@@ -66,6 +72,7 @@ def counted_interrupts() -> Iterator[Interrupts]:
                 os.write(2, b"\033[?25h\n")  # the live table hides the cursor
             kill_children()
             os._exit(INTERRUPTED)
+        interrupts.by = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
         if interrupts.stop is not None:
             interrupts.stop()
 

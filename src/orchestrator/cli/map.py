@@ -119,7 +119,7 @@ def map(
                 say(found.hint)
 
             def stop() -> None:
-                tally.stopping = True
+                tally.stopping = f"stopping; {interrupts.again} to stop at once"
                 results.stop()
 
             with shown(tally, quiet=quiet) as tell, interrupts.calling(stop):

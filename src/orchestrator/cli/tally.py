@@ -59,7 +59,7 @@ class Tally:
     """Whether the budget of the batch was used up."""
     began: float = field(default_factory=time.monotonic)
     begun: bool = False
-    stopping: bool = False
+    stopping: str = ""
 
     def add(self, result: RowResult) -> None:
         """Count a row; one that was never begun is no failure."""
@@ -137,7 +137,7 @@ class Tally:
         if read is not None:
             filled = round(read * BAR_WIDTH)
             bar = f"  {'━' * filled}{'╌' * (BAR_WIDTH - filled)}"
-        asked = "stopping; press Ctrl-C again to stop at once  " if self.stopping else ""
+        asked = f"{self.stopping}  " if self.stopping else ""
         return Text(f"{asked}batch {self.batch}  {self.summary()}{bar}", no_wrap=True, overflow="ellipsis")
 
 

@@ -23,9 +23,7 @@ _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _UNQUOTED: Final = re.compile(r"\s*\|\s*quote\s*\}\}$")
 _SYNTAX: Final = re.compile(r"[|&;<>()$`*?\[\]#~!\\\n=]")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@-]+")
-_JOINED: Final = re.compile(
-    r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\s*\|\s*join\((' +'|\" +\")\)"
-)
+_JOINED: Final = re.compile(r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\s*\|\s*join\((' +'|\" +\")\)")
 _OWN: Final = frozenset({"run", "pipeline", "step"})
 
 

@@ -201,7 +201,7 @@ def settled_in(directory: Path, run_id: str) -> set[str]:
 def is_transient(directory: Path, run_id: str) -> bool:
     """Whether the run has failed because of something that can be mended."""
     error = events(directory, run_id)[-1].data["error"]
-    return str(error["message"]).endswith("for now")
+    return "for now" in str(error["message"])  # the line that raised it may follow
 
 
 def events(directory: Path, run_id: str) -> list[Event]:

@@ -72,10 +72,10 @@ EVIL: dict[str, bytes | str] = {
     "huge-number": f"metadata: {{a: {'9' * 100_000}}}\nstep: 1\n" + PLAIN,
     "huge-exponent": 'outputs: {x: "{{ 9 ** 9 ** 9 ** 9 }}"}\nstep: 1\n' + PLAIN,
     "repeated-text": "outputs: {x: \"{{ 'a' * 10 ** 12 }}\"}\nstep: 1\n" + PLAIN,
-    "regular-expression-in-a-filter": "outputs: {x: \"{{ '" + "a" * 40 + "b' | regex_search('(a+)+$') }}\"}\n" + PLAIN,
 }
 
 FINE = {
+    "regular-expression-in-a-filter": "outputs: {x: \"{{ '" + "a" * 40 + "b' | regex_search('(a+)+$') }}\"}\n" + PLAIN,
     "byte-order-mark": "\ufeff" + PLAIN,
     "carriage-returns": PLAIN.replace("\n", "\r\n"),
     "many-anchors": "metadata:\n" + "".join(f"  k{n}: &a{n} 1\n" for n in range(20_000)) + PLAIN,

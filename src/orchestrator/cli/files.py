@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.content import kind_of
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if path.exists() or not _PATTERN.search(str(path)):
+        if kind_of(path) or not _PATTERN.search(str(path)):
             found.setdefault(path)
             continue
         # not Path.glob: before Python 3.13 its `**` matches directories only, and it takes no absolute pattern
@@ -63,7 +64,7 @@ def select_pipelines(paths: Iterable[Path]) -> Selection:
     selection = Selection()
     seen: set[Path] = set()
     for path in expand(paths):
-        if not path.is_dir():
+        if kind_of(path) != "directory":
             if (place := path.resolve()) not in seen:
                 seen.add(place)
                 selection.files.append(path)

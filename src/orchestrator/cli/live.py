@@ -321,6 +321,8 @@ def follow(
                 if event.seq > since:
                     view.show(event)
             if status is not None and (status.last_seq > since or status.state == "interrupted"):
+                if status.state == "waiting" and leave(status):
+                    view.clear()
                 return status
             between()
             if leave(seen := board.status(time.time())):

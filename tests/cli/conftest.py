@@ -188,7 +188,8 @@ class Project:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORCHESTRATOR_", "COV"))}
-        kept.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # a terminal says for itself how large it is
+            kept.pop(name, None)
         return {**kept, "TERM": "xterm-256color", "PYTHONWARNINGS": "error", **more}
 
     def __call__(self, *words: str) -> Done:

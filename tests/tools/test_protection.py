@@ -397,21 +397,58 @@ def test_no_action_puts_a_module_where_tools_look_for_one(way: str, path: str, w
 
 def test_no_package_is_moved_to_where_tools_look_for_one(workplace: Workplace) -> None:
     work = workplace.directory
-    (work / "far/package").mkdir(parents=True)
-    (work / "far/package/__init__.py").write_text("evil")
-    (work / "far/link").symlink_to("package")
+    (work / "far-away/package/inner").mkdir(parents=True)
+    (work / "far-away/package/inner/module.py").write_text("evil")
+    (work / "far-away/link").symlink_to("package")
+    (work / "far-away/linked").mkdir()
+    (work / "far-away/linked/inner").symlink_to("../package")
     workplace.context = FakeContext(workplace.permissions.protecting(searched=[work]))
-    for name in ("package", "link"):
-        with pytest.raises(PermissionDenied, match="belongs to Orchestrator"):
-            workplace("filesystem.move", path=f"far/{name}", destination="helper")
-    workplace("filesystem.move", path="far/package", destination="far/other")
+    for name in ("package", "link", "linked"):
+        for destination in ("helper", "lib/helper"):
+            with pytest.raises(PermissionDenied, match="belongs to Orchestrator"):
+                workplace("filesystem.move", path=f"far-away/{name}", destination=destination)
+    workplace("filesystem.move", path="far-away/package", destination="far-away/other")
 
 
 def test_code_and_data_have_a_place_of_their_own_next_to_tools(workplace: Workplace) -> None:
     workplace.context = FakeContext(workplace.permissions.protecting(searched=[workplace.directory]))
-    for path in ("notes.txt", "generated/script.py", "generated/package/__init__.py", "py", "a.python"):
+    free = ["notes.txt", "output/notes.txt", "lib/data/rows.csv", "generated-code/script.py", "py", "a.python"]
+    for path in (*free, "generated-code/package/__init__.py", "lib/v1.2/old.py"):
         workplace("filesystem.write", path=path, content="text")
         assert (workplace.directory / path).read_text() == "text"
+
+
+@pytest.mark.parametrize("path", ["lib/x.py", "lib/y.py", "lib/X.PY.", "lib/deep/er/x.so", "lib/deep/__init__.py"])
+def test_a_package_without_an_init_file_is_protected_like_one_that_has_it(path: str, workplace: Workplace) -> None:
+    work = workplace.directory
+    (work / "lib").mkdir()
+    (work / "lib/x.py").write_text("before")
+    (work / "tools.py").write_text("import lib.x")
+    searched = searched_directories(["tools.py"], (), work)
+    workplace.context = FakeContext(workplace.permissions.protecting(searched=searched))
+    before = contents(work)
+    for place in (path, f"./lib/../{path}"):
+        with pytest.raises(PermissionDenied, match="belongs to Orchestrator") as denied:
+            workplace("filesystem.write", path=place, content="evil")
+        assert "generated-code/" in str(denied.value.help)
+    for action, parameters in {"delete": {"recursive": True}, "move": {"destination": "gone-1"}}.items():
+        with pytest.raises(PermissionDenied, match="belongs to Orchestrator"):
+            workplace(f"filesystem.{action}", path="lib", **parameters)
+    assert contents(work) == before
+
+
+def test_a_package_that_a_link_leads_to_is_protected_where_it_lies(tmp_path: Path) -> None:
+    work, far = tmp_path / "work", tmp_path / "far-1"
+    work.mkdir()
+    far.mkdir()
+    (work / "lib").symlink_to(far)
+    place = Workplace(work, paths=[far])
+    searched = searched_directories(["tools.py"], (), work)
+    place.context = FakeContext(place.permissions.protecting(searched=searched))
+    for path in ("lib/x.py", f"{far}/x.py", f"{far}/inner/x.py"):
+        with pytest.raises(PermissionDenied, match="belongs to Orchestrator"):
+            place("filesystem.write", path=path, content="evil")
+    place("filesystem.write", path=f"{far}/rows.csv", content="a")
 
 
 def test_a_step_cannot_have_the_next_run_import_its_own_code(tmp_path: Path) -> None:
@@ -421,7 +458,7 @@ def test_a_step_cannot_have_the_next_run_import_its_own_code(tmp_path: Path) -> 
     step = {"id": "a", "action": "filesystem.write", "parameters": {"path": "{{ name }}", "content": "evil"}}
     with orc.Orchestrator(directory=tmp_path) as client:
         pipeline = client.compile({"inputs": {"name": "string"}, "steps": [step]})
-        for name in ("extra.py", "extra/__init__.py", "__pycache__/greetings.pyc"):
+        for name in ("extra.py", "extra/__init__.py", "extra/module.py", "__pycache__/greetings.pyc"):
             assert pipeline.start(name=name).wait().state == "failed"
     assert not list(tmp_path.rglob("extra*"))
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.tools.protection import is_importable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -79,7 +81,14 @@ def searched_directories(names: Iterable[str], files: Iterable[Path], directory:
     for file in files:
         package = package_root(file)
         found.update(dict.fromkeys((file.parent, package[0] if package else file.parent)))
+    linked = (entry.resolve() for directory in tuple(found) for entry in _entries(directory) if _leads_away(entry))
+    found.update(dict.fromkeys(linked))
     return tuple(found)
+
+
+def _leads_away(entry: Path) -> bool:
+    """Whether an import may follow a link to a directory elsewhere."""
+    return entry.is_symlink() and is_importable(entry.name) and entry.is_dir()
 
 
 def _packages(directory: Path, name: str) -> Iterator[Path]:

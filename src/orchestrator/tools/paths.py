@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import PermissionDenied
-from orchestrator.tools.protection import Guard
+from orchestrator.tools.protection import CODE_ADVICE, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def belongs(location: Location) -> PermissionDenied:
         message = f"`{location.text}` holds the keys of providers; no pipeline may use it"
     help = "use another place; no option allows this one"
     if location.guard.refuses_module(str(location.path)):
-        help = "tools would import it from there: write code to a directory of its own"
+        help = CODE_ADVICE
     return PermissionDenied(message, flag="", help=help)
 
 

@@ -16,7 +16,7 @@ from orchestrator.configuration import CONFIGURATION_FILE, Table, keys_file, rea
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.paths import Location, resolve
-from orchestrator.tools.protection import HOME, Guard, identities, is_reserved, lies_in, running_code
+from orchestrator.tools.protection import CODE_ADVICE, HOME, Guard, identities, is_reserved, lies_in, running_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ class Permissions:
 
     Whatever is allowed, no step changes anything called `orchestrator.toml` or `.orchestrator`, providers' keys, the
     code that runs Orchestrator, or `protected`: an `Orchestrator` adds its store and the files of its tools. In the
-    `searched` directories, where tools look for modules, no step puts one.
+    `searched` directories, where tools look for modules, and in those below that an import can name, no step puts one.
     """
 
     directory: Path
@@ -150,21 +150,20 @@ class Permissions:
         place = self.locate(path, access="write", parameter=parameter)
         if isinstance(place, Refusal):
             return place
-        if self._is_own(place):
-            return Refusal(parameter, f"`{place.text}` belongs to Orchestrator; no pipeline may change it", "")
-        return None
-
-    def _is_own(self, place: Location) -> bool:
-        """Whether a place, or the name that led to it, is one by which a pipeline could allow itself more."""
+        message = f"`{place.text}` belongs to Orchestrator; no pipeline may change it"
         lexical = os.path.normpath(self.directory / place.text)
+        if place.guard.refuses_module(str(place.path)) or place.guard.refuses_module(lexical):
+            return Refusal(parameter, message, "", CODE_ADVICE)
+        return Refusal(parameter, message, "") if self._is_own(place, lexical) else None
+
+    def _is_own(self, place: Location, lexical: str) -> bool:
+        """Whether a place, or the name that led to it, is one by which a pipeline could allow itself more."""
         bases = (str(base) for base in (self.directory, *self.roots))
         below = next((lexical[len(base) :] for base in bases if lies_in(lexical, base)), Path(lexical).name)
         if any(map(is_reserved, (*place.parts, *Path(below).parts))):
             return True
         real = str(place.path)
         if any(lies_in(real, resolve(own)) or lies_in(lexical, own) for own in self.own_paths):
-            return True
-        if place.guard.refuses_module(real) or place.guard.refuses_module(lexical):
             return True
         way = [str(place.root.joinpath(*place.parts[:count])) for count in range(1, len(place.parts) + 1)]
         return not place.guard.identities.isdisjoint(identities([*way, lexical]))

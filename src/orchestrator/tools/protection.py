@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 HOME = ".orchestrator"
 """The directory of a project that holds its store and its logs."""
 
+CODE_ADVICE = "tools could import it from there: write code to a directory that no import can name: `generated-code/`"
+"""What to do instead of putting a module where tools look for one."""
+
 Identity = tuple[int, int]
 """Device and inode."""
 
@@ -41,17 +44,23 @@ def is_reserved(name: str) -> bool:
     """Whether some file system takes a name for `orchestrator.toml` or `.orchestrator`, wherever they stand."""
     if name[:1] not in ".oO" and name.isascii() and name.isprintable():
         return False  # nearly all names; the rest takes ten times as long
+    text = _folded(name)
+    return text in _RESERVED or _SHORT.fullmatch(text) is not None
+
+
+def _folded(name: str) -> str:
+    """A name as the least exact of the file systems compares it."""
     text = unicodedata.normalize("NFKC", name)
     text = "".join(sign for sign in text if unicodedata.category(sign) not in _IGNORED)
-    text = unicodedata.normalize("NFKC", text.casefold()).partition(":")[0].rstrip(". ")
-    return text in _RESERVED or _SHORT.fullmatch(text) is not None
+    return unicodedata.normalize("NFKC", text.casefold()).partition(":")[0].rstrip(". ")
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What an access must not reach: files by identity, and for a change also names.
 
-    `searched` are the directories in which tools look for modules: a change must not put one there.
+    `searched` are the directories in which tools look for modules: a change must not put one there, nor into any
+    directory below that an import could name (`lib` for `import lib.x`, with or without an `__init__.py`).
     """
 
     identities: frozenset[Identity] = frozenset()
@@ -67,26 +76,33 @@ class Guard:
         return (status.st_dev, status.st_ino) in self.identities
 
     def refuses_module(self, path: str) -> bool:
-        """Whether tools would import what lies at an absolute path: a module, a package, or a compiled one."""
-        directory, name = os.path.split(path)
-        above, package = os.path.split(directory)
-        if not self.searched or not (is_module(name) or _is_cache(name) or _is_cache(package)):
+        """Whether tools could import what lies at an absolute path: a module, a package, or a compiled one."""
+        if not self.searched:
             return False
-        is_package = name.casefold().startswith("__init__.") or _is_cache(package)
-        return self.is_searched(directory) or (is_package and self.is_searched(above))
+        directory, name = os.path.split(path)
+        is_code = is_module(name) or "__pycache__" in (_folded(name), _folded(os.path.basename(directory)))
+        return is_code and self.is_searched(directory)
 
     def is_searched(self, directory: str) -> bool:
-        """Whether tools look for modules in a directory."""
-        return not self.searched.isdisjoint(identities([directory]))
+        """Whether tools could import modules from a directory: they look there, or in one that leads to it by names."""
+        while self.searched:
+            if not self.searched.isdisjoint(identities([directory])):
+                return True
+            above, name = os.path.split(directory)
+            if not is_importable(name):
+                return False
+            directory = above
+        return False
 
 
 def is_module(name: str) -> bool:
     """Whether Python would load a file of this name: as source, compiled, or as an extension."""
-    return name.casefold().endswith(_MODULE_ENDINGS)
+    return _folded(name).endswith(_MODULE_ENDINGS)
 
 
-def _is_cache(name: str) -> bool:
-    return name.casefold() == "__pycache__"
+def is_importable(name: str) -> bool:
+    """Whether an import can name a directory: with a hyphen or a dot in its name none can."""
+    return _folded(name).isidentifier()
 
 
 def lies_in(path: str, directory: str) -> bool:

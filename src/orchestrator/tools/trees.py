@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools.paths import Location, belongs, list_location, open_location, open_parent, status_of
-from orchestrator.tools.protection import is_module
+from orchestrator.tools.protection import is_importable, is_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -131,27 +131,34 @@ def find(
 
 
 def _puts_module(source: Location, status: os.stat_result, target: Location) -> bool:
-    """Whether tools would import at its new place what is copied or moved, or what a link may lead to."""
+    """Whether tools could import at its new place what is copied or moved, or what a link may lead to."""
     path = str(target.path)
     if target.guard.refuses_module(path):
         return True
-    kind = kind_of(status.st_mode)
-    if kind not in ("directory", "link") or not target.guard.is_searched(str(target.path.parent)):
+    kind, name = kind_of(status.st_mode), target.path.name
+    if kind not in ("directory", "link") or not is_importable(name) or not target.guard.is_searched(path):
         return False
-    return kind == "link" or any(is_module(entry.name) for entry in _entries(source, tolerant=True))
+    return kind == "link" or any(
+        target.guard.refuses_module(str(target.child(*node.names).path))
+        or (node.kind == "link" and all(map(is_importable, node.names)))
+        for node in walk(source)
+    )
 
 
 def require_free(top: Location) -> None:
     """Refuse a tree that holds what must not be reached.
 
     Raises:
-        PermissionDenied: It holds the project's configuration, its store, or the like.
+        PermissionDenied: It holds the project's configuration, its store, modules of its tools, or the like.
     """
     status = status_of(top)
     if status is None or not stat.S_ISDIR(status.st_mode):
         return
     for node in walk(top):
-        if node.place.guard.refuses_name(node.names[-1]) or node.place.guard.refuses(node.status):
+        guard = node.place.guard
+        if guard.refuses_name(node.names[-1]) or guard.refuses(node.status):
+            raise belongs(node.place)
+        if guard.refuses_module(str(node.place.path)):
             raise belongs(node.place)
 
 

@@ -467,7 +467,7 @@ def test_loops_within_loops_keep_their_rounds_apart(client: orc.Orchestrator) ->
 
 
 def test_a_range_may_be_longer_than_any_list(client: orc.Orchestrator) -> None:
-    result = run(client, "steps: [{id: l, for_each: {range: [0, 99999999999999999999, 3]}, tool: fail}]")
+    result = run(client, "steps: [{id: l, for_each: {range: [0, 29999999, 3]}, tool: fail}]")
     assert (result.state, result.error["step"] if result.error else "") == ("failed", "l[0]")
 
 
@@ -476,3 +476,32 @@ def test_items_are_read_from_regular_files_alone(client: orc.Orchestrator, tmp_p
     result = run(client, "steps: [{id: l, for_each: {file: rows.jsonl}, tool: echo}]")
     assert result.error is not None
     assert (result.error["code"], "no regular file" in result.error["message"]) == ("ORC714", True)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for_each: {range: 9000000}",
+        "for_each: {range: 9000000}, max_parallel: 1",
+        "while: '{{ true }}', max_iterations: 9000000",
+    ],
+)
+def test_a_timeout_ends_a_loop_whose_bodies_never_wait_for_anything(client: orc.Orchestrator, loop: str) -> None:
+    text = f"""
+    inputs: {{wanted: {{type: boolean, default: false}}}}
+    steps: [{{id: l, {loop}, timeout: 50ms, steps: [{{id: a, if: "{{{{ wanted }}}}", tool: echo}}]}}]
+    """
+    result = run(client, text)
+    assert result.error is not None
+    assert result.error["code"] == "ORC702"
+
+
+@pytest.mark.parametrize("bound", [10_000_001, 10**40, -(10**400)])
+def test_a_range_that_no_run_could_go_through_is_refused(client: orc.Orchestrator, bound: int) -> None:
+    text = """
+    inputs: {bound: {type: integer}}
+    steps: [{id: l, for_each: {range: {stop: "{{ bound }}", step: "{{ 1 if bound > 0 else -1 }}"}}, tool: echo}]
+    """
+    result = run(client, text, bound=bound)
+    assert result.error is not None
+    assert (result.error["code"], "at most 10,000,000 numbers" in result.error["message"]) == ("ORC713", True)

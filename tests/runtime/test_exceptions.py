@@ -1,5 +1,6 @@
 """Exceptions of tools, of every kind: each ends its step, and none the run."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,53 @@ def test_handlers_and_retries_know_exceptions_of_python_code_by_name(
     with orc.Orchestrator(directory=tmp_path, store="sqlite://", permissions=allowed) as client:
         result = client.compile({"steps": [step], "outputs": {"s": "{{ s }}"}}).run()
     assert result.outputs == {"s": f"{type} after 2"}
+
+
+@orc.tool
+async def stop_the_loop() -> int:
+    asyncio.get_running_loop().stop()
+    return 1
+
+
+@orc.tool
+async def stop_the_loop_soon() -> int:
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.stop)
+    await asyncio.sleep(0)
+    return 1
+
+
+@orc.tool
+async def close_the_loop() -> int:
+    asyncio.get_running_loop().close()
+    return 1
+
+
+@orc.tool
+async def cancel_everything() -> int:
+    for task in asyncio.all_tasks():
+        task.cancel()
+    return 1
+
+
+@orc.tool
+async def fine() -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "state", "message"),
+    [
+        ("stop_the_loop", "failed", "the event loop is Orchestrator's, and no tool may stop it"),
+        ("stop_the_loop_soon", "succeeded", ""),  # nobody can tell who asked, and the loop runs again
+        ("close_the_loop", "failed", "Cannot close a running event loop"),
+        ("cancel_everything", "interrupted", ""),
+    ],
+)
+def test_a_tool_cannot_end_the_event_loop_of_all_runs(tmp_path: Path, tool: str, state: str, message: str) -> None:
+    tools = [stop_the_loop, stop_the_loop_soon, close_the_loop, cancel_everything, fine]
+    with orc.Orchestrator(directory=tmp_path, tools=tools) as client:
+        result = client.compile({"steps": [{"id": "a", "tool": tool}]}).start().wait(timeout=20)
+        assert result.state == state
+        assert message in str(result.error)
+        assert client.compile({"steps": [{"id": "a", "tool": "fine"}]}).start().wait(timeout=20).state == "succeeded"

@@ -27,6 +27,7 @@ from orchestrator.compiler.plan import (
     Work,
 )
 from orchestrator.errors import OrchestratorError
+from orchestrator.expressions.limits import range_count
 from orchestrator.models.estimate import output_tokens, tokens_of
 from orchestrator.models.exchange import Message, ModelName, ModelRequest, Usage
 from orchestrator.models.prompts import JUDGED_TOKENS
@@ -250,7 +251,7 @@ def times_of(work: Work, scope: Scope) -> int | None:
         return None
     if isinstance(items, RangeItems):
         numbers = [value_of(each, scope) for each in (items.start, items.stop, items.step)]
-        return len(range(*numbers)) if all(type(number) is int for number in numbers) and numbers[2] else None
+        return range_count(*numbers) if all(type(number) is int for number in numbers) and numbers[2] else None
     found = value_of(items, scope)
     return len(found) if isinstance(found, list | dict) else None
 

@@ -386,7 +386,11 @@ _TABLE = (
     ),
     Code("ORC711", "loop over its limit", "A `while` or `until` loop made `max_iterations` rounds and was not done."),
     Code("ORC712", "too few items", "A smaller share of the items of a loop succeeded than `min_success` asks for."),
-    Code("ORC713", "nothing to loop over", "`for_each` was given something else than a list, an object or a range."),
+    Code(
+        "ORC713",
+        "nothing to loop over",
+        "`for_each` was given something else than a list, an object or a range, or a range of more than 10 million numbers.",
+    ),
     Code("ORC714", "file of items that changed", "The file that a loop reads is not the one that it began with."),
     Code("ORC715", "pipelines too deep", "A pipeline called itself more often than `max_depth` allows."),
     Code(

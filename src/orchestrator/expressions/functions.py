@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.limits import MAX_RANGE
+from orchestrator.expressions.limits import MAX_RANGE, range_count
 from orchestrator.expressions.scope import Failure, Namespace
 from orchestrator.expressions.table import Entry, entry
 from orchestrator.expressions.times import format_time
@@ -27,14 +27,9 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> list[int]:
             raise Failure(f"`range` counts in integers, not in {shown(bound)}")
     if step == 0:
         raise Failure("the step of a `range` cannot be 0")
-    numbers = range(start, stop, step)
-    try:
-        count = len(numbers)
-    except OverflowError:
-        count = MAX_RANGE + 1
-    if count > MAX_RANGE:
+    if range_count(start, stop, step) > MAX_RANGE:
         raise Failure(f"`range` gives at most {MAX_RANGE:,} numbers")
-    return list(numbers)
+    return list(range(start, stop, step))
 
 
 @entry(FUNCTIONS, "now", result=STRING, example=("{{ now('%Y-%m-%d') }}", "2026-02-03"))

@@ -15,6 +15,12 @@ MAX_SECONDS = 30.0
 MAX_RANGE = 100_000
 """Numbers that one `range` gives."""
 
+MAX_LOOP_RANGE = 10_000_000
+"""Numbers in the `range` of a `for_each`."""
+
+RANGE_HELP = "use a smaller range, or repeat steps until a condition holds with `while` or `until`"
+"""How to fix a range that is too large."""
+
 MAX_INTEGER_BITS = 4_096
 """Size of a computed integer (about 1,200 digits)."""
 
@@ -26,3 +32,13 @@ MAX_DEPTH = 200
 
 MAX_TEMPLATE = 2_000_000
 """Characters of a template that has template syntax in it."""
+
+
+def range_count(start: int, stop: int, step: int) -> int:
+    """Return how many numbers a range has, of any size: `len` takes none from 2**63."""
+    return max(0, -((start - stop) // step))
+
+
+def range_problem() -> str:
+    """Say that the range of a loop is too large. The number itself may have hundreds of digits."""
+    return f"the range of a `for_each` has at most {MAX_LOOP_RANGE:,} numbers, and this one has more"

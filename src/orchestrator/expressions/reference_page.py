@@ -79,6 +79,7 @@ def _bounds() -> str:
         ("Items of a list that an evaluation makes", limits.MAX_ITEMS),
         ("Passes of all loops of one evaluation", limits.MAX_STEPS),
         ("Numbers of one `range`", limits.MAX_RANGE),
+        ("Numbers in the `range` of a `for_each`", limits.MAX_LOOP_RANGE),
         ("Bits of a computed integer", limits.MAX_INTEGER_BITS),
         ("Levels of a nested value", limits.MAX_DEPTH),
         ("Characters of a regular expression", MAX_LENGTH),

@@ -14,6 +14,7 @@ from orchestrator.compiler.plan import FILE_FORMATS, FileItems, RangeItems
 from orchestrator.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
 from orchestrator.csv_text import BadRecord, delimited, delimiter_name, table
 from orchestrator.errors import PermissionDenied, StepError
+from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.json_text import read_json
 from orchestrator.language.values import shown
 from orchestrator.tools.contract import Refusal
@@ -113,9 +114,10 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
                     help="convert them with `| int`; the third, the step, is not 0",
                     retryable=False,
                 )
-            numbers = range(*bounds)
-            count = max(0, -((bounds[0] - bounds[1]) // bounds[2]))  # len() takes no number this large
-            return Items((number for number in numbers), count)
+            count = range_count(bounds[0], bounds[1], bounds[2])
+            if count > MAX_LOOP_RANGE:
+                raise StepError(range_problem(), code="ORC713", help=RANGE_HELP, retryable=False)
+            return Items((number for number in range(*bounds)), count)
         case value:
             found = value.evaluate(scope)
             if isinstance(found, Mapping):

@@ -87,6 +87,28 @@ class Portal:
         async def main() -> None:
             stop = self._stop = asyncio.Event()
             started.set_result(asyncio.get_running_loop())
-            await stop.wait()
+            while not stop.is_set():
+                with suppress(asyncio.CancelledError):  # a tool has cancelled every task that it found
+                    await stop.wait()
 
-        asyncio.run(main())
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            _keep_running(loop)
+            serving = loop.create_task(main())
+            while not serving.done():
+                # A tool's call back, or a task that it has left behind, may stop the loop or ask for the program's end.
+                with suppress(RuntimeError, SystemExit, KeyboardInterrupt):
+                    loop.run_until_complete(serving)
+
+
+def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
+    """Have tasks of the loop, which are those of tools, fail when they stop it: all runs of the process are in it."""
+    stop = loop.stop
+
+    def refuse() -> None:
+        if asyncio.current_task(loop) is not None:
+            raise RuntimeError("the event loop is Orchestrator's, and no tool may stop it")
+        stop()
+
+    with suppress(AttributeError):  # a loop of another library may not let itself be changed; it is run again then
+        loop.stop = refuse  # type: ignore[method-assign]

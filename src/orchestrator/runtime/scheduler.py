@@ -127,6 +127,7 @@ class Scheduler:
         self._returning: deque[tuple[Node, asyncio.Future[None]]] = deque()
         self._settled: list[Node] = []
         self._closing: deque[Frame] = deque()
+        self._closed = 0
         self.live: dict[str, Node] = {}
         self._retrying = 0
         self._wake = asyncio.Event()
@@ -383,12 +384,12 @@ class Scheduler:
             self._closing.append(frame)
 
     async def _close_frames(self) -> None:
-        count = 0
         while self._closing:
             frame = self._closing.popleft()
             frame.owner.closed(frame)
-            count += 1
-            if count % _CLOSED_AT_ONCE == 0:
+            self._closed += 1
+            if self._closed % _CLOSED_AT_ONCE == 0:  # over all calls: one often closes a single frame
+                await self.log.commit()  # what a loop without calls of tools records does not pile up
                 await asyncio.sleep(0)
 
     def _is_idle(self) -> bool:

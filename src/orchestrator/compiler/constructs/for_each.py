@@ -32,6 +32,7 @@ from orchestrator.expressions import (
     object_of,
     union_of,
 )
+from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.expressions.operator_types import bare, options
 from orchestrator.language.nodes import Scalar
 
@@ -166,6 +167,13 @@ class ForEachWork(Construct):
                     label="not an integer",
                     help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
                 )
+
+        bounds = [value.value if isinstance(value, Constant) else None for value in (items.start, items.stop, items.step)]
+        node = child(self.spec.node, "for_each", "range")
+        if node is None or not all(type(bound) is int for bound in bounds) or not bounds[2]:
+            return
+        if range_count(*bounds) > MAX_LOOP_RANGE:
+            unit.findings.add("ORC205", node.span, range_problem(), label="too many", help=RANGE_HELP)
 
     def _check_file(self, unit: Unit, items: FileItems, types: dict[int, Type]) -> Type:
         path = items.path.value if isinstance(items.path, Constant) else None

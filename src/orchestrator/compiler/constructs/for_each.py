@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.calls import static_type
 from orchestrator.compiler.constructs.tool_calls import ToolWork, call_of
@@ -168,11 +168,11 @@ class ForEachWork(Construct):
                     help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
                 )
 
-        bounds = [value.value if isinstance(value, Constant) else None for value in (items.start, items.stop, items.step)]
         node = child(self.spec.node, "for_each", "range")
-        if node is None or not all(type(bound) is int for bound in bounds) or not bounds[2]:
+        bounds: list[Any] = [getattr(value, "value", None) for value in (items.start, items.stop, items.step)]
+        if node is None or not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
             return
-        if range_count(*bounds) > MAX_LOOP_RANGE:
+        if range_count(bounds[0], bounds[1], bounds[2]) > MAX_LOOP_RANGE:
             unit.findings.add("ORC205", node.span, range_problem(), label="too many", help=RANGE_HELP)
 
     def _check_file(self, unit: Unit, items: FileItems, types: dict[int, Type]) -> Type:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools.paths import Location, belongs, list_location, open_location, open_parent, status_of
-from orchestrator.tools.protection import is_importable, is_module
+from orchestrator.tools.protection import is_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

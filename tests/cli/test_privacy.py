@@ -1,6 +1,8 @@
 """What a run leaves behind is readable by its user alone: the store, logs, recordings, keys and results."""
 
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,57 @@ def test_a_detached_run_leaves_nothing_that_others_can_read(project: Project) ->
     project("status", run_id, "--watch", "--json")
     assert (project.directory / ".orchestrator" / "logs" / f"{run_id}.log").exists()
     assert open_to_others(project.directory / ".orchestrator") == {}
+
+
+TALKER = """
+import logging, os, subprocess, sys
+import orchestrator as orc
+
+logging.basicConfig(stream=sys.stderr, level="INFO")
+
+
+@orc.tool
+def talk(key: str) -> str:
+    print("printed", key)
+    logging.info("logged %s", key)
+    for letter in key:
+        sys.stderr.write(letter)
+        sys.stderr.flush()
+    os.write(1, b" by number " + key.encode() + b"\\n")
+    subprocess.run(["echo", "program", key], check=True)
+    print("unfinished", key[:20], end="", flush=True)
+    print(key[20:], end="")
+    return "done"
+"""
+
+
+def test_what_tools_print_comes_to_the_log_of_a_detached_run_without_secrets(project: Project) -> None:
+    (project.directory / "talker.py").write_text(TALKER)
+    (project.directory / "p.yaml").write_text(
+        "inputs: {key: {type: string, secret: true}}\n"
+        "steps: [{id: a, tool: talk, parameters: {key: '{{ key }}'}}]\n"
+    )
+    key = "sk-Ab12Cd34Ef56Gh78Ij90Kl"
+    log = project.directory / "run.log"
+    reading, writing = os.pipe()
+    with log.open("wb") as stream, os.fdopen(reading), os.fdopen(writing):
+        command = ("run", "p.yaml", "--tools", "talker.py", "--inputs", "-", "--announce", str(writing))
+        subprocess.run(  # as `--detach` starts it
+            project.argv(*command),
+            cwd=project.directory,
+            env=project.environment(),
+            input=json.dumps({"key": key}).encode(),
+            stdout=stream,
+            stderr=stream,
+            pass_fds=(writing,),
+            check=True,
+            timeout=60,
+        )
+    text = log.read_text()
+    assert key not in text
+    for words in ("printed [redacted:key#", "logged [redacted:key#", "] by number [redacted:key#", "program [redacted:"):
+        assert words in text
+    assert "unfinished [redacted:key#" in text
 
 
 def test_the_results_of_a_batch_are_for_their_owner(project: Project) -> None:

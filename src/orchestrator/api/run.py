@@ -31,6 +31,7 @@ class Run:
         self.id = run_id
         self._orchestrator = orchestrator
         self._followed: Follower | None = None
+        self._redactor = execution.redactor if execution is not None else None
         if execution is not None:
             self._follower.saw(execution)
 

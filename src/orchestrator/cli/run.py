@@ -1,5 +1,6 @@
 """`run`: check a pipeline, execute a run of it in this process or in the background, and show it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,11 @@ from orchestrator.cli import options
 from orchestrator.cli.here import Here, executes
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from orchestrator.api import Pipeline
     from orchestrator.cli.execution import Showing
+    from orchestrator.cli.redacted_log import RedactedLog
 
 
 @executes
@@ -66,16 +70,27 @@ def run(
         answering.hide(pipeline.inputs, values)
         if not here.quiet:
             warn(pipeline)
-        with only_data(), counted_interrupts() as interrupts:
+        with _log(announce) as log, only_data(), counted_interrupts() as interrupts:
             started = pipeline.with_options(labels=label).start(values)
             if announce is not None:
                 from orchestrator.cli.background import announce as announce_to
 
                 announce_to(announce, started.id)
+            if log is not None and started._redactor is not None:
+                log.redact(started._redactor)
             showing = here.showing.about(orchestrator, started.id)
             code = show_to_the_end(started, showing, interrupts, title=pipeline.name or pipeline.id)
         answering.end(quiet=here.quiet)
     raise typer.Exit(code)
+
+
+def _log(announce: int | None) -> "AbstractContextManager[RedactedLog | None]":
+    """What writes the log of a detached run; nothing where a terminal or another program reads what is shown."""
+    if announce is None:
+        return nullcontext()
+    from orchestrator.cli.redacted_log import redacted_log
+
+    return redacted_log()
 
 
 def warn(pipeline: "Pipeline") -> None:

@@ -111,7 +111,9 @@ class Execution:
         self.lease = lease
         self.journal = journal
         self._assignment = assignment
-        self.partials = Partials(self.run_id, assignment.redactor)
+        self.redactor = assignment.redactor
+        """Takes the secrets of the run out of texts."""
+        self.partials = Partials(self.run_id, self.redactor)
         self._store = store
         self._services = services
         self._chance = chance

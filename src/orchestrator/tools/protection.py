@@ -80,7 +80,7 @@ class Guard:
         if not self.searched:
             return False
         directory, name = os.path.split(path)
-        is_code = is_module(name) or "__pycache__" in (_folded(name), _folded(os.path.basename(directory)))
+        is_code = is_module(name) or "__pycache__" in (_folded(name), _folded(os.path.split(directory)[1]))
         return is_code and self.is_searched(directory)
 
     def is_searched(self, directory: str) -> bool:

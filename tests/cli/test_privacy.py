@@ -96,8 +96,7 @@ def talk(key: str) -> str:
 def test_what_tools_print_comes_to_the_log_of_a_detached_run_without_secrets(project: Project) -> None:
     (project.directory / "talker.py").write_text(TALKER)
     (project.directory / "p.yaml").write_text(
-        "inputs: {key: {type: string, secret: true}}\n"
-        "steps: [{id: a, tool: talk, parameters: {key: '{{ key }}'}}]\n"
+        "inputs: {key: {type: string, secret: true}}\nsteps: [{id: a, tool: talk, parameters: {key: '{{ key }}'}}]\n"
     )
     key = "sk-Ab12Cd34Ef56Gh78Ij90Kl"
     log = project.directory / "run.log"
@@ -117,7 +116,12 @@ def test_what_tools_print_comes_to_the_log_of_a_detached_run_without_secrets(pro
         )
     text = log.read_text()
     assert key not in text
-    for words in ("printed [redacted:key#", "logged [redacted:key#", "] by number [redacted:key#", "program [redacted:"):
+    for words in (
+        "printed [redacted:key#",
+        "logged [redacted:key#",
+        "] by number [redacted:key#",
+        "program [redacted:",
+    ):
         assert words in text
     assert "unfinished [redacted:key#" in text
 

@@ -12,11 +12,13 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.diagnostics import CODES, render_text
+from orchestrator.journal import Store
 from orchestrator.models.adapter import endpoints
 from orchestrator.models.providers import PROVIDERS
 from orchestrator.testing import FakeModel, ModelReply, ToolRequest
 from tests.conformance import tools
 from tests.conformance.acts import Session, acts_of
+from tests.history import frozen
 
 HERE = Path(__file__).parent
 UPDATE = bool(os.environ.get("UPDATE_CONFORMANCE"))
@@ -57,6 +59,9 @@ def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     store = f"sqlite:///{tmp_path}/runs.db"
     with orc.Orchestrator(store=store, tools=[tools], directory=tmp_path, models=models) as client:
         yield client
+    if target := os.environ.get(frozen.RECORD_TO):
+        with Store.open(store) as written:
+            frozen.write(Path(target), name_of(request.getfixturevalue("path")), written, tmp_path)
 
 
 def scripted(path: Path) -> FakeModel | None:

@@ -1,0 +1,23 @@
+"""What is read from a journal stays what it is: frozen journals of all conformance runs are read again."""
+
+import json
+import os
+
+import pytest
+
+from tests.history import frozen
+
+if os.environ.get("UPDATE_FROZEN"):
+    frozen.accept()
+
+CASES = {journals.case: journals for journals in frozen.read()}
+EXPECTED = frozen.expected()
+
+
+def test_every_frozen_journal_has_an_expectation():
+    assert CASES.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_status_history_resume_state_and_reasons_are_read_as_before(case: str):
+    assert json.loads(json.dumps(frozen.projections(CASES[case]))) == EXPECTED[case]

@@ -1,7 +1,8 @@
 """The log of a detached run, without secrets: whatever the process writes to its standard streams passes through here.
 
 Tools print, libraries log, and programs that a tool starts write to the streams that they inherit, so the streams
-themselves lead through a pipe to a thread that writes the log. What is written before the run's secrets are known waits.
+themselves lead through a pipe to a thread that writes the log. What is written before the run's secrets are known
+waits.
 """
 
 from __future__ import annotations

@@ -389,7 +389,7 @@ _TABLE = (
     Code(
         "ORC713",
         "nothing to loop over",
-        "`for_each` was given something else than a list, an object or a range, or a range of more than 10 million numbers.",
+        "`for_each` takes a list, an object or a range of at most 10 million numbers, and was given something else.",
     ),
     Code("ORC714", "file of items that changed", "The file that a loop reads is not the one that it began with."),
     Code("ORC715", "pipelines too deep", "A pipeline called itself more often than `max_depth` allows."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -122,11 +123,64 @@ def test_a_format_is_an_annotation_where_the_dialect_that_is_named_says_so() -> 
     assert is_valid({"$schema": LATEST, "format": "email"}, "nobody")
 
 
-def test_what_takes_too_long_is_given_up() -> None:
-    schema: dict[str, Any] = {"$defs": {"x0": {"type": "string"}}, "$ref": "#/$defs/x40"}
-    for level in range(1, 41):
+def doubled(keyword: str, levels: int) -> dict[str, Any]:
+    """A chain of definitions each of which refers to the next one twice."""
+    schema: dict[str, Any] = {"$defs": {"x0": {"type": "string"}}, "$ref": f"#/$defs/x{levels}"}
+    for level in range(1, levels + 1):
         below = {"$ref": f"#/$defs/x{level - 1}"}
-        schema["$defs"][f"x{level}"] = {"anyOf": [below, below]}
+        schema["$defs"][f"x{level}"] = {keyword: [below, below]}
+    return schema
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf"])
+def test_a_value_is_held_to_what_is_referred_to_once(keyword: str) -> None:
+    schema = doubled(keyword, 40)
+    assert faults(schema) == []
+    assert is_valid(schema, "text", seconds=1)
+    assert not is_valid(schema, 1, seconds=1)
+    assert is_valid({"items": schema["$defs"]["x1"], "$defs": schema["$defs"]}, ["a", "b"])
+    assert not is_valid({"items": schema["$defs"]["x1"], "$defs": schema["$defs"]}, ["a", 1])
+
+
+def test_the_place_of_a_violation_is_its_own_however_often_a_schema_is_referred_to() -> None:
+    schema = {"properties": {"a": {"$ref": "#/$defs/n"}, "b": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"minimum": 3}}}
+    same = 1
+    assert [list(each.absolute_path) for each in violations(schema, {"a": same, "b": same})] == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize("alternatives", [[{"const": 1}], [{"type": "object", "properties": {"a": {"const": 1}}}]])
+def test_a_schema_of_many_alternatives_is_checked_in_a_time_linear_in_them(alternatives: list[Any]) -> None:
+    started = time.thread_time()
+    assert faults({"anyOf": alternatives * 40_000}) == []
+    assert time.thread_time() - started < 5
+    (fault,) = faults({"anyOf": [*alternatives * 40_000, {"type": "sting"}]})
+    assert fault.path == ("anyOf", 40_000, "type")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"allOf": [{"not": {"$ref": "#"}}]},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}},
+        {"$id": "http://a/b", "$defs": {"a": {"$id": "c", "if": {"$ref": "#"}}}},
+        {"$ref": "#/one", "one": {"$ref": "#/two"}, "two": {"$ref": "#/one"}},
+    ],
+)
+def test_a_schema_that_refers_to_itself_in_place_is_endless(schema: dict[str, Any]) -> None:
+    assert [fault.message for fault in faults(schema)] == ["the schema refers to itself without an end"]
+    assert faults({"items": {"$ref": "#"}}) == []
+
+
+def test_a_reference_leads_to_a_schema() -> None:
+    (fault,) = faults({"$ref": "#/title", "title": "no schema"})
+    assert "which is not a schema" in fault.message
+
+
+def test_what_takes_too_long_is_given_up() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(40):
+        schema = {"anyOf": [schema, schema]}
     with pytest.raises(ValidationTooLong, match="took too long"):
         is_valid(schema, 1, seconds=0.2)
 

@@ -27,6 +27,21 @@ _ANNOTATING: Final = ("draft/2020-12/", "draft/2019-09/")
 _deadline: ContextVar[float] = ContextVar("deadline")
 
 
+class _Referred:
+    """What came of holding values to schemas that were referred to, in one validation: none is held to one twice.
+
+    A chain of references that each appear twice would otherwise double the work with every link.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[int, int], Any] = {}  # the first violation, or None
+        self.dynamic = 0
+        """How many references were followed whose target depends on the way that led there."""
+
+
+_referred: ContextVar[_Referred] = ContextVar("referred")
+
+
 class ValidationTooLong(Exception):
     """A validation took too long, or a value is nested too deeply."""
 
@@ -61,7 +76,7 @@ def is_valid(schema: Any, value: Any, *, seconds: float = _SECONDS) -> bool:
 def _bounded(schema: Any, value: Any, seconds: float, most: int) -> Iterator[Any]:
     from referencing.exceptions import Unresolvable
 
-    token = _deadline.set(time.thread_time() + seconds)
+    token, referred = _deadline.set(time.thread_time() + seconds), _referred.set(_Referred())
     try:
         yield from list(islice(_validator(schema).iter_errors(value), most))
     except Unresolvable as error:
@@ -72,6 +87,7 @@ def _bounded(schema: Any, value: Any, seconds: float, most: int) -> Iterator[Any
         raise ValidationTooLong(str(error)) from None
     finally:
         _deadline.reset(token)
+        _referred.reset(referred)
 
 
 def dialect_of(schema: Any) -> Any:
@@ -102,6 +118,9 @@ def _bounded_dialect(dialect: Any) -> tuple[Any, Any]:
     keywords = {**dialect.VALIDATORS, **{name: own for name, own in _OWN.items() if name in dialect.VALIDATORS}}
     formats = FormatChecker(())
     formats.checkers = {**dialect.FORMAT_CHECKER.checkers, "regex": (_is_expression, ())}
+    for name in ("$dynamicRef", "$recursiveRef"):
+        if name in keywords:
+            keywords[name] = _counted(keywords[name])
     timed = {name: _timed(each) for name, each in keywords.items()}
     return validators.extend(dialect, timed), formats  # type: ignore[no-untyped-call]
 
@@ -112,6 +131,14 @@ def _timed(keyword: Callable[..., Any]) -> Callable[..., Any]:
         return keyword(validator, value, instance, schema)
 
     return timed
+
+
+def _counted(keyword: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        _referred.get().dynamic += 1
+        return keyword(validator, value, instance, schema)
+
+    return counted
 
 
 def _spend() -> None:
@@ -135,6 +162,30 @@ def _is_expression(instance: object) -> bool:
 def _found(pattern: str, text: str) -> bool:
     _spend()
     return compile_pattern(pattern, "ecma").matches(text)
+
+
+def _ref(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    referred = _referred.get()
+    target = validator._resolver.lookup(reference)  # the library gives it to keywords in no other way
+    key = (id(target.contents), id(instance))
+    if key in referred.found:
+        first = referred.found[key]
+        if first is not None:
+            yield _copied(first)
+        return
+    before, first = referred.dynamic, None
+    for error in validator.descend(instance, target.contents, resolver=target.resolver):
+        if first is None:
+            first = _copied(error)  # before those above it write their part of the path into it
+            if referred.dynamic == before:
+                referred.found[key] = first
+        yield error
+    if referred.dynamic == before:
+        referred.found[key] = first
+
+
+def _copied(error: Any) -> Any:
+    return type(error).create_from(error)
 
 
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[Any]:
@@ -272,6 +323,7 @@ def _exact(number: float) -> Fraction:
 
 
 _OWN: Final[Mapping[str, Callable[..., Iterator[Any]]]] = {
+    "$ref": _ref,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,

@@ -65,6 +65,24 @@ def test_a_wrong_name_in_many_steps_gets_the_same_suggestion_everywhere() -> Non
     assert {diagnostic.help for diagnostic in found} == {"did you mean `topic`?"}
 
 
+def test_what_is_said_of_many_mistakes_alike_is_kept_once() -> None:
+    parts = "".join(
+        f'  - {{id: part_{n}, tool: echo, zzz: 1, parameters: {{value: "{{{{ qqq }}}}"}}}}\n' for n in range(50)
+    )
+    found = compiled(f"inputs: {{topic: x}}\nsteps:\n{parts}").diagnostics
+    assert len({id(each.help) for each in found if each.code == "ORC201"}) == 1
+    assert len({each.help for each in found if each.code == "ORC301"}) < 50
+
+
+def test_a_name_is_looked_for_once_among_fixed_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = __import__("sys").modules[suggest_module.__module__]
+    monkeypatch.setattr(module, "MAX_WORK", 100)
+    with bounded_suggestions():
+        assert [suggest("topci", ("topic", "style")) for _ in range(100)] == ["topic"] * 100
+        assert suggest("topci", [f"topic_{n}" for n in range(100)]) is None  # the work of this is not done
+        assert suggest("topci", ("topic", "style")) == "topic"
+
+
 def test_suggestions_end_when_their_work_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"step_number_{n}" for n in range(100)]
     module = __import__("sys").modules[suggest_module.__module__]

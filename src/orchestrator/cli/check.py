@@ -78,7 +78,7 @@ def check(
 
     selection = select_pipelines(paths or [Path()])
     files = selection.files
-    reported: dict[object, found.Diagnostic] = {}
+    reported: list[found.Diagnostic] = []
     with options.open_orchestrator(
         tools=tools,
         allow_path=allow_path,
@@ -88,9 +88,10 @@ def check(
     ) as orchestrator:
         for file in files:
             found_here = _of_tests(file, tools) if file.name.endswith(_TESTS) else orchestrator.check(file).diagnostics
-            for each in found_here:
-                reported.setdefault((each.sort_key, each.message), each)
-    problems = found.access_last(reported.values())
+            reported += found_here
+    if len(files) > 1:  # a file that several of them call is checked with each
+        reported = list({(each.sort_key, each.message): each for each in reversed(reported)}.values())[::-1]
+    problems = found.access_last(reported)
     ok = not any(problem.severity == "error" or strict for problem in problems)
     if json or format is ReportFormat.JSON:
         emit_json({**found.to_json(problems), "ok": ok})

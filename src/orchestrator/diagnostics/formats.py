@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from operator import attrgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -25,11 +24,14 @@ _sort_key = attrgetter("sort_key")
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics in the file's order, without exact repetitions; missing keys and packages come last."""
     unique: list[Diagnostic] = []
-    for _, alike in groupby(sorted(diagnostics, key=_sort_key), key=_sort_key):
-        first: dict[str, Diagnostic] = {}
-        for diagnostic in alike:
-            first.setdefault(diagnostic.message, diagnostic)
-        unique += first.values()
+    place: tuple[object, ...] = ()
+    said: set[str] = set()
+    for diagnostic in sorted(diagnostics, key=_sort_key):
+        if (here := diagnostic.sort_key) != place:
+            place, said = here, set()
+        if diagnostic.message not in said:
+            said.add(diagnostic.message)
+            unique.append(diagnostic)
     return access_last(unique)
 
 

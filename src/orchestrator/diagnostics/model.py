@@ -35,6 +35,10 @@ class Span:
         """Build a span from plain numbers; without an end it covers one character."""
         return cls(Position(line, column), Position(end_line or line, end_column or column + 1))
 
+    def longer(self, width: int) -> Span:
+        """Return the span that ends some characters later on the same line."""
+        return Span(self.start, Position(self.end.line, self.end.column + width))
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

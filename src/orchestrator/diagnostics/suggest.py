@@ -21,7 +21,18 @@ _DIGITS: Final = re.compile(r"\d+")
 _SOME: Final = 32
 """How many names a vocabulary gives to be listed."""
 
-_work: ContextVar[list[int] | None] = ContextVar("work", default=None)
+
+class _Work:
+    """The work that is left for the suggestions of one check, and what was found among fixed names."""
+
+    __slots__ = ("found", "left")
+
+    def __init__(self) -> None:
+        self.left = MAX_WORK
+        self.found: dict[tuple[str, tuple[str, ...]], Suggestion | None] = {}
+
+
+_work: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 
 class Suggestion(str):
@@ -41,28 +52,35 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
 
     A difference in case or between `-`, `_` and space counts as nothing. Otherwise up to a third of the letters may be
     added, dropped, changed or swapped with their neighbour. Of equally near candidates the first in alphabetical order
-    wins. None is found once the work of `bounded_suggestions` is used up. What is found is a `Suggestion`.
+    wins. None is found once the work of `bounded_suggestions` is used up, which also remembers what was found among
+    the names of a tuple. What is found is a `Suggestion`.
     """
-    return _nearest(name, candidates)
+    work = _work.get()
+    if work is None or not isinstance(candidates, tuple):
+        return _nearest(name, candidates)
+    key = (name, candidates)
+    if key not in work.found:
+        work.found[key] = _nearest(name, candidates)
+    return work.found[key]
 
 
 def _nearest(name: str, candidates: Iterable[str]) -> Suggestion | None:
     if not name or len(name) > _LONGEST:
         return None
-    left = _work.get() or [MAX_WORK]
-    if left[0] <= 0:
+    work = _work.get() or _Work()
+    if work.left <= 0:
         return None
     wanted, letters = _shape(name)
     limit = max(1, len(wanted) // 3)
     best: tuple[int, str] | None = None
     alone = True
     for candidate in candidates:
-        left[0] -= 5
+        work.left -= 5
         other, others = _shape(candidate)
         if candidate == name or abs(len(other) - len(wanted)) > limit or (letters ^ others).bit_count() > 2 * limit:
             continue
         start, end = _differing(wanted, other)
-        left[0] -= 3 + (len(wanted) - start - end) * (len(other) - start - end)
+        work.left -= 3 + (len(wanted) - start - end) * (len(other) - start - end)
         distance = _distance(wanted[start : len(wanted) - end], other[start : len(other) - end], limit)
         if distance > limit or (distance and distance >= max(len(other), len(wanted))):
             continue
@@ -73,11 +91,12 @@ def _nearest(name: str, candidates: Iterable[str]) -> Suggestion | None:
         if best is None or (distance, candidate) < best:
             best = (distance, candidate)
             limit = distance
-        if left[0] <= 0:
+        if work.left <= 0:
             break
     return Suggestion(best[1], alone=alone) if best else None
 
 
+@lru_cache(maxsize=8192)
 def is_spelling(written: str, meant: str) -> bool:
     """Whether a text is so near to a word that it can only be a misspelling of it: safe to be replaced by a program.
 
@@ -97,7 +116,7 @@ def is_spelling(written: str, meant: str) -> bool:
 @contextmanager
 def bounded_suggestions() -> Iterator[None]:
     """Bound the work of all suggestions within: a file with thousands of wrong names needs no help with each."""
-    token = _work.set([MAX_WORK])
+    token = _work.set(_Work())
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ no such operation. In doubt a value is `any`, and everything fits that.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import nodes
@@ -49,6 +50,12 @@ _SIZED: Final = frozenset({"string", "array", "object"})
 _OTHER_LOOP_FIELDS: Final = {"first": BOOLEAN, "last": BOOLEAN, "previtem": ANY, "nextitem": ANY}
 _LOOP: Final = object_of({name: _OTHER_LOOP_FIELDS.get(name, INTEGER) for name in LOOP_FIELDS})
 _LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, float: NUMBER, type(None): NULL}
+
+
+@lru_cache(maxsize=64)
+def _names_here(names: tuple[str, ...]) -> str:
+    """The help that lists names; it may be that of very many mistakes, so they share it."""
+    return f"the names here are {quoted(names, most=_MOST_NAMES)}"
 
 
 def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
@@ -193,9 +200,8 @@ class _Inferrer:
             if suggestion:
                 help = f"did you mean `{suggestion}`?"
             else:
-                names = sorted({*vocabulary.smallest(), *local})
-                known = f"the names here are {quoted(names, most=_MOST_NAMES)}"
-                help = known if names else "declare it as an input, a variable or a step"
+                names = tuple(sorted({*vocabulary.smallest(), *local}) if local else vocabulary.smallest())
+                help = _names_here(names) if names else "declare it as an input, a variable or a step"
         self.problems.append(
             Problem(
                 "ORC301",

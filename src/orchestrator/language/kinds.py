@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.language.spec import CallSpec, StepSpec, keys
@@ -84,10 +85,14 @@ def kinds(node: Mapping) -> frozenset[Kind]:
     return frozenset(found)
 
 
-def allowed(node: Mapping) -> list[str]:
+def allowed(node: Mapping) -> tuple[str, ...]:
     """The keys that a step with this work can have; for one without work, those that would give it some as well."""
-    of = kinds(node)
+    return _allowed(kinds(node))
+
+
+@cache
+def _allowed(of: frozenset[Kind]) -> tuple[str, ...]:
     every = (*keys(StepSpec), *keys(CallSpec))
     if not of:
-        return [key for key in every if key in HEADS or "tool" in OWNERS.get(key, ("tool",))]
-    return [key for key in every if key not in OWNERS or not of.isdisjoint(OWNERS[key])]
+        return tuple(key for key in every if key in HEADS or "tool" in OWNERS.get(key, ("tool",)))
+    return tuple(key for key in every if key not in OWNERS or not of.isdisjoint(OWNERS[key]))

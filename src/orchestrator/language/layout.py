@@ -59,17 +59,25 @@ class Layout:
         end = max(start, min(end, len(text)))  # a node that is missing may end before it begins
         while end > start and text[end - 1] in " \t\r\n":
             end -= 1
-        return Span(self.position(start), self.position(end))
+        return self.exact_span(start, end)
 
     def exact_span(self, start: int, end: int) -> Span:
         """Return the span of `text[start:end]` with all its white space."""
-        return Span(self.position(start), self.position(end))
+        starts = self._starts or self._lines()
+        start, end = self.original_offset(start), self.original_offset(end)
+        line = bisect_right(starts, start)
+        within = starts[line - 1] <= end and (line == len(starts) or end < starts[line])
+        last = line if within else bisect_right(starts, end)
+        return Span(Position(line, start - starts[line - 1] + 1), Position(last, end - starts[last - 1] + 1))
 
     def _position(self, offset: int) -> Position:
-        if self._starts is None:
-            self._starts = [0, *(match.end() for match in LINE_BREAK.finditer(self._original))]
-        line = bisect_right(self._starts, offset)
-        return Position(line, offset - self._starts[line - 1] + 1)
+        starts = self._starts or self._lines()
+        line = bisect_right(starts, offset)
+        return Position(line, offset - starts[line - 1] + 1)
+
+    def _lines(self) -> list[int]:
+        self._starts = [0, *(match.end() for match in LINE_BREAK.finditer(self._original))]
+        return self._starts
 
 
 def apply_edits(text: str, edits: tuple[Edit, ...]) -> str:

@@ -10,6 +10,7 @@ from orchestrator.language.positions import source_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Sequence as ABCSequence
 
     from orchestrator.language.layout import Layout
 
@@ -48,7 +49,7 @@ class Scalar(_Placed):
         self.start = start
         self.end = end
         self.layout = layout
-        self._offsets: list[int] | None = None
+        self._offsets: ABCSequence[int] | None = None
 
     def __repr__(self) -> str:
         return f"Scalar({self.text!r})"
@@ -73,13 +74,11 @@ class Scalar(_Placed):
             place = self.position(start)
             return Span(place, place)
         first = self._source(start)
-        if self._offsets == []:
+        if not self._offsets:
             return self.span
         last = self._source(end - 1)
         width = escape_width(self.layout.text, last, self.style)
-        first_place = self.layout.position(first)
-        last_place = self.layout.position(last)
-        return Span(first_place, Position(last_place.line, last_place.column + width))
+        return self.layout.exact_span(first, last).longer(width)
 
     def raw_offset(self, offset: int) -> int:
         """Return the offset in the layout's text of the character at `offset` of `text`."""
@@ -91,10 +90,10 @@ class Scalar(_Placed):
             return self.start
         return self.start + offsets[offset]
 
-    def _known_offsets(self) -> list[int]:
+    def _known_offsets(self) -> ABCSequence[int]:
         if self._offsets is None:
             raw = self.layout.text[self.start : self.end]
-            self._offsets = source_offsets(raw, self.style, self.text) or []
+            self._offsets = source_offsets(raw, self.style, self.text) or ()
         return self._offsets
 
     def made_of(self, parts: Iterable[tuple[str, int, int]]) -> Scalar:
@@ -103,7 +102,8 @@ class Scalar(_Placed):
         A part that is not as long as what it stands for is placed where that begins.
         """
         own = self._known_offsets()
-        text, offsets = "", []
+        text = ""
+        offsets: list[int] = []
         for part, start, end in parts:
             text += part
             if own:

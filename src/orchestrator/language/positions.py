@@ -8,9 +8,13 @@ the reader decoded makes the map unknown, never wrong.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from orchestrator.diagnostics.lines import LINE_BREAK
 from orchestrator.language.quoting import PAIR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _BREAKS = "\n\r"
 _WHITE = re.compile(f"[ \t{_BREAKS}]+")
@@ -38,11 +42,11 @@ _ESCAPES = {
 }
 
 
-def source_offsets(raw: str, style: str, text: str) -> list[int] | None:
+def source_offsets(raw: str, style: str, text: str) -> Sequence[int] | None:
     """Return the offset in `raw` of each character of `text`, or None if `raw` does not decode to `text`."""
     quotes = 1 if style in ("'", '"') else 0
     if style not in ("|", ">") and raw[quotes : len(raw) - quotes] == text:  # as written: no need to decode it
-        return list(range(quotes, len(raw) - quotes))
+        return range(quotes, len(raw) - quotes)
     if style in ("|", ">"):
         decoded, offsets = _block(raw, style, text)
     elif style in ("", "'", '"'):

@@ -16,7 +16,6 @@ from orchestrator.language.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Sequence as ABCSequence
 
     from pydantic import ValidationError
 
@@ -183,7 +182,6 @@ class Refusal:
         self.diagnostics: list[Diagnostic] = []
         self.paths: list[tuple[int | str, ...]] = []
         self.missing: list[str] = []
-        self._allowed: list[str] | None = None
 
     def add(
         self,
@@ -209,9 +207,7 @@ class Refusal:
             self.diagnostics.append(Diagnostic("ORC202", message, self.source, _one_line(value.span), label=label))
             return
         if kind == "extra_forbidden" and key is not None:
-            if owner is spec.StepSpec and self._allowed is None:
-                self._allowed = kinds.allowed(self.whole)
-            self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole, self._allowed))
+            self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole))
             return
         name = spellings.written(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):
@@ -336,14 +332,10 @@ def unknown_key(
     model: type[spec.Spec],
     what: str,
     node: Mapping,
-    of_step: ABCSequence[str] | None = None,
 ) -> Diagnostic:
-    """A key that is not part of the language here, with the nearest one that is.
-
-    `of_step` are the keys that the step can have, if they are known already.
-    """
+    """A key that is not part of the language here, with the nearest one that is."""
     written = spellings.written(key)
-    allowed = (of_step or kinds.allowed(node)) if model is spec.StepSpec else _allowed(model)
+    allowed = kinds.allowed(node) if model is spec.StepSpec else _allowed(model)
     advice = _advice(written, model, node)
     near = None if advice else meant_key(key, model, allowed)
     if advice:
@@ -351,8 +343,7 @@ def unknown_key(
     elif near:
         help = f"did you mean `{near}`?"
     else:
-        listed = [name for name in allowed if name not in kinds.PARAMETERS or model is not spec.StepSpec]
-        help = "allowed here: " + ", ".join(f"`{name}`" for name in listed)
+        help = _listed(allowed, of_step=model is spec.StepSpec)
     return Diagnostic(
         "ORC425" if model is spec.BudgetSpec else "ORC201",
         f"{what} has no key `{short(written)}`",
@@ -380,13 +371,25 @@ def _advice(written: str, model: type[spec.Spec], node: Mapping) -> str | None:
     return None
 
 
-def meant_key(key: Scalar, model: type[spec.Spec], likely: ABCSequence[str] = ()) -> str | None:
+@cache
+def _listed(allowed: tuple[str, ...], *, of_step: bool) -> str:
+    """The help that lists keys; it may be that of very many mistakes, so they share it."""
+    return "allowed here: " + ", ".join(f"`{name}`" for name in allowed if not of_step or name not in kinds.PARAMETERS)
+
+
+def meant_key(key: Scalar, model: type[spec.Spec], likely: tuple[str, ...] = ()) -> str | None:
     """The key of the model that an unknown key probably means; one of the likely ones if it is near to one."""
     allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
     written = spellings.written(key)
     meant = _MEANT.get(written)
-    near = suggest(written, likely) or suggest(written, [*allowed, *aliases]) or (meant if meant in allowed else None)
+    every = _with_aliases(model)
+    near = suggest(written, likely) or suggest(written, every) or (meant if meant in allowed else None)
     return aliases.get(near, near) if near else None
+
+
+@cache
+def _with_aliases(model: type[spec.Spec]) -> tuple[str, ...]:
+    return (*_allowed(model), *_ALIASES.get(model.__name__, {}))
 
 
 @cache

@@ -133,7 +133,11 @@ def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
         for key, entry in node.table.items()
         if key in parts or key in step.node.table
     }
-    step = complete(step, Mapping(kept, node.start, node.end, node.layout), values)
+    whole = Mapping(kept, node.start, node.end, node.layout)
+    if values:
+        step = complete(step, whole, values)
+    else:
+        step.at(whole)
     check_details(checks, step, what)
     return step
 

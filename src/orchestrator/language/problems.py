@@ -414,9 +414,8 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
         "value": "add `value:` with a template",
         "rubric": "add `rubric:` with what the output must be like",
     }
-    title = node.get("name") if name == "id" else None
-    if isinstance(title, Scalar) and isinstance(title.value, str) and _IDENTIFIER.fullmatch(title.value):
-        examples["id"] = f"write `id: {title.value}`: other steps read a step by its `id`, and a `name` is only shown"
+    if name == "id" and (title := name_as_id(node)):
+        examples["id"] = f"write `id: {title}`: other steps read a step by its `id`, and a `name` is only shown"
     return Diagnostic(
         "ORC203",
         f"{what} has no `{name}`",
@@ -425,6 +424,14 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
         label=f"`{name}` is missing",
         help=examples.get(name, f"add `{name}:`"),
     )
+
+
+def name_as_id(node: Mapping) -> str | None:
+    """The `name` of a step, if it could be an id: then that is what is meant where there is none."""
+    title = node.get("name")
+    if isinstance(title, Scalar) and isinstance(title.value, str) and _IDENTIFIER.fullmatch(title.value):
+        return title.value
+    return None
 
 
 def clash(source: Source, found: spellings.Clash, what: str) -> Diagnostic:

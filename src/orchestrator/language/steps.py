@@ -110,6 +110,11 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
     if step.id:
         checks.name(step.node.get("id") or step.node, step.id, "a step's id")
+    elif (meant := problems.name_as_id(node)) and meant not in ids:
+        ids.add(meant)  # the mistake is reported, and what reads the step by this name adds nothing to it
+        read_from = step.node
+        step = step.model_copy(update={"id": meant})
+        step.at(read_from)
     return step
 
 

@@ -10,6 +10,7 @@ from orchestrator.compiler.carried import report_carried
 from orchestrator.compiler.hidden import report_hidden
 from orchestrator.compiler.skipped import report_skipped
 from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
+from orchestrator.compiler.unanswered import report_unanswered
 from orchestrator.language.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def report_usage(unit: Unit) -> None:
         _report_missing_files(unit, step)
     report_hidden(unit)
     report_carried(unit)
+    report_unanswered(unit)
     secrets = {name for name, spec in unit.spec.inputs.items() if spec.secret}
     if secrets:
         places = [place for step in unit.steps for place in step.places()]

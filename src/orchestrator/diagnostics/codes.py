@@ -139,6 +139,14 @@ _TABLE = (
         "secrets, answers of models and people, and results of other steps may hold anything, so they are given as "
         "items of a list, which no shell reads, or quoted with the filter `quote`.",
     ),
+    Code(
+        "ORC434",
+        "value in the text of code",
+        "Python and SQL run all of their text: with a quote in a value they run something else. Inputs, secrets, "
+        "answers of models and people, and results of other steps may hold anything, so they are given as values, "
+        "with `inputs`: Python code reads `inputs`, and SQL reads `:name`. Numbers, booleans and words of an `enum` "
+        "may stand in the text.",
+    ),
     Code("ORC410", "pipeline file that cannot be read", "The file that `pipeline:` names is not there or is no file."),
     Code("ORC411", "pipeline that calls itself", "A pipeline reaches itself through `pipeline:`, without a limit."),
     Code("ORC412", "missing input of a pipeline", "The called pipeline requires an input that is not given."),
@@ -249,6 +257,13 @@ _TABLE = (
         "comparison that is never true",
         "A value of a closed set (a status, an input with `enum`, a label, true or false) is compared with something "
         "that is not in the set, so the outcome is always the same.",
+        "warning",
+    ),
+    Code(
+        "ORC512",
+        "question that nothing waits for",
+        "A step starts as soon as what it depends on has ended, wherever it stands in the file. Nothing reads the "
+        "answer to this question, so the steps after it run before anybody has answered, whatever the answer is.",
         "warning",
     ),
     Code(

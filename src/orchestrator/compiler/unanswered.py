@@ -1,0 +1,112 @@
+"""Warns of questions that nothing waits for: the steps written after them act before anybody has answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.constructs.for_each import ForEachWork
+from orchestrator.compiler.constructs.tool_calls import ToolWork
+from orchestrator.compiler.plan import is_auto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.unit import Unit
+
+_QUESTIONS: Final = ("ask", "approve")
+_WITHOUT_EFFECT: Final = {
+    "model": None,
+    "json": None,
+    "text": None,
+    "log": None,
+    "sleep": None,
+    "data": frozenset({"read", "filter", "select", "sort", "aggregate", "join", "pivot", "deduplicate", "sql"}),
+    "filesystem": frozenset({"read", "list", "glob", "exists"}),
+    "http": frozenset({"get"}),
+}
+"""The tools, and their actions (None: all), that change nothing outside of the run."""
+
+
+def report_unanswered(unit: Unit) -> None:
+    """Report each question whose answer nothing reads or waits for, if a step after it in its block changes something.
+
+    A question that something waits for is not reported: what does not is then taken to be free to run.
+    """
+    questions = [step for step in unit.steps if step.spec.kind in _QUESTIONS and step.id and not is_auto(step.id)]
+    if not questions:
+        return
+    read = set(_reads(unit))
+    for step in questions:
+        block, id = step.block, step.id
+        waited_for = any(id in edges for edges in block.flow.edges.values())
+        if (_key(block), id) in read or waited_for or block.flow.jumps.get(id) or block.kind == "parallel":
+            continue
+        before = _before(block, id)
+        later = block.steps[block.ids[id] + 1 :]
+        acting = next((each for each in later if each.id not in before and _acts(unit, each)), None)
+        if acting is not None:
+            _report(unit, step, acting)
+
+
+def _report(unit: Unit, step: StepParts, acting: StepParts) -> None:
+    waits = f"`dependencies: [{step.id}]`"
+    help = f"add {waits} to `{acting.id}`, or read the answer there: `{{{{ {step.id} }}}}`"
+    if step.spec.kind == "approve":
+        help = f"add `condition: {step.id}` to `{acting.id}`, or {waits} to wait for any answer"
+    unit.findings.add(
+        "ORC512",
+        step.id_span,
+        f"`{acting.id}` does not depend on `{step.id}` and can run before it is answered",
+        label="nothing waits for the answer",
+        help=help,
+        related=[("does not wait for it", acting.id_span)],
+    )
+
+
+def _key(block: BlockParts) -> int:
+    """What tells a block from others: they are compared by identity, and hold much."""
+    return id(block)
+
+
+def _reads(unit: Unit) -> Iterator[tuple[int, str]]:
+    """The steps that a template of the file reads, each with its block."""
+    places = [place for step in unit.steps for place in step.places()]
+    places += [place for handler in unit.handlers for place in handler.places]
+    for place in (*places, *unit.output_places):
+        for reference in place.template.references:
+            target = place.scope.target(reference)
+            if target is not None and target.block is not None:
+                yield _key(target.block), target.name
+            elif reference.name == "steps" and not reference.path:  # all of them
+                yield from ((_key(step.block), step.id) for step in unit.steps)
+
+
+def _before(block: BlockParts, id: str) -> set[str]:
+    """The steps of a block that one of them waits for, directly or not."""
+    found: set[str] = set()
+    pending = [id]
+    while pending:
+        for each in block.flow.dependencies(pending.pop()):
+            if each not in found:
+                found.add(each)
+                pending.append(each)
+    return found
+
+
+def _acts(unit: Unit, step: StepParts) -> bool:
+    """Whether a step, or one within it, may change something outside of the run."""
+    return any(_changes_something(each) for each in unit.steps if each.within(step.block) is step)
+
+
+def _changes_something(step: StepParts) -> bool:
+    work = step.work.body if isinstance(step.work, ForEachWork) else step.work
+    if not isinstance(work, ToolWork):
+        return step.work is not None and step.work.called is not None
+    if work.call is None:
+        return False  # an unknown tool is reported
+    tool, action = work.call
+    if tool.name not in _WITHOUT_EFFECT:
+        return True
+    actions = _WITHOUT_EFFECT[tool.name]
+    return actions is not None and action.name not in actions

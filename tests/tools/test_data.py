@@ -289,6 +289,36 @@ def test_sql_asks_several_tables(workplace: Workplace) -> None:
     assert done["rows"] == [{"boss": "Ada", "total": 10}]
 
 
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(exclude_categories=["Cs"]))
+)
+def test_a_value_reaches_sql_as_it_is(value: Any, workplace: Workplace) -> None:
+    done = workplace(
+        "data.select", rows=[{"a": 1}], columns={"b": ":value", "c": "'::value' /* :value */"}, inputs={"value": value}
+    )
+    assert done["rows"] == [{"b": value, "c": "::value"}]
+
+
+def test_every_action_with_sql_reads_values(workplace: Workplace) -> None:
+    query = "SELECT amount::TEXT AS n FROM t WHERE region = :region AND amount >-:least"
+    asked = workplace("data.sql", query=query, tables={"t": SALES}, inputs={"region": "west", "least": -5})
+    assert asked["rows"] == [{"n": "10"}]
+    kept = workplace("data.filter", rows=SALES, where="region = :region", inputs={"region": "' OR 'a' = 'a"})
+    assert kept["rows"] == []
+    total = workplace("data.aggregate", rows=SALES, values={"total": "SUM(amount * :factor)"}, inputs={"factor": 2})
+    assert total["rows"] == [{"total": 44}]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [({"b": 1}, "`where` reads `:a`, and `inputs` has no `a`"), ({"a": [1]}, "`inputs.a` is a list, and SQL takes")],
+)
+def test_a_value_that_sql_cannot_read_is_refused(inputs: dict[str, Any], said: str, workplace: Workplace) -> None:
+    with pytest.raises(StepError, match=said):
+        workplace("data.filter", rows=SALES, where="amount > :a", inputs=inputs)
+
+
 @pytest.mark.parametrize("action", ["filter", "sort", "deduplicate", "aggregate", "select", "pivot"])
 def test_a_table_without_rows_stays_without_rows(action: str, workplace: Workplace) -> None:
     parameters: dict[str, Any] = {

@@ -7,16 +7,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.compiler.outside import is_own
 from orchestrator.compiler.templates import child
-from orchestrator.expressions import Constant, ListValue, MappingValue, Templated
 from orchestrator.language.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.templates import PlacedTemplate
     from orchestrator.compiler.unit import Unit
-    from orchestrator.expressions import Reference, Value
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -24,7 +22,6 @@ _UNQUOTED: Final = re.compile(r"\s*\|\s*quote\s*\}\}$")
 _SYNTAX: Final = re.compile(r"[|&;<>()$`*?\[\]#~!\\\n=]")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@-]+")
 _JOINED: Final = re.compile(r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\s*\|\s*join\((' +'|\" +\")\)")
-_OWN: Final = frozenset({"run", "pipeline", "step"})
 
 
 def check_shell(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> None:
@@ -56,7 +53,7 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
     if whole and place.template.infer(place.scope).type.kind == "array":  # a list, which no shell reads
         return
     reported = set()
-    for start, end in place.template.unquoted(place.scope, lambda read: _is_own(unit, step, place.scope, read)):
+    for start, end in place.template.unquoted(place.scope, lambda read: is_own(unit, step, place.scope, read)):
         written = text[start:end]
         quotes = _quotes_before(text, start)
         help = f"quote it: `{{{{ {_quoted(written)} }}}}`"
@@ -120,34 +117,3 @@ def _arguments(text: str) -> str | None:
         re.sub("\ue000(\\d+)\ue001", lambda found: _UNQUOTED.sub("}}", tags[int(found[1])]), word) for word in words
     ]
     return f"[{', '.join(item if _PLAIN.fullmatch(item) else json.dumps(item, ensure_ascii=False) for item in items)}]"
-
-
-def _is_own(unit: Unit, step: StepParts, scope: Scope, read: Reference) -> bool:
-    """Whether what is read stands in the file itself."""
-    if read.name in _OWN:
-        return True
-    target = scope.target(read)
-    if target is None:
-        return read.name not in scope  # it is reported as such
-    if target.kind == "variable":
-        return _is_constant(unit, step, scope, unit.variables.get(target.name))
-    if target.kind == "local":
-        works = [part.work for part in step.outwards() if part.work is not None and target.scope is not None]
-        items = (work.items_of(target.scope) for work in works if target.scope is not None)
-        return any(value is not None and _is_constant(unit, step, scope, value) for value in items)
-    return False
-
-
-def _is_constant(unit: Unit, step: StepParts, scope: Scope, value: Value | None) -> bool:
-    """Whether a value is made of what stands in the file."""
-    match value:
-        case Constant():
-            return True
-        case ListValue(items=items):
-            return all(_is_constant(unit, step, scope, item) for item in items)
-        case MappingValue(entries=entries):
-            return all(_is_constant(unit, step, scope, entry) for entry in entries.values())
-        case Templated(template=template):
-            return all(_is_own(unit, step, scope, read) for read in template.references)
-        case _:
-            return False

@@ -1,4 +1,4 @@
-"""Finds what a template puts into the text of a shell command unquoted, so that the shell would run it."""
+"""Finds what a template puts into the text of a shell command unquoted, or into code, so that it would be run."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ def unquoted(body: list[Statement], env: Mapping[str, Type], trusted: Callable[[
     return finder.found
 
 
+def spliced(body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[Expression]:
+    """Return the expressions whose text would be run as a part of the code around it.
+
+    As `unquoted`, but that `quote` does not help, and lists of numbers do no harm. Code that is one value as a whole,
+    such as the answer of a model, is not put into any.
+    """
+    match [part for part in body if not isinstance(part, nodes.Text) or part.text.strip()]:
+        case [nodes.Output(expression=whole)] if not isinstance(whole, nodes.Concat | nodes.Binary):
+            return []
+    finder = _Finder(env, trusted, shell=False)
+    finder.statements(body, {})
+    return finder.found
+
+
 def quoted(body: list[Statement]) -> Iterator[Expression]:
     """Yield the expressions of a template that are quoted for a shell."""
     for statement in body:
@@ -50,9 +64,10 @@ def quoted(body: list[Statement]) -> Iterator[Expression]:
 class _Finder:
     """Walks a template; `local` says of the names that it sets whether their text is harmless."""
 
-    def __init__(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> None:
+    def __init__(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool], *, shell: bool = True) -> None:
         self.env = env
         self.trusted = trusted
+        self.shell = shell
         self.found: list[Expression] = []
 
     def statements(self, body: list[Statement], local: dict[str, bool]) -> None:
@@ -64,7 +79,7 @@ class _Finder:
                 case nodes.Assign() if statement.member is None:
                     local.update(dict.fromkeys(statement.targets, self.is_harmless(statement.value, local)))
                 case nodes.Capture():
-                    inner = _Finder(self.env, self.trusted)
+                    inner = _Finder(self.env, self.trusted, shell=self.shell)
                     inner.statements(statement.body, dict(local))
                     local[statement.name] = not inner.found
                 case nodes.If():
@@ -79,9 +94,9 @@ class _Finder:
                     pass
 
     def is_harmless(self, node: Expression, local: Mapping[str, bool]) -> bool:
-        """Whether a shell would take the text of an expression for a word, whatever its value."""
+        """Whether a shell would take the text of an expression for a word, and code for a value, whatever it holds."""
         match node:
-            case nodes.Call(kind="filter") if _is_quoted(node):
+            case nodes.Call(kind="filter") if self.shell and _is_quoted(node):
                 return True
             case nodes.Call(kind="filter", target=target) if node.name in STANDING_IN and target is not None:
                 return all(self.is_harmless(part, local) for part in (target, *node.positional))
@@ -94,8 +109,19 @@ class _Finder:
         reads = references_of([nodes.Output(node)], condition=False)
         if all(local[read.name] if read.name in local else self.trusted(read) for read in reads):
             return True
-        return not any(read.name in local for read in reads) and all(
-            option.kind in _NO_TEXT or _is_closed(option) for option in options(infer([], node, self.env).type)
+        if any(read.name in local for read in reads):
+            return False
+        return self.is_no_text(infer([], node, self.env).type)
+
+    def is_no_text(self, type_: Type) -> bool:
+        """Whether the values of a type have no text, but that of numbers and of words of a closed set."""
+        return all(
+            option.kind in _NO_TEXT
+            or _is_closed(option)
+            or (
+                not self.shell and option.kind == "array" and option.items is not None and self.is_no_text(option.items)
+            )
+            for option in options(type_)
         )
 
 

@@ -158,6 +158,15 @@ class Template:
 
         return [(found.start, found.end) for found in unquoted(self._body, env, trusted)]
 
+    def spliced(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
+        """Where the template puts text into code, such as Python or SQL, that would be run with it.
+
+        `trusted` is as for `unquoted`.
+        """
+        from orchestrator.expressions.shell import spliced
+
+        return [(found.start, found.end) for found in spliced(self._body, env, trusted)]
+
     def quoted(self) -> list[tuple[int, int]]:
         """Where the template puts quoted text into a shell command."""
         from orchestrator.expressions.shell import quoted

@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -21,6 +21,7 @@ import polars as pl
 
 from orchestrator.tools import table_driver
 from orchestrator.tools.processes import Completed, run_program
+from orchestrator.tools.sql_inputs import with_inputs
 from orchestrator.tools.tables import bad_data, check_sql, polars_errors, to_frame, to_rows
 from orchestrator.tools.threads import run_in_thread
 
@@ -54,11 +55,15 @@ _PASSED_ON: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Transformation:
-    """What becomes of tables. `expressions` are SQL, under the names that errors give them: `where`, `values.total`."""
+    """What becomes of tables. `expressions` are SQL, under the names that errors give them: `where`, `values.total`.
+
+    `inputs` are the values that they read as `:name`.
+    """
 
     kind: Literal["filter", "select", "aggregate", "sql"]
     expressions: Mapping[str, str]
     by: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def small(self) -> bool:
@@ -83,6 +88,8 @@ async def transformed(
         _check_length(text, name)
     if transformation.kind == "sql":
         _check_query(transformation.expressions["query"])
+    given = {name: with_inputs(text, transformation.inputs, name) for name, text in transformation.expressions.items()}
+    transformation = replace(transformation, expressions=given)
     frames = await run_in_thread(lambda: {name: to_frame(rows, name) for name, rows in tables.items()})
     if transformation.small:
         result = await run_in_thread(partial(_here, transformation, frames))

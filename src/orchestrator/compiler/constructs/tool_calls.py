@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.code import CODE, check_code
 from orchestrator.compiler.names import step_type
 from orchestrator.compiler.parts import Construct
 from orchestrator.compiler.plan import ToolCall
@@ -60,6 +61,8 @@ class ToolWork(Construct):
                 self._check_server(unit)
             if tool.name == "terminal":
                 check_shell(unit, self.step, self.places)
+            elif (label := f"{tool.name}.{action.name}") in CODE:
+                check_code(unit, self.step, label, self.places)
             if action.uses_model:
                 self.parameters = unit.models.completed(self.step, tool.name, action, self.parameters)
                 self.model = unit.calls.entries(self.parameters).get("model")

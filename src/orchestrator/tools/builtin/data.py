@@ -22,6 +22,9 @@ Format = Annotated[Literal["csv", "tsv", "json", "jsonl", "parquet"] | None, "Th
 Delimiter = Annotated[
     str | None, "What separates the cells of CSV; default a comma, or what the first lines are evenly divided by."
 ]
+SqlInputs = Annotated[
+    dict[str, Any] | None, "Values that the SQL reads as `:name`: texts, numbers, true, false and null."
+]
 Names = Annotated[str | list[str], "A column, or several."]
 
 _MAX_BYTES = 500_000_000
@@ -122,6 +125,7 @@ async def filter(
     rows: Rows,
     where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
     context: ToolContext,
+    inputs: SqlInputs = None,
 ) -> Table:
     """Keep the rows that meet a condition; they stay as they are, in their order.
 
@@ -131,13 +135,15 @@ async def filter(
           action: filter
           parameters:
             rows: "{{ sales }}"
-            where: amount > 100
+            where: amount > 100 AND region = :region
+            inputs: {region: "{{ region }}"}
     """
     from orchestrator.tools.table_driver import ROW_INDEX
     from orchestrator.tools.transformations import Transformation, transformed
 
     table = await run_in_thread(lambda: _load(rows, context))
-    kept, _ = await transformed(Transformation("filter", {"where": where}), {"rows": table}, context)
+    filtering = Transformation("filter", {"where": where}, inputs=inputs or {})
+    kept, _ = await transformed(filtering, {"rows": table}, context)
     return _table([table[row[ROW_INDEX]] for row in kept])
 
 
@@ -146,6 +152,7 @@ async def select(
     rows: Rows,
     columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new names with an SQL expression for each."],
     context: ToolContext,
+    inputs: SqlInputs = None,
 ) -> Table:
     """Choose columns, or compute new ones.
 
@@ -164,7 +171,7 @@ async def select(
         _require_columns(table, columns)
         return _table([{name: row.get(name) for name in columns} for row in table], columns)
     expressions = {f"columns.{name}": text for name, text in columns.items()}
-    found, _ = await transformed(Transformation("select", expressions), {"rows": table}, context)
+    found, _ = await transformed(Transformation("select", expressions, inputs=inputs or {}), {"rows": table}, context)
     return _table(found, list(columns))
 
 
@@ -206,6 +213,7 @@ async def aggregate(
     values: Annotated[dict[str, str], "New columns, with an SQL aggregate each, such as `SUM(amount)` or `COUNT(*)`."],
     context: ToolContext,
     by: Annotated[str | list[str] | None, "The columns to group by; without them all rows are one group."] = None,
+    inputs: SqlInputs = None,
 ) -> Table:
     """Compute sums, counts, means and the like for each group, in the order in which the groups first appear.
 
@@ -224,7 +232,8 @@ async def aggregate(
     expressions = {f"values.{name}": text for name, text in values.items()}
     if not table and names:
         return _table([], [*names, *values])
-    found, known = await transformed(Transformation("aggregate", expressions, tuple(names)), {"rows": table}, context)
+    grouping = Transformation("aggregate", expressions, tuple(names), inputs or {})
+    found, known = await transformed(grouping, {"rows": table}, context)
     return _table(found, known)
 
 
@@ -345,8 +354,11 @@ async def sql(
     query: Annotated[str, "A SELECT."],
     tables: Annotated[dict[str, Any], "The tables by name: lists of objects, or paths of files."],
     context: ToolContext,
+    inputs: SqlInputs = None,
 ) -> Table:
     """Query tables with SQL. It reads the tables that are given, and no files of its own.
+
+    Values go into `inputs`, and the query reads them as `:name`: what is in them is never read as SQL.
 
     It runs in a process that may use 4 GB of memory (at most half of the machine's) and 10 minutes; a query has at most
     1,000 operators.
@@ -357,9 +369,11 @@ async def sql(
           action: sql
           parameters:
             tables: {orders: "{{ orders }}", customers: customers.csv}
+            inputs: {country: "{{ country }}"}
             query: |
               SELECT name, SUM(amount) AS total
               FROM orders JOIN customers USING (customer_id)
+              WHERE country = :country
               GROUP BY name ORDER BY total DESC
     """
     from orchestrator.tools.tables import bad_data
@@ -370,7 +384,7 @@ async def sql(
         if not isinstance(source, str) and not _are_rows(source):
             raise bad_data(f"the table `{name}` is neither a list of objects nor a path")
         loaded[name] = await run_in_thread(partial(_load, source, context))
-    return _table(*await transformed(Transformation("sql", {"query": query}), loaded, context))
+    return _table(*await transformed(Transformation("sql", {"query": query}, inputs=inputs or {}), loaded, context))
 
 
 def _are_rows(value: Any) -> bool:

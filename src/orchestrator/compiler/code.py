@@ -1,0 +1,63 @@
+"""Reports values from outside in the text of Python code and SQL: what is in them would be run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.compiler.outside import is_own
+from orchestrator.compiler.templates import child
+from orchestrator.language.nodes import Mapping, Node, Scalar
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.unit import Unit
+
+CODE: Final = {
+    "python.execute": ("code", "Python"),
+    "data.sql": ("query", "SQL"),
+    "data.filter": ("where", "SQL"),
+    "data.select": ("columns", "SQL"),
+    "data.aggregate": ("values", "SQL"),
+}
+"""The actions that run a parameter's text as code: the parameter, and the language."""
+
+_PATH: Final = re.compile(r"(?:\w+\.)*(?P<last>[A-Za-z_]\w*)(?:\[\w+\])?(?:\s*\|.*)?", re.DOTALL)
+
+
+def check_code(unit: Unit, step: StepParts, action: str, places: list[PlacedTemplate]) -> None:
+    """Report the values from outside that the step puts into the text of code; `action` has the tool's name too."""
+    parameter, language = CODE[action]
+    texts = {id(node) for node in _texts(child(step.spec.node, "parameters", parameter))}
+    for place in places:
+        if id(place.scalar) in texts and not place.template.problems:
+            _check_text(unit, step, place, language)
+
+
+def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate, language: str) -> None:
+    for start, end in place.template.spliced(place.scope, lambda read: is_own(unit, step, place.scope, read)):
+        written = place.template.text[start:end]
+        unit.findings.add(
+            "ORC434",
+            place.scalar.span_of(start, end),
+            f"`{written}` comes from outside, and what is in it would be run as {language}",
+            label=f"read as {language}",
+            help=_help(written, language),
+        )
+
+
+def _texts(node: Node | None) -> list[Node]:
+    """The texts of a parameter that are code: itself, or the values of a mapping."""
+    if isinstance(node, Mapping):
+        return [entry.value for entry in node.entries]
+    return [node] if isinstance(node, Scalar) else []
+
+
+def _help(written: str, language: str) -> str:
+    path = _PATH.fullmatch(written)
+    name = path["last"] if path else "value"
+    given = f'give it as a value, `inputs: {{{name}: "{{{{ {written} }}}}"}}`'
+    if language == "Python":
+        return f'{given}, and read `inputs["{name}"]` in the code'
+    return f"{given}, and write `:{name}` in its place, without quotes; a column's name is an input with an `enum`"

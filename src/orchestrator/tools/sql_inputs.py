@@ -1,0 +1,55 @@
+"""Puts values into SQL as literals, where it names them: `:since`. What is in a value is never read as SQL."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.tools.tables import bad_data
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PIECE: Final = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|--[^\n]*|/\*.*?\*/|\w?::|\w:"
+    r"|:(?P<name>[A-Za-z_]\w*)",
+    re.DOTALL,
+)
+"""Texts, quoted names, comments, casts and slices, in which a colon is something else; else a name to be replaced."""
+
+
+def with_inputs(sql: str, inputs: Mapping[str, Any], what: str) -> str:
+    """Return the SQL with a literal in the place of each `:name`; `what` names the SQL in errors.
+
+    Raises:
+        StepError: ORC710, it names a value that is not given, or one that SQL has no literal for.
+    """
+
+    def put(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name is None:
+            return found[0]
+        if name not in inputs:
+            given = ", ".join(f"`{each}`" for each in inputs)
+            raise bad_data(f"`{what}` reads `:{name}`, and `inputs` has no `{name}`", f"`inputs` has {given}")
+        return _literal(inputs[name], name)
+
+    return _PIECE.sub(put, sql) if inputs else sql
+
+
+def _literal(value: Any, name: str) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case int() | float():
+            return f"({value!r})"  # or `- :n` would begin a comment where it is negative
+        case str():
+            return "'" + value.replace("'", "''") + "'"
+        case _:
+            kind = "a list" if isinstance(value, list) else "an object"
+            raise bad_data(
+                f"`inputs.{name}` is {kind}, and SQL takes texts, numbers, true, false and null",
+                "give a list of objects as a table",
+            )

@@ -41,6 +41,8 @@ def test_what_is_written_reads_back_as_the_same(value: Any, ascii_only: bool) ->
         ('{"a": 1', "expecting ',' delimiter at column 8"),
         ("[1,\n 2,\n x]", "line 3, column 2"),
         ("", "expecting value at column 1"),
+        ('[{"a": 1, "b": {"c": 1, "d": 2, "c": 1}}]', "the key `c` stands twice in one object"),
+        (r'{"a": 1, "\u0061": 2}', "the key `a` stands twice in one object"),
     ],
 )
 def test_what_is_not_json_is_refused_with_the_reason(text: str, reason: str) -> None:

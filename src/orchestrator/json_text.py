@@ -23,22 +23,24 @@ class NotJsonText(ValueError):
         self.position = position
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, unique: bool = True) -> Any:
     r"""Return the value of a JSON text, which may begin with a byte order mark.
 
-    Halves of characters, as in `"\ud83d"`, become U+FFFD: they cannot be written to any file.
+    Halves of characters, as in `"\ud83d"`, become U+FFFD: they cannot be written to any file. Without `unique` the last
+    of several values of one key counts.
 
     Raises:
-        NotJsonText: It is not JSON, is nested too deeply, or has a number that cannot be kept: NaN, infinity, `1e400`,
-            an integer of more than 300 digits.
+        NotJsonText: It is not JSON, is nested too deeply, has a key twice in one object (some readers take the first
+            value, some the last), or has a number that cannot be kept: NaN, infinity, `1e400`, an integer of more than
+            300 digits.
     """
     text = text.removeprefix("\ufeff")
     # The plain calls are several times as fast, and all but a few texts can do with them.
-    numbers: dict[str, Any] = {}
+    hooks: dict[str, Any] = {"object_pairs_hook": _object} if unique else {}
     if _ODD_NUMBER.search(text):
-        numbers = {"parse_float": finite, "parse_int": integer}
+        hooks |= {"parse_float": finite, "parse_int": integer}
     try:
-        value = json.loads(text, parse_constant=_refuse, **numbers)
+        value = json.loads(text, parse_constant=_refuse, **hooks)
     except NotJsonText:
         raise
     except json.JSONDecodeError as error:
@@ -48,6 +50,15 @@ def read_json(text: str) -> Any:
     except RecursionError:
         raise NotJsonText("it is nested too deeply") from None
     return whole(value) if _HALF_OR_ESCAPE.search(text) else value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    raise NotJsonText(f"the key `{shortened(twice)}` stands twice in one object")
 
 
 def finite(number: str) -> float:
@@ -70,7 +81,7 @@ def integer(digits: str) -> int:
 
 
 def shortened(number: str) -> str:
-    """Return the text of a number, and not all of a long one."""
+    """Return the text of a number or a key, and not all of a long one."""
     return number if len(number) <= 24 else f"{number[:20]}..."
 
 

@@ -102,11 +102,14 @@ def test_json_arrives_as_data(web: Workplace, server: Server) -> None:
         (b'{"a": 1e999}', "application/json", '{"a": 1e999}'),
         (b"[" * 100_000, "application/json", "[" * 100_000),
         (b"{", "application/json", "{"),
+        (b'{"a": 1, "a": 2}', "application/json", '{"a": 1, "a": 2}'),
     ],
 )
 def test_anything_else_arrives_as_text(body: bytes, kind: str, text: str, web: Workplace, server: Server) -> None:
     done = web("http.get", url=server.answer("/x", body, content_type=kind))
     assert (done["content"], done["body"], done["json"]) == (text, text, None)
+    warned = any("not the JSON that its type promises" in line for _, line in web.context.lines)
+    assert warned == kind.startswith("application/json")
 
 
 @pytest.mark.parametrize(

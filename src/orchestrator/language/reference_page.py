@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
+from orchestrator.json_text import MAX_DIGITS
 from orchestrator.language import spellings
 from orchestrator.language.durations import format_duration
 from orchestrator.language.reader import MAX_CHARACTERS
@@ -59,6 +60,11 @@ numbers are the only plain words that are not text. A template that begins a val
 Anchors, aliases and merge keys (`<<`) work; a key must not be written twice; tags (`!!str`) are refused. A file has at
 most {MAX_CHARACTERS // (1024 * 1024)} Mi characters, {MAX_DEPTH} levels and {MAX_NODES:,} values, aliases
 counted as often as they repeat something.
+
+JSON is read by RFC 8259, wherever it comes from: inputs, files, rows, `from_json`, the answers of servers and of models.
+What its readers do not agree on is refused, with the reason: a key that stands twice in one object, `NaN`, `1e400`,
+integers of more than {MAX_DIGITS} digits. A response of `http` that is not JSON has `json: null` and its text in `body`,
+and a warning of the step says why.
 """
 
 _DURATIONS = """\

@@ -247,7 +247,7 @@ def _parts(leaf: str | float, depth: int = 0) -> Iterator[str | float]:
     if not isinstance(leaf, str) or leaf.lstrip()[:1] not in ("{", "[") or depth > _DEEPEST:
         return
     try:
-        value = read_json(leaf)
+        value = read_json(leaf, unique=False)
     except ValueError:
         return
     for part in _leaves(value):

@@ -300,7 +300,7 @@ def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> H
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = kind.endswith(("/json", "+json"))
     text = _text(context, response, body, by_mark=is_json)
-    data, is_data = _json(text) if is_json else (None, False)
+    data, is_data = _json(context, text) if is_json else (None, False)
     return {
         "status_code": response.status_code,
         "headers": _headers(response),
@@ -335,12 +335,14 @@ def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_
     return text
 
 
-def _json(text: str) -> tuple[Any, bool]:
+def _json(context: ToolContext, text: str) -> tuple[Any, bool]:
     from orchestrator.json_text import read_json
 
     try:
         return read_json(text), True
-    except ValueError:
+    except ValueError as error:
+        if text.strip():
+            context.log(f"the body is not the JSON that its type promises: {error}", "warning")
         return None, False
 
 

@@ -125,6 +125,8 @@ def test_defaults_of_a_run_are_those_of_the_file_and_an_option_goes_before_them(
         ("tools = 1", "`tools` must be a list of strings"),
         ("store = 1", "`store` must be a text"),
         ("[run]\nmax_paralel = 3", "unknown setting `run.max_paralel`"),
+        ("[run]\nmax_result = 0", "`run.max_result` must be a whole number from 1"),
+        ('[run]\nmax_told = "all"', "`run.max_told` must be a whole number from 1"),
         ("[run]\nmax_parallel = 0", "`run.max_parallel` must be a whole number from 1"),
         ('[run]\ntimeout = "soon"', "`run.timeout` must be a duration"),
         ("[run]\ncache = 1", "`run.cache` must be true or false"),

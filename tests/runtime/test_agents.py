@@ -19,7 +19,6 @@ import orchestrator as orc
 from orchestrator.errors import ModelUnavailable
 from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
 from orchestrator.models.fake import FakeModel
-from orchestrator.runtime.agents import MOST_TOLD
 from tests.runtime.support import PATIENCE, Bench, crash, ended, pipeline, states
 
 if TYPE_CHECKING:
@@ -169,13 +168,20 @@ def test_a_failed_call_is_made_again_as_the_step_says(opened: Opened, bench: Ben
 
 
 def test_of_a_long_result_the_model_is_told_the_beginning(opened: Opened) -> None:
-    long = "x" * (MOST_TOLD + 1)
+    long = "x" * 20_001
     model = FakeModel({"research.answer": [asks(("echo", {"value": long})), "Done."]})
     result = opened(model).compile(agent()).run()
     (said,) = told(model)
     note = "[cut: these are the first 20,000 of 20,001 characters; the step's record has all of them]"
-    assert said == f"{'x' * MOST_TOLD}\n{note}"
+    assert said == f"{'x' * 20_000}\n{note}"
     assert result.steps["research[0].echo"].output == long
+
+
+def test_how_much_of_a_result_the_model_is_told_is_a_setting(opened: Opened, tmp_path: Path) -> None:
+    (tmp_path / "orchestrator.toml").write_text("[run]\nmax_told = 5\n")
+    model = FakeModel({"research.answer": [asks(("echo", {"value": "x" * 9})), "Done."]})
+    opened(model).compile(agent()).run()
+    assert told(model) == ["xxxxx\n[cut: these are the first 5 of 9 characters; the step's record has all of them]"]
 
 
 def test_what_a_model_writes_is_never_an_expression(opened: Opened) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.runtime import size
 from tests.runtime.support import ended, pipeline, states, step
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(size, "MOST_RECORDED", 10_000)
+def small(tmp_path: Path) -> None:
+    (tmp_path / "orchestrator.toml").write_text("[run]\nmax_result = 10_000\n")
 
 
 @pytest.mark.usefixtures("small")

@@ -105,6 +105,7 @@ class Orchestrator:
             budget=sensible(budget),
             cache=cache is None or flag("cache", cache),
             refresh=frozenset(several("refresh", refresh)),
+            sizes=settings.sizes,
         )
         self._starting = replace(
             self._options,

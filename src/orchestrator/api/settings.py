@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.configuration import Table, read_configuration
 from orchestrator.models.budget import Budget
+from orchestrator.runtime.size import USUAL, ResultSizes
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_RUN: Final = ("budget", "cache", "max_parallel", "timeout")
+_RUN: Final = ("budget", "cache", "max_parallel", "max_result", "max_told", "timeout")
 _BUDGET: Final = ("usd", "tokens", "requests")
 _SQLITE: Final = "sqlite:///"
 
@@ -32,6 +33,7 @@ class ProjectSettings:
     timeout: float | None = None
     budget: Budget | None = None
     cache: bool = True
+    sizes: ResultSizes = USUAL
 
     @classmethod
     def load(cls, directory: Path) -> ProjectSettings:
@@ -52,6 +54,7 @@ class ProjectSettings:
             timeout=_timeout(run),
             budget=_budget(run.table("budget")),
             cache=run.flag("cache") is not False,
+            sizes=_sizes(run),
         )
 
 
@@ -111,6 +114,13 @@ def _timeout(run: Table) -> float | None:
     if seconds <= 0:
         raise run.wrong(f"`{run.path('timeout')}` must be a duration", 'write for example `timeout = "30m"`')
     return seconds
+
+
+def _sizes(run: Table) -> ResultSizes:
+    return ResultSizes(
+        recorded=run.whole("max_result", "200_000_000") or USUAL.recorded,
+        told=run.whole("max_told", "50_000") or USUAL.told,
+    )
 
 
 def _budget(table: Table) -> Budget | None:

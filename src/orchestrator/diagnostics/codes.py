@@ -514,10 +514,11 @@ _TABLE = (
     Code(
         "ORC734",
         "result that is too large",
-        "A step returned more than a run records, which is 100 million characters of JSON. The record is read by later "
-        "steps, by whoever resumes the run and by those who look at it, and each would have to hold it in memory. The "
-        "step fails, and all of its result is in the file that the message names, so that no work is lost. Let the "
-        "step return less, or have it write a file and return the path.",
+        "A step returned more than a run records, which is 100 million characters of JSON unless `max_result` below "
+        "`[run]` in `orchestrator.toml` says otherwise. The record is read by later steps, by whoever resumes the run "
+        "and by those who look at it, and each would have to hold it in memory. The step fails, and all of its result "
+        "is in the file that the message names, so that no work is lost. Let the step return less, or have it write a "
+        "file and return the path.",
     ),
     # --- 8xx: runs and the store
     Code(

@@ -61,10 +61,10 @@ Anchors, aliases and merge keys (`<<`) work; a key must not be written twice; ta
 most {MAX_CHARACTERS // (1024 * 1024)} Mi characters, {MAX_DEPTH} levels and {MAX_NODES:,} values, aliases
 counted as often as they repeat something.
 
-JSON is read by RFC 8259, wherever it comes from: inputs, files, rows, `from_json`, the answers of servers and of models.
-What its readers do not agree on is refused, with the reason: a key that stands twice in one object, `NaN`, `1e400`,
-integers of more than {MAX_DIGITS} digits. A response of `http` that is not JSON has `json: null` and its text in `body`,
-and a warning of the step says why.
+JSON is read by RFC 8259, wherever it comes from: inputs, files, rows, `from_json`, the answers of servers and of
+models. What its readers do not agree on is refused, with the reason: a key that stands twice in one object, `NaN`,
+`1e400`, integers of more than {MAX_DIGITS} digits. A response of `http` that is not JSON has `json: null` and its text
+in `body`, and a warning of the step says why.
 """
 
 _DURATIONS = """\

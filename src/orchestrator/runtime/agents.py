@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 ANSWER: Final = "answer"
 """The step of a turn in which the model is asked."""
 
-MOST_TOLD: Final = 20_000
-"""Characters of one result that the model is told; the step's own record has all of it."""
-
 _TURNS: Final = Tool("model", {TURN.name: TURN})
 """What makes the turns. It is in no registry: nobody else makes any."""
 
@@ -222,7 +219,8 @@ class AgentRun:
 
     def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
         """End a turn: an answer is held to the check of the step before that."""
-        results = [_told(scope, call.id) if call.id else call.error for call in self._calls]
+        most = self._scheduler.sizes.told
+        results = [_told(scope, call.id, most) if call.id else call.error for call in self._calls]
         turn = {**answer, "results": results, "refused": []}
         check = self._node.step.check
         if turn["requests"] or check is None:
@@ -353,21 +351,21 @@ def _listing(server: str) -> StepPlan:
     return StepPlan(_listing_id(server), ToolCall(tool, tool.actions["list"], Constant({"server": server})))
 
 
-def _told(scope: BlockScope, id: str) -> str:
-    """What the model is told of a call: the value, or what went wrong."""
+def _told(scope: BlockScope, id: str, most: int) -> str:
+    """What the model is told of a call: the value, or what went wrong; of a long one the beginning."""
     entity = scope.steps[id]
     error = entity.attributes["error"]
     if error is not None:
-        return f"error: {_cut(str(error.get('message')))}"
+        return f"error: {_cut(str(error.get('message')), most)}"
     value = entity.value
-    return _cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return _cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), most)
 
 
-def _cut(text: str) -> str:
-    if len(text) <= MOST_TOLD:
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
         return text
-    note = f"[cut: these are the first {MOST_TOLD:,} of {len(text):,} characters; the step's record has all of them]"
-    return f"{text[:MOST_TOLD]}\n{note}"
+    note = f"[cut: these are the first {most:,} of {len(text):,} characters; the step's record has all of them]"
+    return f"{text[:most]}\n{note}"
 
 
 def _count(value: Any, path: str) -> int:

@@ -29,6 +29,7 @@ from orchestrator.runtime.inputs import Bound, rebind
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.repeating import read_again, shared, to_forget
 from orchestrator.runtime.revision import Changes, compare, inputs_read
+from orchestrator.runtime.size import USUAL, ResultSizes
 from orchestrator.runtime.watch import Watch
 from orchestrator.tools.neighbours import named_sources, searched_directories
 
@@ -61,6 +62,7 @@ class Options:
     cache: bool = True
     refresh: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
+    sizes: ResultSizes = USUAL
 
 
 class Engine:
@@ -406,6 +408,7 @@ class Engine:
             use_cache=options.cache,
             refresh=options.refresh,
             budget=options.budget,
+            sizes=options.sizes,
             **resumed,
         )
 

@@ -35,6 +35,7 @@ from orchestrator.runtime.pipelines import PipelineRun, run_timeout
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.scope import pipeline_scope
+from orchestrator.runtime.size import USUAL, ResultSizes
 from orchestrator.tools import Permissions
 from orchestrator.tools.tracebacks import traceback_text
 
@@ -90,6 +91,7 @@ class Assignment:
     budget: Budget | None = None
     ledgers: tuple[Ledger, ...] = ()
     earlier: Mapping[str, Spent] = field(default_factory=dict)
+    sizes: ResultSizes = USUAL
 
 
 class Execution:
@@ -253,6 +255,7 @@ class Execution:
             now=now,
             permissions=assignment.permissions,
             max_parallel=assignment.max_parallel,
+            sizes=assignment.sizes,
             redactor=assignment.redactor,
             chance=self._chance,
             recorded=assignment.recorded,

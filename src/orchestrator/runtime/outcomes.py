@@ -72,7 +72,7 @@ def passed(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: En
     duration = scheduler.loop.time() - node.started
     recorded = {**data, "duration": duration, **(node.cache or {})}
     try:
-        event = scheduler.record("step.succeeded", node, recorded, most=size.MOST_RECORDED)
+        event = scheduler.record("step.succeeded", node, recorded, most=scheduler.sizes.recorded)
     except EventTooLarge:
         failed(scheduler, node, Failure.of(size.too_large(scheduler, node, data.get("output")), node))
         return

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.partials import Partials
     from orchestrator.runtime.redaction import Redactor
     from orchestrator.runtime.scope import BlockScope
+    from orchestrator.runtime.size import ResultSizes
     from orchestrator.tools import Permissions
 
 _STARTED_AT_ONCE = 100
@@ -82,6 +83,7 @@ class Scheduler:
         now: datetime,
         permissions: Permissions,
         max_parallel: int,
+        sizes: ResultSizes,
         redactor: Redactor,
         chance: random.Random,
         recorded: Recorded,
@@ -101,6 +103,7 @@ class Scheduler:
         self.now = now
         self.permissions = permissions
         self.max_parallel = max_parallel
+        self.sizes = sizes
         self.redactor = redactor
         self.recorded = recorded
         self.load = load

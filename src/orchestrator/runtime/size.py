@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.content import make_private_directory, open_private
@@ -13,8 +14,21 @@ if TYPE_CHECKING:
     from orchestrator.runtime.nodes import Node
     from orchestrator.runtime.scheduler import Scheduler
 
-MOST_RECORDED = 100_000_000
-"""Characters of JSON. What is larger is data for a file: each reader of the record would have to hold it in memory."""
+
+@dataclass(frozen=True, slots=True)
+class ResultSizes:
+    """How many characters of a result are used, as `[run]` in `orchestrator.toml` says.
+
+    `recorded` are those of JSON that a step may return: what is larger is data for a file, as each reader of the record
+    would have to hold it in memory. `told` are those of one result that an agent's model is told.
+    """
+
+    recorded: int = 100_000_000
+    told: int = 20_000
+
+
+USUAL = ResultSizes()
+
 
 _LONGEST_NAME = 100
 
@@ -30,9 +44,11 @@ def too_large(scheduler: Scheduler, node: Node, output: Any) -> StepError:
         where = f"all of it is in {file}"
     except OSError as error:
         where = f"it could not be kept in {file}: {(error.strerror or str(error)).lower()}"
+    most = f"{scheduler.sizes.recorded:,} characters"
     return StepError(
-        f"the result of `{node.path}` is longer than the {MOST_RECORDED:,} characters that a run records; {where}",
+        f"the result of `{node.path}` is longer than the {most} that a run records; {where}",
         code="ORC734",
-        help="let the step return less, or have it write a file and return the path",
+        help="let the step return less, have it write a file and return the path, or raise `max_result` below `[run]` "
+        "in orchestrator.toml",
         retryable=False,
     )

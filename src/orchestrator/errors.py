@@ -402,10 +402,12 @@ class StoreError(OrchestratorError):
 class StoreUnavailable(StoreError):
     """The store cannot be opened, is locked by another program, is not ours, or its disk is full.
 
-    `passing` says whether that is likely to pass by itself: a lock, or a connection that was lost.
+    `passing` says whether that is likely to pass by itself: a lock, or a connection that was lost. `removed`: its file
+    was removed or replaced while it was in use, and with it all that was recorded.
     """
 
     passing = False
+    removed = False
 
 
 class LeaseLost(StoreError):

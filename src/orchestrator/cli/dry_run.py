@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.models.budget import Budget, limits_in_words, usd
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -34,11 +36,10 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
         return
     rows = [row for step in found.steps for row in _rows(step)]
     emit(table(("STEP", "DOES", "TIMES", "MODEL", "READS", "WRITES", "USD"), rows))
-    for line in _sums(found):
+    for line in _sums(found, budget):
         say(line)
-    most = found.most.cost
-    if budget is not None and budget.usd is not None and (most is None or most > budget.usd):
-        say(f"that may be more than the budget of ${budget.usd:g}, at which the run would stop", "yellow")
+    if budget is not None and (passed := _below(budget, found.cost, found.input + found.output)):
+        say(f"that may be more than the budget of {', '.join(passed)}, at which the run would stop", "yellow")
     for what in found.missing:
         say(f"missing: {what}", "yellow")
     say("nothing was run, and no model was asked", "dim")
@@ -55,7 +56,7 @@ def _rows(step: Expected) -> Iterator[tuple[str, ...]]:
         first = (name, does, times) if number == 0 else ("", "", "")
         model = _model(call)
         shown = f"judge: {model}" if call.action == "judge" else model
-        cost = "unknown" if call.cost is None else _usd(call.cost)
+        cost = "unknown" if call.cost is None else usd(call.cost).removeprefix("$")
         yield *first, shown, f"{'~' if call.rough else ''}{call.input:,}", f"up to {call.output:,}", cost
 
 
@@ -66,16 +67,16 @@ def _model(call: Call) -> str:
     return str(ready["model"])
 
 
-def _sums(found: Forecast) -> Iterator[str]:
+def _sums(found: Forecast, budget: Budget | None) -> Iterator[str]:
     calls = [(step, call) for step in found.steps for call in step.calls]
     if not calls:
         yield "no model would be asked"
         return
-    price = f"about {_usd(found.cost)} USD" if len(calls) > found.unpriced else ""
+    price = f"about {usd(found.cost)}" if len(calls) > found.unpriced else ""
     unknown = f"the price of {_calls(found.unpriced)} is not known" if found.unpriced else ""
     cost = ", and ".join(part for part in (price, unknown) if part)
     yield f"if each step asks once: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
-    yield from _most(found.most)
+    yield from _most(found.most, budget)
     if any(call.rough for _, call in calls):
         from orchestrator.cli.forecast import UNKNOWN_TOKENS
 
@@ -84,21 +85,35 @@ def _sums(found: Forecast) -> Iterator[str]:
         yield "? how often is known only later; it counts once"
 
 
-def _most(most: Ceiling) -> Iterator[str]:
+def _most(most: Ceiling, budget: Budget | None) -> Iterator[str]:
+    """Say what binds first: the limits of the budget that the run could reach, then what it takes without them."""
+    tokens = None if most.input is None or most.output is None else most.input + most.output
+    limits = _below(budget, most.cost, tokens, most.calls) if budget is not None else []
+    start = f"at most {', '.join(limits)} (the budget); without it " if limits else "at most: "
     if most.calls is None:
-        yield f"at most: there is no bound, as {'; '.join(most.unbounded)}"
+        yield f"{start}there is no bound, as {'; '.join(most.unbounded)}"
         return
-    tokens = [
+    counts = [
         "an unknown number of tokens" if count is None else f"{count:,} tokens" for count in (most.input, most.output)
     ]
-    cost = "an unknown price" if most.cost is None else f"{_usd(most.cost)} USD"
-    yield f"at most: {_calls(most.calls)}, {tokens[0]} read, {tokens[1]} written; {cost}"
+    cost = "an unknown price" if most.cost is None else usd(most.cost)
+    if limits:
+        yield f"{start}up to {cost}: {_calls(most.calls)}, {counts[0]} read, {counts[1]} written"
+    else:
+        yield f"{start}{_calls(most.calls)}, {counts[0]} read, {counts[1]} written; {cost}"
     yield "(with every round, turn, attempt and judge, each model of a list, and each answer asked for twice)"
+
+
+def _below(budget: Budget, cost: float | None, tokens: int | None, calls: int | None = 0) -> list[str]:
+    """Return the limits of a budget that a run could pass; what it takes is None where that is not known."""
+    return limits_in_words(
+        Budget(
+            None if cost is not None and budget.usd is not None and cost <= budget.usd else budget.usd,
+            None if tokens is not None and budget.tokens is not None and tokens <= budget.tokens else budget.tokens,
+            None if calls is not None and budget.requests is not None and calls <= budget.requests else budget.requests,
+        )
+    )
 
 
 def _calls(count: int) -> str:
     return "1 call" if count == 1 else f"{count:,} calls"
-
-
-def _usd(amount: float) -> str:
-    return "0" if amount == 0 else f"{amount:.4f}" if amount >= 0.0001 else "<0.0001"

@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -28,13 +29,15 @@ from orchestrator.cli.output import (
     seconds,
 )
 from orchestrator.cli.questions import Asking, open_questions, questions_data, tell_questions
-from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError
+from orchestrator.content import kind_of
+from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.api import Orchestrator, Result, Run
     from orchestrator.cli.interrupts import Interrupts
+    from orchestrator.journal.records import RunRecord
     from orchestrator.journal.status import RunStatus
 
 
@@ -90,7 +93,8 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
 
     On a terminal its questions are asked as they come. Elsewhere, with nobody to answer, it is left waiting.
     """
-    board = Board.of(step["id"] for step in run.record().plan["steps"])
+    record = run.record()
+    board = Board.of(step["id"] for step in record.plan["steps"])
     asking = None if showing.json else Asking(run, interrupts)
 
     def leaves(seen: RunStatus) -> bool:
@@ -124,7 +128,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
                 break
             asking.ask(questions)
     except StoreError as error:
-        _tell_given_up(run, error, showing)
+        _tell_given_up(run, record, error, showing)
         raise Told(exit_code(error)) from error
     result = None if status.state in ("paused", "waiting", "interrupted") else result_of(run)
     if showing.json:
@@ -139,13 +143,18 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
     return end_code(status, interrupted=interrupts.count > 0)
 
 
-def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
-    """Say that this process had to leave a run because of its store, and how it is resumed."""
+def _tell_given_up(run: Run, record: RunRecord, error: StoreError, showing: Showing) -> None:
+    """Say that this process had to leave a run because of its store, and how to continue."""
     showing.hints.complete(error)
     if showing.json:
         emit_json(run_object(run.id, None, {}, error_object(error)))
     report(error)
-    if not isinstance(error, LeaseLost):
+    if isinstance(error, StoreUnavailable) and error.removed:
+        file = Path(record.directory, record.source_name)
+        if kind_of(file) == "file":
+            same = " with the same inputs" if record.inputs else ""
+            say(f"  run it again{same}: {showing.hints.command('run', os.path.relpath(file))}")
+    elif not isinstance(error, LeaseLost):
         say(f"  go on after mending it: {showing.hints.command('resume', run.id)}")
 
 

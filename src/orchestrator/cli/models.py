@@ -182,9 +182,11 @@ def _tokens(count: int | None) -> str:
 
 
 def _price(price: float | None) -> str:
+    from orchestrator.models.budget import usd
+
     if price is None:
         return "?"
-    return "free" if price == 0 else f"{price:.2f}" if price >= 0.1 else f"{price:.2g}"
+    return "free" if price == 0 else usd(price).removeprefix("$")
 
 
 def _card_object(card: "ModelCard", state: str) -> dict[str, Any]:

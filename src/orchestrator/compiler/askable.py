@@ -11,6 +11,7 @@ from orchestrator.diagnostics.access import ACCESS, ONE_IS_ENOUGH
 from orchestrator.errors import ConfigurationError, MissingExtra
 from orchestrator.language.nodes import Scalar
 from orchestrator.models.adapter.endpoints import how_to_give_key, missing_extra
+from orchestrator.models.budget import exact_usd
 from orchestrator.models.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _abilities(unit: Unit, naming: Naming, card: ModelCard, scalar: Scalar) -> l
 def _unpriced(unit: Unit, naming: Naming, name: ModelName, scalar: Scalar) -> list[_Problem]:
     for use in naming.uses:
         for usd, place in usd_limits(unit, use.step):
-            message = f"nobody knows the price of `{name}`, so a budget of {usd:g} USD cannot be kept with it"
+            message = f"nobody knows the price of `{name}`, so a budget of {exact_usd(usd)} cannot be kept with it"
             help = (
                 f'give its price in orchestrator.toml: `[models."{name}"]` with `input_price` and `output_price`, '
                 "or set the budget in `tokens`"

@@ -26,6 +26,7 @@ from orchestrator.compiler.plan import (
 from orchestrator.compiler.plan_data import source_of
 from orchestrator.expressions import ANY, Constant, MappingValue
 from orchestrator.expressions.types import describe as describe_type
+from orchestrator.models.budget import limits_in_words
 
 if TYPE_CHECKING:
     from orchestrator.compiler.graph import Node, Section
@@ -158,7 +159,7 @@ def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:
     if models:
         yield f"models: {_listed([f'`{name}`' for name in models])}"
     if plan.budget is not None:
-        yield "a budget of " + _listed([f"{limit:g} {name}" for name, limit in plan.budget.to_dict().items()])
+        yield "a budget of " + _listed(limits_in_words(plan.budget))
     if any(isinstance(step.work, Ask | Approve) for step in steps):
         yield "a person who answers"
     secrets = [f"`{name}`" for name, spec in plan.inputs.items() if spec.secret]

@@ -240,11 +240,13 @@ class Database:
     def gone(self) -> StoreUnavailable:
         """Say that the store is no longer where it was, and write nothing more: it would follow a gap."""
         self._is_gone = True
-        return self._problem(
+        problem = self._problem(
             "ORC811",
             f"the store {self.url} was removed or replaced while it was in use",
             "what was recorded is gone with it; run the pipeline again, with a store that stays where it is",
         )
+        problem.removed = True
+        return problem
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

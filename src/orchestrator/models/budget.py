@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import BudgetExceeded
@@ -256,7 +257,21 @@ def usd(amount: float) -> str:
     """Return an amount of money as people read it: cents, or two digits where it is less than ten of them."""
     if amount == 0 or amount >= 0.1:
         return f"${amount:.2f}"
-    return f"${amount:.2g}" if amount >= 1e-4 else f"${amount:.1e}"
+    return f"${Decimal(f'{amount:.2g}'):f}"
+
+
+def exact_usd(amount: float) -> str:
+    """Return an amount that somebody has set, with all its digits: a limit or a price."""
+    return f"${Decimal(f'{amount:.10g}').normalize():f}"
+
+
+def limits_in_words(budget: Budget) -> list[str]:
+    """Return the limits of a budget, each in words."""
+    limits = [] if budget.usd is None else [exact_usd(budget.usd)]
+    for count, unit in ((budget.tokens, "token"), (budget.requests, "request")):
+        if count is not None:
+            limits.append(f"{count:,} {unit}{'' if count == 1 else 's'}")
+    return limits
 
 
 def _release(ledger: Ledger, future: asyncio.Future[None]) -> None:

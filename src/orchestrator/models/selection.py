@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalogue import ModelCard
 from orchestrator.models.names import OFFLINE
 
@@ -104,7 +105,7 @@ def described(requires: Requirements) -> str:
     if requires.context is not None:
         told.append(f"context of {requires.context:,} tokens")
     if requires.max_cost is not None:
-        told.append(f"at most ${requires.max_cost:g} per million tokens")
+        told.append(f"at most {exact_usd(requires.max_cost)} per million tokens")
     if requires.min_size is not None:
         told.append(f"at least {requires.min_size:g}B parameters")
     if requires.max_size is not None:
@@ -157,5 +158,6 @@ def _facts(card: ModelCard) -> str:
     elif card.input_price is None or card.output_price is None:
         told.append("of unknown price")
     else:
-        told.append(f"${card.input_price:g} and ${card.output_price:g} per million tokens read and written")
+        prices = f"{exact_usd(card.input_price)} and {exact_usd(card.output_price)}"
+        told.append(f"{prices} per million tokens read and written")
     return ", ".join(told)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.compiler.plan import ForEach, StepPlan
+from orchestrator.models.budget import exact_usd
 from orchestrator.runtime import Result
 from orchestrator.runtime.entities import value_of
 from orchestrator.testing.expectations import unmet
@@ -123,9 +124,9 @@ def _of_models(case: Case, ended: Ended) -> Iterator[str]:
     if expect.cost_below is not None:
         cost = ended.result.cost if ended.result is not None else 0.0
         if cost is None:
-            yield f"cost_below: expected less than ${expect.cost_below:g}, and the price of a call is not known"
+            yield f"cost_below: expected less than {exact_usd(expect.cost_below)}, and the price of a call is not known"
         elif cost >= expect.cost_below:
-            yield f"cost_below: expected less than ${expect.cost_below:g}, and it was ${cost:.6g}"
+            yield f"cost_below: expected less than {exact_usd(expect.cost_below)}, and it was {exact_usd(cost)}"
 
 
 def _answered(result: Result | None) -> list[str]:

@@ -86,7 +86,7 @@ class _Noted:
         """Put bounds on an answer before it is read. botocore takes all of it, or its events, from `stream`."""
         response = super().getresponse()  # type: ignore[misc]
         if (exchange := current.get()) is not None:
-            response.stream = partial(_bounded, response.stream, exchange, response.status < 300)
+            response.stream = partial(_bounded, response, response.stream, exchange)
         return response
 
     def request(self, *arguments: Any, **more: Any) -> Any:
@@ -99,23 +99,33 @@ class _Noted:
 
 
 def _bounded(
-    stream: Callable[..., Iterator[bytes]], exchange: Exchange, answers: bool, *arguments: Any, **more: Any
+    response: Any, stream: Callable[..., Iterator[bytes]], exchange: Exchange, *arguments: Any, **more: Any
 ) -> Iterator[bytes]:
-    """Yield a body; refuse one that is too large. The length of an event is bounded by botocore."""
+    """Yield a body; refuse one that is too large. The length of an event is bounded by botocore.
+
+    A response that is not read to its end is closed: closing its connection alone leaves the socket open.
+    """
+    answers = response.status < 300
     document = Document(exchange)
-    for piece in stream(*arguments, **more):
-        exchange.received += len(piece)
-        try:
-            if exchange.received > (exchange.max_bytes if answers else MOST_OF_ERRORS):
-                raise BoundExceeded(too_large(exchange, f"more than {exchange.max_bytes:,} bytes"))
-            if answers and not exchange.streams:
-                document.add(piece)
-        except BoundExceeded as exceeded:
-            if not answers:
-                return
-            exchange.fault = exceeded.fault
-            raise
-        yield piece
+    whole = False
+    try:
+        for piece in stream(*arguments, **more):
+            exchange.received += len(piece)
+            try:
+                if exchange.received > (exchange.max_bytes if answers else MOST_OF_ERRORS):
+                    raise BoundExceeded(too_large(exchange, f"more than {exchange.max_bytes:,} bytes"))
+                if answers and not exchange.streams:
+                    document.add(piece)
+            except BoundExceeded as exceeded:
+                if not answers:
+                    return
+                exchange.fault = exceeded.fault
+                raise
+            yield piece
+        whole = True
+    finally:
+        if not whole:
+            response.close()
 
 
 class _Connection(_Noted, AWSHTTPConnection):  # type: ignore[misc]

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import BudgetExceeded, ConfigurationError, ModelError, ModelRefused, ModelUnavailable
-from orchestrator.models.budget import Budget, Estimate, Ledger, Reservation, Spent, reserve_all, settle_all, usd
+from orchestrator.models.budget import (
+    Budget,
+    Estimate,
+    Ledger,
+    Reservation,
+    Spent,
+    exact_usd,
+    reserve_all,
+    settle_all,
+    usd,
+)
 from orchestrator.models.estimate import estimate_of, prompt_tokens
 from orchestrator.models.exchange import Message, ModelName, ModelReply, ModelRequest, Usage
 from orchestrator.models.gateway import Choice
@@ -108,9 +118,19 @@ def test_a_call_is_kept_in_all_ledgers_or_in_none() -> None:
     assert wide.spent == narrow.spent == Spent(requests=1)
 
 
-@pytest.mark.parametrize(("amount", "said"), [(0, "$0.00"), (12.345, "$12.35"), (0.0123, "$0.012"), (2e-6, "$2.0e-06")])
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [(0, "$0.00"), (12.345, "$12.35"), (0.0123, "$0.012"), (0.00005, "$0.00005"), (2e-6, "$0.000002")],
+)
 def test_money_is_read_easily(amount: float, said: str) -> None:
     assert usd(amount) == said
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"), [(2, "$2"), (100, "$100"), (0.00005, "$0.00005"), (0.125, "$0.125"), (0.1 + 0.2, "$0.3")]
+)
+def test_a_limit_is_said_with_all_its_digits(amount: float, said: str) -> None:
+    assert exact_usd(amount) == said
 
 
 # --- a hundred calls at once

@@ -161,3 +161,28 @@ def test_long_texts_are_compared_word_by_word() -> None:
     before = "The sun is a star at the centre of its system. " * 5
     (told,) = unmet(Expected({"equals": before + "It shines."}), before + "It glows.", {})
     assert told.endswith("… of its system. It [-shines-]{+glows+}.")
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../other.md", "out/../../other.md", "C:/other.md", "..\\\\other.md", "."]
+)
+def test_an_expected_file_lies_in_the_folder_of_the_case(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "report.test.yaml"
+    file.write_text(f'cases: [{{expect: {{files: {{"{path}": {{exists: true}}}}}}}}]')
+    (problem,) = read_file(file).diagnostics
+    assert (problem.code, "does not name a file in the case's folder" in problem.message) == ("ORC431", True)
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ("{contain: a}", "an expected file has no key `contain`"),
+        ("{exists: maybe}", "`exists` must be true or false"),
+        ("{exists: false, contains: a}", "a file that must not exist has no text"),
+        ("3", "a file must be its text"),
+    ],
+)
+def test_what_is_expected_of_a_file_is_checked(tmp_path: Path, expected: str, message: str) -> None:
+    file = tmp_path / "report.test.yaml"
+    file.write_text(f"cases: [{{expect: {{files: {{out.md: {expected}}}}}}}]")
+    assert message in read_file(file).diagnostics[0].message

@@ -379,3 +379,46 @@ def test_tools_that_are_classes_serve_cases_side_by_side(tmp_path: Path) -> None
     )
     found = outcomes(tmp_path, cases, pipeline=pipeline)
     assert {outcome.reasons for outcome in found} == {()}
+
+
+WRITES = """
+steps:
+  - id: save
+    tool: filesystem
+    action: write
+    parameters: {path: out/report.md, content: "# Tides\\n\\nThe moon.\\n"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "reasons"),
+    [
+        (
+            "{out/report.md: {contains: [Tides, moon], matches: '^# '}, out: {exists: true}}",
+            ("files.out: expected a file, and it is not one",),
+        ),
+        ('{out/report.md: {equals: "# Tides\\n\\nThe moon.\\n"}, other.md: {exists: false}}', ()),
+        ("{out/report.md: {exists: true}, kept.txt: from before}", ()),
+        (
+            "{out/report.md: {contains: sun}}",
+            ('files.out/report.md: expected to contain "sun", got "# Tides\\n\\nThe moon.\\n"',),
+        ),
+        ("{out/report.md: {exists: false}}", ("files.out/report.md: expected not to exist, and it does",)),
+        ("{missing.md: {contains: sun}}", ("files.missing.md: expected a file, and there is none",)),
+        (
+            "{leaves.txt: {contains: secret}}",
+            ("files.leaves.txt: it leads out of the case's folder through a symbolic link, and is not read",),
+        ),
+        ("{binary: {contains: a}}", ("files.binary: it is not UTF-8 text",)),
+    ],
+)
+def test_files_that_a_run_writes_are_compared(tmp_path: Path, files: str, reasons: tuple[str, ...]) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    (project / "leaves.txt").symlink_to(tmp_path / "secret.txt")
+    (project / "kept.txt").write_text("from before")
+    (project / "binary").write_bytes(b"\xff\xfe")
+    outcome = of(project, f"{{expect: {{files: {files}}}}}", pipeline=WRITES)
+    assert outcome.reasons == reasons
+    assert not (project / "out").exists()

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from orchestrator.models.budget import Budget
 from orchestrator.testing.expectations import Expected
+from orchestrator.testing.written import ExpectedFile
 
 Kind: TypeAlias = Literal["replay", "fake", "live", "offline"]
 """Who answers in the place of models: recordings, the test itself, the models after all, or the rules of `offline`."""
@@ -36,7 +37,9 @@ class ExpectedStep:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a case expects of its run. `error` has `code`, `step` and `message`; `models` are all that answered."""
+    """What a case expects of its run. `error` has `code`, `step` and `message`; `models` are all that answered, `files`
+    those in its folder, by relative path.
+    """
 
     state: RunEnd = "succeeded"
     outputs: Mapping[str, Expected] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Expectations:
     expressions: tuple[Expected, ...] = ()
     cost_below: float | None = None
     models: tuple[str, ...] | None = None
+    files: Mapping[str, ExpectedFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

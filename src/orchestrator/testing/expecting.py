@@ -12,8 +12,9 @@ from orchestrator.patterns import PatternError, compile_pattern
 from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEnd
 from orchestrator.testing.checks import UNUSABLE, Checks, Named
 from orchestrator.testing.expectations import WAYS, Expected
+from orchestrator.testing.written import ExpectedFile, stays_inside
 
-_KEYS: Final = ("state", "outputs", "steps", "error", "expression", "cost_below", "models")
+_KEYS: Final = ("state", "outputs", "steps", "error", "expression", "cost_below", "models", "files")
 _ERROR_KEYS: Final = ("code", "step", "message")
 
 
@@ -42,7 +43,34 @@ class ExpectChecks(Checks):
             expressions=self._expressions(node.get("expression")),
             cost_below=self.number(node, "cost_below"),
             models=self.texts(node.get("models")),
+            files=self._files(node),
         )
+
+    def _files(self, node: MappingNode) -> dict[str, ExpectedFile]:
+        section = self.section(
+            node, "files", "a mapping from paths to what is expected, such as `{out.md: {contains: sun}}`"
+        )
+        found = {}
+        for entry in section.entries:
+            if stays_inside(entry.key.text):
+                found[entry.key.text] = self._file(entry.value)
+            else:
+                help = "write a relative path without `..`, such as `output/report.md`"
+                self.add(entry.key, f"`{entry.key.text}` does not name a file in the case's folder", help)
+        return found
+
+    def _file(self, node: Node) -> ExpectedFile:
+        """Return what is expected of a file: its text, or whether it exists and ways to compare its text."""
+        if not isinstance(node, MappingNode):
+            if not isinstance(plain(node), str):
+                self.mistyped(node, "a file", "its text, or a mapping such as `{contains: sun}`")
+            return ExpectedFile(text=self._expected(node))
+        self.only(node, (*WAYS, "within", "exists"), "an expected file")
+        exists = self.flag(node, "exists", default=True)
+        rest = node.without(["exists"])
+        if not exists and rest.table:
+            self.add(rest.entries[0].key, "a file that must not exist has no text", "leave out this key, or `exists`")
+        return ExpectedFile(exists, self._expected(rest) if rest.table else None)
 
     def _step(self, node: Node) -> ExpectedStep:
         if not isinstance(node, MappingNode) or "state" not in node.table:

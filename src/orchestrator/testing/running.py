@@ -240,7 +240,7 @@ def _carried_out(
         ended = _ended(pipeline.with_options(budget=case.budget), case, stop)
         if case.models.kind == "live" and (ended.error or {}).get("type") == "ModelMissing":
             return "skipped", (str((ended.error or {}).get("message")),)
-        problems = tuple(problems_of(case, ended))
+        problems = tuple(problems_of(case, ended, plan.directory))
         return ("failed" if problems else "passed"), problems
 
 

@@ -12,8 +12,11 @@ from orchestrator.runtime import Result
 from orchestrator.runtime.entities import value_of
 from orchestrator.testing.expectations import unmet
 from orchestrator.testing.steps import bare, split_field
+from orchestrator.testing.written import problems_of_files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.testing.case import Case, ExpectedStep
 
 
@@ -28,8 +31,8 @@ class Ended:
     steps: Mapping[str, StepPlan] = field(default_factory=dict)
 
 
-def problems_of(case: Case, ended: Ended) -> Iterator[str]:
-    """Yield what is not as expected, in words; nothing if all is."""
+def problems_of(case: Case, ended: Ended, folder: Path) -> Iterator[str]:
+    """Yield what is not as expected, in words; nothing if all is. The run's relative paths start in `folder`."""
     expect = case.expect
     if ended.state != expect.state:
         yield f"expected the run to be {expect.state}, and it is {ended.state}{_why(ended)}"
@@ -50,6 +53,7 @@ def problems_of(case: Case, ended: Ended) -> Iterator[str]:
         yield from _of_step(path, step, ended, names)
     for expected in expect.expressions:
         yield from unmet(expected, None, names)
+    yield from problems_of_files(expect.files, folder, names)
     yield from _of_models(case, ended)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
+import socket
 import zlib
 from dataclasses import replace
 from functools import partial
@@ -169,6 +171,21 @@ async def test_an_error_keeps_its_status_however_long_its_body_is(name: str) -> 
             continue
         error = await refusal(dialect, Answer(b"no " * ENDLESS, status=400, headers=headers), streams=False)
         assert (type(error), error.status) == (ModelRejected, 400)
+
+
+def open_sockets() -> set[int]:
+    """Return the descriptors of all sockets that are open, also of those that nothing refers to any more."""
+    return {each.fileno() for each in gc.get_objects() if isinstance(each, socket.socket)} - {-1}
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_answer_that_is_not_read_to_its_end_leaves_no_socket_open(status: int, streams: bool) -> None:
+    dialect = DIALECTS["bedrock"]  # its SDK has sockets of its own, which only the garbage collector would close
+    pieces = dialect.pieces(("word " * 200,) * 2_000) if streams and status == 200 else (b"no " * ENDLESS,)
+    before = open_sockets()
+    await refusal(dialect, Answer(pieces=pieces, status=status, kind=dialect.kind), streams=streams)
+    assert open_sockets() <= before
 
 
 def _same(endpoint: Endpoint, _: ModelName) -> Endpoint:

@@ -21,7 +21,7 @@ CONFIGURATION_FILE = "orchestrator.toml"
 SETTINGS = ("store", "tools")
 """The settings that the file may have outside of its tables."""
 
-TABLES = ("allow", "budget", "limits", "mcp", "models", "run", "servers")
+TABLES = ("allow", "budget", "limits", "map", "mcp", "models", "run", "servers")
 """The tables that the file may have."""
 
 _MAX_BYTES = 1024 * 1024

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 
 import pytest
 
@@ -272,3 +273,43 @@ def test_of_a_long_text_to_approve_the_beginning_is_shown_with_the_command_for_t
     assert "| line 4999 of the letter" in project("show", run, "--step", "send").out
     project("cancel", "last")
     assert project("questions").out == ""
+
+
+def test_the_suggested_command_plays_the_recordings_that_a_run_was_started_with(project: Project) -> None:
+    (project.directory / "played.yaml").write_text("""
+id: played
+model: offline
+steps:
+  - {id: before, prompt: Say hello.}
+  - {id: ok, approve: "Send {{ before }}?"}
+  - {id: after, prompt: Say hello., dependencies: [ok]}
+outputs: {said: "{{ after }}"}
+""")
+    assert project("run", "played.yaml", "--record", "recorded").code == 3
+    waiting = project("run", "played.yaml", "--replay", "recorded")
+    assert waiting.code == 3
+    line = next(line for line in waiting.err.splitlines() if "orchestrator answer" in line)
+    command = line.partition("orchestrator ")[2]
+    assert f"--replay {project.directory / 'recorded'}" in command
+    done = project(*shlex.split(command.replace("VALUE", "yes").replace("yes|no", "yes")))
+    assert done.code == 0, done.err
+    assert f"models were played from {project.directory / 'recorded'}" in done.err
+
+
+def test_a_run_whose_store_was_removed_is_run_again_and_not_resumed(project: Project) -> None:
+    sweep = """
+import orchestrator as orc
+
+@orc.tool
+def sweep(context: orc.ToolContext) -> str:
+    (context.directory / ".orchestrator" / "runs.db").unlink()
+    return "swept"
+"""
+    (project.directory / "sweep.py").write_text(sweep)
+    steps = "[{id: a, tool: sweep}, {id: b, tool: log, parameters: {message: '{{ a }} {{ who }}'}}]"
+    (project.directory / "p.yaml").write_text(f"id: p\ninputs: {{who: me}}\nsteps: {steps}\n")
+    told = project("run", "p.yaml", "--tools", "sweep.py", "-i", "who=you").err
+    assert "error[ORC811]" in told
+    assert "was removed or replaced while it was in use" in told
+    assert "  run it again with the same inputs: orchestrator run p.yaml --tools" in told
+    assert "orchestrator resume" not in told

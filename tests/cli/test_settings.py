@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import orchestrator as orc
 from tests.cli.conftest import Project
 
 WRONG = {
@@ -20,6 +21,8 @@ WRONG = {
     '[mcp.x]\ncommand = ["a"]\nurl = "https://a.example"': "`mcp.x` must have either a `command` or a `url`",
     '[mcp.x]\nurl = "ftp://x"': "`mcp.x.url` must be an address",
     "[budgets]\nusd = 1": "unknown setting `budgets`",
+    "[map]\nmax_parallel = 0": "`map.max_parallel` must be a whole number from 1",
+    "[map]\nrows = 1": "unknown setting `map.rows`",
     "mcp = 1": "`mcp` is not a table",
 }
 
@@ -51,3 +54,11 @@ print(json.dumps([name for name in sys.modules if name.startswith("orchestrator.
     loaded = set(json.loads(done.stdout))
     readers = {"orchestrator.models.limits", "orchestrator.models.project", "orchestrator.tools.mcp.settings"}
     assert not readers & loaded
+
+
+def test_the_file_says_how_many_rows_run_at_once_and_the_option_goes_before_it(project: Project) -> None:
+    (project.directory / "orchestrator.toml").write_text("[map]\nmax_parallel = 3\n")
+    with orc.Orchestrator(directory=project.directory) as client:
+        pipeline = client.compile("steps: [{id: a, tool: log, parameters: {message: hi}}]")
+        assert pipeline._batch(None, None, None)._max_parallel == 3
+        assert pipeline._batch(5, None, None)._max_parallel == 5

@@ -27,6 +27,7 @@ from orchestrator.journal.records import BatchStatus, Command, Wanted
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.asking import merged
+from orchestrator.runtime.batches import MAX_PARALLEL
 from orchestrator.runtime.engine import permissions_for
 from orchestrator.runtime.execution import refuse_blocking
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
@@ -87,6 +88,7 @@ class Orchestrator:
         self.store_url = store or settings.store or f"sqlite:///{self.directory / '.orchestrator' / 'runs.db'}"
         self._given_tools = tuple([tools] if isinstance(tools, str) else tools)
         self._project_tools = settings.tools
+        self._rows_at_once = settings.rows_at_once or MAX_PARALLEL
         self._tools = (*self._project_tools, *self._given_tools)
         given = [found for item in self._given_tools for found in to_tools(item, directory=self.directory)]
         self._registry = self._registry_with(given, beneath=settings.tools) if given else None
@@ -154,7 +156,7 @@ class Orchestrator:
                 store = Store.open(self.store_url)
                 working = self.permissions.directory
                 services = ModelServices(self.directory, store, self._models, working=working)
-                origin = Origin.here(self._tools, self.permissions).to_dict()
+                origin = Origin.here(self._tools, self.permissions, models=self._models).to_dict()
                 engine = Engine(store, permissions=self.permissions, services=services, origin=origin)
                 self._opened = (store, engine, services)
             return self._opened[1]

@@ -6,7 +6,7 @@ import inspect
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from orchestrator.errors import RunNotResumable
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunRecord
+    from orchestrator.models.exchange import ModelClient
     from orchestrator.tools import Permissions
 
 
@@ -23,7 +24,8 @@ class Origin:
     """What a run was started with.
 
     `tools` can be loaded again by their names; `sources` are the files of those that were given as objects. `paths` are
-    the directories and files that its tools could use, the first of them where relative paths start.
+    the directories and files that its tools could use, the first of them where relative paths start. `replay` is the
+    directory of the recordings that answered in the place of models; nothing refuses a run that is continued without.
     """
 
     tools: tuple[str, ...] = ()
@@ -31,9 +33,10 @@ class Origin:
     paths: tuple[str, ...] = ()
     run: bool | tuple[str, ...] = False
     hosts: tuple[str, ...] = ()
+    replay: str | None = None
 
     @classmethod
-    def here(cls, tools: Iterable[Any], permissions: Permissions) -> Origin:
+    def here(cls, tools: Iterable[Any], permissions: Permissions, *, models: ModelClient | None = None) -> Origin:
         """Describe what a process has: `tools` as they were given, by name or as objects."""
         names = [each for each in tools if isinstance(each, str)]
         objects = [each for each in tools if not isinstance(each, str)]
@@ -43,6 +46,7 @@ class Origin:
             paths=tuple(str(path) for path in permissions.roots),
             run=permissions.allow_run,
             hosts=permissions.allow_hosts,
+            replay=_replayed(models),
         )
 
     @classmethod
@@ -58,13 +62,15 @@ class Origin:
             paths=tuple(data.get("paths", ())),
             run=run if isinstance(run, bool) else tuple(run),
             hosts=tuple(data.get("hosts", ())),
+            replay=data.get("replay"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data, for the run's record."""
         run = self.run if isinstance(self.run, bool) else list(self.run)
         data = {"tools": list(self.tools), "sources": list(self.sources), "paths": list(self.paths)}
-        return {**data, "run": run, "hosts": list(self.hosts)}
+        replay = {} if self.replay is None else {"replay": self.replay}
+        return {**data, "run": run, "hosts": list(self.hosts), **replay}
 
     def loadable(self, project: Path) -> tuple[str, ...]:
         """The tools that may be loaded without being asked for: modules, and files of the project."""
@@ -84,11 +90,14 @@ class Origin:
             paths=tuple(path for path in self.paths if Path(path).exists() and not _allows(permissions, Path(path))),
             run=_lacking_run(self.run, permissions.allow_run),
             hosts=tuple(host for host in self.hosts if host not in permissions.allow_hosts),
+            replay=self.replay,
         )
 
     def words(self) -> list[str]:
         """Return the words of a command line that give this."""
-        given = {"--tools": self.tools, "--allow-path": self.paths, "--allow-host": self.hosts}
+        replay = () if self.replay is None else (self.replay,)
+        given: dict[str, Sequence[str]] = {"--tools": self.tools, "--allow-path": self.paths}
+        given |= {"--allow-host": self.hosts, "--replay": replay}
         words = [word for option, values in given.items() for value in values for word in (option, value)]
         return words + ["--allow-run"] * bool(self.run)
 
@@ -109,7 +118,7 @@ def refuse_lacking(run_id: str, lacking: Origin) -> None:
     """
     if not lacking:
         return
-    words = shlex.join(lacking.words())
+    words = shlex.join(replace(lacking, replay=None).words())
     lasting = "list them under `tools` in orchestrator.toml" if not lacking.granted else "allow it in orchestrator.toml"
     raise RunNotResumable(
         f"run `{run_id}` was started with `{words}`, which is not granted again by itself",
@@ -117,6 +126,15 @@ def refuse_lacking(run_id: str, lacking: Origin) -> None:
         code="ORC818",
         help=f"add `{words}` to the command, or {lasting}; in Python, `Orchestrator(tools=..., permissions=...)`",
     )
+
+
+def _replayed(models: ModelClient | None) -> str | None:
+    """Return the directory whose recordings answer."""
+    if models is None:
+        return None
+    from orchestrator.models.recording import ReplayClient
+
+    return str(models.directory.absolute()) if isinstance(models, ReplayClient) else None
 
 
 def _lacking_run(wanted: bool | tuple[str, ...], given: bool | tuple[str, ...]) -> bool | tuple[str, ...]:

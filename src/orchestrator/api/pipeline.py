@@ -18,7 +18,7 @@ from orchestrator.errors import CompilationError
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.asking import merged
-from orchestrator.runtime.batches import MAX_PARALLEL, Batch, Row
+from orchestrator.runtime.batches import Batch, Row
 from orchestrator.runtime.definitions import require_shared
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class Pipeline:
         self,
         rows: Iterable[Row],
         *,
-        max_parallel: int = MAX_PARALLEL,
+        max_parallel: int | None = None,
         batch: str | None = None,
         budget: Budget | None = None,
     ) -> BatchResults:
@@ -254,7 +254,7 @@ class Pipeline:
 
         Args:
             rows: the inputs of each run, or the error for which they could not be read.
-            max_parallel: how many runs are executed at once.
+            max_parallel: how many runs are executed at once; by default as `orchestrator.toml` says, or 16.
             batch: the `batch` of earlier results.
             budget: what all runs of the batch may spend on models together, also those before it went on. Say it again
                 when it goes on. What each run may spend is said by the file, or by `with_options`.
@@ -268,15 +268,15 @@ class Pipeline:
         self,
         rows: Iterable[Row],
         *,
-        max_parallel: int = MAX_PARALLEL,
+        max_parallel: int | None = None,
         batch: str | None = None,
         budget: Budget | None = None,
     ) -> AsyncBatchResults:
         """As `map`, on the current event loop. `rows` is read in a thread, as it may have to wait."""
         return AsyncBatchResults(self._batch(max_parallel, batch, budget), rows)
 
-    def _batch(self, max_parallel: int, batch: str | None, budget: Budget | None) -> Batch:
-        at_once = int(positive("max_parallel", max_parallel))
+    def _batch(self, max_parallel: int | None, batch: str | None, budget: Budget | None) -> Batch:
+        at_once = int(positive("max_parallel", max_parallel) or self._orchestrator._rows_at_once)
         return Batch(
             self._orchestrator._engine,
             self._plan,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RUN: Final = ("budget", "cache", "max_parallel", "max_result", "max_told", "timeout")
+_MAP: Final = ("max_parallel",)
 _BUDGET: Final = ("usd", "tokens", "requests")
 _SQLITE: Final = "sqlite:///"
 
@@ -24,7 +25,8 @@ class ProjectSettings:
     """What the file says outside of the tables that have readers of their own.
 
     `store` and `tools` are as the options of these names, with paths that start beside the file; the others are the
-    defaults of options of runs that are started, from the table `[run]`.
+    defaults of options of runs that are started, from the table `[run]`, and how many runs of a batch are executed at
+    once, from `[map]`.
     """
 
     store: str | None = None
@@ -34,6 +36,7 @@ class ProjectSettings:
     budget: Budget | None = None
     cache: bool = True
     sizes: ResultSizes = USUAL
+    rows_at_once: int | None = None
 
     @classmethod
     def load(cls, directory: Path) -> ProjectSettings:
@@ -43,10 +46,12 @@ class ProjectSettings:
             ConfigurationError: The file is not TOML, or has a setting that is unknown or of the wrong type.
         """
         whole = read_configuration(directory)
-        if not whole.values.keys() & {"store", "tools", "run"}:
+        if not whole.values.keys() & {"store", "tools", "run", "map"}:
             return cls()
         run = whole.table("run")
         run.only(_RUN)
+        batches = whole.table("map")
+        batches.only(_MAP)
         return cls(
             store=_store(whole, directory),
             tools=tuple(located(source, directory) for source in whole.texts("tools")),
@@ -55,6 +60,7 @@ class ProjectSettings:
             budget=_budget(run.table("budget")),
             cache=run.flag("cache") is not False,
             sizes=_sizes(run),
+            rows_at_once=batches.whole("max_parallel", "16"),
         )
 
 

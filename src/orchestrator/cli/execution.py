@@ -6,7 +6,6 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -29,7 +28,6 @@ from orchestrator.cli.output import (
     seconds,
 )
 from orchestrator.cli.questions import Asking, open_questions, questions_data, tell_questions
-from orchestrator.content import kind_of
 from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Orchestrator, Result, Run
     from orchestrator.cli.interrupts import Interrupts
-    from orchestrator.journal.records import RunRecord
     from orchestrator.journal.status import RunStatus
 
 
@@ -48,6 +45,8 @@ class Showing:
     json: bool = False
     quiet: bool = False
     hints: Hints = field(default_factory=Hints)
+    again: str = ""
+    """What is to be done if all that was recorded of a run is lost: words that end with a command."""
 
     def about(self, orchestrator: Orchestrator, run_id: str) -> Showing:
         """Return the same for one run, with the options that it needs again."""
@@ -70,6 +69,8 @@ def reported(showing: Showing) -> Iterator[None]:
         if showing.json:
             emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error)))
         report(error)
+        if isinstance(error, StoreUnavailable) and error.removed:
+            _tell_again(showing)
         raise typer.Exit(exit_code(error)) from error
 
 
@@ -93,8 +94,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
 
     On a terminal its questions are asked as they come. Elsewhere, with nobody to answer, it is left waiting.
     """
-    record = run.record()
-    board = Board.of(step["id"] for step in record.plan["steps"])
+    board = Board.of(step["id"] for step in run.record().plan["steps"])
     asking = None if showing.json else Asking(run, interrupts)
 
     def leaves(seen: RunStatus) -> bool:
@@ -128,7 +128,7 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
                 break
             asking.ask(questions)
     except StoreError as error:
-        _tell_given_up(run, record, error, showing)
+        _tell_given_up(run, error, showing)
         raise Told(exit_code(error)) from error
     result = None if status.state in ("paused", "waiting", "interrupted") else result_of(run)
     if showing.json:
@@ -143,19 +143,22 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
     return end_code(status, interrupted=interrupts.count > 0)
 
 
-def _tell_given_up(run: Run, record: RunRecord, error: StoreError, showing: Showing) -> None:
+def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
     """Say that this process had to leave a run because of its store, and how to continue."""
     showing.hints.complete(error)
     if showing.json:
         emit_json(run_object(run.id, None, {}, error_object(error)))
     report(error)
     if isinstance(error, StoreUnavailable) and error.removed:
-        file = Path(record.directory, record.source_name)
-        if kind_of(file) == "file":
-            same = " with the same inputs" if record.inputs else ""
-            say(f"  run it again{same}: {showing.hints.command('run', os.path.relpath(file))}")
+        _tell_again(showing)
     elif not isinstance(error, LeaseLost):
         say(f"  go on after mending it: {showing.hints.command('resume', run.id)}")
+
+
+def _tell_again(showing: Showing) -> None:
+    """Say what can be done after a store was removed: what was recorded in it cannot be resumed."""
+    if showing.again:
+        say(f"  {showing.again}")
 
 
 def _tell_traceback(run: Run, step: str) -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
-EXECUTING: Final = ("run", "resume", "answer", "retry", "fork")
-"""The commands that begin or execute a run, and so need its tools and permissions."""
+EXECUTING: Final = ("resume", "answer", "retry", "fork")
+"""The commands that execute a run, and so need its tools and permissions."""
 
 _COMMAND: Final = re.compile(
     r"\borchestrator (?:(?P<verb>[a-z]+) 1[0-9a-hjkmnp-tv-z]{19}|runs|run FILE)\b(?! --(?:store|tools|allow))"

@@ -2,15 +2,13 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.here import Here
 from orchestrator.cli.usage import whole_number
-
-MAX_PARALLEL: Final = 16
 
 
 def map(
@@ -23,14 +21,14 @@ def map(
     ] = None,
     batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Go on with this batch.")] = None,
     max_parallel: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--max-parallel",
             parser=whole_number("--max-parallel", least=1),
             metavar="N",
-            help="Execute at most N runs at once.",
+            help="Execute at most N runs at once. Default: 16, or as orchestrator.toml says in [map]",
         ),
-    ] = MAX_PARALLEL,
+    ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
@@ -143,7 +141,7 @@ def map(
     command += [word for pair in given for word in ("-i", pair)] + (
         [] if inputs in (None, "-") else ["--inputs", inputs]
     )
-    command += [] if max_parallel == MAX_PARALLEL else ["--max-parallel", str(max_parallel)]
+    command += [] if max_parallel is None else ["--max-parallel", str(max_parallel)]
     command += [word for each in label or () for word in ("--label", each)]
     for option, value in (("--delimiter", delimiter), ("--encoding", encoding)):
         command += [] if value is None else [option, value]

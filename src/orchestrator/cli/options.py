@@ -102,6 +102,9 @@ LabelOption = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="TEXT", help="A label by which `runs --label` finds the run. Repeatable."),
 ]
+ReplayOption = Annotated[
+    Path | None, typer.Option("--replay", metavar="DIR", help="Play recordings in the place of models.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 

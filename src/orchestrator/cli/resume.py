@@ -33,6 +33,7 @@ def resume(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what --with would run again.")] = False,
     input: options.SecretOption = None,
     inputs: options.SecretsOption = None,
+    replay: options.ReplayOption = None,
 ) -> None:
     """Go on with a run that failed, was stopped, or crashed.
 
@@ -43,18 +44,21 @@ def resume(
     A run that is paused in another living process goes on there; otherwise it goes on here, shown as by `run`.
     Secret inputs are never stored, so they must be given again. Exit codes are those of `run`.
     """
+    from orchestrator.cli.answering import Answering
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs
     from orchestrator.cli.output import emit_json, say
     from orchestrator.errors import ConfigurationError
 
-    with reported(here.showing), here.orchestrator() as orchestrator:
+    answering = Answering(None, replay, dry_run=False)
+    with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
         if dry_run and with_ is None:
             raise ConfigurationError("`--dry-run` shows what `--with` would do", help="write `--with FILE --dry-run`")
         handle = orchestrator.get_run(run)
         hints = here.showing.about(orchestrator, handle.id).hints
         edited = None if with_ is None else orchestrator.compile_for(handle.id, with_)
         values = read_inputs(declared(handle) if edited is None else edited.inputs, input or (), inputs)
+        answering.hide(declared(handle) if edited is None else edited.inputs, values)
         if edited is not None:
             changes = orchestrator.changes(handle.id, edited, inputs=values)
             if dry_run and here.json:
@@ -76,6 +80,7 @@ def resume(
             return handle
 
         code = _shown(here, orchestrator, go_on, since=before.last_seq)
+    answering.end(quiet=here.quiet)
     raise typer.Exit(code)
 
 
@@ -88,22 +93,27 @@ def retry(
     ] = ...,  # type: ignore[assignment]  # it must be given
     input: options.SecretOption = None,
     inputs: options.SecretsOption = None,
+    replay: options.ReplayOption = None,
 ) -> None:
     """Do one step again, and go on.
 
     All that depends on it is done again too. Works on any run that is not being executed, also on one that has
     succeeded. Items of loops are counted from 0.
     """
+    from orchestrator.cli.answering import Answering
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs
 
-    with reported(here.showing), here.orchestrator() as orchestrator:
+    answering = Answering(None, replay, dry_run=False)
+    with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
+        answering.hide(declared(handle), values)
         before = handle.status()
         code = _shown(
             here, orchestrator, lambda: orchestrator.retry(handle.id, step, inputs=values), since=before.last_seq
         )
+    answering.end(quiet=here.quiet)
     raise typer.Exit(code)
 
 
@@ -117,6 +127,7 @@ def fork(
     ] = ...,  # type: ignore[assignment]  # it must be given
     input: options.InputOption = None,
     inputs: options.InputsOption = None,
+    replay: options.ReplayOption = None,
 ) -> None:
     """Begin a new run with what another one has achieved.
 
@@ -125,13 +136,16 @@ def fork(
     -i changes inputs of the new run, and gives secrets again.
     What is shared is not run again, even if it read an input that is another one now: it is said which.
     """
+    from orchestrator.cli.answering import Answering
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs
     from orchestrator.cli.output import say
 
-    with reported(here.showing), here.orchestrator() as orchestrator:
+    answering = Answering(None, replay, dry_run=False)
+    with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
+        answering.hide(declared(handle), values)
 
         def begin() -> "Run":
             begun = orchestrator.fork(handle.id, from_step=from_, inputs=values)
@@ -140,6 +154,7 @@ def fork(
             return begun
 
         code = _shown(here, orchestrator, begin, since=None)
+    answering.end(quiet=here.quiet)
     raise typer.Exit(code)
 
 
@@ -155,6 +170,7 @@ def answer(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Record the answer, and go on later.")] = False,
     input: options.SecretOption = None,
     inputs: options.SecretsOption = None,
+    replay: options.ReplayOption = None,
 ) -> None:
     """Answer a question that a run asks, and go on.
 
@@ -163,14 +179,17 @@ def answer(
 
     A run that a living process executes goes on there; otherwise it goes on here, shown as by `run`.
     """
+    from orchestrator.cli.answering import Answering
     from orchestrator.cli.execution import reported
     from orchestrator.cli.inputs import declared, read_inputs
     from orchestrator.cli.output import DONE, emit_json, say
     from orchestrator.cli.questions import open_questions
 
-    with reported(here.showing), here.orchestrator() as orchestrator:
+    answering = Answering(None, replay, dry_run=False)
+    with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
         handle = orchestrator.get_run(run)
         values = read_inputs(declared(handle), input or (), inputs)
+        answering.hide(declared(handle), values)
         hints = here.showing.about(orchestrator, handle.id).hints
         before = handle.status()
         left = before.owner or before.state == "paused" or no_wait
@@ -191,6 +210,7 @@ def answer(
         code = _shown(
             here, orchestrator, lambda: orchestrator.resume(handle.id, inputs=values or None), since=before.last_seq
         )
+    answering.end(quiet=here.quiet)
     raise typer.Exit(code)
 
 

@@ -1,6 +1,8 @@
 """`run`: check a pipeline, execute a run of it in this process or in the background, and show it."""
 
+import shlex
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,9 +31,7 @@ def run(
         Path | None,
         typer.Option("--record", metavar="DIR", help="Record what models answer, for `--replay` and tests."),
     ] = None,
-    replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="DIR", help="Play recordings in the place of models.")
-    ] = None,
+    replay: options.ReplayOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run nothing; say what would be done, asked and paid.")
     ] = False,
@@ -55,7 +55,10 @@ def run(
 
     only_one({"--record": record, "--replay": replay, "--dry-run": dry_run})
     answering = Answering(record, replay, dry_run=dry_run)
-    with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
+    same = " with the same inputs" if input or inputs else ""
+    command = shlex.join(["orchestrator", "run", str(file), *answering.words(), *here.words()])
+    shown = replace(here.showing, again=f"run it again{same}: {command}")
+    with reported(shown), here.orchestrator(answering.client()) as orchestrator:
         pipeline = orchestrator.compile(file)
         values = read_inputs(pipeline.inputs, input or (), inputs)
         if dry_run:
@@ -78,7 +81,7 @@ def run(
                 announce_to(announce, started.id)
             if log is not None and started._redactor is not None:
                 log.redact(started._redactor)
-            showing = here.showing.about(orchestrator, started.id)
+            showing = shown.about(orchestrator, started.id)
             code = show_to_the_end(started, showing, interrupts, title=pipeline.name or pipeline.id)
         answering.end(quiet=here.quiet)
     raise typer.Exit(code)

@@ -153,6 +153,8 @@ class Database:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _sqlite_problem(self, error: sqlite3.Error) -> StoreUnavailable:
+        if self.path is not None and self._identity is not None and _identity(self.path) != self._identity:
+            return self.gone()  # a reader may have met what is there now, such as an empty file
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variety
         match code:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:

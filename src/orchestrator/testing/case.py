@@ -37,8 +37,9 @@ class ExpectedStep:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a case expects of its run. `error` has `code`, `step` and `message`; `models` are all that answered, `files`
-    those in its folder, by relative path.
+    """What a case expects of its run. `error` has `code`, `step` and `message`; `models` are all that answered.
+
+    `files` are in the case's folder, by relative path.
     """
 
     state: RunEnd = "succeeded"

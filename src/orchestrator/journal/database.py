@@ -153,7 +153,8 @@ class Database:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _sqlite_problem(self, error: sqlite3.Error) -> StoreUnavailable:
-        if self.path is not None and self._identity is not None and _identity(self.path) != self._identity:
+        known = self._identity
+        if self._is_gone or (self.path is not None and known is not None and _identity(self.path) != known):
             return self.gone()  # a reader may have met what is there now, such as an empty file
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variety
         match code:

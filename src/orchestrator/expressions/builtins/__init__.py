@@ -1,0 +1,1 @@
+"""The filters, tests, functions and methods of expressions."""

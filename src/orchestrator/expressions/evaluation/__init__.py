@@ -1,0 +1,1 @@
+"""Compiles syntax trees into closures and evaluates them."""

@@ -1,0 +1,1 @@
+"""Folds over events: the state of a run, its status, step history and what a resume needs."""

@@ -1,0 +1,1 @@
+"""The store of runs: its tables and every query."""

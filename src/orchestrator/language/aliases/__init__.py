@@ -1,0 +1,1 @@
+"""Turns accepted spellings into canonical ones."""

@@ -1,0 +1,1 @@
+"""Recordings of model calls: the file format, recording and replaying, and differences."""

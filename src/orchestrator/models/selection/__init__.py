@@ -1,0 +1,1 @@
+"""Which models a step may use, in which order, and why."""

@@ -1,0 +1,1 @@
+"""The plan: what a checked pipeline will do, as immutable data."""

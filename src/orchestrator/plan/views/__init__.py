@@ -1,0 +1,1 @@
+"""Pictures of a plan: its graph, a layout, SVG and Mermaid."""

@@ -1,0 +1,1 @@
+"""The host of many runs: their start, leases, batches and shared resources."""

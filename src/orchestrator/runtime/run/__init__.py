@@ -1,0 +1,1 @@
+"""One run: the scheduler, attempts, and the life cycle of its steps."""

@@ -1,0 +1,1 @@
+"""Tables: rows in files, their column types, and transformations by SQL."""

@@ -72,9 +72,9 @@ def library_streamed(url: str) -> Call:
 
 def ours(url: str, on_text: Callable[[str], None] | None = None, model: str = "m") -> Call:
     """Ask by this project's client."""
-    from orchestrator.models.adapter import Endpoint, ProviderClient
-    from orchestrator.models.exchange import Message, ModelName, ModelRequest
-    from orchestrator.models.providers import PROVIDERS
+    from orchestrator.models.catalog.providers import PROVIDERS
+    from orchestrator.models.clients import Endpoint, ProviderClient
+    from orchestrator.models.messages import Message, ModelName, ModelRequest
 
     client = ProviderClient(lambda _: Endpoint(PROVIDERS["vllm"], url))
     name = ModelName("vllm", model)

@@ -15,8 +15,8 @@ from api_page import api_page
 
 from orchestrator.cli.app import COMMANDS, build
 from orchestrator.diagnostics import CODES, Code
-from orchestrator.expressions.reference_page import reference_markdown as expressions_page
-from orchestrator.language.reference_page import reference_markdown as language_page
+from orchestrator.expressions.builtins.reference_page import reference_markdown as expressions_page
+from orchestrator.language.reference.page import reference_markdown as language_page
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.reference_page import reference_markdown as tools_page

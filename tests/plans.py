@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from orchestrator.compiler.plan import (
+from orchestrator.expressions import ANY, STRING, Constant, ListValue, MappingValue, Templated, Value, parse_template
+from orchestrator.expressions.template import parse_expression
+from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.models.budget import Budget
+from orchestrator.plan.model import (
     Agent,
     AgentServer,
     AgentTool,
@@ -31,10 +35,6 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Wait,
 )
-from orchestrator.expressions import ANY, STRING, Constant, ListValue, MappingValue, Templated, Value, parse_template
-from orchestrator.expressions.template import parse_expression
-from orchestrator.language.spec import InputSpec
-from orchestrator.models.budget import Budget
 from orchestrator.tools.contract import Action, Tool
 
 ECHO = Action("echo", lambda value: value, "thread", {}, ANY)

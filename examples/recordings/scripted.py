@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import answers
 
 import orchestrator as orc
-from orchestrator.models.estimate import prompt_tokens, tokens_of
-from orchestrator.models.exchange import ModelName, Usage
-from orchestrator.models.recording import remove_others
+from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
+from orchestrator.models.messages import ModelName, Usage
+from orchestrator.models.recordings.clients import remove_others
 from orchestrator.testing import FakeModel, RecordingClient
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         resume,
         retry,
     )
-    from orchestrator.api.locking import LockedPlace, Locking
+    from orchestrator.api.lock import LockedPlace, Locking
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.errors import (
         BudgetExceeded,
@@ -93,7 +93,7 @@ _HOMES = {
         *("Reason", "Report", "Result", "RowResult", "Run", "StepChange", "StepResult", "Why"),
         *("check", "compile", "default", "fork", "get_run", "list_runs", "resume", "retry"),
     ),
-    "orchestrator.api.locking": ("LockedPlace", "Locking"),
+    "orchestrator.api.lock": ("LockedPlace", "Locking"),
     "orchestrator.diagnostics": ("Diagnostic",),
     "orchestrator.errors": (
         *("BudgetExceeded", "CheckFailed", "CompilationError", "ConfigurationError", "EvaluationError", "InputError"),

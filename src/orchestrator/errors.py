@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.distribution import install_command
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class OrchestratorError(Exception):
     `code` is stable (`orchestrator explain CODE`), `message` says what happened and where, `help` how to go on.
     """
 
-    default_code = "ORC999"
+    default_code = codes.INTERNAL_ERROR
 
     def __init__(self, message: str, *, code: str | None = None, help: str | None = None) -> None:
         super().__init__(message)
@@ -101,7 +102,7 @@ class CompilationError(OrchestratorError):
 class InputError(OrchestratorError):
     """The inputs given to a run do not fit the pipeline's declared inputs; `problems` has one line for each."""
 
-    default_code = "ORC603"
+    default_code = codes.INVALID_INPUT
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), code: str | None = None, help: str | None = None):
         super().__init__(message, code=code, help=help)
@@ -111,13 +112,13 @@ class InputError(OrchestratorError):
 class ConfigurationError(OrchestratorError):
     """`orchestrator.toml`, an option or a tool definition is wrong."""
 
-    default_code = "ORC902"
+    default_code = codes.INVALID_CONFIGURATION
 
 
 class MissingExtra(ConfigurationError):
     """An optional part is not installed; `help` is the command that installs it."""
 
-    default_code = "ORC901"
+    default_code = codes.EXTRA_MISSING
 
     def __init__(self, message: str, *, extra: str) -> None:
         super().__init__(message, help=f"install it with: {install_command(extra)}")
@@ -133,7 +134,7 @@ class StepError(OrchestratorError):
     classes of an exception in another process that it stands for, from its own to the most general.
     """
 
-    default_code = "ORC701"
+    default_code = codes.TOOL_FAILED
     longest_wait = 600.0
 
     def __init__(
@@ -155,7 +156,7 @@ class StepError(OrchestratorError):
 class PermissionDenied(StepError):
     """A tool was refused something that is not allowed; `flag` is the option that would allow it."""
 
-    default_code = "ORC703"
+    default_code = codes.PERMISSION_DENIED
 
     def __init__(self, message: str, *, flag: str, help: str | None = None) -> None:
         super().__init__(message, help=help or f"allow it with {flag}", retryable=False)
@@ -165,7 +166,7 @@ class PermissionDenied(StepError):
 class StepTimeout(StepError):
     """An attempt ran longer than its `timeout`, `seconds`, and was stopped."""
 
-    default_code = "ORC702"
+    default_code = codes.TIMEOUT
 
     def __init__(self, message: str, *, seconds: float, help: str | None = None) -> None:
         super().__init__(message, help=help)
@@ -175,7 +176,7 @@ class StepTimeout(StepError):
 class EvaluationError(StepError):
     """An expression could not be evaluated; `expression` is its text and `start`, `end` the offsets of the culprit."""
 
-    default_code = "ORC704"
+    default_code = codes.EVALUATION_FAILED
 
     def __init__(
         self, message: str, *, expression: str = "", start: int = 0, end: int = 0, help: str | None = None
@@ -192,7 +193,7 @@ class RecordingMissing(StepError):
     `nearest` is the file of the recording that is most like it, if there is one, `difference` what differs, in lines.
     """
 
-    default_code = "ORC730"
+    default_code = codes.RECORDING_MISSING
 
     def __init__(
         self, message: str, *, nearest: str = "", difference: Sequence[str] = (), help: str | None = None
@@ -205,7 +206,7 @@ class RecordingMissing(StepError):
 class AgentUnfinished(StepError):
     """An agent made all of its `max_turns`, `turns`, and has no answer that passes. The run is resumable with more."""
 
-    default_code = "ORC732"
+    default_code = codes.AGENT_UNFINISHED
 
     def __init__(self, message: str, *, turns: int, help: str | None = None) -> None:
         super().__init__(message, help=help, retryable=False)
@@ -215,7 +216,7 @@ class AgentUnfinished(StepError):
 class McpError(StepError):
     """A server of tools, `server`, cannot be started or reached, or did not do what it was asked."""
 
-    default_code = "ORC731"
+    default_code = codes.MCP_SERVER_FAILED
 
     def __init__(self, message: str, *, server: str, help: str | None = None, retryable: bool = True) -> None:
         super().__init__(message, help=help, retryable=retryable)
@@ -225,7 +226,7 @@ class McpError(StepError):
 class CheckFailed(StepError):
     """The output of a step is not what its `check` asks for, and no model has given a better one; see `reasons`."""
 
-    default_code = "ORC729"
+    default_code = codes.CHECK_FAILED
 
     def __init__(self, message: str, *, reasons: Sequence[str] = (), help: str | None = None) -> None:
         super().__init__(message, help=help)
@@ -236,11 +237,11 @@ class ModelError(StepError):
     """A call of a model failed. `provider` and `model` name it, `status` is the status of the HTTP answer if one came.
 
     `retryable` says whether the same call may succeed later. `reply` is what the model did answer, if it did and that
-    cannot be used: an `orchestrator.models.exchange.ModelReply`, whose usage is to be paid like any other. `limits` are
+    cannot be used: an `orchestrator.models.messages.ModelReply`, whose usage is to be paid like any other. `limits` are
     the headers of the HTTP answer that tell of rate limits, by their names in small letters.
     """
 
-    default_code = "ORC721"
+    default_code = codes.MODEL_FAILED
     default_retryable = True
 
     def __init__(
@@ -268,39 +269,39 @@ class ModelError(StepError):
 class ModelRateLimited(ModelError):
     """The provider allows no more requests or tokens in this time; `retry_after` is how long it asks to wait."""
 
-    default_code = "ORC722"
+    default_code = codes.MODEL_RATE_LIMITED
 
 
 class ModelUnavailable(ModelError):
     """The provider cannot be reached, breaks the connection, takes too long, or says that it cannot answer now."""
 
-    default_code = "ORC723"
+    default_code = codes.MODEL_UNAVAILABLE
 
 
 class ModelRefused(ModelError):
     """The model declined, or a filter held its answer back. Another model may answer; this one will not."""
 
-    default_code = "ORC724"
+    default_code = codes.MODEL_REFUSED
     default_retryable = False
 
 
 class ModelRejected(ModelError):
     """The provider will not answer a request like this: a wrong key, no such model, too long a text, a bad setting."""
 
-    default_code = "ORC725"
+    default_code = codes.MODEL_REQUEST_REJECTED
     default_retryable = False
 
 
 class ModelAnswerInvalid(ModelError):
     """The answer is not in the form that was asked for: no JSON, against its schema, or cut off."""
 
-    default_code = "ORC726"
+    default_code = codes.INVALID_MODEL_ANSWER
 
 
 class ModelMissing(ModelError):
     """The model cannot be asked at all: no key, no such provider or model. Nothing was sent."""
 
-    default_code = "ORC728"
+    default_code = codes.MODEL_NOT_FOUND
     default_retryable = False
 
 
@@ -311,7 +312,7 @@ class BudgetExceeded(ModelError):
     call, by `usd`, `tokens` and `requests`, where that is known.
     """
 
-    default_code = "ORC727"
+    default_code = codes.BUDGET_EXCEEDED
     default_retryable = False
     scope = ""
     needs: Mapping[str, float] | None = None
@@ -320,7 +321,7 @@ class BudgetExceeded(ModelError):
 class RunError(OrchestratorError):
     """Something about one run; `run_id` names it."""
 
-    default_code = "ORC804"
+    default_code = codes.RUN_NOT_RESUMABLE
 
     def __init__(
         self, message: str, *, run_id: str | None = None, code: str | None = None, help: str | None = None
@@ -332,13 +333,13 @@ class RunError(OrchestratorError):
 class RunNotFound(RunError):
     """No run has this id (or more than one starts with this prefix)."""
 
-    default_code = "ORC801"
+    default_code = codes.RUN_NOT_FOUND
 
 
 class RunFailed(RunError):
     """A run ended as failed. `result` holds everything that it did achieve; `step` and `attempt` name the failure."""
 
-    default_code = "ORC805"
+    default_code = codes.RUN_FAILED
 
     def __init__(
         self,
@@ -360,7 +361,7 @@ class RunFailed(RunError):
 class RunCancelled(RunError):
     """A run was cancelled. `result` holds what it achieved before."""
 
-    default_code = "ORC806"
+    default_code = codes.RUN_CANCELLED
 
     def __init__(self, message: str, *, run_id: str | None = None, result: Any = None, help: str | None = None) -> None:
         super().__init__(message, run_id=run_id, help=help)
@@ -370,13 +371,13 @@ class RunCancelled(RunError):
 class RunPaused(RunError):
     """A run is paused, so there is no result yet."""
 
-    default_code = "ORC807"
+    default_code = codes.RUN_PAUSED
 
 
 class RunOwned(RunError):
     """Another live process owns the run; `owner` names it (host, process id)."""
 
-    default_code = "ORC803"
+    default_code = codes.RUN_OWNED
 
     def __init__(self, message: str, *, run_id: str | None = None, owner: str = "", help: str | None = None) -> None:
         super().__init__(message, run_id=run_id, help=help)
@@ -386,13 +387,13 @@ class RunOwned(RunError):
 class RunNotResumable(RunError):
     """The run has ended in a way, or has changed so, that it cannot go on."""
 
-    default_code = "ORC804"
+    default_code = codes.RUN_NOT_RESUMABLE
 
 
 class StoreError(OrchestratorError):
     """The store (the database of runs) cannot do what was asked; `url` names it, without a password."""
 
-    default_code = "ORC811"
+    default_code = codes.STORE_UNAVAILABLE
 
     def __init__(self, message: str, *, url: str = "", code: str | None = None, help: str | None = None) -> None:
         super().__init__(message, code=code, help=help)
@@ -413,4 +414,4 @@ class StoreUnavailable(StoreError):
 class LeaseLost(StoreError):
     """Another process took the run over while this one was away; nothing that this one wrote since is recorded."""
 
-    default_code = "ORC815"
+    default_code = codes.LEASE_LOST

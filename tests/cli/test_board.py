@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from wcwidth import wcswidth
 
-from orchestrator.cli.active import nested
-from orchestrator.cli.board import Board, error_text, line_for
-from orchestrator.cli.hints import Hints
-from orchestrator.cli.live import Table
-from orchestrator.cli.output import printable, seconds, table
-from orchestrator.cli.runs import describe, describe_event
+from orchestrator.cli.inspect.runs import describe, describe_event
+from orchestrator.cli.terminal.hints import Hints
+from orchestrator.cli.terminal.live import Table
+from orchestrator.cli.terminal.output import printable, seconds, table
+from orchestrator.cli.terminal.progress import Board, error_text, line_for
+from orchestrator.cli.terminal.progress_tree import nested
 from orchestrator.journal.events import Event
-from orchestrator.journal.fold import fold_all, status_of
-from orchestrator.journal.paths import parent_of
-from orchestrator.journal.status import ActiveStep
+from orchestrator.journal.state.fold import fold_all, status_of
+from orchestrator.journal.state.status import ActiveStep
+from orchestrator.paths import parent_of
 
 
 def events(*facts: tuple[Any, ...]) -> list[Event]:

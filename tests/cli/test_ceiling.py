@@ -10,18 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.cli.forecast import forecast
+from orchestrator.cli.forecast.forecast import forecast
 from orchestrator.errors import ModelRefused, ModelUnavailable
-from orchestrator.models.catalogue import Catalogue
-from orchestrator.models.choosing import Here
-from orchestrator.models.exchange import ModelReply, ToolRequest
-from orchestrator.models.fake import Asked, FakeModel
-from orchestrator.models.keys import Keys
+from orchestrator.models.catalog.entries import Catalogue
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.clients.fake import Asked, FakeModel
+from orchestrator.models.messages import ModelReply, ToolRequest
+from orchestrator.models.selection.candidates import Here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.cli.ceiling import Ceiling
+    from orchestrator.cli.forecast.upper_bound import Ceiling
     from tests.cli.conftest import Project
 
 MODELS = ["openai:gpt-5-mini", "openai:gpt-5-nano", "anthropic:claude-haiku-4-5"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
 from tests.cli.conftest import Project
 
 PIPELINE = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.completion import PROGRAMS
+from orchestrator.cli.maintain.completion import PROGRAMS
 from orchestrator.diagnostics import CODES
 from tests.cli.conftest import Finished, Project
 

@@ -4,7 +4,7 @@ from importlib import metadata
 
 import pytest
 
-from orchestrator.cli.doctor import Verdict, examine
+from orchestrator.cli.maintain.doctor import Verdict, examine
 from orchestrator.distribution import FOREIGN_NAME, NAME
 
 
@@ -21,7 +21,7 @@ def test_a_package_that_shares_the_import_name_is_a_warning(installed: bool, mon
             return Installed()
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr("orchestrator.cli.doctor.distribution", distribution)
+    monkeypatch.setattr("orchestrator.cli.maintain.doctor.distribution", distribution)
     found = [finding for finding in examine(None, None) if finding.subject == "package"]
     assert [finding.verdict for finding in found] == ([Verdict.WARN] if installed else [])
     assert all("3.2.1" in finding.message and NAME in finding.mend for finding in found)

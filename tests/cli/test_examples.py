@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import orchestrator as orc
-from orchestrator.language.schema import json_schema
+from orchestrator.language.reference.schema import json_schema
 from orchestrator.testing import FakeModel, Setting, load, replay, run_case
 from orchestrator.testing.files import SUFFIX
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.compiler import layout
-from orchestrator.compiler.graph import MOST_STEPS, Edge, edges
-from orchestrator.compiler.layout import lay_out
-from orchestrator.compiler.mermaid import to_mermaid
-from orchestrator.compiler.plan import Approve, CaseKey, Handler, OnFailure, Plan, StepPlan, SubPipeline
-from orchestrator.compiler.svg import to_svg
 from orchestrator.expressions import Constant, MappingValue
+from orchestrator.plan.model import Approve, CaseKey, Handler, OnFailure, Plan, StepPlan, SubPipeline
+from orchestrator.plan.views import layout
+from orchestrator.plan.views.graph import MOST_STEPS, Edge, edges
+from orchestrator.plan.views.layout import lay_out
+from orchestrator.plan.views.mermaid import to_mermaid
+from orchestrator.plan.views.svg import to_svg
 from tests.plans import block, every_construct, for_each, group, plan, step, switch, until
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,7 +12,7 @@ import yaml
 
 import orchestrator as orc
 from orchestrator.errors import StepError
-from orchestrator.models.questions import question_digest
+from orchestrator.models.calls.lock_entries import question_digest
 from orchestrator.testing import Asked, FakeModel
 from tests.cli.conftest import Project
 

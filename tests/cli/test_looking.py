@@ -8,10 +8,10 @@ import subprocess
 import pytest
 
 from orchestrator.cli.app import COMMANDS
-from orchestrator.cli.output import seconds
+from orchestrator.cli.terminal.output import seconds
 from orchestrator.diagnostics import CODES
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.tests import TESTS
 from tests.cli.conftest import Finished, Project
 
 
@@ -307,7 +307,7 @@ def test_a_store_that_cannot_be_used_is_said_without_a_traceback(project: Projec
 
 def test_a_mistake_of_ours_is_a_short_report_with_its_details_in_a_file(project: Project) -> None:
     code = (
-        "import orchestrator.cli.explain as e, sys\n"
+        "import orchestrator.cli.author.explain as e, sys\n"
         "def boom(*a, **k): raise LookupError('secret detail')\n"
         "e.page_of = boom\n"
         "from orchestrator.cli.app import run_command\n"

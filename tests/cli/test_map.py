@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.budgets import larger_budget, read_budget
+from orchestrator.cli.options.budgets import larger_budget, read_budget
 from tests.cli.conftest import Done, Project
 from tests.cli.test_terminal import terminal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
 from tests.cli.conftest import Project
 
 SECRET = "sk-proj-4f9aXx"

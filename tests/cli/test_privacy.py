@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.journal import Store
-from orchestrator.models.exchange import ModelReply
-from orchestrator.models.keys import Keys
-from orchestrator.models.providers import PROVIDERS
-from orchestrator.models.recorded import Recording, write
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.messages import ModelReply
+from orchestrator.models.recordings.format import Recording, write
 from tests.cli.conftest import Project
 from tests.journal.support import create
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import orchestrator as orc
-from orchestrator.configuration import project_directory
+from orchestrator.config.project_file import project_directory
 from orchestrator.errors import ConfigurationError, RunNotResumable
 from tests.cli.conftest import Done, Project
 
@@ -170,7 +170,7 @@ def test_a_file_of_another_user_above_the_working_directory_is_refused(
     inner = tmp_path / "mine"
     inner.mkdir()
     folder(tmp_path, orchestrator_dot_toml="[allow]\nrun = true\n")
-    monkeypatch.setattr("orchestrator.configuration._is_trusted", lambda owner, start: False)
+    monkeypatch.setattr("orchestrator.config.project_file._is_trusted", lambda owner, start: False)
     with pytest.raises(ConfigurationError, match="belongs to another user"):
         project_directory(inner)
     assert project_directory(tmp_path) == tmp_path  # whoever works in it trusts it

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
 from tests.cli.conftest import Done, Project
 
 ROOT = Path(__file__).parents[2]

@@ -52,7 +52,11 @@ print(json.dumps([name for name in sys.modules if name.startswith("orchestrator.
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=project.directory, capture_output=True, check=True)
     loaded = set(json.loads(done.stdout))
-    readers = {"orchestrator.models.limits", "orchestrator.models.project", "orchestrator.tools.mcp.settings"}
+    readers = {
+        "orchestrator.models.limits",
+        "orchestrator.models.calls.project_budget",
+        "orchestrator.tools.mcp.settings",
+    }
     assert not readers & loaded
 
 

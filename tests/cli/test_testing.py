@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
 from tests.cli.conftest import Project
 
 PIPELINE = """

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.compiler import Compilation, compile_pipeline
-from orchestrator.compiler.lock import LockedValue, read_lock, write_lock
-from orchestrator.compiler.plan import AutoValue, Plan, StepPlan, ToolCall
-from orchestrator.compiler.plan_data import source_of
+from orchestrator.compiler.auto.lock_file import LockedValue, read_lock, write_lock
 from orchestrator.diagnostics import render_text
-from orchestrator.language.autos import Mistake, autos_of
+from orchestrator.language.values.auto_markup import Mistake, autos_of
 from orchestrator.models.actions import model_tools
+from orchestrator.models.calls.lock_entries import KeptAnswer, question_digest
 from orchestrator.models.offline import OfflineClient
-from orchestrator.models.questions import KeptAnswer, question_digest
-from orchestrator.runtime.scope import pipeline_scope
+from orchestrator.plan.model import AutoValue, Plan, StepPlan, ToolCall
+from orchestrator.plan.serialization import source_of
+from orchestrator.runtime.run.scope import pipeline_scope
 from orchestrator.tools import Permissions, Registry, builtin_registry
 
 

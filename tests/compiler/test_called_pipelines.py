@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.compiler import Compilation, compile_pipeline
-from orchestrator.compiler.plan import Group, SubPipeline
 from orchestrator.diagnostics import render_text, to_github, to_json, to_sarif
+from orchestrator.plan.model import Group, SubPipeline
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.compiler.jumps import Between, Jump, covers, last_jumps
-from orchestrator.language.layout import Layout
-from orchestrator.language.nodes import Scalar
+from orchestrator.language.yaml.layout import Layout
+from orchestrator.language.yaml.nodes import Scalar
 from tests.compiler.test_compilation import compiled
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 NODE = Scalar("x", "x", "", 0, 1, Layout("x"))
 

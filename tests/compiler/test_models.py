@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.compiler import Compilation, compile_pipeline
-from orchestrator.compiler.plan import Check, ForEach, Plan, StepPlan, ToolCall
-from orchestrator.compiler.plan_data import source_of
 from orchestrator.diagnostics import render_text
-from orchestrator.language.spec import CallSpec, keys
+from orchestrator.language.spec.pipeline import CallSpec, keys
 from orchestrator.models.actions import model_tools
 from orchestrator.models.budget import Budget
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.plan.model import Check, ForEach, Plan, StepPlan, ToolCall
+from orchestrator.plan.serialization import source_of
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 
@@ -291,8 +291,8 @@ step = {"id": "a", "tool": "log", "parameters": {"message": "x"}, "check": "outp
 found = compile_pipeline({"model": "openai:gpt-5-mini", "steps": [step]}, registry=builtin_registry() | model_tools(),
                          permissions=Permissions(directory=Path()))
 assert found.ok, found.diagnostics
-heavy = ("orchestrator.models.catalogue", "orchestrator.models.keys", "orchestrator.models.actions.tool",
-         "orchestrator.models.adapter", "genai_prices", "pydantic_ai", "openai", "jsonschema")
+heavy = ("orchestrator.models.catalog.entries", "orchestrator.models.catalog.keys", "orchestrator.models.actions.tool",
+         "orchestrator.models.clients", "genai_prices", "pydantic_ai", "openai", "jsonschema")
 assert not [name for name in heavy if name in sys.modules], sys.modules.keys() & set(heavy)
 found = compile_pipeline({"steps": [{"id": "a", "prompt": "x", "model": "openai:gpt-5-mini"}]},
                          registry=builtin_registry() | model_tools(), permissions=Permissions(directory=Path()))

@@ -8,13 +8,13 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import orchestrator.compiler.plan as plan_module
-from orchestrator.compiler.plan import Block, CachePolicy, Check, Handler, Judge, Plan, Retry, StepPlan
-from orchestrator.compiler.plan_data import StepKind, digest_of, kind_of, plan_data, step_data
+import orchestrator.plan.model as plan_module
 from orchestrator.expressions import Constant, Template, parse_template
-from orchestrator.expressions.types import Type
-from orchestrator.language.spec import InputSpec
+from orchestrator.expressions.types.value_types import Type
+from orchestrator.language.spec.pipeline import InputSpec
 from orchestrator.models.budget import Budget
+from orchestrator.plan.model import Block, CachePolicy, Check, Handler, Judge, Plan, Retry, StepPlan
+from orchestrator.plan.serialization import StepKind, digest_of, kind_of, plan_data, step_data
 from orchestrator.tools.contract import Action, Tool
 from tests.plans import TEXT, every_construct, plan, step
 

@@ -27,7 +27,7 @@ from pytest_httpserver import HTTPServer
 
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
-from orchestrator.runtime import batches, engine
+from orchestrator.runtime.host import batches, engine
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer
 

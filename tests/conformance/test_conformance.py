@@ -13,8 +13,8 @@ import pytest
 import orchestrator as orc
 from orchestrator.diagnostics import CODES, render_text
 from orchestrator.journal import Store
-from orchestrator.models.adapter import endpoints
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.clients import endpoints
 from orchestrator.testing import FakeModel, ModelReply, ToolRequest
 from tests.conformance import tools
 from tests.conformance.acts import Session, acts_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestrator as orc
-from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, Usage
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

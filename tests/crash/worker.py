@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orchestrator as orc
 from orchestrator.journal import Store
-from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Diagnostic, Position, Related, Source, Span, render_text
-from orchestrator.diagnostics.lines import display_width, split_lines, visible
+from orchestrator.text.lines import display_width, split_lines, visible
 
 
 def diagnostic(text: str, span: Span, **keys: object) -> Diagnostic:

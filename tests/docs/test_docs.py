@@ -21,9 +21,9 @@ import pytest
 import yaml
 
 import orchestrator as orc
+from orchestrator.models.calls.project_budget import ProjectBudget
+from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.limits import LimitSettings
-from orchestrator.models.project import ProjectBudget
-from orchestrator.models.settings import ModelSettings
 from orchestrator.testing import FakeModel
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 
 from orchestrator.expressions import parse_template
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.tests import TESTS
 from tests.expressions.test_differential import JINJA, expected, outcome
 
 VALUES: Final[tuple[Any, ...]] = (

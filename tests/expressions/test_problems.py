@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.expressions import ANY, parse_expression, parse_template
-from orchestrator.expressions.equivalents import FILTERS_ELSEWHERE, FUNCTIONS_ELSEWHERE, TESTS_ELSEWHERE
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.predicates import TESTS
+from orchestrator.expressions.builtins.equivalents import FILTERS_ELSEWHERE, FUNCTIONS_ELSEWHERE, TESTS_ELSEWHERE
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.tests import TESTS
 from tests.expressions.conftest import evaluate
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.builtins.table import Entry
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.expressions import regex
-from orchestrator.expressions.scope import Failure
+from orchestrator.expressions.builtins import regex_filters
+from orchestrator.expressions.evaluation.scope import Failure
 
 PROSE = "The quick fox, aged 12, jumped over 3 dogs. foo@example.com wrote: key = value; see https://a.b/c\n" * 2000
 
 
 def find(pattern: str, text: str) -> list[object]:
-    return regex.find_all(text, regex.compiled(pattern, ignorecase=False))
+    return regex_filters.find_all(text, regex_filters.compiled(pattern, ignorecase=False))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_what_people_write_works_on_long_texts(pattern: str, matches: int) -> No
 
 def test_a_fenced_block_is_found_in_a_long_answer() -> None:
     answer = PROSE + "```json\n" + '{"a": 1}\n' * 500 + "```\n" + PROSE
-    found = regex.search(answer, regex.compiled(r"```(?:json)?\s*([\s\S]*?)```", ignorecase=False), 1)
+    found = regex_filters.search(answer, regex_filters.compiled(r"```(?:json)?\s*([\s\S]*?)```", ignorecase=False), 1)
     assert found is not None
     assert found.startswith('{"a": 1}')

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.expressions import EvaluationError, parse_template
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.reference_page import reference_markdown
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.reference_page import reference_markdown
+from orchestrator.expressions.builtins.tests import TESTS
 from tests.expressions.conftest import evaluate, scope
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.builtins.table import Entry
 
 ENTRIES = list(chain(FILTERS.values(), TESTS.values(), FUNCTIONS.values(), METHODS.values()))
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.expressions import (
-    Constant,
-    ListValue,
-    MappingValue,
-    Rendered,
-    Templated,
-    constant_of,
-    parse_template,
-)
+from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Templated, constant_of, parse_template
 from tests.expressions.conftest import scope
 
 N = parse_template("{{ n }}")

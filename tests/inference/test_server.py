@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRejected, ModelUnavailable
-from orchestrator.models.catalogue import Catalogue
-from orchestrator.models.exchange import Media, Message, ModelName, ModelRequest
-from orchestrator.models.keys import Keys
-from orchestrator.models.routing import provider_client
+from orchestrator.models.catalog.entries import Catalogue
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.clients.router import provider_client
+from orchestrator.models.messages import Media, Message, ModelName, ModelRequest
 from tests.inference.engine import Engine, until
 from tests.inference.tiny_model import CONTEXT, WIDTH, TinyModel
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from orchestrator.models.routing import RoutingClient
+    from orchestrator.models.clients.router import RoutingClient
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelRejected, ModelUnavailable
-from orchestrator.models.catalogue import Catalogue
-from orchestrator.models.exchange import Media, Message, ModelName, ModelRequest, ToolOffer
-from orchestrator.models.keys import Keys
-from orchestrator.models.routing import provider_client
+from orchestrator.models.catalog.entries import Catalogue
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.clients.router import provider_client
+from orchestrator.models.messages import Media, Message, ModelName, ModelRequest, ToolOffer
 from tests.inference.test_server import LOCAL, asking
 from tests.inference.tiny_model import CONTEXT, TinyModel
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from orchestrator.models.routing import RoutingClient
+    from orchestrator.models.clients.router import RoutingClient
     from tests.inference.engine import Engine
 
 pytestmark = pytest.mark.anyio

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelRateLimited
 from orchestrator.journal import Store
-from orchestrator.journal.limiting import StoredSpending
-from orchestrator.models.exchange import ModelName
+from orchestrator.journal.store.rate_limit_store import StoredSpending
 from orchestrator.models.limits import Limits, LimitSettings, Rate
+from orchestrator.models.messages import ModelName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

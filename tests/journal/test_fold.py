@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.journal import Event, RunFold, RunStatus, fold, fold_all, status_of, step_records
-from orchestrator.journal.paths import is_at_or_below
+from orchestrator.paths import is_at_or_below
 from tests.journal.support import event, story
 
 

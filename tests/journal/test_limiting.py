@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.journal import Store
-from orchestrator.journal.limiting import StoredSpending
+from orchestrator.journal.store.rate_limit_store import StoredSpending
 from tests.journal.limits_worker import LIMIT, turns
 
 if TYPE_CHECKING:

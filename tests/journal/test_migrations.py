@@ -11,9 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from orchestrator.journal import Journal, Store
-from orchestrator.journal.blobs import LIMIT
-from orchestrator.journal.migrations import configuration, upgrade
-from orchestrator.journal.schema import REVISIONS, VERSION_TABLE, metadata
+from orchestrator.journal.store.blob_codec import LIMIT
+from orchestrator.journal.store.migrations import configuration, upgrade
+from orchestrator.journal.store.tables import REVISIONS, VERSION_TABLE, metadata
 from tests.journal.support import create
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.journal import Event, RunFold, RunStatus, fold, fold_all, status_of
-from orchestrator.journal.state import FAILURES
+from orchestrator.journal.state.run_state import FAILURES
 from tests.journal.support import event, story
 
 QUESTION = {"kind": "ask", "prompt": "How many?", "answer": {"type": "integer"}}

@@ -18,8 +18,8 @@ from sqlalchemy import event
 
 from orchestrator.errors import ConfigurationError, StoreUnavailable
 from orchestrator.journal import Journal, Owner, Store
-from orchestrator.journal.append import Appender
-from orchestrator.journal.schema import APPLICATION_ID
+from orchestrator.journal.store.batch_insert import Appender
+from orchestrator.journal.store.tables import APPLICATION_ID
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.journal import Event, ItemEnds, Journal, Recorded, Store, recorded
-from orchestrator.journal.blobs import LIMIT
-from orchestrator.journal.paths import is_at_or_below, item_of, parent_of
+from orchestrator.journal.store.blob_codec import LIMIT
+from orchestrator.paths import is_at_or_below, item_of, parent_of
 from tests.journal.support import create, story
 
 QUESTION = {"kind": "ask", "prompt": "How many?"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import RunError, RunNotFound
 from orchestrator.journal import Command, Journal, Owner, RunRecord, Store
-from orchestrator.journal.blobs import LIMIT
+from orchestrator.journal.store.blob_codec import LIMIT
 from tests.journal.support import create, new_run, owner_elsewhere
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RunNotFound
-from orchestrator.journal import Command, EventType, Journal, Owner, Store, reading
-from orchestrator.journal.blobs import LIMIT
+from orchestrator.journal import Command, EventType, Journal, Owner, Store
+from orchestrator.journal.store import event_queries
+from orchestrator.journal.store.blob_codec import LIMIT
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:
@@ -299,13 +300,13 @@ def test_who_reads_a_run_while_it_goes_is_told_that_it_is_gone(
     store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch, step: str, read: Callable[[Store], object]
 ):
     end(store, journal, "r", output=large("r"))
-    go_on = getattr(reading, step)
+    go_on = getattr(event_queries, step)
 
     def gone_by_then(*arguments: Any) -> Any:
         monkeypatch.undo()
         store.prune(keep=0)
         return go_on(*arguments)
 
-    monkeypatch.setattr(reading, step, gone_by_then)
+    monkeypatch.setattr(event_queries, step, gone_by_then)
     with pytest.raises(RunNotFound):
         read(store)

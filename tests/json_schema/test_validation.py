@@ -10,15 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from orchestrator.json_schema import (
-    ReferenceMissing,
-    ValidationTooLong,
-    embedded,
-    faults,
-    is_valid,
-    modern,
-    violations,
-)
+from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, embedded, faults, is_valid, modern, violations
 
 LATEST = "https://json-schema.org/draft/2020-12/schema"
 SEVENTH = "http://json-schema.org/draft-07/schema#"

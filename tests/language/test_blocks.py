@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.language import read
-from orchestrator.language.nodes import Mapping, Scalar, Sequence
-from orchestrator.language.spec import keys
-from orchestrator.language.writer import write_yaml
+from orchestrator.language.spec.pipeline import keys
+from orchestrator.language.yaml.nodes import Mapping, Scalar, Sequence
+from orchestrator.language.yaml.writer import write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.language.spec import HandlerSpec, PipelineSpec, StepSpec
+    from orchestrator.language.spec.pipeline import HandlerSpec, PipelineSpec, StepSpec
 
 CALL: dict[str, Any] = {"tool": "log", "parameters": {"message": "{{ x }}"}}
 

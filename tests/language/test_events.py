@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.language import read
-from orchestrator.language.events import Parser
+from orchestrator.language.yaml.events import Parser
 
 PIPELINE = """\
 steps:

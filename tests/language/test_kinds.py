@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from orchestrator.diagnostics import CODES
 from orchestrator.language import Document, read
-from orchestrator.language.nodes import plain
-from orchestrator.language.schema import json_schema
-from orchestrator.language.spec import CallSpec, StepSpec, keys
+from orchestrator.language.reference.schema import json_schema
+from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
+from orchestrator.language.yaml.nodes import plain
 
 CALL = "{id: x, tool: log}"
 

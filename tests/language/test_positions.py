@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Source, Span
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
-from orchestrator.language.reader import read_tree
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.language.yaml.reader import read_tree
 
 LETTERS = "ab zé漢😀\u0301'\"\\{}:#-%"
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Diagnostic, Source, render_text
 from orchestrator.language import read
-from orchestrator.language.nodes import plain
-from orchestrator.language.reader import Reading, read_tree
+from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.reader import Reading, read_tree
 
 
 def reading_of(text: str) -> Reading:

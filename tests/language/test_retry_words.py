@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestrator.language import read
-from orchestrator.language.schema import json_schema
+from orchestrator.language.reference.schema import json_schema
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.language import read
-from orchestrator.language.durations import format_duration, parse_duration
-from orchestrator.language.scalars import resolve
+from orchestrator.language.values.durations import format_duration, parse_duration
+from orchestrator.language.yaml.scalars import resolve
 
 
 @pytest.mark.parametrize(

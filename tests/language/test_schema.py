@@ -11,11 +11,10 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.language import read
-from orchestrator.language.editor import schemas
-from orchestrator.language.nodes import plain
-from orchestrator.language.reference_page import reference_markdown
-from orchestrator.language.schema import json_schema
-from orchestrator.language.spec import (
+from orchestrator.language.reference.editor_schema import schemas
+from orchestrator.language.reference.page import reference_markdown
+from orchestrator.language.reference.schema import json_schema
+from orchestrator.language.spec.pipeline import (
     ApproveSpec,
     AskSpec,
     BudgetSpec,
@@ -30,6 +29,7 @@ from orchestrator.language.spec import (
     StepSpec,
     keys,
 )
+from orchestrator.language.yaml.nodes import plain
 
 EXAMPLES = [
     path

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from orchestrator.language import read, spellings
-from orchestrator.language.nodes import plain
-from orchestrator.language.schema import json_schema
+from orchestrator.language import read
+from orchestrator.language.aliases import keys
+from orchestrator.language.reference.schema import json_schema
+from orchestrator.language.yaml.nodes import plain
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec import PipelineSpec, StepSpec
+    from orchestrator.language.spec.pipeline import PipelineSpec, StepSpec
 
 
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
@@ -230,17 +231,17 @@ def test_a_spelling_of_the_file_reads_as_the_canonical_one(written: str) -> None
 
 def test_every_spelling_of_the_tables_has_a_case() -> None:
     cases = " ".join([*STEPS, *WORK, *FILES])
-    tables: list[dict[str, Any]] = [spellings.PIPELINE_KEYS, spellings.STEP_KEYS, spellings.INPUT_KEYS]
-    tables += [spellings.OUTPUT_KEYS, spellings.RETRY_KEYS, spellings.ON_FAILURE_WORDS]
-    tables += [spellings.CHECK_KEYS, spellings.ASK_KEYS, spellings.APPROVE_KEYS, spellings.HANDLER_KEYS]
-    for name in [*(name for table in tables for name in table), *spellings.RETRY_COUNTS]:
+    tables: list[dict[str, Any]] = [keys.PIPELINE_KEYS, keys.STEP_KEYS, keys.INPUT_KEYS]
+    tables += [keys.OUTPUT_KEYS, keys.RETRY_KEYS, keys.ON_FAILURE_WORDS]
+    tables += [keys.CHECK_KEYS, keys.ASK_KEYS, keys.APPROVE_KEYS, keys.HANDLER_KEYS]
+    for name in [*(name for table in tables for name in table), *keys.RETRY_COUNTS]:
         assert name in cases
 
 
-@pytest.mark.parametrize("word", spellings.TYPE_WORDS)
+@pytest.mark.parametrize("word", keys.TYPE_WORDS)
 def test_a_word_for_a_type_reads_as_the_type(word: str) -> None:
     spec = spec_of(f"inputs: {{a: {{type: {word}}}}}\nsteps: [{{id: b, tool: x}}]\n")
-    assert spec.inputs["a"].type == spellings.TYPE_WORDS[word]
+    assert spec.inputs["a"].type == keys.TYPE_WORDS[word]
 
 
 def test_steps_may_be_a_mapping_by_id() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.language.spec import InputSpec
+from orchestrator.language.spec.pipeline import InputSpec
 
 
 def spec(**keys: Any) -> InputSpec:

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Source
-from orchestrator.language.nodes import plain
-from orchestrator.language.reader import read_tree
-from orchestrator.language.writer import write_yaml
+from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.reader import read_tree
+from orchestrator.language.yaml.writer import write_yaml
 
 WORDS = st.sampled_from(
     [

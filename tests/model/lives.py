@@ -19,7 +19,7 @@ from unittest import mock
 
 import orchestrator as orc
 from orchestrator.journal import Command, Event, Store
-from orchestrator.journal.writer import RunJournal
+from orchestrator.journal.commit_thread import RunJournal
 from tests.model.plans import answer, digest
 
 if TYPE_CHECKING:

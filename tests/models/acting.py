@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.models.actions import model_tools
-from orchestrator.models.gateway import ModelGateway
-from orchestrator.models.service import ModelService
+from orchestrator.models.calls.gateway import ModelGateway
+from orchestrator.models.calls.service import ModelService
 from orchestrator.tools import Permissions, Unresolved, call
 from tests.models.asked import Client, Host
 from tests.tools.support import FakeContext
 
 if TYPE_CHECKING:
-    from orchestrator.models.exchange import ModelClient, ModelReply, ModelRequest
+    from orchestrator.models.messages import ModelClient, ModelReply, ModelRequest
 
 MODEL = "openai:gpt-5-mini"
 

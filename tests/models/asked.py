@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from orchestrator.models.exchange import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, asking_step
-from orchestrator.models.gateway import Feedback, ModelCall
-from orchestrator.models.keeping import KeptAnswers
+from orchestrator.models.calls.answer_memo import KeptAnswers
+from orchestrator.models.calls.gateway import Feedback, ModelCall
+from orchestrator.models.messages import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, asking_step
 
 Answers = Callable[[ModelName, ModelRequest], Awaitable[ModelReply]]
 

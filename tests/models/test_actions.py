@@ -6,9 +6,9 @@ import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelUnavailable, StepError
 from orchestrator.expressions import describe
-from orchestrator.language.spec import CallSpec, StepSpec, keys
+from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
 from orchestrator.models.actions import model_tools
-from orchestrator.models.exchange import Message, ModelReply, Usage
+from orchestrator.models.messages import Message, ModelReply, Usage
 from orchestrator.models.offline import OfflineClient
 from orchestrator.tools import Registry, Unresolved, check_value, to_tool, tool
 from tests.models.acting import MODEL, Desk

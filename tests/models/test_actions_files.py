@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PermissionDenied, StepError
-from orchestrator.models.actions import media, model_tools
-from orchestrator.models.exchange import Media
+from orchestrator.models.actions import attachments, model_tools
+from orchestrator.models.messages import Media
 from orchestrator.tools import Permissions, check_value
 from tests.models.acting import Desk
 
@@ -102,7 +102,7 @@ def test_what_a_model_cannot_look_at_is_refused(
 
 
 def test_files_that_are_too_large_together_are_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "MOST_BYTES", 10)
+    monkeypatch.setattr(attachments, "MOST_BYTES", 10)
     for name in ("a.txt", "b.txt"):
         (desk.directory / name).write_text("123456")
     with pytest.raises(StepError, match="more than the 10 bytes that one request may send, from `b"):

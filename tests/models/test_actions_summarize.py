@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelUnavailable, StepError
-from orchestrator.models.estimate import prompt_tokens, tokens_of
-from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, Usage
-from orchestrator.models.gateway import Feedback
+from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
+from orchestrator.models.calls.gateway import Feedback
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
 from orchestrator.models.offline import OfflineClient
 from tests.models.acting import Desk
 

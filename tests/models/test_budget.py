@@ -20,11 +20,11 @@ from orchestrator.models.budget import (
     settle_all,
     usd,
 )
-from orchestrator.models.estimate import estimate_of, prompt_tokens
-from orchestrator.models.exchange import Message, ModelName, ModelReply, ModelRequest, Usage
-from orchestrator.models.gateway import Choice
-from orchestrator.models.project import ProjectBudget, ProjectLedger
-from orchestrator.models.service import ModelService
+from orchestrator.models.calls.estimate import estimate_of, prompt_tokens
+from orchestrator.models.calls.gateway import Choice
+from orchestrator.models.calls.project_budget import ProjectBudget, ProjectLedger
+from orchestrator.models.calls.service import ModelService
+from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, Usage
 from tests.models.asked import Client, Host
 
 NAME = ModelName("lab", "m")
@@ -315,8 +315,8 @@ def test_an_estimate_grows_with_what_is_sent(text: str, most: int) -> None:
 
 
 def test_an_estimate_is_of_the_right_size(priced: Path) -> None:
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.exchange import Media
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.messages import Media
 
     catalogue = Catalogue.load(priced)
     english = "The sun is a star, and so are most of the small lights that can be seen in the night sky. " * 40

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.models.catalogue import Catalogue, _known
-from orchestrator.models.exchange import ModelName, Usage
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.providers import PROVIDERS
-from orchestrator.models.settings import CAPABILITIES
+from orchestrator.models.catalog.entries import Catalogue, _known
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.catalog.settings import CAPABILITIES
+from orchestrator.models.messages import ModelName, Usage
 
 CATALOGUE = Catalogue()
 MILLION = 1_000_000
@@ -251,8 +251,8 @@ def test_the_catalogue_says_what_it_was_made_of() -> None:
 def test_nothing_of_the_prices_is_loaded_before_they_are_asked_for() -> None:
     script = (
         "import sys\n"
-        "from orchestrator.models.catalogue import Catalogue\n"
-        "from orchestrator.models.names import parse_model_name\n"
+        "from orchestrator.models.catalog.entries import Catalogue\n"
+        "from orchestrator.models.catalog.names import parse_model_name\n"
         "catalogue = Catalogue.load()\n"
         "parse_model_name('openai:gpt-5-mini', catalogue)\n"
         "assert not {'genai_prices', 'httpx2', 'pydantic_ai', 'openai'} & set(sys.modules)\n"

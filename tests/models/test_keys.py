@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.models.keys import Keys
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.providers import PROVIDERS
 
 SECRET = "sk-proj-4f9aXx_secret"
 OPENAI, GOOGLE, BEDROCK = (PROVIDERS[name] for name in ("openai", "google", "bedrock"))
@@ -189,7 +189,7 @@ def test_a_process_that_is_killed_while_it_stores_leaves_the_file_whole(tmp_path
     held.store(OPENAI, "first")
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom orchestrator.models import keys\n"
-        "from orchestrator.models.providers import PROVIDERS\n"
+        "from orchestrator.models.catalog.providers import PROVIDERS\n"
         "os.replace = lambda *_: os.kill(os.getpid(), 9)\n"
         "keys.Keys(Path(sys.argv[1]), {}).store(PROVIDERS['openai'], 'second')\n"
     )

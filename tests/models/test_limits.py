@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError, ModelRateLimited, StoreUnavailable
-from orchestrator.models.exchange import ModelName
 from orchestrator.models.limits import Limits, LimitSettings, Rate, Spending, rate_headers
+from orchestrator.models.messages import ModelName
 from tests.virtual_time import run
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ModelMissing
-from orchestrator.models.adapter import endpoints
-from orchestrator.models.auto import auto_model
-from orchestrator.models.catalogue import Catalogue
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.keys import Keys
-from orchestrator.models.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
-from orchestrator.models.providers import PROVIDERS, SPELLINGS
-from orchestrator.models.settings import ModelSettings
+from orchestrator.models.catalog.entries import Catalogue
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
+from orchestrator.models.catalog.providers import PROVIDERS, SPELLINGS
+from orchestrator.models.catalog.settings import ModelSettings
+from orchestrator.models.clients import endpoints
+from orchestrator.models.messages import ModelName
+from orchestrator.models.selection.default_model import auto_model
 
 CATALOGUE = Catalogue()
 

@@ -9,9 +9,9 @@ from jsonschema import Draft202012Validator
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing
 from orchestrator.models import reading
-from orchestrator.models.exchange import Media, Message, ModelReply, ModelRequest
+from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.filling import fill
-from orchestrator.models.names import OFFLINE
+from orchestrator.models.messages import Media, Message, ModelReply, ModelRequest
 from orchestrator.models.offline import OfflineClient
 
 TIDES = """# The tides of Saint-Malo

@@ -8,9 +8,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from orchestrator.models.keys import Keys
-from orchestrator.models.probe import Probe, probe, probe_all
-from orchestrator.models.settings import ModelSettings
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.probe import Probe, probe, probe_all
+from orchestrator.models.catalog.settings import ModelSettings
 
 KEY = "sk-secret-4711"
 OPENAI = {"object": "list", "data": [{"id": "gpt-5-mini"}, {"id": "gpt-5"}]}

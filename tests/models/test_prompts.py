@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.models.prompts import analysis, block, classification, extraction, judgement, summary, with_files
+from orchestrator.models.actions.prompts import (
+    analysis,
+    block,
+    classification,
+    extraction,
+    judgement,
+    summary,
+    with_files,
+)
 
 TAGS = ("text", "document", "content", "passage", "source", "article", "input", "data")
 HOSTILE = st.lists(

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.models.catalogue import Catalogue, ModelCard
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.gateway import Requirements, Selection
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.selection import select, unfit, violation
+from orchestrator.models.calls.gateway import Requirements, Selection
+from orchestrator.models.catalog.entries import Catalogue, ModelCard
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.messages import ModelName
+from orchestrator.models.selection.ranking import select, unfit, violation
 
 WORDS = ("vision", "tools", "json_schema", "reasoning")
 SELECTIONS: tuple[Selection, ...] = ("balanced", "cost", "speed", "quality")

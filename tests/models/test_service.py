@@ -23,8 +23,14 @@ from orchestrator.errors import (
     StepError,
 )
 from orchestrator.models.budget import Budget, Ledger, Spent
-from orchestrator.models.estimate import MOST_OUTPUT
-from orchestrator.models.exchange import (
+from orchestrator.models.calls.estimate import MOST_OUTPUT
+from orchestrator.models.calls.gateway import Choice, Feedback, Requirements
+from orchestrator.models.calls.service import ModelService
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.limits import Limits, LimitSettings, Rate
+from orchestrator.models.limits.windows import PROVIDER
+from orchestrator.models.messages import (
     Media,
     Message,
     ModelName,
@@ -35,13 +41,7 @@ from orchestrator.models.exchange import (
     Usage,
     take_note,
 )
-from orchestrator.models.gateway import Choice, Feedback, Requirements
-from orchestrator.models.limits import Limits, LimitSettings, Rate
-from orchestrator.models.limits.windows import PROVIDER
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.providers import PROVIDERS
-from orchestrator.models.requirements import choice_of
-from orchestrator.models.service import ModelService
+from orchestrator.models.selection.requirements import choice_of
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Server
 from tests.models.asked import HELLO, Client, Host, replied
@@ -49,7 +49,7 @@ from tests.models.asked import HELLO, Client, Host, replied
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.models.gateway import Answer, ModelGateway
+    from orchestrator.models.calls.gateway import Answer, ModelGateway
 
 pytestmark = pytest.mark.anyio
 
@@ -521,7 +521,7 @@ async def test_a_real_server_is_asked_and_the_next_one_when_it_is_ill(tmp_path: 
 
 def test_no_library_of_a_provider_is_loaded_before_a_call(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib; from orchestrator.models.service import ModelService; "
+        "import sys, pathlib; from orchestrator.models.calls.service import ModelService; "
         "service = ModelService(pathlib.Path('.')); service.for_run(); "
         "print(sorted({'pydantic_ai', 'openai', 'anthropic', 'httpx2', 'genai_prices'} & set(sys.modules)))"
     )

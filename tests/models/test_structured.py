@@ -8,9 +8,9 @@ from jsonschema import Draft202012Validator
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
 from orchestrator.expressions import describe, validate
-from orchestrator.expressions.integers import with_integers
-from orchestrator.models.exchange import ModelReply
-from orchestrator.models.structured import SchemaError, accepted, misfits, problems_of, structure_of
+from orchestrator.expressions.types.integers import with_integers
+from orchestrator.models.messages import ModelReply
+from orchestrator.models.output.schemas import SchemaError, accepted, misfits, problems_of, structure_of
 
 SHORT = {"title": "string", "tags": ["string"], "score": "number?", "kind": "one|two", "by": {"name": "string"}}
 

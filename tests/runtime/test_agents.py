@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.errors import ModelUnavailable
-from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
-from orchestrator.models.fake import FakeModel
+from orchestrator.models.clients.fake import FakeModel
+from orchestrator.models.messages import ModelReply, ToolRequest, Usage
 from tests.runtime.support import PATIENCE, Bench, crash, ended, pipeline, states
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.models.gateway import ModelGateway
+from orchestrator.models.calls.gateway import ModelGateway
 from tests.models.asked import Client
 from tests.runtime.support import PATIENCE, Bench, pipeline, states, step
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.models.exchange import ModelReply
+from orchestrator.models.messages import ModelReply
 from orchestrator.testing import FakeModel
 from tests.models.asked import Client, replied
 from tests.runtime.support import ended, states

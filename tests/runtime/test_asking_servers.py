@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.compiler.plan import MODEL_RETRY
-from orchestrator.runtime.failures import is_retried
+from orchestrator.plan.model import MODEL_RETRY
+from orchestrator.runtime.run.failures import is_retried
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server
 

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.compiler.plan import CachePolicy, StepPlan, ToolCall
 from orchestrator.errors import PermissionDenied
 from orchestrator.expressions import Constant
-from orchestrator.runtime.caching import holds_secret, key_of, key_parts
+from orchestrator.plan.model import CachePolicy, StepPlan, ToolCall
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.run.result_cache import holds_secret, key_of, key_parts
 from orchestrator.tools import builtin_registry
-from orchestrator.tools.calling import refuse_unpermitted
-from orchestrator.tools.definition import to_tool
+from orchestrator.tools.call import refuse_unpermitted
+from orchestrator.tools.functions.definition import to_tool
 
 
 @orc.tool(reads=["path"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.runtime.context import PROGRESS_INTERVAL, StepContext
+from orchestrator.runtime.run.tool_context import PROGRESS_INTERVAL, StepContext
 from orchestrator.tools import Permissions
 
 pytestmark = pytest.mark.anyio

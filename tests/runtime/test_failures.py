@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.compiler.plan import Retry
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
-from orchestrator.runtime.failures import as_step_error, error_data, is_retried, retry_delay, too_long_a_wait
+from orchestrator.plan.model import Retry
+from orchestrator.runtime.run.failures import as_step_error, error_data, is_retried, retry_delay, too_long_a_wait
 
 
 def caused_by(cause: Exception) -> StepError:

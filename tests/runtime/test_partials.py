@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.runtime.partials import MOST, Partials
+from orchestrator.runtime.host.answer_stream import MOST, Partials
 from orchestrator.runtime.redaction import Redactor
 from tests.models.asked import Client, replied
 from tests.runtime.support import PATIENCE
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from orchestrator.models.exchange import ModelName, ModelReply, ModelRequest
+    from orchestrator.models.messages import ModelName, ModelReply, ModelRequest
 
 PIPELINE = {"id": "test", "model": "openai:gpt-5-mini", "steps": [{"id": "a", "prompt": "Say it."}]}
 

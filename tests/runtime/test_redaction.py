@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.tools.network import public_url, shown
+from orchestrator.tools.sandbox.network import public_url, shown
 from tests.expressions.conftest import evaluate
 
 SECRET = 'pä ss/"w0rd"+\n=%'

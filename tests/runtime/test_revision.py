@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.journal.recorded import ItemEnds, Recorded
-from orchestrator.journal.steps import StepRecord
-from orchestrator.runtime.revision import compare, inputs_read
+from orchestrator.history.revision import compare, inputs_read
+from orchestrator.journal.state.resume_state import ItemEnds, Recorded
+from orchestrator.journal.state.step_history import StepRecord
 from tests.runtime.support import Bench, pipeline, step
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 CLIENT = orc.Orchestrator(tools=Bench().tools())
 

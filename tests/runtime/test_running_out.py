@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.models.exchange import asking_step
+from orchestrator.models.messages import asking_step
 from tests.models.asked import Client
 from tests.runtime.support import PATIENCE, Bench, states
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from orchestrator.models.exchange import ModelName, ModelReply, ModelRequest
+    from orchestrator.models.messages import ModelName, ModelReply, ModelRequest
 
 
 class Gated(Client):

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.compiler.plan_data import plan_data
 from orchestrator.journal import Journal, Owner, Store
-from orchestrator.runtime.outline import FIRST_ITEMS, OTHER_ITEMS, outline, summary
+from orchestrator.plan.serialization import plan_data
 from orchestrator.runtime.result import Log, Result
-from orchestrator.runtime.step_results import Order, StepResults
+from orchestrator.runtime.result_steps import Order, StepResults
+from orchestrator.runtime.step_tree import FIRST_ITEMS, OTHER_ITEMS, outline, summary
 from tests.journal.support import new_run
 from tests.plans import block, every_construct, for_each, group, plan, step, switch, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 Fact = tuple[Any, ...]
 

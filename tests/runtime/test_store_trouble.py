@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import orchestrator as orc
-from orchestrator.journal import patience
+from orchestrator.journal import retry
 from tests.postgres import NoPostgres, Server
 from tests.runtime.support import PATIENCE, Bench, pipeline, step
 
@@ -40,7 +40,7 @@ def own_server() -> Iterator[Server]:
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set as soon as the journal has failed to write."""
-    from orchestrator.journal.append import Appender
+    from orchestrator.journal.store.batch_insert import Appender
 
     failed, append = threading.Event(), Appender.append
 
@@ -86,7 +86,7 @@ def test_a_run_goes_on_when_a_locked_store_is_free_again(
 def test_a_store_that_stays_locked_ends_the_work_and_the_run_rests(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "LOCK_PATIENCE", -1000.0)
+    monkeypatch.setattr(retry, "LOCK_PATIENCE", -1000.0)
     url = f"sqlite:///{tmp_path}/runs.db?timeout=0.01"
     with orc.Orchestrator(directory=tmp_path, store=url, tools=bench.tools()) as client:
         run = client.compile(pipeline(step("a"), step("b", "gate", "a"), step("c", "echo", "b"))).start()

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRateLimited, ModelRefused, StepError
-from orchestrator.models.exchange import Message, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
-from orchestrator.models.fake import Asked, FakeModel
+from orchestrator.models.clients.fake import Asked, FakeModel
+from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
 
 GPT = ModelName("openai", "gpt-5")
 SCHEMA = {

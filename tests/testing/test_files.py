@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from orchestrator.errors import ModelRefused
-from orchestrator.models.exchange import ToolRequest
+from orchestrator.models.messages import ToolRequest
 from orchestrator.testing.case import ExpectedStep
 from orchestrator.testing.expectations import Expected, unmet
 from orchestrator.testing.files import CaseFile, find_files, read_file

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.errors import ConfigurationError, ModelRateLimited, ModelRefused, RecordingMissing
-from orchestrator.models.exchange import (
+from orchestrator.models.clients.fake import FakeModel
+from orchestrator.models.messages import (
     Embeddings,
     Media,
     Message,
@@ -25,8 +26,7 @@ from orchestrator.models.exchange import (
     Usage,
     asking_step,
 )
-from orchestrator.models.fake import FakeModel
-from orchestrator.models.recording import RecordingClient, ReplayClient, remove_others
+from orchestrator.models.recordings.clients import RecordingClient, ReplayClient, remove_others
 from orchestrator.runtime.redaction import Redactor
 
 GPT, CLAUDE = ModelName("openai", "gpt-5"), ModelName("anthropic", "claude-5")
@@ -235,8 +235,8 @@ def test_a_miss_in_an_empty_directory_says_so(tmp_path: Path) -> None:
 @settings(max_examples=100)
 @given(requests, requests)
 def test_whatever_differs_is_told(first: ModelRequest, second: ModelRequest) -> None:
-    from orchestrator.models.difference import difference
-    from orchestrator.models.recorded import described
+    from orchestrator.models.recordings.diff import difference
+    from orchestrator.models.recordings.format import described
 
     before, after = described(GPT, first), described(GPT, second)
     assert bool(difference(before, after)) == (before != after)

@@ -17,7 +17,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.testing import Outcome, Setting, load, run_cases, workspace
-from orchestrator.tools import Permissions, loading
+from orchestrator.tools import Permissions, loader
 
 CHANGING = {
     ("data", "write"),
@@ -395,7 +395,7 @@ def test_a_case_whose_steps_change_no_files_needs_no_copy(project: Path, monkeyp
 
 def test_each_built_in_action_that_may_change_files_is_known_to() -> None:
     listed = {(tool, action) for tool, actions in workspace._READ_ONLY.items() for action in actions}
-    actions = {(tool, action) for tool in loading._BUILTIN for action in loading._builtin(tool).actions}
+    actions = {(tool, action) for tool in loader._BUILTIN for action in loader._builtin(tool).actions}
     assert actions - listed == CHANGING
     assert listed <= actions
 

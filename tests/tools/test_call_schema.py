@@ -10,9 +10,9 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.language import read
-from orchestrator.language.editor import schemas
-from orchestrator.language.nodes import plain
-from orchestrator.language.schema import json_schema
+from orchestrator.language.reference.editor_schema import schemas
+from orchestrator.language.reference.schema import json_schema
+from orchestrator.language.yaml.nodes import plain
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.call_schema import with_tools

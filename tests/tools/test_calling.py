@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from orchestrator.errors import MissingExtra, PermissionDenied, StepError
-from orchestrator.language.writer import write_yaml
+from orchestrator.language.yaml.writer import write_yaml
 from orchestrator.tools import Permissions, Refusal, call, missing_extra, to_tool, tool
-from orchestrator.tools.results import NotJson, to_json
+from orchestrator.tools.functions.results import NotJson, to_json
 from tests.tools.support import FakeContext, call_tool
 
 JSON = st.recursive(

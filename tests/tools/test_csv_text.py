@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.csv_text import BadRecord, Record, delimited, records, table
+from orchestrator.text.csv_text import BadRecord, Record, delimited, records, table
 
 PIECES = st.sampled_from(["a", "b c", ",", ";", '"', '""', "\n", "\r\n", "\n\n", "é", " ", '","', '"\n"'])
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from orchestrator.errors import ConfigurationError, StepError
-from orchestrator.expressions.types import ANY, INTEGER, NULL
+from orchestrator.expressions.types.value_types import ANY, INTEGER, NULL
 from orchestrator.tools import Refusal, Tool, ToolContext, to_tool, to_tools, tool
 from tests.tools.support import call_tool
 

@@ -11,8 +11,8 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.errors import InputError
-from orchestrator.tools.annotations import describe_annotation
-from orchestrator.tools.results import NotJson, to_json
+from orchestrator.tools.functions.annotations import describe_annotation
+from orchestrator.tools.functions.results import NotJson, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +158,7 @@ def test_a_tool_takes_and_gives_frames_by_its_annotations(tmp_path: Path) -> Non
 
 def test_no_library_is_loaded_to_know_frames() -> None:
     code = (
-        "import sys\nimport orchestrator as orc\nfrom orchestrator.tools.results import to_json\n"
+        "import sys\nimport orchestrator as orc\nfrom orchestrator.tools.functions.results import to_json\n"
         "@orc.tool\ndef f(x: list) -> dict:\n    '''F.'''\n    return {}\n"
         "orc.Orchestrator(tools=[f])\ntry:\n    to_json(object())\nexcept ValueError:\n    pass\n"
         "assert not {'pandas', 'polars', 'numpy', 'pyarrow'} & set(sys.modules)"

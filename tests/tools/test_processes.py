@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
-from orchestrator.tools import Unresolved, guardian, guardians, processes
+from orchestrator.tools import Unresolved
+from orchestrator.tools.sandbox import guardian, guardians, processes
 from tests.tools.support import REGISTRY, Workplace
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools.builtin.text import split
-from orchestrator.tools.json_path import PathError, find, parse_path
+from orchestrator.tools.tables.json_path import PathError, find, parse_path
 from tests.tools.support import Workplace
 
 DATA = {"items": [{"name": "a", "tags": ["x", "y"]}, {"name": "b", "tags": []}], "odd key": {"n": 1}, "none": None}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Self
 
-from orchestrator.runtime.batches import Batch, Row, RowResult
+from orchestrator.runtime.host.batches import Batch, Row, RowResult
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orchestrator.api.pipeline import plan_of
+from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock, write_lock
 from orchestrator.compiler.files import SUFFIX
-from orchestrator.compiler.lock import Lock, LockedValue, answer_problems, read_lock, write_lock
-from orchestrator.compiler.plan import AutoValue
-from orchestrator.content import kind_of
 from orchestrator.errors import CompilationError
-from orchestrator.journal.spending import NOTHING, Spending
-from orchestrator.models.actions.auto import asked_at_once
-from orchestrator.models.exchange import Message, ModelRequest
-from orchestrator.models.questions import KeptAnswer, has_mark, question_digest
-from orchestrator.models.structured import accepted
-from orchestrator.runtime.aside import Aside, blocking
+from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.models.actions.auto_values import asked_at_once
+from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
+from orchestrator.models.messages import Message, ModelRequest
+from orchestrator.models.output.schemas import accepted
+from orchestrator.plan.model import AutoValue
+from orchestrator.runtime.host.adhoc_models import Aside, blocking
+from orchestrator.text.content import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.api.run import Run
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 Came = Literal["kept", "recorded", "asked"]
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from orchestrator import codes
 from orchestrator.api.arguments import flag, instance, one_of, positive, sensible, several
 from orchestrator.api.origin import Origin, refuse_lacking
 from orchestrator.api.pipeline import Pipeline, Report, Source, plan_of
@@ -20,30 +21,30 @@ from orchestrator.api.run import Run, person
 from orchestrator.api.settings import ProjectSettings, check_settings
 from orchestrator.api.source import contents
 from orchestrator.compiler import compile_pipeline
-from orchestrator.configuration import project_directory
+from orchestrator.config.project_file import project_directory
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.events import RunState
 from orchestrator.journal.records import BatchStatus, Command, Wanted
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
-from orchestrator.runtime.asking import merged
-from orchestrator.runtime.batches import MAX_PARALLEL
-from orchestrator.runtime.engine import permissions_for
-from orchestrator.runtime.execution import refuse_blocking
+from orchestrator.runtime.host.batches import MAX_PARALLEL
+from orchestrator.runtime.host.engine import permissions_for
+from orchestrator.runtime.run.execution import refuse_blocking
+from orchestrator.runtime.run.model_access import merged
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
-from orchestrator.tools.neighbours import named_sources, searched_directories
-from orchestrator.tools.protection import source_files, store_files
+from orchestrator.tools.sandbox.protection import source_files, store_files
+from orchestrator.tools.sibling_imports import named_sources, searched_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from orchestrator.api.locking import Locking
+    from orchestrator.api.lock import Locking
     from orchestrator.compiler import Compilation
-    from orchestrator.compiler.plan import Plan
     from orchestrator.journal import RunRecord, RunStatus, Store
     from orchestrator.journal.records import Pruned, StoreStats
     from orchestrator.models.budget import Budget
-    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.messages import ModelClient
+    from orchestrator.plan.model import Plan
     from orchestrator.tools import Registry
 
 _CLOSE_SECONDS = 10.0  # for tools to end when the orchestrator is closed while they run
@@ -195,7 +196,7 @@ class Orchestrator:
             CompilationError: The file is wrong, or its lock cannot be read.
             ModelError: No model has answered. What others did is in the lock.
         """
-        from orchestrator.api.locking import lock_file
+        from orchestrator.api.lock import lock_file
 
         return lock_file(self, Path(file), run=run, fresh=fresh, check=check)
 
@@ -435,7 +436,7 @@ class Orchestrator:
 
     def _require_runs(self, run_id: str) -> None:
         if not self._has_store():
-            from orchestrator.journal.finding import no_runs
+            from orchestrator.journal.store.lookup import no_runs
 
             raise no_runs(self.store_url, run_id)
 
@@ -532,7 +533,7 @@ class Orchestrator:
         return self._registry_with(self._given_tools, beneath=[*more, *self._project_tools]) if more else self.registry
 
 
-_OF_TOOLS = frozenset({"ORC401", "ORC402", "ORC406"})
+_OF_TOOLS = frozenset({codes.UNKNOWN_TOOL, codes.UNKNOWN_ACTION, codes.NOT_PERMITTED})
 """What a pipeline that compiled once may lack later because other tools or permissions are given."""
 
 _open_orchestrators: weakref.WeakSet[Orchestrator] = weakref.WeakSet()

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.api.settings import located
 from orchestrator.errors import RunNotResumable
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunRecord
-    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.messages import ModelClient
     from orchestrator.tools import Permissions
 
 
@@ -123,7 +124,7 @@ def refuse_lacking(run_id: str, lacking: Origin) -> None:
     raise RunNotResumable(
         f"run `{run_id}` was started with `{words}`, which is not granted again by itself",
         run_id=run_id,
-        code="ORC818",
+        code=codes.OPTIONS_REQUIRED_AGAIN,
         help=f"add `{words}` to the command, or {lasting}; in Python, `Orchestrator(tools=..., permissions=...)`",
     )
 
@@ -132,7 +133,7 @@ def _replayed(models: ModelClient | None) -> str | None:
     """Return the directory whose recordings answer."""
     if models is None:
         return None
-    from orchestrator.models.recording import ReplayClient
+    from orchestrator.models.recordings.clients import ReplayClient
 
     return str(models.directory.absolute()) if isinstance(models, ReplayClient) else None
 

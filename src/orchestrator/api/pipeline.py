@@ -16,17 +16,17 @@ from orchestrator.api.run import Run, person
 from orchestrator.diagnostics import Diagnostic
 from orchestrator.errors import CompilationError
 from orchestrator.journal.records import Command
+from orchestrator.plan.lookup import require_shared
 from orchestrator.runtime import Bound, Options, Result, bind
-from orchestrator.runtime.asking import merged
-from orchestrator.runtime.batches import Batch, Row
-from orchestrator.runtime.definitions import require_shared
+from orchestrator.runtime.host.batches import Batch, Row
+from orchestrator.runtime.run.model_access import merged
 
 if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
     from orchestrator.compiler import Compilation
-    from orchestrator.compiler.plan import OutputPlan, Plan, StepPlan
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.language.spec.pipeline import InputSpec
     from orchestrator.models.budget import Budget
+    from orchestrator.plan.model import OutputPlan, Plan, StepPlan
 
 
 class Readable(Protocol):
@@ -116,14 +116,14 @@ class Pipeline:
     @property
     def intention(self) -> str:
         """What the pipeline is for, in a few sentences that are made from the plan alone."""
-        from orchestrator.compiler.description import intention
+        from orchestrator.plan.summary import intention
 
         return intention(self._plan)
 
     @property
     def architecture(self) -> str:
         """How the pipeline is built, as a page of Markdown that is made from the plan alone."""
-        from orchestrator.compiler.description import architecture
+        from orchestrator.plan.summary import architecture
 
         return architecture(self._plan)
 
@@ -135,13 +135,13 @@ class Pipeline:
         Raises:
             ModelError: No model has answered.
         """
-        from orchestrator.runtime.aside import blocking
+        from orchestrator.runtime.host.adhoc_models import blocking
 
         return blocking(self.asummary())
 
     async def asummary(self) -> str:
         """As `summary`."""
-        from orchestrator.runtime.describing import summarized
+        from orchestrator.runtime.host.pipeline_summary import summarized
 
         engine = self._orchestrator._engine
         return await summarized(engine.store, engine.services, self._plan)
@@ -152,8 +152,8 @@ class Pipeline:
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
         """Draw the steps and what they wait for."""
-        from orchestrator.compiler.mermaid import to_mermaid
-        from orchestrator.compiler.svg import to_svg
+        from orchestrator.plan.views.mermaid import to_mermaid
+        from orchestrator.plan.views.svg import to_svg
 
         one_of("format", format, ("mermaid", "svg"))
         return to_svg(self._plan) if format == "svg" else to_mermaid(self._plan)

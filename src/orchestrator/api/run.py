@@ -7,11 +7,11 @@ import getpass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.api.arguments import one_of
+from orchestrator.history.why import Why, why
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
-from orchestrator.runtime.execution import refuse_blocking
-from orchestrator.runtime.reasons import Why, why
-from orchestrator.runtime.step_results import step_states
+from orchestrator.runtime.result_steps import step_states
+from orchestrator.runtime.run.execution import refuse_blocking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -106,8 +106,8 @@ class Run:
             RunNotResumable: The pipeline does not compile here, as its tools are missing.
         """
         one_of("format", format, ("mermaid", "svg"))
-        from orchestrator.compiler.mermaid import to_mermaid
-        from orchestrator.compiler.svg import to_svg
+        from orchestrator.plan.views.mermaid import to_mermaid
+        from orchestrator.plan.views.svg import to_svg
 
         plan, states = self._orchestrator._drawn_plan(self.record()), step_states(self.snapshot().steps)
         return to_svg(plan, states) if format == "svg" else to_mermaid(plan, states)

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.configuration import Table, read_configuration
+from orchestrator.config.project_file import Table, read_configuration
 from orchestrator.models.budget import Budget
-from orchestrator.runtime.size import USUAL, ResultSizes
+from orchestrator.runtime.run.result_size import USUAL, ResultSizes
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def check_settings(directory: Path) -> None:
     if "allow" in tables:
         Permissions.load(directory)
     if "models" in tables or "servers" in tables:
-        from orchestrator.models.settings import ModelSettings
+        from orchestrator.models.catalog.settings import ModelSettings
 
         ModelSettings.load(directory)
     if "limits" in tables:
@@ -91,7 +91,7 @@ def check_settings(directory: Path) -> None:
 
         LimitSettings.load(directory)
     if "budget" in tables:
-        from orchestrator.models.project import ProjectBudget
+        from orchestrator.models.calls.project_budget import ProjectBudget
 
         ProjectBudget.load(directory)
     if "mcp" in tables:
@@ -111,7 +111,7 @@ def _timeout(run: Table) -> float | None:
     value = run.values.get("timeout")
     if value is None:
         return None
-    from orchestrator.language.durations import parse_duration
+    from orchestrator.language.values.durations import parse_duration
 
     try:
         seconds = parse_duration(value)

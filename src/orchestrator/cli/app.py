@@ -9,40 +9,40 @@ from typing import Final
 
 import typer
 
-from orchestrator.cli.completion import INSTALLING, PROGRAMS, attach, program, requested
-from orchestrator.cli.usage import Command, Commands
+from orchestrator.cli.maintain.completion import INSTALLING, PROGRAMS, attach, program, requested
+from orchestrator.cli.options.usage_errors import Command, Commands
 
 COMMANDS: Final = {
-    "check": "check",
-    "run": "run",
-    "runs": "runs",
-    "batches": "runs",
-    "questions": "asked",
-    "status": "runs",
-    "events": "runs",
-    "show": "show",
-    "pause": "control",
-    "resume": "resume",
-    "retry": "resume",
-    "fork": "resume",
-    "answer": "resume",
-    "cancel": "control",
-    "why": "why",
-    "qc": "qc",
-    "map": "map",
-    "test": "test",
-    "lock": "lock",
-    "graph": "check",
-    "explain": "explain",
-    "tools": "explain",
-    "filters": "filters",
-    "models": "models",
-    "keys": "keys",
-    "schema": "check",
-    "prune": "store",
-    "store": "store",
-    "init": "init",
-    "doctor": "doctor",
+    "check": "author.check",
+    "run": "run.run",
+    "runs": "inspect.runs",
+    "batches": "inspect.runs",
+    "questions": "inspect.questions",
+    "status": "inspect.runs",
+    "events": "inspect.runs",
+    "show": "inspect.show",
+    "pause": "run.control",
+    "resume": "run.resume",
+    "retry": "run.resume",
+    "fork": "run.resume",
+    "answer": "run.resume",
+    "cancel": "run.control",
+    "why": "inspect.why",
+    "qc": "inspect.qc",
+    "map": "run.map",
+    "test": "author.test",
+    "lock": "author.lock",
+    "graph": "author.check",
+    "explain": "author.explain",
+    "tools": "author.explain",
+    "filters": "author.filters",
+    "models": "author.models",
+    "keys": "maintain.keys",
+    "schema": "author.check",
+    "prune": "maintain.store",
+    "store": "maintain.store",
+    "init": "author.init",
+    "doctor": "maintain.doctor",
 }
 """Each command and the module that holds the function of its name, in the order of `--help`."""
 
@@ -86,7 +86,15 @@ def _version(wanted: bool) -> None:
 
 def run_command(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code; no error leaves as a traceback."""
-    from orchestrator.cli.output import FAILED, INTERRUPTED, exit_code, open_closed_streams, report, say, unwritable
+    from orchestrator.cli.terminal.output import (
+        FAILED,
+        INTERRUPTED,
+        exit_code,
+        open_closed_streams,
+        report,
+        say,
+        unwritable,
+    )
     from orchestrator.errors import OrchestratorError
 
     words = sys.argv[1:] if arguments is None else arguments
@@ -138,7 +146,7 @@ def _report_unexpected(error: BaseException, words: list[str]) -> int:
     import tempfile
     import traceback
 
-    from orchestrator.cli.output import FAILED, say
+    from orchestrator.cli.terminal.output import FAILED, say
 
     if os.environ.get("ORCHESTRATOR_DEBUG"):
         traceback.print_exception(error)

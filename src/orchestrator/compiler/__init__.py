@@ -1,6 +1,6 @@
 """Spec and registries in, a plan or all diagnostics out."""
 
 from orchestrator.compiler.compilation import Compilation, compile_pipeline
-from orchestrator.compiler.plan import OnFailure, OutputPlan, Plan, Retry, StepPlan, ToolCall
+from orchestrator.plan.model import OnFailure, OutputPlan, Plan, Retry, StepPlan, ToolCall
 
 __all__ = ["Compilation", "OnFailure", "OutputPlan", "Plan", "Retry", "StepPlan", "ToolCall", "compile_pipeline"]

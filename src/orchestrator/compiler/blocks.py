@@ -8,29 +8,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.checks import check_output, plan_check, read_check
-from orchestrator.compiler.constructs import ToolWork, construct_of
 from orchestrator.compiler.flow import add_declared, add_jumps, add_reads, in_order, report_cycles
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
+from orchestrator.compiler.ir import BlockParts, StepParts
 from orchestrator.compiler.jumps import Between
 from orchestrator.compiler.models import budget_of
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.parts import BlockParts, StepParts
-from orchestrator.compiler.plan import MODEL_RETRY, Block, CachePolicy, OnFailure, Retry, StepPlan
-from orchestrator.compiler.policies import check_retry, retry_from
+from orchestrator.compiler.rules.error_types import check_retry, retry_from
+from orchestrator.compiler.rules.output_checks import check_output, plan_check, read_check
+from orchestrator.compiler.steps import ToolWork, construct_of
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
-from orchestrator.language.nodes import Scalar
+from orchestrator.language.yaml.nodes import Scalar
+from orchestrator.plan.model import MODEL_RETRY, Block, CachePolicy, OnFailure, Retry, StepPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.parts import BlockKind, Construct
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import BlockKind, Construct
     from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
+    from orchestrator.language.yaml.nodes import Node
 
 
 def read_block(

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.conversion import conversion
-from orchestrator.compiler.misnamed import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
+from orchestrator import codes
+from orchestrator.compiler.rules.conversion import conversion
+from orchestrator.compiler.rules.name_hints import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import (
@@ -25,9 +26,9 @@ from orchestrator.expressions import (
     fits,
     type_of,
 )
-from orchestrator.expressions.operator_types import options
-from orchestrator.language.kinds import PARAMETERS
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.expressions.types.operators import options
+from orchestrator.language.spec.kinds import PARAMETERS
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.tools import Unresolved, check_value, missing_extra
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from orchestrator.compiler.findings import Findings
     from orchestrator.diagnostics import Related, Span
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.tools import Permissions, Registry
     from orchestrator.tools.contract import Action, Parameter, Tool
 
@@ -72,7 +73,7 @@ class CallChecker:
 
     def _unresolved(self, step: StepSpec, why: Unresolved) -> None:
         node = child(step.node, why.key) or child(step.node, "tool")
-        if node is None or why.code == "ORC210":  # `tool:` may be there without a value
+        if node is None or why.code == codes.STEP_WITHOUT_WORK:  # `tool:` may be there without a value
             self._without_work(step)
             return
         help, replacement = meant(step, why, self._registry)
@@ -80,7 +81,7 @@ class CallChecker:
             why.code,
             node.span,
             why.message,
-            label="which action?" if why.code == "ORC408" else f"unknown {_KINDS[why.code]}",
+            label="which action?" if why.code == codes.ACTION_NOT_NAMED else f"unknown {_KINDS[why.code]}",
             help=help,
             notes=(YOUR_OWN,) if help.startswith("tools: ") else (),
             replacement=replacement,
@@ -91,7 +92,7 @@ class CallChecker:
             return  # it may have had one
         key = step.node.key("id")
         self._findings.add(
-            "ORC210",
+            codes.STEP_WITHOUT_WORK,
             key.span if key else step.node.span,
             f"step `{step.id}` does nothing: it has neither `tool` nor `action`"
             if step.id
@@ -162,7 +163,7 @@ class CallChecker:
         key = node.key(name) if isinstance(node, Mapping) else None
         if key is not None:
             self._findings.add(
-                "ORC403",
+                codes.UNKNOWN_PARAMETER,
                 key.span,
                 f"`{label}` takes no parameter `{name}`",
                 label="unknown parameter",
@@ -176,7 +177,7 @@ class CallChecker:
         reason = check_value(parameter, value)
         if reason is not None:
             self._findings.add(
-                "ORC405",
+                codes.WRONG_PARAMETER_TYPE,
                 node.span,
                 f"{what} is not allowed: {reason}",
                 label="not allowed",
@@ -187,7 +188,7 @@ class CallChecker:
         name = parameter.name
         expected = describe(parameter.type) if parameter.type != ANY else _begun_small(parameter.description)
         self._findings.add(
-            "ORC404",
+            codes.MISSING_PARAMETER,
             _place_of_call(step, action),
             f"`{label}` needs the parameter `{name}`, which is not given",
             label=f"`{name}` is missing",
@@ -197,7 +198,7 @@ class CallChecker:
     def _none_of(self, label: str, step: StepSpec, action: Action) -> None:
         names = " and ".join(f"`{name}`" for name in action.one_of)
         self._findings.add(
-            "ORC404",
+            codes.MISSING_PARAMETER,
             _place_of_call(step, action),
             f"`{label}` needs one of {names}, and none of them is given",
             label="one is missing",
@@ -293,7 +294,7 @@ class CallChecker:
             return
         replacement = _requoted(node, wanted)
         self._findings.add(
-            "ORC405",
+            codes.WRONG_PARAMETER_TYPE,
             node.span,
             f"{what} must be {describe(wanted)}, not {_shown(value)}",
             label=f"expected {describe(wanted)}",
@@ -306,7 +307,7 @@ class CallChecker:
     def _no_field(self, key: Scalar, wanted: Type, what: str) -> None:
         near = suggest(key.text, wanted.properties)
         self._findings.add(
-            "ORC405",
+            codes.WRONG_PARAMETER_TYPE,
             key.span,
             f"{what} has no field `{key.text}`",
             label="unknown field",
@@ -317,7 +318,7 @@ class CallChecker:
 
     def _misfit(self, node: Node, what: str, wanted: Type, actual: Type, value: Value) -> None:
         self._findings.add(
-            "ORC405",
+            codes.WRONG_PARAMETER_TYPE,
             node.span,
             f"{what} must be {describe(wanted)}, and this is {describe(actual)}",
             label=f"expected {describe(wanted)}",
@@ -335,13 +336,15 @@ class CallChecker:
         place = child(node, refusal.parameter) if refusal.parameter else None
         if place is None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
-        self._findings.add("ORC406", place.span, refusal.message, label="not permitted", help=refusal.help)
+        self._findings.add(codes.NOT_PERMITTED, place.span, refusal.message, label="not permitted", help=refusal.help)
 
     def _check_extras(self, step: StepSpec, action: Action) -> None:
         missing = missing_extra(action)
         if missing is not None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
-            self._findings.add("ORC407", place.span, missing.message, label="not installed", help=missing.help)
+            self._findings.add(
+                codes.TOOL_EXTRA_MISSING, place.span, missing.message, label="not installed", help=missing.help
+            )
 
 
 _Types = MappingABC[int, Type]
@@ -404,7 +407,7 @@ def _below(action: Action, name: str) -> str:
     return "" if action.uses_model and name in PARAMETERS else " under `parameters:`"
 
 
-_KINDS = {"ORC401": "tool", "ORC402": "action"}
+_KINDS = {codes.UNKNOWN_TOOL: "tool", codes.UNKNOWN_ACTION: "action"}
 
 
 def _named_in(name: str, lacking: list[str]) -> str | None:

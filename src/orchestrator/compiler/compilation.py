@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.compiler.library import Library
-from orchestrator.compiler.plan import Plan
 from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort
 from orchestrator.language import Document, read
+from orchestrator.plan.model import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
     from orchestrator.tools import Permissions, Registry
 
 
@@ -37,7 +38,19 @@ class Compilation:
         return self.plan is not None
 
 
-_ABOUT_ABSENCE = frozenset({"ORC210", "ORC301", "ORC302", "ORC306", "ORC308", "ORC404", "ORC412", "ORC501", "ORC504"})
+_ABOUT_ABSENCE = frozenset(
+    {
+        codes.STEP_WITHOUT_WORK,
+        codes.UNDEFINED_NAME,
+        codes.UNKNOWN_STEP,
+        codes.UNKNOWN_JUMP_TARGET,
+        codes.NAME_OUT_OF_SCOPE,
+        codes.MISSING_PARAMETER,
+        codes.MISSING_PIPELINE_INPUT,
+        codes.UNUSED_INPUT,
+        codes.UNUSED_VARIABLE,
+    }
+)
 
 
 def compile_pipeline(

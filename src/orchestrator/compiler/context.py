@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler import blocks
 from orchestrator.compiler.calls import CallChecker
 from orchestrator.compiler.declarations import check_outputs, declare_inputs, declare_variables
@@ -11,31 +12,31 @@ from orchestrator.compiler.findings import Findings
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
 from orchestrator.compiler.models import FileModels, budget_of
 from orchestrator.compiler.names import ENDED_RUN, HANDLED_ERROR, RESERVED, STEP, or_null
-from orchestrator.compiler.plan import Plan, is_auto
-from orchestrator.compiler.policies import check_retry
-from orchestrator.compiler.reach import explain_unknown, report_unknown_reads
+from orchestrator.compiler.rules.error_types import check_retry
+from orchestrator.compiler.rules.unresolved_names import explain_unknown, report_unknown_reads
+from orchestrator.compiler.rules.unused import report_usage
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, child
-from orchestrator.compiler.usage import report_usage
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
-from orchestrator.language.autos import has_tag
+from orchestrator.language.values.auto_markup import has_tag
+from orchestrator.plan.model import Plan, is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.compiler.autos import FileAutos
+    from orchestrator.compiler.auto.insertion import FileAutos
+    from orchestrator.compiler.ir import BlockKind, BlockParts, Construct, HandlerParts, StepParts
     from orchestrator.compiler.library import Library
-    from orchestrator.compiler.parts import BlockKind, BlockParts, Construct, HandlerParts, StepParts
-    from orchestrator.compiler.plan import Block, OnFailure, OutputPlan, StepPlan
     from orchestrator.compiler.scopes import TargetKind
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Reference, Type, Value
     from orchestrator.language import Document
-    from orchestrator.language.model_spec import Models
-    from orchestrator.language.nodes import Node
-    from orchestrator.language.spec import HandlerSpec, StepSpec
+    from orchestrator.language.spec.model_options import Models
+    from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
+    from orchestrator.language.yaml.nodes import Node
+    from orchestrator.plan.model import Block, OnFailure, OutputPlan, StepPlan
 
 
 class Unit:
@@ -225,7 +226,7 @@ class Unit:
         """
         if name in RESERVED:
             self.findings.add(
-                "ORC209",
+                codes.INVALID_NAME,
                 span,
                 f"`{name}` cannot be the name of {_a(kind)}: it has a meaning of its own",
                 label="reserved",
@@ -244,7 +245,7 @@ class Unit:
         inside = f" in `{within}`" if within else ""
         outside = " outside of it" if within and taken.block is not None else ""
         self.findings.add(
-            "ORC211",
+            codes.AMBIGUOUS_NAME,
             span,
             f"the {kind} `{name}`{inside} has the same name as {_a(other)}{outside}, so `{{{{ {name} }}}}` could mean "
             "either",
@@ -269,7 +270,7 @@ def _autos_of(unit: Unit) -> FileAutos | None:
     """What is known of the `<AUTO>` values of a file, None if it has none."""
     if not has_tag(unit.document.source.text):
         return None
-    from orchestrator.compiler.autos import FileAutos  # few files have any
+    from orchestrator.compiler.auto.insertion import FileAutos  # few files have any
 
     return FileAutos(unit)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.compiler.calls import static_type
 from orchestrator.compiler.names import PIPELINE, RUN, input_type
-from orchestrator.compiler.plan import OutputPlan
 from orchestrator.compiler.templates import PlacedTemplate, child
 from orchestrator.expressions import ANY, Constant, Type, fits, object_of
-from orchestrator.expressions.operator_types import bare
-from orchestrator.expressions.types import describe
-from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions.types.value_types import describe
+from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.plan.model import OutputPlan
 
 if TYPE_CHECKING:
+    from orchestrator.compiler.context import Unit
     from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.spec import OutputSpec
+    from orchestrator.language.spec.pipeline import OutputSpec
 
 
 def declare_inputs(unit: Unit) -> None:
@@ -36,7 +37,7 @@ def _check_default(unit: Unit, name: str) -> None:
     spec = unit.spec.inputs[name]
     if node is not None and spec.secret and spec.default not in (None, ""):
         unit.findings.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             node.span,
             f"the secret `{name}` has its value in the file, and the file is stored with every run",
             label="no longer a secret",
@@ -45,7 +46,7 @@ def _check_default(unit: Unit, name: str) -> None:
     if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
         unit.findings.unreadable = True
         unit.findings.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             node.span,
             f"the default of the input `{name}` is a constant; a template in it would never be evaluated",
             label="not evaluated",
@@ -112,7 +113,7 @@ def _check_output(unit: Unit, scope: Scope, name: str, output: OutputSpec) -> No
     actual = static_type(value, types)
     if not fits(actual, declared):
         unit.findings.add(
-            "ORC505",
+            codes.WRONG_OUTPUT_TYPE,
             node.span,
             f"the output `{name}` is declared as {describe(declared)}, and its value is {describe(actual)}",
             label=f"expected {describe(declared)}",
@@ -127,7 +128,7 @@ def _report_constant(unit: Unit, name: str, value: Any, node: Any) -> None:
     word = value.strip() if isinstance(value, str) else ""
     known = bool(word) and unit.block is not None and unit.block.scope.find(word.split(".")[0]) is not None
     unit.findings.add(
-        "ORC506",
+        codes.CONSTANT_OUTPUT,
         node.span,
         f"the output `{name}` refers to nothing: it is the same constant in every run",
         label="a constant",

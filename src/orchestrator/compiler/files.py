@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.content import kind_of, read_content
+from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.language import Document, read
+from orchestrator.text.content import kind_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ class Files:
     def find(self, callers: Sequence[Place], written: str) -> Place | Unreadable:
         """Find the file that is called `written` in a file at one of these places; it need not exist."""
         if "\0" in written:
-            return Unreadable("ORC410", "a path cannot hold a NUL character", "name a file")
+            return Unreadable(codes.UNREADABLE_PIPELINE, "a path cannot hold a NUL character", "name a file")
         bases = [caller.path.parent for caller in callers] or [self._directory]
         places = [self._place(base / written) for base in bases]
         if self._sources is None:
@@ -70,7 +71,9 @@ class Files:
         tail = _without_ups(written)
         places += [self._place(self._directory / key) for key in self._sources if key.endswith(f"/{tail}")]
         known = (place for place in places if place.key in self._sources)
-        missing = Unreadable("ORC410", f"the run has no record of the pipeline file `{written}`", "start a new run")
+        missing = Unreadable(
+            codes.UNREADABLE_PIPELINE, f"the run has no record of the pipeline file `{written}`", "start a new run"
+        )
         return next(known, missing)
 
     def lock(self, places: Sequence[Place]) -> tuple[str, str] | None:
@@ -94,13 +97,13 @@ class Files:
             return read(self._sources[place.key], name=name)
         refusal = self._permissions.check_read(place.path)
         if refusal is not None:
-            return Unreadable("ORC406", refusal.message, refusal.help)
+            return Unreadable(codes.NOT_PERMITTED, refusal.message, refusal.help)
         if kind_of(place.path) != "file":
             return _missing(written, place.path)
         document = read(place.path, name=name)
         first = document.diagnostics[0] if document.diagnostics else None
-        if document.root is None and first is not None and first.code == "ORC100":
-            return Unreadable("ORC410", first.message, first.help or "check the file")
+        if document.root is None and first is not None and first.code == codes.UNREADABLE_FILE:
+            return Unreadable(codes.UNREADABLE_PIPELINE, first.message, first.help or "check the file")
         return document
 
     def _place(self, path: Path) -> Place:
@@ -123,7 +126,9 @@ def _without_ups(written: str) -> str:
 
 def _missing(written: str, path: Path) -> Unreadable:
     if kind_of(path) == "directory":
-        return Unreadable("ORC410", f"`{written}` is a directory, not a pipeline file", "name a file in it")
+        return Unreadable(
+            codes.UNREADABLE_PIPELINE, f"`{written}` is a directory, not a pipeline file", "name a file in it"
+        )
     try:
         near = suggest(path.name, [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")])
     except OSError:
@@ -131,4 +136,4 @@ def _missing(written: str, path: Path) -> Unreadable:
     help = f"paths start where the calling file is: `{path.parent}`"
     if near:
         help = f"did you mean `{(Path(written).parent / near).as_posix()}`?"
-    return Unreadable("ORC410", f"there is no pipeline file `{written}`", help)
+    return Unreadable(codes.UNREADABLE_PIPELINE, f"there is no pipeline file `{written}`", help)

@@ -6,13 +6,14 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.diagnostics import CODES, MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.expressions import Problem
-    from orchestrator.language.nodes import Scalar
+    from orchestrator.language.yaml.nodes import Scalar
 
 
 class Findings:
@@ -27,7 +28,7 @@ class Findings:
         self._refused = sorted(d.span.start.line for d in self._items.values() if d.severity == "error")
         self._unknown: dict[int, list[tuple[str, Span]]] = {}
         for key in self._items:
-            if key[0] == "ORC201":
+            if key[0] == codes.UNKNOWN_KEY:
                 self._unknown.setdefault(key[1].start.line, []).append(key)
         self.unreadable = bool(self._refused)
 
@@ -106,7 +107,9 @@ class Findings:
     def add_problems(self, scalar: Scalar, problems: Iterable[Problem]) -> None:
         """Record the problems of a template that stands in `scalar`, each at its own place inside of it."""
         for problem in problems:
-            self.unreadable = self.unreadable or problem.code != "ORC511"  # that one hides nothing else
+            self.unreadable = (
+                self.unreadable or problem.code != codes.CONSTANT_COMPARISON
+            )  # that one hides nothing else
             self.add(
                 problem.code,
                 scalar.span_of(problem.start, problem.end),

@@ -8,27 +8,28 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from orchestrator import codes
 from orchestrator.compiler.jumps import JUMP_KINDS, Cover, Jump, JumpKind, covers, last_jumps
-from orchestrator.compiler.plan import auto_id, is_auto
-from orchestrator.compiler.reach import around, report_unknown_step
+from orchestrator.compiler.rules.unresolved_names import around, report_unknown_step
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
-from orchestrator.diagnostics.lines import short
-from orchestrator.expressions.types import quoted
-from orchestrator.language import spellings
-from orchestrator.language.nodes import Node, Scalar
-from orchestrator.language.nodes import Sequence as SequenceNode
+from orchestrator.expressions.types.value_types import quoted
+from orchestrator.language.aliases import keys
+from orchestrator.language.yaml.nodes import Node, Scalar
+from orchestrator.language.yaml.nodes import Sequence as SequenceNode
+from orchestrator.plan.model import auto_id, is_auto
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from orchestrator.compiler.context import Unit
     from orchestrator.compiler.findings import Findings
-    from orchestrator.compiler.parts import BlockParts, StepParts
+    from orchestrator.compiler.ir import BlockParts, StepParts
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Reference
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _report_own(unit: Unit, reader: StepParts, step: StepParts, span: Span, verb
     else:
         message = f"`{reader.id}` is a part of `{step.id}`, which has no result before all of its parts have ended"
         help, label = "read a step that ends before", "the step around it"
-    unit.findings.add("ORC304", span, message, label=label, help=help)
+    unit.findings.add(codes.SELF_REFERENCE, span, message, label=label, help=help)
 
 
 def add_declared(unit: Unit, block: BlockParts) -> None:
@@ -131,7 +132,7 @@ def add_declared(unit: Unit, block: BlockParts) -> None:
             target = block.scope.step(name)
             if target is None or target.block is None:
                 message = f"there is no step `{name}`"
-                report_unknown_step(unit, "ORC302", node.span, message, name, block.scope, holder=step)
+                report_unknown_step(unit, codes.UNKNOWN_STEP, node.span, message, name, block.scope, holder=step)
                 continue
             waiting = step.within(target.block)
             if waiting is None:
@@ -161,7 +162,7 @@ def add_jumps(unit: Unit, block: BlockParts) -> None:
             elif ids[target] <= position:
                 where = "itself" if target == step.id else f"the earlier step `{target}`"
                 unit.findings.add(
-                    "ORC307",
+                    codes.BACKWARD_JUMP,
                     node.span,
                     f"`{kind}` jumps from `{step.id}` back to {where}",
                     label="jumps only go forward",
@@ -193,7 +194,7 @@ def _report_no_target(unit: Unit, block: BlockParts, position: int, kind: JumpKi
     elif block.owner is not None:
         help += f"; to leave `{block.owner.id}` let `{block.owner.id}` itself jump"
     unit.findings.add(
-        "ORC306",
+        codes.UNKNOWN_JUMP_TARGET,
         node.span,
         f"`{kind}` of `{step.id}` jumps to `{target}`, which is not in the same list of steps",
         label="in another list",
@@ -204,7 +205,7 @@ def _report_no_target(unit: Unit, block: BlockParts, position: int, kind: JumpKi
 def _report_no_step(unit: Unit, block: BlockParts, position: int, kind: JumpKind, target: str, node: Node) -> None:
     """Report a jump to a step that is nowhere. What is no id is hardly one: a text to go on with, or a sentence."""
     key = block.steps[position].spec.node.key(kind)
-    written = spellings.written(key) if key is not None else kind
+    written = keys.written(key) if key is not None else kind
     near = suggest(target, _after(block, position))
     later = [*islice(_after(block, position), 13)]
     others = ""
@@ -224,7 +225,7 @@ def _report_no_step(unit: Unit, block: BlockParts, position: int, kind: JumpKind
     message = f"`{written}` jumps to `{short(target)}`, and there is no such step"
     if not _ID.fullmatch(target):
         message = f"`{written}` is `{short(target)}`, and there is no step of this name to jump to"
-    unit.findings.add("ORC306", node.span, message, label="unknown step", help=help, replacement=near)
+    unit.findings.add(codes.UNKNOWN_JUMP_TARGET, node.span, message, label="unknown step", help=help, replacement=near)
 
 
 def _after(block: BlockParts, position: int) -> Iterator[str]:
@@ -259,7 +260,7 @@ def report_cycles(flow: Flow, order: Sequence[str], findings: Findings) -> None:
         edges = [flow.edges[step][on] for step, on in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
         first, *others = edges
         findings.add(
-            "ORC305",
+            codes.DEPENDENCY_CYCLE,
             first.span,
             f"steps wait for one another in a circle: {' -> '.join(f'`{name}`' for name in [*cycle, cycle[0]])}",
             label=first.reason,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.ir import HandlerParts
 from orchestrator.compiler.names import HANDLED_ERROR
-from orchestrator.compiler.parts import HandlerParts
-from orchestrator.compiler.plan import Handler
-from orchestrator.compiler.policies import check_error_names, check_retry, retry_from
+from orchestrator.compiler.rules.error_types import check_error_names, check_retry, retry_from
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
+from orchestrator.plan.model import Handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.spec import HandlerSpec
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
+    from orchestrator.language.spec.pipeline import HandlerSpec
 
 
 def read_handlers(

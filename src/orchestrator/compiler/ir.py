@@ -11,16 +11,16 @@ from orchestrator.compiler.flow import Flow
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import PlacedTemplate, child
 from orchestrator.expressions import Template, Value
-from orchestrator.language.spec import CheckSpec, HandlerSpec, StepSpec
+from orchestrator.language.spec.pipeline import CheckSpec, HandlerSpec, StepSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.plan import Work
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Type
-    from orchestrator.language.nodes import Node
+    from orchestrator.language.yaml.nodes import Node
+    from orchestrator.plan.model import Work
 
 BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "finally"]
 

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, overload
 
-from orchestrator.language.nodes import Node
+from orchestrator.language.yaml.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
+from orchestrator.compiler.context import Unit
 from orchestrator.compiler.files import Files, Place, Unreadable
 from orchestrator.compiler.flow import circles, in_order
 from orchestrator.compiler.models import Here
-from orchestrator.compiler.unit import Unit
 from orchestrator.diagnostics import Related
-from orchestrator.language.nodes import Node
+from orchestrator.language.yaml.nodes import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +125,7 @@ class Library:
             first, *others = calls
             path = " -> ".join(f"`{key}`" for key in [*circle, circle[0]])
             first.unit.findings.add(
-                "ORC411",
+                codes.RECURSIVE_PIPELINE,
                 first.node.span,
                 f"the pipeline calls itself without an end: {path}",
                 label="calls itself" if len(circle) == 1 else "leads back here",

@@ -9,25 +9,26 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from orchestrator.compiler.forms import check_wishes
-from orchestrator.compiler.parts import StepParts
+from orchestrator import codes
+from orchestrator.compiler.ir import StepParts
+from orchestrator.compiler.rules.output_schema import check_wishes
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.expressions import Constant, MappingValue, Value
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
 from orchestrator.models.budget import Budget
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.names import AUTO, OFFLINE, parse_model_name
+from orchestrator.models.catalog.names import AUTO, OFFLINE, parse_model_name
+from orchestrator.models.messages import ModelName
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.spec import BudgetSpec
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.keys import Keys
+    from orchestrator.compiler.context import Unit
+    from orchestrator.language.spec.pipeline import BudgetSpec
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
     from orchestrator.tools.contract import Action
 
 Purpose = Literal["text", "embeddings"]
@@ -46,14 +47,14 @@ class Here:
     @cached_property
     def catalogue(self) -> Catalogue:
         """What is known of models."""
-        from orchestrator.models.catalogue import Catalogue
+        from orchestrator.models.catalog.entries import Catalogue
 
         return Catalogue.load(self._directory)
 
     @cached_property
     def keys(self) -> Keys:
         """The keys of providers."""
-        from orchestrator.models.keys import Keys
+        from orchestrator.models.catalog.keys import Keys
 
         return Keys.load()
 
@@ -177,7 +178,7 @@ class FileModels:
         """Report what is wrong with the models of the file. All its steps must have been checked."""
         self._check_experts()
         if self._namings:
-            from orchestrator.compiler.askable import report
+            from orchestrator.compiler.rules.model_access import report
 
             report(self._unit, self._unit.library.models, self.namings)
 
@@ -194,25 +195,25 @@ class FileModels:
         found: list[Action] = [own] if own is not None else list(tool.actions.values()) if tool is not None else []
         if any(action.uses_model for action in found):
             return
-        code, message = "ORC401", f"`experts` names `{name}`, and there is no such action or tool"
+        code, message = codes.UNKNOWN_TOOL, f"`experts` names `{name}`, and there is no such action or tool"
         candidates = [*model.actions, *registry.names()] if model is not None else list(registry.names())
         head, dot, _ = name.partition(".")
         if found:
-            code, message = "ORC425", f"`experts` names `{name}`, which asks no models"
+            code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
         elif dot:
             resolved = registry.resolve(None, name)
             if not isinstance(resolved, Unresolved):
                 if resolved[1].uses_model:
                     return
-                code, message = "ORC425", f"`experts` names `{name}`, which asks no models"
-            elif resolved.code == "ORC402":
-                code, candidates = "ORC402", [f"{head}.{action}" for action in resolved.candidates]
-        near = suggest(name, candidates) if code != "ORC425" else None
+                code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
+            elif resolved.code == codes.UNKNOWN_ACTION:
+                code, candidates = codes.UNKNOWN_ACTION, [f"{head}.{action}" for action in resolved.candidates]
+        near = suggest(name, candidates) if code != codes.INVALID_MODEL_OPTIONS else None
         self._unit.findings.add(
             code,
             key.span,
             message,
-            label="asks no models" if code == "ORC425" else "unknown",
+            label="asks no models" if code == codes.INVALID_MODEL_OPTIONS else "unknown",
             help=f"did you mean `{near}`?"
             if near
             else "name an action that asks models, such as `summarize`, or a tool with such actions",
@@ -257,7 +258,7 @@ def _is_null(value: Value) -> bool:
 
 def _capabilities(node: Node | None) -> list[str]:
     """Return the capabilities that a step requires of a model, as far as they are written there."""
-    from orchestrator.models.settings import CAPABILITIES
+    from orchestrator.models.catalog.settings import CAPABILITIES
 
     listed = child(node, "capabilities")
     nodes = listed.items if isinstance(listed, Sequence) else [listed]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.expressions.operator_types import bare
-from orchestrator.expressions.types import (
+from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions.types.value_types import (
     ANY,
     BOOLEAN,
     INTEGER,
@@ -22,7 +22,7 @@ from orchestrator.expressions.types import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.language.spec.pipeline import InputSpec
     from orchestrator.tools.contract import Action
 
 NAMESPACES = ("inputs", "variables", "steps", "run", "pipeline")

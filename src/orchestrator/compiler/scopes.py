@@ -6,17 +6,17 @@ from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from orchestrator.compiler.names import NAMESPACES
-from orchestrator.compiler.plan import is_auto
 from orchestrator.diagnostics import Vocabulary
-from orchestrator.expressions.environment import Environment
-from orchestrator.expressions.types import Type
+from orchestrator.expressions.types.environment import Environment
+from orchestrator.expressions.types.value_types import Type
+from orchestrator.plan.model import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from orchestrator.compiler.parts import BlockParts
+    from orchestrator.compiler.ir import BlockParts
     from orchestrator.expressions import Reference
-    from orchestrator.language.nodes import Node
+    from orchestrator.language.yaml.nodes import Node
 
 TargetKind = Literal["input", "variable", "step", "local"]
 

@@ -17,7 +17,7 @@ from orchestrator.expressions import (
     parse_expression,
     parse_template,
 )
-from orchestrator.language.nodes import LITERAL, Mapping, Node, Scalar, Sequence
+from orchestrator.language.yaml.nodes import LITERAL, Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.content import NotText, decode_text, read_content
 from orchestrator.errors import ConfigurationError
+from orchestrator.text.content import NotText, decode_text, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -1,8 +1,8 @@
 """Diagnostics: what is wrong with a pipeline, where, and how to mend it, for people and for programs."""
 
-from orchestrator.diagnostics.access import ACCESS, access_last
-from orchestrator.diagnostics.codes import CODES, Code
+from orchestrator.diagnostics.code_table import CODES, Code
 from orchestrator.diagnostics.formats import sort, to_github, to_json, to_sarif
+from orchestrator.diagnostics.missing_access import ACCESS, access_last
 from orchestrator.diagnostics.model import MAX_DIAGNOSTICS, Diagnostic, Fix, Position, Related, Severity, Source, Span
 from orchestrator.diagnostics.render import render_text, summary
 from orchestrator.diagnostics.suggest import Vocabulary, bounded_suggestions, suggest

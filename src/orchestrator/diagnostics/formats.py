@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from orchestrator.diagnostics.access import access_last
-from orchestrator.diagnostics.codes import CODES
+from orchestrator.diagnostics.code_table import CODES
+from orchestrator.diagnostics.missing_access import access_last
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from orchestrator import codes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.diagnostics.model import Diagnostic
 
-ACCESS: Final = frozenset({"ORC422", "ORC423"})
+ACCESS: Final = frozenset({codes.MISSING_API_KEY, codes.PROVIDER_EXTRA_MISSING})
 """The codes of what is missing where the pipeline is checked: a key, or a package."""
 
 ONE_IS_ENOUGH: Final = "one model of the list is enough; for this one "

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from orchestrator.diagnostics.codes import CODES
+from orchestrator import codes
+from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.suggest import Suggestion, is_spelling
 
 Severity = Literal["error", "warning"]
@@ -51,7 +52,7 @@ class Source:
     @classmethod
     def of(cls, name: str, text: str) -> Source:
         """Split the text into lines the way the YAML reader counts them."""
-        from orchestrator.diagnostics.lines import split_lines
+        from orchestrator.text.lines import split_lines
 
         return cls(name, text, split_lines(text))
 
@@ -104,7 +105,7 @@ class Diagnostic:
         """What says that a file has problems that are not listed."""
         message = message or f"the file has more than {MAX_DIAGNOSTICS:,} problems, and the rest is not listed"
         help = "fix these first: many of the same kind often have one cause"
-        return cls("ORC105", message, source, Span.at(1, 1), help=help)
+        return cls(codes.FILE_TOO_LARGE, message, source, Span.at(1, 1), help=help)
 
     @property
     def sort_key(self) -> tuple[str, int, int, int, int, str]:

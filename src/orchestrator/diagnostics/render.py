@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.diagnostics.codes import CODES
-from orchestrator.diagnostics.lines import display_width, visible
+from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
+from orchestrator.text.lines import display_width, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,12 +1,12 @@
 """The template and expression language: Jinja2's surface, JSON's values, an engine of our own."""
 
 from orchestrator.errors import EvaluationError
-from orchestrator.expressions.fitting import explain_mismatch, fits, validate
-from orchestrator.expressions.problem import Inference, Problem, Reference
-from orchestrator.expressions.schema import from_json_schema, to_json_schema
-from orchestrator.expressions.scope import Entity, Scope
+from orchestrator.expressions.evaluation.scope import Entity, Scope
+from orchestrator.expressions.syntax.problem import Inference, Problem, Reference
 from orchestrator.expressions.template import Template, parse_expression, parse_template
-from orchestrator.expressions.types import (
+from orchestrator.expressions.types.assignability import explain_mismatch, fits, validate
+from orchestrator.expressions.types.schema import from_json_schema, to_json_schema
+from orchestrator.expressions.types.value_types import (
     ANY,
     ARRAY,
     BOOLEAN,
@@ -22,15 +22,7 @@ from orchestrator.expressions.types import (
     type_of,
     union_of,
 )
-from orchestrator.expressions.values import (
-    Constant,
-    ListValue,
-    MappingValue,
-    Rendered,
-    Templated,
-    Value,
-    constant_of,
-)
+from orchestrator.expressions.values import Constant, ListValue, MappingValue, Rendered, Templated, Value, constant_of
 
 __all__ = [
     "ANY",

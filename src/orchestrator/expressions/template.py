@@ -5,17 +5,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.errors import EvaluationError
-from orchestrator.expressions import nodes
-from orchestrator.expressions.limits import MAX_TEMPLATE
-from orchestrator.expressions.problem import Fact, Inference, Problem, Reference
-from orchestrator.expressions.types import ANY, STRING
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.limits import MAX_TEMPLATE
+from orchestrator.expressions.syntax.problem import Fact, Inference, Problem, Reference
+from orchestrator.expressions.types.value_types import ANY, STRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from orchestrator.expressions.scope import Scope
-    from orchestrator.expressions.types import Type
+    from orchestrator.expressions.evaluation.scope import Scope
+    from orchestrator.expressions.types.value_types import Type
 
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -106,7 +107,7 @@ class Template:
         """Every read of a name that the template does not set itself, in the order of the text."""
         found: tuple[Reference, ...] | None = self._references
         if found is None:
-            from orchestrator.expressions.references import references_of
+            from orchestrator.expressions.syntax.references import references_of
 
             try:
                 found = references_of(self._body, condition=self._condition)
@@ -129,7 +130,7 @@ class Template:
         """
         if self.is_constant:
             return Inference(STRING)
-        from orchestrator.expressions.inference import infer
+        from orchestrator.expressions.types.inference import infer
 
         try:
             return infer(self._body, self._expression, env)
@@ -139,13 +140,13 @@ class Template:
     @property
     def facts(self) -> frozenset[Fact]:
         """What is known where the template, a condition, is true."""
-        from orchestrator.expressions.facts import facts
+        from orchestrator.expressions.syntax.facts import facts
 
         return frozenset() if self._expression is None else facts(self._expression, holds=True)
 
     def follows_from(self, given: Iterable[Fact]) -> bool:
         """Whether the template, a condition, is surely true if all this is given."""
-        from orchestrator.expressions.facts import follows
+        from orchestrator.expressions.syntax.facts import follows
 
         return self._expression is not None and follows(self._expression, {(text, holds) for text, holds, _ in given})
 
@@ -154,7 +155,7 @@ class Template:
 
         `trusted` says of a read of a name whether its value comes from the pipeline itself.
         """
-        from orchestrator.expressions.shell import unquoted
+        from orchestrator.expressions.types.shell_text import unquoted
 
         return [(found.start, found.end) for found in unquoted(self._body, env, trusted)]
 
@@ -163,13 +164,13 @@ class Template:
 
         `trusted` is as for `unquoted`.
         """
-        from orchestrator.expressions.shell import spliced
+        from orchestrator.expressions.types.shell_text import spliced
 
         return [(found.start, found.end) for found in spliced(self._body, env, trusted)]
 
     def quoted(self) -> list[tuple[int, int]]:
         """Where the template puts quoted text into a shell command."""
-        from orchestrator.expressions.shell import quoted
+        from orchestrator.expressions.types.shell_text import quoted
 
         return [(found.start, found.end) for found in quoted(self._body)]
 
@@ -198,8 +199,8 @@ class Template:
         Raises:
             EvaluationError: As `evaluate`.
         """
-        from orchestrator.expressions.scope import Failure
-        from orchestrator.expressions.text import to_text
+        from orchestrator.expressions.evaluation.scope import Failure
+        from orchestrator.expressions.evaluation.text import to_text
 
         value = self.evaluate(scope)
         try:
@@ -215,7 +216,7 @@ class Template:
         for problem in self.problems:
             if problem.severity == "error":
                 raise self._error(f"the template is malformed: {problem.message}", problem.help)
-        from orchestrator.expressions.programs import program
+        from orchestrator.expressions.evaluation.compile_statement import program
 
         return program(self.text, self._body, self._expression)
 
@@ -235,7 +236,7 @@ def parse_template(text: str, *, hyphenated: frozenset[str] = _NO_NAMES) -> Temp
         return Template(text, [], None, (), constant=True)
     if len(text) > MAX_TEMPLATE:
         return Template(text, [], None, (_too_long(text),))
-    from orchestrator.expressions.blocks import TemplateParser
+    from orchestrator.expressions.syntax.statements import TemplateParser
 
     parser = TemplateParser(text, hyphenated)
     try:
@@ -271,8 +272,8 @@ def parse_expression(text: str, *, hyphenated: frozenset[str] = _NO_NAMES, condi
 
 
 def _bare(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> list[nodes.Statement]:
-    from orchestrator.expressions.lexer import tokenize
-    from orchestrator.expressions.parser import Abandoned, Parser
+    from orchestrator.expressions.syntax.lexer import tokenize
+    from orchestrator.expressions.syntax.parser import Abandoned, Parser
 
     try:
         tokens = tokenize(text, 0, hyphenated=hyphenated)
@@ -290,7 +291,7 @@ def _unbraced(text: str) -> Problem | None:
         return None
     end = text.find("}}", start)
     return Problem(
-        "ORC310",
+        codes.MALFORMED_EXPRESSION,
         "a condition is one expression, so a part of it cannot stand in braces",
         start,
         len(text) if end < 0 else end + 2,
@@ -300,7 +301,7 @@ def _unbraced(text: str) -> Problem | None:
 
 
 def _braced(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> list[nodes.Statement]:
-    from orchestrator.expressions.blocks import TemplateParser
+    from orchestrator.expressions.syntax.statements import TemplateParser
 
     parser = TemplateParser(text, hyphenated)
     try:
@@ -314,7 +315,7 @@ def _braced(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> l
         return body
     problems.append(
         Problem(
-            "ORC310",
+            codes.MALFORMED_EXPRESSION,
             "a condition is one expression",
             0,
             len(text),
@@ -331,7 +332,7 @@ def _place(problem: Problem) -> tuple[int, int, str]:
 
 def _too_long(text: str) -> Problem:
     return Problem(
-        "ORC310",
+        codes.MALFORMED_EXPRESSION,
         f"a template has at most {MAX_TEMPLATE:,} characters, and this one has {len(text):,}",
         0,
         len(text),
@@ -340,4 +341,6 @@ def _too_long(text: str) -> Problem:
 
 
 def _too_deep(text: str) -> Problem:
-    return Problem("ORC310", "the expression has too many levels", 0, len(text), "split it with `{% set %}`")
+    return Problem(
+        codes.MALFORMED_EXPRESSION, "the expression has too many levels", 0, len(text), "split it with `{% set %}`"
+    )

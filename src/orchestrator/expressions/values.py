@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.expressions.template import Template
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.scope import Scope
+    from orchestrator.expressions.evaluation.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,19 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
-from orchestrator.journal.paths import is_aside, is_at_or_below, item_of, parent_of
-from orchestrator.journal.recorded import failed_for_branches, recorded
-from orchestrator.journal.steps import StepRecord, apply
-from orchestrator.runtime.definitions import step_of_agent
+from orchestrator.journal.state.resume_state import failed_for_branches, recorded
+from orchestrator.journal.state.step_history import StepRecord, apply
+from orchestrator.paths import is_aside, is_at_or_below, item_of, parent_of
+from orchestrator.plan.lookup import step_of_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.journal import Event
-    from orchestrator.journal.recorded import Recorded
+    from orchestrator.journal.state.resume_state import Recorded
 
     Data = Mapping[str, Any]
 
@@ -57,7 +58,7 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
             raise _unknown(run_id, path, before, block)
         if before and around["kind"] in _LOOPS and not before.endswith("]."):
             help = f"`{before[:-1]}` is a loop: name the item, as in `{before[:-1]}[0].{path[len(before) :]}`"
-            raise RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code="ORC809", help=help)
+            raise RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code=codes.STEP_NOT_FOUND, help=help)
         around = step
         here = f"{before}{step['id']}"
         forget += [f"{before}{other}" for other in dependents(step["id"], block)]
@@ -195,7 +196,7 @@ def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: in
         raise RunError(
             f"run `{run_id}` has no step `{loop}[{index}]`: `{loop}` is no loop",
             run_id=run_id,
-            code="ORC809",
+            code=codes.STEP_NOT_FOUND,
             help=f"write `{loop}`",
         )
     ends = found.items.get(loop)
@@ -210,7 +211,7 @@ def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: in
             what = f"{len(ends)} items of `{loop}` have ended, and this one has not"
             help = f"they are counted from 0; to go on with those that are left: orchestrator resume {run_id}"
         message = f"run `{run_id}` has no step `{under_way}`: {what}"
-        raise RunError(message, run_id=run_id, code="ORC809", help=help)
+        raise RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help)
     if step["kind"] == "for_each":
         return []
     last = max(ends, default=-1) + 1  # one may be under way
@@ -243,6 +244,6 @@ def _unknown(run_id: str, path: str, before: str, block: Sequence[Data]) -> RunE
     return RunError(
         f"run `{run_id}` has no step `{path}`",
         run_id=run_id,
-        code="ORC809",
+        code=codes.STEP_NOT_FOUND,
         help=f"did you mean `{before}{near}`?" if near else f"there are {listed}" if known else inside,
     )

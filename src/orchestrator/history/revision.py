@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orchestrator.expressions import parse_expression, parse_template
-from orchestrator.journal.paths import is_at_or_below
-from orchestrator.runtime.repeating import roots
+from orchestrator.history.invalidation import roots
+from orchestrator.paths import is_at_or_below
 
 if TYPE_CHECKING:
-    from orchestrator.journal.recorded import Recorded
+    from orchestrator.journal.state.resume_state import Recorded
 
 Data = Mapping[str, Any]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from orchestrator import codes
 from orchestrator.errors import RunError
-from orchestrator.journal.paths import is_aside, is_at_or_below, parent_of
-from orchestrator.runtime.definitions import definition_at, jump_over, paths_of
+from orchestrator.paths import is_aside, is_at_or_below, parent_of
+from orchestrator.plan.lookup import definition_at, jump_over, paths_of
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus, Store
@@ -97,7 +98,7 @@ def _no_such_step(run_id: str, plan: Data, path: str) -> RunError:
         help = f"`{path}` is in a loop: name the item, as in `{path.replace('.', '[0].', 1)}`"
     elif near := suggest(path, list(paths_of(plan))):
         help = f"did you mean `{near}`?"
-    return RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code="ORC809", help=help)
+    return RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code=codes.STEP_NOT_FOUND, help=help)
 
 
 @dataclass(slots=True)

@@ -9,9 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.events import ENDS, Event, EventType, RunState, StepState
-from orchestrator.journal.fold import fold, fold_all, status_of
-from orchestrator.journal.owner import Owner
-from orchestrator.journal.recorded import ItemEnds, Recorded, recorded
+from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import (
     LEASE_SECONDS,
     CacheEntry,
@@ -23,13 +21,15 @@ from orchestrator.journal.records import (
     RunRecord,
     StoreStats,
 )
-from orchestrator.journal.state import RunFold
-from orchestrator.journal.status import ActiveStep, RunStatus
-from orchestrator.journal.steps import StepRecord, step_records
+from orchestrator.journal.state.fold import fold, fold_all, status_of
+from orchestrator.journal.state.resume_state import ItemEnds, Recorded, recorded
+from orchestrator.journal.state.run_state import RunFold
+from orchestrator.journal.state.status import ActiveStep, RunStatus
+from orchestrator.journal.state.step_history import StepRecord, step_records
 
 if TYPE_CHECKING:
-    from orchestrator.journal.store import Store
-    from orchestrator.journal.writer import Journal, RunJournal
+    from orchestrator.journal.commit_thread import Journal, RunJournal
+    from orchestrator.journal.store.store import Store
 
 __all__ = [
     "ENDS",
@@ -63,7 +63,7 @@ __all__ = [
     "step_records",
 ]
 
-_LATE = {"Store": "store", "Journal": "writer", "RunJournal": "writer"}
+_LATE = {"Store": "store.store", "Journal": "commit_thread", "RunJournal": "commit_thread"}
 
 
 def __getattr__(name: str) -> Any:

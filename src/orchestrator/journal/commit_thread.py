@@ -9,23 +9,24 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.errors import OrchestratorError, StoreError
-from orchestrator.journal import patience
-from orchestrator.journal.append import Appender, Row, Snapshot
-from orchestrator.journal.beginning import Beginning
-from orchestrator.journal.blobs import encode, encode_parts, storable
+from orchestrator.journal import retry
 from orchestrator.journal.events import Event, EventType
-from orchestrator.journal.fold import fold, status_of
 from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
+from orchestrator.journal.run_creation import Beginning
+from orchestrator.journal.state.fold import fold, status_of
+from orchestrator.journal.store.batch_insert import Appender, Row, Snapshot
+from orchestrator.journal.store.blob_codec import encode, encode_parts, storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.journal.owner import Owner
+    from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import Lease, NewRun
-    from orchestrator.journal.state import RunFold
-    from orchestrator.journal.status import RunStatus
-    from orchestrator.journal.store import Store
+    from orchestrator.journal.state.run_state import RunFold
+    from orchestrator.journal.state.status import RunStatus
+    from orchestrator.journal.store.store import Store
     from orchestrator.models.budget import Spent
 
 LAZY_SECONDS = 0.05
@@ -64,9 +65,7 @@ class _Waiter:
             return self.wish.journal.bears(problem)
         # A lock is waited for by the database itself, and nothing is lost if a run does not begin.
         return (
-            patience.is_passing(problem)
-            and problem.code != patience.LOCKED
-            and time.monotonic() < self.since + self.wish.ttl
+            retry.is_passing(problem) and problem.code != retry.LOCKED and time.monotonic() < self.since + self.wish.ttl
         )
 
 
@@ -124,7 +123,7 @@ class Journal:
         self._asleep = False
         self._unwritten: list[Row] = []
         self._bearing: list[_Waiter] = []
-        self._retry_seconds = patience.FIRST_PAUSE
+        self._retry_seconds = retry.FIRST_PAUSE
         self._journals: dict[tuple[int, int], RunJournal] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -277,7 +276,7 @@ class Journal:
                 lost = self._appender.append(rows, beginnings=beginnings, releases=leases)
             except StoreError as error:
                 self.error = problem = error
-                self._retry_seconds = min(patience.LONGEST_PAUSE, self._retry_seconds * 2)
+                self._retry_seconds = min(retry.LONGEST_PAUSE, self._retry_seconds * 2)
                 if not self._closing:
                     self._bearing = [waiter for waiter in waiters if waiter.bears(error)]
                     waiters = [waiter for waiter in waiters if waiter not in self._bearing]
@@ -285,13 +284,13 @@ class Journal:
                 self.error = problem = StoreError(
                     f"the events could not be written: {error}",
                     url=self.store.url,
-                    code="ORC999",
+                    code=codes.INTERNAL_ERROR,
                     help="please report this; what was recorded before is intact",
                 )
             else:
                 self._unwritten = []
                 self.error = None
-                self._retry_seconds = patience.FIRST_PAUSE
+                self._retry_seconds = retry.FIRST_PAUSE
                 self.commits += 1
                 self.store.announce()
         for lease in lost:
@@ -415,8 +414,8 @@ class RunJournal:
 
         While an SQLite file is locked nobody else can take the run either, so that is borne for longer.
         """
-        more = patience.LOCK_PATIENCE if problem.code == patience.LOCKED else 0.0
-        return patience.is_passing(problem) and time.monotonic() < self.held_until + more
+        more = retry.LOCK_PATIENCE if problem.code == retry.LOCKED else 0.0
+        return retry.is_passing(problem) and time.monotonic() < self.held_until + more
 
     async def commit(self) -> None:
         """Return when everything recorded so far is durable.

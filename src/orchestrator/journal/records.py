@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.journal.events import RunState
-from orchestrator.journal.owner import Owner
+from orchestrator.journal.process_identity import Owner
 from orchestrator.models.budget import Spent
 
 CommandKind = Literal["pause", "resume", "cancel", "answer"]

@@ -6,6 +6,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from orchestrator import codes
 from orchestrator.errors import StoreError, StoreUnavailable
 from orchestrator.journal.records import LEASE_SECONDS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOCKED = "ORC812"
+LOCKED = codes.STORE_LOCKED
 
 LOCK_PATIENCE = 60.0
 """Seconds that a run waits for a locked SQLite file, though its lease runs out: nobody else can take the run then."""

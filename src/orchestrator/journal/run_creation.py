@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.errors import RunError
-from orchestrator.journal.blobs import Blob, encode, reference, split
 from orchestrator.journal.events import Event
-from orchestrator.journal.fold import fold
-from orchestrator.journal.owner import Owner
+from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import LEASE_SECONDS, Lease, NewRun
-from orchestrator.journal.state import RunFold
+from orchestrator.journal.state.fold import fold
+from orchestrator.journal.state.run_state import RunFold
+from orchestrator.journal.store.blob_codec import Blob, encode, reference, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +68,7 @@ class Beginning:
             raise RunError(
                 f"there is already a run `{self.new.run_id}`",
                 run_id=self.new.run_id,
-                code="ORC802",
+                code=codes.RUN_ID_TAKEN,
                 help="start it again: it is given another id",
             )
         return Lease(self.new.run_id, self.owner, 1, self.ttl, self.key)

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.content import read_content
+from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort
-from orchestrator.language.layout import Layout
-from orchestrator.language.nodes import Mapping
-from orchestrator.language.reader import MAX_CHARACTERS, Reading, read_tree
-from orchestrator.language.sections import read_pipeline
-from orchestrator.language.spec import PipelineSpec
-from orchestrator.language.validation import Validation
-from orchestrator.language.writer import write_yaml
+from orchestrator.language.spec.loader import read_pipeline
+from orchestrator.language.spec.pipeline import PipelineSpec
+from orchestrator.language.spec.validation import Validation
+from orchestrator.language.yaml.layout import Layout
+from orchestrator.language.yaml.nodes import Mapping
+from orchestrator.language.yaml.reader import MAX_CHARACTERS, Reading, read_tree
+from orchestrator.language.yaml.writer import write_yaml
+from orchestrator.text.content import read_content
 
 _SUFFIXES = (".yaml", ".yml")
 _MAX_BYTES = 4 * MAX_CHARACTERS
@@ -83,9 +84,11 @@ def read_text(text: str, *, name: str = "<text>", default_id: str | None = None)
 def _is_echo(found: Diagnostic, reading: Reading, broken: set[int]) -> bool:
     """Whether a mistake of structure may come of how a mistake of syntax, on one of the broken lines, was repaired."""
     line = found.span.start.line
-    if found.code == "ORC201" and line in reading.moved:
+    if found.code == codes.UNKNOWN_KEY and line in reading.moved:
         return True
-    return (found.code in ("ORC203", "ORC204") and line in broken) or (found.code == "ORC203" and line + 1 in broken)
+    return (found.code in (codes.MISSING_KEY, codes.DUPLICATE_STEP_ID) and line in broken) or (
+        found.code == codes.MISSING_KEY and line + 1 in broken
+    )
 
 
 def _as_path(text: str) -> Path | None:
@@ -116,7 +119,7 @@ def _read_file(path: Path, name: str) -> Document:
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             limit = f"{_MAX_BYTES // (1024 * 1024)} MiB"
             help = "put large data into a file that a step reads"
-            return _failed(name, f"`{name}` is larger than {limit}", help, code="ORC105")
+            return _failed(name, f"`{name}` is larger than {limit}", help, code=codes.FILE_TOO_LARGE)
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "the path is not valid"
         return _failed(name, f"`{name}` cannot be read: {reason}", "check the path and its permissions")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -141,7 +144,13 @@ def _id_from(name: str | None) -> str | None:
 
 
 def _failed(
-    name: str, message: str, help: str, *, code: str = "ORC100", source: Source | None = None, span: Span | None = None
+    name: str,
+    message: str,
+    help: str,
+    *,
+    code: str = codes.UNREADABLE_FILE,
+    source: Source | None = None,
+    span: Span | None = None,
 ) -> Document:
     source = source or Source.of(name, "")
     spec = PipelineSpec()

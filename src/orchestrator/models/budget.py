@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import BudgetExceeded
-from orchestrator.models.exchange import ModelName
+from orchestrator.models.messages import ModelName
 
 if TYPE_CHECKING:
     import asyncio

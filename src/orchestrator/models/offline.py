@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import ModelMissing
 from orchestrator.models import reading
-from orchestrator.models.exchange import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage
+from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.filling import fill
-from orchestrator.models.names import OFFLINE
+from orchestrator.models.messages import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

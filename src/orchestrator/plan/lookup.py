@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 Data = Mapping[str, Any]
 
@@ -82,11 +83,11 @@ def require_shared(plan: Plan, paths: Iterable[str]) -> None:
         if definition_at(data, path) is None:
             near = suggest(path, list(paths_of(data)))
             help = f"did you mean `{near}`?" if near else "name a step by its path, such as `translate.draft`"
-            raise RunError(f"the pipeline `{plan.id}` has no step `{path}`", code="ORC809", help=help)
+            raise RunError(f"the pipeline `{plan.id}` has no step `{path}`", code=codes.STEP_NOT_FOUND, help=help)
         if not any(_is_shared(step, data, set()) for step in _asked_for(data, path)):
             raise RunError(
                 f"the step `{path}` of `{plan.id}` has no `cache`, so there is no result of it to refresh",
-                code="ORC809",
+                code=codes.STEP_NOT_FOUND,
                 help="its calls are made anew in every run; to share their results, add `cache: true`",
             )
 

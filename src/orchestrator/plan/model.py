@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from orchestrator.expressions import Template, Value
-from orchestrator.expressions.text import to_text
-from orchestrator.expressions.types import Type
-from orchestrator.language.spec import InputSpec
+from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.expressions.types.value_types import Type
+from orchestrator.language.spec.pipeline import InputSpec
 from orchestrator.models.budget import Budget
-from orchestrator.models.questions import KeptAnswer
+from orchestrator.models.calls.lock_entries import KeptAnswer
 from orchestrator.tools.contract import Action, Tool
 
 
@@ -445,12 +445,12 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON data, for the journal and for people: no functions, templates as their text."""
-        from orchestrator.compiler.plan_data import plan_data
+        from orchestrator.plan.serialization import plan_data
 
         return plan_data(self)
 
     def with_digest(self) -> Plan:
         """Return the plan with its digest: the SHA-256 of what it does, whatever its names and descriptions."""
-        from orchestrator.compiler.plan_data import digest_of
+        from orchestrator.plan.serialization import digest_of
 
         return replace(self, digest=digest_of(self))

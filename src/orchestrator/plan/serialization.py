@@ -7,7 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.compiler.plan import (
+from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Templated, Value
+from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.plan.model import (
     MODEL_RETRY,
     Agent,
     Approve,
@@ -32,13 +34,11 @@ from orchestrator.compiler.plan import (
     Wait,
     Work,
 )
-from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Templated, Value
-from orchestrator.expressions.schema import to_json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.language.spec.pipeline import InputSpec
 
 StepKind = Literal[
     "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"

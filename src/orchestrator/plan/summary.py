@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.graph import graph_of
-from orchestrator.compiler.layout import layers
-from orchestrator.compiler.plan import (
+from orchestrator.expressions import ANY, Constant, MappingValue
+from orchestrator.expressions.types.value_types import describe as describe_type
+from orchestrator.models.budget import limits_in_words
+from orchestrator.plan.model import (
     Agent,
     Approve,
     Ask,
@@ -23,14 +24,13 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Wait,
 )
-from orchestrator.compiler.plan_data import source_of
-from orchestrator.expressions import ANY, Constant, MappingValue
-from orchestrator.expressions.types import describe as describe_type
-from orchestrator.models.budget import limits_in_words
+from orchestrator.plan.serialization import source_of
+from orchestrator.plan.views.graph import graph_of
+from orchestrator.plan.views.layout import layers
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.graph import Node, Section
-    from orchestrator.compiler.plan import Work
+    from orchestrator.plan.model import Work
+    from orchestrator.plan.views.graph import Node, Section
 
 _MOST_LINES: Final = 200
 _MOST_NAMES: Final = 6

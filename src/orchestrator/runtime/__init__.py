@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from orchestrator.runtime.engine import Engine, Options
-from orchestrator.runtime.execution import Execution
-from orchestrator.runtime.following import Follower, in_thread
+from orchestrator.history.revision import Changes, StepChange
+from orchestrator.runtime.host.engine import Engine, Options
+from orchestrator.runtime.host.follow import Follower, in_thread
+from orchestrator.runtime.host.loop_resources import ModelServices
+from orchestrator.runtime.host.portal import Portal
 from orchestrator.runtime.inputs import Bound, bind
-from orchestrator.runtime.portal import Portal
 from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.result import Result
-from orchestrator.runtime.revision import Changes, StepChange
-from orchestrator.runtime.services import ModelServices
-from orchestrator.runtime.step_results import StepResult, StepResults
-from orchestrator.runtime.verdict import refuse_if_waiting, verdict
+from orchestrator.runtime.result_steps import StepResult, StepResults
+from orchestrator.runtime.run.execution import Execution
+from orchestrator.runtime.run_errors import refuse_if_waiting, verdict
 
 __all__ = [
     "Bound",

@@ -9,15 +9,16 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.diagnostics import suggest
-from orchestrator.diagnostics.lines import short
 from orchestrator.errors import InputError
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.tools.results import NotJson, to_json
+from orchestrator.text.lines import short
+from orchestrator.tools.functions.results import NotJson, to_json
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec import InputSpec
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.tools.sandbox.permissions import Permissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def bind(
         InputError: With one problem for each thing that is wrong: ORC601 missing, ORC602 unknown, ORC603 invalid.
     """
     environment = os.environ if environment is None else environment
-    problems = [("ORC602", _unknown(name, specs)) for name in given if name not in specs]
+    problems = [(codes.UNKNOWN_INPUT, _unknown(name, specs)) for name in given if name not in specs]
     values: dict[str, Any] = {}
     secrets: dict[str, Any] = {}
     for name, spec in specs.items():
@@ -61,10 +62,10 @@ def bind(
         if found:
             # The words of a fault quote the value, which must not be read anywhere if it is secret.
             hide = Redactor({name: value} if spec.secret else {}, "hidden")
-            problems.extend(("ORC603", hide.text(fault)) for fault in faults)
+            problems.extend((codes.INVALID_INPUT, hide.text(fault)) for fault in faults)
             value = value if faults else spec.filled(value)
         elif spec.required:
-            problems.append(("ORC601", _missing(name, spec)))
+            problems.append((codes.MISSING_INPUT, _missing(name, spec)))
         values[name] = value
         if spec.secret and value is not None:
             secrets[name] = value
@@ -97,29 +98,36 @@ def rebind(
     secrets: dict[str, Any] = {}
     for name in given:
         if name not in specs:
-            problems.append(("ORC602", _unknown(name, specs)))
+            problems.append((codes.UNKNOWN_INPUT, _unknown(name, specs)))
         elif fixed and name in recorded and not specs[name].secret and plain(given[name]) != recorded[name]:
-            problems.append(("ORC603", f"`{name}` is fixed since the run was created; only secrets are given again"))
+            problems.append(
+                (codes.INVALID_INPUT, f"`{name}` is fixed since the run was created; only secrets are given again")
+            )
     for name, spec in specs.items():
         is_new = name not in recorded or (name in given and not fixed and not spec.secret)
         if not is_new and not (spec.secret and recorded[name] is not None):
             values[name] = recorded[name]
             unfit = [] if values[name] is None and not spec.required else spec.problems(values[name], name)
-            problems.extend(("ORC810", f"as the run was created, {fault}") for fault in unfit)
+            problems.extend((codes.INCOMPATIBLE_PIPELINE, f"as the run was created, {fault}") for fault in unfit)
             continue
         found, value, faults = _value(name, spec, given, environment)
         if found and not faults:
             faults = [] if value is None and not spec.required else _faults(name, spec, value, permissions)
         if not is_new and (not found or faults):
             problems.append(
-                ("ORC604", f"`{name}` is a secret and is needed again: {_how_to_give(name, spec, again=True)}")
+                (
+                    codes.SECRET_REQUIRED_AGAIN,
+                    f"`{name}` is a secret and is needed again: {_how_to_give(name, spec, again=True)}",
+                )
             )
         elif faults:
             hide = Redactor({name: value} if spec.secret else {}, "hidden")
-            problems.extend(("ORC603", hide.text(fault)) for fault in faults)
+            problems.extend((codes.INVALID_INPUT, hide.text(fault)) for fault in faults)
         elif not found and spec.required:
             how = _how_to_give(name, spec, again=True)
-            problems.append(("ORC810", f"`{name}` is required, and the run was created without it: {how}"))
+            problems.append(
+                (codes.INCOMPATIBLE_PIPELINE, f"`{name}` is required, and the run was created without it: {how}")
+            )
         values[name] = value if faults or not found else spec.filled(value)
         if spec.secret and value is not None:
             secrets[name] = value
@@ -203,6 +211,6 @@ def input_error(problems: Sequence[tuple[str, str]], specs: Mapping[str, InputSp
     )
     known = ", ".join(f"`{name}` ({spec.type or 'any value'})" for name, spec in specs.items())
     help = f"the inputs are {known}" if known else "start it without inputs"
-    if all(code == "ORC604" for code, _ in problems):
+    if all(code == codes.SECRET_REQUIRED_AGAIN for code, _ in problems):
         help = "a secret is never stored with its run; what had succeeded is not run again"
     return InputError(message, problems=texts, code=problems[0][0], help=help)

@@ -6,17 +6,17 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.models.opinions import opinion_of, request_of
-from orchestrator.models.prompts import judgement
-from orchestrator.runtime.aside import Aside
+from orchestrator.models.actions.prompts import judgement
+from orchestrator.models.calls.judge import opinion_of, request_of
+from orchestrator.runtime.host.adhoc_models import Aside
 from orchestrator.runtime.quality import Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.journal.spending import Spending
-    from orchestrator.models.opinions import Opinion
-    from orchestrator.runtime.services import ModelServices
+    from orchestrator.journal.state.usage import Spending
+    from orchestrator.models.calls.judge import Opinion
+    from orchestrator.runtime.host.loop_resources import ModelServices
 
 RUBRIC: Final = (
     "It does what it is for. It is correct, complete and consistent in itself; it is clearly written and well formed; "

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.journal.spending import spending_of
-from orchestrator.runtime.outline import Line, outline, summary
+from orchestrator.journal.state.usage import spending_of
 from orchestrator.runtime.result import Result, iso_time
+from orchestrator.runtime.step_tree import Line, outline, summary
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from orchestrator.journal.spending import NOTHING, Spending
-from orchestrator.runtime.answers import as_text
-from orchestrator.runtime.following import in_thread
+from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.runtime.host.follow import in_thread
+from orchestrator.runtime.steps.answers import as_text
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event
-    from orchestrator.runtime.engine import Engine
+    from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.result import Result
 
 Level = Literal["problem", "warning", "note"]
@@ -149,7 +149,7 @@ async def control(
         named = [judge]
     elif judge is not True:
         named = judge
-    from orchestrator.runtime.judging import judged
+    from orchestrator.runtime.judge import judged
 
     purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
     judgements, model, spending = await judged(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)

@@ -8,8 +8,8 @@ from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.json_text import read_json
-from orchestrator.runtime.disguise import forms
+from orchestrator.runtime.secret_forms import forms
+from orchestrator.text.json_text import read_json
 
 _OURS = frozenset({
     "action", "as", "attempt", "code", "count", "dependencies", "digest", "done", "duration", "editable", "failed",

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, overload
 from orchestrator.errors import ConfigurationError
 from orchestrator.journal import Event, RunRecord
 from orchestrator.journal.events import RunState
-from orchestrator.journal.spending import NOTHING, Spending
-from orchestrator.runtime.step_results import StepResults
+from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.runtime.result_steps import StepResults
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunStatus, Store
-    from orchestrator.models.exchange import Usage
-    from orchestrator.runtime.engine import Engine
+    from orchestrator.models.messages import Usage
+    from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.quality import Quality
 
 EVENTS_AT_ONCE: Final = 500
@@ -74,7 +74,7 @@ class Result:
         Raises:
             ModelError: No model has given a judgement that can be used.
         """
-        from orchestrator.runtime.aside import blocking
+        from orchestrator.runtime.host.adhoc_models import blocking
 
         refuse_unread(judge)
         return blocking(self.aqc(judge=judge, rubric=rubric))

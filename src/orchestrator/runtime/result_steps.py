@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.journal import Event, StepRecord, step_records
 from orchestrator.journal.events import StepState
-from orchestrator.journal.paths import item_of, parent_of
-from orchestrator.journal.spending import NOTHING, Spending
+from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.paths import item_of, parent_of
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunRecord, Store
-    from orchestrator.models.exchange import Usage
+    from orchestrator.models.messages import Usage
     from orchestrator.runtime.result import RecordedEvents
 
 EVENTS_AT_ONCE: Final = 1_000

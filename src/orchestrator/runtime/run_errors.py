@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
-from orchestrator.runtime.answers import expected
+from orchestrator.runtime.steps.answers import expected
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunStatus
@@ -34,7 +35,7 @@ def verdict(result: Result, cause: BaseException | None = None) -> Result:
             raise RunError(
                 f"run `{run_id}` was interrupted: the process that executed it has ended",
                 run_id=run_id,
-                code="ORC808",
+                code=codes.RUN_INTERRUPTED,
                 help=f"go on with: {again}",
             )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.journal.paths import is_at_or_below, item_of, parent_of
-from orchestrator.runtime.step_results import StepResult
+from orchestrator.paths import is_at_or_below, item_of, parent_of
+from orchestrator.runtime.result_steps import StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.runtime.step_results import StepResults
+    from orchestrator.runtime.result_steps import StepResults
 
 FIRST_ITEMS: Final = 3
 OTHER_ITEMS: Final = 10

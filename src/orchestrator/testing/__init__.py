@@ -6,13 +6,13 @@ with orc.Orchestrator(models=FakeModel({"draft": "A draft."})) as client:
 result = client.compile("report.yaml").run(topic="the sun")
 """
 
-from orchestrator.models.exchange import ModelReply, ToolRequest
-from orchestrator.models.fake import Asked, FakeModel
-from orchestrator.models.recording import RecordingClient, ReplayClient
+from orchestrator.models.clients.fake import Asked, FakeModel
+from orchestrator.models.messages import ModelReply, ToolRequest
+from orchestrator.models.recordings.clients import RecordingClient, ReplayClient
 from orchestrator.testing.case import Case
 from orchestrator.testing.files import CaseFile
 from orchestrator.testing.recordings import record, replay
-from orchestrator.testing.running import Outcome, Setting, load, run_case, run_cases
+from orchestrator.testing.runner import Outcome, Setting, load, run_case, run_cases
 
 __all__ = [
     "Asked",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, suggest
 from orchestrator.expressions import ANY, parse_expression
-from orchestrator.language.nodes import Mapping as MappingNode
-from orchestrator.language.nodes import Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Mapping as MappingNode
+from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain
 from orchestrator.patterns import PatternError, compile_pattern
 from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEnd
-from orchestrator.testing.checks import UNUSABLE, Checks, Named
 from orchestrator.testing.expectations import WAYS, Expected
+from orchestrator.testing.reader import UNUSABLE, Checks, Named
 from orchestrator.testing.written import ExpectedFile, stays_inside
 
 _KEYS: Final = ("state", "outputs", "steps", "error", "expression", "cost_below", "models", "files")
@@ -166,7 +167,7 @@ class ExpectChecks(Checks):
         for problem in template.problems or template.infer(dict.fromkeys(names, ANY)).problems:
             self.found.append(
                 Diagnostic(
-                    "ORC431",
+                    codes.INVALID_TEST_FILE,
                     problem.message,
                     self.source,
                     node.span_of(problem.start, problem.end),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions import Scope, Template
-from orchestrator.models.difference import words_that_differ
+from orchestrator.models.recordings.diff import words_that_differ
 from orchestrator.patterns import SearchTooLong, compile_pattern
 
 if TYPE_CHECKING:

@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from orchestrator import errors
-from orchestrator.content import kind_of, read_content
+from orchestrator import codes, errors
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort, suggest
 from orchestrator.errors import ConfigurationError, ModelError, StepError
-from orchestrator.language.durations import parse_duration
-from orchestrator.language.nodes import Mapping as MappingNode
-from orchestrator.language.nodes import Node, Scalar, Sequence, plain
-from orchestrator.language.reader import read_tree
-from orchestrator.language.values import shown
-from orchestrator.models.actions.agents import offered_name
+from orchestrator.language.values.durations import parse_duration
+from orchestrator.language.values.input_values import shown
+from orchestrator.language.yaml.nodes import Mapping as MappingNode
+from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.reader import read_tree
+from orchestrator.models.actions.agent import offered_name
 from orchestrator.models.budget import Budget
-from orchestrator.models.exchange import ToolRequest
+from orchestrator.models.messages import ToolRequest
 from orchestrator.testing.case import Case, Kind, Models
-from orchestrator.testing.checks import Named
-from orchestrator.testing.expecting import ExpectChecks
+from orchestrator.testing.expectation_reader import ExpectChecks
+from orchestrator.testing.reader import Named
+from orchestrator.text.content import kind_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +80,9 @@ def read_file(path: Path) -> CaseFile:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
         source = Source.of(name, "")
         message = f"`{name}` cannot be read: {reason.lower()}"
-        return CaseFile(path, source, default, diagnostics=(Diagnostic("ORC431", message, source, Span.at(1, 1)),))
+        return CaseFile(
+            path, source, default, diagnostics=(Diagnostic(codes.INVALID_TEST_FILE, message, source, Span.at(1, 1)),)
+        )
     return _Reader(path, Source.of(name, text.removeprefix("\ufeff"))).file(default)
 
 
@@ -95,7 +97,7 @@ class _Reader(ExpectChecks):
         reading = read_tree(self.source)
         if reading.root is None:
             found = [
-                replace(each, message=_NO_MAPPING, help=_BEGIN) if each.code == "ORC107" else each
+                replace(each, message=_NO_MAPPING, help=_BEGIN) if each.code == codes.NOT_A_MAPPING else each
                 for each in reading.diagnostics
             ]
             return CaseFile(self._path, self.source, default, diagnostics=tuple(found))

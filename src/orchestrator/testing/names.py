@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.compiler.plan import Agent, Approve, Ask, Plan, SubPipeline, ToolCall
 from orchestrator.diagnostics import suggest
-from orchestrator.models.exchange import JUDGE
-from orchestrator.testing.checks import wrong
-from orchestrator.testing.steps import asks_models, bare, own_work, split_field, steps_of
+from orchestrator.models.messages import JUDGE
+from orchestrator.plan.model import Agent, Approve, Ask, Plan, SubPipeline, ToolCall
+from orchestrator.testing.reader import wrong
+from orchestrator.testing.stubs import asks_models, bare, own_work, split_field, steps_of
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
-    from orchestrator.testing.checks import Named
     from orchestrator.testing.files import CaseFile
+    from orchestrator.testing.reader import Named
 
 _WORKS: Final[dict[str, tuple[type[Any], ...]]] = {"call": (ToolCall,), "question": (Ask, Approve)}
 _TOLD: Final = {

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.models.fake import FakeModel
-    from orchestrator.models.recording import RecordingClient, ReplayClient
+    from orchestrator.models.clients.fake import FakeModel
+    from orchestrator.models.recordings.clients import RecordingClient, ReplayClient
     from orchestrator.testing.case import Case
     from orchestrator.testing.files import CaseFile
-    from orchestrator.testing.running import Setting
+    from orchestrator.testing.runner import Setting
 
 _SUFFIX: Final = ".test.yaml"
 _CASES: Final = re.compile(r"^cases:", re.MULTILINE)
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def fake_model() -> FakeModel:
     """A model that answers as scripted: `fake_model.script({"draft": "A draft."})`, else with samples."""
-    from orchestrator.models.fake import FakeModel
+    from orchestrator.models.clients.fake import FakeModel
 
     return FakeModel()
 
@@ -55,7 +55,7 @@ def orchestrator_models(request: pytest.FixtureRequest) -> Iterator[ReplayClient
 
     With `pytest --orchestrator-record` it asks the models, and records what they answer.
     """
-    from orchestrator.models.recording import remove_others
+    from orchestrator.models.recordings.clients import remove_others
     from orchestrator.testing.recordings import record, replay
 
     name = re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
@@ -88,7 +88,7 @@ class TestFile(pytest.File):
             CollectError: The file or its pipeline is wrong.
         """
         from orchestrator.diagnostics import render_text
-        from orchestrator.testing.running import Setting, load
+        from orchestrator.testing.runner import Setting, load
 
         option = self.config.getoption
         setting = Setting(self.config.rootpath, update=bool(option(_RECORD)), in_place=bool(option(_IN_PLACE)))
@@ -112,7 +112,7 @@ class TestCase(pytest.Item):
 
     def runtest(self) -> None:
         """Carry the case out."""
-        from orchestrator.testing.running import run_case
+        from orchestrator.testing.runner import run_case
 
         outcome = run_case(self._file, self._case, self._setting)
         if outcome.end == "skipped":

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Fix, Source, Span, suggest
-from orchestrator.language.nodes import Mapping as MappingNode
-from orchestrator.language.nodes import Node, Scalar, plain
-from orchestrator.language.values import shown
+from orchestrator.language.values.input_values import shown
+from orchestrator.language.yaml.nodes import Mapping as MappingNode
+from orchestrator.language.yaml.nodes import Node, Scalar, plain
 
 UNUSABLE: Final = object()
 """What stands for a value with a mistake."""
@@ -137,4 +138,4 @@ def wrong(
     if span.end.line > span.start.line and not isinstance(place, Scalar):
         span = Span.at(span.start.line, span.start.column)
     mended = Fix(span, fix) if fix is not None else None
-    return Diagnostic("ORC431", message, source, span, label=label, help=help, fix=mended)
+    return Diagnostic(codes.INVALID_TEST_FILE, message, source, span, label=label, help=help, fix=mended)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.models.recording import RecordingClient, ReplayClient
+from orchestrator.models.recordings.clients import RecordingClient, ReplayClient
 from orchestrator.runtime.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.language.spec.pipeline import InputSpec
 
 _MARK: Final = "recorded"
 """The same for each run, so that what was recorded of one is found by the next."""
@@ -65,9 +65,9 @@ def player(directory: Path, hidden: Redactor, *, again: str = "", missing_ok: bo
 
 def recorder(directory: Path, project: Path, hidden: Redactor) -> RecordingClient:
     """As `record`, with what hides secrets."""
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.keys import Keys
-    from orchestrator.models.routing import provider_client
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.clients.router import provider_client
 
     catalogue, keys = Catalogue.load(project), Keys.load()
     found = {name: keys.find(provider) for name, provider in catalogue.providers.items()}

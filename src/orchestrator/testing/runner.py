@@ -11,29 +11,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from orchestrator import codes as code_symbols
 from orchestrator.api import Orchestrator, Pipeline, Run
-from orchestrator.configuration import project_directory
-from orchestrator.content import kind_of
+from orchestrator.config.project_file import project_directory
 from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
-from orchestrator.models.fake import FakeModel
+from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.offline import OfflineClient
-from orchestrator.models.recording import RecordingClient, remove_others
+from orchestrator.models.recordings.clients import RecordingClient, remove_others
 from orchestrator.testing.case import Case
-from orchestrator.testing.checks import wrong
 from orchestrator.testing.files import CaseFile, find_files, read_file
 from orchestrator.testing.names import Known
+from orchestrator.testing.reader import wrong
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
-from orchestrator.testing.steps import bare, steps_of, stubbed
+from orchestrator.testing.stubs import bare, steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
 from orchestrator.testing.workspace import PREFIX, copied, may_change_files
+from orchestrator.text.content import kind_of
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from orchestrator.journal.status import RunStatus
-    from orchestrator.models.exchange import ModelClient
+    from orchestrator.journal.state.status import RunStatus
+    from orchestrator.models.messages import ModelClient
     from orchestrator.runtime.redaction import Redactor
 
 End: TypeAlias = Literal["passed", "failed", "skipped"]
@@ -186,7 +187,7 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
         help = "name it with `pipeline:`; without that it is the file of the same name without `.test`"
         message = f"there is no pipeline file `{file.pipeline}`"
         if file.pipeline_place is None:
-            return [Diagnostic("ORC431", message, file.source, Span.at(1, 1), help=help)]
+            return [Diagnostic(code_symbols.INVALID_TEST_FILE, message, file.source, Span.at(1, 1), help=help)]
         return [wrong(file.source, file.pipeline_place, message, help)]
     with setting.orchestrator(file, "sqlite:///:memory:", FakeModel()) as orchestrator:
         try:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from orchestrator.compiler.plan import (
+from orchestrator.errors import StepError
+from orchestrator.expressions import Constant
+from orchestrator.plan.model import (
     Agent,
     AgentTool,
     Block,
@@ -25,8 +27,6 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Work,
 )
-from orchestrator.errors import StepError
-from orchestrator.expressions import Constant
 
 if TYPE_CHECKING:
     from orchestrator.tools.contract import Action

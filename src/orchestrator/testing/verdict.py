@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import ForEach, StepPlan
 from orchestrator.models.budget import exact_usd
+from orchestrator.plan.model import ForEach, StepPlan
 from orchestrator.runtime import Result
-from orchestrator.runtime.entities import value_of
+from orchestrator.runtime.run.step_values import value_of
 from orchestrator.testing.expectations import unmet
-from orchestrator.testing.steps import bare, split_field
+from orchestrator.testing.stubs import bare, split_field
 from orchestrator.testing.written import problems_of_files
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.testing.steps import own_work, steps_of
-from orchestrator.tools.protection import HOME, lies_in
+from orchestrator.testing.stubs import own_work, steps_of
+from orchestrator.tools.sandbox.protection import HOME, lies_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from orchestrator.compiler.plan import Plan, StepPlan
+    from orchestrator.plan.model import Plan, StepPlan
     from orchestrator.tools import Permissions
 
 PREFIX: Final = "orchestrator-test-"
@@ -55,7 +55,7 @@ _READ_ONLY: Final[Mapping[str, frozenset[str]]] = {
 """The built-in actions that change no file. Any other may."""
 
 _BUILTIN: Final = "orchestrator.tools.builtin."
-_STUB: Final = "orchestrator.testing.steps"
+_STUB: Final = "orchestrator.testing.stubs"
 
 
 def may_change_files(plan: Plan) -> bool:
@@ -64,7 +64,7 @@ def may_change_files(plan: Plan) -> bool:
 
 
 def _may_change_files(step: StepPlan) -> bool:
-    from orchestrator.compiler.plan import Agent, ToolCall
+    from orchestrator.plan.model import Agent, ToolCall
 
     work = own_work(step)
     if isinstance(work, Agent):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.content import kind_of, read_content
 from orchestrator.testing.expectations import Expected, unmet
-from orchestrator.tools.protection import lies_in
+from orchestrator.text.content import kind_of, read_content
+from orchestrator.tools.sandbox.protection import lies_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,12 +1,12 @@
 """Tools: the work that steps can do, their contract, where they come from, and what they are permitted."""
 
-from orchestrator.tools.calling import call, check_value
+from orchestrator.tools.call import call, check_value
 from orchestrator.tools.contract import Action, Parameter, Refusal, Tool, ToolContext
-from orchestrator.tools.definition import to_tool, tool
 from orchestrator.tools.extras import missing_extra
-from orchestrator.tools.loading import builtin_registry, entry_point_tools, load_tools, to_tools
-from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.functions.definition import to_tool, tool
+from orchestrator.tools.loader import builtin_registry, entry_point_tools, load_tools, to_tools
 from orchestrator.tools.registry import Registry, Unresolved
+from orchestrator.tools.sandbox.permissions import Permissions
 
 __all__ = [
     "Action",

@@ -11,22 +11,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
-from orchestrator.expressions.fitting import explain_mismatch
-from orchestrator.expressions.integers import with_integers
-from orchestrator.expressions.schema import to_json_schema
+from orchestrator.expressions.types.assignability import explain_mismatch
+from orchestrator.expressions.types.integers import with_integers
+from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
-from orchestrator.tools.results import NotJson, to_json
-from orchestrator.tools.threads import run_in_thread
-from orchestrator.tools.tracebacks import innermost_line, words_of
+from orchestrator.tools.functions.results import NotJson, to_json
+from orchestrator.tools.functions.threads import run_in_thread
+from orchestrator.tools.functions.tracebacks import innermost_line, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.expressions.types import Type
+    from orchestrator.expressions.types.value_types import Type
     from orchestrator.tools.contract import Action, ToolContext
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
 
 async def call(action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
@@ -180,7 +181,7 @@ def _about(name: str, action: Action, problem: str) -> str:
 
 
 def _invalid(message: str, help: str) -> StepError:
-    return StepError(message, code="ORC708", help=help, retryable=False)
+    return StepError(message, code=codes.INVALID_PARAMETER, help=help, retryable=False)
 
 
 def _run(action: Action, values: dict[str, Any]) -> Any:
@@ -198,7 +199,7 @@ def _checked_result(action: Action, result: Any) -> Any:
     try:
         return to_json(result)
     except NotJson as error:
-        raise StepError(f"`{action.name}`: {error}", code="ORC705", retryable=False) from None
+        raise StepError(f"`{action.name}`: {error}", code=codes.RESULT_NOT_JSON, retryable=False) from None
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # a property or a method of the user's own class
         raise _failed(action, error) from error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import to_json_schema
-from orchestrator.language.editor import explain, schemas
-from orchestrator.language.spec import CallSpec, StepSpec, keys
+from orchestrator.language.reference.editor_schema import explain, schemas
+from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

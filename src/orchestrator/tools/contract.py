@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from orchestrator.expressions.types import Type
+from orchestrator.expressions.types.value_types import Type
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
 T = TypeVar("T")
 

@@ -15,14 +15,15 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.content import kind_of
+from orchestrator import codes
 from orchestrator.errors import ConfigurationError
-from orchestrator.tools.calling import is_from_keyboard
+from orchestrator.text.content import kind_of
+from orchestrator.tools.call import is_from_keyboard
 from orchestrator.tools.contract import Tool
-from orchestrator.tools.definition import is_marked, to_tool
-from orchestrator.tools.neighbours import neighbours, package_root
+from orchestrator.tools.functions.definition import is_marked, to_tool
+from orchestrator.tools.functions.tracebacks import innermost_line
 from orchestrator.tools.registry import Registry
-from orchestrator.tools.tracebacks import innermost_line
+from orchestrator.tools.sibling_imports import neighbours, package_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,5 +176,5 @@ def _said(error: BaseException) -> str:
 
 def _failed(source: str, problem: str, help: str) -> ConfigurationError:
     error = ConfigurationError(f"the tools of `{source}` cannot be loaded: {problem}", help=help)
-    error.code = "ORC903"
+    error.code = codes.TOOLS_NOT_LOADABLE
     return error

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from orchestrator.distribution import install_command
-from orchestrator.expressions.types import describe
+from orchestrator.expressions.types.value_types import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

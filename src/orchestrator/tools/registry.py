@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Action, Tool
 
@@ -83,7 +84,7 @@ class Registry:
         if tool is None:
             key = "action"
             if action is None:
-                return Unresolved("ORC210", key, "the step names no tool", self.names())
+                return Unresolved(codes.STEP_WITHOUT_WORK, key, "the step names no tool", self.names())
             tool, _, rest = action.partition(".")
             action = rest or None
         found = self.get(tool)
@@ -93,18 +94,18 @@ class Registry:
             if model is not None and own is not None:
                 return model, own
             names = tuple(model.actions) if model is not None else ()
-            return Unresolved("ORC401", key, f"there is no tool `{tool}`", self.names(), names)
+            return Unresolved(codes.UNKNOWN_TOOL, key, f"there is no tool `{tool}`", self.names(), names)
         if found is None:
-            return Unresolved("ORC401", key, f"there is no tool `{tool}`", self.names())
+            return Unresolved(codes.UNKNOWN_TOOL, key, f"there is no tool `{tool}`", self.names())
         if action is None:
             if found.only_action is None:
                 message = f"the tool `{tool}` has several actions, and the step names none"
-                return Unresolved("ORC408", key, message, tuple(found.actions))
+                return Unresolved(codes.ACTION_NOT_NAMED, key, message, tuple(found.actions))
             return found, found.only_action
         chosen = found.find(action)
         if chosen is None:
             message = f"the tool `{tool}` has no action `{action}`"
-            return Unresolved("ORC402", "action", message, tuple(found.actions))
+            return Unresolved(codes.UNKNOWN_ACTION, "action", message, tuple(found.actions))
         return found, chosen
 
     def __or__(self, other: Registry) -> Registry:
@@ -119,6 +120,6 @@ class Registry:
         One that has the name of a tool of this registry takes its place. Modules are found in `directory` too, by
         default the current one.
         """
-        from orchestrator.tools.loading import to_tools
+        from orchestrator.tools.loader import to_tools
 
         return self | Registry(tool for item in objects for tool in to_tools(item, directory=directory))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.tools.protection import is_importable
+from orchestrator.tools.sandbox.protection import is_importable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.models.adapter import Endpoint
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.clients import Endpoint
+from orchestrator.models.messages import ModelName
 from tests.models.adapter.wire import Answer
 
 KEY = "sk-abcdefgh-12345678"

@@ -8,15 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import (
-    ModelAnswerInvalid,
-    ModelError,
-    ModelRateLimited,
-    ModelRejected,
-    ModelUnavailable,
-)
-from orchestrator.models.adapter import ProviderClient
-from orchestrator.models.exchange import Message, ModelReply, ModelRequest, ToolOffer, ToolRequest
+from orchestrator.errors import ModelAnswerInvalid, ModelError, ModelRateLimited, ModelRejected, ModelUnavailable
+from orchestrator.models.clients import ProviderClient
+from orchestrator.models.messages import Message, ModelReply, ModelRequest, ToolOffer, ToolRequest
 from tests.models.adapter.dialects import DIALECTS, Dialect
 from tests.models.adapter.wire import Answer, Server
 

@@ -17,8 +17,8 @@ from orchestrator.errors import (
     ModelRejected,
     ModelUnavailable,
 )
-from orchestrator.models.adapter import ProviderClient
-from orchestrator.models.exchange import Media, Message, ModelReply, ModelRequest, Sending, Usage, sending
+from orchestrator.models.clients import ProviderClient
+from orchestrator.models.messages import Media, Message, ModelReply, ModelRequest, Sending, Usage, sending
 from tests.models.adapter.dialects import DIALECTS, KEY, Dialect
 from tests.models.adapter.wire import Answer, Server
 

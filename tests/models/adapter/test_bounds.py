@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.errors import ModelError, ModelRejected
-from orchestrator.models.adapter import Endpoint, ProviderClient
-from orchestrator.models.exchange import Message, ModelName, ModelRequest
+from orchestrator.models.clients import Endpoint, ProviderClient
+from orchestrator.models.messages import Message, ModelName, ModelRequest
 from tests.models.adapter.dialects import DIALECTS, Dialect
 from tests.models.adapter.wire import Answer, Server
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import MissingExtra, ModelMissing, ModelRejected
-from orchestrator.models.adapter import Endpoint, ProviderClient, endpoint_of, missing_extra
-from orchestrator.models.exchange import Message, ModelName, ModelRequest
-from orchestrator.models.keys import Keys
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.clients import Endpoint, ProviderClient, endpoint_of, missing_extra
+from orchestrator.models.messages import Message, ModelName, ModelRequest
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server
 
@@ -169,8 +169,8 @@ async def test_anthropic_streams_what_may_be_long() -> None:
 
 def test_no_sdk_is_loaded_before_a_model_is_asked() -> None:
     code = (
-        "import sys, json; import orchestrator.models.adapter as a;"
-        "from orchestrator.models.providers import PROVIDERS;"
+        "import sys, json; import orchestrator.models.clients as a;"
+        "from orchestrator.models.catalog.providers import PROVIDERS;"
         "a.ProviderClient(); [a.missing_extra(p) for p in PROVIDERS.values()];"
         "print(json.dumps([m for m in ('pydantic_ai', 'openai', 'anthropic', 'google.genai', 'groq', 'mistralai',"
         " 'boto3', 'httpx', 'httpx2') if m in sys.modules]))"

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from orchestrator.errors import ModelMissing
-from orchestrator.models.adapter import ProviderClient, endpoint_of
-from orchestrator.models.exchange import Message, ModelName, ModelRequest
-from orchestrator.models.keys import Keys
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.clients import ProviderClient, endpoint_of
+from orchestrator.models.messages import Message, ModelName, ModelRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

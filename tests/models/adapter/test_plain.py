@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from orchestrator.models.adapter import ProviderClient
-from orchestrator.models.adapter import plain as plain_module
-from orchestrator.models.exchange import Media, Message, ModelRequest, ToolOffer, ToolRequest
+from orchestrator.models.clients import ProviderClient
+from orchestrator.models.clients import openai as plain_module
+from orchestrator.models.messages import Media, Message, ModelRequest, ToolOffer, ToolRequest
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.errors import ModelError, ModelRateLimited, ModelUnavailable
-from orchestrator.models.adapter import Endpoint, ProviderClient
-from orchestrator.models.exchange import Message, ModelName, ModelRequest, ToolOffer, ToolRequest
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.clients import Endpoint, ProviderClient
+from orchestrator.models.messages import Message, ModelName, ModelRequest, ToolOffer, ToolRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.usage import one_of, shown
+from orchestrator.cli.options import common
+from orchestrator.cli.options.usage_errors import one_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.diagnostics import Diagnostic
-    from orchestrator.models.fake import FakeModel
+    from orchestrator.models.clients.fake import FakeModel
 
 _TESTS: Final = ".test.yaml"
 _RUN: Final = re.compile(r"[0-9][0-9a-hjkmnp-tv-z]{2,19}")
@@ -59,10 +59,10 @@ def check(
     no_keys: Annotated[
         bool, typer.Option("--no-keys", help="Ask for no keys and packages of providers, as where nothing is run (CI).")
     ] = False,
-    tools: options.ToolsOption = None,
-    allow_path: options.AllowPathOption = None,
-    allow_run: options.AllowRunOption = False,
-    allow_host: options.AllowHostOption = None,
+    tools: common.ToolsOption = None,
+    allow_path: common.AllowPathOption = None,
+    allow_run: common.AllowRunOption = False,
+    allow_host: common.AllowHostOption = None,
 ) -> None:
     """Validate pipeline files and report every problem. Nothing is run.
 
@@ -73,13 +73,13 @@ def check(
     import sys
 
     from orchestrator import diagnostics as found
-    from orchestrator.cli.files import select_pipelines
-    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, say, use_colour
+    from orchestrator.cli.options.files import select_pipelines
+    from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, say, use_colour
 
     selection = select_pipelines(paths or [Path()])
     files = selection.files
     reported: list[found.Diagnostic] = []
-    with options.open_orchestrator(
+    with common.open_orchestrator(
         tools=tools,
         allow_path=allow_path,
         allow_run=allow_run,
@@ -113,14 +113,14 @@ def check(
 
 def _nobody() -> "FakeModel":
     """What stands in for all models where none is asked, so that no key is needed."""
-    from orchestrator.models.fake import FakeModel
+    from orchestrator.models.clients.fake import FakeModel
 
     return FakeModel(otherwise="fail")
 
 
 def _of_tests(file: Path, tools: list[str] | None) -> "tuple[Diagnostic, ...]":
     """Return what is wrong with a file of tests, and with the pipeline that it tests."""
-    from orchestrator.testing.running import Setting, load
+    from orchestrator.testing.runner import Setting, load
 
     return load(file, Setting(tools=tuple(tools or ()))).diagnostics
 
@@ -137,19 +137,19 @@ def graph(
         ),
     ] = GraphFormat.MERMAID,
     json: Annotated[bool, typer.Option("--json", help="Print the steps and what they wait for as JSON.")] = False,
-    tools: options.ToolsOption = None,
-    allow_path: options.AllowPathOption = None,
-    allow_run: options.AllowRunOption = False,
-    allow_host: options.AllowHostOption = None,
-    store: options.StoreOption = None,
+    tools: common.ToolsOption = None,
+    allow_path: common.AllowPathOption = None,
+    allow_run: common.AllowRunOption = False,
+    allow_host: common.AllowHostOption = None,
+    store: common.StoreOption = None,
 ) -> None:
     """Draw the steps of a pipeline and what they wait for.
 
     Of a run, by its id or `last`, it also shows where each step stands.
     """
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.terminal.output import emit, emit_json
 
-    with options.open_orchestrator(
+    with common.open_orchestrator(
         store=store,
         tools=tools,
         allow_path=allow_path,
@@ -160,7 +160,7 @@ def graph(
         if _is_run(file):
             handle = orchestrator.get_run(str(file))
             if json:
-                from orchestrator.runtime.step_results import step_states
+                from orchestrator.runtime.result_steps import step_states
 
                 record = handle.record()
                 emit_json(_drawn(record.pipeline, record.plan) | {"states": step_states(handle.snapshot().steps)})
@@ -187,7 +187,7 @@ def _drawn(id: str, plan: "Mapping[str, Any]") -> dict[str, Any]:
 
 def schema(
     json: Annotated[bool, typer.Option("--json", help="The schema is JSON in any case.")] = False,
-    tools: options.ToolsOption = None,
+    tools: common.ToolsOption = None,
 ) -> None:
     """Print the JSON Schema of pipeline files, for editors.
 
@@ -195,9 +195,9 @@ def schema(
     too. Save it, and write as a file's first line:
      # yaml-language-server: $schema=pipeline.schema.json
     """
-    from orchestrator.cli.output import emit_json
-    from orchestrator.language.schema import json_schema
+    from orchestrator.cli.terminal.output import emit_json
+    from orchestrator.language.reference.schema import json_schema
     from orchestrator.tools.call_schema import with_tools
 
-    with options.open_orchestrator(tools=tools, models=_nobody()) as orchestrator:
+    with common.open_orchestrator(tools=tools, models=_nobody()) as orchestrator:
         emit_json(with_tools(json_schema(), orchestrator.registry))

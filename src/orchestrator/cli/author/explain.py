@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator import codes
+from orchestrator.cli.options import common
 from orchestrator.distribution import install_command
 
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 def explain(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The code of a diagnostic or error, such as ORC301.")],
-    json: options.JsonOption = False,
+    json: common.JsonOption = False,
 ) -> None:
     """Explain the code of a diagnostic or error."""
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.terminal.output import emit, emit_json
     from orchestrator.diagnostics import CODES
     from orchestrator.errors import ConfigurationError
 
@@ -49,14 +50,14 @@ def page_of(code: str) -> str | None:
 
 def tools(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One tool, or TOOL.ACTION, in detail.")] = None,
-    json: options.JsonOption = False,
-    tools: options.ToolsOption = None,
+    json: common.JsonOption = False,
+    tools: common.ToolsOption = None,
 ) -> None:
     """List the tools, or show one with what it takes and returns."""
-    from orchestrator.cli.output import emit, emit_json, table
+    from orchestrator.cli.terminal.output import emit, emit_json, table
     from orchestrator.errors import OrchestratorError
 
-    with options.open_orchestrator(tools=tools) as orchestrator:
+    with common.open_orchestrator(tools=tools) as orchestrator:
         registry = orchestrator.registry
         if name is None:
             found = sorted(registry, key=lambda tool: tool.name)
@@ -75,7 +76,7 @@ def tools(
             kind = f"tool `{tool_name}`" if tool is None else f"action `{action_name}` in tool `{tool_name}`"
             raise OrchestratorError(
                 f"there is no {kind}",
-                code="ORC401" if tool is None else "ORC402",
+                code=codes.UNKNOWN_TOOL if tool is None else codes.UNKNOWN_ACTION,
                 help=f"did you mean `{near}`?" if near else "`orchestrator tools` lists them",
             )
         actions = [tool.actions[action_name]] if action_name else list(tool.actions.values())
@@ -118,7 +119,7 @@ def describe(tool: "Tool", action: "Action") -> str:
     """Write an action for people: what it does, what it takes, what it returns."""
     from json import dumps
 
-    from orchestrator.cli.output import table
+    from orchestrator.cli.terminal.output import table
     from orchestrator.expressions import describe as describe_type
 
     title = tool.name if action.name == tool.name else f"{tool.name}.{action.name}"
@@ -139,7 +140,7 @@ def describe(tool: "Tool", action: "Action") -> str:
 
 def _result(action: "Action") -> list[str]:
     """Write what an action returns, with what each field of it is."""
-    from orchestrator.cli.output import table
+    from orchestrator.cli.terminal.output import table
     from orchestrator.expressions import describe as describe_type
 
     returns = action.returns

@@ -5,24 +5,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator import codes
+from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.builtins.table import Entry
 
 
 def filters(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="One filter, test, function or method, in detail.")
     ] = None,
-    json: options.JsonOption = False,
+    json: common.JsonOption = False,
 ) -> None:
     """List and explain the filters and tests of expressions.
 
     With a name, one of them is explained; a name from Jinja2, Ansible or Liquid is answered with what to write instead.
     """
-    from orchestrator.cli.output import emit, emit_json, table
-    from orchestrator.expressions.reference_page import SECTIONS
+    from orchestrator.cli.terminal.output import emit, emit_json, table
+    from orchestrator.expressions.builtins.reference_page import SECTIONS
 
     if name is not None:
         found = list(_entries(name.strip().lstrip("|.").strip()))
@@ -61,7 +62,7 @@ def entry_object(kind: str, entry: "Entry") -> dict[str, Any]:
 
 
 def _tables() -> Mapping[str, tuple[str, Mapping[str, "Entry"]]]:
-    from orchestrator.expressions.reference_page import SECTIONS
+    from orchestrator.expressions.builtins.reference_page import SECTIONS
 
     return {section.kind: (section.sign, section.table) for section in SECTIONS}
 
@@ -94,14 +95,14 @@ def _unknown(name: str) -> Exception:
     """The error for a name that is in no table, with what stands for it."""
     from orchestrator.errors import OrchestratorError
     from orchestrator.expressions import parse_expression
-    from orchestrator.expressions.equivalents import FUNCTIONS_ELSEWHERE, METHODS_ELSEWHERE, TESTS_ELSEWHERE
+    from orchestrator.expressions.builtins.equivalents import FUNCTIONS_ELSEWHERE, METHODS_ELSEWHERE, TESTS_ELSEWHERE
 
     word = name.strip().lstrip("|.").strip()
-    form, code = f"value | {word}", "ORC312"
+    form, code = f"value | {word}", codes.UNKNOWN_FILTER
     if word in TESTS_ELSEWHERE:
-        form, code = f"value is {word}", "ORC314"
+        form, code = f"value is {word}", codes.UNKNOWN_TEST
     elif word in FUNCTIONS_ELSEWHERE or word in METHODS_ELSEWHERE:
-        form, code = (f"{word}(value)" if word in FUNCTIONS_ELSEWHERE else f"value.{word}()"), "ORC315"
+        form, code = (f"{word}(value)" if word in FUNCTIONS_ELSEWHERE else f"value.{word}()"), codes.UNKNOWN_FUNCTION
     problems = parse_expression(form).problems if word.isidentifier() else ()
     help = next((problem.help for problem in problems if problem.help), None)
     message = f"there is no filter, test, function or method `{name}`"

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.content import kind_of
+from orchestrator.cli.options import common
+from orchestrator.text.content import kind_of
 
 STARTER: Final = """\
 # A pipeline: steps that call tools, in the order that their data asks for.
@@ -75,12 +75,12 @@ def _free(path: Path) -> Path:
 
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("pipeline.yaml"),
-    json: options.JsonOption = False,
+    json: common.JsonOption = False,
 ) -> None:
     """Write a commented pipeline to start from. An existing file is never overwritten."""
     import re
 
-    from orchestrator.cli.output import emit, emit_json, say
+    from orchestrator.cli.terminal.output import emit, emit_json, say
     from orchestrator.errors import ConfigurationError
 
     target = file / "pipeline.yaml" if kind_of(file) == "directory" else file

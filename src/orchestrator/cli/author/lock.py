@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
-    from orchestrator.api.locking import LockedPlace, Locking
+    from orchestrator.api.lock import LockedPlace, Locking
 
 _FROM = {"kept": "the lock", "recorded": "the run", "asked": "asked now"}
 
 
 def lock(
-    file: options.FileArgument,
+    file: common.FileArgument,
     run: Annotated[
         str | None,
         typer.Option(
@@ -26,12 +26,12 @@ def lock(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say whether the lock is up to date.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the lock has, and ask again.")] = False,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
-    tools: options.ToolsOption = None,
-    allow_path: options.AllowPathOption = None,
-    allow_run: options.AllowRunOption = False,
-    allow_host: options.AllowHostOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
+    tools: common.ToolsOption = None,
+    allow_path: common.AllowPathOption = None,
+    allow_run: common.AllowRunOption = False,
+    allow_host: common.AllowHostOption = None,
 ) -> None:
     """Keep the answers for <AUTO> values in FILE.lock.
 
@@ -41,14 +41,14 @@ def lock(
 
     Exit code: 0; with --check 1 if an answer is missing or the lock has others; 1 too if no model answers.
     """
-    from orchestrator.cli.answering import only_one
-    from orchestrator.cli.output import DONE, FAILED, emit_json, only_data
+    from orchestrator.cli.options.model_source import only_one
+    from orchestrator.cli.terminal.output import DONE, FAILED, emit_json, only_data
 
     only_one({"--check": check, "--run": run})
     only_one({"--check": check, "--fresh": fresh})
     with (
         only_data(),
-        options.open_orchestrator(
+        common.open_orchestrator(
             store=store, tools=tools, allow_path=allow_path, allow_run=allow_run, allow_host=allow_host
         ) as orchestrator,
     ):
@@ -61,7 +61,7 @@ def lock(
 
 
 def _tell(found: Locking, file: str, *, check: bool) -> None:
-    from orchestrator.cli.output import emit, say, table
+    from orchestrator.cli.terminal.output import emit, say, table
 
     if found.values:
         rows = [row for value in found.values for row in _rows(value)]
@@ -93,7 +93,7 @@ def _tell(found: Locking, file: str, *, check: bool) -> None:
 
 
 def _rows(value: LockedPlace) -> list[tuple[str, str, str, str]]:
-    from orchestrator.cli.output import printable
+    from orchestrator.cli.terminal.output import printable
 
     if not value.answers:
         return [(value.at, "", "", "has a secret" if value.secret else "nowhere")]

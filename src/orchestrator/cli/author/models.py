@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.models.catalogue import Catalogue, ModelCard
-    from orchestrator.models.exchange import ModelName
-    from orchestrator.models.keys import Keys
-    from orchestrator.models.probe import Probe
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.entries import Catalogue, ModelCard
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.catalog.probe import Probe
+    from orchestrator.models.catalog.providers import Provider
+    from orchestrator.models.messages import ModelName
 
 
 _ANY = "any model of a provider can be named all the same"
@@ -38,22 +38,22 @@ def models(
         Path | None,
         typer.Option("--for", metavar="FILE", help="Say which models a pipeline's steps would ask, and why."),
     ] = None,
-    tools: options.ToolsOption = None,
-    json: options.JsonOption = False,
+    tools: common.ToolsOption = None,
+    json: common.JsonOption = False,
 ) -> None:
     """List the known models, with prices and abilities.
 
     Prices are in USD per million tokens; `?` is not known. Any other model of a provider can be named too. Without
     NAME or --all, models of those that offer what others made are shown only where you have their key.
     """
-    from orchestrator.cli.keys import named
-    from orchestrator.cli.output import emit, emit_json, say
-    from orchestrator.configuration import project_directory
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.keys import Keys
+    from orchestrator.cli.maintain.keys import named
+    from orchestrator.cli.terminal.output import emit, emit_json, say
+    from orchestrator.config.project_file import project_directory
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
 
     if pipeline is not None:
-        from orchestrator.cli.choices import explain
+        from orchestrator.cli.forecast.model_choices import explain
 
         explain(pipeline, tools, json=json)
         return
@@ -97,8 +97,8 @@ def models(
 def _model(text: str, catalogue: "Catalogue") -> "ModelName | None":
     """Return the model that a text names; None if it is to be the name of a provider."""
     from orchestrator.errors import ConfigurationError
-    from orchestrator.models.exchange import ModelName
-    from orchestrator.models.names import parse_model_name, provider_named
+    from orchestrator.models.catalog.names import parse_model_name, provider_named
+    from orchestrator.models.messages import ModelName
 
     if provider_named(text, catalogue.providers) is not None:
         return None
@@ -113,7 +113,7 @@ def _model(text: str, catalogue: "Catalogue") -> "ModelName | None":
 def _capabilities(names: "Sequence[str]") -> frozenset[str]:
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import ConfigurationError
-    from orchestrator.models.settings import CAPABILITIES
+    from orchestrator.models.catalog.settings import CAPABILITIES
 
     for name in names:
         if name not in CAPABILITIES:
@@ -126,7 +126,7 @@ def _capabilities(names: "Sequence[str]") -> frozenset[str]:
 
 def state_of(provider: "Provider", keys: "Keys") -> str:
     """Return what a provider lacks here, in words; nothing if it can be asked."""
-    from orchestrator.models.adapter.endpoints import missing_extra
+    from orchestrator.models.clients.endpoints import missing_extra
 
     lacking = [] if keys.suffices(provider) else ["no key"]
     if missing_extra(provider) is not None:
@@ -137,7 +137,7 @@ def state_of(provider: "Provider", keys: "Keys") -> str:
 def _ping(providers: "Sequence[Provider]", keys: "Keys", state: "Mapping[str, str]") -> "dict[str, Probe]":
     import asyncio
 
-    from orchestrator.models.probe import probe_all
+    from orchestrator.models.catalog.probe import probe_all
 
     asked = [
         each for each in providers if each.name not in ("offline", "transformers") and "no key" not in state[each.name]
@@ -147,7 +147,7 @@ def _ping(providers: "Sequence[Provider]", keys: "Keys", state: "Mapping[str, st
 
 def _cards(catalogue: "Catalogue", provider: "Provider", probe: "Probe | None") -> "list[ModelCard]":
     """Return the models that are known at a provider, and those that a server of one's own says it has."""
-    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.messages import ModelName
 
     known = catalogue.cards(provider.name)
     named = {card.name.model for card in known}
@@ -157,7 +157,7 @@ def _cards(catalogue: "Catalogue", provider: "Provider", probe: "Probe | None") 
 
 
 def _table(cards: "Sequence[ModelCard]", state: "Mapping[str, str]") -> str:
-    from orchestrator.cli.output import table
+    from orchestrator.cli.terminal.output import table
 
     rows = [
         (

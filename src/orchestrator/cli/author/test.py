@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.usage import whole_number
+from orchestrator.cli.options import common
+from orchestrator.cli.options.usage_errors import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from orchestrator.diagnostics import Diagnostic
-    from orchestrator.testing.running import Outcome
+    from orchestrator.testing.runner import Outcome
 
 _MARKS: Final = {"passed": ("ok", "green"), "failed": ("FAIL", "red"), "skipped": ("skip", "yellow")}
 
@@ -45,11 +45,11 @@ def test(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a report in JUnit's XML too.")
     ] = None,
-    json: options.JsonOption = False,
-    tools: options.ToolsOption = None,
-    allow_path: options.AllowPathOption = None,
-    allow_run: options.AllowRunOption = False,
-    allow_host: options.AllowHostOption = None,
+    json: common.JsonOption = False,
+    tools: common.ToolsOption = None,
+    allow_path: common.AllowPathOption = None,
+    allow_run: common.AllowRunOption = False,
+    allow_host: common.AllowHostOption = None,
 ) -> None:
     """Run the cases of *.test.yaml files, and pay no model.
 
@@ -61,11 +61,11 @@ def test(
 
     Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is wrong or there is none.
     """
-    from orchestrator.cli.output import DONE, FAILED, USAGE, emit_json, only_data
+    from orchestrator.cli.terminal.output import DONE, FAILED, USAGE, emit_json, only_data
     from orchestrator.diagnostics import to_json
-    from orchestrator.testing.running import forget_unused, run_cases
+    from orchestrator.testing.runner import forget_unused, run_cases
 
-    setting = _setting(update, in_place, tools, options.permissions(allow_path, allow_run, allow_host))
+    setting = _setting(update, in_place, tools, common.permissions(allow_path, allow_run, allow_host))
     cases, problems = _found(paths or [Path()], only, setting)
     outcomes = []
     with only_data(), _stopping(run_cases(cases, setting, jobs=jobs)) as running:
@@ -79,7 +79,7 @@ def test(
     if update and not (only or wrong or counts["failed"]):
         forget_unused(outcomes)
     if junit is not None:
-        from orchestrator.cli.junit import write_junit
+        from orchestrator.cli.terminal.junit import write_junit
 
         write_junit(junit, outcomes)
     if json:
@@ -93,23 +93,23 @@ def test(
 @contextmanager
 def _stopping(running: Generator[Outcome]) -> Iterator[Iterator[Outcome]]:
     """End the cases in good order on Ctrl-C or SIGTERM: what they have started, and their copies, go with them."""
-    from orchestrator.cli.interrupts import counted_interrupts, interrupt
+    from orchestrator.cli.terminal.interrupts import counted_interrupts, interrupt
 
     with counted_interrupts() as interrupts, closing(running), interrupts.calling(interrupt):
         yield running
 
 
 def _setting(update: bool, in_place: bool, tools: list[str] | None, permissions: Any) -> Any:
-    from orchestrator.testing.running import Setting
+    from orchestrator.testing.runner import Setting
 
     return Setting(tools=tuple(tools or ()), permissions=permissions, update=update, in_place=in_place)
 
 
 def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[Any], list[Diagnostic]]:
     """Read the test files; return their cases, of sound files, and what is wrong."""
-    from orchestrator.cli.files import expand
+    from orchestrator.cli.options.files import expand
     from orchestrator.testing.files import find_files
-    from orchestrator.testing.running import load
+    from orchestrator.testing.runner import load
 
     cases: list[Any] = []
     problems: list[Diagnostic] = []
@@ -124,7 +124,7 @@ def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[
 def _tell(outcome: Outcome, *, heading: str) -> None:
     import sys
 
-    from orchestrator.cli.output import LINES, emit, paint, printable, seconds
+    from orchestrator.cli.terminal.output import LINES, emit, paint, printable, seconds
 
     mark, style = _MARKS[outcome.end]
     if heading:
@@ -139,7 +139,7 @@ def _tell(outcome: Outcome, *, heading: str) -> None:
 def _tell_end(outcomes: Sequence[Outcome], problems: Sequence[Diagnostic], counts: dict[str, int]) -> None:
     import sys
 
-    from orchestrator.cli.output import emit, say, use_colour
+    from orchestrator.cli.terminal.output import emit, say, use_colour
 
     if problems:
         from orchestrator.diagnostics import render_text

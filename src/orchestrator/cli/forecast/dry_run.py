@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.api import Pipeline
-    from orchestrator.cli.ceiling import Ceiling
-    from orchestrator.cli.forecast import Call, Expected, Forecast
+    from orchestrator.cli.forecast.forecast import Call, Expected, Forecast
+    from orchestrator.cli.forecast.upper_bound import Ceiling
 
 
 def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
@@ -20,11 +20,11 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
     Raises:
         InputError: They do not fit.
     """
-    from orchestrator.cli.forecast import forecast
-    from orchestrator.cli.output import emit, emit_json, say, table
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.choosing import Here
-    from orchestrator.models.keys import Keys
+    from orchestrator.cli.forecast.forecast import forecast
+    from orchestrator.cli.terminal.output import emit, emit_json, say, table
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.selection.candidates import Here
 
     bound = pipeline._bind(values, {})
     catalogue = Catalogue.load(pipeline._orchestrator.directory)
@@ -78,7 +78,7 @@ def _sums(found: Forecast, budget: Budget | None) -> Iterator[str]:
     yield f"if each step asks once: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
     yield from _most(found.most, budget)
     if any(call.rough for _, call in calls):
-        from orchestrator.cli.forecast import UNKNOWN_TOKENS
+        from orchestrator.cli.forecast.forecast import UNKNOWN_TOKENS
 
         yield f"~ what is known only later counts as {UNKNOWN_TOKENS:,} tokens"
     if any(step.times is None for step, _ in calls):

@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.ceiling import Ceiling, ceiling
-from orchestrator.cli.choices import ModelStep, model_steps, models_told
-from orchestrator.compiler.graph import describe
-from orchestrator.compiler.plan import (
+from orchestrator.cli.forecast.model_choices import ModelStep, model_steps, models_told
+from orchestrator.cli.forecast.upper_bound import Ceiling, ceiling
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions.syntax.limits import range_count
+from orchestrator.models.actions.prompts import JUDGED_TOKENS
+from orchestrator.models.calls.estimate import output_tokens, tokens_of
+from orchestrator.models.messages import Message, ModelName, ModelRequest, Usage
+from orchestrator.plan.model import (
     Agent,
     Block,
     FileItems,
@@ -26,18 +30,14 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Work,
 )
-from orchestrator.errors import OrchestratorError
-from orchestrator.expressions.limits import range_count
-from orchestrator.models.estimate import output_tokens, tokens_of
-from orchestrator.models.exchange import Message, ModelName, ModelRequest, Usage
-from orchestrator.models.prompts import JUDGED_TOKENS
-from orchestrator.runtime.scope import pipeline_scope
+from orchestrator.plan.views.graph import describe
+from orchestrator.runtime.run.scope import pipeline_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.expressions import Scope, Value
-    from orchestrator.models.choosing import Here
+    from orchestrator.models.selection.candidates import Here
 
 UNKNOWN_TOKENS: Final = 1_000
 """What stands for a value that is known only when the run has come to it: a page and a half of text."""

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.models.choosing import Needs
-from orchestrator.models.exchange import JUDGE
-from orchestrator.models.gateway import Choice
+from orchestrator.models.calls.gateway import Choice
+from orchestrator.models.messages import JUDGE
+from orchestrator.models.selection.candidates import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.compiler.plan import Plan, StepPlan
     from orchestrator.expressions import Value
-    from orchestrator.models.choosing import Candidate, Here
+    from orchestrator.models.selection.candidates import Candidate, Here
+    from orchestrator.plan.model import Plan, StepPlan
 
 _CHOOSING = ("model", "requires_model", "selection")
 
@@ -34,14 +34,14 @@ class ModelStep:
 
 def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
     """Print the models of each step."""
-    from orchestrator.cli import options
-    from orchestrator.cli.output import emit, emit_json, say, table
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.choosing import Here
-    from orchestrator.models.fake import FakeModel
-    from orchestrator.models.keys import Keys
+    from orchestrator.cli.options import common
+    from orchestrator.cli.terminal.output import emit, emit_json, say, table
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.clients.fake import FakeModel
+    from orchestrator.models.selection.candidates import Here
 
-    with options.open_orchestrator(tools=tools, models=FakeModel(otherwise="fail")) as orchestrator:  # needs no keys
+    with common.open_orchestrator(tools=tools, models=FakeModel(otherwise="fail")) as orchestrator:  # needs no keys
         plan = orchestrator.compile(file)._plan
     here = Here(Catalogue.load(orchestrator.directory), Keys.load())
     told = [models_told(step, here) for step in model_steps(plan)]
@@ -56,8 +56,8 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
 
 def model_steps(plan: Plan) -> Iterator[ModelStep]:
     """Yield the steps that ask models, at any depth, in the file's order."""
-    from orchestrator.compiler.plan import Agent, ForEach, StepPlan, ToolCall
-    from orchestrator.testing.steps import own_work, steps_of
+    from orchestrator.plan.model import Agent, ForEach, StepPlan, ToolCall
+    from orchestrator.testing.stubs import own_work, steps_of
 
     for path, step in steps_of(plan).items():
         match own_work(step):
@@ -80,7 +80,7 @@ def _judges(path: str, step: StepPlan) -> Iterator[ModelStep]:
 def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool = False) -> ModelStep:
     from orchestrator.expressions import constant_of
     from orchestrator.expressions.values import Constant, MappingValue
-    from orchestrator.models.requirements import choice_of
+    from orchestrator.models.selection.requirements import choice_of
 
     given: Mapping[str, Any] = {}
     if isinstance(parameters, MappingValue):
@@ -102,7 +102,7 @@ def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool =
 def models_told(step: ModelStep, here: Here) -> dict[str, Any]:
     """Return the models that a step may ask, as JSON data."""
     from orchestrator.errors import ModelMissing
-    from orchestrator.models.choosing import candidates
+    from orchestrator.models.selection.candidates import candidates
 
     problem, models = step.unknown, []
     if step.choice is not None:
@@ -114,7 +114,7 @@ def models_told(step: ModelStep, here: Here) -> dict[str, Any]:
 
 
 def _model(candidate: Candidate, here: Here) -> dict[str, Any]:
-    from orchestrator.cli.models import state_of
+    from orchestrator.cli.author.models import state_of
 
     state = state_of(here.catalogue.providers[candidate.name.provider], here.keys)
     return {

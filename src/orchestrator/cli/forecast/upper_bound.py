@@ -6,8 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.choices import models_told
-from orchestrator.compiler.plan import (
+from orchestrator.cli.forecast.model_choices import models_told
+from orchestrator.models.actions.prompts import JUDGED_TOKENS
+from orchestrator.models.messages import ModelName, Usage
+from orchestrator.plan.model import (
     Agent,
     Block,
     ForEach,
@@ -21,16 +23,14 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Work,
 )
-from orchestrator.models.exchange import ModelName, Usage
-from orchestrator.models.prompts import JUDGED_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.cli.choices import ModelStep
+    from orchestrator.cli.forecast.model_choices import ModelStep
     from orchestrator.expressions import Scope
-    from orchestrator.models.catalogue import ModelCard
-    from orchestrator.models.choosing import Here
+    from orchestrator.models.catalog.entries import ModelCard
+    from orchestrator.models.selection.candidates import Here
 
 ASKED: Final = 2
 """Calls for one answer of a model: one that cannot be used is asked for once more."""
@@ -82,7 +82,7 @@ class _Walk:
         self.unbounded: list[str] = []
 
     def pipeline(self, plan: Plan, inputs: Mapping[str, Any], within: str = "", times: int | None = 1) -> None:
-        from orchestrator.cli.forecast import scope_of
+        from orchestrator.cli.forecast.forecast import scope_of
 
         scope = scope_of(plan, inputs)
         self._steps(plan.steps, within, scope, times)
@@ -100,7 +100,7 @@ class _Walk:
                 self._steps(handler.body.steps, within, scope, times)
 
     def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> None:
-        from orchestrator.cli.forecast import times_of
+        from orchestrator.cli.forecast.forecast import times_of
 
         work: Work = step.work
         each = work.max_iterations if isinstance(work, Repeat) else times_of(work, scope)
@@ -132,7 +132,7 @@ class _Walk:
                 for block in (*(block for _, block in work.cases), *([work.default] if work.default else [])):
                     self._steps(block.steps, within, scope, times)
             case SubPipeline() if work.source not in self._within:
-                from orchestrator.cli.forecast import value_of
+                from orchestrator.cli.forecast.forecast import value_of
 
                 self._within.append(work.source)
                 self.pipeline(self._plan.pipelines[work.source], value_of(work.inputs, scope) or {}, within, times)
@@ -167,7 +167,7 @@ class _Walk:
             return attempts * (asked * check.max_attempts if check is not None and asked else 1)
         rounds = models * check.max_attempts if check is not None and not isinstance(work, Agent) else 1
         if isinstance(work, Agent):
-            from orchestrator.cli.forecast import value_of
+            from orchestrator.cli.forecast.forecast import value_of
 
             turns = value_of(work.max_turns, scope)
             if type(turns) is not int:
@@ -182,8 +182,8 @@ class _Walk:
 
     def _within_one(self, asking: ModelStep, work: Work, scope: Scope) -> int | None:
         """Return how many answers one call of an action takes."""
-        from orchestrator.cli.forecast import value_of
-        from orchestrator.models.estimate import tokens_of
+        from orchestrator.cli.forecast.forecast import value_of
+        from orchestrator.models.calls.estimate import tokens_of
 
         if asking.action not in ("summarize", "embed"):
             return 1
@@ -224,7 +224,7 @@ class _Walk:
         self.cost = None if self.cost is None or cost is None else self.cost + calls * cost
 
     def _most_output(self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None) -> int | None:
-        from orchestrator.cli.forecast import limit_of
+        from orchestrator.cli.forecast.forecast import limit_of
 
         if asking.action == "embed":
             return 0
@@ -239,7 +239,7 @@ class _Walk:
         self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None, output: int | None
     ) -> int | None:
         """Return the most tokens that one call reads: what the step says, where that is known, else what fits."""
-        from orchestrator.cli.forecast import value_of
+        from orchestrator.cli.forecast.forecast import value_of
 
         window = card.context_window if card is not None else None
         work = step.work
@@ -248,7 +248,7 @@ class _Walk:
         given = value_of(work.parameters, scope)
         if not isinstance(given, dict) or {"images", "files", "personality"} & given.keys() or output is None:
             return window
-        from orchestrator.models.actions.generating import known_form
+        from orchestrator.models.actions.generate import known_form
 
         form = known_form(given)
         schema = len(json.dumps(form.schema, default=str).encode()) if form is not None else 0

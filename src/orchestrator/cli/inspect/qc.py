@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator.cli.options import common
 from orchestrator.errors import ConfigurationError
 
 
 def qc(
-    run: options.RunArgument,
+    run: common.RunArgument,
     judge: Annotated[
         bool, typer.Option("--judge", help="Ask a model for its judgement: the one that the pipeline names, or `auto`.")
     ] = False,
@@ -20,8 +20,8 @@ def qc(
         str, typer.Option("--rubric", metavar="TEXT", help="What the outputs are measured against. Needs --judge.")
     ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Control the quality of a run's result.
 
@@ -34,9 +34,9 @@ def qc(
     if (model or rubric) and not judge:
         given = "--model" if model else "--rubric"
         raise ConfigurationError(f"`{given}` is about a model's judgement", help="add `--judge` to ask a model")
-    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint, printable
+    from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint, printable
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         found = orchestrator.get_run(run).snapshot().qc(judge=(model or True) if judge else False, rubric=rubric)
     if json:
         emit_json(found.to_dict())

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
     from orchestrator.journal.events import RunState
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.state.status import RunStatus
 
 MOST_RUNS: Final = 200
 """How many runs of a state are looked at, the newest first."""
@@ -21,18 +21,18 @@ def questions(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="Only those of this run. Default: of all runs.")
     ] = None,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """List what runs ask people.
 
     Each question comes with what is to be approved, and with the command that answers it.
     """
-    from orchestrator.cli.hints import Hints
-    from orchestrator.cli.output import emit, emit_json, moment, say
-    from orchestrator.cli.questions import open_questions, question_lines, questions_data
+    from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.cli.terminal.output import emit, emit_json, moment, say
+    from orchestrator.cli.terminal.prompts import open_questions, question_lines, questions_data
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         asked = [
             (status, Hints(store).about(orchestrator, status.run_id))
             for status in _asking(orchestrator, run)

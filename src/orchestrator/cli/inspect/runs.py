@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.usage import one_of, past, shown, whole_number
+from orchestrator import codes
+from orchestrator.cli.options import common
+from orchestrator.cli.options.usage_errors import one_of, past, shown, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.cli.hints import Hints
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.journal.events import Event
-    from orchestrator.journal.spending import Spending
-    from orchestrator.journal.status import ActiveStep, RunStatus
+    from orchestrator.journal.state.status import ActiveStep, RunStatus
+    from orchestrator.journal.state.usage import Spending
 
 
 MOST_ACTIVE: Final = 30
@@ -73,13 +74,13 @@ def runs(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="TEXT", help="Only runs with this label. Repeatable.")
     ] = None,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """List runs, the newest first."""
-    from orchestrator.cli.output import emit, emit_json, moment, say, seconds, table
+    from orchestrator.cli.terminal.output import emit, emit_json, moment, say, seconds, table
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         found = orchestrator.list_runs(
             state=state.value if state else None,
             limit=min(limit, _MANY),
@@ -112,17 +113,17 @@ def batches(
         int,
         typer.Option("--limit", parser=whole_number("--limit", least=1), metavar="N", help="At most N batches."),
     ] = 50,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """List the batches of `map`, the newest first.
 
     A row counts by its newest run; rows that were never begun are not known here.
     """
-    from orchestrator.cli.output import emit, emit_json, moment, say, table
+    from orchestrator.cli.terminal.output import emit, emit_json, moment, say, table
     from orchestrator.models.budget import usd
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         found = orchestrator.list_batches(limit=min(limit, _MANY))
     if json:
         emit_json([each.to_dict() for each in found])
@@ -142,27 +143,27 @@ def batches(
 
 
 def status(
-    run: options.RunArgument,
+    run: common.RunArgument,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay until the run ends, is paused or waits.")] = False,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Say where a run stands.
 
     With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused or waiting
     for an answer.
     """
-    from orchestrator.cli.execution import end_code
-    from orchestrator.cli.hints import Hints
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.run.foreground import end_code
+    from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.cli.terminal.output import emit, emit_json
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
         hints = Hints(store).about(orchestrator, handle.id)
         now = handle.status()
         if watch:
-            from orchestrator.cli.board import Board
-            from orchestrator.cli.live import follow, view_of
+            from orchestrator.cli.terminal.live import follow, view_of
+            from orchestrator.cli.terminal.progress import Board
 
             board = Board.of(step["id"] for step in handle.record().plan["steps"])
             with view_of(board, now.name or now.pipeline, quiet=json, hints=hints) as view:
@@ -183,8 +184,8 @@ def _paid(spending: "Spending") -> tuple[str, str]:
 
 def describe(status: "RunStatus", hints: "Hints") -> str:
     """Write a status for people."""
-    from orchestrator.cli.output import STATE_STYLES, moment, paint, printable, seconds
-    from orchestrator.cli.questions import open_questions
+    from orchestrator.cli.terminal.output import STATE_STYLES, moment, paint, printable, seconds
+    from orchestrator.cli.terminal.prompts import open_questions
 
     title = status.pipeline + (f" ({status.name})" if status.name and status.name != status.pipeline else "")
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items() if count)
@@ -197,11 +198,11 @@ def describe(status: "RunStatus", hints: "Hints") -> str:
         ("elapsed", seconds(status.elapsed)),
     ]
     if status.spending:
-        from orchestrator.cli.show import models_text
+        from orchestrator.cli.inspect.show import models_text
 
         pairs.append(("models", models_text(status.spending)))
     if status.budget:
-        from orchestrator.cli.budgets import budget_text
+        from orchestrator.cli.options.budgets import budget_text
 
         pairs.append(("budget", budget_text(status.budget)))
     if status.reason:
@@ -223,7 +224,7 @@ def describe(status: "RunStatus", hints: "Hints") -> str:
     if status.error:
         where = f" in step `{status.error['step']}`" if status.error.get("step") else ""
         message = printable(str(status.error.get("message", "")))
-        lines += ["", f"error[{status.error.get('code', 'ORC805')}]{where}: {message}"]
+        lines += ["", f"error[{status.error.get('code', codes.RUN_FAILED)}]{where}: {message}"]
     left_alone = status.state == "waiting" and status.owner is None and not questions
     if status.state in ("failed", "cancelled", "paused", "interrupted") or left_alone:
         lines += [f"go on with: {hints.command('resume', status.run_id)}"]
@@ -234,8 +235,8 @@ def _active(status: "RunStatus") -> list[str]:
     """What is at work, as a tree of a size that fits on a screen."""
     from time import time
 
-    from orchestrator.cli.active import doing, nested, progress_text
-    from orchestrator.cli.output import seconds, table
+    from orchestrator.cli.terminal.output import seconds, table
+    from orchestrator.cli.terminal.progress_tree import doing, nested, progress_text
 
     tree, left_out = nested(status.active, MOST_ACTIVE)
     now = time()
@@ -255,7 +256,7 @@ def _active(status: "RunStatus") -> list[str]:
 
 def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", hints: "Hints") -> list[str]:
     """The open questions, and how to answer them."""
-    from orchestrator.cli.questions import question_lines
+    from orchestrator.cli.terminal.prompts import question_lines
 
     lines = []
     for step in questions[:MOST_QUESTIONS]:
@@ -265,14 +266,14 @@ def _asked(status: "RunStatus", questions: "Sequence[ActiveStep]", hints: "Hints
 
 
 def _some(words: "Sequence[str]", separator: str) -> str:
-    from orchestrator.cli.output import printable
+    from orchestrator.cli.terminal.output import printable
 
     more = f"{separator}{len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
     return printable(separator.join(words[:MOST_WORDS])) + more
 
 
 def events(
-    run: options.RunArgument,
+    run: common.RunArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events until the run ends.")] = False,
     after: Annotated[
         int,
@@ -281,12 +282,12 @@ def events(
         ),
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    store: options.StoreOption = None,
+    store: common.StoreOption = None,
 ) -> None:
     """Print what happened in a run, in order, without gaps."""
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.terminal.output import emit, emit_json
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         for event in orchestrator.get_run(run).events(after=min(after, _MANY), follow=follow):
             printed = emit_json(event.to_dict(), indent=None) if json else emit(describe_event(event))
             if not printed:
@@ -297,7 +298,7 @@ def describe_event(event: "Event") -> str:
     """Write an event on one line for people."""
     from json import dumps
 
-    from orchestrator.cli.output import moment, printable
+    from orchestrator.cli.terminal.output import moment, printable
 
     attempt = f" #{event.attempt}" if event.attempt > 1 else ""
     words = [f"{event.seq:>5}", moment(event.at), f"{event.type:<14}"]

@@ -6,37 +6,38 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.hints import Hints
+from orchestrator import codes
+from orchestrator.cli.options import common
+from orchestrator.cli.terminal.hints import Hints
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator, Result, StepResult
-    from orchestrator.journal.spending import Spending
-    from orchestrator.runtime.outline import Line
+    from orchestrator.journal.state.usage import Spending
+    from orchestrator.runtime.step_tree import Line
 
 MOST_NAMES: Final = 2_000
 """How many steps' paths a misspelt one is compared with."""
 
 
 def show(
-    run: options.RunArgument,
+    run: common.RunArgument,
     step: Annotated[str | None, typer.Option("--step", metavar="PATH", help="Only this step, with its output.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Print where tools failed: the tracebacks of all attempts.")
     ] = False,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Show a run's outputs, steps, timings and errors.
 
     A step's time is that of all its attempts, and of the waits between them. Of a loop the first items are shown and
     those that failed; --json has all.
     """
-    from orchestrator.cli.output import emit, emit_json, printable
-    from orchestrator.cli.questions import open_questions, question_lines
+    from orchestrator.cli.terminal.output import emit, emit_json, printable
+    from orchestrator.cli.terminal.prompts import open_questions, question_lines
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
         hints = Hints(store).about(orchestrator, handle.id)
         if traceback:
@@ -62,8 +63,8 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
     """Print the tracebacks of what tools raised, of all attempts or those of one step."""
     from dataclasses import asdict
 
-    from orchestrator.cli.output import LINES, emit, emit_json, moment, printable, say
-    from orchestrator.runtime.failures import tracebacks
+    from orchestrator.cli.terminal.output import LINES, emit, emit_json, moment, printable, say
+    from orchestrator.runtime.run.failures import tracebacks
 
     found = tracebacks(orchestrator._engine.store, run_id, step)
     if json:
@@ -78,8 +79,8 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
 
 def describe(result: "Result", hints: Hints) -> str:
     """Write a result for people: outputs first, then the steps."""
-    from orchestrator.cli.output import LINES, printable, table
-    from orchestrator.runtime.outline import outline
+    from orchestrator.cli.terminal.output import LINES, printable, table
+    from orchestrator.runtime.step_tree import outline
 
     lines = [f"run {result.run_id}: {result.state}"]
     if result.spending:
@@ -115,8 +116,8 @@ def models_text(spending: "Spending") -> str:
 
 
 def _row(line: "Line", result: "Result") -> tuple[str, ...]:
-    from orchestrator.cli.output import seconds
-    from orchestrator.runtime.outline import summary
+    from orchestrator.cli.terminal.output import seconds
+    from orchestrator.runtime.step_tree import summary
 
     label, step = "  " * line.depth + line.label, line.step
     if step is None:
@@ -161,7 +162,7 @@ def _indented(name: str, value: Any) -> list[str]:
     """Return the lines of one output: short ones beside the name, long texts below it."""
     from json import dumps
 
-    from orchestrator.cli.output import printable
+    from orchestrator.cli.terminal.output import printable
 
     text = value if isinstance(value, str) else dumps(value, ensure_ascii=False, default=str)
     if "\n" not in text.rstrip("\n"):
@@ -170,11 +171,11 @@ def _indented(name: str, value: Any) -> list[str]:
 
 
 def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None:
-    from orchestrator.cli.output import emit, emit_json, moment, printable, seconds
-    from orchestrator.cli.questions import answer_command, content_lines
+    from orchestrator.cli.terminal.output import emit, emit_json, moment, printable, seconds
+    from orchestrator.cli.terminal.prompts import answer_command, content_lines
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import RunError
-    from orchestrator.runtime.outline import summary
+    from orchestrator.runtime.step_tree import summary
 
     step = result.steps.get(path)
     if step is None:
@@ -182,7 +183,7 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
         raise RunError(
             f"run {result.run_id} has no step `{path}`",
             run_id=result.run_id,
-            code="ORC809",
+            code=codes.STEP_NOT_FOUND,
             help=f"did you mean `{near}`?" if near else f"orchestrator show {result.run_id} lists them",
         )
     if json:

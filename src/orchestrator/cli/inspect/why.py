@@ -4,19 +4,19 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import options
+from orchestrator.cli.options import common
 
 
 def why(
-    run: options.RunArgument,
+    run: common.RunArgument,
     step: Annotated[str, typer.Argument(metavar="STEP", help="The step's path, such as `fetch` or `translate[2]`.")],
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Say why a step ran, ran again, was cached, skipped, or waits."""
-    from orchestrator.cli.output import emit, emit_json, moment, printable
+    from orchestrator.cli.terminal.output import emit, emit_json, moment, printable
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         found = orchestrator.get_run(run).why(step)
     if json:
         emit_json(found.to_dict())

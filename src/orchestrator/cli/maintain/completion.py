@@ -82,9 +82,9 @@ def _completer(info: ParameterInfo) -> Callable[..., Any]:
 
 def _runs(command: str, given: dict[str, Any], incomplete: str) -> Words:
     """The newest runs, those that the command is for first of all, and `last`."""
-    from orchestrator.cli import options
+    from orchestrator.cli.options import common
 
-    with options.open_orchestrator(store=given.get("store")) as orchestrator:
+    with common.open_orchestrator(store=given.get("store")) as orchestrator:
         found = orchestrator.list_runs(limit=_MOST_RUNS)
     wanted = [status for status in found if status.state in _STATES.get(command, (status.state,))]
     if found:
@@ -95,9 +95,9 @@ def _runs(command: str, given: dict[str, Any], incomplete: str) -> Words:
 
 def _steps(command: str, given: dict[str, Any], incomplete: str) -> Words:
     """The steps of the run that stands before them, or of the file."""
-    from orchestrator.cli import options
+    from orchestrator.cli.options import common
 
-    with options.open_orchestrator(store=given.get("store")) as orchestrator:
+    with common.open_orchestrator(store=given.get("store")) as orchestrator:
         if given.get("run") is not None:
             run = orchestrator.get_run(given["run"])
             return list(_of_run(command, run))
@@ -119,10 +119,10 @@ def _of_run(command: str, run: "Run") -> Iterator[tuple[str, str]]:
 
 
 def _plan_of_file(file: Path) -> list[dict[str, Any]]:
-    from orchestrator.cli import options
-    from orchestrator.models.fake import FakeModel
+    from orchestrator.cli.options import common
+    from orchestrator.models.clients.fake import FakeModel
 
-    with options.open_orchestrator(models=FakeModel(otherwise="fail")) as orchestrator:
+    with common.open_orchestrator(models=FakeModel(otherwise="fail")) as orchestrator:
         steps: list[dict[str, Any]] = orchestrator.compile(file).to_dict()["steps"]
     return steps
 
@@ -151,9 +151,9 @@ def _codes(command: str, given: dict[str, Any], incomplete: str) -> Words:
 
 
 def _tools(command: str, given: dict[str, Any], incomplete: str) -> Words:
-    from orchestrator.cli import options
+    from orchestrator.cli.options import common
 
-    with options.open_orchestrator(tools=given.get("tools")) as orchestrator:
+    with common.open_orchestrator(tools=given.get("tools")) as orchestrator:
         for tool in orchestrator.registry:
             yield tool.name, tool.description
             for action in tool.actions.values() if "." in incomplete else ():
@@ -161,13 +161,13 @@ def _tools(command: str, given: dict[str, Any], incomplete: str) -> Words:
 
 
 def _filters(command: str, given: dict[str, Any], incomplete: str) -> Words:
-    from orchestrator.expressions.reference_page import SECTIONS
+    from orchestrator.expressions.builtins.reference_page import SECTIONS
 
     return {name: entry.summary for section in reversed(SECTIONS) for name, entry in section.table.items()}.items()
 
 
 def _providers(command: str, given: dict[str, Any], incomplete: str) -> Words:
-    from orchestrator.models.catalogue import Catalogue
+    from orchestrator.models.catalog.entries import Catalogue
 
     return [(name, provider.title) for name, provider in Catalogue.load().providers.items()]
 

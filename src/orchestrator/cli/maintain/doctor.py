@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.configuration import CONFIGURATION_FILE, project_directory
+from orchestrator.cli.options import common
+from orchestrator.config.project_file import CONFIGURATION_FILE, project_directory
 from orchestrator.distribution import FOREIGN_NAME, NAME, install_command
 
 if TYPE_CHECKING:
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
 DEFAULT_STORE: Final = Path(".orchestrator", "runs.db")
 OLDEST_PYTHON: Final = (3, 11)
@@ -48,9 +48,9 @@ class Finding:
 
 
 def doctor(
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
-    tools: options.ToolsOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
+    tools: common.ToolsOption = None,
 ) -> None:
     """Check that this machine and directory are ready.
 
@@ -58,7 +58,7 @@ def doctor(
 
     Exit code: 0 all is well (warnings allowed), 1 something fails.
     """
-    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint
+    from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint
 
     findings = list(examine(store, tools))
     ok = not any(finding.verdict is Verdict.FAIL for finding in findings)
@@ -200,7 +200,7 @@ def _configuration() -> tuple[list[Finding], "Permissions"]:
     """Return what is found, and the permissions for the other checks: those that deny where the file has a fault."""
     from orchestrator.api.settings import check_settings
     from orchestrator.errors import OrchestratorError
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
     name = CONFIGURATION_FILE
     try:
@@ -236,12 +236,12 @@ def _valid(project: Path) -> str:
 
 def _models() -> Iterator[Finding]:
     """Say whose models can be asked. What is wrong with orchestrator.toml is said elsewhere."""
-    from orchestrator.cli.models import state_of
+    from orchestrator.cli.author.models import state_of
     from orchestrator.errors import ConfigurationError
-    from orchestrator.models.adapter.endpoints import missing_extra
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.keys import Keys
-    from orchestrator.models.providers import PROVIDERS
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.catalog.providers import PROVIDERS
+    from orchestrator.models.clients.endpoints import missing_extra
 
     try:
         catalogue = Catalogue.load(project_directory())

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.usage import one_of, shown
-from orchestrator.configuration import project_directory
+from orchestrator.cli.options import common
+from orchestrator.cli.options.usage_errors import one_of, shown
+from orchestrator.config.project_file import project_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.models.keys import Key, Keys
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.keys import Key, Keys
+    from orchestrator.models.catalog.providers import Provider
 
 
 class Act(enum.StrEnum):
@@ -32,7 +32,7 @@ def keys(
     provider: Annotated[
         str | None, typer.Argument(metavar="PROVIDER", help="A provider, or a server of orchestrator.toml.")
     ] = None,
-    json: options.JsonOption = False,
+    json: common.JsonOption = False,
 ) -> None:
     """Store, list or check the keys of providers of models. No key is ever shown.
 
@@ -43,8 +43,8 @@ def keys(
     Exit code: 0, or 1 if a key that is checked does not work.
     """
     from orchestrator.errors import ConfigurationError
-    from orchestrator.models.keys import Keys
-    from orchestrator.models.settings import ModelSettings
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.catalog.settings import ModelSettings
 
     known = ModelSettings.load(project_directory()).providers
     held = Keys.load()
@@ -69,8 +69,8 @@ def named(text: str, providers: "Mapping[str, Provider]") -> "Provider":
     """Return the provider of a name, or say which one was probably meant."""
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import ConfigurationError
-    from orchestrator.models.names import provider_named
-    from orchestrator.models.providers import SPELLINGS
+    from orchestrator.models.catalog.names import provider_named
+    from orchestrator.models.catalog.providers import SPELLINGS
 
     name = provider_named(text, providers)
     if name is None:
@@ -86,7 +86,7 @@ def _has_key(provider: "Provider", held: "Keys") -> bool:
 
 
 def _set(provider: "Provider", held: "Keys", *, as_json: bool) -> None:
-    from orchestrator.cli.output import emit, emit_json, say
+    from orchestrator.cli.terminal.output import emit, emit_json, say
 
     variable = held.store(provider, _read(provider))
     before = held.find(provider)
@@ -108,7 +108,7 @@ def _read(provider: "Provider") -> str:
 
 
 def _list(providers: "list[Provider]", held: "Keys", *, as_json: bool) -> None:
-    from orchestrator.cli.output import emit, emit_json, table
+    from orchestrator.cli.terminal.output import emit, emit_json, table
 
     found = [(provider, held.find(provider)) for provider in providers]
     if as_json:
@@ -141,8 +141,8 @@ def _check(providers: "list[Provider]", held: "Keys", *, as_json: bool) -> None:
     import asyncio
     from dataclasses import asdict
 
-    from orchestrator.cli.output import DONE, FAILED, emit, emit_json, paint, say
-    from orchestrator.models.probe import probe_all
+    from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint, say
+    from orchestrator.models.catalog.probe import probe_all
 
     found = asyncio.run(probe_all(providers, held))
     if as_json:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.usage import duration, one_of, shown, whole_number
+from orchestrator.cli.options import common
+from orchestrator.cli.options.usage_errors import duration, one_of, shown, whole_number
 
 if TYPE_CHECKING:
     from orchestrator.journal.records import StoreStats
@@ -39,15 +39,15 @@ def prune(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Remove runs that have ended, and what only they used.
 
     With --older-than and --keep a run goes only if both allow it. Shared results (`cache`) go by their age. Runs that
     are executed, paused, wait or were interrupted stay, as they can go on.
     """
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.terminal.output import emit, emit_json
     from orchestrator.errors import ConfigurationError
 
     if older_than is None and keep is None:
@@ -55,7 +55,7 @@ def prune(
             "`orchestrator prune` must be told what may go",
             help="write for example `orchestrator prune --older-than 30d --keep 100`",
         )
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         removed = orchestrator.prune(older_than=older_than, keep=keep, dry_run=dry_run)
     if json:
         emit_json({"dry_run": dry_run, **asdict(removed)})
@@ -73,13 +73,13 @@ def store(
         About,
         typer.Argument(metavar=shown(About), parser=one_of("orchestrator store", About), help="What to tell."),
     ],
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Say what the store holds, and how large it is."""
-    from orchestrator.cli.output import emit, emit_json
+    from orchestrator.cli.terminal.output import emit, emit_json
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         stats = orchestrator.store_stats()
     if json:
         emit_json(asdict(stats))
@@ -88,7 +88,7 @@ def store(
 
 
 def _lines(stats: "StoreStats") -> list[str]:
-    from orchestrator.cli.output import moment
+    from orchestrator.cli.terminal.output import moment
 
     states = ", ".join(f"{count:,} {state}" for state, count in sorted(stats.runs.items()) if count)
     total = sum(stats.runs.values())

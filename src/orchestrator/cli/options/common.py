@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.usage import duration, whole_number
-from orchestrator.configuration import project_directory
+from orchestrator.cli.options.usage_errors import duration, whole_number
+from orchestrator.config.project_file import project_directory
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator
-    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.messages import ModelClient
     from orchestrator.tools import Permissions
 
 RunArgument = Annotated[
@@ -127,7 +127,7 @@ def open_orchestrator(
 
     limits = None
     if budget:
-        from orchestrator.cli.budgets import read_budget
+        from orchestrator.cli.options.budgets import read_budget
 
         limits = read_budget(budget)
     return Orchestrator(
@@ -145,7 +145,7 @@ def open_orchestrator(
 
 def permissions(paths: list[Path] | None, run: bool, hosts: list[str] | None) -> "Permissions":
     """Return what tools may do: what `orchestrator.toml` allows, and what the options allow besides."""
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
     allowed = Permissions.load(project_directory())
     return allowed.extended(paths=[path.absolute() for path in paths or ()], run=run, hosts=hosts or ())

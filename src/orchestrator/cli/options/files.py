@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.content import kind_of
 from orchestrator.errors import ConfigurationError
+from orchestrator.text.content import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,18 +9,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.configuration import project_directory
-from orchestrator.content import NotText, decode_text, read_content
+from orchestrator import codes
+from orchestrator.config.project_file import project_directory
 from orchestrator.errors import InputError
-from orchestrator.json_text import read_json
 from orchestrator.runtime.inputs import input_error
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.text.content import NotText, decode_text, read_content
+from orchestrator.text.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.api import Run
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.language.spec.pipeline import InputSpec
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 
@@ -36,7 +37,7 @@ def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: st
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name:
-            problems.append(("ORC603", f"`-i {pair}` has no `=`; write it as `-i name=value`"))
+            problems.append((codes.INVALID_INPUT, f"`-i {pair}` has no `=`; write it as `-i name=value`"))
             continue
         spec = specs.get(name)
         if spec is None:
@@ -47,7 +48,7 @@ def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: st
             values[name] = _from_here(value) if spec.type == "file" else value
         except ValueError as error:
             hide = Redactor({name: text} if spec.secret else {}, "hidden")
-            problems.append(("ORC603", hide.text(f"`{name}` {str(error).removeprefix('it ')}")))
+            problems.append((codes.INVALID_INPUT, hide.text(f"`{name}` {str(error).removeprefix('it ')}")))
     if problems:
         raise input_error(problems, specs)
     return values
@@ -63,7 +64,7 @@ def _from_here(path: Any) -> Any:
 
 def declared(run: Run) -> dict[str, InputSpec]:
     """Return the inputs that the pipeline of a run declares, as it was recorded."""
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.language.spec.pipeline import InputSpec
 
     return {name: InputSpec.model_validate(spec) for name, spec in run.record().plan["inputs"].items()}
 
@@ -131,8 +132,8 @@ def parse(text: str, name: str) -> Any:
     except ValueError:
         pass
     from orchestrator.diagnostics import Source
-    from orchestrator.language.nodes import plain
-    from orchestrator.language.reader import read_tree
+    from orchestrator.language.yaml.nodes import plain
+    from orchestrator.language.yaml.reader import read_tree
 
     reading = read_tree(Source.of(name.strip("`"), text))
     errors = [problem for problem in reading.diagnostics if problem.severity == "error"]

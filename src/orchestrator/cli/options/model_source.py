@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.language.spec import InputSpec
-    from orchestrator.models.exchange import ModelClient
-    from orchestrator.models.recording import RecordingClient
+    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.models.messages import ModelClient
+    from orchestrator.models.recordings.clients import RecordingClient
 
 
 def only_one(given: Mapping[str, object]) -> None:
@@ -44,12 +44,12 @@ class Answering:
             ConfigurationError: There are no recordings, or they, the settings or the keys cannot be read.
         """
         if self._dry_run:
-            from orchestrator.models.fake import FakeModel
+            from orchestrator.models.clients.fake import FakeModel
 
             return FakeModel(otherwise="fail")
         if self._record is None and self._replay is None:
             return None
-        from orchestrator.configuration import project_directory
+        from orchestrator.config.project_file import project_directory
         from orchestrator.testing.recordings import hiding, player, recorder
 
         self._hidden = hiding({})
@@ -68,7 +68,7 @@ class Answering:
 
     def end(self, *, quiet: bool) -> None:
         """Say what was recorded, or that nobody was paid, after a run."""
-        from orchestrator.cli.output import say
+        from orchestrator.cli.terminal.output import say
 
         if self._replay is not None and not quiet:
             say(f"models were played from {self._replay}: nobody was asked, and nothing was paid", "dim")

@@ -8,44 +8,44 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from orchestrator.cli import options
+from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.api import Orchestrator
-    from orchestrator.cli.execution import Showing
-    from orchestrator.models.exchange import ModelClient
+    from orchestrator.cli.run.foreground import Showing
+    from orchestrator.models.messages import ModelClient
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
     """With what configuration a run is executed here, and how it is shown."""
 
-    store: options.StoreOption = None
-    max_parallel: options.MaxParallelOption = None
-    timeout: options.TimeoutOption = None
-    budget: options.BudgetOption = None
-    no_cache: options.NoCacheOption = False
-    refresh: options.RefreshOption = None
-    json: options.JsonOption = False
-    quiet: options.QuietOption = False
-    tools: options.ToolsOption = None
-    allow_path: options.AllowPathOption = None
-    allow_run: options.AllowRunOption = False
-    allow_host: options.AllowHostOption = None
+    store: common.StoreOption = None
+    max_parallel: common.MaxParallelOption = None
+    timeout: common.TimeoutOption = None
+    budget: common.BudgetOption = None
+    no_cache: common.NoCacheOption = False
+    refresh: common.RefreshOption = None
+    json: common.JsonOption = False
+    quiet: common.QuietOption = False
+    tools: common.ToolsOption = None
+    allow_path: common.AllowPathOption = None
+    allow_run: common.AllowRunOption = False
+    allow_host: common.AllowHostOption = None
 
     @property
     def showing(self) -> Showing:
         """How the person wants to see the run."""
-        from orchestrator.cli.execution import Showing
-        from orchestrator.cli.hints import Hints
+        from orchestrator.cli.run.foreground import Showing
+        from orchestrator.cli.terminal.hints import Hints
 
         return Showing(json=self.json, quiet=self.quiet, hints=Hints(self.store))
 
     def orchestrator(self, models: ModelClient | None = None) -> Orchestrator:
         """Return the configuration that the options describe. `models` answers in the place of providers."""
-        return options.open_orchestrator(
+        return common.open_orchestrator(
             store=self.store,
             tools=self.tools,
             allow_path=self.allow_path,

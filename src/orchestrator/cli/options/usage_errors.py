@@ -38,7 +38,7 @@ def duration(option: str) -> Callable[[str | float], float]:
     """Return the reader of an option's value that is a duration such as `30d`, in seconds."""
 
     def read(text: str | float) -> float:
-        from orchestrator.language.durations import parse_duration
+        from orchestrator.language.values.durations import parse_duration
 
         if isinstance(text, float):
             return text
@@ -57,7 +57,7 @@ def past(option: str) -> Callable[[str | float], float]:
         import time
         from datetime import datetime
 
-        from orchestrator.language.durations import parse_duration
+        from orchestrator.language.values.durations import parse_duration
 
         if isinstance(text, float):
             return text
@@ -107,7 +107,7 @@ class Command(TyperCommand):
         try:
             return super().invoke(ctx)
         except OrchestratorError as error:
-            from orchestrator.cli.hints import Hints
+            from orchestrator.cli.terminal.hints import Hints
 
             Hints(ctx.params.get("store")).complete(error)
             raise

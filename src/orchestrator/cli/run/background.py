@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.output import FAILED, say
-from orchestrator.configuration import project_directory
-from orchestrator.content import make_private_directory
+from orchestrator.cli.terminal.output import FAILED, say
+from orchestrator.config.project_file import project_directory
 from orchestrator.errors import ConfigurationError
+from orchestrator.text.content import make_private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.live import BAR_WIDTH
-from orchestrator.cli.output import (
+from orchestrator.cli.run.batch_rows import Rows
+from orchestrator.cli.terminal.live import BAR_WIDTH
+from orchestrator.cli.terminal.output import (
     DONE,
     FAILED,
     INTERRUPTED,
@@ -23,10 +24,9 @@ from orchestrator.cli.output import (
     seconds,
     use_colour,
 )
-from orchestrator.cli.rows import Rows
-from orchestrator.content import open_private
 from orchestrator.errors import BudgetExceeded, InputError
 from orchestrator.models.budget import Spent, usd
+from orchestrator.text.content import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from orchestrator.runtime.batches import RowResult
+    from orchestrator.runtime.host.batches import RowResult
 
 TELL_SECONDS: Final = 5.0
 """How often a batch says how far it is where there is no terminal."""

@@ -8,19 +8,19 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
-from orchestrator.csv_text import BadRecord, delimited, delimiter_name, delimiter_problem, table
 from orchestrator.errors import InputError, OrchestratorError
-from orchestrator.json_text import read_json
 from orchestrator.runtime.redaction import Redactor
+from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
+from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, delimiter_problem, table
+from orchestrator.text.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from io import BufferedReader
     from pathlib import Path
 
-    from orchestrator.language.spec import InputSpec
-    from orchestrator.runtime.batches import Row
+    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.runtime.host.batches import Row
 
 MOST_LINE: Final = 64 * 1024 * 1024
 """Characters of the longest row."""

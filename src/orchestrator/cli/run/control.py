@@ -4,27 +4,27 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.hints import Hints
+from orchestrator.cli.options import common
+from orchestrator.cli.terminal.hints import Hints
 
 if TYPE_CHECKING:
     from orchestrator.api import Run
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.state.status import RunStatus
 
 PATIENCE: Final = 3.0
 """Seconds to wait for the run's owner to act before saying that it still has to."""
 
 
 def pause(
-    run: options.RunArgument,
+    run: common.RunArgument,
     now: Annotated[bool, typer.Option("--now", help="Stop running steps too; they are run again later.")] = False,
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Start no new steps of a run; running ones end first."""
-    from orchestrator.cli.output import emit_json, say
+    from orchestrator.cli.terminal.output import emit_json, say
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
         hints = Hints(store).about(orchestrator, handle.id)
         handle.pause(now=now)
@@ -45,15 +45,15 @@ def pause(
 
 
 def cancel(
-    run: options.RunArgument,
+    run: common.RunArgument,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")] = "",
-    json: options.JsonOption = False,
-    store: options.StoreOption = None,
+    json: common.JsonOption = False,
+    store: common.StoreOption = None,
 ) -> None:
     """Stop a run and its running steps; it can be resumed."""
-    from orchestrator.cli.output import emit_json, say
+    from orchestrator.cli.terminal.output import emit_json, say
 
-    with options.open_orchestrator(store=store) as orchestrator:
+    with common.open_orchestrator(store=store) as orchestrator:
         handle = orchestrator.get_run(run)
         hints = Hints(store).about(orchestrator, handle.id)
         handle.cancel(reason=reason)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from orchestrator.cli.board import Board
-from orchestrator.cli.hints import Hints
-from orchestrator.cli.live import follow, view_of
-from orchestrator.cli.output import (
+from orchestrator import codes
+from orchestrator.cli.terminal.hints import Hints
+from orchestrator.cli.terminal.live import follow, view_of
+from orchestrator.cli.terminal.output import (
     DONE,
     FAILED,
     INTERRUPTED,
@@ -27,15 +27,16 @@ from orchestrator.cli.output import (
     say,
     seconds,
 )
-from orchestrator.cli.questions import Asking, open_questions, questions_data, tell_questions
+from orchestrator.cli.terminal.progress import Board
+from orchestrator.cli.terminal.prompts import Asking, open_questions, questions_data, tell_questions
 from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.api import Orchestrator, Result, Run
-    from orchestrator.cli.interrupts import Interrupts
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.cli.terminal.interrupts import Interrupts
+    from orchestrator.journal.state.status import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def _tell_again(showing: Showing) -> None:
 
 def _tell_traceback(run: Run, step: str) -> None:
     """Show where the tool of a step failed, as the record has it: without secrets."""
-    from orchestrator.runtime.failures import tracebacks
+    from orchestrator.runtime.run.failures import tracebacks
 
     for each in tracebacks(run._engine.store, run.id, step)[-1:]:
         say(printable(each.text, keep=LINES))
@@ -196,11 +197,11 @@ def tell_end(status: RunStatus, showing: Showing, *, by: str | None = None) -> N
         attempt = error.get("attempt") or 0
         where += f", attempt {attempt}" if attempt > 1 else ""
         say(f"run {run_id} failed{where}{spent}", "red")
-        say(f"error[{error.get('code', 'ORC805')}]: {printable(str(error.get('message', '')), keep=LINES)}")
+        say(f"error[{error.get('code', codes.RUN_FAILED)}]: {printable(str(error.get('message', '')), keep=LINES)}")
         help = showing.hints.completed(str(error.get("help") or ""))
         if help:
             say(f"  help: {printable(help, keep=LINES)}")
-        if error.get("code") == "ORC701" and error.get("type") != "StepError":
+        if error.get("code") == codes.TOOL_FAILED and error.get("type") != "StepError":
             say(f"  see where it failed: {showing.hints.command('show', run_id, '--traceback')}")
         if not re.search(rf"\borchestrator resume {run_id}\b", help):
             say(f"  go on after mending it: {resume}")

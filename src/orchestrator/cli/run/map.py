@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.here import Here
-from orchestrator.cli.usage import whole_number
+from orchestrator.cli.options import common
+from orchestrator.cli.options.run_options import Here
+from orchestrator.cli.options.usage_errors import whole_number
 
 
 def map(
-    file: options.FileArgument,
+    file: common.FileArgument,
     rows: Annotated[
         Path, typer.Argument(metavar="INPUTS", help="A file of JSON Lines or CSV: the inputs of a run in each row.")
     ],
@@ -43,12 +43,12 @@ def map(
             "--encoding", metavar="NAME", help="The encoding of the rows, such as windows-1252. Default: UTF-8"
         ),
     ] = None,
-    input: options.InputOption = None,
-    inputs: options.InputsOption = None,
-    label: options.LabelOption = None,
-    store: options.StoreOption = None,
+    input: common.InputOption = None,
+    inputs: common.InputsOption = None,
+    label: common.LabelOption = None,
+    store: common.StoreOption = None,
     json: Annotated[bool, typer.Option("--json", help="With --out: print the counts as JSON.")] = False,
-    quiet: options.QuietOption = False,
+    quiet: common.QuietOption = False,
     budget: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,12 +57,12 @@ def map(
             help="Spend at most this on models in all rows: 2usd, 50000tokens or 100requests. Repeatable.",
         ),
     ] = None,
-    no_cache: options.NoCacheOption = False,
-    refresh: options.RefreshOption = None,
-    tools: options.ToolsOption = None,
-    allow_path: options.AllowPathOption = None,
-    allow_run: options.AllowRunOption = False,
-    allow_host: options.AllowHostOption = None,
+    no_cache: common.NoCacheOption = False,
+    refresh: common.RefreshOption = None,
+    tools: common.ToolsOption = None,
+    allow_path: common.AllowPathOption = None,
+    allow_run: common.AllowRunOption = False,
+    allow_host: common.AllowHostOption = None,
 ) -> None:
     """Run a pipeline once for each row of a file.
 
@@ -78,14 +78,14 @@ def map(
     Exit code: 0 all succeeded, 1 a row failed, 2 not started because something is wrong, 3 some runs are paused or wait
     for an answer, 130 interrupted.
     """
-    from orchestrator.cli.budgets import budget_words, larger_budget, read_budget
-    from orchestrator.cli.execution import reported
-    from orchestrator.cli.inputs import read_inputs
-    from orchestrator.cli.interrupts import counted_interrupts
-    from orchestrator.cli.output import emit_json, only_data, say
-    from orchestrator.cli.rows import open_rows
-    from orchestrator.cli.run import warn
-    from orchestrator.cli.tally import Tally, shown, sink
+    from orchestrator.cli.options.budgets import budget_words, larger_budget, read_budget
+    from orchestrator.cli.options.inputs import read_inputs
+    from orchestrator.cli.run.batch_progress import Tally, shown, sink
+    from orchestrator.cli.run.batch_rows import open_rows
+    from orchestrator.cli.run.foreground import reported
+    from orchestrator.cli.run.run import warn
+    from orchestrator.cli.terminal.interrupts import counted_interrupts
+    from orchestrator.cli.terminal.output import emit_json, only_data, say
 
     here = Here(
         store=store,

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.here import Here, executes
+from orchestrator.cli.options import common
+from orchestrator.cli.options.run_options import Here, executes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.api import Changes, Orchestrator, Run
-    from orchestrator.cli.hints import Hints
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.journal.state.status import RunStatus
 
 AnswerArgument = Annotated[
     str | None,
@@ -25,15 +25,15 @@ AnswerArgument = Annotated[
 
 @executes
 def resume(
-    run: options.RunArgument,
+    run: common.RunArgument,
     here: Here,
     with_: Annotated[
         Path | None, typer.Option("--with", metavar="FILE", help="Go on with this edited pipeline.", readable=False)
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what --with would run again.")] = False,
-    input: options.SecretOption = None,
-    inputs: options.SecretsOption = None,
-    replay: options.ReplayOption = None,
+    input: common.SecretOption = None,
+    inputs: common.SecretsOption = None,
+    replay: common.ReplayOption = None,
 ) -> None:
     """Go on with a run that failed, was stopped, or crashed.
 
@@ -44,10 +44,10 @@ def resume(
     A run that is paused in another living process goes on there; otherwise it goes on here, shown as by `run`.
     Secret inputs are never stored, so they must be given again. Exit codes are those of `run`.
     """
-    from orchestrator.cli.answering import Answering
-    from orchestrator.cli.execution import reported
-    from orchestrator.cli.inputs import declared, read_inputs
-    from orchestrator.cli.output import emit_json, say
+    from orchestrator.cli.options.inputs import declared, read_inputs
+    from orchestrator.cli.options.model_source import Answering
+    from orchestrator.cli.run.foreground import reported
+    from orchestrator.cli.terminal.output import emit_json, say
     from orchestrator.errors import ConfigurationError
 
     answering = Answering(None, replay, dry_run=False)
@@ -86,23 +86,23 @@ def resume(
 
 @executes
 def retry(
-    run: options.RunArgument,
+    run: common.RunArgument,
     here: Here,
     step: Annotated[
         str, typer.Option("--step", metavar="PATH", help="The step: draft, translate[17], translate[17].draft.")
     ] = ...,  # type: ignore[assignment]  # it must be given
-    input: options.SecretOption = None,
-    inputs: options.SecretsOption = None,
-    replay: options.ReplayOption = None,
+    input: common.SecretOption = None,
+    inputs: common.SecretsOption = None,
+    replay: common.ReplayOption = None,
 ) -> None:
     """Do one step again, and go on.
 
     All that depends on it is done again too. Works on any run that is not being executed, also on one that has
     succeeded. Items of loops are counted from 0.
     """
-    from orchestrator.cli.answering import Answering
-    from orchestrator.cli.execution import reported
-    from orchestrator.cli.inputs import declared, read_inputs
+    from orchestrator.cli.options.inputs import declared, read_inputs
+    from orchestrator.cli.options.model_source import Answering
+    from orchestrator.cli.run.foreground import reported
 
     answering = Answering(None, replay, dry_run=False)
     with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
@@ -119,15 +119,15 @@ def retry(
 
 @executes
 def fork(
-    run: options.RunArgument,
+    run: common.RunArgument,
     here: Here,
     from_: Annotated[
         str,
         typer.Option("--from", metavar="STEP", help="The first step that is not shared, with all that depends on it."),
     ] = ...,  # type: ignore[assignment]  # it must be given
-    input: options.InputOption = None,
-    inputs: options.InputsOption = None,
-    replay: options.ReplayOption = None,
+    input: common.InputOption = None,
+    inputs: common.InputsOption = None,
+    replay: common.ReplayOption = None,
 ) -> None:
     """Begin a new run with what another one has achieved.
 
@@ -136,10 +136,10 @@ def fork(
     -i changes inputs of the new run, and gives secrets again.
     What is shared is not run again, even if it read an input that is another one now: it is said which.
     """
-    from orchestrator.cli.answering import Answering
-    from orchestrator.cli.execution import reported
-    from orchestrator.cli.inputs import declared, read_inputs
-    from orchestrator.cli.output import say
+    from orchestrator.cli.options.inputs import declared, read_inputs
+    from orchestrator.cli.options.model_source import Answering
+    from orchestrator.cli.run.foreground import reported
+    from orchestrator.cli.terminal.output import say
 
     answering = Answering(None, replay, dry_run=False)
     with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
@@ -160,7 +160,7 @@ def fork(
 
 @executes
 def answer(
-    run: options.RunArgument,
+    run: common.RunArgument,
     step: Annotated[str, typer.Argument(metavar="STEP", help="The path of the step that asks.")],
     here: Here,
     value: AnswerArgument = None,
@@ -168,9 +168,9 @@ def answer(
         str | None, typer.Option("--file", metavar="FILE", help="Read the answer from a file; `-` is stdin.")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Record the answer, and go on later.")] = False,
-    input: options.SecretOption = None,
-    inputs: options.SecretsOption = None,
-    replay: options.ReplayOption = None,
+    input: common.SecretOption = None,
+    inputs: common.SecretsOption = None,
+    replay: common.ReplayOption = None,
 ) -> None:
     """Answer a question that a run asks, and go on.
 
@@ -179,11 +179,11 @@ def answer(
 
     A run that a living process executes goes on there; otherwise it goes on here, shown as by `run`.
     """
-    from orchestrator.cli.answering import Answering
-    from orchestrator.cli.execution import reported
-    from orchestrator.cli.inputs import declared, read_inputs
-    from orchestrator.cli.output import DONE, emit_json, say
-    from orchestrator.cli.questions import open_questions
+    from orchestrator.cli.options.inputs import declared, read_inputs
+    from orchestrator.cli.options.model_source import Answering
+    from orchestrator.cli.run.foreground import reported
+    from orchestrator.cli.terminal.output import DONE, emit_json, say
+    from orchestrator.cli.terminal.prompts import open_questions
 
     answering = Answering(None, replay, dry_run=False)
     with reported(here.showing), here.orchestrator(answering.client()) as orchestrator:
@@ -219,9 +219,9 @@ def _shown(here: Here, orchestrator: "Orchestrator", begin: "Callable[[], Run]",
 
     None: those that happened before the run was created, as it shares them with another one.
     """
-    from orchestrator.cli.execution import show_to_the_end
-    from orchestrator.cli.interrupts import counted_interrupts
-    from orchestrator.cli.output import only_data
+    from orchestrator.cli.run.foreground import show_to_the_end
+    from orchestrator.cli.terminal.interrupts import counted_interrupts
+    from orchestrator.cli.terminal.output import only_data
 
     with only_data(), counted_interrupts() as interrupts:
         run = begin()
@@ -238,10 +238,10 @@ def _shown(here: Here, orchestrator: "Orchestrator", begin: "Callable[[], Run]",
 
 def _answer(status: "RunStatus", path: str, value: str | None, file: str | None, hints: "Hints") -> object:
     """Return the answer as it was given, read by the type that the question asks for."""
-    from orchestrator.cli.inputs import read_text
-    from orchestrator.cli.questions import answer_command, ask, can_ask, open_questions
+    from orchestrator.cli.options.inputs import read_text
+    from orchestrator.cli.terminal.prompts import answer_command, ask, can_ask, open_questions
     from orchestrator.errors import ConfigurationError
-    from orchestrator.runtime.answers import expected, parsed
+    from orchestrator.runtime.steps.answers import expected, parsed
 
     if value is not None and file is not None:
         raise ConfigurationError("the answer is given twice", help="give VALUE or `--file`")
@@ -260,7 +260,7 @@ def _answer(status: "RunStatus", path: str, value: str | None, file: str | None,
 
 def _show_changes(changes: "Changes", *, as_data: bool) -> None:
     """Show what is kept and what runs again, and why: on stdout if that is all that was asked for."""
-    from orchestrator.cli.output import emit, say, table
+    from orchestrator.cli.terminal.output import emit, say, table
 
     words = {"keep": "kept", "run": "runs", "remove": "dropped"}
     rows = [
@@ -276,7 +276,7 @@ def _show_changes(changes: "Changes", *, as_data: bool) -> None:
 
 def _tell_of_change(run: "Run", hints: "Hints") -> None:
     """Say that the file of a run is not what it was, if so: the run goes on with the text that it began with."""
-    from orchestrator.cli.output import printable, say
+    from orchestrator.cli.terminal.output import printable, say
 
     record = run.record()
     file = Path(record.directory, record.source_name)

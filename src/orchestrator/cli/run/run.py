@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options
-from orchestrator.cli.here import Here, executes
+from orchestrator.cli.options import common
+from orchestrator.cli.options.run_options import Here, executes
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from orchestrator.api import Pipeline
-    from orchestrator.cli.execution import Showing
-    from orchestrator.cli.redacted_log import RedactedLog
+    from orchestrator.cli.run.foreground import Showing
+    from orchestrator.cli.run.redacted_log import RedactedLog
 
 
 @executes
 def run(
-    file: options.FileArgument,
+    file: common.FileArgument,
     here: Here,
-    input: options.InputOption = None,
-    inputs: options.InputsOption = None,
-    label: options.LabelOption = None,
+    input: common.InputOption = None,
+    inputs: common.InputsOption = None,
+    label: common.LabelOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; print the run's id.")] = False,
     record: Annotated[
         Path | None,
         typer.Option("--record", metavar="DIR", help="Record what models answer, for `--replay` and tests."),
     ] = None,
-    replay: options.ReplayOption = None,
+    replay: common.ReplayOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run nothing; say what would be done, asked and paid.")
     ] = False,
@@ -47,11 +47,11 @@ def run(
     Exit code: 0 succeeded, 1 failed, 2 not started because the pipeline or an input is wrong, 3 paused or waiting for
     an answer, 130 interrupted.
     """
-    from orchestrator.cli.answering import Answering, only_one
-    from orchestrator.cli.execution import reported, show_to_the_end
-    from orchestrator.cli.inputs import read_inputs
-    from orchestrator.cli.interrupts import counted_interrupts
-    from orchestrator.cli.output import only_data
+    from orchestrator.cli.options.inputs import read_inputs
+    from orchestrator.cli.options.model_source import Answering, only_one
+    from orchestrator.cli.run.foreground import reported, show_to_the_end
+    from orchestrator.cli.terminal.interrupts import counted_interrupts
+    from orchestrator.cli.terminal.output import only_data
 
     only_one({"--record": record, "--replay": replay, "--dry-run": dry_run})
     answering = Answering(record, replay, dry_run=dry_run)
@@ -62,7 +62,7 @@ def run(
         pipeline = orchestrator.compile(file)
         values = read_inputs(pipeline.inputs, input or (), inputs)
         if dry_run:
-            from orchestrator.cli.dry_run import tell
+            from orchestrator.cli.forecast.dry_run import tell
 
             tell(pipeline, values, json=here.json)
             raise typer.Exit
@@ -76,7 +76,7 @@ def run(
         with _log(announce) as log, only_data(), counted_interrupts() as interrupts:
             started = pipeline.with_options(labels=label).start(values)
             if announce is not None:
-                from orchestrator.cli.background import announce as announce_to
+                from orchestrator.cli.run.background import announce as announce_to
 
                 announce_to(announce, started.id)
             if log is not None and started._redactor is not None:
@@ -91,7 +91,7 @@ def _log(announce: int | None) -> "AbstractContextManager[RedactedLog | None]":
     """What writes the log of a detached run; nothing where a terminal or another program reads what is shown."""
     if announce is None:
         return nullcontext()
-    from orchestrator.cli.redacted_log import redacted_log
+    from orchestrator.cli.run.redacted_log import redacted_log
 
     return redacted_log()
 
@@ -100,7 +100,7 @@ def warn(pipeline: "Pipeline") -> None:
     """Show the warnings of a pipeline that compiles, and say what it takes from its lock."""
     import sys
 
-    from orchestrator.cli.output import say, use_colour
+    from orchestrator.cli.terminal.output import say, use_colour
 
     if pipeline.diagnostics:
         from orchestrator.diagnostics import render_text
@@ -114,10 +114,10 @@ def warn(pipeline: "Pipeline") -> None:
 
 def _detach(arguments: list[str], values: dict[str, object], showing: "Showing") -> int:
     """Start the run in a process of its own and print its id."""
-    from orchestrator.cli.background import start_detached
-    from orchestrator.cli.execution import run_object
-    from orchestrator.cli.inputs import as_json
-    from orchestrator.cli.output import DONE, emit, emit_json, say
+    from orchestrator.cli.options.inputs import as_json
+    from orchestrator.cli.run.background import start_detached
+    from orchestrator.cli.run.foreground import run_object
+    from orchestrator.cli.terminal.output import DONE, emit, emit_json, say
 
     started = start_detached(arguments, as_json(values))
     if isinstance(started, int):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.output import INTERRUPTED, is_terminal, say
+from orchestrator.cli.terminal.output import INTERRUPTED, is_terminal, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

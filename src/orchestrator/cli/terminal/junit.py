@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from orchestrator.testing.running import Outcome
+    from orchestrator.testing.runner import Outcome
 
 
 def write_junit(path: Path, outcomes: Sequence[Outcome]) -> None:

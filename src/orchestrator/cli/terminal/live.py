@@ -8,13 +8,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from orchestrator.cli.active import BAR_WIDTH as PROGRESS_WIDTH
-from orchestrator.cli.active import Nested, bar, doing, nested, progress_text
-from orchestrator.cli.board import ACTIVE, MARKS, Board, Row, line_for, waiting_text
-from orchestrator.cli.output import is_terminal, printable, say, seconds, use_colour
-from orchestrator.cli.questions import answer_command, open_questions
-from orchestrator.journal.status import ActiveStep
-from orchestrator.runtime.partials import in_order
+from orchestrator.cli.terminal.output import is_terminal, printable, say, seconds, use_colour
+from orchestrator.cli.terminal.progress import ACTIVE, MARKS, Board, Row, line_for, waiting_text
+from orchestrator.cli.terminal.progress_tree import BAR_WIDTH as PROGRESS_WIDTH
+from orchestrator.cli.terminal.progress_tree import Nested, bar, doing, nested, progress_text
+from orchestrator.cli.terminal.prompts import answer_command, open_questions
+from orchestrator.journal.state.status import ActiveStep
+from orchestrator.runtime.host.answer_stream import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from orchestrator.api import Run
-    from orchestrator.cli.hints import Hints
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.journal.events import Event
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.state.status import RunStatus
 
 POLL: Final = 0.1
 """Seconds between two looks at the journal: a step's change shows within this time."""

@@ -9,6 +9,8 @@ import sys
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from orchestrator import codes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -42,7 +44,19 @@ STATE_STYLES: Final = {
 _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
 # Errors in what the user asked for, as against failures of doing it.
-_USAGE_CODES: Final = ("ORC1", "ORC2", "ORC3", "ORC4", "ORC5", "ORC6", "ORC801", "ORC809", "ORC817", "ORC818", "ORC9")
+_USAGE_CODES: Final = (
+    "ORC1",
+    "ORC2",
+    "ORC3",
+    "ORC4",
+    "ORC5",
+    "ORC6",
+    codes.RUN_NOT_FOUND,
+    codes.STEP_NOT_FOUND,
+    codes.BATCH_NOT_FOUND,
+    codes.OPTIONS_REQUIRED_AGAIN,
+    "ORC9",
+)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -146,7 +160,7 @@ def _finite(value: Any) -> Any:
 
 def emit_yaml(value: Mapping[str, Any]) -> bool:
     """Write a mapping to stdout as YAML that reads back as the same, with texts of several lines as blocks."""
-    from orchestrator.language.writer import write_yaml
+    from orchestrator.language.yaml.writer import write_yaml
 
     try:
         text = write_yaml(value, width=110)
@@ -178,15 +192,15 @@ def report(error: OrchestratorError) -> None:
             say(f"  - {printable(problem)}")
     if error.help:
         say(f"  {paint('help', 'cyan')}: {printable(error.help, keep=LINES)}")
-    if error.code == "ORC903" and error.__cause__ is not None and os.environ.get("ORCHESTRATOR_DEBUG"):
-        from orchestrator.tools.tracebacks import traceback_text
+    if error.code == codes.TOOLS_NOT_LOADABLE and error.__cause__ is not None and os.environ.get("ORCHESTRATOR_DEBUG"):
+        from orchestrator.tools.functions.tracebacks import traceback_text
 
         say(printable(traceback_text(error.__cause__), keep=LINES))
 
 
 def exit_code(error: OrchestratorError) -> int:
     """Return the exit code for an error: 2 for what was asked wrongly, 1 for what failed."""
-    if error.code == "ORC999":
+    if error.code == codes.INTERNAL_ERROR:
         return FAILED
     return USAGE if error.code.startswith(_USAGE_CODES) else FAILED
 

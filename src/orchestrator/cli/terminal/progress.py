@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.active import waiting_words
-from orchestrator.cli.output import printable, seconds
+from orchestrator.cli.terminal.output import printable, seconds
+from orchestrator.cli.terminal.progress_tree import waiting_words
 from orchestrator.journal.events import Event
-from orchestrator.journal.fold import fold, status_of
-from orchestrator.journal.paths import is_at_or_below, is_top_level, item_of
-from orchestrator.journal.state import RunFold
+from orchestrator.journal.state.fold import fold, status_of
+from orchestrator.journal.state.run_state import RunFold
+from orchestrator.paths import is_at_or_below, is_top_level, item_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.state.status import RunStatus
 
 
 ACTIVE = ("running", "waiting")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli.output import printable, seconds
-from orchestrator.journal.paths import parent_of
-from orchestrator.journal.status import ActiveStep
+from orchestrator.cli.terminal.output import printable, seconds
+from orchestrator.journal.state.status import ActiveStep
+from orchestrator.paths import parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,19 +7,19 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.cli.interrupts import interrupt
-from orchestrator.cli.output import LINES, is_terminal, paint, printable, report, say
+from orchestrator.cli.terminal.interrupts import interrupt
+from orchestrator.cli.terminal.output import LINES, is_terminal, paint, printable, report, say
 from orchestrator.errors import InputError, RunError
-from orchestrator.json_text import read_json
-from orchestrator.runtime.answers import as_text, expected, parsed
+from orchestrator.runtime.steps.answers import as_text, expected, parsed
+from orchestrator.text.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.api import Run
-    from orchestrator.cli.hints import Hints
-    from orchestrator.cli.interrupts import Interrupts
-    from orchestrator.journal.status import ActiveStep, RunStatus
+    from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.cli.terminal.interrupts import Interrupts
+    from orchestrator.journal.state.status import ActiveStep, RunStatus
 
 _EDIT = "edit"
 

@@ -13,24 +13,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.compiler.auto_places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
-from orchestrator.compiler.lock import Lock, LockedValue, answer_problems, read_lock
-from orchestrator.compiler.plan import AutoValue, auto_id
+from orchestrator import codes
+from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock
+from orchestrator.compiler.auto.places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
-from orchestrator.diagnostics.lines import short
 from orchestrator.expressions import parse_template
-from orchestrator.language.autos import END, Auto, Mistake, Path, autos_of, tagged
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
-from orchestrator.language.quoting import line_end, quoted
-from orchestrator.language.spec import OnFailureSpec, StepSpec
-from orchestrator.models.questions import KeptAnswer, has_mark, question_digest
+from orchestrator.language.spec.pipeline import OnFailureSpec, StepSpec
+from orchestrator.language.syntax.quotes import line_end, quoted
+from orchestrator.language.values.auto_markup import END, Auto, Mistake, Path, autos_of, tagged
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
+from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
+from orchestrator.plan.model import AutoValue, auto_id
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator.compiler.parts import BlockKind, StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import BlockKind, StepParts
     from orchestrator.expressions import Template
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
@@ -277,7 +278,9 @@ class FileAutos:
             reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
             help = "check its permissions, or remove it"
             message = f"the lock `{source.name}` cannot be read: {reason}"
-            self._about_lock.append(Diagnostic("ORC432", message, source, Span.at(1, 1), severity="error", help=help))
+            self._about_lock.append(
+                Diagnostic(codes.LOCK_MISMATCH, message, source, Span.at(1, 1), severity="error", help=help)
+            )
             return Lock(source)
         if self.lock is None:
             return Lock(Source.of(f"{name}.lock", ""))
@@ -316,7 +319,7 @@ class FileAutos:
             source = self._lock.source
             self._about_lock.append(
                 Diagnostic(
-                    "ORC432",
+                    codes.LOCK_MISMATCH,
                     f"the answer for `{found.at}` in the lock {what}",
                     source,
                     found.span,
@@ -336,7 +339,7 @@ class FileAutos:
         does: str = "asks a model, and keeps the answer",
     ) -> None:
         self._unit.findings.add(
-            "ORC432",
+            codes.LOCK_MISMATCH,
             span,
             message,
             label=label,
@@ -354,7 +357,7 @@ class FileAutos:
     def _refuse(self, scalar: Scalar, span: Span, message: str, help: str, label: str = _NO_VALUE) -> None:
         self._wrong.append(scalar)
         self._unit.findings.unreadable = True
-        self._unit.findings.add("ORC428", span, message, label=label, help=help)
+        self._unit.findings.add(codes.MISPLACED_AUTO, span, message, label=label, help=help)
 
     def _malformed(self, scalar: Scalar, mistake: Mistake) -> None:
         """Report tags that are not written as they must be."""
@@ -387,14 +390,14 @@ class FileAutos:
             first = found if isinstance(found, Mistake) else found[0]
             self._refuse(scalar, scalar.span_of(first.start, first.end), message, remedy(path))
         for scalar in self._wrong:
-            findings.keep_only("ORC428", scalar.span)
+            findings.keep_only(codes.MISPLACED_AUTO, scalar.span)
         for cut in self._rests:
-            findings.keep_only("ORC428", cut.layout.span(cut.start, line_end(cut.layout.text, cut.end)))
+            findings.keep_only(codes.MISPLACED_AUTO, cut.layout.span(cut.start, line_end(cut.layout.text, cut.end)))
         for value in self._lock.values.values():
             if value.at not in self._places:
                 self._about_lock.append(
                     Diagnostic(
-                        "ORC432",
+                        codes.LOCK_MISMATCH,
                         f"the lock has an answer for `{value.at}`, where the file asks nothing",
                         self._lock.source,
                         value.span,

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from orchestrator import codes
 from orchestrator.compiler.files import SUFFIX
 from orchestrator.diagnostics import Diagnostic, Source, Span
-from orchestrator.language.nodes import Mapping as MappingNode
-from orchestrator.language.nodes import Node, Scalar, plain
-from orchestrator.language.nodes import Sequence as SequenceNode
-from orchestrator.language.reader import read_tree
-from orchestrator.language.writer import write_yaml
-from orchestrator.models.questions import KeptAnswer
-from orchestrator.models.structured import misfits, structure_of
+from orchestrator.language.yaml.nodes import Mapping as MappingNode
+from orchestrator.language.yaml.nodes import Node, Scalar, plain
+from orchestrator.language.yaml.nodes import Sequence as SequenceNode
+from orchestrator.language.yaml.reader import read_tree
+from orchestrator.language.yaml.writer import write_yaml
+from orchestrator.models.calls.lock_entries import KeptAnswer
+from orchestrator.models.output.schemas import misfits, structure_of
 
 VERSION: Final = 1
 
@@ -64,7 +65,7 @@ def read_lock(text: str, name: str) -> Lock:
         problems.append(_wrong(source, Span.at(1, 1), "it is empty"))
     if problems:
         first = problems[0]
-        if first.code != "ORC432":
+        if first.code != codes.LOCK_MISMATCH:
             first = _wrong(source, first.span, first.message)
         return Lock(source, {}, (first,))
     return Lock(source, values)
@@ -109,7 +110,7 @@ class _Wrong(Exception):
 
 def _wrong(source: Source, span: Span, message: str) -> Diagnostic:
     return Diagnostic(
-        "ORC432",
+        codes.LOCK_MISMATCH,
         f"the lock `{source.name}` cannot be read: {message}",
         source,
         span,

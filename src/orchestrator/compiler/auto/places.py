@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.compiler.files import Unreadable
 from orchestrator.compiler.names import input_type
 from orchestrator.compiler.templates import child
-from orchestrator.expressions.schema import to_json_schema
-from orchestrator.expressions.text import to_text
-from orchestrator.language.autos import Path, tagged
-from orchestrator.language.nodes import Mapping as MappingNode
-from orchestrator.language.nodes import Node, Scalar
+from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.language.values.auto_markup import Path, tagged
+from orchestrator.language.yaml.nodes import Mapping as MappingNode
+from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.spec import InputSpec, StepSpec
+    from orchestrator.compiler.context import Unit
+    from orchestrator.language.spec.pipeline import InputSpec, StepSpec
 
 Schema = Mapping[str, Any]
 
@@ -283,8 +283,8 @@ def is_prose(path: Path) -> bool:
 
 def put(node: Node, path: Path, new: Node) -> Node:
     """Return a node with another one at a path below it."""
-    from orchestrator.language.nodes import Entry
-    from orchestrator.language.nodes import Sequence as SequenceNode
+    from orchestrator.language.yaml.nodes import Entry
+    from orchestrator.language.yaml.nodes import Sequence as SequenceNode
 
     if not path:
         return new

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.outside import is_own
+from orchestrator import codes
+from orchestrator.compiler.rules.outside_values import is_own
 from orchestrator.compiler.templates import child
-from orchestrator.language.nodes import Mapping, Node, Scalar
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
 
 CODE: Final = {
     "python.execute": ("code", "Python"),
@@ -39,7 +40,7 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate, language: st
     for start, end in place.template.spliced(place.scope, lambda read: is_own(unit, step, place.scope, read)):
         written = place.template.text[start:end]
         unit.findings.add(
-            "ORC434",
+            codes.CODE_INJECTION,
             place.scalar.span_of(start, end),
             f"`{written}` comes from outside, and what is in it would be run as {language}",
             label=f"read as {language}",

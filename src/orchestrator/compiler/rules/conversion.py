@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions import Templated, Type, describe, fits
-from orchestrator.expressions.operator_types import bare, options
+from orchestrator.expressions.types.operators import bare, options
 
 if TYPE_CHECKING:
     from orchestrator.expressions import Value

@@ -5,20 +5,25 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from orchestrator import errors
-from orchestrator.compiler.plan import Retry
+from orchestrator import codes, errors
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import CODES, suggest
-from orchestrator.language.nodes import Node, Scalar, Sequence
+from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
+from orchestrator.plan.model import Retry
 
 if TYPE_CHECKING:
     from orchestrator.compiler.findings import Findings
-    from orchestrator.language.spec import RetrySpec
+    from orchestrator.language.spec.pipeline import RetrySpec
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StepError)}
 _PYTHON = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
 _CODES = {code for code in CODES if code.startswith("ORC7")}
-_WORDS = {"timeout": "StepTimeout", "permission": "PermissionDenied", "http": "ORC706", "network": "ORC706"}
+_WORDS = {
+    "timeout": "StepTimeout",
+    "permission": "PermissionDenied",
+    "http": codes.HTTP_FAILED,
+    "network": codes.HTTP_FAILED,
+}
 
 
 def check_retry(node: Node | None, findings: Findings) -> None:
@@ -41,7 +46,7 @@ def check_error_names(listed: Node | None, findings: Findings) -> None:
         if of_a_tool and near is None:
             continue
         findings.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             item.span,
             f"no error that a step can end with is called `{name}`",
             label="never happens",

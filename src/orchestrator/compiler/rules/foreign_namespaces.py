@@ -6,12 +6,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from orchestrator import codes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.compiler.context import Unit
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
     from orchestrator.expressions import Problem, Reference
 
 _ELSEWHERE: Final = {
@@ -34,13 +36,13 @@ def explain_namespace(unit: Unit, place: PlacedTemplate, problem: Problem) -> Pr
     read = _read(place, problem)
     if read is None:
         return None
-    if problem.code == "ORC301":
+    if problem.code == codes.UNDEFINED_NAME:
         if read.name in ("loop", "forloop"):
             return _explain_loop(place, problem, read)
         if read.name in _ENVIRONMENT:
             return _explain_environment(problem, read)
     holder = unit.holder(place)
-    explain = _explain_name if problem.code == "ORC301" else _explain_member
+    explain = _explain_name if problem.code == codes.UNDEFINED_NAME else _explain_member
     return explain(unit, place.scope, problem, read, holder.id if holder is not None else "")
 
 

@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.diagnostics import suggest
-from orchestrator.diagnostics.lines import short
-from orchestrator.expressions.types import quoted
+from orchestrator.expressions.types.value_types import quoted
+from orchestrator.text.lines import short
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.tools import Registry
     from orchestrator.tools.contract import Action
 

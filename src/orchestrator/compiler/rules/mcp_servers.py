@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.misnamed import listed
+from orchestrator import codes
+from orchestrator.compiler.rules.name_hints import listed
 from orchestrator.diagnostics import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
+    from orchestrator.compiler.context import Unit
+    from orchestrator.language.yaml.nodes import Node
 
 
 def check_server(unit: Unit, node: Node, server: str, written: Callable[[str], str] = str) -> bool:
@@ -28,7 +29,7 @@ def check_server(unit: Unit, node: Node, server: str, written: Callable[[str], s
     elif servers:
         help = f"there are {listed(list(servers))}; for another one {help}"
     unit.findings.add(
-        "ORC427",
+        codes.UNUSABLE_AGENT_TOOL,
         node.span,
         f"there is no server of tools `{server}`",
         label="no such server",

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from orchestrator import codes
 from orchestrator.compiler.models import usd_limits
 from orchestrator.diagnostics import Related
-from orchestrator.diagnostics.access import ACCESS, ONE_IS_ENOUGH
+from orchestrator.diagnostics.missing_access import ACCESS, ONE_IS_ENOUGH
 from orchestrator.errors import ConfigurationError, MissingExtra
-from orchestrator.language.nodes import Scalar
-from orchestrator.models.adapter.endpoints import how_to_give_key, missing_extra
+from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.models.budget import exact_usd
-from orchestrator.models.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
+from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
+from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
 
 if TYPE_CHECKING:
+    from orchestrator.compiler.context import Unit
     from orchestrator.compiler.models import Here, Naming, Use
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.models.catalogue import ModelCard
-    from orchestrator.models.exchange import ModelName
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.entries import ModelCard
+    from orchestrator.models.catalog.providers import Provider
+    from orchestrator.models.messages import ModelName
 
 
 @dataclass(slots=True)
@@ -78,20 +79,22 @@ def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
         name = parse_model_name(text, here.catalogue)
         if isinstance(name, NameProblem):
             label = "no model"
-            problem = _Problem("ORC421", scalar, name.message, name.help, label, replacement=name.suggestion)
+            problem = _Problem(codes.UNKNOWN_MODEL, scalar, name.message, name.help, label, replacement=name.suggestion)
             whole.append(problem)
             continue
         if (near := misspelt(name, here.catalogue)) is not None:
             meant = f"{name.provider}:{near}"
             message = f"nothing is known of the model `{name}`"
             help = f"did you mean `{meant}`?"
-            whole.append(_Problem("ORC421", scalar, message, help, "not known", severity="warning", replacement=meant))
+            whole.append(
+                _Problem(codes.UNKNOWN_MODEL, scalar, message, help, "not known", severity="warning", replacement=meant)
+            )
         problems = _of_model(unit, here, naming, name, scalar)
         usable = usable or not problems
         whole += problems
     if usable:
         for problem in whole:
-            if problem.code != "ORC421":
+            if problem.code != codes.UNKNOWN_MODEL:
                 problem.severity = "warning"
                 problem.label += "; others of the list are asked" if len(names) > 1 else ""
     elif len(names) > 1:
@@ -122,14 +125,16 @@ def _access(here: Here, name: ModelName, scalar: Scalar, provider: Provider) -> 
         if not here.keys.suffices(provider):
             message = f"there is no key of {provider.title}, which `{name}` needs"
             cause = f"ORC422 {provider.name}"
-            problems.append(_Problem("ORC422", scalar, message, how_to_give_key(provider), "no key", cause))
+            problems.append(
+                _Problem(codes.MISSING_API_KEY, scalar, message, how_to_give_key(provider), "no key", cause)
+            )
     except ConfigurationError as error:
         help = error.help or how_to_give_key(provider)
-        problems.append(_Problem("ORC422", scalar, error.message, help, "no key", "ORC422"))
+        problems.append(_Problem(codes.MISSING_API_KEY, scalar, error.message, help, "no key", codes.MISSING_API_KEY))
     missing: MissingExtra | None = missing_extra(provider)
     if missing is not None:
         help, cause = missing.help or "", f"ORC423 {missing.extra}"
-        problems.append(_Problem("ORC423", scalar, missing.message, help, "not installed", cause))
+        problems.append(_Problem(codes.PROVIDER_EXTRA_MISSING, scalar, missing.message, help, "not installed", cause))
     return problems
 
 
@@ -143,11 +148,11 @@ def _abilities(unit: Unit, naming: Naming, card: ModelCard, scalar: Scalar) -> l
             help = "name a model that does, such as `openai:text-embedding-3-small`"
             if not naming.given:
                 help += "; for all such steps: `experts: {embed: openai:text-embedding-3-small}`"
-            problem = _Problem("ORC424", scalar, message, help, "makes no embeddings")
+            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, "makes no embeddings")
             problem.related = _related(unit, use, "asked for here")
         elif use.purpose == "text" and "embeddings" in card.capabilities:
             message = f"`{card.name}` makes embeddings and no text, which {asked} asks it for"
-            problem = _Problem("ORC424", scalar, message, "name a model that writes text", "makes no text")
+            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, "name a model that writes text", "makes no text")
             problem.related = _related(unit, use, "asked for here")
         else:
             lacking = next((need for need in use.needs if card.lacks(need)), None)
@@ -156,7 +161,7 @@ def _abilities(unit: Unit, naming: Naming, card: ModelCard, scalar: Scalar) -> l
             node = use.needs[lacking]
             message = f"`{card.name}` cannot do `{lacking}`, which {asked} needs for its `{node.text}`"
             help = f"name a model that can: `orchestrator models --capability {lacking}` lists them"
-            problem = _Problem("ORC424", scalar, message, help, f"no `{lacking}`")
+            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, f"no `{lacking}`")
             problem.related = (Related("needed for this", unit.document.source, node.span),)
         problems.setdefault(problem.label, problem)
     return list(problems.values())
@@ -170,7 +175,7 @@ def _unpriced(unit: Unit, naming: Naming, name: ModelName, scalar: Scalar) -> li
                 f'give its price in orchestrator.toml: `[models."{name}"]` with `input_price` and `output_price`, '
                 "or set the budget in `tokens`"
             )
-            return [_Problem("ORC425", scalar, message, help, "price not known", related=(place,))]
+            return [_Problem(codes.INVALID_MODEL_OPTIONS, scalar, message, help, "price not known", related=(place,))]
     return []
 
 

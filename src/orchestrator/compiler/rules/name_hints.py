@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.toolnames import action_meant, as_tool, elsewhere
+from orchestrator import codes
+from orchestrator.compiler.rules.foreign_tools import action_meant, as_tool, elsewhere
 from orchestrator.diagnostics import suggest
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.tools import Registry, Unresolved
 
 YOUR_OWN = (
@@ -50,10 +51,10 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
     The value is the step's `tool` or `action`, whichever `why.key` names.
     """
     written = (step.action if why.key == "action" else step.tool) or ""
-    if why.code == "ORC408":
+    if why.code == codes.ACTION_NOT_NAMED:
         return f"add `action:` with one of {listed(why.candidates)}", None
     head, dot, tail = written.partition(".")
-    if why.code == "ORC402":
+    if why.code == codes.UNKNOWN_ACTION:
         return _action(step, why, head, tail, alone=step.tool is None)
     if why.key == "tool" and dot and _has(registry, head, tail):
         return f"write `action: {written}`, without `tool:`", None

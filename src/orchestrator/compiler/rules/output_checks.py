@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.forms import check_form
-from orchestrator.compiler.parts import CheckParts
-from orchestrator.compiler.plan import Check, Judge
+from orchestrator import codes
+from orchestrator.compiler.ir import CheckParts
+from orchestrator.compiler.rules.output_schema import check_form
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
 from orchestrator.expressions import ANY, Constant, parse_expression
-from orchestrator.expressions.operator_types import bare
-from orchestrator.language.nodes import Scalar, Sequence
+from orchestrator.expressions.types.operators import bare
+from orchestrator.language.yaml.nodes import Scalar, Sequence
+from orchestrator.plan.model import Check, Judge
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.expressions import Type
-    from orchestrator.language.spec import CheckSpec
+    from orchestrator.language.spec.pipeline import CheckSpec
 
 OUTPUT: Final = "output"
 """What the step's value is called in its `check`."""
@@ -46,7 +47,7 @@ def _is_prose(unit: Unit, step: StepParts, node: Scalar) -> bool:
     if not _PROSE.fullmatch(node.text.strip()) or not parse_expression(node.text).problems:
         return False
     unit.findings.add(
-        "ORC429",
+        codes.INVALID_CHECK,
         node.span,
         f"a `check` of `{step.id}` is a sentence and no expression",
         label="no expression",
@@ -72,7 +73,7 @@ def check_output(unit: Unit, step: StepParts, check: CheckParts, type_: Type) ->
 
 def _reads_nothing(unit: Unit, step: StepParts, node: Scalar) -> None:
     unit.findings.add(
-        "ORC429",
+        codes.INVALID_CHECK,
         node.span,
         f"a `check` of `{step.id}` does not depend on the output",
         label="always the same",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator import codes
 from orchestrator.compiler.templates import child
 from orchestrator.expressions import Constant
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingABC
 
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
     from orchestrator.expressions import Value
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
 
 FORMS: Final = ("schema", "vars", "response_format")
 """The parameters that say what an answer looks like."""
@@ -25,7 +26,7 @@ def check_wishes(unit: Unit, step: StepSpec, given: MappingABC[str, Value]) -> N
     keys = [key for name in FORMS if name in given and (key := _form_key(node, name, given[name])) is not None]
     for second in keys[1:]:
         unit.findings.add(
-            "ORC426",
+            codes.INVALID_OUTPUT_SCHEMA,
             second.span,
             f"`{keys[0].text}` and `{second.text}` of `{step.id}` both say what the answer looks like",
             label="a second form",
@@ -48,7 +49,7 @@ def _form_key(node: Node | None, name: str, value: Value) -> Scalar | None:
 
 def check_form(unit: Unit, node: Node, what: str, *, described: bool = False) -> MappingABC[str, Any] | None:
     """Return the JSON Schema of a form that is written somewhere; None after reporting what is wrong with it."""
-    from orchestrator.models.structured import SchemaError, structure_of
+    from orchestrator.models.output.schemas import SchemaError, structure_of
 
     try:
         return structure_of(plain(node), described=described).schema
@@ -56,7 +57,9 @@ def check_form(unit: Unit, node: Node, what: str, *, described: bool = False) ->
         for problem in error.problems:
             place = _deepest(node, problem.path)
             message = f"{what}: {problem.message}"
-            unit.findings.add("ORC426", place.span, message, label="no form of an answer", help=problem.help)
+            unit.findings.add(
+                codes.INVALID_OUTPUT_SCHEMA, place.span, message, label="no form of an answer", help=problem.help
+            )
     return None
 
 
@@ -88,14 +91,14 @@ def _named_in(message: str, node: Node) -> Node:
 
 
 def _check_requirements(unit: Unit, node: Node, written: dict[str, Any]) -> None:
-    from orchestrator.models.requirements import requirements_of
+    from orchestrator.models.selection.requirements import requirements_of
 
     try:
         requirements_of(written)
     except (ValueError, TypeError) as error:
         message, _, help = str(error).partition("; ")
         unit.findings.add(
-            "ORC425",
+            codes.INVALID_MODEL_OPTIONS,
             _named_in(message, node).span,
             f"`requires_model`: {message}",
             label="cannot be kept",

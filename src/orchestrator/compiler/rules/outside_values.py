@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.expressions import Constant, ListValue, MappingValue, Templated
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.unit import Unit
     from orchestrator.expressions import Reference, Value
 
 _OWN: Final = frozenset({"run", "pipeline", "step"})

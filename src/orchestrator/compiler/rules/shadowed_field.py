@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.forms import FORMS
+from orchestrator import codes
 from orchestrator.compiler.names import OUTCOME_FIELDS
+from orchestrator.compiler.rules.output_schema import FORMS
 from orchestrator.compiler.scopes import fields_read
 from orchestrator.compiler.templates import child
-from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.language.yaml.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
 
 
 def report_hidden(unit: Unit) -> None:
@@ -34,7 +35,7 @@ def report_hidden(unit: Unit) -> None:
             key = hidden.get((id(target.block), target.name), {}).get(field)
             if key is not None:
                 unit.findings.add(
-                    "ORC426",
+                    codes.INVALID_OUTPUT_SCHEMA,
                     key.span,
                     f"`{target.name}.{field}` is the `{field}` that every step has, not this field of the answer",
                     label="hidden",
@@ -42,7 +43,9 @@ def report_hidden(unit: Unit) -> None:
                     related=[("read here", scalar.span_of(reference.start, reference.end))],
                     severity="warning",
                 )
-                unit.findings.forget("ORC511", scalar.span)  # a comparison with a word of the answer's own field
+                unit.findings.forget(
+                    codes.CONSTANT_COMPARISON, scalar.span
+                )  # a comparison with a word of the answer's own field
 
 
 def _hidden(step: StepParts) -> Iterator[tuple[str, Scalar]]:

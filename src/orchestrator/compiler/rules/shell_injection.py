@@ -7,14 +7,15 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.outside import is_own
+from orchestrator import codes
+from orchestrator.compiler.rules.outside_values import is_own
 from orchestrator.compiler.templates import child
-from orchestrator.language.nodes import Node, Scalar, Sequence
+from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -64,7 +65,7 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
         if whole:
             help = "take the program and its arguments as a list, which no shell reads (`type: array` for an input)"
         unit.findings.add(
-            "ORC433",
+            codes.SHELL_INJECTION,
             scalar.span_of(start, end),
             f"`{written}` comes from outside, and the shell would run what is in it",
             label="read by the shell",
@@ -75,7 +76,7 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
     for start, end in place.template.quoted():
         if start not in reported and (sign := _quotes_before(text, start)):
             unit.findings.add(
-                "ORC433",
+                codes.SHELL_INJECTION,
                 scalar.span_of(start, end),
                 f"`quote` inside of `{sign}` does not hold: the shell ends its quotes there",
                 label="quoted twice",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.plan import is_auto
+from orchestrator import codes
 from orchestrator.compiler.scopes import fields_read
+from orchestrator.plan.model import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import BlockParts, StepParts
     from orchestrator.compiler.jumps import Jump, JumpKind
-    from orchestrator.compiler.parts import BlockParts, StepParts
     from orchestrator.compiler.scopes import Target
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
     from orchestrator.expressions import Reference
-    from orchestrator.expressions.problem import Fact
+    from orchestrator.expressions.syntax.problem import Fact
 
 _ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "duration"})
 """Fields of a step that have a value even when it was skipped."""
@@ -60,7 +61,7 @@ def _report_jumped_over(unit: Unit, block: BlockParts) -> None:
         if position < end and not is_auto(step.id):
             words = " and ".join(f"when it {_WHEN[jump.kind]}" for jump in over)
             unit.findings.add(
-                "ORC503",
+                codes.UNREACHABLE_STEP,
                 step.id_span,
                 f"step `{step.id}` never runs: `{source}` jumps over it {words}",
                 label="jumped over on every path",
@@ -102,7 +103,7 @@ def _report_reads(unit: Unit, places: Iterable[PlacedTemplate], reader: StepPart
             if example is None:
                 continue
             unit.findings.add(
-                "ORC502",
+                codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
                 f"step `{target.name}` may be skipped, and is then null here",
                 label="may be null",

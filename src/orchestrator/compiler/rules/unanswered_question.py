@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.constructs.for_each import ForEachWork
-from orchestrator.compiler.constructs.tool_calls import ToolWork
-from orchestrator.compiler.plan import is_auto
+from orchestrator import codes
+from orchestrator.compiler.steps.for_each import ForEachWork
+from orchestrator.compiler.steps.tool_calls import ToolWork
+from orchestrator.plan.model import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.parts import BlockParts, StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import BlockParts, StepParts
 
 _QUESTIONS: Final = ("ask", "approve")
 _WITHOUT_EFFECT: Final = {
@@ -55,7 +56,7 @@ def _report(unit: Unit, step: StepParts, acting: StepParts) -> None:
     if step.spec.kind == "approve":
         help = f"add `condition: {step.id}` to `{acting.id}`, or {waits} to wait for any answer"
     unit.findings.add(
-        "ORC512",
+        codes.UNANSWERED_QUESTION,
         step.id_span,
         f"`{acting.id}` does not depend on `{step.id}` and can run before it is answered",
         label="nothing waits for the answer",

@@ -5,29 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler.names import LOCAL_NAMES
-from orchestrator.compiler.namespaces import explain_namespace, section_of
-from orchestrator.expressions.types import quoted
+from orchestrator.compiler.rules.foreign_namespaces import explain_namespace, section_of
+from orchestrator.expressions.types.value_types import quoted
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.scopes import Scope
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Problem
 
 
 def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
     """Say more of an undefined name or field: that it is known elsewhere in the file."""
-    if problem.code == "ORC303":
+    if problem.code == codes.UNKNOWN_FIELD:
         return explain_namespace(unit, place, problem) or _explain_field(unit, place, problem)
-    if problem.code != "ORC301":
+    if problem.code != codes.UNDEFINED_NAME:
         return problem
     name = place.template.text[problem.start : problem.end]
     if name in unit.inside:
         message, help = out_of_reach(unit, name, place.scope, unit.holder(place), place)
-        return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
+        return replace(
+            problem, code=codes.NAME_OUT_OF_SCOPE, message=message, help=help, label="out of reach", replacement=None
+        )
     known = _where_known(unit, name, place)
     if known is not None:
         return replace(problem, help=known, replacement=None)
@@ -69,7 +72,9 @@ def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Probl
     if inner is None or inner.block.kind not in _WAYS_OUT:
         return problem
     message, help = f"`{name}` is inside of `{id}`", _WAYS_OUT[inner.block.kind](name, outer)
-    return replace(problem, code="ORC308", message=message, help=help, label="out of reach", replacement=None)
+    return replace(
+        problem, code=codes.NAME_OUT_OF_SCOPE, message=message, help=help, label="out of reach", replacement=None
+    )
 
 
 def _where_known(unit: Unit, name: str, place: PlacedTemplate) -> str | None:
@@ -98,7 +103,9 @@ def report_unknown_reads(unit: Unit) -> None:
             continue
         span = place.scalar.span_of(reference.start, reference.end)
         message = f"there is no step `{name}`"
-        report_unknown_step(unit, "ORC302", span, message, name, place.scope, holder=unit.holder(place), fix=False)
+        report_unknown_step(
+            unit, codes.UNKNOWN_STEP, span, message, name, place.scope, holder=unit.holder(place), fix=False
+        )
 
 
 def report_unknown_step(
@@ -124,7 +131,9 @@ def report_unknown_step(
         if outer is not None:
             help = f"name the step that it is a part of: `{outer.id}`"
         replacement = outer.id if outer is not None else None
-        unit.findings.add("ORC308", span, message, label="out of reach", help=help, replacement=replacement)
+        unit.findings.add(
+            codes.NAME_OUT_OF_SCOPE, span, message, label="out of reach", help=help, replacement=replacement
+        )
         return
     section = section_of(unit, scope, name)
     if section is not None and not fix:

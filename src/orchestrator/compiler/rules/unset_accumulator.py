@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.constructs.repeat import RepeatWork
+from orchestrator import codes
+from orchestrator.compiler.steps.repeat import RepeatWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
 
 
 def report_carried(unit: Unit) -> None:
@@ -31,7 +32,7 @@ def _report(unit: Unit, loop: StepParts, work: RepeatWork, names: set[str]) -> N
                 continue
             names.remove(target.name)
             unit.findings.add(
-                "ORC502",
+                codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
                 f"`{target.name}` is null in the first round of `{loop.id}`: it has no first value",
                 label="null at first",

@@ -6,19 +6,20 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.carried import report_carried
-from orchestrator.compiler.hidden import report_hidden
-from orchestrator.compiler.skipped import report_skipped
+from orchestrator import codes
+from orchestrator.compiler.rules.shadowed_field import report_hidden
+from orchestrator.compiler.rules.skipped_steps import report_skipped
+from orchestrator.compiler.rules.unanswered_question import report_unanswered
+from orchestrator.compiler.rules.unset_accumulator import report_carried
 from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
-from orchestrator.compiler.unanswered import report_unanswered
-from orchestrator.language.nodes import Mapping, Node, Scalar
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.scopes import TargetKind
-    from orchestrator.compiler.unit import Unit
 
 
 def report_usage(unit: Unit) -> None:
@@ -53,7 +54,7 @@ def _report_derived(unit: Unit, places: Iterable[PlacedTemplate], secrets: set[s
                 continue
             if _DERIVES.match(place.template.text, reference.end):
                 unit.findings.add(
-                    "ORC507",
+                    codes.TRANSFORMED_SECRET,
                     scalar.span_of(reference.start, reference.end),
                     f"the secret `{target.name}` is changed here, and what comes of it is recorded in clear",
                     label="no longer known as a secret",
@@ -68,7 +69,7 @@ def _report_never_cached(unit: Unit, step: StepParts, secrets: set[str]) -> None
             if target is not None and target.kind == "input" and target.name in secrets:
                 key = step.spec.node.key("cache")
                 unit.findings.add(
-                    "ORC509",
+                    codes.CACHED_SECRET,
                     scalar.span_of(reference.start, reference.end),
                     f"step `{step.id}` is given the secret `{target.name}`, so its results are never shared",
                     label="a secret",
@@ -79,8 +80,8 @@ def _report_never_cached(unit: Unit, step: StepParts, secrets: set[str]) -> None
 
 def _report_unused(unit: Unit) -> None:
     kinds: tuple[tuple[TargetKind, str, str, Iterable[str]], ...] = (
-        ("input", "ORC501", "inputs", unit.spec.inputs),
-        ("variable", "ORC504", "variables", unit.spec.variables),
+        ("input", codes.UNUSED_INPUT, "inputs", unit.spec.inputs),
+        ("variable", codes.UNUSED_VARIABLE, "variables", unit.spec.variables),
     )
     for kind, code, section, names in kinds:
         part = child(unit.spec.node, section)
@@ -110,7 +111,7 @@ def _report_never(unit: Unit, step: StepParts) -> None:
         node = child(step.spec.node, key)
         if isinstance(node, Scalar) and is_always_false(node):
             unit.findings.add(
-                "ORC503",
+                codes.UNREACHABLE_STEP,
                 node.span,
                 f"step `{step.id}` never runs: its condition is always false",
                 label="always false",
@@ -129,7 +130,7 @@ def _report_missing_files(unit: Unit, step: StepParts) -> None:
         if "\0" in node.value or os.path.lexists(unit.directory / node.value):
             continue
         unit.findings.add(
-            "ORC409",
+            codes.FILE_NOT_FOUND,
             node.span,
             f"there is no file `{node.value}`, and no step runs before this one that could make it",
             label="not there",

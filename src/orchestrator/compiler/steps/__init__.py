@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.constructs.for_each import ForEachWork
-from orchestrator.compiler.constructs.groups import GroupWork
-from orchestrator.compiler.constructs.people import ApproveWork, AskWork
-from orchestrator.compiler.constructs.pipelines import PipelineWork
-from orchestrator.compiler.constructs.refused import RefusedWork
-from orchestrator.compiler.constructs.repeat import RepeatWork
-from orchestrator.compiler.constructs.switch import SwitchWork
-from orchestrator.compiler.constructs.tool_calls import ToolWork, call_of
-from orchestrator.compiler.constructs.waits import WaitWork
+from orchestrator.compiler.steps.approvals import ApproveWork, AskWork
+from orchestrator.compiler.steps.for_each import ForEachWork
+from orchestrator.compiler.steps.groups import GroupWork
+from orchestrator.compiler.steps.pipelines import PipelineWork
+from orchestrator.compiler.steps.refused import RefusedWork
+from orchestrator.compiler.steps.repeat import RepeatWork
+from orchestrator.compiler.steps.switch import SwitchWork
+from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
+from orchestrator.compiler.steps.waits import WaitWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.compiler.parts import Construct, StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import Construct, StepParts
 
 __all__ = ["ForEachWork", "ToolWork", "construct_of"]
 

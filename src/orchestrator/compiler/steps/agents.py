@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.misnamed import YOUR_OWN, listed
+from orchestrator import codes
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Agent, AgentServer, AgentTool
-from orchestrator.compiler.servers import check_server
+from orchestrator.compiler.rules.mcp_servers import check_server
+from orchestrator.compiler.rules.name_hints import YOUR_OWN, listed
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import STRING, Constant, MappingValue, Type, Value
-from orchestrator.language.nodes import Scalar, Sequence
-from orchestrator.models.actions.agents import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
+from orchestrator.language.yaml.nodes import Scalar, Sequence
+from orchestrator.models.actions.agent import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
+from orchestrator.plan.model import Agent, AgentServer, AgentTool
 from orchestrator.tools import Unresolved, missing_extra
 from orchestrator.tools.builtin import mcp
 from orchestrator.tools.contract import Tool
-from orchestrator.tools.definition import to_action
+from orchestrator.tools.functions.definition import to_action
 from orchestrator.tools.mcp import load_servers
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
+    from orchestrator.language.yaml.nodes import Node
     from orchestrator.tools.contract import Action
 
 _SERVER = "mcp:"
@@ -120,7 +121,9 @@ class AgentWork(Construct):
     def _check_extra(unit: Unit, node: Node, action: Action) -> None:
         missing = missing_extra(action)
         if missing is not None:
-            unit.findings.add("ORC407", node.span, missing.message, label="not installed", help=missing.help)
+            unit.findings.add(
+                codes.TOOL_EXTRA_MISSING, node.span, missing.message, label="not installed", help=missing.help
+            )
 
     @staticmethod
     def _refuse(
@@ -133,7 +136,9 @@ class AgentWork(Construct):
         replacement: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        unit.findings.add("ORC427", node.span, message, label=label, help=help, replacement=replacement, notes=notes)
+        unit.findings.add(
+            codes.UNUSABLE_AGENT_TOOL, node.span, message, label=label, help=help, replacement=replacement, notes=notes
+        )
 
     def plan(self, unit: Unit) -> Agent:
         """Build the agent."""

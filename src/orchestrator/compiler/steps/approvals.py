@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type, input_type
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Approve, Ask
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
-from orchestrator.expressions.operator_types import bare
-from orchestrator.language.nodes import Sequence
+from orchestrator.expressions.types.operators import bare
+from orchestrator.language.yaml.nodes import Sequence
+from orchestrator.plan.model import Approve, Ask
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
+    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.yaml.nodes import Node
 
 
 class AskWork(Construct):
@@ -62,7 +63,7 @@ class AskWork(Construct):
 
     def _wrong(self, unit: Unit, node: Node, what: str, problem: str) -> None:
         unit.findings.add(
-            "ORC208",
+            codes.INVALID_DEFAULT,
             node.span,
             f"{what} is no possible answer: {problem}",
             label="not an answer",

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.constructs.tool_calls import ToolWork, call_of
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type, or_null
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import FILE_FORMATS, Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
 from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
 from orchestrator.compiler.templates import child
-from orchestrator.content import encoding_problem
-from orchestrator.csv_text import delimiter_problem
 from orchestrator.expressions import (
     ANY,
     BOOLEAN,
@@ -32,16 +30,19 @@ from orchestrator.expressions import (
     object_of,
     union_of,
 )
-from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
-from orchestrator.expressions.operator_types import bare, options
-from orchestrator.language.nodes import Scalar
+from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
+from orchestrator.expressions.types.operators import bare, options
+from orchestrator.language.yaml.nodes import Scalar
+from orchestrator.plan.model import FILE_FORMATS, Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
+from orchestrator.text.content import encoding_problem
+from orchestrator.text.csv_text import delimiter_problem
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import BlockParts, StepParts
-    from orchestrator.compiler.plan import FileFormat
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import BlockParts, StepParts
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
+    from orchestrator.language.yaml.nodes import Node
+    from orchestrator.plan.model import FileFormat
 
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
 _MOST_ITEMS = 200
@@ -146,7 +147,7 @@ class ForEachWork(Construct):
             if isinstance(self.items, Templated) and not self.items.template.is_expression:
                 help = "text beside the braces makes text of it: write `{{ ... }}` and nothing else"
         unit.findings.add(
-            "ORC202",
+            codes.WRONG_TYPE,
             place.span,
             f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe(type_)}",
             label="nothing to loop over",
@@ -161,7 +162,7 @@ class ForEachWork(Construct):
             type_ = bare(static_type(value, types))
             if not fits(type_, INTEGER):
                 unit.findings.add(
-                    "ORC202",
+                    codes.WRONG_TYPE,
                     node.span,
                     f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe(type_)}",
                     label="not an integer",
@@ -173,7 +174,7 @@ class ForEachWork(Construct):
         if node is None or not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
             return
         if range_count(bounds[0], bounds[1], bounds[2]) > MAX_LOOP_RANGE:
-            unit.findings.add("ORC205", node.span, range_problem(), label="too many", help=RANGE_HELP)
+            unit.findings.add(codes.VALUE_NOT_ALLOWED, node.span, range_problem(), label="too many", help=RANGE_HELP)
 
     def _check_file(self, unit: Unit, items: FileItems, types: dict[int, Type]) -> Type:
         path = items.path.value if isinstance(items.path, Constant) else None
@@ -182,7 +183,7 @@ class ForEachWork(Construct):
             type_ = bare(types.get(id(items.path.template), ANY))
             if not fits(type_, STRING):
                 unit.findings.add(
-                    "ORC202",
+                    codes.WRONG_TYPE,
                     node.span,
                     f"the file of `{self.spec.id}` is named by a string, and this is {describe(type_)}",
                     label="not a path",
@@ -191,7 +192,9 @@ class ForEachWork(Construct):
         if isinstance(path, str) and node is not None:
             refusal = unit.library.permissions.check_read(path)
             if refusal is not None:
-                unit.findings.add("ORC406", node.span, refusal.message, label="not permitted", help=refusal.help)
+                unit.findings.add(
+                    codes.NOT_PERMITTED, node.span, refusal.message, label="not permitted", help=refusal.help
+                )
         self._check_layout(unit, items)
         if items.format is not None:
             return _ROWS[items.format]
@@ -213,7 +216,9 @@ class ForEachWork(Construct):
         for key, problem, help in found:
             node = child(self.spec.node, "for_each", key)
             if problem is not None and node is not None:
-                unit.findings.add("ORC205", node.span, problem, label=f"not usable as `{key}`", help=help)
+                unit.findings.add(
+                    codes.VALUE_NOT_ALLOWED, node.span, problem, label=f"not usable as `{key}`", help=help
+                )
 
     def _is_other_than_csv(self, items: FileItems) -> bool:
         path = items.path.value if isinstance(items.path, Constant) else None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type, or_null
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Group, is_auto
 from orchestrator.compiler.scopes import Scope
 from orchestrator.expressions import ANY, Type, object_of
-from orchestrator.expressions.operator_types import bare
+from orchestrator.expressions.types.operators import bare
+from orchestrator.plan.model import Group, is_auto
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
 
 
 class GroupWork(Construct):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler.files import Unreadable
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type, input_type
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import SubPipeline
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe, object_of
-from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.plan.model import SubPipeline
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.spec import InputSpec
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
+    from orchestrator.language.spec.pipeline import InputSpec
 
 
 class PipelineWork(Construct):
@@ -35,7 +36,7 @@ class PipelineWork(Construct):
     def _find(self, unit: Unit, node: Scalar, written: str) -> None:
         if "{{" in written or "{%" in written:
             unit.findings.add(
-                "ORC205",
+                codes.VALUE_NOT_ALLOWED,
                 node.span,
                 f"the file of `{self.spec.id}` must be known before the run, so it cannot hold a template",
                 label="not evaluated",
@@ -44,7 +45,7 @@ class PipelineWork(Construct):
             return
         found = unit.library.find(unit, written)
         if isinstance(found, Unreadable):
-            label = "not permitted" if found.code == "ORC406" else "cannot be read"
+            label = "not permitted" if found.code == codes.NOT_PERMITTED else "cannot be read"
             unit.findings.add(found.code, node.span, found.message, label=label, help=found.help)
             return
         self.called = found
@@ -72,7 +73,7 @@ class PipelineWork(Construct):
             if isinstance(value, Constant) and len(unit.findings) == before:
                 for problem in spec.problems(value.value, name):
                     unit.findings.add(
-                        "ORC405",
+                        codes.WRONG_PARAMETER_TYPE,
                         place.span,
                         f"{what} is not allowed: {problem}",
                         label="not allowed",
@@ -103,7 +104,7 @@ class PipelineWork(Construct):
         file = called.document.source.name
         known = ", ".join(f"`{other}`" for other in called.spec.inputs)
         unit.findings.add(
-            "ORC413",
+            codes.UNKNOWN_PIPELINE_INPUT,
             key.span,
             f"`{file}` has no input `{name}`",
             label="unknown input",
@@ -116,7 +117,7 @@ class PipelineWork(Construct):
     def _missing(self, unit: Unit, called: Unit, name: str, spec: InputSpec) -> None:
         key = self.spec.node.key("inputs") or self.spec.node.key("pipeline")
         unit.findings.add(
-            "ORC412",
+            codes.MISSING_PIPELINE_INPUT,
             key.span if key else self.spec.node.span,
             f"`{called.document.source.name}` needs the input `{name}`, which is not given",
             label=f"`{name}` is missing",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.parts import Construct
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Type
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
 
 
 class RefusedWork(Construct):

@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import OUTCOME_FIELDS, entity_type, or_null
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Repeat
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child, is_always_false
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
-from orchestrator.expressions.operator_types import bare
-from orchestrator.language.nodes import Mapping, Scalar
+from orchestrator.expressions.types.operators import bare
+from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.plan.model import Repeat
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.templates import PlacedTemplate
-    from orchestrator.compiler.unit import Unit
 
 _OWN_FIELDS = frozenset({"iterations", "count"}) | OUTCOME_FIELDS
 _CHANGES_BY_ITSELF = re.compile(r"\bnow\s*\(")
@@ -60,7 +61,7 @@ class RepeatWork(Construct):
             return
         if name in _OWN_FIELDS:
             unit.findings.add(
-                "ORC209",
+                codes.INVALID_NAME,
                 key.span,
                 f"`{name}` cannot be the name of a carried value: `{self.spec.id}.{name}` has a meaning of its own",
                 label="reserved",
@@ -128,7 +129,7 @@ class RepeatWork(Construct):
             return  # a fixed number of rounds, or none
         never = "it goes on until its limit" if reads else "it is a constant"
         unit.findings.add(
-            "ORC508",
+            codes.ENDLESS_LOOP,
             node.span,
             f"the condition of `{self.spec.id}` never changes: {never}",
             label="the same in every round",

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import CaseKey, Switch
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
-from orchestrator.expressions.operator_types import bare, options
-from orchestrator.expressions.text import to_text
-from orchestrator.language.nodes import LITERAL, Mapping, Scalar
-from orchestrator.language.scalars import resolve
+from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.expressions.types.operators import bare, options
+from orchestrator.language.yaml.nodes import LITERAL, Mapping, Scalar
+from orchestrator.language.yaml.scalars import resolve
+from orchestrator.plan.model import CaseKey, Switch
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import BlockParts, StepParts
-    from orchestrator.compiler.unit import Unit
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import BlockParts, StepParts
 
 
 class SwitchWork(Construct):
@@ -68,7 +69,7 @@ class SwitchWork(Construct):
         name = word.split(".")[0]
         known = bool(word) and (self.scope.find(name) is not None)
         unit.findings.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             node.span,
             f"`switch` of `{self.spec.id}` is a constant, so every run takes the same case",
             label="a constant",
@@ -83,7 +84,7 @@ class SwitchWork(Construct):
             same = (isinstance(value.value, bool), value.value)
             if same in first:
                 unit.findings.add(
-                    "ORC205",
+                    codes.VALUE_NOT_ALLOWED,
                     key.span,
                     f"the case `{key.text}` is never taken: `{first[same].text}` is the same value",
                     label="the same value again",
@@ -96,7 +97,7 @@ class SwitchWork(Construct):
         kinds = options(subject)
         if key.text == "default" and self.default is None and "default" not in (each for o in kinds for each in o.enum):
             unit.findings.add(
-                "ORC205",
+                codes.VALUE_NOT_ALLOWED,
                 key.span,
                 'the case `default` is for the value "default", and not for what fits no case',
                 label="a value like the others",
@@ -112,7 +113,7 @@ class SwitchWork(Construct):
             quoted = value.value is None
             help = 'for the text write `"null"`, in quotes' if quoted else "for null write `null`, without quotes"
         unit.findings.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             key.span,
             f"the case `{key.text}` is never taken: `switch` gives {describe(subject)}",
             label="never taken",

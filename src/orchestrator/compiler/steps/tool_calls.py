@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.code import CODE, check_code
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import step_type
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import ToolCall
-from orchestrator.compiler.servers import check_server
-from orchestrator.compiler.shell import check_shell
+from orchestrator.compiler.rules.code_injection import CODE, check_code
+from orchestrator.compiler.rules.mcp_servers import check_server
+from orchestrator.compiler.rules.shell_injection import check_shell
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import Constant, Type, Value
+from orchestrator.plan.model import ToolCall
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
     from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
+    from orchestrator.language.yaml.nodes import Node
 
 
 def call_of(unit: Unit, step: StepParts, scope: Scope | None = None) -> Construct:
     """Read a call; `scope` is what its parameters can see, where that is not all that the step can see."""
     if _is_agent(step.spec):
-        from orchestrator.compiler.constructs.agents import AgentWork  # loads what there is about models
+        from orchestrator.compiler.steps.agents import AgentWork  # loads what there is about models
 
         return AgentWork(unit, step, scope)
     return ToolWork(unit, step, scope)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator import codes
 from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.parts import Construct
-from orchestrator.compiler.plan import Wait
 from orchestrator.compiler.templates import child
 from orchestrator.expressions import NULL, Constant, Type, Value, describe
-from orchestrator.expressions.operator_types import bare, options
-from orchestrator.language.durations import FORMS
-from orchestrator.language.times import PLAUSIBLE, timestamp
+from orchestrator.expressions.types.operators import bare, options
+from orchestrator.language.values.durations import FORMS
+from orchestrator.language.values.times import PLAUSIBLE, timestamp
+from orchestrator.plan.model import Wait
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.parts import StepParts
-    from orchestrator.compiler.unit import Unit
-    from orchestrator.language.nodes import Node
+    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.ir import StepParts
+    from orchestrator.language.yaml.nodes import Node
 
 _WANTED = {"sleep": "a duration", "wait_until": "a time"}
 _FORMS = {"sleep": FORMS, "wait_until": "a text like `2030-12-01T09:00`, or seconds since 1970"}
@@ -49,7 +50,7 @@ class WaitWork(Construct):
         kinds = {option.kind for option in options(type_)}
         if kinds.isdisjoint({"any", "string", "integer", "number"}):
             unit.findings.add(
-                "ORC206" if self.key == "sleep" else "ORC205",
+                codes.INVALID_DURATION if self.key == "sleep" else codes.VALUE_NOT_ALLOWED,
                 node.span,
                 f"`{self.key}` of `{self.spec.id}` needs {_WANTED[self.key]}, and this is {describe(type_)}",
                 label="another type",
@@ -66,7 +67,7 @@ class WaitWork(Construct):
         if at < PLAUSIBLE:
             moment = datetime.fromtimestamp(at, UTC)
             unit.findings.add(
-                "ORC510",
+                codes.IMPLAUSIBLE_TIME,
                 node.span,
                 f"`wait_until` of `{self.spec.id}` is {moment:%Y-%m-%d %H:%M:%S} UTC, so it waits for nothing",
                 label="before 2000",

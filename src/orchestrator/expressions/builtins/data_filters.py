@@ -7,16 +7,27 @@ import math
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions import regex
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.operations import defined, is_true, text_of
-from orchestrator.expressions.scope import Failure, Undefined
-from orchestrator.expressions.table import Enter, Entry, Misuse, entry, number_like
-from orchestrator.expressions.text import to_json
-from orchestrator.expressions.text_filters import whole
-from orchestrator.expressions.times import format_time, read_time, time_in_zone
-from orchestrator.expressions.types import ANY, INTEGER, NULL, NUMBER, STRING, Kind, Type, array_of, quoted, union_of
-from orchestrator.json_text import NotJsonText, read_json
+from orchestrator.expressions.builtins import regex_filters
+from orchestrator.expressions.builtins.table import Enter, Entry, Misuse, entry, number_like
+from orchestrator.expressions.builtins.text_filters import whole
+from orchestrator.expressions.builtins.times import format_time, read_time, time_in_zone
+from orchestrator.expressions.evaluation.operations import defined, is_true, text_of
+from orchestrator.expressions.evaluation.scope import Failure, Undefined
+from orchestrator.expressions.evaluation.text import to_json
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import (
+    ANY,
+    INTEGER,
+    NULL,
+    NUMBER,
+    STRING,
+    Kind,
+    Type,
+    array_of,
+    quoted,
+    union_of,
+)
+from orchestrator.text.json_text import NotJsonText, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -237,7 +248,7 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
     if pattern is None:
         return None
     try:
-        regex.compiled(pattern, ignorecase=False)
+        regex_filters.compiled(pattern, ignorecase=False)
     except Failure as failure:
         help = failure.help or "fix the pattern; a `\\` before a character takes it literally"
         return Misuse("pattern", f"is given a pattern that cannot be used: {failure.message}", help)
@@ -252,9 +263,9 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
 )
 def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any = 0, ignorecase: Any = False) -> str:
     r"""With every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
-    return regex.replace(
+    return regex_filters.replace(
         text_of(value),
-        regex.compiled(pattern, ignorecase=is_true(ignorecase)),
+        regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)),
         text_of(replacement),
         whole(count, "the count", least=0),
     )
@@ -268,7 +279,7 @@ def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any =
 )
 def _regex_search(value: Any, pattern: Any, group: Any = 0, ignorecase: Any = False) -> str | None:
     """The first match, or the group of it that is asked for; null if there is none."""
-    return regex.search(text_of(value), regex.compiled(pattern, ignorecase=is_true(ignorecase)), group)
+    return regex_filters.search(text_of(value), regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)), group)
 
 
 @_filter(
@@ -279,4 +290,4 @@ def _regex_search(value: Any, pattern: Any, group: Any = 0, ignorecase: Any = Fa
 )
 def _regex_findall(value: Any, pattern: Any, ignorecase: Any = False) -> list[Any]:
     """All matches; of a pattern with groups the group, or the list of the groups, of each."""
-    return regex.find_all(text_of(value), regex.compiled(pattern, ignorecase=is_true(ignorecase)))
+    return regex_filters.find_all(text_of(value), regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)))

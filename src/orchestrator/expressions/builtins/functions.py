@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.limits import MAX_RANGE, range_count
-from orchestrator.expressions.scope import Failure, Namespace
-from orchestrator.expressions.table import Entry, entry
-from orchestrator.expressions.times import format_time
-from orchestrator.expressions.types import ANY, INTEGER, OBJECT, STRING, array_of
+from orchestrator.expressions.builtins.table import Entry, entry
+from orchestrator.expressions.builtins.times import format_time
+from orchestrator.expressions.evaluation.scope import Failure, Namespace
+from orchestrator.expressions.syntax.limits import MAX_RANGE, range_count
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import ANY, INTEGER, OBJECT, STRING, array_of
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.operations import add, defined, field_of, is_true, item_of, items_of, text_of
-from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.problem import near
-from orchestrator.expressions.scope import Failure, Group, Undefined
-from orchestrator.expressions.table import Enter, Entry, Misuse, ResultRule, entry, list_of, lists_of, same
-from orchestrator.expressions.table import item_of as item_type
-from orchestrator.expressions.text import plain, room_for, space_for
-from orchestrator.expressions.text_filters import whole
-from orchestrator.expressions.types import ANY, INTEGER, STRING, Kind, Type, array_of
+from orchestrator.expressions.builtins.table import Enter, Entry, Misuse, ResultRule, entry, list_of, lists_of, same
+from orchestrator.expressions.builtins.table import item_of as item_type
+from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.builtins.text_filters import whole
+from orchestrator.expressions.evaluation.operations import add, defined, field_of, is_true, item_of, items_of, text_of
+from orchestrator.expressions.evaluation.scope import Failure, Group, Undefined
+from orchestrator.expressions.evaluation.text import plain, room_for, space_for
+from orchestrator.expressions.syntax.problem import near
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import ANY, INTEGER, STRING, Kind, Type, array_of
 
 LIST_FILTERS: dict[str, Entry] = {}
 
@@ -293,7 +293,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _map_check(arguments: Mapping[str, Any]) -> Misuse | None:
-    from orchestrator.expressions.filters import FILTERS
+    from orchestrator.expressions.builtins.filters import FILTERS
 
     return _unknown_name(arguments, "filter", FILTERS, "'upper'")
 
@@ -321,7 +321,7 @@ def _map(
             raise Failure("`map` needs the name of a filter, or `attribute=`")
         read = _getter(attribute, default)
         return [defined(read(item)) for item in items_of(value)]
-    from orchestrator.expressions.filters import FILTERS
+    from orchestrator.expressions.builtins.filters import FILTERS
 
     if attribute is not None:
         named["attribute"] = attribute

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.scope import Failure
-from orchestrator.expressions.table import Enter, Entry, entry
-from orchestrator.expressions.text import plain, room_for, space_for
-from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
+from orchestrator.expressions.builtins.table import Enter, Entry, entry
+from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.evaluation.text import plain, room_for, space_for
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

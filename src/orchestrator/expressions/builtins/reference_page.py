@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.expressions import limits
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.table import Entry
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.table import Entry
+from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.syntax import limits
 from orchestrator.patterns.syntax import MAX_LENGTH
 
 _INTRODUCTION = """# Filters, tests, functions, methods

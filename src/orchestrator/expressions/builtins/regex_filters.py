@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.limits import MAX_ITEMS, MAX_TEXT
-from orchestrator.expressions.scope import Failure
+from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.syntax.limits import MAX_ITEMS, MAX_TEXT
+from orchestrator.expressions.types.assignability import shown
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 from orchestrator.patterns.replacement import ReplacementError, read_replacement
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator.expressions.types import ANY, Kind, Type
+from orchestrator.expressions.types.value_types import ANY, Kind, Type
 
 ResultRule = Callable[[Type, Sequence[Type]], Type]
 """The type of the result from the types of the value and of the positional arguments."""

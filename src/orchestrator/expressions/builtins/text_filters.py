@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.limits import MAX_TEXT
-from orchestrator.expressions.methods import replaced
-from orchestrator.expressions.operations import items_of, text_of
-from orchestrator.expressions.scope import Failure
-from orchestrator.expressions.table import Enter, Entry, entry
-from orchestrator.expressions.text import room_for
-from orchestrator.expressions.types import INTEGER, STRING
+from orchestrator.expressions.builtins.methods import replaced
+from orchestrator.expressions.builtins.table import Enter, Entry, entry
+from orchestrator.expressions.evaluation.operations import items_of, text_of
+from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.evaluation.text import room_for
+from orchestrator.expressions.syntax.limits import MAX_TEXT
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import INTEGER, STRING
 
 TEXT_FILTERS: dict[str, Entry] = {}
 

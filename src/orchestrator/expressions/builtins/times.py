@@ -6,9 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.scope import Failure
-from orchestrator.language.times import in_zone, parse_time
+from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.language.values.times import in_zone, parse_time
 
 _DIRECTIVE = re.compile(r"%(-?[A-Za-z%])")
 _DIRECTIVES = frozenset("aAbBcdfGHIjmMpSTuUVwWxXyYzZDFRe%")

@@ -11,13 +11,11 @@ from time import thread_time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from orchestrator.errors import EvaluationError
-from orchestrator.expressions import nodes
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.functions import FUNCTIONS, TIMED
-from orchestrator.expressions.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.operations import (
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS, TIMED
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.evaluation.operations import (
     ARITHMETIC,
     COMPARISONS,
     defined,
@@ -28,15 +26,17 @@ from orchestrator.expressions.operations import (
     text_of,
     unchanged,
 )
-from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.scope import Entity, Failure, Loop, Scope, Undefined
-from orchestrator.expressions.text import plain, room_for
-from orchestrator.expressions.types import describe, quoted, type_of
+from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Scope, Undefined
+from orchestrator.expressions.evaluation.text import plain, room_for
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import describe, quoted, type_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.builtins.table import Entry
 
 _ABSENT: Final = object()
 _NO_RESULT: Final = Undefined("the step gave no result")

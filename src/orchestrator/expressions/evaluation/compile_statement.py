@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from orchestrator.expressions import nodes
-from orchestrator.expressions.closures import ClosureCompiler, Context, cost
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.limits import MAX_TEXT
-from orchestrator.expressions.operations import defined, items_of, text_of
-from orchestrator.expressions.references import assigned_names
-from orchestrator.expressions.scope import Entity, Failure, Loop, Namespace, Scope, Undefined
-from orchestrator.expressions.text import plain
+from orchestrator.expressions.evaluation.compile_expression import ClosureCompiler, Context, cost
+from orchestrator.expressions.evaluation.operations import defined, items_of, text_of
+from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Namespace, Scope, Undefined
+from orchestrator.expressions.evaluation.text import plain
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.limits import MAX_TEXT
+from orchestrator.expressions.syntax.references import assigned_names
+from orchestrator.expressions.types.assignability import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

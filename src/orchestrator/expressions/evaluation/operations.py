@@ -7,12 +7,12 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from orchestrator.expressions.fitting import shown
-from orchestrator.expressions.limits import MAX_INTEGER_BITS
-from orchestrator.expressions.problem import near
-from orchestrator.expressions.scope import NOTHING, Entity, Failure, Group, Loop, Namespace, Undefined
-from orchestrator.expressions.text import plain, room_for, space_for, to_text
-from orchestrator.expressions.types import quoted
+from orchestrator.expressions.evaluation.scope import NOTHING, Entity, Failure, Group, Loop, Namespace, Undefined
+from orchestrator.expressions.evaluation.text import plain, room_for, space_for, to_text
+from orchestrator.expressions.syntax.limits import MAX_INTEGER_BITS
+from orchestrator.expressions.syntax.problem import near
+from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.value_types import quoted
 
 _VERBS: Final = {
     "+": "added to",

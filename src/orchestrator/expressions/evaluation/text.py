@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
-from orchestrator.expressions.scope import Entity, Failure, Loop, Namespace, Undefined
+from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Namespace, Undefined
+from orchestrator.expressions.syntax.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _SCALARS = frozenset({str, int, float, bool, type(None)})

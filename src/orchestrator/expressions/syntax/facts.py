@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.expressions import nodes
-from orchestrator.expressions.problem import Fact
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.problem import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from orchestrator.expressions.nodes import Expression
+    from orchestrator.expressions.syntax.nodes import Expression
 
 _PLACES: Final = frozenset({"start", "end", "name_start"})
 _NAMESPACES: Final = frozenset({"inputs", "variables", "steps"})

@@ -5,26 +5,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.expressions.equivalents import (
+from orchestrator import codes
+from orchestrator.expressions.builtins.equivalents import (
     FILTERS_ELSEWHERE,
     FUNCTIONS_ELSEWHERE,
     METHODS_ELSEWHERE,
     TESTS_ELSEWHERE,
 )
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.lexer import CLOSERS, Token
-from orchestrator.expressions.limits import MAX_NESTING
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.nodes import Attribute, Expression, Item, Literal, Name
-from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.problem import Problem, near
-from orchestrator.expressions.sources import SOURCES, reading, source_help
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.syntax.lexer import CLOSERS, Token
+from orchestrator.expressions.syntax.limits import MAX_NESTING
+from orchestrator.expressions.syntax.nodes import Attribute, Expression, Item, Literal, Name
+from orchestrator.expressions.syntax.problem import Problem, near
+from orchestrator.expressions.syntax.sources import SOURCES, reading, source_help
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.expressions.table import Entry, Misuse
+    from orchestrator.expressions.builtins.table import Entry, Misuse
 
 _HINTS: Final = {
     "&": "write `and` instead of `&&`",
@@ -53,9 +54,9 @@ _PAIRS: Final = {
 
 _FEW: Final = 12
 _LISTED: Final = {
-    "ORC315": "use a filter instead, as in `topic | upper`; `orchestrator filters` lists what can be called",
-    "ORC312": "`orchestrator filters` lists all; `upper`, `join`, `default` and `length` are some",
-    "ORC314": "`orchestrator filters` lists all tests; `defined`, `none`, `string` and `mapping` are some",
+    codes.UNKNOWN_FUNCTION: "use a filter instead, as in `topic | upper`; `orchestrator filters` lists all functions",
+    codes.UNKNOWN_FILTER: "`orchestrator filters` lists all; `upper`, `join`, `default` and `length` are some",
+    codes.UNKNOWN_TEST: "`orchestrator filters` lists all tests; `defined`, `none`, `string` and `mapping` are some",
 }
 
 _NO_LAMBDA: Final = (
@@ -100,7 +101,7 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
         return _early_end(text, value, start, end, wanted, before)
     if kind == "bad" and value in "'\"":
         return Problem(
-            "ORC310",
+            codes.MALFORMED_EXPRESSION,
             f"the string that begins with `{value}` is never closed",
             start,
             end,
@@ -121,32 +122,50 @@ def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Pr
     if value == "!" and text.startswith("!=", start):
         help = "write `!=`"
     if value in (")", "]", "}") and wanted.startswith("an operator"):
-        return Problem("ORC310", f"this `{value}` closes nothing", start, end, "remove it, or add the opening bracket")
+        return Problem(
+            codes.MALFORMED_EXPRESSION,
+            f"this `{value}` closes nothing",
+            start,
+            end,
+            "remove it, or add the opening bracket",
+        )
     if kind in ("name", "string", "integer", "float") and wanted.startswith("an operator"):
         help = help or "put an operator between the two values, such as `~`, `+` or `,`"
     help = help or _advice(wanted)
-    return Problem("ORC310", f"{wanted} is expected here, not `{value}`", start, end, help, "unexpected")
+    return Problem(
+        codes.MALFORMED_EXPRESSION, f"{wanted} is expected here, not `{value}`", start, end, help, "unexpected"
+    )
 
 
 def _unsupported(message: str, start: int, end: int, help: str) -> Problem:
-    return Problem("ORC317", message, start, end, help, "not supported")
+    return Problem(codes.UNSUPPORTED_TEMPLATE_FEATURE, message, start, end, help, "not supported")
 
 
 def _early_end(text: str, value: str, start: int, end: int, wanted: str, before: Token | None) -> Problem:
     if value == "":
         if before is None:
-            return Problem("ORC310", "the expression is empty", 0, len(text), "write a value between the braces")
+            return Problem(
+                codes.MALFORMED_EXPRESSION, "the expression is empty", 0, len(text), "write a value between the braces"
+            )
         message = f"the expression ends where {wanted} is expected"
-        return Problem("ORC310", message, before[2], before[3], _advice(wanted), f"nothing after `{before[1]}`")
+        return Problem(
+            codes.MALFORMED_EXPRESSION, message, before[2], before[3], _advice(wanted), f"nothing after `{before[1]}`"
+        )
     if value not in CLOSERS:
-        return Problem("ORC310", f"{wanted} is expected here, not `{value}`", start, end, _advice(wanted))
+        return Problem(
+            codes.MALFORMED_EXPRESSION, f"{wanted} is expected here, not `{value}`", start, end, _advice(wanted)
+        )
     if before is None:
         opening = text.rfind("{", 0, start)
         return Problem(
-            "ORC310", "the braces are empty", max(opening - 1, 0), end, "write a value between them, or remove them"
+            codes.MALFORMED_EXPRESSION,
+            "the braces are empty",
+            max(opening - 1, 0),
+            end,
+            "write a value between them, or remove them",
         )
     message = f"{wanted} is expected before `{value}`"
-    return Problem("ORC310", message, before[2], end, _advice(wanted), f"nothing after `{before[1]}`")
+    return Problem(codes.MALFORMED_EXPRESSION, message, before[2], end, _advice(wanted), f"nothing after `{before[1]}`")
 
 
 def _advice(wanted: str) -> str:
@@ -162,14 +181,18 @@ def _advice(wanted: str) -> str:
 def too_deep(start: int, end: int) -> Problem:
     """An expression has too many levels."""
     return Problem(
-        "ORC310", f"the expression has more than {MAX_NESTING} levels", start, end, "split it with `{% set %}`"
+        codes.MALFORMED_EXPRESSION,
+        f"the expression has more than {MAX_NESTING} levels",
+        start,
+        end,
+        "split it with `{% set %}`",
     )
 
 
 def bad_escape(start: int, end: int) -> Problem:
     """A backslash in a string is followed by something that has no meaning."""
     return Problem(
-        "ORC310",
+        codes.MALFORMED_EXPRESSION,
         "the string has a malformed escape",
         start,
         end,
@@ -179,7 +202,13 @@ def bad_escape(start: int, end: int) -> Problem:
 
 def too_large(start: int, end: int) -> Problem:
     """A number is written with more digits than can be computed with."""
-    return Problem("ORC310", "the number is too large", start, end, "write it as a string, if it is not computed with")
+    return Problem(
+        codes.MALFORMED_EXPRESSION,
+        "the number is too large",
+        start,
+        end,
+        "write it as a string, if it is not computed with",
+    )
 
 
 def bad_number(value: str, start: int, end: int) -> Problem:
@@ -187,13 +216,13 @@ def bad_number(value: str, start: int, end: int) -> Problem:
     plain = value.replace("_", "").lstrip("0") or "0"
     safe = plain if plain.isdigit() else None
     help = f"write `{safe}`" if safe else "a number is written like `12`, `1.5`, `1e6` or `0x1F`"
-    return Problem("ORC310", f"`{value}` is not a number", start, end, help, replacement=safe)
+    return Problem(codes.MALFORMED_EXPRESSION, f"`{value}` is not a number", start, end, help, replacement=safe)
 
 
 def private(name: str, start: int, end: int) -> Problem:
     """A name with two leading underscores is read as a field."""
     return Problem(
-        "ORC317",
+        codes.UNSUPPORTED_TEMPLATE_FEATURE,
         f"`{name}` is private to the language that this program is written in",
         start,
         end,
@@ -204,7 +233,7 @@ def private(name: str, start: int, end: int) -> Problem:
 def not_callable(text: str, target: Expression, start: int, end: int) -> Problem:
     """Something other than a name or method is called."""
     return Problem(
-        "ORC315",
+        codes.UNKNOWN_FUNCTION,
         f"`{text[target.start : target.end][:60]}` cannot be called",
         start,
         end,
@@ -214,12 +243,18 @@ def not_callable(text: str, target: Expression, start: int, end: int) -> Problem
 
 def unpacked_arguments(start: int, end: int) -> Problem:
     """`*args` or `**kwargs` in a call."""
-    return Problem("ORC317", "arguments cannot be unpacked with `*`", start, end, "write each argument out")
+    return Problem(
+        codes.UNSUPPORTED_TEMPLATE_FEATURE,
+        "arguments cannot be unpacked with `*`",
+        start,
+        end,
+        "write each argument out",
+    )
 
 
 def twice(name: str, start: int, end: int) -> Problem:
     """A keyword is given twice."""
-    return Problem("ORC313", f"the argument `{name}` is given twice", start, end, "remove one of them")
+    return Problem(codes.WRONG_ARGUMENTS, f"the argument `{name}` is given twice", start, end, "remove one of them")
 
 
 def misused(kind: str, entry: Entry, wrong: str, start: int, end: int) -> Problem:
@@ -227,7 +262,11 @@ def misused(kind: str, entry: Entry, wrong: str, start: int, end: int) -> Proble
     sign = {"filter": "| ", "test": "is ", "method": ".", "function": ""}[kind]
     brackets = entry.signature or ("()" if kind in ("method", "function") else "")
     return Problem(
-        "ORC313", f"the {kind} `{entry.name}` {wrong}", start, end, f"it is written `{sign}{entry.name}{brackets}`"
+        codes.WRONG_ARGUMENTS,
+        f"the {kind} `{entry.name}` {wrong}",
+        start,
+        end,
+        f"it is written `{sign}{entry.name}{brackets}`",
     )
 
 
@@ -236,7 +275,7 @@ def bad_argument(text: str, kind: str, entry: Entry, misuse: Misuse, argument: E
     start, end = argument.start, argument.end
     quote = text[start]
     return Problem(
-        "ORC313",
+        codes.WRONG_ARGUMENTS,
         f"the {kind} `{entry.name}` {misuse.wrong}",
         start,
         end,
@@ -292,12 +331,12 @@ def _unknown_method(name: str, start: int, end: int, target: Expression | None) 
     help = METHODS_ELSEWHERE.get(name)
     if help is None and name in FILTERS:
         help = f"use the filter: `| {name}`"
-    code = "ORC317" if name == "format" else "ORC315"
+    code = codes.UNSUPPORTED_TEMPLATE_FEATURE if name == "format" else codes.UNKNOWN_FUNCTION
     near_loop = ["cycle", "changed"] if isinstance(target, Name) and target.name == "loop" else []
     return _unknown(code, "there is no method", name, start, end, help, [*METHODS, *near_loop])
 
 
-_CODES: Final = {"filter": "ORC312", "test": "ORC314", "function": "ORC315"}
+_CODES: Final = {"filter": codes.UNKNOWN_FILTER, "test": codes.UNKNOWN_TEST, "function": codes.UNKNOWN_FUNCTION}
 
 
 def _operand(text: str, node: Expression | None) -> str:

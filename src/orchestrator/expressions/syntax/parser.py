@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from orchestrator.expressions import mistakes
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.lexer import KEYWORDS, Token, unescape
-from orchestrator.expressions.limits import MAX_INTEGER_BITS, MAX_NESTING
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.nodes import (
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.syntax import messages
+from orchestrator.expressions.syntax.lexer import KEYWORDS, Token, unescape
+from orchestrator.expressions.syntax.limits import MAX_INTEGER_BITS, MAX_NESTING
+from orchestrator.expressions.syntax.nodes import (
     Attribute,
     Bad,
     Binary,
@@ -29,11 +30,10 @@ from orchestrator.expressions.nodes import (
     Unary,
     height,
 )
-from orchestrator.expressions.predicates import TESTS
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.problem import Problem
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.syntax.problem import Problem
 
 _IF, _OR, _AND, _NOT, _COMPARE, _SUM, _CONCAT, _PRODUCT, _POWER, _UNARY = range(1, 11)
 NO_CONDITIONAL: Final = _OR
@@ -99,7 +99,7 @@ class Parser:
 
     def unexpected(self, wanted: str) -> NoReturn:
         """Give up on this tag at the next token, where `wanted` should stand."""
-        raise Abandoned(mistakes.unexpected(self.text, self.tokens, self.position, wanted))
+        raise Abandoned(messages.unexpected(self.text, self.tokens, self.position, wanted))
 
     # --- expressions
 
@@ -114,14 +114,14 @@ class Parser:
         """Parse an expression and refuse one that is too high to be evaluated."""
         node = self.expression(power)
         if len(self.tokens) > _LONG and height(node) > _LONG:
-            raise Abandoned(mistakes.too_deep(node.start, node.end))
+            raise Abandoned(messages.too_deep(node.start, node.end))
         return node
 
     def expression(self, power: int = 0) -> Expression:
         """Parse an expression whose operators bind at least as strongly as `power`."""
         if self.depth > MAX_NESTING:
             token = self.peek()
-            raise Abandoned(mistakes.too_deep(token[2], token[3]))
+            raise Abandoned(messages.too_deep(token[2], token[3]))
         self.depth += 1
         tokens = self.tokens
         begin = tokens[self.position][2]  # of a parenthesis, if the first operand stands in some
@@ -190,7 +190,7 @@ class Parser:
         token = self.tokens[self.position]
         if token[0] in ("-", "+"):
             if self.depth > MAX_NESTING:
-                raise Abandoned(mistakes.too_deep(token[2], token[3]))
+                raise Abandoned(messages.too_deep(token[2], token[3]))
             self.depth += 1
             self.position += 1
             operand = self.unary(with_filters=False)
@@ -229,7 +229,7 @@ class Parser:
             self.position += 1
             number = float(value)
             if number in (float("inf"),):
-                raise Abandoned(mistakes.too_large(start, end))
+                raise Abandoned(messages.too_large(start, end))
             return Literal(number, start, end)
         if kind == "(":
             return self._parentheses()
@@ -248,20 +248,20 @@ class Parser:
             _, literal, start, end = self.take()
             part = unescape(literal)
             if part is None:
-                self.problems.append(mistakes.bad_escape(start, end))
+                self.problems.append(messages.bad_escape(start, end))
                 part = ""
             parts.append(part)
         return Literal(parts[0] if len(parts) == 1 else "".join(parts), first[2], self.tokens[self.position - 1][3])
 
     def _integer(self, value: str, start: int, end: int) -> int:
         if len(value) > MAX_INTEGER_BITS // 4:
-            raise Abandoned(mistakes.too_large(start, end))
+            raise Abandoned(messages.too_large(start, end))
         if value.isascii() and value.isdigit() and (value[0] != "0" or value.strip("0") == ""):
             return int(value)
         try:
             return int(value, 0)
         except ValueError:
-            raise Abandoned(mistakes.bad_number(value, start, end)) from None
+            raise Abandoned(messages.bad_number(value, start, end)) from None
 
     def _parentheses(self) -> Expression:
         start = self.take()[2]
@@ -308,7 +308,7 @@ class Parser:
                 if kind == "name" or value in KEYWORDS:
                     self.position += 1
                     if value.startswith("__"):
-                        self.problems.append(mistakes.private(value, name_start, end))
+                        self.problems.append(messages.private(value, name_start, end))
                         return Bad([node], node.start, end)
                     node = Attribute(node, value, node.start, end, name_start)
                 elif kind == "integer":
@@ -349,7 +349,7 @@ class Parser:
         if isinstance(target, Name):
             return self._use("function", None, target.name, positional, keywords, target.start, end)
         if not isinstance(target, Bad):
-            self.problems.append(mistakes.not_callable(self.text, target, start, end))
+            self.problems.append(messages.not_callable(self.text, target, start, end))
         return Bad([target, *positional, *keywords.values()], target.start, end)
 
     def _arguments(self) -> tuple[list[Expression], dict[str, Expression], int]:
@@ -358,11 +358,11 @@ class Parser:
         keywords: dict[str, Expression] = {}
         while (token := self.peek())[0] != ")":
             if token[0] in ("*", "**"):
-                raise Abandoned(mistakes.unpacked_arguments(token[2], token[3]))
+                raise Abandoned(messages.unpacked_arguments(token[2], token[3]))
             if token[0] == "name" and self.tokens[self.position + 1][0] == "=":
                 self.position += 2
                 if token[1] in keywords:
-                    self.problems.append(mistakes.twice(token[1], token[2], token[3]))
+                    self.problems.append(messages.twice(token[1], token[2], token[3]))
                 keywords[token[1]] = self.expression()
             elif keywords:
                 self.unexpected("a named argument, as those before it are,")
@@ -422,7 +422,7 @@ class Parser:
                 return Call("loop", target, name, positional, keywords, start, end, name_start)
             first = positional[0] if positional else None
             name_end = name_start + len(name)
-            self.problems.append(mistakes.unknown(self.text, kind, name, name_start, name_end, target, first))
+            self.problems.append(messages.unknown(self.text, kind, name, name_start, name_end, target, first))
             return Bad(parts, start, end)
         if positional or keywords or entry.parameters:
             self._check_arguments(kind, entry, positional, keywords, name_start, end)
@@ -439,10 +439,10 @@ class Parser:
     ) -> None:
         wrong = entry.misuse(len(positional), tuple(keywords))
         if wrong is not None:
-            self.problems.append(mistakes.misused(kind, entry, wrong, start, end))
+            self.problems.append(messages.misused(kind, entry, wrong, start, end))
         elif entry.check is not None:
             given = entry.bound(positional, keywords)
             misuse = entry.check({name: node.value for name, node in given.items() if isinstance(node, Literal)})
             if misuse is not None:
                 argument = given[misuse.parameter]
-                self.problems.append(mistakes.bad_argument(self.text, kind, entry, misuse, argument))
+                self.problems.append(messages.bad_argument(self.text, kind, entry, misuse, argument))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from orchestrator.expressions.types import Type
+from orchestrator.expressions.types.value_types import Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.expressions import nodes
-from orchestrator.expressions.facts import facts
-from orchestrator.expressions.nodes import Expression, Statement, children
-from orchestrator.expressions.problem import Fact, Reference
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.facts import facts
+from orchestrator.expressions.syntax.nodes import Expression, Statement, children
+from orchestrator.expressions.syntax.problem import Fact, Reference
 
 DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
 STANDING_IN = frozenset({"default", "d"})

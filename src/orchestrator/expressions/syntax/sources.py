@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.expressions.problem import Problem
+from orchestrator import codes
+from orchestrator.expressions.syntax.problem import Problem
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.lexer import Token
+    from orchestrator.expressions.syntax.lexer import Token
 
 _FILE: Final = frozenset(
     {"file", "files", "include", "includes", "load", "load_file", "read", "read_file", "readfile", "import"}
@@ -63,23 +64,39 @@ def _named(word: str, rest: str, start: int, end: int) -> Problem | None:
     if word in _ADDRESS:
         rest = f"{word}:{rest}" if word in ("http", "https") else rest
         message = "an expression cannot fetch an address"
-        return Problem("ORC317", message, start, end, _address_help(rest), "not supported")
+        return Problem(codes.UNSUPPORTED_TEMPLATE_FEATURE, message, start, end, _address_help(rest), "not supported")
     if not _SAFE_NAME.fullmatch(rest):
         return None
     if word in _ENVIRONMENT:
         secret = ", secret: true" if word in ("secret", "secrets", "vault") else ""
         declared = f"{rest.lower()}: {{type: string, default_from_env: {rest}{secret}}}"
         help = f"declare `{declared}` below `inputs:`, and write `{{{{ inputs.{rest.lower()} }}}}`"
-        return Problem("ORC317", "an expression cannot read the environment", start, end, help, "not supported")
+        return Problem(
+            codes.UNSUPPORTED_TEMPLATE_FEATURE,
+            "an expression cannot read the environment",
+            start,
+            end,
+            help,
+            "not supported",
+        )
     if word in _INPUT:
         section = "variables" if word in ("var", "vars") else "inputs"
         message = f"`{word}:` has no meaning in an expression"
-        return Problem("ORC310", message, start, end, f"write `{{{{ {section}.{rest} }}}}`", "unexpected")
+        return Problem(
+            codes.MALFORMED_EXPRESSION, message, start, end, f"write `{{{{ {section}.{rest} }}}}`", "unexpected"
+        )
     return None
 
 
 def _of_file(rest: str, start: int, end: int) -> Problem:
-    return Problem("ORC317", "an expression cannot read a file", start, end, _file_help(rest), "not supported")
+    return Problem(
+        codes.UNSUPPORTED_TEMPLATE_FEATURE,
+        "an expression cannot read a file",
+        start,
+        end,
+        _file_help(rest),
+        "not supported",
+    )
 
 
 def _file_help(path: str) -> str:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.expressions import mistakes
-from orchestrator.expressions.lexer import CLOSERS, Token, tokenize
-from orchestrator.expressions.limits import MAX_NESTING
-from orchestrator.expressions.nodes import (
+from orchestrator import codes
+from orchestrator.expressions.syntax import messages
+from orchestrator.expressions.syntax.lexer import CLOSERS, Token, tokenize
+from orchestrator.expressions.syntax.limits import MAX_NESTING
+from orchestrator.expressions.syntax.nodes import (
     Assign,
     Bad,
     Capture,
@@ -23,9 +24,9 @@ from orchestrator.expressions.nodes import (
     Statement,
     Text,
 )
-from orchestrator.expressions.parser import NO_CONDITIONAL, Abandoned, Parser
-from orchestrator.expressions.problem import Problem, near
-from orchestrator.expressions.sources import nested, source_help
+from orchestrator.expressions.syntax.parser import NO_CONDITIONAL, Abandoned, Parser
+from orchestrator.expressions.syntax.problem import Problem, near
+from orchestrator.expressions.syntax.sources import nested, source_help
 
 _OPENING: Final = re.compile(r"\{[{%#]")
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*(-?)%\}")
@@ -99,7 +100,7 @@ class TemplateParser:
                 break
             if len(self.problems) >= _MAX_PROBLEMS:
                 message = f"after {_MAX_PROBLEMS} mistakes the rest of the template is not read"
-                self._report("ORC310", message, start, start + 2, "fix the others first", "from here")
+                self._report(codes.MALFORMED_EXPRESSION, message, start, start + 2, "fix the others first", "from here")
                 break
             kind = found.group()
             if kind == "{#":
@@ -114,12 +115,19 @@ class TemplateParser:
     def _never_ended(self, block: _Open, before: str = "") -> None:
         """Report a block that is open where it cannot be: at the end, or at a tag that belongs to one around it."""
         if len(self.problems) >= _MAX_PROBLEMS or any(
-            problem.code == "ORC311" and problem.start == block.start for problem in self.problems
+            problem.code == codes.UNTERMINATED_EXPRESSION and problem.start == block.start for problem in self.problems
         ):
             return  # enough is told; or its own braces are not closed, and its end is most likely hidden by that
         name = block.kind
         help = f"add `{{% {_ENDS[name]} %}}` where it ends" + (f", before {before}" if before else "")
-        self._report("ORC311", f"this `{{% {name} %}}` is never ended", block.start, block.end, help, "opened here")
+        self._report(
+            codes.UNTERMINATED_EXPRESSION,
+            f"this `{{% {name} %}}` is never ended",
+            block.start,
+            block.end,
+            help,
+            "opened here",
+        )
 
     def _report(self, code: str, message: str, start: int, end: int, help: str | None = None, label: str = "") -> None:
         self.problems.append(Problem(code, message, start, end, help, label))
@@ -127,7 +135,14 @@ class TemplateParser:
     def _comment(self, start: int) -> tuple[int, bool]:
         end = self.text.find("#}", start + 2)
         if end < 0:
-            self._report("ORC311", "this `{#` is never closed", start, start + 2, "close it with `#}`", "opened here")
+            self._report(
+                codes.UNTERMINATED_EXPRESSION,
+                "this `{#` is never closed",
+                start,
+                start + 2,
+                "close it with `#}`",
+                "opened here",
+            )
             return len(self.text), False
         return end + 2, end > start + 2 and self.text[end - 1] == "-"
 
@@ -135,7 +150,7 @@ class TemplateParser:
         closing = _END_RAW.search(self.text, opening.end())
         if closing is None:
             self._report(
-                "ORC311",
+                codes.UNTERMINATED_EXPRESSION,
                 "this `{% raw %}` is never ended",
                 *opening.span(),
                 "add `{% endraw %}` where it ends",
@@ -187,7 +202,7 @@ class TemplateParser:
             following = nested
         elif closer[1] in CLOSERS and closer[2] < following:
             self._report(
-                "ORC310",
+                codes.MALFORMED_EXPRESSION,
                 f"`{opening}` is closed by `{closer[1]}`",
                 closer[2],
                 closer[3],
@@ -203,7 +218,7 @@ class TemplateParser:
             lone = next((t for t in tokens if t[0] == "}" and t[2] < following), None)
             if lone is not None and opening == "{{":
                 self._report(
-                    "ORC311",
+                    codes.UNTERMINATED_EXPRESSION,
                     "`{{` is closed by a single `}`",
                     lone[2],
                     lone[3],
@@ -213,7 +228,7 @@ class TemplateParser:
                 following = lone[3]
             else:
                 self._report(
-                    "ORC311",
+                    codes.UNTERMINATED_EXPRESSION,
                     f"this `{opening}` is never closed",
                     start,
                     start + 2,
@@ -240,7 +255,7 @@ class TemplateParser:
             self.problems.append(meant)
             return second + 2
         self._report(
-            "ORC310",
+            codes.MALFORMED_EXPRESSION,
             "an expression cannot stand inside of another",
             inner,
             first + 2,
@@ -254,12 +269,12 @@ class TemplateParser:
         open_: list[Token] = []
         for token in inside:
             if token[0] == "bad" and token[1] in "'\"":
-                self.problems.append(mistakes.unexpected(self.text, [token], 0, "a value"))
+                self.problems.append(messages.unexpected(self.text, [token], 0, "a value"))
                 return
             if token[0] == "string" and token[3] > end:
                 quote = token[1][0]
                 self._report(
-                    "ORC310",
+                    codes.MALFORMED_EXPRESSION,
                     f"the string that begins with `{quote}` is not closed before the braces are",
                     token[2],
                     token[2] + 1,
@@ -275,7 +290,7 @@ class TemplateParser:
             _, bracket, where, where_end = open_[-1]
             pair = {"(": ")", "[": "]", "{": "}"}[bracket]
             self._report(
-                "ORC310",
+                codes.MALFORMED_EXPRESSION,
                 f"this `{bracket}` is never closed",
                 where,
                 where_end,
@@ -284,7 +299,11 @@ class TemplateParser:
             )
         else:
             self._report(
-                "ORC310", "the text between the braces is no expression", start, end + 2, "write one value between them"
+                codes.MALFORMED_EXPRESSION,
+                "the text between the braces is no expression",
+                start,
+                end + 2,
+                "write one value between them",
             )
 
     # --- statements
@@ -325,10 +344,18 @@ class TemplateParser:
             self._refuse(name, tokens, start, end)
 
     def _refuse(self, name: str, tokens: list[Token], start: int, end: int) -> None:
-        if name in _REFUSED_ENDS and any(problem.code == "ORC317" for problem in self.problems):
+        if name in _REFUSED_ENDS and any(
+            problem.code == codes.UNSUPPORTED_TEMPLATE_FEATURE for problem in self.problems
+        ):
             return
         if not name:
-            self._report("ORC310", "the braces are empty", start, end, "write a statement between them, or remove them")
+            self._report(
+                codes.MALFORMED_EXPRESSION,
+                "the braces are empty",
+                start,
+                end,
+                "write a statement between them, or remove them",
+            )
             return
         where, where_end = tokens[0][2], tokens[0][3]
         opened = name.removeprefix("end") if name in _REFUSED_ENDS else name
@@ -336,13 +363,26 @@ class TemplateParser:
             help = _REFUSED[opened]
             if opened == "include":
                 help = source_help("file", next((token[1] for token in tokens[1:] if token[0] == "string"), ""))
-            self._report("ORC317", f"there is no `{{% {opened} %}}`", where, where_end, help, "not supported")
+            self._report(
+                codes.UNSUPPORTED_TEMPLATE_FEATURE,
+                f"there is no `{{% {opened} %}}`",
+                where,
+                where_end,
+                help,
+                "not supported",
+            )
             return
         suggestion = near(name, [*_TAGS])
         help = f"did you mean `{suggestion}`?" if suggestion else "there are `if`, `for`, `set` and `raw`"
         self.problems.append(
             Problem(
-                "ORC310", f"there is no statement `{name}`", where, where_end, help, "unknown", replacement=suggestion
+                codes.MALFORMED_EXPRESSION,
+                f"there is no statement `{name}`",
+                where,
+                where_end,
+                help,
+                "unknown",
+                replacement=suggestion,
             )
         )
 
@@ -350,7 +390,13 @@ class TemplateParser:
         if len(self.blocks) < _MAX_BLOCKS:
             self.into.append(node)
         elif len(self.blocks) == _MAX_BLOCKS:  # what is deeper is read, but is no part of the tree
-            self._report("ORC310", f"more than {_MAX_BLOCKS} blocks are open here", start, end, "close some before")
+            self._report(
+                codes.MALFORMED_EXPRESSION,
+                f"more than {_MAX_BLOCKS} blocks are open here",
+                start,
+                end,
+                "close some before",
+            )
         self.blocks.append(_Open(kind, node, into, start, end))
         self.into = into
 
@@ -369,14 +415,16 @@ class TemplateParser:
                 self._never_ended(self.blocks[-1], f"`{{% {name} %}}`")
                 self._close()
             return self.blocks[-1]
-        if any(problem.code == "ORC311" or "statement" in problem.message for problem in self.problems):
+        if any(
+            problem.code == codes.UNTERMINATED_EXPRESSION or "statement" in problem.message for problem in self.problems
+        ):
             return None  # an echo of an opening tag that could not be read
         if self.blocks:
             kind = self.blocks[-1].kind
             help = f"end the `{{% {kind} %}}` with `{{% {_ENDS[kind]} %}}` first"
         else:
             help = "remove it, or add " + " or ".join(f"`{{% {kind} %}}`" for kind in kinds) + " before"
-        self._report("ORC310", f"`{{% {name} %}}` has nothing to belong to", start, end, help)
+        self._report(codes.MALFORMED_EXPRESSION, f"`{{% {name} %}}` has nothing to belong to", start, end, help)
         return None
 
     def _if_tag(self, parser: Parser, start: int, end: int) -> None:
@@ -391,20 +439,31 @@ class TemplateParser:
         block = self._current("elif", ("if",), start, end)
         if block is not None and isinstance(block.node, If):
             if block.closed_branches:
-                self._report("ORC310", "`{% elif %}` cannot follow `{% else %}`", start, end, "put it before")
+                self._report(
+                    codes.MALFORMED_EXPRESSION, "`{% elif %}` cannot follow `{% else %}`", start, end, "put it before"
+                )
             block.node.branches.append((test, []))
             self.into = block.into = block.node.branches[-1][1]
 
     def _else_tag(self, parser: Parser, start: int, end: int) -> None:
         if parser.peek()[0] == "if":
             raise Abandoned(
-                Problem("ORC310", "there is no `{% else if %}`", start, end, "write `{% elif ... %}`", "unexpected")
+                Problem(
+                    codes.MALFORMED_EXPRESSION,
+                    "there is no `{% else if %}`",
+                    start,
+                    end,
+                    "write `{% elif ... %}`",
+                    "unexpected",
+                )
             )
         self._finished(parser)
         block = self._current("else", ("if", "for"), start, end)
         if block is not None and isinstance(block.node, If | For):
             if block.closed_branches:
-                self._report("ORC310", "a second `{% else %}` in one block", start, end, "remove one of them")
+                self._report(
+                    codes.MALFORMED_EXPRESSION, "a second `{% else %}` in one block", start, end, "remove one of them"
+                )
             block.closed_branches = True
             block.node.otherwise = []
             self.into = block.into = block.node.otherwise
@@ -425,10 +484,10 @@ class TemplateParser:
 
     def _raw_tag(self, parser: Parser, start: int, end: int) -> None:
         self._finished(parser)
-        self._report("ORC310", "`{% raw %}` is malformed", start, end, "write `{% raw %}`")
+        self._report(codes.MALFORMED_EXPRESSION, "`{% raw %}` is malformed", start, end, "write `{% raw %}`")
 
     def _endraw_tag(self, parser: Parser, start: int, end: int) -> None:
-        self._report("ORC310", "`{% endraw %}` has nothing to belong to", start, end, "remove it")
+        self._report(codes.MALFORMED_EXPRESSION, "`{% endraw %}` has nothing to belong to", start, end, "remove it")
 
     def _targets(self, parser: Parser) -> tuple[list[str], bool]:
         """The names that are assigned to, and whether a list is unpacked into them."""
@@ -460,7 +519,7 @@ class TemplateParser:
         if parser.peek()[1] == "recursive":
             token = parser.take()
             self._report(
-                "ORC317",
+                codes.UNSUPPORTED_TEMPLATE_FEATURE,
                 "a loop cannot call itself",
                 token[2],
                 token[3],

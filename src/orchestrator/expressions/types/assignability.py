@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.types import ANY, Type, describe, quoted, type_of
+from orchestrator.expressions.types.value_types import ANY, Type, describe, quoted, type_of
 
 _MAX_MESSAGES = 20
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.expressions import nodes
-from orchestrator.expressions.operator_types import NUMERIC, bare, options
-from orchestrator.expressions.problem import Problem, near
-from orchestrator.expressions.references import path_of
-from orchestrator.expressions.types import describe, quoted
+from orchestrator import codes
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.problem import Problem, near
+from orchestrator.expressions.syntax.references import path_of
+from orchestrator.expressions.types.operators import NUMERIC, bare, options
+from orchestrator.expressions.types.value_types import describe, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.expressions.nodes import Expression
-    from orchestrator.expressions.types import Type
+    from orchestrator.expressions.syntax.nodes import Expression
+    from orchestrator.expressions.types.value_types import Type
 
 _MEANT: Final = {
     **dict.fromkeys(
@@ -72,7 +73,14 @@ def _problem(
     start, end = (constant.start + 1, constant.end - 1) if inside else (constant.start, constant.end)
     label = {"==": "always false", "!=": "always true"}.get(sign, "never found")
     return Problem(
-        "ORC511", message, start, end, help, label, severity="warning", replacement=replacement if inside else None
+        codes.CONSTANT_COMPARISON,
+        message,
+        start,
+        end,
+        help,
+        label,
+        severity="warning",
+        replacement=replacement if inside else None,
     )
 
 

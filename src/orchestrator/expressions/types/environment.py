@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from orchestrator.expressions.types import Type
+from orchestrator.expressions.types.value_types import Type
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Vocabulary

@@ -9,20 +9,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.expressions import nodes
-from orchestrator.expressions.comparisons import never_equal
-from orchestrator.expressions.environment import vocabulary_of
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.functions import FUNCTIONS
-from orchestrator.expressions.methods import METHODS
-from orchestrator.expressions.mistakes import REFUSED_NAMES, missing_field
-from orchestrator.expressions.operand import operand_help
-from orchestrator.expressions.operator_types import NUMERIC, arithmetic, bare, comparable, options
-from orchestrator.expressions.predicates import TESTS
-from orchestrator.expressions.problem import Inference, Problem, near
-from orchestrator.expressions.references import DEFINITION_TESTS, STANDING_IN, assigned_members, path_of
-from orchestrator.expressions.scope import LOOP_FIELDS
-from orchestrator.expressions.types import (
+from orchestrator import codes
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.builtins.functions import FUNCTIONS
+from orchestrator.expressions.builtins.methods import METHODS
+from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.evaluation.scope import LOOP_FIELDS
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.messages import REFUSED_NAMES, missing_field
+from orchestrator.expressions.syntax.problem import Inference, Problem, near
+from orchestrator.expressions.syntax.references import DEFINITION_TESTS, STANDING_IN, assigned_members, path_of
+from orchestrator.expressions.types.comparisons import never_equal
+from orchestrator.expressions.types.environment import vocabulary_of
+from orchestrator.expressions.types.operand_help import operand_help
+from orchestrator.expressions.types.operators import NUMERIC, arithmetic, bare, comparable, options
+from orchestrator.expressions.types.value_types import (
     ANY,
     BOOLEAN,
     INTEGER,
@@ -41,7 +42,7 @@ from orchestrator.expressions.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orchestrator.expressions.nodes import Expression, Statement
+    from orchestrator.expressions.syntax.nodes import Expression, Statement
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
 _MOST_NAMES: Final = 12
@@ -147,7 +148,7 @@ class _Inferrer:
 
     def _not_unpacked(self, value: Type, targets: list[str], node: Expression, help: str) -> None:
         message = f"{describe(bare(value))} cannot fill {quoted(targets)}"
-        self.report("ORC316", message, node, help, "types that do not fit")
+        self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
 
     def item_type(self, source: Type, node: Expression) -> Type:
         """The type of what a loop over the source goes through."""
@@ -161,7 +162,7 @@ class _Inferrer:
                 items.append(STRING)
         if not items:
             self.report(
-                "ORC316",
+                codes.INCOMPATIBLE_TYPES,
                 f"a loop cannot go through {describe(source)}",
                 node,
                 "loop over a list, an object or a string",
@@ -204,7 +205,7 @@ class _Inferrer:
                 help = _names_here(names) if names else "declare it as an input, a variable or a step"
         self.problems.append(
             Problem(
-                "ORC301",
+                codes.UNDEFINED_NAME,
                 f"`{name}` is not defined{', in any run' if self.quiet else ''}",
                 node.start,
                 node.end,
@@ -261,7 +262,9 @@ class _Inferrer:
             help = missing_field(source.kind, name, written)
         if method:
             help = f"call the method: `.{name}()`"
-        self.problems.append(Problem("ORC303", message, start, end, help, "no such field", replacement=replacement))
+        self.problems.append(
+            Problem(codes.UNKNOWN_FIELD, message, start, end, help, "no such field", replacement=replacement)
+        )
 
     def _item(self, node: nodes.Item, local: dict[str, Type]) -> Type:
         source = self.type(node.target, local)
@@ -280,11 +283,17 @@ class _Inferrer:
                 return ANY
         if not items and not self.quiet:
             message = f"{describe(bare(source))} has no items"
-            self.report("ORC316", message, node, "use the value as it is, or read an item of a list", "not a list")
+            self.report(
+                codes.INCOMPATIBLE_TYPES,
+                message,
+                node,
+                "use the value as it is, or read an item of a list",
+                "not a list",
+            )
             return ANY
         if index.kind == "string" and source.kind in ("array", "string") and not self.quiet:
             message = "an item of a list is read by an integer, not by a string"
-            self.report("ORC316", message, node.index, "convert the index with `| int`")
+            self.report(codes.INCOMPATIBLE_TYPES, message, node.index, "convert the index with `| int`")
         return union_of(items)
 
     def _slice(self, node: nodes.Slice, local: dict[str, Type]) -> Type:
@@ -293,7 +302,9 @@ class _Inferrer:
             if part is not None:
                 self.type(part, local)
         if self._never(source, ("string", "array")):
-            self.report("ORC316", f"{describe(bare(source))} cannot be sliced", node, "slice a list or a string")
+            self.report(
+                codes.INCOMPATIBLE_TYPES, f"{describe(bare(source))} cannot be sliced", node, "slice a list or a string"
+            )
             return ANY
         return bare(source)
 
@@ -304,7 +315,7 @@ class _Inferrer:
         operand = self.type(node.operand, local)
         if self._never(operand, NUMERIC):
             message = f"{describe(bare(operand))} has no negative"
-            self.report("ORC316", message, node, "convert it with `| int` or `| float`", "not a number")
+            self.report(codes.INCOMPATIBLE_TYPES, message, node, "convert it with `| int` or `| float`", "not a number")
             return ANY
         return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
 
@@ -327,7 +338,7 @@ class _Inferrer:
                 if node.operator == "%" and left.kind == "string":
                     help = "fill in text with the filter: `'%s of %s' | format(a, b)`"
             self.report(
-                "ORC316",
+                codes.INCOMPATIBLE_TYPES,
                 f"`{node.operator}` does not work on {describe(bare(left))} and {describe(bare(right))}",
                 node,
                 help,
@@ -340,7 +351,11 @@ class _Inferrer:
         """Make one problem of `fetch-data`, whose two halves are no names, where a name with a hyphen was meant."""
         new = self.problems[since:]
         halves = isinstance(node.left, nodes.Name) and isinstance(node.right, nodes.Name | nodes.Attribute)
-        if not halves or any(problem.code != "ORC301" for problem in new) or node.right.start != node.left.end + 1:
+        if (
+            not halves
+            or any(problem.code != codes.UNDEFINED_NAME for problem in new)
+            or node.right.start != node.left.end + 1
+        ):
             return
         assert isinstance(node.left, nodes.Name)  # noqa: S101 - told above, for the type checker
         right = path_of(node.right)
@@ -354,7 +369,7 @@ class _Inferrer:
         help = f"did you mean `{suggestion}`?" if suggestion else "a name with `-` is read as a subtraction"
         self.problems.append(
             Problem(
-                "ORC301",
+                codes.UNDEFINED_NAME,
                 f"`{name}` is not defined",
                 node.left.start,
                 right[0].end,
@@ -378,11 +393,17 @@ class _Inferrer:
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
                     message = f"nothing is `in` {describe(bare(right))}"
-                    self.report("ORC316", message, operand, "look into a list, an object or a string", "not a list")
+                    self.report(
+                        codes.INCOMPATIBLE_TYPES,
+                        message,
+                        operand,
+                        "look into a list, an object or a string",
+                        "not a list",
+                    )
             elif sign not in ("==", "!=") and not comparable(left, right):
                 self.problems.append(
                     Problem(
-                        "ORC316",
+                        codes.INCOMPATIBLE_TYPES,
                         f"{describe(bare(left))} and {describe(bare(right))} have no order",
                         left_node.start,
                         operand.end,
@@ -432,7 +453,9 @@ class _Inferrer:
             else:
                 constant = False
                 if self._never(name, ("string",)):
-                    self.report("ORC316", f"a field's name is a string, not {describe(name)}", key, "quote it")
+                    self.report(
+                        codes.INCOMPATIBLE_TYPES, f"a field's name is a string, not {describe(name)}", key, "quote it"
+                    )
         return object_of(properties) if constant else OBJECT
 
     def _bad(self, node: nodes.Bad, local: dict[str, Type]) -> Type:
@@ -466,7 +489,7 @@ class _Inferrer:
             if node.kind == "method":
                 message = f"{describe(bare(target))} has no method `{node.name}`"
             help = operand_help(node.kind, entry, bare(target), written)
-            self.report("ORC316", message, node, help, "types that do not fit")
+            self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
             return ANY
         return entry.result_type(bare(target), positional)
 

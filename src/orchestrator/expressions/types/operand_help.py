@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.expressions.filters import FILTERS
-from orchestrator.expressions.types import Type, describe, quoted
+from orchestrator.expressions.builtins.filters import FILTERS
+from orchestrator.expressions.types.value_types import Type, describe, quoted
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.table import Entry
+    from orchestrator.expressions.builtins.table import Entry
 
 _NUMBERS: Final = frozenset({"integer", "number", "boolean"})
 _SIZED: Final = frozenset({"string", "array", "object"})

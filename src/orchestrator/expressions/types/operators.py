@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.expressions.types import ANY, INTEGER, NUMBER, STRING, Type, array_of, union_of
+from orchestrator.expressions.types.value_types import ANY, INTEGER, NUMBER, STRING, Type, array_of, union_of
 
 NUMERIC: Final = frozenset({"integer", "number", "boolean"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from orchestrator.expressions.types import ANY, NULL, Kind, Type, type_of, union_of
+from orchestrator.expressions.types.value_types import ANY, NULL, Kind, Type, type_of, union_of
 
 _KINDS = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.expressions import nodes
-from orchestrator.expressions.inference import infer
-from orchestrator.expressions.operator_types import options
-from orchestrator.expressions.references import STANDING_IN, references_of
+from orchestrator.expressions.syntax import nodes
+from orchestrator.expressions.syntax.references import STANDING_IN, references_of
+from orchestrator.expressions.types.inference import infer
+from orchestrator.expressions.types.operators import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from orchestrator.expressions.nodes import Expression, Statement
-    from orchestrator.expressions.problem import Reference
-    from orchestrator.expressions.types import Type
+    from orchestrator.expressions.syntax.nodes import Expression, Statement
+    from orchestrator.expressions.syntax.problem import Reference
+    from orchestrator.expressions.types.value_types import Type
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
 _NO_TEXT: Final = frozenset({"integer", "number", "boolean", "null"})

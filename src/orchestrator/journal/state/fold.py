@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.journal.events import ENDS, Event, RunState, StepState
-from orchestrator.journal.paths import is_aside, is_at_or_below, is_top_level, parent_of
-from orchestrator.journal.spending import spending_of
-from orchestrator.journal.state import FAILURES, WARNINGS, ActiveState, RunFold
-from orchestrator.journal.status import ActiveStep, RunStatus, ended_steps
+from orchestrator.journal.state.run_state import FAILURES, WARNINGS, ActiveState, RunFold
+from orchestrator.journal.state.status import ActiveStep, RunStatus, ended_steps
+from orchestrator.journal.state.usage import spending_of
+from orchestrator.paths import is_aside, is_at_or_below, is_top_level, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

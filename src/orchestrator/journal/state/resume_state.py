@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.journal.paths import aside_in, item_of, parent_of
-from orchestrator.journal.steps import StepRecord, apply
+from orchestrator import codes
+from orchestrator.journal.state.step_history import StepRecord, apply
+from orchestrator.paths import aside_in, item_of, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 ItemState = Literal["", "succeeded", "failed", "skipped"]
 
 _STATES: tuple[ItemState, ...] = ("", "succeeded", "failed", "skipped")
-_TOO_FEW_BRANCHES = "ORC717"
+_TOO_FEW_BRANCHES = codes.TOO_FEW_BRANCHES
 _ROUNDS = ("while", "until")
 _BEYOND_ATTEMPT = ("retry", "human", "time", "handler")
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from orchestrator.journal.events import RunState, StepState
-from orchestrator.journal.paths import is_top_level, parent_of
-from orchestrator.journal.spending import NOTHING, Spending
+from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.paths import is_top_level, parent_of
 
 FAILURES = 100
 """How many paths of failures that the run went on after are kept."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.journal.events import RunState, StepState
-from orchestrator.journal.spending import NOTHING, Spending
+from orchestrator.journal.state.usage import NOTHING, Spending
 
 if TYPE_CHECKING:
-    from orchestrator.models.exchange import Usage
+    from orchestrator.models.messages import Usage
 
 
 def ended_steps(counts: Mapping[StepState, int]) -> int:

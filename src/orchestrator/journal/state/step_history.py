@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
-from orchestrator.journal.paths import is_aside, is_at_or_below, is_in_handler, parent_of
-from orchestrator.journal.spending import NOTHING, Spending, spending_of
+from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
+from orchestrator.paths import is_aside, is_at_or_below, is_in_handler, parent_of
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.models.budget import Spent, usd
-from orchestrator.models.exchange import Usage
+from orchestrator.models.messages import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RunNotFound
-from orchestrator.journal.blobs import Blob, encode, split, storable
 from orchestrator.journal.records import Lease
+from orchestrator.journal.store.blob_codec import Blob, encode, split, storable
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from orchestrator.journal.beginning import Beginning
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.run_creation import Beginning
+    from orchestrator.journal.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)

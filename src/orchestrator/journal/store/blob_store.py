@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.journal import blobs as blob_codec
-from orchestrator.journal.schema import blobs
-from orchestrator.journal.upserts import insert
+from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.store import blob_codec as blob_codec
+from orchestrator.journal.store.tables import blobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sqlalchemy.engine import Connection
 
-    from orchestrator.journal.blobs import Blob
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.blob_codec import Blob
+    from orchestrator.journal.store.database import Database
 
 _AT_ONCE = 100
 

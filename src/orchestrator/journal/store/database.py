@@ -21,9 +21,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateSchema
 
-from orchestrator.content import make_private_directory, open_private
+from orchestrator import codes
 from orchestrator.errors import ConfigurationError, MissingExtra, StoreUnavailable
-from orchestrator.journal.schema import APPLICATION_ID, REVISIONS, VERSION_TABLE, metadata
+from orchestrator.journal.store.tables import APPLICATION_ID, REVISIONS, VERSION_TABLE, metadata
+from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +134,7 @@ class Database:
             raise self.unavailable(error) from error
         except PoolTimeoutError as error:
             raise self._problem(
-                "ORC811",
+                codes.STORE_UNAVAILABLE,
                 f"the store {self.url} has no connection to spare",
                 "read it from fewer threads at once",
                 passing=True,
@@ -160,7 +161,7 @@ class Database:
         match code:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return self._problem(
-                    "ORC812",
+                    codes.STORE_LOCKED,
                     f"the store {self.url} is locked by another program",
                     f"close the program that holds it (a database browser, a backup) and try again; {_GO_ON}",
                     passing=True,
@@ -173,14 +174,16 @@ class Database:
                 return _foreign(self.url, f"{self.path} is not a database")
             case sqlite3.SQLITE_CORRUPT:
                 return self._problem(
-                    "ORC811",
+                    codes.STORE_UNAVAILABLE,
                     f"the store {self.url} is damaged",
                     f"put a backup in its place, or save what can be read with: sqlite3 {self.path} .recover",
                 )
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
                 return _unwritable(self.url, self.path)
         return self._problem(
-            "ORC811", f"the store {self.url} cannot be used: {error}", f"check the disk that it is on; {_GO_ON}"
+            codes.STORE_UNAVAILABLE,
+            f"the store {self.url} cannot be used: {error}",
+            f"check the disk that it is on; {_GO_ON}",
         )
 
     def _postgresql_problem(self, error: BaseException) -> StoreUnavailable:
@@ -190,17 +193,17 @@ class Database:
             return self._full()
         if state in ("55P03", "40P01", "57014"):
             return self._problem(
-                "ORC812",
+                codes.STORE_LOCKED,
                 f"the store {self.url} is locked by another program",
                 f"end the session that holds its tables and try again; {_GO_ON}",
                 passing=True,
             )
         if state == "42501":
             return self._problem(
-                "ORC811", f"the store {self.url} refuses this user: {words}", "grant the user the rights"
+                codes.STORE_UNAVAILABLE, f"the store {self.url} refuses this user: {words}", "grant the user the rights"
             )
         return self._problem(
-            "ORC811",
+            codes.STORE_UNAVAILABLE,
             f"the store {self.url} cannot be used: {words}",
             f"check that the server runs and that the address and the password are right; {_GO_ON}",
             passing=_is_of_connection(error, state),
@@ -208,7 +211,9 @@ class Database:
 
     def _full(self) -> StoreUnavailable:
         return self._problem(
-            "ORC814", f"the disk of the store {self.url} is full", f"free some space, then resume the run; {_GO_ON}"
+            codes.DISK_FULL,
+            f"the disk of the store {self.url} is full",
+            f"free some space, then resume the run; {_GO_ON}",
         )
 
     def _no_space(self) -> bool:
@@ -244,7 +249,7 @@ class Database:
         """Say that the store is no longer where it was, and write nothing more: it would follow a gap."""
         self._is_gone = True
         problem = self._problem(
-            "ORC811",
+            codes.STORE_UNAVAILABLE,
             f"the store {self.url} was removed or replaced while it was in use",
             "what was recorded is gone with it; run the pipeline again, with a store that stays where it is",
         )
@@ -330,7 +335,7 @@ def _foreign(url: str, what: str) -> StoreUnavailable:
     return StoreUnavailable(
         f"{what}, so it is no store of runs",
         url=url,
-        code="ORC813",
+        code=codes.FOREIGN_DATABASE,
         help="choose another store; nothing was changed in this one",
     )
 
@@ -395,7 +400,7 @@ def _check_path(path: Path, shown: str, *, create: bool) -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreUnavailable(
-                f"the disk of the store {shown} is full", url=shown, code="ORC814", help="free some space"
+                f"the disk of the store {shown} is full", url=shown, code=codes.DISK_FULL, help="free some space"
             ) from error
         raise StoreUnavailable(
             f"the directory {path.parent} of the store cannot be made: {error.strerror}",
@@ -510,10 +515,10 @@ def _upgrade(database: Database, revision: str) -> None:
         raise StoreUnavailable(
             f"the store {database.url} was written by a newer Orchestrator (schema {revision})",
             url=database.url,
-            code="ORC816",
+            code=codes.NEWER_STORE,
             help="upgrade Orchestrator here, or choose another store",
         )
-    from orchestrator.journal.migrations import upgrade
+    from orchestrator.journal.store.migrations import upgrade
 
     with database.write() as connection:
         if not database.is_sqlite:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.contents import resolve_all
 from orchestrator.journal.events import Event
 from orchestrator.journal.records import RunRecord
-from orchestrator.journal.schema import events
-from orchestrator.journal.standing import folds, head
+from orchestrator.journal.store.blob_store import resolve_all
+from orchestrator.journal.store.status_queries import folds, head
+from orchestrator.journal.store.tables import events
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from orchestrator.journal.database import Database
-    from orchestrator.journal.recorded import Recorded
+    from orchestrator.journal.state.resume_state import Recorded
+    from orchestrator.journal.store.database import Database
 
 _COLUMNS = (events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt)
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import LeaseLost, RunOwned
-from orchestrator.journal import blobs as blob_codec
-from orchestrator.journal.finding import not_found
-from orchestrator.journal.owner import Owner
+from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import Lease
-from orchestrator.journal.schema import runs
+from orchestrator.journal.store import blob_codec as blob_codec
+from orchestrator.journal.store.lookup import not_found
+from orchestrator.journal.store.tables import runs
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
 
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.database import Database
 
 _RELEASE = (
     runs.update()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from orchestrator.errors import RunNotFound
-from orchestrator.journal.blobs import storable
-from orchestrator.journal.schema import runs
+from orchestrator.journal.store.blob_codec import storable
+from orchestrator.journal.store.tables import runs
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.database import Database
 
 
 def no_runs(url: str, name: str) -> RunNotFound:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.journal import spent
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
-from orchestrator.journal.schema import blob_uses, blobs, cache, commands, events, runs
-from orchestrator.journal.standing import running_states
+from orchestrator.journal.store import usage_queries
+from orchestrator.journal.store.status_queries import running_states
+from orchestrator.journal.store.tables import blob_uses, blobs, cache, commands, events, runs
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.database import Database
 
 _RUNS_AT_ONCE = 20  # in one transaction, so that others can write in between
 _BLOBS_AT_ONCE = 200
@@ -109,7 +109,7 @@ def _remove_runs(database: Database, connection: Connection, keys: list[int]) ->
     """Remove those of the runs that still stand as they did and that nobody executes. What they spent stays spent."""
     query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), _free(database))
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
-    spent.keep(connection, found)
+    usage_queries.keep(connection, found)
     for table in (events, blob_uses, commands):
         connection.execute(table.delete().where(table.c.run.in_(found)))
     connection.execute(runs.delete().where(runs.c.key.in_(found)))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 
-from orchestrator.journal.patience import patient
-from orchestrator.journal.schema import limits
-from orchestrator.journal.upserts import insert
+from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.retry import patient
+from orchestrator.journal.store.tables import limits
 from orchestrator.models.limits import Spending
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.database import Database
 
 T = TypeVar("T")
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.blobs import LIMIT, Blob, decode, encode, storable
-from orchestrator.journal.contents import keep
+from orchestrator.journal.dialects.upserts import insert
 from orchestrator.journal.records import CacheEntry
-from orchestrator.journal.schema import blobs, cache
-from orchestrator.journal.upserts import insert
+from orchestrator.journal.store.blob_codec import LIMIT, Blob, decode, encode, storable
+from orchestrator.journal.store.blob_store import keep
+from orchestrator.journal.store.tables import blobs, cache
 
 if TYPE_CHECKING:
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.database import Database
 
 
 def get(database: Database, key: str, newer_than: float | None) -> CacheEntry | None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.blobs import encode, storable
-from orchestrator.journal.contents import resolve
 from orchestrator.journal.events import Event
-from orchestrator.journal.finding import not_found
-from orchestrator.journal.fold import fold, status_of
-from orchestrator.journal.owning import holder, lease_lost
 from orchestrator.journal.records import BatchStatus, Wanted, label_key
-from orchestrator.journal.schema import events, runs
-from orchestrator.journal.state import RunFold
+from orchestrator.journal.state.fold import fold, status_of
+from orchestrator.journal.state.run_state import RunFold
+from orchestrator.journal.store.blob_codec import encode, storable
+from orchestrator.journal.store.blob_store import resolve
+from orchestrator.journal.store.leases import holder, lease_lost
+from orchestrator.journal.store.lookup import not_found
+from orchestrator.journal.store.tables import events, runs
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection, Row
 
-    from orchestrator.journal.database import Database
     from orchestrator.journal.events import RunState
-    from orchestrator.journal.owner import Owner
+    from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import Lease
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.state.status import RunStatus
+    from orchestrator.journal.store.database import Database
 
 SETTLING_SECONDS = 0.25
 """How long after its last event a run is taken to be in motion: longer than its owner keeps an event to itself."""

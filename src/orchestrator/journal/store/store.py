@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from orchestrator import codes
 from orchestrator.errors import StoreUnavailable
-from orchestrator.journal import caching, contents, finding, owning, reading, spent, standing, upkeep
-from orchestrator.journal.append import Appender
-from orchestrator.journal.beginning import Beginning
-from orchestrator.journal.blobs import encode, storable
-from orchestrator.journal.database import Database, exists
 from orchestrator.journal.events import ENDS
-from orchestrator.journal.patience import patient
 from orchestrator.journal.records import LEASE_SECONDS, Command, Wanted
-from orchestrator.journal.schema import commands, events, runs
+from orchestrator.journal.retry import patient
+from orchestrator.journal.run_creation import Beginning
+from orchestrator.journal.store import (
+    blob_store,
+    event_queries,
+    leases,
+    lookup,
+    pruning,
+    result_cache,
+    status_queries,
+    usage_queries,
+)
+from orchestrator.journal.store.batch_insert import Appender
+from orchestrator.journal.store.blob_codec import encode, storable
+from orchestrator.journal.store.database import Database, exists
+from orchestrator.journal.store.tables import commands, events, runs
 
 if TYPE_CHECKING:
     import builtins
@@ -27,11 +37,11 @@ if TYPE_CHECKING:
 
     from orchestrator.errors import LeaseLost
     from orchestrator.journal.events import Event, RunState
-    from orchestrator.journal.owner import Owner
-    from orchestrator.journal.recorded import Recorded
+    from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import BatchStatus, CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
-    from orchestrator.journal.state import RunFold
-    from orchestrator.journal.status import RunStatus
+    from orchestrator.journal.state.resume_state import Recorded
+    from orchestrator.journal.state.run_state import RunFold
+    from orchestrator.journal.state.status import RunStatus
     from orchestrator.models.budget import Spent
 
 POLL_SECONDS = 0.05
@@ -126,7 +136,7 @@ class Store:
             RunNotFound: there is no such run.
             RunOwned: a live owner has it; also when that is this process.
         """
-        return owning.acquire(self.database, run_id, owner, ttl)
+        return leases.acquire(self.database, run_id, owner, ttl)
 
     def renew(self, lease: Lease) -> None:
         """Hold the lease for another `ttl` seconds from now.
@@ -134,15 +144,15 @@ class Store:
         Raises:
             LeaseLost: another process has taken the run.
         """
-        owning.renew(self.database, lease)
+        leases.renew(self.database, lease)
 
     def release(self, lease: Lease) -> None:
         """Give the run up, so that anybody may take it at once. Nothing happens if it is lost already."""
-        owning.release(self.database, lease)
+        leases.release(self.database, lease)
 
     def lease_lost(self, lease: Lease) -> LeaseLost:
         """Return the error of who goes on with a lease that is no longer valid."""
-        return owning.lease_lost(self.url, lease)
+        return leases.lease_lost(self.url, lease)
 
     # --- reading
 
@@ -152,7 +162,7 @@ class Store:
         Raises:
             RunNotFound: there is none, or more than one; the help names the candidates.
         """
-        return finding.find(self.database, name)
+        return lookup.find(self.database, name)
 
     @patient()
     def status(self, run_id: str) -> RunStatus:
@@ -161,21 +171,21 @@ class Store:
         Raises:
             RunNotFound: there is no such run.
         """
-        return standing.status(self.database, run_id)
+        return status_queries.status(self.database, run_id)
 
     def list(
         self, state: RunState | None = None, limit: int = 50, *, wanted: Wanted | None = None
     ) -> builtins.list[RunStatus]:
         """Return the newest runs, newest first; only those that stand so, or are `wanted`."""
-        return standing.newest(self.database, wanted or Wanted(state), limit)
+        return status_queries.newest(self.database, wanted or Wanted(state), limit)
 
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""
-        return standing.batches(self.database, limit)
+        return status_queries.batches(self.database, limit)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
         """Yield the rows of a batch in order: each with the id of its newest run and where that stands."""
-        return standing.batch(self.database, batch_id)
+        return status_queries.batch(self.database, batch_id)
 
     @patient()
     def events(
@@ -193,7 +203,9 @@ class Store:
         the events of these steps are returned; those of the run itself have the path "".
         """
         with self._while_there(run_id):
-            return reading.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
+            return event_queries.page(
+                self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve
+            )
 
     @patient(locks=True)
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
@@ -202,7 +214,7 @@ class Store:
         That is the output of a step that succeeded, and of one that failed the value that the run went on with.
         """
         with self._while_there(run_id):
-            return reading.values_at(self.database, self._key(run_id), seqs)
+            return event_queries.values_at(self.database, self._key(run_id), seqs)
 
     @patient(locks=True)
     def put_values(self, found: Recorded) -> Recorded:
@@ -210,7 +222,7 @@ class Store:
 
         So those of items that have ended, of which no record is kept, are not read.
         """
-        return reading.put_values(self.database, found)
+        return event_queries.put_values(self.database, found)
 
     @patient()
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
@@ -262,7 +274,7 @@ class Store:
             RunNotFound: there is no such run.
         """
         with self._while_there(run_id):
-            return reading.record(self.database, run_id)
+            return event_queries.record(self.database, run_id)
 
     @patient()
     def resolve(self, value: Any) -> Any:
@@ -270,14 +282,14 @@ class Store:
 
         Resolve a value once: what comes out may be anything, also something that looks like a reference.
         """
-        return contents.resolve(self.database, value)
+        return blob_store.resolve(self.database, value)
 
     # --- what models have cost
 
     @patient()
     def spent_by_batch(self, batch_id: str) -> Spent:
         """Return what all runs of a batch have spent on models."""
-        return spent.by_batch(self.database, batch_id)
+        return usage_queries.by_batch(self.database, batch_id)
 
     @patient(locks=True)
     def spent_since(self, at: float) -> Spent:
@@ -285,19 +297,19 @@ class Store:
 
         Of runs that were pruned, what they had spent from the beginning of that day (UTC) is counted.
         """
-        return spent.since(self.database, at)
+        return usage_queries.since(self.database, at)
 
     # --- results that runs share
 
     @patient(locks=True)
     def cache_get(self, key: str, *, newer_than: float | None = None) -> CacheEntry | None:
         """Return the result that is kept under the key, unless it is older than that (seconds since the epoch)."""
-        return caching.get(self.database, key, newer_than)
+        return result_cache.get(self.database, key, newer_than)
 
     @patient(locks=True)
     def cache_put(self, key: str, run_id: str, path: str, output: Any) -> None:
         """Keep a result under the key, in the place of an older one. It stays when the run is pruned."""
-        caching.put(self.database, key, run_id, path, output)
+        result_cache.put(self.database, key, run_id, path, output)
 
     # --- upkeep
 
@@ -310,14 +322,14 @@ class Store:
         With `dry_run` nothing goes at all.
         """
         if dry_run:
-            return upkeep.prunable(self.database, older_than=older_than, keep=keep)
-        pruned = upkeep.prune(self.database, older_than=older_than, keep=keep)
+            return pruning.prunable(self.database, older_than=older_than, keep=keep)
+        pruned = pruning.prune(self.database, older_than=older_than, keep=keep)
         self._keys.clear()
         return pruned
 
     def stats(self) -> StoreStats:
         """Return what the store holds, and how large it is."""
-        return upkeep.stats(self.database)
+        return pruning.stats(self.database)
 
     # --- commands
 
@@ -366,7 +378,7 @@ class Store:
         Raises:
             LeaseLost: another process has taken the run.
         """
-        return standing.load(self.database, lease)
+        return status_queries.load(self.database, lease)
 
     def announce(self) -> None:
         """Wake the readers of this process that wait for news."""
@@ -381,7 +393,7 @@ class Store:
         try:
             yield
         except (KeyError, StoreUnavailable) as error:
-            if isinstance(error, KeyError) or error.code == "ORC811":
+            if isinstance(error, KeyError) or error.code == codes.STORE_UNAVAILABLE:
                 self.status(run_id)
             raise
 
@@ -389,7 +401,7 @@ class Store:
         key = self._keys.get(run_id)
         if key is None:
             with self.database.read() as connection:
-                key = standing.head(self.database, connection, run_id).key
+                key = status_queries.head(self.database, connection, run_id).key
             if len(self._keys) > _KEYS:
                 self._keys.clear()
             self._keys[run_id] = key

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.journal.schema import events, pruned_spending, runs
-from orchestrator.journal.spending import spending_of
-from orchestrator.journal.upserts import insert
+from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.state.usage import spending_of
+from orchestrator.journal.store.tables import events, pruned_spending, runs
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from orchestrator.journal.database import Database
+    from orchestrator.journal.store.database import Database
 
 _DAY: Final = 86_400
 _AMOUNTS: Final = ("usd", "tokens", "requests")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -4,52 +4,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.language import kinds, spellings
-from orchestrator.language.autos import AUTO
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
+from orchestrator.language.aliases import keys
+from orchestrator.language.spec import kinds
+from orchestrator.language.values.auto_markup import AUTO
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from orchestrator.language.spellings import Canonical, Clash
+    from orchestrator.language.aliases.keys import Canonical, Clash
 
 
 def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
     """One step. `ids` are those of its list: a word such as `skip` that is a step's id means that step."""
     table = node.table
     if _PLAIN_STEP.issuperset(table):
-        return spellings.Canonical(spellings.texts(node, ("name", "description", "id")))
-    renamed = spellings.rename(node, spellings.STEP_KEYS)
+        return keys.Canonical(keys.texts(node, ("name", "description", "id")))
+    renamed = keys.rename(node, keys.STEP_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
     _retry_counts(entries, clashes)
     if entry := entries.pop("continue_on_error", None):
         value = entry.value
         if isinstance(value, Scalar) and isinstance(value.value, bool):
-            spellings.put(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
+            keys.put(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
         else:
             entries["continue_on_error"] = entry  # refused below as what it is: not true or false
     if (entry := entries.get("on_error")) and _is_outcome(entry.value):
         del entries["on_error"]
-        spellings.put(entries, "on_failure", entry, entry.value, clashes)
+        keys.put(entries, "on_failure", entry, entry.value, clashes)
     if "pipeline" in entries and (entry := entries.pop("parameters", None)):
-        spellings.put(entries, "inputs", entry, entry.value, clashes)
+        keys.put(entries, "inputs", entry, entry.value, clashes)
     for name in ("ask", "approve"):
         if (outer := entries.get(name)) and isinstance(outer.value, Mapping):
             for inner in ("timeout", "timeout_seconds"):
                 if entry := outer.value.table.get(inner):
-                    spellings.put(entries, "timeout", entry, entry.value, clashes)
+                    keys.put(entries, "timeout", entry, entry.value, clashes)
                     entries[name] = outer = Entry(outer.key, outer.value.without([inner]))
     parameters = [name for name in entries if name in kinds.PARAMETERS or _is_of_agent(name, entries)]
     if parameters:
         _into_parameters(parameters, entries, node, clashes)
-    spellings.change(entries, "cache", _cache)
-    spellings.change(entries, "on_item_failure", on_failure)
-    spellings.change(entries, "dependencies", names)
-    spellings.change(entries, "retry", retry)
-    spellings.change(entries, "on_failure", lambda value: on_failure(value, ids))
+    keys.change(entries, "cache", _cache)
+    keys.change(entries, "on_item_failure", on_failure)
+    keys.change(entries, "dependencies", names)
+    keys.change(entries, "retry", retry)
+    keys.change(entries, "on_failure", lambda value: on_failure(value, ids))
     result = Mapping(entries, node.start, node.end, node.layout)
-    return spellings.Canonical(spellings.texts(result, ("name", "description", "id")), tuple(clashes))
+    return keys.Canonical(keys.texts(result, ("name", "description", "id")), tuple(clashes))
 
 
 def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
@@ -85,7 +86,7 @@ def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Ma
     for entry in moved:
         if (other := table.get(entry.key.text)) is not None:
             one, two = sorted((other.key, entry.key), key=lambda key: key.start)
-            clashes.append(spellings.Clash(entry.key.text, one, two))
+            clashes.append(keys.Clash(entry.key.text, one, two))
         else:
             table[entry.key.text] = entry
     place = given if isinstance(given, Mapping) else moved[0].key
@@ -143,26 +144,26 @@ def retry(value: Node) -> Node:
     if isinstance(value, Scalar):
         if value.value is None:
             return value
-        return spellings.made(value, max_attempts=value)
+        return keys.made(value, max_attempts=value)
     if not isinstance(value, Mapping):
         return value
-    entries = dict(spellings.rename(value, spellings.RETRY_KEYS).node.table)
-    for name in spellings.RETRY_COUNTS:
+    entries = dict(keys.rename(value, keys.RETRY_KEYS).node.table)
+    for name in keys.RETRY_COUNTS:
         if (entry := entries.pop(name, None)) and "max_attempts" not in entries:
-            entries["max_attempts"] = Entry(spellings.renamed(entry.key, "max_attempts"), _attempts(entry.value))
-    spellings.change(entries, "backoff", lambda node: spellings.word(node, spellings.BACKOFF_WORDS))
-    spellings.change(entries, "jitter", _jitter)
-    spellings.change(entries, "on", names)
+            entries["max_attempts"] = Entry(keys.renamed(entry.key, "max_attempts"), _attempts(entry.value))
+    keys.change(entries, "backoff", lambda node: keys.word(node, keys.BACKOFF_WORDS))
+    keys.change(entries, "jitter", _jitter)
+    keys.change(entries, "on", names)
     return Mapping(entries, value.start, value.end, value.layout)
 
 
 def _retry_counts(entries: dict[str, Entry], clashes: list[Clash]) -> None:
     """Numbers of attempts that stand in a step or in the defaults themselves."""
-    if entry := entries.pop(spellings.ATTEMPTS, None):
-        spellings.put(entries, "retry", entry, entry.value, clashes)
-    for name in spellings.RETRY_COUNTS:
+    if entry := entries.pop(keys.ATTEMPTS, None):
+        keys.put(entries, "retry", entry, entry.value, clashes)
+    for name in keys.RETRY_COUNTS:
         if entry := entries.pop(name, None):
-            spellings.put(entries, "retry", entry, _attempts(entry.value), clashes)
+            keys.put(entries, "retry", entry, _attempts(entry.value), clashes)
 
 
 def _jitter(value: Node) -> Node:
@@ -176,13 +177,13 @@ def on_failure(value: Node, ids: Collection[str] = ()) -> Node:
     if isinstance(value, Scalar):
         if not isinstance(value.value, str):
             return value
-        word = value.value if value.value in ids else spellings.ON_FAILURE_WORDS.get(value.value, value.value)
+        word = value.value if value.value in ids else keys.ON_FAILURE_WORDS.get(value.value, value.value)
         if word in ("fail", "continue"):
-            return spellings.made(value, kind=text_at(value, word))
-        return spellings.made(value, kind=text_at(value, "jump"), target=value)
+            return keys.made(value, kind=text_at(value, word))
+        return keys.made(value, kind=text_at(value, "jump"), target=value)
     if not isinstance(value, Mapping):
         return value
-    entries = dict(spellings.rename(value, {"jump": "target", "goto": "target", "default": "value"}).node.table)
+    entries = dict(keys.rename(value, {"jump": "target", "goto": "target", "default": "value"}).node.table)
     if "kind" not in entries and len(entries) == 1 and (name := next(iter(entries))) in ("value", "target"):
         kind = "value" if name == "value" else "jump"
         entries["kind"] = Entry(text_at(entries[name].key, "kind"), text_at(value, kind))
@@ -191,12 +192,12 @@ def on_failure(value: Node, ids: Collection[str] = ()) -> Node:
 
 def defaults(node: Mapping) -> Canonical:
     """The section `defaults`."""
-    renamed = spellings.rename(node, spellings.DEFAULTS_KEYS)
+    renamed = keys.rename(node, keys.DEFAULTS_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
     _retry_counts(entries, clashes)
-    spellings.change(entries, "retry", retry)
-    return spellings.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+    keys.change(entries, "retry", retry)
+    return keys.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
 def steps_of_mapping(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
@@ -211,7 +212,7 @@ def steps_of_mapping(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
             items.append(Mapping(group, entry.key.start, node.end, node.layout))
         elif isinstance(node, Mapping):
             if inner := node.key("id"):
-                clashes.append(spellings.Clash("id", entry.key, inner))
+                clashes.append(keys.Clash("id", entry.key, inner))
             rest = {key: inner_entry for key, inner_entry in node.table.items() if key != "id"}
             items.append(Mapping({"id": id_entry, **rest}, entry.key.start, node.end, node.layout))
         else:
@@ -233,7 +234,7 @@ def _cache(value: Node) -> Node:
     """`true` is a cache without further wishes, `false` is none."""
     if isinstance(value, Scalar) and isinstance(value.value, bool):
         return (
-            spellings.made(value)
+            keys.made(value)
             if value.value
             else Scalar(None, value.text, "synthetic", value.start, value.end, value.layout)
         )
@@ -244,61 +245,61 @@ def items(value: Node) -> Node:
     """What a loop goes over: `{range: ...}`, `{file: ...}`, or a list, a mapping or a template as `{value: ...}`."""
     if isinstance(value, Mapping) and ("range" in value.table or "file" in value.table):
         entries = dict(value.table)
-        spellings.change(entries, "range", _range)
+        keys.change(entries, "range", _range)
         return Mapping(entries, value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not (
         isinstance(value.value, str) and any(tag in value.value for tag in ("{{", AUTO))
     ):
         return value
-    return spellings.made(value, value=value)
+    return keys.made(value, value=value)
 
 
 def _range(value: Node) -> Node:
     """`10` is up to 10, `[1, 10]` from 1, `[1, 10, 2]` in steps of 2."""
     if isinstance(value, Scalar):
-        return spellings.made(value, stop=value)
+        return keys.made(value, stop=value)
     if isinstance(value, Sequence) and 1 <= len(value.items) <= 3:
         parts = ("stop",) if len(value.items) == 1 else ("start", "stop", "step")
-        return spellings.made(value, **dict(zip(parts, value.items, strict=False)))
+        return keys.made(value, **dict(zip(parts, value.items, strict=False)))
     return value
 
 
 def ask(value: Node) -> Canonical | None:
     """A question: its text, or a mapping. None for what is neither."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
-        return spellings.Canonical(spellings.made(value, prompt=value))
-    return spellings.question(value) if isinstance(value, Mapping) else None
+        return keys.Canonical(keys.made(value, prompt=value))
+    return keys.question(value) if isinstance(value, Mapping) else None
 
 
 def approve(value: Node) -> Canonical | None:
     """Something to approve: its title, or a mapping. None for what is neither."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
-        return spellings.Canonical(spellings.made(value, title=value))
-    return spellings.rename(value, spellings.APPROVE_KEYS) if isinstance(value, Mapping) else None
+        return keys.Canonical(keys.made(value, title=value))
+    return keys.rename(value, keys.APPROVE_KEYS) if isinstance(value, Mapping) else None
 
 
 def budget(value: Node) -> Node:
     """An amount alone is in USD."""
     number = isinstance(value, Scalar) and isinstance(value.value, int | float) and not isinstance(value.value, bool)
-    return spellings.made(value, usd=value) if number else value
+    return keys.made(value, usd=value) if number else value
 
 
 def check(value: Node) -> Canonical | None:
     """What an output must be: an expression, a list of them, or a mapping. None for what is none of these."""
     if isinstance(value, Sequence) or (isinstance(value, Scalar) and isinstance(value.value, str)):
-        return spellings.Canonical(spellings.made(value, that=_listed(value)))
+        return keys.Canonical(keys.made(value, that=_listed(value)))
     if not isinstance(value, Mapping):
         return None
-    renamed = spellings.rename(value, spellings.CHECK_KEYS)
+    renamed = keys.rename(value, keys.CHECK_KEYS)
     entries = dict(renamed.node.table)
-    spellings.change(entries, "that", _listed)
-    spellings.change(entries, "judge", _judge)
-    return spellings.Canonical(Mapping(entries, value.start, value.end, value.layout), renamed.clashes)
+    keys.change(entries, "that", _listed)
+    keys.change(entries, "judge", _judge)
+    return keys.Canonical(Mapping(entries, value.start, value.end, value.layout), renamed.clashes)
 
 
 def _judge(value: Node) -> Node:
     is_text = isinstance(value, Scalar) and isinstance(value.value, str)
-    return spellings.made(value, rubric=value) if is_text else value
+    return keys.made(value, rubric=value) if is_text else value
 
 
 def _listed(value: Node) -> Node:
@@ -308,14 +309,14 @@ def _listed(value: Node) -> Node:
 
 def handler(node: Mapping) -> Canonical:
     """A handler. What it has besides its own keys makes one step, whose id is `handle` if it has none."""
-    renamed = spellings.rename(node, spellings.HANDLER_KEYS)
+    renamed = keys.rename(node, keys.HANDLER_KEYS)
     clashes = list(renamed.clashes)
     entries = dict(renamed.node.table)
     _retry_counts(entries, clashes)
-    spellings.change(entries, "retry", retry)
-    spellings.change(entries, "error_types", _types)
-    spellings.change(entries, "error_patterns", _listed)
-    return spellings.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+    keys.change(entries, "retry", retry)
+    keys.change(entries, "error_types", _types)
+    keys.change(entries, "error_patterns", _listed)
+    return keys.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
 def _types(value: Node) -> Node:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.language.kinds import OWNERS
-from orchestrator.language.spec import (
+from orchestrator.language.spec.kinds import OWNERS
+from orchestrator.language.spec.pipeline import (
     ApproveSpec,
     AskSpec,
     BudgetSpec,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from orchestrator.json_text import MAX_DIGITS
-from orchestrator.language import spellings
-from orchestrator.language.durations import format_duration
-from orchestrator.language.reader import MAX_CHARACTERS
-from orchestrator.language.spec import (
+from orchestrator.language.aliases import keys as spellings
+from orchestrator.language.reference.kinds_page import work_markdown
+from orchestrator.language.spec.pipeline import (
     DefaultsSpec,
     Duration,
     InputSpec,
@@ -21,8 +19,10 @@ from orchestrator.language.spec import (
     StepSpec,
     keys,
 )
-from orchestrator.language.tree import MAX_DEPTH, MAX_NODES
-from orchestrator.language.work_page import work_markdown
+from orchestrator.language.values.durations import format_duration
+from orchestrator.language.yaml.reader import MAX_CHARACTERS
+from orchestrator.language.yaml.tree import MAX_DEPTH, MAX_NODES
+from orchestrator.text.json_text import MAX_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

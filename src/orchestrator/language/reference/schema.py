@@ -6,10 +6,19 @@ import copy
 from functools import cache
 from typing import Any
 
-from orchestrator.language import spellings
-from orchestrator.language.editor import explain, offer_canonical
-from orchestrator.language.spec import CallSpec, PipelineSpec
-from orchestrator.language.step_schema import NULL, block, budget, described, duration, handlers, retries, write_steps
+from orchestrator.language.aliases import keys
+from orchestrator.language.reference.editor_schema import explain, offer_canonical
+from orchestrator.language.reference.step_schema import (
+    NULL,
+    block,
+    budget,
+    described,
+    duration,
+    handlers,
+    retries,
+    write_steps,
+)
+from orchestrator.language.spec.pipeline import CallSpec, PipelineSpec
 
 SCHEMA_ID = "urn:orchestrator:pipeline"
 
@@ -72,16 +81,16 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
 }
 
 _KEYS = {
-    "PipelineSpec": spellings.PIPELINE_KEYS,
-    "StepBody": spellings.STEP_KEYS,
-    "InputSpec": spellings.INPUT_KEYS,
-    "OutputSpec": spellings.OUTPUT_KEYS,
-    "RetrySpec": spellings.RETRY_KEYS,
-    "DefaultsSpec": spellings.DEFAULTS_KEYS,
-    "CheckSpec": spellings.CHECK_KEYS,
-    "AskSpec": spellings.ASK_KEYS,
-    "ApproveSpec": spellings.APPROVE_KEYS,
-    "HandlerSpec": {**spellings.STEP_KEYS, **spellings.HANDLER_KEYS},
+    "PipelineSpec": keys.PIPELINE_KEYS,
+    "StepBody": keys.STEP_KEYS,
+    "InputSpec": keys.INPUT_KEYS,
+    "OutputSpec": keys.OUTPUT_KEYS,
+    "RetrySpec": keys.RETRY_KEYS,
+    "DefaultsSpec": keys.DEFAULTS_KEYS,
+    "CheckSpec": keys.CHECK_KEYS,
+    "AskSpec": keys.ASK_KEYS,
+    "ApproveSpec": keys.APPROVE_KEYS,
+    "HandlerSpec": {**keys.STEP_KEYS, **keys.HANDLER_KEYS},
 }
 
 
@@ -113,7 +122,7 @@ def _schema() -> dict[str, Any]:
         _question(definitions[name])
     inputs["properties"]["default"].pop("default", None)
     inputs["properties"]["required"].pop("default", None)
-    types = [{"enum": inputs["properties"]["type"].pop("enum")}, {"enum": [*spellings.TYPE_WORDS], "deprecated": True}]
+    types = [{"enum": inputs["properties"]["type"].pop("enum")}, {"enum": [*keys.TYPE_WORDS], "deprecated": True}]
     part = {"anyOf": [{"$ref": "#/$defs/InputSpec"}, *copy.deepcopy(types)]}
     for definition in (inputs, definitions["AskSpec"]):
         properties = definition["properties"]
@@ -211,7 +220,7 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
         definition["required"] = [other for other in definition["required"] if other != key]
         definition["anyOf"] = [{"required": [other]} for other in (key, *spelled[key])]
     if name in ("StepBody", "HandlerSpec", "RetrySpec", "DefaultsSpec"):
-        for other in spellings.RETRY_COUNTS:
+        for other in keys.RETRY_COUNTS:
             properties[other] = {
                 "type": "integer",
                 "minimum": 0,
@@ -219,7 +228,7 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
                 "deprecated": True,
             }
     if name in ("StepBody", "HandlerSpec", "DefaultsSpec"):
-        properties[spellings.ATTEMPTS] = {
+        properties[keys.ATTEMPTS] = {
             "type": "integer",
             "minimum": 1,
             "description": "Attempts in all, the first one included. Write `retry`.",

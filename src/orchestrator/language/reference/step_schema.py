@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from orchestrator.language import spellings
-from orchestrator.language.durations import PATTERN
-from orchestrator.language.model_spec import Selection
+from orchestrator.language.aliases import keys
+from orchestrator.language.spec.model_options import Selection
+from orchestrator.language.values.durations import PATTERN
 
 Schema = dict[str, Any]
 
@@ -115,7 +115,7 @@ def _policies(properties: dict[str, Schema]) -> None:
     target = {"type": "string", "description": "The id of a later step to jump to."}
     value = reference("OnFailureSpec")
     properties["on_failure"] = {**described(properties["on_failure"]), "anyOf": [words, target, value]}
-    others = {"enum": list(spellings.ON_FAILURE_WORDS), "deprecated": True}
+    others = {"enum": list(keys.ON_FAILURE_WORDS), "deprecated": True}
     properties["on_item_failure"] = {**described(properties["on_item_failure"]), "anyOf": [words, value, others]}
     for name in ("name", "description"):
         properties[name]["type"] = ["string", "number"]
@@ -191,7 +191,7 @@ def _retry(definition: Schema) -> None:
     properties["backoff"] = {
         **described(backoff),
         "default": backoff["default"],
-        "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(spellings.BACKOFF_WORDS), "deprecated": True}],
+        "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(keys.BACKOFF_WORDS), "deprecated": True}],
     }
     jitter = properties["jitter"]
     properties["jitter"] = {

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from orchestrator.language.durations import duration_or_template, parse_duration
+from orchestrator.language.values.durations import duration_or_template, parse_duration
 
 if TYPE_CHECKING:
-    from orchestrator.language.nodes import Mapping
+    from orchestrator.language.yaml.nodes import Mapping
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds; written as a number or as a text such as `30s`."""

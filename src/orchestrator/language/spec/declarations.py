@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.diagnostics.lines import short
-from orchestrator.language import problems, spellings
-from orchestrator.language.nodes import Entry, Mapping, Sequence
-from orchestrator.language.spec import InputSpec, OutputSpec
-from orchestrator.language.validation import is_null
-from orchestrator.language.values import LIMITS, pattern_problem
+from orchestrator import codes
+from orchestrator.language.aliases import keys
+from orchestrator.language.spec import messages
+from orchestrator.language.spec.pipeline import InputSpec, OutputSpec
+from orchestrator.language.spec.validation import is_null
+from orchestrator.language.values.input_values import LIMITS, pattern_problem
+from orchestrator.language.yaml.nodes import Entry, Mapping, Sequence
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
-    from orchestrator.language.nodes import Node
-    from orchestrator.language.validation import Validation
+    from orchestrator.language.spec.validation import Validation
+    from orchestrator.language.yaml.nodes import Node
 
 
 def read_inputs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, InputSpec], Mapping]:
@@ -24,8 +26,8 @@ def read_inputs(checks: Validation, section: Node | None, root: Mapping) -> tupl
     for entry in named.entries:
         name = entry.key.text
         what = f"the input `{short(name)}`"
-        node = checks.canonical(spellings.input_(entry.value), what)
-        known = {*InputSpec.model_fields, *spellings.INPUT_KEYS}
+        node = checks.canonical(keys.input_(entry.value), what)
+        known = {*InputSpec.model_fields, *keys.INPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
             _no_spec(checks, entry, what, "type", "to give an object as the default write `default: {...}`")
             node = Mapping({"default": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
@@ -44,8 +46,8 @@ def read_outputs(checks: Validation, section: Node | None, root: Mapping) -> tup
     for entry in named.entries:
         name = entry.key.text
         what = f"the output `{short(name)}`"
-        node = checks.canonical(spellings.output(entry.value), what)
-        known = {*OutputSpec.model_fields, *spellings.OUTPUT_KEYS}
+        node = checks.canonical(keys.output(entry.value), what)
+        known = {*OutputSpec.model_fields, *keys.OUTPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
             _no_spec(checks, entry, what, "value", "to give an object as the value write `value: {...}`")
             node = Mapping({"value": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
@@ -59,8 +61,8 @@ def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, w
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence):
-        listed = spellings.by_name(value, outputs=name == "outputs")
-        checks.report(*(problems.clash(checks.source, again, f"`{name}`") for again in listed.again))
+        listed = keys.by_name(value, outputs=name == "outputs")
+        checks.report(*(messages.clash(checks.source, again, f"`{name}`") for again in listed.again))
         for node in listed.nameless:
             checks.wrong(node, f"an {what} in a list needs a name: `- name: ...`")
         return listed.node
@@ -72,7 +74,7 @@ def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, w
 
 def _no_spec(checks: Validation, entry: Entry, what: str, key: str, help: str) -> None:
     message = f"{what} is a mapping without `{key}`"
-    checks.add("ORC203", entry.key, message, label=f"`{key}` is missing", help=help)
+    checks.add(codes.MISSING_KEY, entry.key, message, label=f"`{key}` is missing", help=help)
 
 
 def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: str) -> None:
@@ -81,7 +83,7 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
         if getattr(spec, name) is not None and spec.type is not None and spec.type not in types:
             listed = " or ".join(f"`{type}`" for type in sorted(types))
             checks.add(
-                "ORC205",
+                codes.VALUE_NOT_ALLOWED,
                 node.key(name) or node,
                 f"`{name}` has no meaning for {what} of type `{spec.type}`",
                 label=f"only for {listed}",
@@ -91,7 +93,7 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
         least, most = getattr(spec, low), getattr(spec, high)
         if least is not None and most is not None and least > most:
             checks.add(
-                "ORC205",
+                codes.VALUE_NOT_ALLOWED,
                 node.get(high) or node,
                 f"`{high}` of {what} is less than its `{low}`",
                 label=f"less than {least:g}",
@@ -99,7 +101,7 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
             )
     if spec.pattern is not None and (reason := pattern_problem(spec.pattern)):
         checks.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             node.get("pattern") or node,
             f"`pattern` of {what} is not a regular expression that can be used: {reason[0]}",
             label="not a regular expression",
@@ -108,7 +110,7 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
     elif spec.has_default and (place := node.get("default")):
         for problem in spec.problems(spec.default):
             checks.add(
-                "ORC208",
+                codes.INVALID_DEFAULT,
                 place,
                 f"the default of {what} violates its own declaration: {problem}",
                 label="not allowed by the declaration",

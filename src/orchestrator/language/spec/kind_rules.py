@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from orchestrator import codes
 from orchestrator.diagnostics import Related
-from orchestrator.diagnostics.lines import short
-from orchestrator.language import kinds, problems
-from orchestrator.language.kinds import CALL, DOES, HEADS, LOOPS, OWNERS, PARAMETERS
-from orchestrator.language.spec import StepSpec, keys
-from orchestrator.language.spellings import written
+from orchestrator.language.aliases.keys import written
+from orchestrator.language.spec import kinds, messages
+from orchestrator.language.spec.kinds import CALL, DOES, HEADS, LOOPS, OWNERS, PARAMETERS
+from orchestrator.language.spec.pipeline import StepSpec, keys
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
-    from orchestrator.language.nodes import Mapping, Scalar
-    from orchestrator.language.spec import Kind
-    from orchestrator.language.validation import Validation
+    from orchestrator.language.spec.pipeline import Kind
+    from orchestrator.language.spec.validation import Validation
+    from orchestrator.language.yaml.nodes import Mapping, Scalar
 
 
 def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:
@@ -56,7 +57,7 @@ def _first_kind(checks: Validation, node: Mapping, heads: list[str], what: str) 
 def _second_kind(checks: Validation, node: Mapping, first: str, other: str, what: str) -> None:
     one, two = node.table[first].key, node.table[other].key
     checks.add(
-        "ORC212",
+        codes.SEVERAL_KINDS_OF_WORK,
         two,
         f"{what} does two things: it {DOES[HEADS[first]]} (`{short(written(one))}`) "
         f"and it {DOES[HEADS[other]]} (`{short(written(two))}`)",
@@ -136,7 +137,7 @@ def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | No
     else:
         help = _HELP[key]
     checks.add(
-        "ORC213",
+        codes.KEY_WITHOUT_EFFECT,
         place,
         f"`{name}` has no meaning in {what}, {does}",
         label=f"only for {_listed(key)}",
@@ -166,7 +167,7 @@ def _lacking(checks: Validation, node: Mapping, kind: Kind | None, what: str) ->
         return
     known = keys(StepSpec)
     if checks.partial or any(
-        problems.meant_key(entry.key, StepSpec) == key for entry in node.entries if entry.key.text not in known
+        messages.meant_key(entry.key, StepSpec) == key for entry in node.entries if entry.key.text not in known
     ):
         return  # it is there in another spelling, which is reported
-    checks.add("ORC203", table[kind or ""].key, f"{what} {lack}", label=f"`{key}` is missing", help=help)
+    checks.add(codes.MISSING_KEY, table[kind or ""].key, f"{what} {lack}", label=f"`{key}` is missing", help=help)

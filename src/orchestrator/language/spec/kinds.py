@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.language.spec import CallSpec, StepSpec, keys
+from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
 
 if TYPE_CHECKING:
-    from orchestrator.language.nodes import Mapping
-    from orchestrator.language.spec import Kind
+    from orchestrator.language.spec.pipeline import Kind
+    from orchestrator.language.yaml.nodes import Mapping
 
 DOES: Final[dict[Kind | None, str]] = {
     "tool": "calls a tool",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.language import problems, spellings, step_spellings
-from orchestrator.language.declarations import read_inputs, read_outputs
-from orchestrator.language.model_parts import read_budget
-from orchestrator.language.nodes import Entry, Mapping, Node, Sequence
-from orchestrator.language.spec import PipelineSpec, keys
-from orchestrator.language.steps import listed, read_block, read_handlers, read_list
-from orchestrator.language.validation import Validation, complete, is_null, place
+from orchestrator import codes
+from orchestrator.language.aliases import keys as spellings
+from orchestrator.language.aliases import steps
+from orchestrator.language.spec import messages
+from orchestrator.language.spec.declarations import read_inputs, read_outputs
+from orchestrator.language.spec.model_parts import read_budget
+from orchestrator.language.spec.pipeline import PipelineSpec, keys
+from orchestrator.language.spec.steps import listed, read_block, read_handlers, read_list
+from orchestrator.language.spec.validation import Validation, complete, is_null, place
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Sequence
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec import StepSpec
+    from orchestrator.language.spec.pipeline import StepSpec
 
 _FINALLY, _HANDLERS = "finally", "error_handlers"
 _ABOUT_MODELS = ("model", "experts", "selection", "orchestrator", "budget")
@@ -39,7 +42,7 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
         parts["budget"] = read_budget(checks, entries["budget"], "the pipeline")
     checks.names(node.get("variables"), "variable")
     if isinstance(value := node.get("defaults"), Mapping):
-        canonical = checks.canonical(step_spellings.defaults(value), "`defaults`")
+        canonical = checks.canonical(steps.defaults(value), "`defaults`")
         entries["defaults"] = Entry(entries["defaults"].key, canonical)
     top = node.replaced(entry for name, entry in entries.items() if name not in parts)
     spec = checks.spec(PipelineSpec, top, "the pipeline")
@@ -64,7 +67,7 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
         section = listed(checks, section)
     if section is None or is_null(section) or (isinstance(section, Sequence) and not section.items):
         unknown = (key.key for name, key in entries.items() if name not in keys(PipelineSpec))
-        misspelt = any(problems.meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
+        misspelt = any(messages.meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
         if not checks.partial and not misspelt:
             _no_steps(checks, entry, root)
         section = Sequence([], root.start, root.start, root.layout)
@@ -77,7 +80,7 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
 def _no_steps(checks: Validation, entry: Entry | None, root: Mapping) -> None:
     at: Node | None = entry.key if entry else (root.entries[0].key if root.entries else None)
     checks.add(
-        "ORC203",
+        codes.MISSING_KEY,
         at or root,
         "the pipeline has no steps",
         label="no steps below" if entry else "`steps` is missing",

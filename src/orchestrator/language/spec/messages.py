@@ -7,12 +7,14 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
+from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, suggest
-from orchestrator.diagnostics.lines import short
-from orchestrator.language import kinds, spec, spellings
-from orchestrator.language.durations import FORMS, parse_duration
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence, plain
-from orchestrator.language.values import shown
+from orchestrator.language.aliases import keys
+from orchestrator.language.spec import kinds, pipeline
+from orchestrator.language.values.durations import FORMS, parse_duration
+from orchestrator.language.values.input_values import shown
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,16 +75,16 @@ _BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _ONLY = {"continue_on_error": "true or false"}  # spellings that are kept as written only if their value is wrong
 
 _ALIASES: dict[str, dict[str, str]] = {
-    "PipelineSpec": spellings.PIPELINE_KEYS,
-    "StepSpec": spellings.STEP_KEYS,
-    "InputSpec": spellings.INPUT_KEYS,
-    "OutputSpec": spellings.OUTPUT_KEYS,
-    "RetrySpec": spellings.RETRY_KEYS,
-    "DefaultsSpec": spellings.DEFAULTS_KEYS,
-    "CheckSpec": spellings.CHECK_KEYS,
-    "AskSpec": spellings.ASK_KEYS,
-    "ApproveSpec": spellings.APPROVE_KEYS,
-    "HandlerSpec": spellings.HANDLER_KEYS,
+    "PipelineSpec": keys.PIPELINE_KEYS,
+    "StepSpec": keys.STEP_KEYS,
+    "InputSpec": keys.INPUT_KEYS,
+    "OutputSpec": keys.OUTPUT_KEYS,
+    "RetrySpec": keys.RETRY_KEYS,
+    "DefaultsSpec": keys.DEFAULTS_KEYS,
+    "CheckSpec": keys.CHECK_KEYS,
+    "AskSpec": keys.ASK_KEYS,
+    "ApproveSpec": keys.APPROVE_KEYS,
+    "HandlerSpec": keys.HANDLER_KEYS,
 }
 
 # What people write for a key when they know another tool.
@@ -155,7 +157,7 @@ _HANDLERS_ELSEWHERE = {
 
 
 def refused(
-    error: ValidationError, node: Mapping, model: type[spec.Spec], what: str, source: Source, whole: Mapping
+    error: ValidationError, node: Mapping, model: type[pipeline.Spec], what: str, source: Source, whole: Mapping
 ) -> Refusal:
     """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`".
 
@@ -190,7 +192,7 @@ class Refusal:
         key: Scalar | None,
         value: Node | None,
         node: Mapping,
-        owner: type[spec.Spec],
+        owner: type[pipeline.Spec],
         what: str,
     ) -> None:
         """Add one complaint of the model."""
@@ -204,17 +206,19 @@ class Refusal:
         if key is not None and value is not None and key.text in _ONLY:
             message = f"`{key.text}` must be {_ONLY[key.text]}, not {shown(plain(value))}"
             label = f"expected {_ONLY[key.text]}"
-            self.diagnostics.append(Diagnostic("ORC202", message, self.source, _one_line(value.span), label=label))
+            self.diagnostics.append(
+                Diagnostic(codes.WRONG_TYPE, message, self.source, _one_line(value.span), label=label)
+            )
             return
         if kind == "extra_forbidden" and key is not None:
             self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole))
             return
-        name = spellings.written(key) if key is not None else str(path[-1] if path else "")
+        name = keys.written(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):
             name = f"{name}` item {int(path[-1]) + 1} `".strip(" `") if path else name
         if type(key) is Scalar and key.style == "synthetic" and len(path) > 1:  # inside a short form: `retry: 0`
             name = str(path[-2])
-        if type(key) is Scalar and key.style == "synthetic" and len(path) == 1 and owner is spec.BudgetSpec:
+        if type(key) is Scalar and key.style == "synthetic" and len(path) == 1 and owner is pipeline.BudgetSpec:
             name = "budget"
         span = value.span if value is not None else node.span
         code, expected, help = _complaint(kind, entry, path, owner)
@@ -226,7 +230,7 @@ class Refusal:
         if given is None:
             message = f"`{name}` has no value; it must be {expected}"
             span = key.span if key is not None else span
-        elif code == "ORC206":
+        elif code == codes.INVALID_DURATION:
             message = f"`{name}` is no duration: {_reason(given)}"
         self.diagnostics.append(
             Diagnostic(code, message, self.source, _one_line(span), label=f"expected {expected}", help=help)
@@ -234,45 +238,45 @@ class Refusal:
 
 
 def _complaint(
-    kind: str, entry: Any, path: tuple[int | str, ...], owner: type[spec.Spec]
+    kind: str, entry: Any, path: tuple[int | str, ...], owner: type[pipeline.Spec]
 ) -> tuple[str, str, str | None]:
     """Return code, what was expected, and help."""
     context = entry.get("ctx") or {}
     field = str(path[-1]) if path else ""
-    if owner is spec.BudgetSpec:
-        return "ORC425", _EXPECTED.get(kind, "a number of at least 0"), BUDGET_HELP
+    if owner is pipeline.BudgetSpec:
+        return codes.INVALID_MODEL_OPTIONS, _EXPECTED.get(kind, "a number of at least 0"), BUDGET_HELP
     if path[:1] == ("experts",) and len(path) > 1:
-        return "ORC202", _FIELD_EXPECTED["model"], None
+        return codes.WRONG_TYPE, _FIELD_EXPECTED["model"], None
     if kind == "value_error":
-        return "ORC206", FORMS, f"write {FORMS}"
+        return codes.INVALID_DURATION, FORMS, f"write {FORMS}"
     if field == "wait_for":
-        return "ORC205", _FIELD_EXPECTED[field], None
+        return codes.VALUE_NOT_ALLOWED, _FIELD_EXPECTED[field], None
     if kind == "literal_error":
         info = owner.model_fields.get(field)
         words = _words(info.annotation) if info else []
         near = suggest(str(entry["input"]), words)
         return (
-            "ORC425" if field == "selection" else "ORC205",
+            codes.INVALID_MODEL_OPTIONS if field == "selection" else codes.VALUE_NOT_ALLOWED,
             "one of " + ", ".join(f"`{word}`" for word in words),
             f"did you mean `{near}`?" if near else None,
         )
     if kind == "greater_than_equal":
         number = "an integer" if isinstance(context.get("ge"), int) and field == "max_attempts" else "a number"
-        return "ORC205", f"{number} of at least {context.get('ge')}", None
+        return codes.VALUE_NOT_ALLOWED, f"{number} of at least {context.get('ge')}", None
     if kind == "less_than_equal":
         help = {"min_success": "0.9 is 90 per cent", "min_score": "scores are from 0 to 1, such as 0.8"}.get(field)
-        return "ORC205", f"a number of at most {context.get('le'):g}", help
+        return codes.VALUE_NOT_ALLOWED, f"a number of at most {context.get('le'):g}", help
     if kind == "too_short":
-        return "ORC205", "a list with at least one item", None
+        return codes.VALUE_NOT_ALLOWED, "a list with at least one item", None
     if field in _FIELD_EXPECTED:
-        return "ORC202", _FIELD_EXPECTED[field], None
+        return codes.WRONG_TYPE, _FIELD_EXPECTED[field], None
     expected = _EXPECTED.get(kind, "another value")
     if kind.startswith("int") and field == "max_attempts":
         expected = "an integer of at least 1"
     help = None
     if kind == "string_type" and isinstance(entry["input"], bool | int | float):
         help = f'put it in quotes if text is meant: "{json.dumps(entry["input"])}"'
-    return "ORC202", expected, help
+    return codes.WRONG_TYPE, expected, help
 
 
 def _reason(value: Any) -> str:
@@ -310,17 +314,17 @@ def _place(node: Mapping, path: Iterable[int | str]) -> tuple[tuple[int | str, .
     return tuple(gone), key, here
 
 
-_PARTS: dict[str, type[spec.Spec]] = {
-    "retry": spec.RetrySpec,
-    "on_failure": spec.OnFailureSpec,
-    "on_item_failure": spec.OnFailureSpec,
-    "cache": spec.CacheSpec,
-    "defaults": spec.DefaultsSpec,
-    "items": spec.InputSpec,
+_PARTS: dict[str, type[pipeline.Spec]] = {
+    "retry": pipeline.RetrySpec,
+    "on_failure": pipeline.OnFailureSpec,
+    "on_item_failure": pipeline.OnFailureSpec,
+    "cache": pipeline.CacheSpec,
+    "defaults": pipeline.DefaultsSpec,
+    "items": pipeline.InputSpec,
 }
 
 
-def _model_at(model: type[spec.Spec], path: Iterable[int | str]) -> type[spec.Spec]:
+def _model_at(model: type[pipeline.Spec], path: Iterable[int | str]) -> type[pipeline.Spec]:
     for part in path:
         model = _PARTS.get(str(part), model)
     return model
@@ -329,13 +333,13 @@ def _model_at(model: type[spec.Spec], path: Iterable[int | str]) -> type[spec.Sp
 def unknown_key(
     source: Source,
     key: Scalar,
-    model: type[spec.Spec],
+    model: type[pipeline.Spec],
     what: str,
     node: Mapping,
 ) -> Diagnostic:
     """A key that is not part of the language here, with the nearest one that is."""
-    written = spellings.written(key)
-    allowed = kinds.allowed(node) if model is spec.StepSpec else _allowed(model)
+    written = keys.written(key)
+    allowed = kinds.allowed(node) if model is pipeline.StepSpec else _allowed(model)
     advice = _advice(written, model, node)
     near = None if advice else meant_key(key, model, allowed)
     if advice:
@@ -343,9 +347,9 @@ def unknown_key(
     elif near:
         help = f"did you mean `{near}`?"
     else:
-        help = _listed(allowed, of_step=model is spec.StepSpec)
+        help = _listed(allowed, of_step=model is pipeline.StepSpec)
     return Diagnostic(
-        "ORC425" if model is spec.BudgetSpec else "ORC201",
+        codes.INVALID_MODEL_OPTIONS if model is pipeline.BudgetSpec else codes.UNKNOWN_KEY,
         f"{what} has no key `{short(written)}`",
         source,
         key.span,
@@ -355,13 +359,13 @@ def unknown_key(
     )
 
 
-def _advice(written: str, model: type[spec.Spec], node: Mapping) -> str | None:
+def _advice(written: str, model: type[pipeline.Spec], node: Mapping) -> str | None:
     """What to do about a key that other tools or other places have."""
-    if model is spec.HandlerSpec:
+    if model is pipeline.HandlerSpec:
         return _HANDLERS_ELSEWHERE.get(written)
-    if model is spec.StepSpec:
-        for head, part, aliases in (("ask", spec.AskSpec, spellings.ASK_KEYS), ("approve", spec.ApproveSpec, {})):
-            if head in node.table and (written in spec.keys(part) or written in aliases):
+    if model is pipeline.StepSpec:
+        for head, part, aliases in (("ask", pipeline.AskSpec, keys.ASK_KEYS), ("approve", pipeline.ApproveSpec, {})):
+            if head in node.table and (written in pipeline.keys(part) or written in aliases):
                 first = "prompt" if head == "ask" else "title"
                 return f"write it below `{head}:`: `{head}: {{{first}: ..., {written}: ...}}`"
         if written in kinds.PARAMETERS and not kinds.heads(node):
@@ -377,10 +381,10 @@ def _listed(allowed: tuple[str, ...], *, of_step: bool) -> str:
     return "allowed here: " + ", ".join(f"`{name}`" for name in allowed if not of_step or name not in kinds.PARAMETERS)
 
 
-def meant_key(key: Scalar, model: type[spec.Spec], likely: tuple[str, ...] = ()) -> str | None:
+def meant_key(key: Scalar, model: type[pipeline.Spec], likely: tuple[str, ...] = ()) -> str | None:
     """The key of the model that an unknown key probably means; one of the likely ones if it is near to one."""
     allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
-    written = spellings.written(key)
+    written = keys.written(key)
     meant = _MEANT.get(written)
     every = _with_aliases(model)
     near = suggest(written, likely) or suggest(written, every) or (meant if meant in allowed else None)
@@ -388,18 +392,18 @@ def meant_key(key: Scalar, model: type[spec.Spec], likely: tuple[str, ...] = ())
 
 
 @cache
-def _with_aliases(model: type[spec.Spec]) -> tuple[str, ...]:
+def _with_aliases(model: type[pipeline.Spec]) -> tuple[str, ...]:
     return (*_allowed(model), *_ALIASES.get(model.__name__, {}))
 
 
 @cache
-def _allowed(model: type[spec.Spec]) -> tuple[str, ...]:
-    also = spec.keys(spec.CallSpec) if model is spec.StepSpec else ()
-    return (*(name for name in spec.keys(model) if name not in _hidden(model)), *also)
+def _allowed(model: type[pipeline.Spec]) -> tuple[str, ...]:
+    also = pipeline.keys(pipeline.CallSpec) if model is pipeline.StepSpec else ()
+    return (*(name for name in pipeline.keys(model) if name not in _hidden(model)), *also)
 
 
-def _hidden(model: type[spec.Spec]) -> frozenset[str]:
-    return frozenset({"kind", "target"}) if model is spec.OnFailureSpec else frozenset()
+def _hidden(model: type[pipeline.Spec]) -> frozenset[str]:
+    return frozenset({"kind", "target"}) if model is pipeline.OnFailureSpec else frozenset()
 
 
 def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnostic:
@@ -417,7 +421,7 @@ def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnost
     if name == "id" and (title := name_as_id(node)):
         examples["id"] = f"write `id: {title}`: other steps read a step by its `id`, and a `name` is only shown"
     return Diagnostic(
-        "ORC203",
+        codes.MISSING_KEY,
         f"{what} has no `{name}`",
         source,
         span,
@@ -434,16 +438,16 @@ def name_as_id(node: Mapping) -> str | None:
     return None
 
 
-def clash(source: Source, found: spellings.Clash, what: str) -> Diagnostic:
+def clash(source: Source, found: keys.Clash, what: str) -> Diagnostic:
     """Two spellings of one thing in one place."""
-    first, second = spellings.written(found.first), spellings.written(found.second)
+    first, second = keys.written(found.first), keys.written(found.second)
     if first == second:
         message, help = f"`{first}` is written twice in {what}", "remove one of the two"
     else:
         message = f"`{first}` and `{second}` mean the same in {what}"
         help = f"keep one of the two; `{found.canonical}` is the usual spelling"
     return Diagnostic(
-        "ORC207",
+        codes.CONFLICTING_KEYS,
         message,
         source,
         found.second.span,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.language.part import Spec, Words
+from orchestrator.language.spec.base import Spec, Words
 
 Models = str | Words
 """A model's name, or several, of which the first that answers is taken."""

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from orchestrator.language import values
-from orchestrator.language.model_spec import BudgetSpec, CallSpec, CheckSpec, JudgeSpec, Models, Selection
-from orchestrator.language.part import Duration, Pause, Spec, Words, keys
+from orchestrator.language.spec.base import Duration, Pause, Spec, Words, keys
+from orchestrator.language.spec.model_options import BudgetSpec, CallSpec, CheckSpec, JudgeSpec, Models, Selection
+from orchestrator.language.values import input_values
 
 __all__ = [
     "ApproveSpec",
@@ -98,7 +98,7 @@ class InputSpec(Spec):
         if "required" not in given:
             set_field("required", "default" not in given)
         if self.type is None:
-            set_field("type", values.inferred_type(self))
+            set_field("type", input_values.inferred_type(self))
 
     @property
     def has_default(self) -> bool:
@@ -110,7 +110,7 @@ class InputSpec(Spec):
 
         The sentences call the value by its `name`, if it has one.
         """
-        return values.problems(self, value, name)
+        return input_values.problems(self, value, name)
 
     def parse_text(self, text: str) -> Any:
         """Convert a text from a command line or an environment variable to the declared type.
@@ -118,11 +118,11 @@ class InputSpec(Spec):
         Raises:
             ValueError: the text cannot be such a value; the message says why in plain words.
         """
-        return values.parse_text(self, text)
+        return input_values.parse_text(self, text)
 
     def filled(self, value: Any) -> Any:
         """Return the value with the defaults of missing properties put in and 3.0 as an integer's 3, at every depth."""
-        return values.filled(self, value)
+        return input_values.filled(self, value)
 
 
 class OutputSpec(Spec):
@@ -239,16 +239,16 @@ class AskSpec(Spec):
         given: dict[str, Any] = {
             name: value for name in _LIMITS_OF_ANSWERS if (value := getattr(self, name)) is not None
         }
-        if isinstance(self.choices, list) and self.choices and not values.has_template(self.choices):
+        if isinstance(self.choices, list) and self.choices and not input_values.has_template(self.choices):
             given["enum"] = self.choices
-        if self.has_default and not values.has_template(self.default):
+        if self.has_default and not input_values.has_template(self.default):
             given["default"] = self.default
         spec = InputSpec(**given, required=True)
         free = self.choices is None and not self.has_default
         return spec.model_copy(update={"type": "string"}) if spec.type is None and free else spec
 
 
-_LIMITS_OF_ANSWERS = ("type", *values.LIMITS)
+_LIMITS_OF_ANSWERS = ("type", *input_values.LIMITS)
 
 
 class ApproveSpec(Spec):

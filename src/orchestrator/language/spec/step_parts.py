@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.diagnostics.lines import short
-from orchestrator.language import problems, spellings, step_spellings
-from orchestrator.language.declarations import check_declaration
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
-from orchestrator.language.spec import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
-from orchestrator.language.times import FORMS, timestamp
-from orchestrator.language.validation import complete
-from orchestrator.language.values import has_template, pattern_problem, shown
+from orchestrator import codes
+from orchestrator.language.aliases import keys, steps
+from orchestrator.language.spec import messages
+from orchestrator.language.spec.declarations import check_declaration
+from orchestrator.language.spec.pipeline import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
+from orchestrator.language.spec.validation import complete
+from orchestrator.language.values.input_values import has_template, pattern_problem, shown
+from orchestrator.language.values.times import FORMS, timestamp
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec import HandlerSpec, StepSpec
-    from orchestrator.language.validation import Validation
+    from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
+    from orchestrator.language.spec.validation import Validation
 
 
 def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec | None, Node]:
     """Read what a loop goes over; None if that is nothing to go over."""
-    node = step_spellings.items(entry.value)
-    name = f"`{short(spellings.written(entry.key))}` of {what}"
+    node = steps.items(entry.value)
+    name = f"`{short(keys.written(entry.key))}` of {what}"
     if not isinstance(node, Mapping):
         meant = _items_meant(entry.value.value) if isinstance(entry.value, Scalar) else None
         help = f"did you mean `{meant}`?" if meant else None
-        checks.mistyped(entry, problems.expected("for_each"), help, meant)
+        checks.mistyped(entry, messages.expected("for_each"), help, meant)
         return None, entry.value
     if "value" in node.table and node.get("value") is entry.value:
         return checks.spec(ItemsSpec, node, name), node
@@ -34,7 +36,11 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
     if "range" in node.table and "file" in node.table:
         help = "loop over one of them; for a mapping with such keys name it in `variables:` and write its template here"
         checks.add(
-            "ORC207", node.table["file"].key, f"{name} has both `range` and `file`", label="and this?", help=help
+            codes.CONFLICTING_KEYS,
+            node.table["file"].key,
+            f"{name} has both `range` and `file`",
+            label="and this?",
+            help=help,
         )
     if bounds is None:
         return items, items.node
@@ -68,16 +74,20 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
         elif name == "step" and value == 0:
             help = "write how far it is from one number to the next, for example 1 or -1"
             checks.add(
-                "ORC205", node, "the `step` of a range is 0, so it would never end", label="never ends", help=help
+                codes.VALUE_NOT_ALLOWED,
+                node,
+                "the `step` of a range is 0, so it would never end",
+                label="never ends",
+                help=help,
             )
 
 
 def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | None, Node]:
     """Read a question; None if there is none."""
-    name = f"`{short(spellings.written(entry.key))}` of {what}"
-    canonical = step_spellings.ask(entry.value)
+    name = f"`{short(keys.written(entry.key))}` of {what}"
+    canonical = steps.ask(entry.value)
     if canonical is None:
-        checks.mistyped(entry, problems.expected("ask"))
+        checks.mistyped(entry, messages.expected("ask"))
         return None, entry.value
     ask = checks.spec(AskSpec, checks.canonical(canonical, name), name)
     choices = ask.node.get("choices")
@@ -91,10 +101,10 @@ def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | Non
 
 def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSpec | None, Node]:
     """Read what is to be approved; None if there is nothing."""
-    name = f"`{short(spellings.written(entry.key))}` of {what}"
-    canonical = step_spellings.approve(entry.value)
+    name = f"`{short(keys.written(entry.key))}` of {what}"
+    canonical = steps.approve(entry.value)
     if canonical is None:
-        checks.mistyped(entry, problems.expected("approve"))
+        checks.mistyped(entry, messages.expected("approve"))
         return None, entry.value
     approve = checks.spec(ApproveSpec, checks.canonical(canonical, name), name)
     return approve, approve.node
@@ -110,7 +120,7 @@ def check_details(checks: Validation, step: StepSpec, what: str) -> None:
     failure = node.get("on_item_failure")
     if step.on_item_failure is not None and step.on_item_failure.kind == "jump" and failure is not None:
         checks.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             failure,
             "an item that fails cannot jump to a step; the others go on",
             label="expected `fail`, `continue` or `{value: ...}`",
@@ -120,7 +130,7 @@ def check_details(checks: Validation, step: StepSpec, what: str) -> None:
     place = node.get("wait_until")
     if place is not None and (reason := _time_problem(step.wait_until)):
         help = f"write it like {FORMS}, or a template that gives such a value"
-        checks.add("ORC205", place, f"`wait_until` of {what} is {reason}", label="not a time", help=help)
+        checks.add(codes.VALUE_NOT_ALLOWED, place, f"`wait_until` of {what} is {reason}", label="not a time", help=help)
 
 
 def _check_wait_for(checks: Validation, step: StepSpec) -> None:
@@ -130,7 +140,7 @@ def _check_wait_for(checks: Validation, step: StepSpec) -> None:
         return
     if count > len(branches.items):
         checks.add(
-            "ORC205",
+            codes.VALUE_NOT_ALLOWED,
             place,
             f"`wait_for` is {count}, and `parallel` has only {len(branches.items)} "
             f"step{'s' if len(branches.items) > 1 else ''}",
@@ -157,7 +167,7 @@ def check_patterns(checks: Validation, handler: HandlerSpec, what: str) -> None:
     for item in patterns.items if isinstance(patterns, Sequence) else ():
         if isinstance(item, Scalar) and isinstance(item.value, str) and (reason := pattern_problem(item.value)):
             checks.add(
-                "ORC205",
+                codes.VALUE_NOT_ALLOWED,
                 item,
                 f"`{short(item.value)}` in `error_patterns` of {what} is not a regular expression that can be used: "
                 f"{reason[0]}",

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator import codes
 from orchestrator.diagnostics import Related
-from orchestrator.diagnostics.lines import short
-from orchestrator.language import problems, spellings, step_spellings
-from orchestrator.language.details import check_details, check_patterns, read_approve, read_ask, read_items
-from orchestrator.language.kinds import HEADS, PARAMETERS, PLAIN_KEYS, heads
-from orchestrator.language.model_parts import read_budget, read_check
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
-from orchestrator.language.spec import HandlerSpec, StepSpec, keys
-from orchestrator.language.validation import as_name, complete, is_null
-from orchestrator.language.work import check_work
+from orchestrator.language.aliases import keys as spellings
+from orchestrator.language.aliases import steps as step_spellings
+from orchestrator.language.spec import messages
+from orchestrator.language.spec.kind_rules import check_work
+from orchestrator.language.spec.kinds import HEADS, PARAMETERS, PLAIN_KEYS, heads
+from orchestrator.language.spec.model_parts import read_budget, read_check
+from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec, keys
+from orchestrator.language.spec.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
+from orchestrator.language.spec.validation import as_name, complete, is_null
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.language.validation import Validation
+    from orchestrator.language.spec.validation import Validation
 
 MAX_STEPS: Final = 50_000
 """Steps of one file, at every depth. 20,000 are checked in two seconds and 200 MB, more take more in proportion."""
@@ -61,7 +64,7 @@ def _too_many(checks: Validation, item: Mapping) -> None:
         return
     checks.partial = True
     checks.add(
-        "ORC105",
+        codes.FILE_TOO_LARGE,
         item,
         f"the file has more than {MAX_STEPS:,} steps",
         label="not read from here on",
@@ -72,7 +75,7 @@ def _too_many(checks: Validation, item: Mapping) -> None:
 def listed(checks: Validation, section: Mapping) -> Sequence:
     """Turn steps by their ids into a list of steps."""
     steps, clashes = step_spellings.steps_of_mapping(section)
-    checks.report(*(problems.clash(checks.source, clash, "a step") for clash in clashes))
+    checks.report(*(messages.clash(checks.source, clash, "a step") for clash in clashes))
     return steps
 
 
@@ -92,7 +95,7 @@ def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> R
     if is_null(value) or (isinstance(value, Sequence) and not value.items):
         if not checks.partial:
             help = "add a list of steps below it, each with an `id` and its work"
-            checks.add("ORC203", key, f"{name} of {what} has no steps", label="no steps below", help=help)
+            checks.add(codes.MISSING_KEY, key, f"{name} of {what} has no steps", label="no steps below", help=help)
     elif not isinstance(value, Sequence):
         side_by_side = key.text == "parallel" and isinstance(value, Scalar) and isinstance(value.value, bool)
         hint = "the items of a `for_each` run side by side with `max_parallel: 8`" if side_by_side else None
@@ -110,7 +113,7 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
     if step.id:
         checks.name(step.node.get("id") or step.node, step.id, "a step's id")
-    elif (meant := problems.name_as_id(node)) and meant not in ids:
+    elif (meant := messages.name_as_id(node)) and meant not in ids:
         ids.add(meant)  # the mistake is reported, and what reads the step by this name adds nothing to it
         read_from = step.node
         step = step.model_copy(update={"id": meant})
@@ -126,7 +129,7 @@ def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
         if key in _PARTS:
             parts[key] = _PARTS[key](checks, entry, what)
         elif key in HEADS and key not in ("tool", "action") and is_null(entry.value):
-            checks.mistyped(entry, problems.expected(key))
+            checks.mistyped(entry, messages.expected(key))
     step = checks.spec(StepSpec, node.without(parts), what, node)
     fields = keys(StepSpec)
     values = {fields[key]: value for key, (value, _) in parts.items()}
@@ -157,7 +160,7 @@ def _cases(checks: Validation, entry: Entry, what: str) -> Read:
         checks.mistyped(entry, "a mapping from values to steps", help)
     elif not checks.partial and (not isinstance(section, Mapping) or not section.table):
         help = "add steps for each value: `cases: {yes: [...], no: [...]}`"
-        checks.add("ORC203", entry.key, f"`cases` of {what} has no cases", label="no cases below", help=help)
+        checks.add(codes.MISSING_KEY, entry.key, f"`cases` of {what} has no cases", label="no cases below", help=help)
     if not isinstance(section, Mapping):
         section = Mapping({}, entry.value.start, entry.value.end, entry.value.layout)
     for case in section.entries:
@@ -211,10 +214,12 @@ def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
     if isinstance(value, Mapping) and value.table:
         value = Sequence([value], value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not is_null(value):
-        checks.mistyped(entry, problems.expected("on_error"), "a handler says what to do: `{steps: [...]}`")
+        checks.mistyped(entry, messages.expected("on_error"), "a handler says what to do: `{steps: [...]}`")
     elif not checks.partial and (not isinstance(value, Sequence) or not value.items):
         help = "add a handler: `{error_types: [...], steps: [...]}`"
-        checks.add("ORC203", entry.key, f"`{name}` of {what} has no handlers", label="no handlers below", help=help)
+        checks.add(
+            codes.MISSING_KEY, entry.key, f"`{name}` of {what} has no handlers", label="no handlers below", help=help
+        )
     if not isinstance(value, Sequence):
         return (), Sequence([], value.start, value.end, value.layout)
     read = []
@@ -251,7 +256,7 @@ def _handler(checks: Validation, item: Mapping, what: str, *, of_step: bool) -> 
     if not {"retry", "steps", "fallback_value"} & table.keys() and len(checks.diagnostics) == before:
         help = "add `steps:`, `retry:` or `fallback_value:`" if of_step else "add `steps:`"
         place = node.entries[0].key if node.table else node
-        checks.add("ORC203", place, f"{what} does nothing about the error", label="and then?", help=help)
+        checks.add(codes.MISSING_KEY, place, f"{what} does nothing about the error", label="and then?", help=help)
     return handler
 
 
@@ -260,7 +265,7 @@ def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
     late = [key for key in ("retry", "fallback_value") if key in node.table]
     for key in late:
         checks.add(
-            "ORC213",
+            codes.KEY_WITHOUT_EFFECT,
             node.table[key].key,
             f"`{short(spellings.written(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
             label="only for `on_error` of a step",
@@ -277,7 +282,7 @@ def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
         return node
     if "steps" in node.table:
         checks.add(
-            "ORC212",
+            codes.SEVERAL_KINDS_OF_WORK,
             node.table[work[0]].key,
             f"{what} has `steps` and also a step of its own (`{short(work[0])}`)",
             label="a second kind of work",
@@ -312,7 +317,7 @@ _PARTS: Final[dict[str, Callable[[Validation, Entry, str], Read]]] = {
 def _duplicate_id(checks: Validation, step: StepSpec, first: StepSpec) -> None:
     place, before = step.node.get("id") or step.node, first.node.get("id") or first.node
     checks.add(
-        "ORC204",
+        codes.DUPLICATE_STEP_ID,
         place,
         f"there are two steps with the id `{short(step.id)}`",
         label="again here",

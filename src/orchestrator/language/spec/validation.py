@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
-from orchestrator.diagnostics.lines import short
-from orchestrator.language import problems
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
-from orchestrator.language.spec import Spec, keys
-from orchestrator.language.spellings import written
-from orchestrator.language.values import shown
+from orchestrator.language.aliases.keys import written
+from orchestrator.language.spec import messages
+from orchestrator.language.spec.pipeline import Spec, keys
+from orchestrator.language.values.input_values import shown
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
-    from orchestrator.language.spellings import Canonical
+    from orchestrator.language.aliases.keys import Canonical
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _MOST_ROUNDS = 8
@@ -64,7 +65,7 @@ class Validation:
 
     def wrong(self, node: Node, message: str, help: str | None = None) -> None:
         """Report a value of another type than the language asks for."""
-        self.add("ORC202", node, message, label="another type", help=help)
+        self.add(codes.WRONG_TYPE, node, message, label="another type", help=help)
 
     def mistyped(self, entry: Entry, expected: str, help: str | None = None, fix: str | None = None) -> None:
         """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
@@ -76,11 +77,11 @@ class Validation:
             message = f"`{name}` has no value; it must be {expected}"
         else:
             place, message = entry.value, f"`{name}` must be {expected}, not {shown(plain(entry.value))}"
-        self.add("ORC202", place, message, label=f"expected {expected}", help=help, fix=fix)
+        self.add(codes.WRONG_TYPE, place, message, label=f"expected {expected}", help=help, fix=fix)
 
     def canonical(self, canonical: Canonical, what: str) -> Mapping:
         """Report the clashes of spellings, and return the mapping."""
-        self.report(*(problems.clash(self.source, clash, what) for clash in canonical.clashes))
+        self.report(*(messages.clash(self.source, clash, what) for clash in canonical.clashes))
         return canonical.node
 
     def names(self, section: Node | None, what: str) -> None:
@@ -95,7 +96,7 @@ class Validation:
             return
         better = as_name(name)
         self.add(
-            "ORC209",
+            codes.INVALID_NAME,
             place,
             f"`{short(name)}` cannot be {what}",
             label="not a name",
@@ -117,7 +118,7 @@ class Validation:
             try:
                 spec = model.model_validate({**plain(node), **filled})
             except ValidationError as error:
-                refusal = problems.refused(error, node, model, what, self.source, whole or node)
+                refusal = messages.refused(error, node, model, what, self.source, whole or node)
                 for diagnostic in refusal.diagnostics:
                     if (diagnostic.message, diagnostic.span) not in reported:
                         reported.add((diagnostic.message, diagnostic.span))

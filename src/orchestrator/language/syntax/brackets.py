@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from orchestrator.diagnostics.lines import short
-from orchestrator.language.indenting import LOOKS_LIKE_KEY
-from orchestrator.language.layout import Edit
-from orchestrator.language.mistakes import MAX_EDITS, Mistake
-from orchestrator.language.quoting import indentation, line_end, line_start, quoted, quoting_edits
+from orchestrator import codes
+from orchestrator.language.syntax.indentation import LOOKS_LIKE_KEY
+from orchestrator.language.syntax.mistakes import MAX_EDITS, Mistake
+from orchestrator.language.syntax.quotes import indentation, line_end, line_start, quoted, quoting_edits
+from orchestrator.language.yaml.layout import Edit
+from orchestrator.text.lines import short
 
 _CLOSERS: Final = {"[": "]", "{": "}"}
 _LONGEST: Final = 50_000
@@ -55,7 +56,7 @@ def no_item(text: str, at: int) -> Mistake | None:
     character = text[at : at + 1]
     if character == ",":
         return Mistake(
-            "ORC101",
+            codes.YAML_SYNTAX,
             "there is no item before this comma",
             at,
             at + 1,
@@ -135,7 +136,7 @@ def _content_end(text: str, first: int, at: int) -> int:
 
 def _missing_comma(before: int) -> Mistake:
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "a comma is missing between two items",
         before,
         before + 1,
@@ -148,7 +149,7 @@ def _missing_comma(before: int) -> Mistake:
 
 def _missing_colon(before: int) -> Mistake:
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "a colon is missing between the key and its value",
         before,
         before + 1,
@@ -181,7 +182,7 @@ def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> M
     what = f"the value of `{short(key)}`" if key else "this item"
     simple = "\n" not in value and '"' not in value
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"{what} has a `:` in it, so it must be quoted",
         start,
         end,
@@ -196,7 +197,7 @@ def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> M
 def _behind_quote(text: str, first: int, end: int, at: int) -> Mistake:
     start, stop = _stripped(text, first, end)
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "there is text behind the closing quote of this item",
         at,
         max(stop, at + 1),
@@ -211,7 +212,7 @@ def _unknown_item(text: str, first: int, end: int, at: int, opened: int) -> Mist
     start, stop = _stripped(text, first, end)
     closing = _CLOSERS[text[opened]]
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"expected `,` or `{closing}` here",
         at,
         at + 1,
@@ -234,7 +235,7 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 def _other_closer(text: str, at: int, opened: int) -> Mistake:
     closing = _CLOSERS[text[opened]]
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"`{text[opened]}` is closed by `{text[at]}`",
         at,
         at + 1,
@@ -282,7 +283,7 @@ def _left_open(text: str, at: int, opened: int) -> Mistake:
 def _never_closed(text: str, opened: int, end: int) -> Mistake:
     closing = _CLOSERS[text[opened]]
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"the bracket `{text[opened]}` is never closed",
         opened,
         opened + 1,
@@ -306,7 +307,7 @@ def _dashes(text: str, at: int) -> Mistake:
         last = _content_end(text, place, end)
         place = min(end + 1, len(text))
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "inside of brackets, items are written without `-`",
         at,
         at + 1,

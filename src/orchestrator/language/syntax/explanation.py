@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.diagnostics.lines import short
-from orchestrator.language.brackets import bracket_mistake, no_item
-from orchestrator.language.indenting import (
+from orchestrator import codes
+from orchestrator.language.syntax.brackets import bracket_mistake, no_item
+from orchestrator.language.syntax.indentation import (
     LOOKS_LIKE_KEY,
     blank_block,
     indentation_mistake,
@@ -19,9 +19,8 @@ from orchestrator.language.indenting import (
     tab_mistake,
     under_indented,
 )
-from orchestrator.language.layout import Edit
-from orchestrator.language.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake
-from orchestrator.language.quoting import (
+from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake
+from orchestrator.language.syntax.quotes import (
     indentation,
     line_end,
     line_start,
@@ -32,9 +31,11 @@ from orchestrator.language.quoting import (
     unusable_escape,
     value_end,
 )
+from orchestrator.language.yaml.layout import Edit
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
-    from orchestrator.language.tree import Tree
+    from orchestrator.language.yaml.tree import Tree
 
 _KEY = re.compile(r"[ \t]*(?:- +)*(?P<key>[^\s'\"{}\[\]#:][^'\"{}\[\]#:]*?):(?P<gap>[ \t]+)(?=\S)")
 _LINE_KEY = re.compile(r"[ \t]*(?:- +)*(?P<key>[^\s'\"{}\[\]#:][^'\"{}\[\]#:]*?):(?:\s|$)")
@@ -93,7 +94,7 @@ def _template(text: str, start: int, *, in_brackets: bool) -> Mistake:
     opening = text[start : start + 2]
     value = text[start:end]
     return Mistake(
-        "ORC103",
+        codes.UNQUOTED_TEMPLATE,
         f"a value that begins with `{opening}` must be quoted",
         start,
         end,
@@ -119,7 +120,7 @@ def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree:
     quote = text[start]
     end = value_end(text, start)
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"the quote `{quote}` is never closed",
         start,
         start + 1,
@@ -178,7 +179,7 @@ def _colon(text: str, at: int) -> Mistake | None:
         value = text[value_start:end]
         if value[:1] not in ("'", '"', "[", "{"):
             return Mistake(
-                "ORC101",
+                codes.YAML_SYNTAX,
                 f"the value of `{short(key['key'])}` has a `:` in it, so it must be quoted",
                 value_start,
                 end,
@@ -225,7 +226,7 @@ def _belongs_nowhere(text: str, start: int) -> Mistake:
     above = next(lines_above(text, start), None)
     commented = above is not None and " #" in text[above[0] : above[1]]
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "this line belongs to nothing: it is no key and no list item",
         content,
         max(end, content + 1),
@@ -240,7 +241,7 @@ def _belongs_nowhere(text: str, start: int) -> Mistake:
 def _no_space(match: re.Match[str]) -> Mistake:
     colon = match.end("key")
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"there is no space after the colon of `{short(match['key'])}:`",
         colon,
         colon + 1,
@@ -261,7 +262,7 @@ def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Mistak
     end = value_end(text, at, stop.start() if stop else None)
     value = text[at:end]
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"a value cannot begin with {shown} unless it is quoted",
         at,
         end,
@@ -274,7 +275,7 @@ def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Mistak
 
 def _directive(text: str, at: int) -> Mistake:
     return Mistake(
-        "ORC108",
+        codes.UNSUPPORTED_YAML,
         "a line cannot begin with `%`: it would be an instruction to the YAML reader, and none is supported",
         at,
         max(value_end(text, at), at + 1),
@@ -296,7 +297,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
     if match := _WORD_AND_REST.match(text, start, end):
         place = match.end("key")
         return Mistake(
-            "ORC101",
+            codes.YAML_SYNTAX,
             f"there is no colon after `{short(match['key'])}`",
             match.start("key"),
             place,
@@ -308,7 +309,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
     if not word:
         return None
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"`{short(word)}` is neither a key nor a value: there is no `:`",
         content,
         end,
@@ -327,7 +328,7 @@ def _item_in_value(text: str, at: int) -> Mistake | None:
     if not item or not text.startswith("- ", at):
         return None
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "a list cannot begin on the line of its key",
         at,
         end,
@@ -351,7 +352,7 @@ def _escape(text: str, at: int, context: int | None) -> Mistake | None:
     value = text[start + 1 : place]
     simple = "'" not in value and "\\\\" not in value and "\n" not in value
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"`{text[first : first + 2]}` means nothing between double quotes",
         first,
         first + 2,
@@ -374,7 +375,7 @@ def _block_header(text: str, at: int) -> Mistake:
     sign = 2 if value[1:2] in ("-", "+") else 1
     edits = (Edit(at + sign, end, " " * (end - at - sign)),) if has_lines else quoting_edits(text, at, end)
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"`{value[:1]}` begins a text of several lines, so nothing can follow it on its own line",
         at,
         end,
@@ -396,7 +397,7 @@ def _less_indented(text: str, at: int) -> Mistake | None:
     mistake = indentation_mistake(text, at, [(root, False)], (first, first + 1))
     rest = shift_block(text, start, root)
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "this line is indented less than the first line of the file",
         mistake.start,
         mistake.end,
@@ -412,7 +413,7 @@ def _stray(text: str, at: int) -> Mistake | None:
     if character in ("]", "}"):
         opening = "[" if character == "]" else "{"
         return Mistake(
-            "ORC101",
+            codes.YAML_SYNTAX,
             f"there is a `{character}` without a `{opening}` before it",
             at,
             at + 1,
@@ -429,7 +430,7 @@ def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> Mistake:
     what = "bracket" if last[2] == "]" else "quote"
     whole = text[last[0] : end]
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"there is text behind the closing {what} of this value",
         at,
         end,
@@ -447,7 +448,7 @@ def _unknown(text: str, at: int) -> Mistake:
         start, at = above[0], max(above[1] - 1, 0)
     end = max(value_end(text, at), at + 1)
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         "this cannot be read as YAML",
         at,
         min(end, next_line(text, at)),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.language.layout import Edit
-from orchestrator.language.mistakes import MAX_EDITS, Mistake
-from orchestrator.language.quoting import indentation, line_end, line_start, next_line
+from orchestrator import codes
+from orchestrator.language.syntax.mistakes import MAX_EDITS, Mistake
+from orchestrator.language.syntax.quotes import indentation, line_end, line_start, next_line
+from orchestrator.language.yaml.layout import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,9 @@ def tab_in_block(text: str, offset: int, header: int | None, columns: Sequence[t
     if not 1 <= by <= 9 or any(sign.isdigit() for sign in indicators.split(" ")[0]):
         return None
     edit = Edit(header + 1, header + 1, str(by))
-    return Mistake("ORC102", "a tab at the beginning of a block", offset, offset + 1, edits=(edit,), silent=True)
+    return Mistake(
+        codes.TAB_INDENTATION, "a tab at the beginning of a block", offset, offset + 1, edits=(edit,), silent=True
+    )
 
 
 def tab_mistake(text: str, offset: int) -> Mistake:
@@ -60,10 +63,12 @@ def tab_mistake(text: str, offset: int) -> Mistake:
                 columns = _after_line(columns, spaces, text[place + len(indent) : end])
         place = next_line(text, place)
     if reported is None:  # only blank lines and comments, where a tab does no harm
-        return Mistake("ORC102", "a tab in a blank line", start, start + 1, edits=tuple(edits), silent=True)
+        return Mistake(
+            codes.TAB_INDENTATION, "a tab in a blank line", start, start + 1, edits=tuple(edits), silent=True
+        )
     first = next(edit for edit in edits if edit.start == reported[0])
     return Mistake(
-        "ORC102",
+        codes.TAB_INDENTATION,
         "this line is indented with a tab",
         reported[0],
         reported[1],
@@ -90,7 +95,7 @@ def indentation_mistake(
     edits = shift_block(text, start, target - indent) if target != indent else ()
     wanted = f"{target} space{'' if target == 1 else 's'}"
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"this line is indented by {indent} space{'' if indent == 1 else 's'}, and no block stands there",
         start + indent,
         max(_word_end(text, start + indent), start + indent + 1),
@@ -130,7 +135,7 @@ def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) ->
         place = next_line(text, place)
     others = len(edits) - 1
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"this line is indented less than the text above, which `{last[2]}` began, so it is no part of it",
         start + own,
         line_end(text, start),

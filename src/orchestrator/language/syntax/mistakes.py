@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source
-from orchestrator.language.layout import Edit, Layout
+from orchestrator.language.yaml.layout import Edit, Layout
 
 MAX_MISTAKES = 100
 """How many mistakes of syntax are repaired; a file with more is not read to its end."""

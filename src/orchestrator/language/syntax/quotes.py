@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.diagnostics.lines import LINE_BREAK
-from orchestrator.language.layout import Edit
-from orchestrator.language.mistakes import Mistake
+from orchestrator import codes
+from orchestrator.language.syntax.mistakes import Mistake
+from orchestrator.language.yaml.layout import Edit
+from orchestrator.text.lines import LINE_BREAK
 
 _COMMENT = re.compile(r"[ \t]+#")
 _KEY_LINE = re.compile(r"[ \t]*(?:-[ \t]|-$|#|$|[^\s'\"{}\[\]#:][^'\"{}\[\]#:]*:(?:[ \t]|$))")
@@ -109,7 +110,7 @@ def unusable_escape(text: str, at: int, end: int) -> Mistake | None:
     start, escape = begin + found.start(), found[0]
     half = escape[1] == "u"
     return Mistake(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"`{escape}` is half of a character" if half else f"`{escape}` is not a character of Unicode",
         start,
         start + len(escape),

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.diagnostics.lines import short
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.language.nodes import Node, Scalar
+    from orchestrator.language.yaml.nodes import Node, Scalar
 
 AUTO: Final = "<AUTO>"
 END: Final = "</AUTO>"
@@ -105,7 +105,7 @@ def tagged(root: Node) -> Iterator[tuple[Path, Scalar, tuple[Scalar, ...]]]:
 
     A key with a tag is yielded too, as what stands at its own path.
     """
-    from orchestrator.language.nodes import Mapping, Scalar
+    from orchestrator.language.yaml.nodes import Mapping, Scalar
 
     pending: list[tuple[Path, Node, tuple[Scalar, ...]]] = [((), root, ())]
     while pending:

@@ -6,14 +6,14 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.json_text import NotJsonText, read_json
-from orchestrator.language.autos import AUTO
+from orchestrator.language.values.auto_markup import AUTO
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
+from orchestrator.text.json_text import NotJsonText, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.language.spec import InputSpec, InputType
+    from orchestrator.language.spec.pipeline import InputSpec, InputType
 
 _WORDS: dict[str, str] = {
     "string": "a string",

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from orchestrator.diagnostics import Position, Span
-from orchestrator.diagnostics.lines import LINE_BREAK
+from orchestrator.text.lines import LINE_BREAK
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from orchestrator.diagnostics import Position, Span
-from orchestrator.language.positions import source_offsets
+from orchestrator.language.yaml.positions import source_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Sequence as ABCSequence
 
-    from orchestrator.language.layout import Layout
+    from orchestrator.language.yaml.layout import Layout
 
 
 LITERAL: Final = "literal"

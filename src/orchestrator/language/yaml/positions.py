@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.diagnostics.lines import LINE_BREAK
-from orchestrator.language.quoting import PAIR
+from orchestrator.language.syntax.quotes import PAIR
+from orchestrator.text.lines import LINE_BREAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span
-from orchestrator.language.layout import Edit, Layout
-from orchestrator.language.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake, ReadingStopped, to_diagnostic
-from orchestrator.language.nodes import Mapping, Node, Scalar, Sequence
-from orchestrator.language.syntax import explain, explain_templates
-from orchestrator.language.tree import Tree, build
+from orchestrator.language.syntax.explanation import explain, explain_templates
+from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake, ReadingStopped, to_diagnostic
+from orchestrator.language.yaml.layout import Edit, Layout
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.language.yaml.tree import Tree, build
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 _MAX_PASSES = 60
@@ -149,7 +150,7 @@ def _finished(
             span = Span.at(span.start.line, span.start.column)
     diagnostics.append(
         Diagnostic(
-            "ORC107",
+            codes.NOT_A_MAPPING,
             message,
             source,
             span,
@@ -163,7 +164,7 @@ def _finished(
 def _too_large(source: Source) -> Diagnostic:
     limit = f"{MAX_CHARACTERS // (1024 * 1024)} Mi"
     return Diagnostic(
-        "ORC105",
+        codes.FILE_TOO_LARGE,
         f"the file has {len(source.text):,} characters, and at most {limit} are read",
         source,
         Span.at(1, 1),
@@ -183,13 +184,18 @@ def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None
     span = layout.exact_span(first.start(), first.end())
     if count > _FEW or "\0" in sample:
         diagnostic = Diagnostic(
-            "ORC100", "this is not a text file", source, span, label="binary data", help="give a YAML file in UTF-8"
+            codes.UNREADABLE_FILE,
+            "this is not a text file",
+            source,
+            span,
+            label="binary data",
+            help="give a YAML file in UTF-8",
         )
         return [diagnostic], None
     name = f"U+{ord(first[0]):04X}"
     others = sum(1 for _ in _UNREADABLE.finditer(text)) - 1
     diagnostic = Diagnostic(
-        "ORC101",
+        codes.YAML_SYNTAX,
         f"the character {name} cannot stand in YAML"
         + (f" (and {others} more such character{'s' if others > 1 else ''})" if others else ""),
         source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.json_text import MAX_DIGITS
+from orchestrator.text.json_text import MAX_DIGITS
 
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),

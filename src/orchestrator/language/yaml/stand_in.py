@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from orchestrator.language.quoting import PAIR
+from orchestrator.language.syntax.quotes import PAIR
 
 _BREAKS: Final = "\x85\u2028\u2029"
 _BREAK: Final = re.compile(f"[{_BREAKS}]")

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
+from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS
-from orchestrator.diagnostics.lines import short
-from orchestrator.json_text import MAX_DIGITS
-from orchestrator.language.events import events
-from orchestrator.language.mistakes import Mistake, ReadingStopped
-from orchestrator.language.nodes import Entry, Mapping, Node, Scalar, Sequence
-from orchestrator.language.quoting import unusable_escape
-from orchestrator.language.scalars import is_not_json, resolve
-from orchestrator.language.stand_in import NONE, stand_ins
+from orchestrator.language.syntax.mistakes import Mistake, ReadingStopped
+from orchestrator.language.syntax.quotes import unusable_escape
+from orchestrator.language.yaml.events import events
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
+from orchestrator.language.yaml.scalars import is_not_json, resolve
+from orchestrator.language.yaml.stand_in import NONE, stand_ins
+from orchestrator.text.json_text import MAX_DIGITS
+from orchestrator.text.lines import short
 
 if TYPE_CHECKING:
-    from orchestrator.language.layout import Layout
+    from orchestrator.language.yaml.layout import Layout
 
 MAX_DEPTH = 100
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
@@ -209,7 +210,7 @@ class _Builder:
             start, end = event.start_mark.index, event.end_mark.index
             raise ReadingStopped(
                 Mistake(
-                    "ORC107",
+                    codes.NOT_A_MAPPING,
                     "the file holds more than one YAML document",
                     start,
                     max(end, start + 1),
@@ -258,7 +259,7 @@ class _Builder:
         if self.text[node.start : node.start + 2] not in ("{{", "{#"):  # those are reported as templates
             self.report(
                 Mistake(
-                    "ORC108",
+                    codes.UNSUPPORTED_YAML,
                     f"a key must be text, not {what}",
                     node.start,
                     max(node.end, node.start + 1),
@@ -278,7 +279,7 @@ class _Builder:
             else:
                 self.report(
                     Mistake(
-                        "ORC202",
+                        codes.WRONG_TYPE,
                         "`<<` merges mappings, and this is none",
                         key.start,
                         key.end,
@@ -296,7 +297,7 @@ class _Builder:
             word = tag[0] if tag else "!"
             self.report(
                 Mistake(
-                    "ORC108",
+                    codes.UNSUPPORTED_YAML,
                     f"the YAML tag `{short(word)}` is not supported",
                     at,
                     at + len(word),
@@ -313,7 +314,7 @@ class _Builder:
 
 def _duplicate(key: Scalar, first: Scalar) -> Mistake:
     return Mistake(
-        "ORC104",
+        codes.DUPLICATE_KEY,
         f"the key `{short(key.text)}` is written twice in one mapping",
         key.start,
         key.end,
@@ -326,7 +327,7 @@ def _duplicate(key: Scalar, first: Scalar) -> Mistake:
 def _not_json(node: Scalar) -> Mistake:
     reason = "JSON cannot hold" if len(node.text) < MAX_DIGITS else "is too long to be kept"
     return Mistake(
-        "ORC205",
+        codes.VALUE_NOT_ALLOWED,
         f"`{short(node.text)}` is a number that {reason}",
         node.start,
         node.end,
@@ -349,12 +350,12 @@ def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside:
             if near
             else f"write `&{short(name)}` where it is defined; or quote the value if text is meant"
         )
-    return Mistake("ORC106", message, start, end, label="unknown alias", help=help)
+    return Mistake(codes.UNKNOWN_ALIAS, message, start, end, label="unknown alias", help=help)
 
 
 def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> Mistake:
     return Mistake(
-        "ORC105",
+        codes.FILE_TOO_LARGE,
         f"the file nests deeper than {MAX_DEPTH} levels",
         start,
         start + 1,
@@ -365,7 +366,7 @@ def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> Mistake:
 
 def _too_many(start: int) -> Mistake:
     return Mistake(
-        "ORC105",
+        codes.FILE_TOO_LARGE,
         f"the file has more than {MAX_NODES:,} values, counting what aliases repeat",
         start,
         start + 1,

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from orchestrator.json_text import whole
-from orchestrator.language.scalars import is_plain_text
+from orchestrator.language.yaml.scalars import is_plain_text
+from orchestrator.text.json_text import whole
 
 _MOST_LEVELS = 100
 _BLOCK = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]*")

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, TypedDict
 
 from orchestrator.errors import StepError
-from orchestrator.expressions.schema import to_json_schema
-from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, STRING, Type, array_of, object_of
+from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, STRING, Type, array_of, object_of
+from orchestrator.models.actions.attachments import checks_files, no_urls, read_media
 from orchestrator.models.actions.common import DETAILS, Asking, is_cut, model_action
-from orchestrator.models.actions.generating import (
+from orchestrator.models.actions.generate import (
     Files,
     Images,
     ResponseFormat,
@@ -24,9 +25,8 @@ from orchestrator.models.actions.generating import (
     hidden,
     known_form,
 )
-from orchestrator.models.actions.media import checks_files, no_urls, read_media
-from orchestrator.models.exchange import Message, ModelReply, ModelRequest, ToolOffer, ToolRequest
-from orchestrator.models.structured import accepted
+from orchestrator.models.messages import Message, ModelReply, ModelRequest, ToolOffer, ToolRequest
+from orchestrator.models.output.schemas import accepted
 from orchestrator.tools.contract import Action, Parameter
 
 MOST_NAME: Final = 64

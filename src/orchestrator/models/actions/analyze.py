@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from orchestrator.expressions.types import Type, array_of, union_of
-from orchestrator.models import prompts
+from orchestrator.expressions.types.value_types import Type, array_of, union_of
+from orchestrator.models.actions import prompts
+from orchestrator.models.actions.attachments import checks_files, no_urls, read_media
 from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
-from orchestrator.models.actions.generating import form_of, hidden_by, typed_data
-from orchestrator.models.actions.media import checks_files, no_urls, read_media
-from orchestrator.models.structured import Structure, structure_of
+from orchestrator.models.actions.generate import form_of, hidden_by, typed_data
+from orchestrator.models.output.schemas import Structure, structure_of
 
 if TYPE_CHECKING:
-    from orchestrator.models.exchange import Media
+    from orchestrator.models.messages import Media
 
 Text = Annotated[str, "The text."]
 

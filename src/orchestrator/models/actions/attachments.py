@@ -9,16 +9,16 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.models.actions.common import invalid, names_file
-from orchestrator.models.exchange import Media
+from orchestrator.models.messages import Media
 from orchestrator.tools.builtin.access import refuse
 from orchestrator.tools.builtin.filesystem import read_bytes
-from orchestrator.tools.threads import run_in_thread
+from orchestrator.tools.functions.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.tools.contract import Refusal, RefusalCheck, ToolContext
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
 MOST_BYTES: Final = 20_000_000
 """What one request may send along: the least that providers allow together."""

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from orchestrator.errors import ModelMissing
-from orchestrator.expressions.schema import from_json_schema
-from orchestrator.expressions.text import to_text
+from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.expressions.types.schema import from_json_schema
 from orchestrator.models.actions.common import Asking, ask, model_action
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.questions import question_digest
-from orchestrator.models.structured import Structure, structure_of
+from orchestrator.models.calls.lock_entries import question_digest
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.output.schemas import Structure, structure_of
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.types import Type
+    from orchestrator.expressions.types.value_types import Type
 
 _INSTRUCTION = (
     "You choose values for one step of an automated pipeline. Give each of the values that are asked for, and nothing "

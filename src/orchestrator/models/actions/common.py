@@ -10,21 +10,22 @@ from functools import reduce, wraps
 from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, TypeVar
 
+from orchestrator import codes
 from orchestrator.errors import BudgetExceeded, StepError
-from orchestrator.models.exchange import Message, ModelReply, ModelRequest, Usage
-from orchestrator.models.gateway import Answer, Choice, ModelGateway, Selection
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.requirements import Required, choice_of
-from orchestrator.models.structured import Structure, accepted
-from orchestrator.tools.annotations import describe_annotation
+from orchestrator.models.calls.gateway import Answer, Choice, ModelGateway, Selection
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.messages import Message, ModelReply, ModelRequest, Usage
+from orchestrator.models.output.schemas import Structure, accepted
+from orchestrator.models.selection.requirements import Required, choice_of
 from orchestrator.tools.contract import Action, RefusalCheck, ToolContext
-from orchestrator.tools.definition import to_action
+from orchestrator.tools.functions.annotations import describe_annotation
+from orchestrator.tools.functions.definition import to_action
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
-    from orchestrator.expressions.types import Type
-    from orchestrator.models.exchange import Media
+    from orchestrator.expressions.types.value_types import Type
+    from orchestrator.models.messages import Media
 
 
 T = TypeVar("T")
@@ -128,14 +129,14 @@ def chosen(model: str | list[str] | None, requires: Mapping[str, Any] | None, se
 
 def invalid(message: str, help: str | None = None) -> StepError:
     """Return an error for parameters that make no sense."""
-    return StepError(message, code="ORC708", help=help, retryable=False)
+    return StepError(message, code=codes.INVALID_PARAMETER, help=help, retryable=False)
 
 
 async def personality_text(context: ToolContext, personality: str | None) -> str | None:
     """Return the text of a personality, from its file if it is one."""
     if personality is None or not names_file(personality):
         return personality
-    from orchestrator.models.actions.media import read_text
+    from orchestrator.models.actions.attachments import read_text
 
     return await read_text(context, personality)
 

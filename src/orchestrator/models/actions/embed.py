@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 from orchestrator.errors import ModelAnswerInvalid
 from orchestrator.models.actions.common import Asking, asking_for_vectors, invalid, model_action, together
-from orchestrator.models.estimate import tokens_of
+from orchestrator.models.calls.estimate import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.models.gateway import Choice
+    from orchestrator.models.calls.gateway import Choice
 
 _MOST_TEXTS: Final = 96
 _MOST_TOKENS: Final = 12_000

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypedDict
 
-from orchestrator.expressions.types import ANY, NULL, Type
+from orchestrator.expressions.types.value_types import ANY, NULL, Type
+from orchestrator.models.actions.attachments import Given, checks_files, no_urls, paths_of, read_media
 from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
-from orchestrator.models.actions.media import Given, checks_files, no_urls, paths_of, read_media
-from orchestrator.models.exchange import Media, Message
-from orchestrator.models.prompts import with_files
-from orchestrator.models.structured import SchemaError, Structure, structure_of
+from orchestrator.models.actions.prompts import with_files
+from orchestrator.models.messages import Media, Message
+from orchestrator.models.output.schemas import SchemaError, Structure, structure_of
 
 Images = Annotated[str | list[str] | None, "Files of images that the model looks at."]
 Files = Annotated[str | list[str] | None, "Files that the model reads: texts, PDF, sound, video, images."]

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
 
 from orchestrator.errors import ModelAnswerInvalid, ModelError
-from orchestrator.models import prompts
+from orchestrator.models.actions import prompts
+from orchestrator.models.actions.attachments import checks_files, no_urls, read_text
+from orchestrator.models.actions.chunks import chunks
 from orchestrator.models.actions.common import Asking, ask, at_least, invalid, is_cut, model_action, together
-from orchestrator.models.actions.media import checks_files, no_urls, read_text
-from orchestrator.models.chunks import chunks
-from orchestrator.models.estimate import tokens_of
-from orchestrator.models.exchange import Message
-from orchestrator.models.names import OFFLINE
+from orchestrator.models.calls.estimate import tokens_of
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.messages import Message
 
 if TYPE_CHECKING:
-    from orchestrator.models.catalogue import ModelCard
-    from orchestrator.models.gateway import Answer
+    from orchestrator.models.calls.gateway import Answer
+    from orchestrator.models.catalog.entries import ModelCard
 
 _UNKNOWN_WINDOW: Final = 8_192
 """Tokens that a model is taken to read where nothing is known of it."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.models.actions.agents import AGENT
-from orchestrator.models.actions.auto import AUTO
-from orchestrator.models.actions.embedding import EMBED
-from orchestrator.models.actions.generating import CHAT, GENERATE, GENERATE_TEXT
-from orchestrator.models.actions.reading import ANALYZE_TEXT, CLASSIFY, EXTRACT
-from orchestrator.models.actions.summarizing import SUMMARIZE
+from orchestrator.models.actions.agent import AGENT
+from orchestrator.models.actions.analyze import ANALYZE_TEXT, CLASSIFY, EXTRACT
+from orchestrator.models.actions.auto_values import AUTO
+from orchestrator.models.actions.embed import EMBED
+from orchestrator.models.actions.generate import CHAT, GENERATE, GENERATE_TEXT
+from orchestrator.models.actions.summarize import SUMMARIZE
 from orchestrator.tools.contract import Tool
 
 _ACTIONS = (GENERATE_TEXT, GENERATE, CHAT, ANALYZE_TEXT, CLASSIFY, EXTRACT, SUMMARIZE, EMBED, AGENT, AUTO)

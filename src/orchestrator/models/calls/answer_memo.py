@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from orchestrator.models.recorded import Outcome, Scrub, digest_of, outcome_data, restored, unchanged
+from orchestrator.models.recordings.format import Outcome, Scrub, digest_of, outcome_data, restored, unchanged
 
 if TYPE_CHECKING:
-    from orchestrator.models.exchange import Embeddings, ModelReply
+    from orchestrator.models.messages import Embeddings, ModelReply
 
 Describe: TypeAlias = Callable[[Scrub], Mapping[str, Any]]
-"""Describes a request without its secrets, as `models.recorded` does."""
+"""Describes a request without its secrets, as `models.recordings.format` does."""
 
 Entry: TypeAlias = tuple[str, Mapping[str, Any]]
 """The digest of a request, and as JSON data what was answered to it."""

@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.models.budget import Estimate
-from orchestrator.models.exchange import Media, Usage
+from orchestrator.models.messages import Media, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.models.catalogue import Catalogue, ModelCard
-    from orchestrator.models.exchange import Message, ModelName, ModelReply, ModelRequest, ToolRequest
+    from orchestrator.models.catalog.entries import Catalogue, ModelCard
+    from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, ToolRequest
 
 BYTES_PER_TOKEN: Final = 4
 """OpenAI's rule of thumb: a token is about four characters of English (its help page "What are tokens and how to count

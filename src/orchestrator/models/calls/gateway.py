@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest, Usage
-from orchestrator.models.keeping import Entry
+from orchestrator.models.calls.answer_memo import Entry
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from orchestrator.models.catalogue import ModelCard
-    from orchestrator.models.keeping import KeptAnswers
+    from orchestrator.models.calls.answer_memo import KeptAnswers
+    from orchestrator.models.catalog.entries import ModelCard
 
 Selection = Literal["balanced", "cost", "speed", "quality"]
 """What counts most among the models that fit."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.models.exchange import Message, ModelRequest
-from orchestrator.models.prompts import JUDGED, JUDGED_TOKENS
-from orchestrator.models.structured import accepted, structure_of
+from orchestrator.models.actions.prompts import JUDGED, JUDGED_TOKENS
+from orchestrator.models.messages import Message, ModelRequest
+from orchestrator.models.output.schemas import accepted, structure_of
 
 if TYPE_CHECKING:
-    from orchestrator.models.exchange import ModelReply
-    from orchestrator.models.prompts import Prompt
+    from orchestrator.models.actions.prompts import Prompt
+    from orchestrator.models.messages import ModelReply
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
-from orchestrator.configuration import read_configuration
+from orchestrator.config.project_file import read_configuration
 from orchestrator.models.budget import Budget, Ledger, Spent
 
 if TYPE_CHECKING:

@@ -8,25 +8,25 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.models.catalogue import Catalogue
-from orchestrator.models.choosing import Here, candidates
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.keys import Keys
-from orchestrator.models.names import AUTO, OFFLINE
-from orchestrator.models.project import ProjectBudget, ProjectLedger
-from orchestrator.models.providers import PROVIDERS
+from orchestrator.models.calls.project_budget import ProjectBudget, ProjectLedger
+from orchestrator.models.catalog.entries import Catalogue
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.names import AUTO, OFFLINE
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.messages import ModelName
+from orchestrator.models.selection.candidates import Here, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from orchestrator.models.asking import StepModels
     from orchestrator.models.budget import Ledger
-    from orchestrator.models.choosing import Candidate, Needs
-    from orchestrator.models.exchange import ModelClient
-    from orchestrator.models.gateway import CallHost, Choice
+    from orchestrator.models.calls.gateway import CallHost, Choice
+    from orchestrator.models.calls.project_budget import SpentSince
+    from orchestrator.models.calls.step_gateway import StepModels
     from orchestrator.models.limits import Limits
-    from orchestrator.models.project import SpentSince
+    from orchestrator.models.messages import ModelClient
+    from orchestrator.models.selection.candidates import Candidate, Needs
 
 _SEEN_FOR: Final = 60.0
 """Seconds for which servers of one's own are taken to have the models that they had."""
@@ -75,13 +75,13 @@ class ModelService:
     async def client(self) -> ModelClient:
         """Return what speaks to models."""
         if self._client is None:
-            from orchestrator.models.routing import provider_client
+            from orchestrator.models.clients.router import provider_client
 
             self._client = provider_client(self.catalogue, self.keys, self._directory)
         return self._client
 
     async def candidates(self, choice: Choice, needs: Needs) -> list[Candidate]:
-        """Return the models to ask, in order; see `orchestrator.models.choosing`."""
+        """Return the models to ask, in order; see `orchestrator.models.selection.candidates`."""
         return candidates(choice, needs, await self._here(choice, needs))
 
     async def project_ledger(self) -> Ledger | None:
@@ -138,20 +138,20 @@ class RunModels:
 
         `label` is the step's path.
         """
-        from orchestrator.models.asking import StepModels
+        from orchestrator.models.calls.step_gateway import StepModels
 
         return StepModels(self._service, host, (*ledgers, *self._ledgers), label)
 
 
 def _needs_ollama(here: Here, needs: Needs) -> bool:
-    from orchestrator.models.auto import auto_model
+    from orchestrator.models.selection.default_model import auto_model
 
     return needs.purpose == "embeddings" or auto_model(here.catalogue, here.keys)[0] == OFFLINE
 
 
 async def _looked_around(here: Here) -> Here:
     """Ask the servers of one's own which models they have: an Ollama, and those of the settings."""
-    from orchestrator.models.probe import probe_all
+    from orchestrator.models.catalog.probe import probe_all
 
     servers = [
         each

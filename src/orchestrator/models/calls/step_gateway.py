@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from orchestrator.diagnostics.lines import bounded
 from orchestrator.errors import (
     BudgetExceeded,
     ModelAnswerInvalid,
@@ -23,8 +22,7 @@ from orchestrator.errors import (
     RecordingMissing,
 )
 from orchestrator.models.budget import Spent, reserve_all, settle_all
-from orchestrator.models.choosing import Candidate, Needs, needs_of
-from orchestrator.models.estimate import (
+from orchestrator.models.calls.estimate import (
     answer_tokens,
     estimate_of,
     estimate_of_embedding,
@@ -32,22 +30,24 @@ from orchestrator.models.estimate import (
     prompt_tokens,
     tokens_of,
 )
-from orchestrator.models.exchange import Embeddings, Message, ModelReply, Sending, Usage, asking_step, sending
-from orchestrator.models.gateway import Answer, ModelCall
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.recorded import described, described_texts
-from orchestrator.models.texts import nothing_said
+from orchestrator.models.calls.gateway import Answer, ModelCall
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.messages import Embeddings, Message, ModelReply, Sending, Usage, asking_step, sending
+from orchestrator.models.output.texts import nothing_said
+from orchestrator.models.recordings.format import described, described_texts
+from orchestrator.models.selection.candidates import Candidate, Needs, needs_of
+from orchestrator.text.lines import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from orchestrator.models.budget import Estimate, Ledger, Reservation
-    from orchestrator.models.catalogue import Catalogue, ModelCard
-    from orchestrator.models.exchange import ModelName, ModelRequest
-    from orchestrator.models.gateway import CallHost, Choice
-    from orchestrator.models.keeping import Describe, Entry, Kept
+    from orchestrator.models.calls.answer_memo import Describe, Entry, Kept
+    from orchestrator.models.calls.gateway import CallHost, Choice
+    from orchestrator.models.calls.service import ModelService
+    from orchestrator.models.catalog.entries import Catalogue, ModelCard
     from orchestrator.models.limits import Limits, Turn
-    from orchestrator.models.service import ModelService
+    from orchestrator.models.messages import ModelName, ModelRequest
 
 T = TypeVar("T")
 Replied = TypeVar("Replied", ModelReply, Embeddings)
@@ -79,7 +79,7 @@ class StepModels:
         accept: Callable[[ModelReply], Any] | None = None,
         final: bool = True,
     ) -> Answer:
-        """Return an answer that `accept` takes; see `orchestrator.models.gateway.ModelGateway`."""
+        """Return an answer that `accept` takes; see `orchestrator.models.calls.gateway.ModelGateway`."""
         if final:
             request = _with_feedback(request, self._host)
         found = await self._service.candidates(choice, needs_of(request, prompt_tokens(request)))

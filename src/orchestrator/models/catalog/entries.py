@@ -9,16 +9,16 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.models import prices
-from orchestrator.models.exchange import ModelName, Usage
-from orchestrator.models.names import OFFLINE
-from orchestrator.models.settings import ModelSettings, Override
+from orchestrator.models.catalog import prices
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.catalog.settings import ModelSettings, Override
+from orchestrator.models.messages import ModelName, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.providers import Provider
 
 MODALITIES: Final = {"vision": "image", "audio": "audio", "video": "video", "files": "file"}
 """What a model reads besides text, by the capability that says so."""

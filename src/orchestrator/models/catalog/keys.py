@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from orchestrator.configuration import keys_file
+from orchestrator.config.project_file import keys_file
 from orchestrator.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.providers import Provider
 
 _MAX_BYTES = 256 * 1024
 _LONGEST = 8192

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import ModelMissing
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.providers import SPELLINGS
+from orchestrator.models.catalog.providers import SPELLINGS
+from orchestrator.models.messages import ModelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.providers import Provider
 
 AUTO: Final = ModelName("auto", "auto")
 """Not a model yet: whichever is there."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, TieredPrices
     from genai_prices.types import Provider as PricedProvider
 
-    from orchestrator.models.exchange import Usage
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.providers import Provider
+    from orchestrator.models.messages import Usage
 
 
 _NOT_NAMES: Final = ("ft:", "regional.", "gpt-3.5-0301", "gpt-4o:extended", "gpt-4o-mini-2024-07-18.ft-")

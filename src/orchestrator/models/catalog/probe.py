@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from orchestrator.models.keys import Key, Keys
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.keys import Key, Keys
+    from orchestrator.models.catalog.providers import Provider
 
 TIMEOUT: Final = 10.0
 _PATIENCE_AT_HOME: Final = 2.0

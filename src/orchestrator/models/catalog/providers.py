@@ -25,7 +25,7 @@ class Provider:
     `url_variables` may name another. `prices`: the name in the table of prices. `default`: what `auto` takes, small,
     cheap and current. `maker`: its models are its own, so that their names alone mean those here. `free`: nobody sends
     a bill. `timeout` in seconds. `stream`: answers may be asked for in pieces. `max_bytes`: the most that is read of
-    one answer, by default what `orchestrator.models.adapter.exchange` says.
+    one answer, by default what `orchestrator.models.clients.answer_bounds` says.
     """
 
     name: str

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from orchestrator.configuration import Table, read_configuration
-from orchestrator.language.durations import parse_duration
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.names import provider_named
-from orchestrator.models.providers import KINDS, PROVIDERS, SPELLINGS, Kind, Provider
+from orchestrator.config.project_file import Table, read_configuration
+from orchestrator.language.values.durations import parse_duration
+from orchestrator.models.catalog.names import provider_named
+from orchestrator.models.catalog.providers import KINDS, PROVIDERS, SPELLINGS, Kind, Provider
+from orchestrator.models.messages import ModelName
 
 if TYPE_CHECKING:
     from pathlib import Path

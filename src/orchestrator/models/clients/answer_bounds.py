@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.errors import ModelError
-from orchestrator.models.exchange import ModelName
+from orchestrator.models.messages import ModelName
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes that a server may send in one call: three times the longest answer of today, streamed token by token."""

@@ -21,10 +21,10 @@ from botocore.config import Config
 from botocore.session import Session
 from botocore.tokens import FrozenAuthToken
 
-from orchestrator.models.adapter.exchange import MOST_OF_ERRORS, Exchange, current
-from orchestrator.models.adapter.faults import too_large
-from orchestrator.models.adapter.transport import BoundExceeded, Document
-from orchestrator.models.exchange import take_note
+from orchestrator.models.clients.answer_bounds import MOST_OF_ERRORS, Exchange, current
+from orchestrator.models.clients.errors import too_large
+from orchestrator.models.clients.transport import BoundExceeded, Document
+from orchestrator.models.messages import take_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

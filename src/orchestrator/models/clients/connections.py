@@ -16,8 +16,8 @@ from pydantic_ai.embeddings.base import EmbeddingModel
 from pydantic_ai.models import Model
 
 from orchestrator.errors import ModelMissing
-from orchestrator.models.adapter.endpoints import Endpoint, missing_extra
-from orchestrator.models.adapter.transport import CONNECT, READ, http_client, old_http_client
+from orchestrator.models.clients.endpoints import Endpoint, missing_extra
+from orchestrator.models.clients.transport import CONNECT, READ, http_client, old_http_client
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -59,7 +59,7 @@ def connect(endpoint: Endpoint) -> Connection:
 
 
 def _openai_client(endpoint: Endpoint, http: httpx2.AsyncClient) -> AsyncOpenAI:
-    from orchestrator.models.adapter.plain import PlainOpenAI
+    from orchestrator.models.clients.openai import PlainOpenAI
 
     # A server of one's own need not want a key, but the SDK does.
     key = endpoint.key or "none"
@@ -212,7 +212,7 @@ def _bedrock(endpoint: Endpoint) -> Connection:
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider
 
-    from orchestrator.models.adapter import bedrock
+    from orchestrator.models.clients import bedrock
 
     client = bedrock.runtime_client(endpoint.key, endpoint.base_url or None, connect=CONNECT, read=READ)
     provider = BedrockProvider(bedrock_client=client)

@@ -10,15 +10,15 @@ import pydantic_core
 from pydantic_ai.exceptions import ModelHTTPError
 
 from orchestrator.errors import ModelError
-from orchestrator.models.adapter.faults import no_embeddings
-from orchestrator.models.adapter.translation import count
-from orchestrator.models.exchange import Embeddings, Usage
+from orchestrator.models.clients.errors import no_embeddings
+from orchestrator.models.clients.translation import count
+from orchestrator.models.messages import Embeddings, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.models.adapter.connections import Connection
-    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.clients.connections import Connection
+    from orchestrator.models.messages import ModelName
 
 AT_ONCE = {"openai": 1000, "google": 100, "ollama": 500, "mistral": 100, "huggingface": 100, "bedrock": 96}
 """How many texts are sent in one request, by kind: below what each provider takes."""

@@ -7,13 +7,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.errors import MissingExtra, ModelMissing
-from orchestrator.models.keys import Keys
-from orchestrator.models.providers import PROVIDERS, Provider
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.providers import PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.messages import ModelName
 
 
 @dataclass(frozen=True, slots=True)

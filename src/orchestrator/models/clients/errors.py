@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_ai import exceptions as theirs
 
+from orchestrator import codes
 from orchestrator.errors import (
     ModelAnswerInvalid,
     ModelError,
@@ -16,14 +17,14 @@ from orchestrator.errors import (
     ModelRejected,
     ModelUnavailable,
 )
-from orchestrator.models.adapter.endpoints import how_to_give_key
-from orchestrator.models.exchange import ModelReply, Usage
-from orchestrator.models.texts import loaded
+from orchestrator.models.clients.endpoints import how_to_give_key
+from orchestrator.models.messages import ModelReply, Usage
+from orchestrator.models.output.texts import loaded
 
 if TYPE_CHECKING:
-    from orchestrator.models.adapter.endpoints import Endpoint
-    from orchestrator.models.adapter.exchange import Exchange
-    from orchestrator.models.exchange import ModelName
+    from orchestrator.models.clients.answer_bounds import Exchange
+    from orchestrator.models.clients.endpoints import Endpoint
+    from orchestrator.models.messages import ModelName
 
 Fault = TypeVar("Fault", bound=ModelError)
 
@@ -184,7 +185,7 @@ def too_large(exchange: Exchange, what: str) -> ModelError:
         ModelError,
         f"`{name}` sent {what}, which no answer has",
         name,
-        code="ORC733",
+        code=codes.ANSWER_TOO_LARGE,
         retryable=False,
         help=f"if answers are meant to be this large, raise `max_bytes` under `[servers.{name.provider}]`",
     )

@@ -22,7 +22,8 @@ from orchestrator.errors import (
     ModelUnavailable,
     StepError,
 )
-from orchestrator.models.exchange import (
+from orchestrator.models.filling import fill
+from orchestrator.models.messages import (
     Embeddings,
     Message,
     ModelName,
@@ -32,7 +33,6 @@ from orchestrator.models.exchange import (
     Usage,
     asking_step,
 )
-from orchestrator.models.filling import fill
 
 Answer: TypeAlias = "str | bool | float | Mapping[str, Any] | ModelReply | ToolRequest | BaseException | None"
 """What is answered: a text, JSON data, a whole reply, a request for a tool; or an error, which is raised."""
@@ -131,7 +131,7 @@ class FakeModel:
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
-        """Answer as scripted; see `orchestrator.models.exchange.ModelClient`.
+        """Answer as scripted; see `orchestrator.models.messages.ModelClient`.
 
         Raises:
             StepError: The script has no answer for this request.

@@ -9,18 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.content import kind_of
 from orchestrator.errors import ModelError, ModelMissing, ModelRejected, ModelUnavailable
-from orchestrator.models.adapter.endpoints import missing_extra
-from orchestrator.models.exchange import ModelReply, Usage
-from orchestrator.models.providers import PROVIDERS
-from orchestrator.models.texts import json_in, short
+from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.clients.endpoints import missing_extra
+from orchestrator.models.messages import ModelReply, Usage
+from orchestrator.models.output.texts import json_in, short
+from orchestrator.text.content import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.models.exchange import Embeddings, ModelName, ModelRequest
-    from orchestrator.models.weights import Generated, Weights
+    from orchestrator.models.clients.weights import Generated, Weights
+    from orchestrator.models.messages import Embeddings, ModelName, ModelRequest
 
 
 class LocalClient:
@@ -39,7 +39,7 @@ class LocalClient:
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
-        """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
+        """Return the answer to one request; see `orchestrator.models.messages.ModelClient`."""
         if request.tools:
             raise _rejected(name, "it cannot call tools", "name a model that can; `orchestrator models` says which")
         folder = self._folder(name)
@@ -130,7 +130,7 @@ class LocalClient:
         ended: threading.Event,
     ) -> Generated:
         """Load the weights if need be, and let them answer; in the thread."""
-        from orchestrator.models import weights
+        from orchestrator.models.clients import weights
 
         if folder not in self._loaded:
             try:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.models.adapter.endpoints import Endpoint, endpoint_of
-from orchestrator.models.adapter.exchange import MOST_BYTES, MOST_PARTS, Exchange, current
-from orchestrator.models.exchange import take_note
+from orchestrator.models.clients.answer_bounds import MOST_BYTES, MOST_PARTS, Exchange, current
+from orchestrator.models.clients.endpoints import Endpoint, endpoint_of
+from orchestrator.models.messages import take_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model
 
-    from orchestrator.models.adapter.connections import Connection
-    from orchestrator.models.adapter.translation import Call
-    from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, ModelRequest
+    from orchestrator.models.clients.connections import Connection
+    from orchestrator.models.clients.translation import Call
+    from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest
 
 
 class ProviderClient:
@@ -36,11 +36,11 @@ class ProviderClient:
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
-        """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
+        """Return the answer to one request; see `orchestrator.models.messages.ModelClient`."""
         take_note(sent=False)
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
-        from orchestrator.models.adapter.translation import call_of, reply_of
+        from orchestrator.models.clients.translation import call_of, reply_of
 
         if request.timeout is None and endpoint.provider.timeout is not None:
             request = replace(request, timeout=endpoint.provider.timeout)
@@ -66,7 +66,7 @@ class ProviderClient:
         take_note(sent=False)
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
-        from orchestrator.models.adapter.embedding import embed
+        from orchestrator.models.clients.embeddings import embed
 
         exchange = Exchange(name, endpoint.provider.max_bytes or MOST_BYTES, vectors=True)
         with _exchanged(connection, exchange):
@@ -102,7 +102,7 @@ class _ListenerFailed(Exception):
 @contextmanager
 def _exchanged(connection: Connection, exchange: Exchange) -> Iterator[None]:
     """A call. What goes wrong in it becomes an error of ours."""
-    from orchestrator.models.adapter.faults import fault_of
+    from orchestrator.models.clients.errors import fault_of
 
     noting = current.set(exchange)
     try:
@@ -121,13 +121,13 @@ def _exchanged(connection: Connection, exchange: Exchange) -> Iterator[None]:
 
 
 def _connect(endpoint: Endpoint) -> Connection:
-    from orchestrator.models.adapter.connections import connect
+    from orchestrator.models.clients.connections import connect
 
     connection = connect(endpoint)
     # Loaded here rather than in the event loop.
-    import orchestrator.models.adapter.embedding
-    import orchestrator.models.adapter.faults
-    import orchestrator.models.adapter.translation  # noqa: F401
+    import orchestrator.models.clients.embeddings
+    import orchestrator.models.clients.errors
+    import orchestrator.models.clients.translation  # noqa: F401
 
     return connection
 
@@ -161,8 +161,8 @@ async def _in_pieces(
 ) -> ModelResponse:
     from pydantic_ai.direct import model_request_stream
 
-    from orchestrator.models.adapter.faults import broken_off
-    from orchestrator.models.adapter.translation import piece_of
+    from orchestrator.models.clients.errors import broken_off
+    from orchestrator.models.clients.translation import piece_of
 
     stream = model_request_stream(
         model, call.messages, model_settings=call.settings, model_request_parameters=call.parameters, instrument=False
@@ -189,7 +189,7 @@ _MEASURED_EVERY, _MEASURED_BYTES = 1_000, 256 * 1024
 
 def _refuse_too_large(response: ModelResponse, exchange: Exchange) -> None:
     """Refuse an answer that is larger than any can be, however small the pieces that it came in."""
-    from orchestrator.models.adapter.faults import too_large
+    from orchestrator.models.clients.errors import too_large
 
     if len(response.parts) > MOST_PARTS:
         raise too_large(exchange, f"an answer of more than {MOST_PARTS:,} parts")

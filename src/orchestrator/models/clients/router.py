@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.models.adapter import ProviderClient, endpoint_of
-from orchestrator.models.names import OFFLINE
+from orchestrator.models.catalog.names import OFFLINE
+from orchestrator.models.clients import ProviderClient, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.models.adapter import Endpoint
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.exchange import Embeddings, ModelClient, ModelName, ModelReply, ModelRequest
-    from orchestrator.models.keys import Keys
-    from orchestrator.models.local import LocalClient
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.clients import Endpoint
+    from orchestrator.models.clients.local import LocalClient
+    from orchestrator.models.messages import Embeddings, ModelClient, ModelName, ModelReply, ModelRequest
     from orchestrator.models.offline import OfflineClient
 
 
@@ -37,7 +37,7 @@ class RoutingClient:
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
-        """Return the answer to one request; see `orchestrator.models.exchange.ModelClient`."""
+        """Return the answer to one request; see `orchestrator.models.messages.ModelClient`."""
         return await self._client(name).ask(name, request, on_text=on_text)
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
@@ -62,7 +62,7 @@ class RoutingClient:
             return self._offline
         if name.provider == "transformers":
             if self._local is None:
-                from orchestrator.models.local import LocalClient
+                from orchestrator.models.clients.local import LocalClient
 
                 self._local = LocalClient(self._directory)
             return self._local

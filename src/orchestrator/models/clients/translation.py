@@ -28,9 +28,9 @@ from pydantic_ai.tools import ToolDefinition
 
 from orchestrator.errors import ModelRefused
 from orchestrator.json_schema import embedded
-from orchestrator.json_text import whole
-from orchestrator.models.exchange import ModelReply, ToolRequest, Usage
-from orchestrator.models.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said, short
+from orchestrator.models.messages import ModelReply, ToolRequest, Usage
+from orchestrator.models.output.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said, short
+from orchestrator.text.json_text import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model
     from pydantic_ai.usage import RequestUsage
 
-    from orchestrator.models.exchange import Finish, Media, Message, ModelName, ModelRequest
+    from orchestrator.models.messages import Finish, Media, Message, ModelName, ModelRequest
 
 ANSWER = "answer"
 """The tool by which a model answers that can be held to a schema in no better way, and the field of a wrapped one."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 from pydantic_ai.models import get_user_agent
 
-from orchestrator.models.adapter.exchange import MOST_NESTED, MOST_OF_ERRORS, Exchange, current
-from orchestrator.models.adapter.faults import too_large, unreadable
-from orchestrator.models.exchange import take_note
+from orchestrator.models.clients.answer_bounds import MOST_NESTED, MOST_OF_ERRORS, Exchange, current
+from orchestrator.models.clients.errors import too_large, unreadable
 from orchestrator.models.limits import rate_headers
+from orchestrator.models.messages import take_note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator

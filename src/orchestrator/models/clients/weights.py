@@ -14,14 +14,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList
 from transformers.utils import logging
 
-from orchestrator.models.exchange import Finish
-from orchestrator.models.texts import file_in_words
+from orchestrator.models.messages import Finish
+from orchestrator.models.output.texts import file_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from orchestrator.models.exchange import Message, ModelRequest
+    from orchestrator.models.messages import Message, ModelRequest
 
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Chance is one for the whole process in torch, so a seed repeats an answer only if nobody else draws meanwhile."""

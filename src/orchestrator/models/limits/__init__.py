@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelRateLimited
-from orchestrator.models.limits.gate import rate_headers
-from orchestrator.models.limits.line import Line
+from orchestrator.models.limits.backoff import rate_headers
+from orchestrator.models.limits.queue import Line
 from orchestrator.models.limits.settings import LimitSettings
 from orchestrator.models.limits.shared import SharedLine, SharedSpending
 from orchestrator.models.limits.windows import Rate, Spending
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from orchestrator.errors import ModelError
-    from orchestrator.models.exchange import ModelName
-    from orchestrator.models.limits.line import Ticket
+    from orchestrator.models.limits.queue import Ticket
+    from orchestrator.models.messages import ModelName
 
 __all__ = ["LimitSettings", "Limits", "Rate", "SharedSpending", "Spending", "Turn", "rate_headers"]
 

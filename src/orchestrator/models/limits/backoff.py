@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.language.durations import parse_duration
+from orchestrator.language.values.durations import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.models.limits.gate import Gate
+from orchestrator.models.limits.backoff import Gate
 from orchestrator.models.limits.windows import PERIOD, PROVIDER, Rate, Spending, Stop, Wanted, Window, admit
 
 if TYPE_CHECKING:

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.configuration import Table, read_configuration
-from orchestrator.language.durations import parse_duration
+from orchestrator.config.project_file import Table, read_configuration
+from orchestrator.language.values.durations import parse_duration
+from orchestrator.models.catalog.names import provider_named
+from orchestrator.models.catalog.settings import ModelSettings, model_named
 from orchestrator.models.limits.windows import PROVIDER, Rate
-from orchestrator.models.names import provider_named
-from orchestrator.models.settings import ModelSettings, model_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.models.providers import Provider
+    from orchestrator.models.catalog.providers import Provider
 
 LONGEST_WAIT = 600.0
 """Seconds that a call waits for its turn at most, where the settings do not say it."""

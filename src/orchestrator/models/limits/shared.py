@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from orchestrator.models.limits.gate import Gate
-from orchestrator.models.limits.line import Line, Ticket, correct
+from orchestrator.models.limits.backoff import Gate
+from orchestrator.models.limits.queue import Line, Ticket, correct
 from orchestrator.models.limits.windows import CLAIM, PROVIDER, Claim, Rate, Spending, Stop, Wanted, admit
 
 if TYPE_CHECKING:
-    from orchestrator.models.limits.line import Opened
+    from orchestrator.models.limits.queue import Opened
 
 T = TypeVar("T")
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
-from orchestrator.expressions.fitting import validate
-from orchestrator.expressions.integers import with_integers
-from orchestrator.expressions.schema import from_json_schema
-from orchestrator.expressions.types import Type
+from orchestrator.expressions.types.assignability import validate
+from orchestrator.expressions.types.integers import with_integers
+from orchestrator.expressions.types.schema import from_json_schema
+from orchestrator.expressions.types.value_types import Type
 from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, modern, violations
-from orchestrator.models.short_form import Path, SchemaProblem, read_short
-from orchestrator.models.texts import NOTHING, found_in, short
+from orchestrator.models.output.short_form import Path, SchemaProblem, read_short
+from orchestrator.models.output.texts import NOTHING, found_in, short
 
 if TYPE_CHECKING:
-    from orchestrator.models.exchange import ModelReply
+    from orchestrator.models.messages import ModelReply
 
 __all__ = ["SchemaError", "SchemaProblem", "Structure", "accepted", "misfits", "problems_of", "structure_of"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from orchestrator.diagnostics import suggest
 from orchestrator.json_schema import embedded, modern
-from orchestrator.models.schema_keys import is_json_schema
+from orchestrator.models.output.schema_keys import is_json_schema
 
 Path = tuple[str | int, ...]
 

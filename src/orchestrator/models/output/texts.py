@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid
-from orchestrator.json_text import read_json
+from orchestrator.text.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.models.exchange import Media, ModelName, ModelReply, ModelRequest
+    from orchestrator.models.messages import Media, ModelName, ModelReply, ModelRequest
 
 NOTHING: Final = object()
 """What `loaded` returns for a text that is no JSON."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestrator.errors import ConfigurationError, ModelError, RecordingMissing
-from orchestrator.models.exchange import Embeddings, ModelName, ModelReply, asking_step
-from orchestrator.models.fake import pieces
-from orchestrator.models.recorded import (
+from orchestrator.models.clients.fake import pieces
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, asking_step
+from orchestrator.models.recordings.format import (
     Outcome,
     Recording,
     Scrub,
@@ -32,7 +32,7 @@ from orchestrator.models.recorded import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from orchestrator.models.exchange import ModelClient, ModelRequest
+    from orchestrator.models.messages import ModelClient, ModelRequest
 
 _T = TypeVar("_T", ModelReply, Embeddings)
 
@@ -229,7 +229,7 @@ class ReplayClient:
         return cast("_T", outcome)  # of this kind, as all of `found` that are no errors
 
     def _missing(self, request: Mapping[str, Any]) -> RecordingMissing:
-        from orchestrator.models.difference import difference, nearest
+        from orchestrator.models.recordings.diff import difference, nearest
 
         step = asking_step.get()
         who = f"step `{step}`" if step else "the program"

@@ -7,12 +7,12 @@ import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.models.recorded import plain
+from orchestrator.models.recordings.format import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from orchestrator.models.recorded import Recording
+    from orchestrator.models.recordings.format import Recording
 
 _CANDIDATES: Final = 200
 _COMPARED: Final = 4_000  # characters of a request; more make it slow, and not better

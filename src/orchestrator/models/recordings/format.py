@@ -17,14 +17,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from orchestrator import errors
-from orchestrator.content import make_private_directory, open_private
 from orchestrator.errors import ConfigurationError, ModelError
-from orchestrator.models.exchange import Embeddings, Media, Message, ModelReply, ToolRequest, Usage
+from orchestrator.models.messages import Embeddings, Media, Message, ModelReply, ToolRequest, Usage
+from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.models.exchange import ModelName, ModelRequest
+    from orchestrator.models.messages import ModelName, ModelRequest
 
 Scrub: TypeAlias = Callable[[Any], Any]
 """Takes the secrets out of JSON data."""

@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import ModelMissing
-from orchestrator.models.adapter.endpoints import how_to_give_key, missing_extra
-from orchestrator.models.auto import auto_model
-from orchestrator.models.catalogue import Catalogue, ModelCard
-from orchestrator.models.exchange import Media, ModelName
-from orchestrator.models.gateway import Requirements
-from orchestrator.models.keys import Keys
-from orchestrator.models.names import AUTO, OFFLINE, NameProblem, parse_model_name
-from orchestrator.models.selection import Purpose, described, select, violation
+from orchestrator.models.calls.gateway import Requirements
+from orchestrator.models.catalog.entries import Catalogue, ModelCard
+from orchestrator.models.catalog.keys import Keys
+from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, parse_model_name
+from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
+from orchestrator.models.messages import Media, ModelName
+from orchestrator.models.selection.default_model import auto_model
+from orchestrator.models.selection.ranking import Purpose, described, select, violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator.models.exchange import ModelRequest
-    from orchestrator.models.gateway import Choice
-    from orchestrator.models.selection import Picked
+    from orchestrator.models.calls.gateway import Choice
+    from orchestrator.models.messages import ModelRequest
+    from orchestrator.models.selection.ranking import Picked
 
 MOST_SELECTED: Final = 3
 """How many models that fit requirements are asked, one after another, before a step gives up."""

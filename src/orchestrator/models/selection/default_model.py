@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.distribution import install_command
-from orchestrator.models.adapter.endpoints import missing_extra
-from orchestrator.models.exchange import ModelName
-from orchestrator.models.names import AUTO, OFFLINE, NameProblem, parse_model_name
+from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, parse_model_name
+from orchestrator.models.clients.endpoints import missing_extra
+from orchestrator.models.messages import ModelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.models.catalogue import Catalogue
-    from orchestrator.models.keys import Keys
+    from orchestrator.models.catalog.entries import Catalogue
+    from orchestrator.models.catalog.keys import Keys
 
 
 def auto_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) -> tuple[ModelName, str]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from orchestrator.models.budget import exact_usd
-from orchestrator.models.catalogue import ModelCard
-from orchestrator.models.names import OFFLINE
+from orchestrator.models.catalog.entries import ModelCard
+from orchestrator.models.catalog.names import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.models.gateway import Requirements, Selection
+    from orchestrator.models.calls.gateway import Requirements, Selection
 
 Purpose = Literal["text", "embeddings"]
 """What a model is asked for."""

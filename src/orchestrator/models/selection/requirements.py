@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from orchestrator.diagnostics import suggest
-from orchestrator.models.catalogue import MODALITIES
-from orchestrator.models.gateway import Choice, Requirements, Selection
-from orchestrator.models.settings import CAPABILITIES
+from orchestrator.models.calls.gateway import Choice, Requirements, Selection
+from orchestrator.models.catalog.entries import MODALITIES
+from orchestrator.models.catalog.settings import CAPABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

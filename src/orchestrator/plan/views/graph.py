@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final, Literal
 
-from orchestrator.compiler.layout import without_implied
-from orchestrator.compiler.plan import (
+from orchestrator.plan.model import (
     Agent,
     Approve,
     Ask,
@@ -25,12 +24,13 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Wait,
 )
-from orchestrator.compiler.plan_data import source_of
+from orchestrator.plan.serialization import source_of
+from orchestrator.plan.views.layout import without_implied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.plan import Handler, Work
+    from orchestrator.plan.model import Handler, Work
 
 EdgeKind = Literal["data", "on_success", "on_false", "on_failure"]
 SectionKind = Literal["body", "case", "handler"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.graph import LABELS, graph_of
+from orchestrator.plan.views.graph import LABELS, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orchestrator.compiler.graph import Node, Section, States
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
+    from orchestrator.plan.views.graph import Node, Section, States
 
 _ENTITIES: Final = {
     ord(c): f"#{name};" for c, name in {"#": "35", "&": "amp", "<": "lt", ">": "gt", '"': "quot"}.items()

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.graph import LABELS, Edge, Node, Section, States, graph_of
-from orchestrator.compiler.layout import Layout, lay_out
+from orchestrator.plan.views.graph import LABELS, Edge, Node, Section, States, graph_of
+from orchestrator.plan.views.layout import Layout, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 MARGIN: Final = 20.0
 BOX_HEIGHT: Final = 46.0

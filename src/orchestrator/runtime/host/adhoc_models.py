@@ -8,16 +8,16 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.journal.spending import NOTHING, Spending, spending_of
-from orchestrator.models.gateway import Choice
+from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
+from orchestrator.models.calls.gateway import Choice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
-    from orchestrator.models.exchange import ModelName, ModelReply, ModelRequest
-    from orchestrator.models.gateway import Answer, Feedback, ModelCall
-    from orchestrator.models.keeping import KeptAnswers
-    from orchestrator.runtime.services import ModelServices
+    from orchestrator.models.calls.answer_memo import KeptAnswers
+    from orchestrator.models.calls.gateway import Answer, Feedback, ModelCall
+    from orchestrator.models.messages import ModelName, ModelReply, ModelRequest
+    from orchestrator.runtime.host.loop_resources import ModelServices
 
 T = TypeVar("T")
 

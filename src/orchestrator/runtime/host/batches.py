@@ -12,20 +12,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator import codes
 from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable
 from orchestrator.journal.events import RunState
-from orchestrator.journal.spending import NOTHING, Spending
+from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.models.budget import Ledger
-from orchestrator.runtime.following import Follower, in_thread
+from orchestrator.runtime.host.follow import Follower, in_thread
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import bind, plain
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.plan import Plan
     from orchestrator.journal import Event, RunStatus
     from orchestrator.models.budget import Budget
-    from orchestrator.runtime.engine import Engine, Options
-    from orchestrator.runtime.execution import Execution
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime.host.engine import Engine, Options
+    from orchestrator.runtime.run.execution import Execution
 
 Row = Mapping[str, Any] | OrchestratorError
 """The inputs of one run, or why they could not be read."""
@@ -151,7 +152,7 @@ class Batch:
         if not begun:
             raise RunError(
                 f"there is no batch `{self.id}` in {self._engine.store.url}",
-                code="ORC817",
+                code=codes.BATCH_NOT_FOUND,
                 help="write the id that was printed when the batch began, or leave it out to begin a new one",
             )
         return begun
@@ -233,7 +234,7 @@ class Batch:
         except RunNotResumable:
             return await self._found(row, run_id)  # it has succeeded meanwhile
         except RunError as error:
-            if error.code != "ORC803":
+            if error.code != codes.RUN_OWNED:
                 raise
             return await self._found(row, run_id)  # another process executes it
         return await self._ended(row, execution)
@@ -256,7 +257,7 @@ class Batch:
                 raise RunError(
                     f"row {row} is another than when the batch `{self.id}` began: its `{name}` differs",
                     run_id=run_id,
-                    code="ORC817",
+                    code=codes.BATCH_NOT_FOUND,
                     help="go on with the same rows in the same order, or begin a new batch",
                 )
 

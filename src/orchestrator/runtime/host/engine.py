@@ -14,33 +14,34 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio.to_thread
 
+from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
+from orchestrator.history.invalidation import read_again, shared, to_forget
+from orchestrator.history.revision import Changes, compare, inputs_read
 from orchestrator.journal import Command, NewRun, Owner
-from orchestrator.journal.paths import is_top_level
 from orchestrator.journal.records import label_key
 from orchestrator.models.budget import Budget
-from orchestrator.runtime.answers import accepted
-from orchestrator.runtime.asking import has_budgets, spent_by_step
-from orchestrator.runtime.definitions import require_shared
-from orchestrator.runtime.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
+from orchestrator.paths import is_top_level
+from orchestrator.plan.lookup import require_shared
+from orchestrator.runtime.host.lease_keeper import Watch
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.inputs import Bound, rebind
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.runtime.repeating import read_again, shared, to_forget
-from orchestrator.runtime.revision import Changes, compare, inputs_read
-from orchestrator.runtime.size import USUAL, ResultSizes
-from orchestrator.runtime.watch import Watch
-from orchestrator.tools.neighbours import named_sources, searched_directories
+from orchestrator.runtime.run.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
+from orchestrator.runtime.run.model_access import has_budgets, spent_by_step
+from orchestrator.runtime.run.result_size import USUAL, ResultSizes
+from orchestrator.runtime.steps.answers import accepted
+from orchestrator.tools.sibling_imports import named_sources, searched_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from orchestrator.compiler.plan import Plan
     from orchestrator.journal import ActiveStep, Event, Lease, Recorded, RunJournal, RunRecord, RunStatus, Store
     from orchestrator.journal.events import EventType
     from orchestrator.models.budget import Ledger
-    from orchestrator.runtime.services import ModelServices
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime.host.loop_resources import ModelServices
     from orchestrator.tools import Permissions
 
 T = TypeVar("T")
@@ -262,7 +263,7 @@ class Engine:
         try:
             secrets = rebind(edited.inputs, record.inputs, given, permissions=self.permissions).secrets
         except InputError as error:
-            if error.code != "ORC604":
+            if error.code != codes.SECRET_REQUIRED_AGAIN:
                 raise
             secrets = {}  # they are needed to go on, but not to see what would happen
         redactor = Redactor(secrets, str(record.options.get("redaction", "")))
@@ -596,7 +597,7 @@ def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunErro
     else:
         listed = f"it asks nothing now; look at it with: orchestrator status {run_id}"
     message = f"no step `{path}` of run `{run_id}` waits for an answer"
-    return RunError(message, run_id=run_id, code="ORC606", help=listed)
+    return RunError(message, run_id=run_id, code=codes.NO_OPEN_QUESTION, help=listed)
 
 
 async def _claimed(take: Callable[[], T], give_back: Callable[[T], None]) -> T:

@@ -13,18 +13,18 @@ import anyio.to_thread
 
 from orchestrator.errors import StepError, StoreError
 from orchestrator.journal import ENDS
-from orchestrator.runtime.failures import RecordedTraceback, tracebacks
-from orchestrator.runtime.partials import in_order
+from orchestrator.runtime.host.answer_stream import in_order
 from orchestrator.runtime.result import Result, result_of
+from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from orchestrator.journal import ActiveStep, Event, RunStatus
-    from orchestrator.runtime.engine import Engine
-    from orchestrator.runtime.execution import Execution
-    from orchestrator.runtime.partials import Listener
+    from orchestrator.runtime.host.answer_stream import Listener
+    from orchestrator.runtime.host.engine import Engine
+    from orchestrator.runtime.run.execution import Execution
 
 T = TypeVar("T")
 

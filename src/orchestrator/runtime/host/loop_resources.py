@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.journal import Store
-    from orchestrator.models.exchange import ModelClient
+    from orchestrator.models.calls.service import ModelService
     from orchestrator.models.limits import Limits
-    from orchestrator.models.service import ModelService
+    from orchestrator.models.messages import ModelClient
     from orchestrator.tools.mcp import McpServers
 
 _Keeper = AsyncGenerator[None, None]
@@ -50,7 +50,7 @@ class ModelServices:
             found = self._open.get(loop)
             if found is not None:
                 return found[0]
-            from orchestrator.models.service import ModelService
+            from orchestrator.models.calls.service import ModelService
 
             limits = self._limits() if self.uses_keys else None
             service = ModelService(
@@ -83,7 +83,7 @@ class ModelServices:
             servers.close()
 
     def _limits(self) -> Limits:
-        from orchestrator.journal.limiting import StoredSpending
+        from orchestrator.journal.store.rate_limit_store import StoredSpending
         from orchestrator.models.limits import Limits, LimitSettings
 
         return Limits(LimitSettings.load(self._directory), shared=StoredSpending(self._store.database))

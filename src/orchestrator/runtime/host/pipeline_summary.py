@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.compiler.description import architecture, intention
-from orchestrator.models.exchange import Message, ModelRequest
-from orchestrator.runtime.aside import Aside
-from orchestrator.runtime.following import in_thread
+from orchestrator.models.messages import Message, ModelRequest
+from orchestrator.plan.summary import architecture, intention
+from orchestrator.runtime.host.adhoc_models import Aside
+from orchestrator.runtime.host.follow import in_thread
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.plan import Plan
     from orchestrator.journal import Store
-    from orchestrator.runtime.services import ModelServices
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime.host.loop_resources import ModelServices
 
 _SYSTEM: Final = (
     "You explain pipelines to people who will use them. Write one paragraph of at most 120 words, in plain English: "

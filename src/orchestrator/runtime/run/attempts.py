@@ -7,20 +7,20 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.compiler.plan import ToolCall
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.context import StepContext
-from orchestrator.runtime.failures import as_step_error
-from orchestrator.runtime.scope import copy_of
+from orchestrator.plan.model import ToolCall
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.failures import as_step_error
+from orchestrator.runtime.run.scope import copy_of
+from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.tools import call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.runtime.caching import ResultCache
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.run.result_cache import ResultCache
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 STOP_GRACE = 1.8
 """Seconds that a stopped attempt is given to end; then it is abandoned, with a warning. Longer than tools need to
@@ -98,7 +98,7 @@ class Attempts:
             await self._scheduler.log.commit()
         make = partial(call, work.action, parameters, context)
         if node.step.check is not None:
-            from orchestrator.runtime.checking import checked
+            from orchestrator.runtime.steps.output_checks import checked
 
             make = partial(checked, self._scheduler, node, context, parameters, make)
         if self._cache is None or node.step.cache is None:
@@ -141,7 +141,7 @@ class Attempts:
         if node.stopped and node.entered and isinstance(work, ToolCall) and work.action.mode == "thread":
             message = f"the thread of `{node.path}` cannot be stopped and was abandoned; it may still be working"
             self._warn(node, message)
-        outcomes.ended_attempt(self._scheduler, node, output, error)
+        step_lifecycle.ended_attempt(self._scheduler, node, output, error)
 
     def _warn(self, node: Node, message: str) -> None:
         self._scheduler.record("step.warning", node, {"message": message, "code": StepTimeout.default_code})

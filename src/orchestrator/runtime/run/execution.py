@@ -15,36 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from orchestrator.compiler.plan import Plan
-from orchestrator.errors import (
-    ConfigurationError,
-    OrchestratorError,
-    StepError,
-    StoreError,
-    StoreUnavailable,
-)
+from orchestrator.errors import ConfigurationError, OrchestratorError, StepError, StoreError, StoreUnavailable
 from orchestrator.journal import Recorded
 from orchestrator.models.budget import Budget, Ledger, Spent
-from orchestrator.runtime.asking import THE_RUN, RunAsking, merged
-from orchestrator.runtime.caching import ResultCache
-from orchestrator.runtime.failures import RecordedTraceback, error_data
+from orchestrator.plan.model import Plan
+from orchestrator.runtime.host.answer_stream import Partials
 from orchestrator.runtime.inputs import Bound
-from orchestrator.runtime.nodes import Ending
-from orchestrator.runtime.partials import Partials
-from orchestrator.runtime.pipelines import PipelineRun, run_timeout
 from orchestrator.runtime.redaction import Redactor
-from orchestrator.runtime.scheduler import Scheduler
-from orchestrator.runtime.scope import pipeline_scope
-from orchestrator.runtime.size import USUAL, ResultSizes
+from orchestrator.runtime.run.failures import RecordedTraceback, error_data
+from orchestrator.runtime.run.model_access import THE_RUN, RunAsking, merged
+from orchestrator.runtime.run.result_cache import ResultCache
+from orchestrator.runtime.run.result_size import USUAL, ResultSizes
+from orchestrator.runtime.run.run_graph import Ending
+from orchestrator.runtime.run.scheduler import Scheduler
+from orchestrator.runtime.run.scope import pipeline_scope
+from orchestrator.runtime.steps.pipelines import PipelineRun, run_timeout
 from orchestrator.tools import Permissions
-from orchestrator.tools.tracebacks import traceback_text
+from orchestrator.tools.functions.tracebacks import traceback_text
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
-    from orchestrator.runtime.services import ModelServices
+    from orchestrator.runtime.host.loop_resources import ModelServices
 
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds

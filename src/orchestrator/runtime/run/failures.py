@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.diagnostics.lines import bounded
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
-from orchestrator.language.durations import format_duration
-from orchestrator.tools.tracebacks import traceback_text, words_of
+from orchestrator.language.values.durations import format_duration
+from orchestrator.text.lines import bounded
+from orchestrator.tools.functions.tracebacks import traceback_text, words_of
 
 LONGEST_MESSAGE = 10_000
 """Characters of an error's message that are recorded and shown; a tool may raise one of megabytes."""
@@ -19,8 +19,8 @@ _LONGEST = 100 * 365 * 86400.0  # seconds; more is no wait that anybody sees the
 if TYPE_CHECKING:
     import random
 
-    from orchestrator.compiler.plan import Retry
     from orchestrator.journal import Store
+    from orchestrator.plan.model import Retry
 
 _EVENTS_AT_ONCE: Final = 500
 

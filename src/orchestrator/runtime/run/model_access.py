@@ -9,26 +9,26 @@ from dataclasses import replace
 from math import ceil, floor, inf, log10
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.compiler.plan import SubPipeline
 from orchestrator.errors import StoreError
-from orchestrator.journal.paths import parent_of
-from orchestrator.journal.spending import spending_of
+from orchestrator.journal.state.usage import spending_of
 from orchestrator.models.budget import Budget, Ledger, Spent
-from orchestrator.models.exchange import JUDGE
-from orchestrator.models.keeping import KeptAnswers
-from orchestrator.runtime.definitions import definition_at
+from orchestrator.models.calls.answer_memo import KeptAnswers
+from orchestrator.models.messages import JUDGE
+from orchestrator.paths import parent_of
+from orchestrator.plan.lookup import definition_at
+from orchestrator.plan.model import SubPipeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.errors import OrchestratorError
     from orchestrator.journal import Event, EventType
-    from orchestrator.models.exchange import ModelName
-    from orchestrator.models.gateway import Feedback, ModelCall, ModelGateway
-    from orchestrator.models.service import ModelService, RunModels
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
-    from orchestrator.runtime.services import ModelServices
+    from orchestrator.models.calls.gateway import Feedback, ModelCall, ModelGateway
+    from orchestrator.models.calls.service import ModelService, RunModels
+    from orchestrator.models.messages import ModelName
+    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
     from orchestrator.tools.mcp import McpServers
 
 THE_RUN: Final = "the run"
@@ -166,7 +166,7 @@ class Asking:
 
     def reject(self, answer: str, reasons: Sequence[str]) -> None:
         """Have the next answer mend what is wrong with this one."""
-        from orchestrator.models.gateway import Feedback
+        from orchestrator.models.calls.gateway import Feedback
 
         self.feedback.append(Feedback(answer, tuple(reasons)))
 

@@ -27,22 +27,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
-from orchestrator.content import content_digest
-from orchestrator.journal.paths import is_at_or_below
-from orchestrator.tools.calling import refuse_unpermitted
+from orchestrator import codes
+from orchestrator.paths import is_at_or_below
+from orchestrator.text.content import content_digest
+from orchestrator.tools.call import refuse_unpermitted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from orchestrator.compiler.plan import StepPlan, ToolCall
     from orchestrator.journal import CacheEntry, Store
-    from orchestrator.runtime.context import StepContext
-    from orchestrator.runtime.nodes import Node
+    from orchestrator.plan.model import StepPlan, ToolCall
     from orchestrator.runtime.redaction import Redactor
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.tool_context import StepContext
     from orchestrator.tools.contract import Action
 
-NOT_CACHED: Final = "ORC509"
+NOT_CACHED: Final = codes.CACHED_SECRET
 """The code of the warning that a step is not cached because of a secret."""
 
 _NUMBER: Final = re.compile(r"\[\d+\]")
@@ -152,7 +153,7 @@ def key_parts(
     if extra is not None:
         parts["key"] = _digest(extra)
     if step.check is not None:
-        from orchestrator.compiler.plan_data import check_data
+        from orchestrator.plan.serialization import check_data
 
         parts["check"] = _digest(check_data(step.check))
     if step.cache is not None and step.cache.scope == "pipeline":

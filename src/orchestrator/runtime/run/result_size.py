@@ -7,12 +7,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.content import make_private_directory, open_private
+from orchestrator import codes
 from orchestrator.errors import StepError
+from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def too_large(scheduler: Scheduler, node: Node, output: Any) -> StepError:
     most = f"{scheduler.sizes.recorded:,} characters"
     return StepError(
         f"the result of `{node.path}` is longer than the {most} that a run records; {where}",
-        code="ORC734",
+        code=codes.RESULT_TOO_LARGE,
         help="let the step return less, have it write a file and return the path, or raise `max_result` below `[run]` "
         "in orchestrator.toml",
         retryable=False,

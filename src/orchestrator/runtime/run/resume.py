@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.plan import ForEach, Repeat
+from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.journal.paths import is_at_or_below
-from orchestrator.runtime import entities, outcomes
-from orchestrator.runtime.composites import items_recorded
-from orchestrator.runtime.nodes import Failure
-from orchestrator.runtime.waiting import Waiting
+from orchestrator.paths import is_at_or_below
+from orchestrator.plan.model import ForEach, Repeat
+from orchestrator.runtime.run import step_lifecycle, step_values
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.steps.blocks import items_recorded
+from orchestrator.runtime.steps.waits import Waiting
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.plan import StepPlan
     from orchestrator.expressions import Entity
     from orchestrator.journal import StepRecord
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.plan.model import StepPlan
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 
 def restore(scheduler: Scheduler, node: Node, record: StepRecord) -> None:
@@ -49,11 +50,11 @@ def entity_recorded(scheduler: Scheduler, step: StepPlan, record: StepRecord) ->
         }
         work = step.work
         items = items_recorded(scheduler, record.path, work) if isinstance(work, ForEach | Repeat) else None
-        return entities.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
+        return step_values.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
     if record.state == "failed":
         error = scheduler.redactor.restore(record.error or {})
-        return entities.failed(output, error, attempts=attempts, duration=duration)
-    return entities.skipped()
+        return step_values.failed(output, error, attempts=attempts, duration=duration)
+    return step_values.skipped()
 
 
 def lost_secret(scheduler: Scheduler, node: Node, secret: str) -> StepError:
@@ -62,7 +63,7 @@ def lost_secret(scheduler: Scheduler, node: Node, secret: str) -> StepError:
     return StepError(
         f"`{node.path}` is given what holds the secret `{name}` of `{call}`, which is not known any more: "
         f"`{call}` ended before the run was taken up",
-        code="ORC604",
+        code=codes.SECRET_REQUIRED_AGAIN,
         help=f"have it called again with: orchestrator retry {scheduler.run_id} --step {call!r}",
         retryable=False,
     )
@@ -114,10 +115,10 @@ def may_rerun(scheduler: Scheduler, node: Node, record: StepRecord) -> bool:
     scheduler.begin(node)
     error = StepError(
         f"`{node.path}` was under way when its process died, and must not be run again by itself",
-        code="ORC716",
+        code=codes.INTERRUPTED_STEP,
         help="see whether its work was done; run it again with: "
         f"orchestrator retry {scheduler.run_id} --step {node.path}",
         retryable=False,
     )
-    outcomes.failed(scheduler, node, Failure.of(error, node))
+    step_lifecycle.failed(scheduler, node, Failure.of(error, node))
     return False

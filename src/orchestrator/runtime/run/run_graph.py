@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from orchestrator.errors import BudgetExceeded, OrchestratorError
-from orchestrator.runtime.failures import error_data, error_names
+from orchestrator.runtime.run.failures import error_data, error_names
 
 if TYPE_CHECKING:
     import asyncio
 
-    from orchestrator.compiler.plan import StepPlan
     from orchestrator.journal import StepRecord
     from orchestrator.models.budget import Ledger
-    from orchestrator.runtime.asking import Asking
-    from orchestrator.runtime.context import StepContext
-    from orchestrator.runtime.scope import BlockScope
+    from orchestrator.plan.model import StepPlan
+    from orchestrator.runtime.run.model_access import Asking
+    from orchestrator.runtime.run.scope import BlockScope
+    from orchestrator.runtime.run.tool_context import StepContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,28 +7,29 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from orchestrator.compiler.plan import StepPlan, ToolCall
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StoreError
-from orchestrator.runtime import entities, outcomes, resumption
-from orchestrator.runtime.attempts import Attempts
-from orchestrator.runtime.composites import activity_of
-from orchestrator.runtime.nodes import Ending, Failure, Frame, FrameOwner, Node
-from orchestrator.runtime.waiting import Waiting
+from orchestrator.plan.model import StepPlan, ToolCall
+from orchestrator.runtime.run import resume as resumption
+from orchestrator.runtime.run import step_lifecycle, step_values
+from orchestrator.runtime.run.attempts import Attempts
+from orchestrator.runtime.run.run_graph import Ending, Failure, Frame, FrameOwner, Node
+from orchestrator.runtime.steps.blocks import activity_of
+from orchestrator.runtime.steps.waits import Waiting
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from orchestrator.compiler.plan import Plan
     from orchestrator.journal import Event, Recorded
     from orchestrator.journal.events import EventType
-    from orchestrator.runtime.asking import RunAsking
-    from orchestrator.runtime.caching import ResultCache
-    from orchestrator.runtime.partials import Partials
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime.host.answer_stream import Partials
     from orchestrator.runtime.redaction import Redactor
-    from orchestrator.runtime.scope import BlockScope
-    from orchestrator.runtime.size import ResultSizes
+    from orchestrator.runtime.run.model_access import RunAsking
+    from orchestrator.runtime.run.result_cache import ResultCache
+    from orchestrator.runtime.run.result_size import ResultSizes
+    from orchestrator.runtime.run.scope import BlockScope
     from orchestrator.tools import Permissions
 
 _STARTED_AT_ONCE = 100
@@ -334,7 +335,7 @@ class Scheduler:
         for node, record in restored:
             resumption.restore(self, node, record)
         for node, record in restored:
-            outcomes.count(self, node, record.state)
+            step_lifecycle.count(self, node, record.state)
             self._release(node)
         for node in frame.nodes.values():
             if node.waits_for == 0:
@@ -377,9 +378,9 @@ class Scheduler:
                 if self.interrupted:
                     self.settle(node)  # it stays open, and goes on waiting in the next process
                 else:
-                    outcomes.cancelled(self, node)
+                    step_lifecycle.cancelled(self, node)
             case "ready":  # for its next attempt, which waits for a place
-                outcomes.cancelled(self, node)
+                step_lifecycle.cancelled(self, node)
 
     def _check(self, frame: Frame) -> None:
         if not frame.closed and (frame.left == 0 or (frame.stopped and not frame.busy)):
@@ -462,7 +463,7 @@ class Scheduler:
                 met = bool(step.condition.evaluate(scope.scope))
             except EvaluationError as error:
                 self.begin(node)
-                outcomes.failed(self, node, Failure.of(error, node))
+                step_lifecycle.failed(self, node, Failure.of(error, node))
                 return
             if not met:
                 if step.on_false is not None:
@@ -479,10 +480,10 @@ class Scheduler:
         try:
             parameters: Any = step.work.parameters.evaluate(scope.scope)
         except EvaluationError as error:
-            outcomes.failed(self, node, Failure.of(error, node))
+            step_lifecycle.failed(self, node, Failure.of(error, node))
             return
         if self._forgets_secrets and (lost := self.redactor.lost(parameters)):
-            outcomes.failed(self, node, Failure.of(resumption.lost_secret(self, node, lost), node))
+            step_lifecycle.failed(self, node, Failure.of(resumption.lost_secret(self, node, lost), node))
             return
         self._attempts.start(node, parameters)
 
@@ -511,7 +512,7 @@ class Scheduler:
             node.activity = activity = activity_of(self, node)
             activity.open()
         except OrchestratorError as error:
-            outcomes.failed(self, node, Failure.of(error, node))
+            step_lifecycle.failed(self, node, Failure.of(error, node))
             return
         if node.state == "busy" and node.step.timeout is not None and not isinstance(node.activity, Waiting):
             node.timer = self.call_later(node.step.timeout, self._time_out, node)
@@ -633,5 +634,5 @@ class Scheduler:
     def _end_as_skipped(self, node: Node, data: Mapping[str, Any]) -> None:
         node.state = "ended"
         node.frame.left -= 1
-        node.frame.scope.enter(node.step.id, entities.skipped())
+        node.frame.scope.enter(node.step.id, step_values.skipped())
         self.record("step.skipped", node, data)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from orchestrator.compiler.plan import Plan
+    from orchestrator.plan.model import Plan
 
 NULL = Entity(None, {}, null_fields=True)
 """What is not there yet, or was not given: null, with null fields, and missing for `default` and `is defined`."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import Agent, ToolCall
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.journal.records import EventTooLarge
-from orchestrator.runtime import entities, handlers, size
-from orchestrator.runtime.failures import error_data, is_retried, retry_delay, too_long_a_wait, traceback_data
-from orchestrator.runtime.nodes import Failure
+from orchestrator.plan.model import Agent, ToolCall
+from orchestrator.runtime.run import result_size, step_values
+from orchestrator.runtime.run.failures import error_data, is_retried, retry_delay, too_long_a_wait, traceback_data
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.steps import error_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.errors import OrchestratorError
     from orchestrator.expressions import Entity
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 
 def ended_attempt(scheduler: Scheduler, node: Node, output: Any, failure: OrchestratorError | None) -> None:
@@ -58,11 +59,11 @@ def succeeded(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity:
     """
     if entity is None:
         duration = scheduler.loop.time() - node.started
-        entity = entities.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
+        entity = step_values.succeeded(node.step.work, data, attempts=node.attempt, duration=duration)
     if node.step.check is None or isinstance(node.step.work, ToolCall | Agent):
         passed(scheduler, node, data, entity)
         return
-    from orchestrator.runtime.checking import check_composite
+    from orchestrator.runtime.steps.output_checks import check_composite
 
     check_composite(scheduler, node, data, entity)
 
@@ -74,7 +75,7 @@ def passed(scheduler: Scheduler, node: Node, data: Mapping[str, Any], entity: En
     try:
         event = scheduler.record("step.succeeded", node, recorded, most=scheduler.sizes.recorded)
     except EventTooLarge:
-        failed(scheduler, node, Failure.of(size.too_large(scheduler, node, data.get("output")), node))
+        failed(scheduler, node, Failure.of(result_size.too_large(scheduler, node, data.get("output")), node))
         return
     node.frame.scope.enter(node.step.id, entity)
     node.end_seq, node.end_size = event.seq, scheduler.log.last_size
@@ -95,7 +96,7 @@ def failed(scheduler: Scheduler, node: Node, failure: Failure) -> None:
         _retry_or_cancel(scheduler, node, error, retry_delay(error, node.step.retry, node.attempt, scheduler.chance))
     else:
         failure = _with_wait(node, failure)
-        if node.frame.stopped or not node.step.on_error or not handlers.handle(scheduler, node, failure):
+        if node.frame.stopped or not node.step.on_error or not error_handlers.handle(scheduler, node, failure):
             unhandled(scheduler, node, failure)
 
 
@@ -170,7 +171,7 @@ def record_failure(
         return
     if kind == "jump":
         node.jump = "on_failure"
-    entity = entities.failed(value, failure.data, attempts=node.attempt, duration=duration)
+    entity = step_values.failed(value, failure.data, attempts=node.attempt, duration=duration)
     node.frame.scope.enter(node.step.id, entity)
     scheduler.settle(node)
 

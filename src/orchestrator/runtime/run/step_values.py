@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
 from orchestrator.expressions import Entity
+from orchestrator.plan.model import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.compiler.plan import Work
-    from orchestrator.runtime.items import ItemValues
+    from orchestrator.plan.model import Work
+    from orchestrator.runtime.steps.items import ItemValues
 
 
 def succeeded(

@@ -6,9 +6,9 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
-from orchestrator.diagnostics.lines import bounded
 from orchestrator.errors import StepError
-from orchestrator.runtime.failures import LONGEST_MESSAGE
+from orchestrator.runtime.run.failures import LONGEST_MESSAGE
+from orchestrator.text.lines import bounded
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.journal import EventType
-    from orchestrator.models.gateway import ModelGateway
+    from orchestrator.models.calls.gateway import ModelGateway
     from orchestrator.tools import Permissions
     from orchestrator.tools.mcp import McpServers
 
@@ -122,7 +122,7 @@ class StepContext:
 
     def service(self, kind: type[T]) -> T:
         """What the run offers besides, by its type: a `ModelGateway`, or `McpServers`."""
-        from orchestrator.models.gateway import ModelGateway  # who asks for it has loaded it
+        from orchestrator.models.calls.gateway import ModelGateway  # who asks for it has loaded it
         from orchestrator.tools.mcp import McpServers
 
         if kind is McpServers and self._servers is not None:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.compiler.plan import OnFailure, StepPlan, ToolCall
+from orchestrator import codes
 from orchestrator.errors import AgentUnfinished, CheckFailed, StepError
 from orchestrator.expressions import Constant
 from orchestrator.journal import ItemEnds
-from orchestrator.language.values import shown
-from orchestrator.models.actions.agents import (
+from orchestrator.language.values.input_values import shown
+from orchestrator.models.actions.agent import (
     RESERVED_NAMES,
     TURN,
     agent_output,
@@ -24,22 +24,23 @@ from orchestrator.models.actions.agents import (
     offered_name,
     parameters_schema,
 )
-from orchestrator.models.actions.generating import form_of
-from orchestrator.models.asking import not_accepted
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.checking import Checking, as_text, check_failed, reasons_in_the_end
-from orchestrator.runtime.entities import value_of
-from orchestrator.runtime.items import ItemValues
-from orchestrator.runtime.nodes import Failure
+from orchestrator.models.actions.generate import form_of
+from orchestrator.models.calls.step_gateway import not_accepted
+from orchestrator.plan.model import OnFailure, StepPlan, ToolCall
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.run.step_values import value_of
+from orchestrator.runtime.steps.items import ItemValues
+from orchestrator.runtime.steps.output_checks import Checking, as_text, check_failed, reasons_in_the_end
 from orchestrator.tools.contract import Action, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.plan import Agent, AgentServer, Check
-    from orchestrator.runtime.nodes import Frame, Node
-    from orchestrator.runtime.scheduler import Scheduler
-    from orchestrator.runtime.scope import BlockScope
+    from orchestrator.plan.model import Agent, AgentServer, Check
+    from orchestrator.runtime.run.run_graph import Frame, Node
+    from orchestrator.runtime.run.scheduler import Scheduler
+    from orchestrator.runtime.run.scope import BlockScope
 
 ANSWER: Final = "answer"
 """The step of a turn in which the model is asked."""
@@ -136,15 +137,15 @@ class AgentRun:
         """Go on with what comes next."""
         scheduler, node = self._scheduler, self._node
         self._frame = None
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
-            outcomes.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
+            step_lifecycle.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
             return
         try:
             self._next_step(frame.scope)
         except StepError as error:
-            outcomes.failed(scheduler, node, Failure.of(error, node))
+            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
 
     # --- what the servers offer
 
@@ -157,7 +158,7 @@ class AgentRun:
             if wanted.tool is not None and wanted.tool not in names:
                 raise StepError(
                     f"the server `{wanted.server}` offers no tool `{wanted.tool}`",
-                    code="ORC731",
+                    code=codes.MCP_SERVER_FAILED,
                     help=f"it offers {', '.join(f'`{name}`' for name in names) or 'none'}",
                     retryable=False,
                 )
@@ -264,7 +265,7 @@ class AgentRun:
         self._checking = None
         if self._is_last(turn):
             self._end(turn)
-        elif not outcomes.ended_frames(self._scheduler, self._node):
+        elif not step_lifecycle.ended_frames(self._scheduler, self._node):
             self._ask()
 
     def _remember(self, turn: _Data) -> None:
@@ -294,7 +295,7 @@ class AgentRun:
             raise check_failed(self._node, last["refused"], self._refused, help=help)
         output = agent_output(last, self._answered, has_form=self._has_form)
         counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
-        outcomes.succeeded(self._scheduler, self._node, {"output": output, "items": counts})
+        step_lifecycle.succeeded(self._scheduler, self._node, {"output": output, "items": counts})
 
     def _how_to_allow_more(self, setting: str) -> str:
         run_id = self._scheduler.run_id
@@ -371,6 +372,8 @@ def _cut(text: str, most: int) -> str:
 def _count(value: Any, path: str) -> int:
     if type(value) is not int or value < 1:
         raise StepError(
-            f"`max_turns` of `{path}` is a whole number from 1, not {shown(value)}", code="ORC708", retryable=False
+            f"`max_turns` of `{path}` is a whole number from 1, not {shown(value)}",
+            code=codes.INVALID_PARAMETER,
+            retryable=False,
         )
     return value

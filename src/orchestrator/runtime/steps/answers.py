@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator import codes
 from orchestrator.errors import InputError
-from orchestrator.json_text import read_json
-from orchestrator.language.spec import InputSpec
-from orchestrator.language.values import shown
+from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.values.input_values import shown
+from orchestrator.text.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,6 +132,6 @@ def _refusal(problem: str, question: Mapping[str, Any], problems: Sequence[str] 
     return InputError(
         f"the answer{asked} does not fit: {problem}",
         problems=problems or (problem,),
-        code="ORC605",
+        code=codes.INVALID_ANSWER,
         help=f"answer with {expected(question)}",
     )

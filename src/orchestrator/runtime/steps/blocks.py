@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import (
+from orchestrator import codes
+from orchestrator.errors import StepError
+from orchestrator.journal import ItemEnds
+from orchestrator.plan.model import (
     Agent,
     Approve,
     Ask,
@@ -17,17 +20,15 @@ from orchestrator.compiler.plan import (
     ToolCall,
     Wait,
 )
-from orchestrator.errors import StepError
-from orchestrator.journal import ItemEnds
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.entities import value_of
-from orchestrator.runtime.items import ItemValues
-from orchestrator.runtime.nodes import Failure
-from orchestrator.runtime.waiting import waiting_of
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.run.step_values import value_of
+from orchestrator.runtime.steps.items import ItemValues
+from orchestrator.runtime.steps.waits import waiting_of
 
 if TYPE_CHECKING:
-    from orchestrator.runtime.nodes import Activity, Frame, Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Activity, Frame, Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 
 def activity_of(scheduler: Scheduler, node: Node) -> Activity:
@@ -36,8 +37,8 @@ def activity_of(scheduler: Scheduler, node: Node) -> Activity:
     Raises:
         StepError, EvaluationError: It cannot begin.
     """
-    from orchestrator.runtime.loops import ForEachLoop, RepeatLoop
-    from orchestrator.runtime.pipelines import SubPipelineRun
+    from orchestrator.runtime.steps.loops import ForEachLoop, RepeatLoop
+    from orchestrator.runtime.steps.pipelines import SubPipelineRun
 
     match node.step.work:
         case ForEach() as loop:
@@ -51,7 +52,7 @@ def activity_of(scheduler: Scheduler, node: Node) -> Activity:
         case SubPipeline() as call:
             return SubPipelineRun(scheduler, node, call)
         case Agent() as agent:
-            from orchestrator.runtime.agents import AgentRun  # loads what there is about models
+            from orchestrator.runtime.steps.agents import AgentRun  # loads what there is about models
 
             return AgentRun(scheduler, node, agent)
         case Ask() | Approve() | Wait():
@@ -104,16 +105,16 @@ class Steps:
     def closed(self, frame: Frame) -> None:
         """End the group with its steps."""
         scheduler, node, group = self._scheduler, self._node, self._group
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if frame.failure is not None or frame.succeeded < (group.wait_for or 0):
-            outcomes.failed(scheduler, node, self._failure(frame))
+            step_lifecycle.failed(scheduler, node, self._failure(frame))
             return
         values = {step.id: frame.scope.value(step.id) for step in group.body.steps if not step.is_auto}
         if group.parallel:
-            outcomes.succeeded(scheduler, node, {"output": values})
+            step_lifecycle.succeeded(scheduler, node, {"output": values})
         else:
-            outcomes.succeeded(scheduler, node, {"output": values[group.body.steps[-1].id], "values": values})
+            step_lifecycle.succeeded(scheduler, node, {"output": values[group.body.steps[-1].id], "values": values})
 
     def _failure(self, frame: Frame) -> Failure:
         failure, wanted = frame.failure, self._group.wait_for
@@ -122,7 +123,7 @@ class Steps:
         last = f"; the last one: {failure.data['message']}" if failure is not None else ""
         error = StepError(
             f"{wanted} of {len(frame.nodes)} branches of `{self._node.path}` had to succeed, too many did not{last}",
-            code="ORC717",
+            code=codes.TOO_FEW_BRANCHES,
             help="mend the branches, or ask for fewer with `wait_for`",
             retryable=False,
         )
@@ -148,7 +149,7 @@ class Branch:
         started = {"kind": "switch", "done": 0, "failed": 0, "case": self._case}
         if self._body is None:
             scheduler.record("step.started", node, {**started, "of": 0})
-            outcomes.succeeded(scheduler, node, {"output": None, "case": None})
+            step_lifecycle.succeeded(scheduler, node, {"output": None, "case": None})
             return
         scheduler.record("step.started", node, {**started, "of": len(self._body.steps)})
         self._frame = scheduler.open(self._body.steps, node.path, node.frame.scope.child({}), self)
@@ -161,13 +162,13 @@ class Branch:
     def closed(self, frame: Frame) -> None:
         """End with the steps of the case."""
         scheduler, node = self._scheduler, self._node
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
-            outcomes.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
+            step_lifecycle.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
             return
         output = frame.scope.value(list(frame.nodes)[-1])
-        outcomes.succeeded(scheduler, node, {"output": output, "case": self._case})
+        step_lifecycle.succeeded(scheduler, node, {"output": output, "case": self._case})
 
 
 def _chosen(switch: Switch, subject: Any) -> tuple[str | None, Block | None]:

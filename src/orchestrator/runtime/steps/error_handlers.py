@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
-from orchestrator.language.values import pattern_matches
+from orchestrator.language.values.input_values import pattern_matches
 from orchestrator.patterns import SearchTooLong
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.nodes import Failure
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.run_graph import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.compiler.plan import Handler
-    from orchestrator.runtime.nodes import Frame, Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.plan.model import Handler
+    from orchestrator.runtime.run.run_graph import Frame, Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 
 def matching(handlers: Sequence[Handler], failure: Failure) -> tuple[int, Handler] | None:
@@ -50,7 +50,7 @@ def handle(scheduler: Scheduler, node: Node, failure: Failure) -> bool:
     if found is None:
         return False
     number, handler = found
-    if handler.retry is not None and outcomes.retry(scheduler, node, failure, handler.retry):
+    if handler.retry is not None and step_lifecycle.retry(scheduler, node, failure, handler.retry):
         return True
     if handler.body is None and handler.fallback is None:
         return False
@@ -90,12 +90,12 @@ class Handling:
     def closed(self, frame: Frame) -> None:
         """Go on after the handler's steps."""
         body, scheduler, node = self._handler.body, self._scheduler, self._node
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
             message = f"{self._failure.data['message']}; and while this was handled: {frame.failure.data['message']}"
             data = {**self._failure.data, "message": message}
-            outcomes.unhandled(scheduler, node, Failure(data, self._failure.names))
+            step_lifecycle.unhandled(scheduler, node, Failure(data, self._failure.names))
         else:
             self._handled(frame.scope.value(body.steps[-1].id) if body is not None else None)
 
@@ -105,6 +105,6 @@ class Handling:
             try:
                 value = handler.fallback.evaluate((self._frame.scope if self._frame else self._scope).scope)
             except EvaluationError as error:
-                outcomes.unhandled(scheduler, node, Failure.of(error, node))
+                step_lifecycle.unhandled(scheduler, node, Failure.of(error, node))
                 return
-        outcomes.record_failure(scheduler, node, self._failure, "value", value)
+        step_lifecycle.record_failure(scheduler, node, self._failure, "value", value)

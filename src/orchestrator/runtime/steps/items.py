@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import FILE_FORMATS, FileItems, RangeItems
-from orchestrator.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
-from orchestrator.csv_text import BadRecord, delimited, delimiter_name, table
+from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
-from orchestrator.expressions.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
-from orchestrator.json_text import read_json
-from orchestrator.language.values import shown
+from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
+from orchestrator.language.values.input_values import shown
+from orchestrator.plan.model import FILE_FORMATS, FileItems, RangeItems
+from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
+from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, table
+from orchestrator.text.json_text import read_json
 from orchestrator.tools.contract import Refusal
-from orchestrator.tools.paths import Location, open_location, status_of
+from orchestrator.tools.sandbox.paths import Location, open_location, status_of
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
-    from orchestrator.compiler.plan import ForEach
     from orchestrator.expressions import Scope
     from orchestrator.journal import ItemEnds
-    from orchestrator.journal.recorded import ItemState
+    from orchestrator.journal.state.resume_state import ItemState
+    from orchestrator.plan.model import ForEach
     from orchestrator.tools import Permissions
 
 KEPT = 1_000_000
@@ -101,7 +102,9 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             path = file.path.evaluate(scope)
             if not isinstance(path, str):
                 raise StepError(
-                    f"the file of a loop is named by text, not by {shown(path)}", code="ORC713", retryable=False
+                    f"the file of a loop is named by text, not by {shown(path)}",
+                    code=codes.NOT_ITERABLE,
+                    retryable=False,
                 )
             return _file_items(directory / path, file, permissions)
         case RangeItems() as limits:
@@ -110,13 +113,13 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             if not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
                 raise StepError(
                     f"a range is made of integers, not of {', '.join(map(shown, bounds))}",
-                    code="ORC713",
+                    code=codes.NOT_ITERABLE,
                     help="convert them with `| int`; the third, the step, is not 0",
                     retryable=False,
                 )
             count = range_count(bounds[0], bounds[1], bounds[2])
             if count > MAX_LOOP_RANGE:
-                raise StepError(range_problem(), code="ORC713", help=RANGE_HELP, retryable=False)
+                raise StepError(range_problem(), code=codes.NOT_ITERABLE, help=RANGE_HELP, retryable=False)
             return Items((number for number in range(*bounds)), count)
         case value:
             found = value.evaluate(scope)
@@ -126,7 +129,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
                 return Items((item for item in found), len(found))
             raise StepError(
                 f"`for_each` goes through a list, an object or a range, and this is {shown(found)}",
-                code="ORC713",
+                code=codes.NOT_ITERABLE,
                 help="make a list of it, for example with `| list` or `| default([], true)`",
                 retryable=False,
             )
@@ -145,7 +148,7 @@ def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items
     if not stat.S_ISREG(state.st_mode):  # a pipe would be waited for, a device has no end
         raise StepError(
             f"the items cannot be read from `{path}`: it is no regular file",
-            code="ORC714",
+            code=codes.ITEMS_FILE_CHANGED,
             help="write what it holds to a file first",
             retryable=False,
         )
@@ -192,7 +195,7 @@ def _unreadable(path: Path, error: OSError) -> StepError:
     reason = error.strerror.lower() if error.strerror else "it cannot be opened"
     return StepError(
         f"the items cannot be read from `{path}`: {reason}",
-        code="ORC714",
+        code=codes.ITEMS_FILE_CHANGED,
         help="check the path; relative paths start at the working directory",
     )
 
@@ -241,7 +244,7 @@ def _bad_row(path: Path, number: int, reason: str, help: str | None = None) -> S
     where = f"line {number} of `{path}`" if number else f"`{path}`"
     return StepError(
         f"{where} cannot be read: {reason}",
-        code="ORC714",
+        code=codes.ITEMS_FILE_CHANGED,
         help=f"{help or 'fix the file'}; then resume the run",
         retryable=False,
     )

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import Block
+from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
-from orchestrator.runtime import entities, outcomes, resumption
-from orchestrator.runtime.composites import items_recorded
-from orchestrator.runtime.items import items_of
-from orchestrator.runtime.nodes import Failure
-from orchestrator.runtime.scope import NULL
+from orchestrator.plan.model import Block
+from orchestrator.runtime.run import resume, step_lifecycle, step_values
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.run.scope import NULL
+from orchestrator.runtime.steps.blocks import items_recorded
+from orchestrator.runtime.steps.items import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from orchestrator.compiler.plan import ForEach, Repeat
     from orchestrator.expressions import Entity
-    from orchestrator.journal.recorded import ItemState
-    from orchestrator.runtime.nodes import Frame, Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.journal.state.resume_state import ItemState
+    from orchestrator.plan.model import ForEach, Repeat
+    from orchestrator.runtime.run.run_graph import Frame, Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 _NOTHING = object()
 
@@ -52,7 +53,7 @@ class ForEachLoop:
         if ends.mark is not None and items.mark != ends.mark and len(ends):
             raise StepError(
                 f"the file that `{node.path}` goes through has changed since it began",
-                code="ORC714",
+                code=codes.ITEMS_FILE_CHANGED,
                 help="put the file back as it was, or begin the loop anew with: "
                 f"orchestrator retry {scheduler.run_id} --step {node.path}",
                 retryable=False,
@@ -177,32 +178,32 @@ class ForEachLoop:
             return
         if self._rows is not None:
             self._rows.close()
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if self._failure is not None:
-            outcomes.failed(scheduler, node, Failure(self._failure.data, self._failure.names))
+            step_lifecycle.failed(scheduler, node, Failure(self._failure.data, self._failure.names))
             return
         count, bad = len(self._values), self._values.ends.failed
         least = self._loop.min_success
         if least is not None and count and (count - bad) / count < least:
             error = StepError(
                 f"{count - bad:,} of {count:,} items of `{node.path}` succeeded, fewer than {least * 100:.12g}%",
-                code="ORC712",
+                code=codes.TOO_FEW_ITEMS,
                 help=f"see what failed with: orchestrator show {scheduler.run_id}; when the run is resumed, the items "
                 "that failed are tried again",
                 retryable=False,
             )
-            outcomes.failed(scheduler, node, Failure.of(error, node))
+            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
             return
         data = {"output": None, "items": {"count": count, "succeeded": count - bad, "failed": bad}}
-        entity = entities.succeeded(
+        entity = step_values.succeeded(
             self._loop,
             data,
             attempts=1,
             duration=scheduler.loop.time() - node.started,
             items=self._values,
         )
-        outcomes.succeeded(scheduler, node, data, entity)
+        step_lifecycle.succeeded(scheduler, node, data, entity)
 
 
 class RepeatLoop:
@@ -245,10 +246,10 @@ class RepeatLoop:
         """Take the outcome of a round, and go on."""
         scheduler, node, loop = self._scheduler, self._node, self._loop
         self._frame = None
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if frame.failure is not None:
-            outcomes.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
+            step_lifecycle.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
             return
         try:
             self._take(frame)
@@ -257,7 +258,7 @@ class RepeatLoop:
             else:
                 self._next()
         except EvaluationError as error:
-            outcomes.failed(scheduler, node, Failure.of(error, node))
+            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
 
     def _take(self, frame: Frame) -> None:
         loop = self._loop
@@ -285,11 +286,11 @@ class RepeatLoop:
             word = "held" if loop.kind == "while" else "did not hold"
             error = StepError(
                 f"`{node.path}` made {self._round} rounds, and its condition still {word}",
-                code="ORC711",
+                code=codes.TOO_MANY_ITERATIONS,
                 help="allow more with `max_iterations`, or go on after so many with `on_limit: continue`",
                 retryable=False,
             )
-            outcomes.failed(scheduler, node, Failure.of(error, node))
+            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
             return
         names = {"iteration": self._round, "previous": self._previous(), **self._state}
         self._started = scheduler.loop.time()
@@ -319,7 +320,7 @@ class RepeatLoop:
         self._value = self._values.values()[-1]
         for step in self._loop.body.steps:
             of_step = recorded.pop(f"{node.path}[{last}].{step.id}", None)
-            entity = entities.skipped() if of_step is None else resumption.entity_recorded(scheduler, step, of_step)
+            entity = step_values.skipped() if of_step is None else resume.entity_recorded(scheduler, step, of_step)
             self._last[step.id] = entity
 
     def _succeed(self) -> None:
@@ -330,5 +331,5 @@ class RepeatLoop:
             "state": self._state,
         }
         duration = scheduler.loop.time() - node.started
-        entity = entities.succeeded(self._loop, data, attempts=1, duration=duration, items=self._values)
-        outcomes.succeeded(scheduler, node, data, entity)
+        entity = step_values.succeeded(self._loop, data, attempts=1, duration=duration, items=self._values)
+        step_lifecycle.succeeded(scheduler, node, data, entity)

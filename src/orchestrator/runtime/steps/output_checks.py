@@ -6,25 +6,25 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.compiler.plan import ToolCall
 from orchestrator.errors import CheckFailed, ModelError, OrchestratorError, StepError, StoreError
-from orchestrator.expressions.text import to_text
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.entities import value_of
-from orchestrator.runtime.failures import as_step_error, is_retried, retry_delay
-from orchestrator.runtime.nodes import Failure
-from orchestrator.tools.threads import run_in_thread
+from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.plan.model import ToolCall
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.failures import as_step_error, is_retried, retry_delay
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.run.step_values import value_of
+from orchestrator.tools.functions.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from orchestrator.compiler.plan import Check, Judge
     from orchestrator.expressions import Entity, Scope
-    from orchestrator.models.exchange import ModelName
-    from orchestrator.models.opinions import Opinion
-    from orchestrator.runtime.context import StepContext
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.models.calls.judge import Opinion
+    from orchestrator.models.messages import ModelName
+    from orchestrator.plan.model import Check, Judge
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
+    from orchestrator.runtime.run.tool_context import StepContext
 
 CODE: Final = CheckFailed.default_code
 
@@ -103,8 +103,8 @@ async def reasons_against(scheduler: Scheduler, node: Node, check: Check, value:
     scope = node.frame.scope.child({"output": value}).scope
     reasons = [f"`{each.text.strip()}` is false" for each in check.conditions if not each.evaluate(scope)]
     if check.schema is not None:
-        from orchestrator.expressions.schema import from_json_schema
-        from orchestrator.models.structured import Structure, misfits
+        from orchestrator.expressions.types.schema import from_json_schema
+        from orchestrator.models.output.schemas import Structure, misfits
 
         structure = Structure(check.schema, from_json_schema(check.schema))
         reasons += await run_in_thread(lambda: misfits(structure, value))
@@ -114,10 +114,10 @@ async def reasons_against(scheduler: Scheduler, node: Node, check: Check, value:
 
 
 async def _judged(scheduler: Scheduler, node: Node, judge: Judge, scope: Scope, output: str, asked: str) -> list[str]:
-    from orchestrator.models.gateway import Choice
-    from orchestrator.models.names import OFFLINE
-    from orchestrator.models.opinions import opinion_of, request_of
-    from orchestrator.models.prompts import judgement
+    from orchestrator.models.actions.prompts import judgement
+    from orchestrator.models.calls.gateway import Choice
+    from orchestrator.models.calls.judge import opinion_of, request_of
+    from orchestrator.models.catalog.names import OFFLINE
 
     model: Any = judge.model.evaluate(scope)
     prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
@@ -167,7 +167,7 @@ def check_composite(scheduler: Scheduler, node: Node, data: Mapping[str, Any], e
     def end(reasons: list[str]) -> None:
         if reasons:
             raise check_failed(node, reasons, {})
-        outcomes.passed(scheduler, node, data, entity)
+        step_lifecycle.passed(scheduler, node, data, entity)
 
     node.state = "busy"
     node.activity = Checking(scheduler, node, reasons, end)
@@ -222,7 +222,7 @@ class Checking:
         scheduler.aside.discard(node)
         node.task = None
         try:
-            if not node.gently and outcomes.ended_frames(scheduler, node):
+            if not node.gently and step_lifecycle.ended_frames(scheduler, node):
                 return
             try:
                 if failure is None:
@@ -230,6 +230,6 @@ class Checking:
             except StepError as error:
                 failure = error
             if failure is not None:
-                outcomes.failed(scheduler, node, Failure.of(failure, node))
+                step_lifecycle.failed(scheduler, node, Failure.of(failure, node))
         except Exception as error:
             scheduler.break_(error)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.expressions import validate
-from orchestrator.expressions.integers import with_integers
-from orchestrator.expressions.schema import to_json_schema
-from orchestrator.language.durations import format_duration
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.entities import skipped
-from orchestrator.runtime.failures import error_data, error_names
-from orchestrator.runtime.handlers import error_names_in_scope, matching
+from orchestrator.expressions.types.integers import with_integers
+from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.language.values.durations import format_duration
 from orchestrator.runtime.inputs import bind
-from orchestrator.runtime.nodes import Ending, Failure
-from orchestrator.runtime.scope import pipeline_scope
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.failures import error_data, error_names
+from orchestrator.runtime.run.run_graph import Ending, Failure
+from orchestrator.runtime.run.scope import pipeline_scope
+from orchestrator.runtime.run.step_values import skipped
+from orchestrator.runtime.steps.error_handlers import error_names_in_scope, matching
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from orchestrator.compiler.plan import Plan, SubPipeline
-    from orchestrator.runtime.nodes import Frame, Node
-    from orchestrator.runtime.scheduler import Scheduler
-    from orchestrator.runtime.scope import BlockScope
+    from orchestrator.plan.model import Plan, SubPipeline
+    from orchestrator.runtime.run.run_graph import Frame, Node
+    from orchestrator.runtime.run.scheduler import Scheduler
+    from orchestrator.runtime.run.scope import BlockScope
 
 
 class PipelineRun:
@@ -143,7 +144,7 @@ def run_timeout(what: str, seconds: float) -> StepTimeout:
         seconds=seconds,
         help="give it a longer `timeout`, or less to do; what has succeeded is not repeated when the run is resumed",
     )
-    error.code, error.retryable = "ORC819", False
+    error.code, error.retryable = codes.RUN_TIMEOUT, False
     return error
 
 
@@ -165,7 +166,7 @@ class SubPipelineRun:
         if call.max_depth is not None and depth > call.max_depth:
             raise StepError(
                 f"`{call.source}` stands within itself {depth} times, and `max_depth` allows {call.max_depth}",
-                code="ORC715",
+                code=codes.PIPELINES_TOO_DEEP,
                 help="end the recursion with a `condition`, or allow more with `max_depth`",
                 retryable=False,
             )
@@ -186,13 +187,13 @@ class SubPipelineRun:
 
     def _ended(self, ending: Ending) -> None:
         scheduler, node = self._scheduler, self._node
-        if outcomes.ended_frames(scheduler, node):
+        if step_lifecycle.ended_frames(scheduler, node):
             return
         if ending.state == "succeeded":
-            outcomes.succeeded(scheduler, node, {"output": dict(ending.outputs)})
+            step_lifecycle.succeeded(scheduler, node, {"output": dict(ending.outputs)})
         else:
             failure = (self._run.failure if self._run else None) or Failure(ending.error or {}, frozenset())
-            outcomes.failed(scheduler, node, Failure(failure.data, failure.names))
+            step_lifecycle.failed(scheduler, node, Failure(failure.data, failure.names))
 
 
 def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
@@ -210,7 +211,9 @@ def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
             raise
         problems = validate(value, output.type) if value is not None and output.type.kind != "any" else ()
         if problems:
-            raise StepError(f"output `{name}`: {problems[0]}", code="ORC505", help="change its `type:` or its value")
+            raise StepError(
+                f"output `{name}`: {problems[0]}", code=codes.WRONG_OUTPUT_TYPE, help="change its `type:` or its value"
+            )
         if output.type.kind != "any":
             values[name] = with_integers(value, to_json_schema(output.type))
     return values

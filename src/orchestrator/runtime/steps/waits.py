@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.compiler.plan import Approve, Ask, Wait
+from orchestrator import codes
 from orchestrator.errors import InputError, StepError, StepTimeout
-from orchestrator.language import durations
-from orchestrator.language.durations import parse_duration
-from orchestrator.language.times import FORMS, timestamp
-from orchestrator.language.values import shown
-from orchestrator.runtime import outcomes
-from orchestrator.runtime.answers import accepted, expected
-from orchestrator.runtime.nodes import Failure
+from orchestrator.language.values import durations
+from orchestrator.language.values.durations import parse_duration
+from orchestrator.language.values.input_values import shown
+from orchestrator.language.values.times import FORMS, timestamp
+from orchestrator.plan.model import Approve, Ask, Wait
+from orchestrator.runtime.run import step_lifecycle
+from orchestrator.runtime.run.run_graph import Failure
+from orchestrator.runtime.steps.answers import accepted, expected
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
     from orchestrator.expressions import Value
-    from orchestrator.runtime.nodes import Node
-    from orchestrator.runtime.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.scheduler import Scheduler
 
 
 class Waiting:
@@ -84,7 +85,7 @@ class Waiting:
     def stop(self) -> None:
         """Wait no longer: the run or what the step stands in is being stopped."""
         self._end()
-        outcomes.ended_frames(self._scheduler, self._node)
+        step_lifecycle.ended_frames(self._scheduler, self._node)
 
     def _time(self) -> None:
         self._timer = None
@@ -106,11 +107,11 @@ class Waiting:
             else:
                 error = StepError(
                     f"`{node.path}` was under way when its process died, and was not to be run again",
-                    code="ORC716",
+                    code=codes.INTERRUPTED_STEP,
                     help=f"run it again with: orchestrator retry {scheduler.run_id} --step {node.path}",
                     retryable=False,
                 )
-                outcomes.failed(scheduler, node, Failure.of(error, node))
+                step_lifecycle.failed(scheduler, node, Failure.of(error, node))
 
         waiting = cls(scheduler, node, question, None, answered, lambda: None)
         waiting.open()
@@ -130,7 +131,7 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
         return None if value is None else value.evaluate(scope)
 
     def succeed(answer: Any) -> None:
-        outcomes.succeeded(scheduler, node, {"output": answer})
+        step_lifecycle.succeeded(scheduler, node, {"output": answer})
 
     match work:
         case Ask():
@@ -143,7 +144,9 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
             if choices is not None:
                 if not isinstance(choices, list):
                     raise StepError(
-                        f"the choices of a question are a list, not {shown(choices)}", code="ORC713", retryable=False
+                        f"the choices of a question are a list, not {shown(choices)}",
+                        code=codes.NOT_ITERABLE,
+                        retryable=False,
                     )
                 question["choices"] = choices
         case Approve():
@@ -175,7 +178,7 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
             help="give it a longer `timeout`, or a `default` for this case",
         )
         error.retryable = False
-        outcomes.failed(scheduler, node, Failure.of(error, node))
+        step_lifecycle.failed(scheduler, node, Failure.of(error, node))
 
     deadline = None if seconds is None else time.time() + seconds
     return Waiting(scheduler, node, question, deadline, succeed, unanswered)
@@ -188,14 +191,14 @@ def _default_answer(node: Node, question: Mapping[str, Any], default: Any) -> An
     except InputError as error:
         raise StepError(
             f"the `default` of `{node.path}` does not fit its question: {error.problems[0]}",
-            code="ORC605",
+            code=codes.INVALID_ANSWER,
             help=f"give a default that is {expected(question)}",
             retryable=False,
         ) from error
 
 
 def _text(value: Any) -> str:
-    from orchestrator.expressions.text import to_text
+    from orchestrator.expressions.evaluation.text import to_text
 
     return to_text(value)
 
@@ -206,7 +209,7 @@ def _time_of(value: Any) -> float:
     except ValueError as error:
         raise StepError(
             f"{shown(value)} is not a time to wait for: {error}",
-            code="ORC718",
+            code=codes.NOT_A_TIME,
             help=f"write it like {FORMS}",
             retryable=False,
         ) from error
@@ -218,7 +221,7 @@ def _after(value: Any) -> float:
     except ValueError as error:
         raise StepError(
             f"{shown(value)} is not a duration: {error}",
-            code="ORC718",
+            code=codes.NOT_A_TIME,
             help=f"write {durations.FORMS}",
             retryable=False,
         ) from error

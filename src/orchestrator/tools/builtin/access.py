@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools.contract import Refusal, RefusalCheck, ToolContext
-from orchestrator.tools.paths import Location
-from orchestrator.tools.permissions import Access, Permissions
+from orchestrator.tools.sandbox.paths import Location
+from orchestrator.tools.sandbox.permissions import Access, Permissions
 
 Mode = Annotated[
     str | None,
@@ -27,7 +28,7 @@ def file_mode(text: str | None) -> int | None:
         return None
     if re.fullmatch(r"0?[0-7]{3}", text, re.ASCII) is None:
         help = "write three octal digits: `600` for its owner alone, `644` to let all others read it"
-        raise StepError(f"`{text}` is not a mode of a file", code="ORC710", help=help, retryable=False)
+        raise StepError(f"`{text}` is not a mode of a file", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
     return int(text, 8)
 
 
@@ -77,7 +78,7 @@ def file_errors(doing: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         said, help = _REASONS.get(error.errno or 0, ((error.strerror or str(error)).lower(), None))
-        raise StepError(f"cannot {doing} `{path}`: {said}", code="ORC709", help=help) from error
+        raise StepError(f"cannot {doing} `{path}`: {said}", code=codes.FILE_FAILED, help=help) from error
 
 
 _REASONS: Mapping[int, tuple[str, str | None]] = {

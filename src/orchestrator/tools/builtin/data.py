@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
 from orchestrator.tools.contract import Refusal, ToolContext
-from orchestrator.tools.definition import tool
-from orchestrator.tools.permissions import Permissions
-from orchestrator.tools.threads import run_in_thread
+from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.functions.threads import run_in_thread
+from orchestrator.tools.sandbox.permissions import Permissions
 
 if TYPE_CHECKING:
-    from orchestrator.tools.tables import Layout
+    from orchestrator.tools.tables.files import Layout
 
 Row = dict[str, Any]
 Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
@@ -82,7 +82,7 @@ def read(
           parameters:
             path: sales.csv
     """
-    from orchestrator.tools.tables import Layout
+    from orchestrator.tools.tables.files import Layout
 
     rows = _load(path, context, format, Layout(encoding, delimiter, types))
     if columns is not None:
@@ -110,7 +110,7 @@ def write(
             rows: "{{ totals }}"
             path: output/totals.csv
     """
-    from orchestrator.tools.tables import dump
+    from orchestrator.tools.tables.files import dump
 
     table = _load(rows, context)
     data = dump(table, _format(path, format), delimiter)
@@ -138,8 +138,8 @@ async def filter(
             where: amount > 100 AND region = :region
             inputs: {region: "{{ region }}"}
     """
-    from orchestrator.tools.table_driver import ROW_INDEX
-    from orchestrator.tools.transformations import Transformation, transformed
+    from orchestrator.tools.tables.driver import ROW_INDEX
+    from orchestrator.tools.tables.transformations import Transformation, transformed
 
     table = await run_in_thread(lambda: _load(rows, context))
     filtering = Transformation("filter", {"where": where}, inputs=inputs or {})
@@ -164,7 +164,7 @@ async def select(
             rows: "{{ sales }}"
             columns: {region: region, net: amount * 0.9}
     """
-    from orchestrator.tools.transformations import Transformation, transformed
+    from orchestrator.tools.tables.transformations import Transformation, transformed
 
     table = await run_in_thread(lambda: _load(rows, context))
     if isinstance(columns, list):
@@ -195,7 +195,7 @@ def sort(
     """
     import polars as pl
 
-    from orchestrator.tools.tables import bad_data, polars_errors, to_frame
+    from orchestrator.tools.tables.files import bad_data, polars_errors, to_frame
 
     table, names = _load(rows, context), _listed(by)
     if isinstance(descending, list) and len(descending) != len(names):
@@ -226,7 +226,7 @@ async def aggregate(
             by: region
             values: {total: SUM(amount), orders: COUNT(*)}
     """
-    from orchestrator.tools.transformations import Transformation, transformed
+    from orchestrator.tools.tables.transformations import Transformation, transformed
 
     table, names = await run_in_thread(lambda: _load(rows, context)), _listed(by or [])
     expressions = {f"values.{name}": text for name, text in values.items()}
@@ -258,7 +258,7 @@ def join(
             on: customer_id
             how: left
     """
-    from orchestrator.tools.tables import bad_data, check_size, joined_size, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables.files import bad_data, check_size, joined_size, polars_errors, to_frame, to_rows
 
     first, second = _load(left, context), _load(right, context)
     if (on is None) != (how == "cross"):
@@ -304,8 +304,8 @@ def pivot(
             columns: month
             values: amount
     """
-    from orchestrator.tools.table_driver import computed
-    from orchestrator.tools.tables import check_size, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables.driver import computed
+    from orchestrator.tools.tables.files import check_size, polars_errors, to_frame, to_rows
 
     table = _load(rows, context)
     if not table:
@@ -376,8 +376,8 @@ async def sql(
               WHERE country = :country
               GROUP BY name ORDER BY total DESC
     """
-    from orchestrator.tools.tables import bad_data
-    from orchestrator.tools.transformations import Transformation, transformed
+    from orchestrator.tools.tables.files import bad_data
+    from orchestrator.tools.tables.transformations import Transformation, transformed
 
     loaded: dict[str, list[Row]] = {}
     for name, source in tables.items():
@@ -397,8 +397,8 @@ def _load(
     """The rows themselves; a text is the path of a file."""
     if isinstance(rows, list):
         return rows
-    from orchestrator.csv_text import delimiter_name
-    from orchestrator.tools.tables import Layout, parse
+    from orchestrator.text.csv_text import delimiter_name
+    from orchestrator.tools.tables.files import Layout, parse
 
     found, guessed = parse(read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or Layout())
     if guessed is not None:
@@ -408,7 +408,7 @@ def _load(
 
 
 def _format(path: str, format: str | None) -> str:
-    from orchestrator.tools.tables import FORMATS, bad_data
+    from orchestrator.tools.tables.files import FORMATS, bad_data
 
     found = format or FORMATS.get(PurePath(path).suffix.lower())
     if found is None:
@@ -429,7 +429,7 @@ def _listed(names: str | list[str]) -> list[str]:
 
 def _require_columns(rows: list[Row], names: list[str]) -> None:
     """Refuse names that no row has; where there are no rows nothing is known."""
-    from orchestrator.tools.tables import bad_data
+    from orchestrator.tools.tables.files import bad_data
 
     known = {name: None for row in rows for name in row}
     for name in names:

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from orchestrator.content import NotText, decode_text, encoding_problem
+from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
-from orchestrator.tools import trees
+from orchestrator.text.content import NotText, decode_text, encoding_problem
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.contract import Refusal, ToolContext
-from orchestrator.tools.definition import tool
-from orchestrator.tools.paths import Location, open_location, open_parent, status_of
-from orchestrator.tools.permissions import Access
-from orchestrator.tools.trees import Kind, Node, kind_of, replacing, require_file
+from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.sandbox import trees
+from orchestrator.tools.sandbox.paths import Location, open_location, open_parent, status_of
+from orchestrator.tools.sandbox.permissions import Access
+from orchestrator.tools.sandbox.trees import Kind, Node, kind_of, replacing, require_file
 
 _MAX_BYTES = 10_000_000
 
@@ -289,7 +290,7 @@ def glob(
     if not parts or Path(pattern).is_absolute() or ".." in parts:
         raise StepError(
             f"`{pattern}` is no pattern below the directory",
-            code="ORC710",
+            code=codes.INVALID_TOOL_INPUT,
             help="leave out the leading `/` and every `..`; give the directory as `path`",
             retryable=False,
         )
@@ -363,7 +364,7 @@ def _read_bytes(place: Location, max_bytes: int) -> bytes:
     if size > max_bytes or len(data) > max_bytes:
         raise StepError(
             f"`{place.text}` has {max(size, len(data)):,} bytes, more than the limit of {max_bytes:,}",
-            code="ORC709",
+            code=codes.FILE_FAILED,
             help="give a larger `max_bytes`",
             retryable=False,
         )
@@ -387,7 +388,9 @@ def _decode(data: bytes, encoding: str, path: str) -> str:
         return decode_text(data, encoding)
     except NotText as error:
         help = "give the right `encoding`, such as `latin-1` or `utf-16`, or `encoding: base64` for binary data"
-        raise StepError(f"`{path}` cannot be read: {error}", code="ORC709", help=help, retryable=False) from error
+        raise StepError(
+            f"`{path}` cannot be read: {error}", code=codes.FILE_FAILED, help=help, retryable=False
+        ) from error
 
 
 def _encode(content: str, encoding: str, path: str) -> bytes:
@@ -395,7 +398,9 @@ def _encode(content: str, encoding: str, path: str) -> bytes:
         try:
             return base64.b64decode(content, validate=True)
         except ValueError as error:
-            raise StepError(f"`{path}`: the content is not valid base64", code="ORC710", retryable=False) from error
+            raise StepError(
+                f"`{path}`: the content is not valid base64", code=codes.INVALID_TOOL_INPUT, retryable=False
+            ) from error
     if encoding_problem(encoding) is not None:
         raise _unknown_encoding(encoding)
     try:
@@ -403,12 +408,14 @@ def _encode(content: str, encoding: str, path: str) -> bytes:
     except UnicodeError as error:
         character = repr(error.object[error.start]) if isinstance(error, UnicodeEncodeError) else "all of the text"
         message = f"`{path}`: {encoding} has no character for {character}"
-        raise StepError(message, code="ORC710", help="use `encoding: utf-8`", retryable=False) from error
+        raise StepError(
+            message, code=codes.INVALID_TOOL_INPUT, help="use `encoding: utf-8`", retryable=False
+        ) from error
 
 
 def _unknown_encoding(encoding: str) -> StepError:
     help = "use `utf-8`, `latin-1`, another encoding that Python knows, or `base64`"
-    return StepError(f"there is no encoding `{encoding}`", code="ORC710", help=help, retryable=False)
+    return StepError(f"there is no encoding `{encoding}`", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
 def _is_hidden(node: Node) -> bool:

@@ -10,12 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
+from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted
 from orchestrator.tools.contract import Refusal, ToolContext
-from orchestrator.tools.definition import tool
-from orchestrator.tools.permissions import Permissions
-from orchestrator.tools.trees import replacing
+from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.trees import replacing
 
 if TYPE_CHECKING:
     import httpx2
@@ -105,7 +106,7 @@ async def request(
         context, method, url, timeout, headers=headers, params=params, json=json, data=data, follow=follow_redirects
     )
     async with exchange as response:
-        from orchestrator.tools.network import read_limited
+        from orchestrator.tools.sandbox.network import read_limited
 
         body = b"".join([piece async for piece in read_limited(response, max_bytes)])
         if check:
@@ -207,7 +208,7 @@ async def download(
     """
     place, chosen = permitted(context, path, "write"), file_mode(mode)
     async with _exchange(context, "GET", url, timeout, headers=headers, params=params) as response:
-        from orchestrator.tools.network import read_limited
+        from orchestrator.tools.sandbox.network import read_limited
 
         if response.status_code >= 400:
             _check_status(response, b"".join([piece async for piece in read_limited(response, _MAX_BYTES)]))
@@ -245,7 +246,7 @@ async def _exchange(
 
     import httpx2
 
-    from orchestrator.tools.network import guarded_client, send, shown
+    from orchestrator.tools.sandbox.network import guarded_client, send, shown
 
     _check_url(url)
     _check_headers(headers)
@@ -261,10 +262,12 @@ async def _exchange(
     except (TimeoutError, httpx2.TimeoutException) as error:
         raise StepTimeout(f"{shown(url)} did not answer within {timeout:g} s", seconds=timeout) from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
-        raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False) from error
+        raise StepError(f"{shown(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False) from error
     except httpx2.HTTPError as error:
         help = "check the address, and that the server runs and can be reached from here"
-        raise StepError(f"{shown(url)} cannot be reached: {_reason(error)}", code="ORC706", help=help) from error
+        raise StepError(
+            f"{shown(url)} cannot be reached: {_reason(error)}", code=codes.HTTP_FAILED, help=help
+        ) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -280,22 +283,22 @@ def _reason(error: BaseException) -> str:
 
 
 def _check_url(url: str) -> None:
-    from orchestrator.tools.network import shown
+    from orchestrator.tools.sandbox.network import shown
 
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False) from error
+        raise StepError(f"{shown(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False) from error
     if parts.scheme.lower() not in ("http", "https"):
         help = "begin it with `https://`"
-        raise StepError(f"{shown(url)} is no HTTP address", code="ORC708", help=help, retryable=False)
+        raise StepError(f"{shown(url)} is no HTTP address", code=codes.INVALID_PARAMETER, help=help, retryable=False)
     if not host or any(sign in host for sign in " %\\"):
-        raise StepError(f"{shown(url)} is no valid address", code="ORC708", retryable=False)
+        raise StepError(f"{shown(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False)
 
 
 def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> HttpResult:
-    from orchestrator.tools.network import public_url
+    from orchestrator.tools.sandbox.network import public_url
 
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = kind.endswith(("/json", "+json"))
@@ -316,8 +319,8 @@ def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_
 
     JSON is UTF-8, whatever else is stated, or has a byte order mark.
     """
-    from orchestrator.content import ENCODING_SAMPLE, NotText, decode_text, encoding_of
-    from orchestrator.tools.network import shown
+    from orchestrator.text.content import ENCODING_SAMPLE, NotText, decode_text, encoding_of
+    from orchestrator.tools.sandbox.network import shown
 
     marked = encoding_of(body[:ENCODING_SAMPLE])
     stated = None if by_mark and marked != "utf-8-sig" else response.charset_encoding
@@ -336,7 +339,7 @@ def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_
 
 
 def _json(context: ToolContext, text: str) -> tuple[Any, bool]:
-    from orchestrator.json_text import read_json
+    from orchestrator.text.json_text import read_json
 
     try:
         return read_json(text), True
@@ -351,7 +354,9 @@ def _check_headers(headers: dict[str, str] | None) -> None:
     for name, value in (headers or {}).items():
         if _HEADER_NAME.match(name) is None:
             help = "names of headers are letters, digits and hyphens"
-            raise StepError(f"`{name}` cannot be the name of a header", code="ORC708", help=help, retryable=False)
+            raise StepError(
+                f"`{name}` cannot be the name of a header", code=codes.INVALID_PARAMETER, help=help, retryable=False
+            )
         wrong = _NOT_IN_HEADERS.search(value)
         if wrong is not None:
             sign = "a line break" if wrong[0] in "\r\n" else f"the character U+{ord(wrong[0]):04X}"
@@ -360,7 +365,7 @@ def _check_headers(headers: dict[str, str] | None) -> None:
             )
             raise StepError(
                 f"the header `{name}` cannot be sent: its value has {sign} in it",
-                code="ORC708",
+                code=codes.INVALID_PARAMETER,
                 help=help,
                 retryable=False,
             )
@@ -378,13 +383,13 @@ def _check_status(response: "httpx2.Response", body: bytes) -> None:
     status = response.status_code
     if status < 400:
         return
-    from orchestrator.tools.network import shown
+    from orchestrator.tools.sandbox.network import shown
 
     said = " ".join(body.decode(errors="replace").split())
     excerpt = f": {said if len(said) <= _EXCERPT else said[:_EXCERPT] + '…'}" if said else ""
     raise StepError(
         f"{shown(str(response.url))} answered {status} {response.reason_phrase}{excerpt}",
-        code="ORC706",
+        code=codes.HTTP_FAILED,
         help=_STATUS_HELP.get(status, "give `check: false` to go on with whatever the server answers"),
         retryable=status in _TRY_AGAIN,
         retry_after=retry_after(response.headers.get("retry-after", "")) if status in _TRY_AGAIN else None,

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal, TypedDict
 
+from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.tools.definition import tool
-from orchestrator.tools.json_path import PathError, find, is_single, parse_path
+from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.tables.json_path import PathError, find, is_single, parse_path
 
 
 class QueryResult(TypedDict):
@@ -48,14 +49,14 @@ def query(
         steps = parse_path(path)
     except PathError as error:
         help = 'use names, `[0]`, `[*]`, `[2:5]` and `["odd name"]`; for conditions, the filters `selectattr` and `map`'
-        raise StepError(f"wrong path: {error}", code="ORC710", help=help, retryable=False) from error
+        raise StepError(f"wrong path: {error}", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False) from error
     values = find(data, steps)
     if not is_single(steps):
         return {"result": values, "found": len(values)}
     if not values and required:
         raise StepError(
             f"`{path}` leads nowhere{_nearest(data, steps)}",
-            code="ORC710",
+            code=codes.INVALID_TOOL_INPUT,
             help="check the path, or give `required: false` to get null",
             retryable=False,
         )
@@ -136,13 +137,13 @@ def validate(
     for fault in faults(schema):
         place = ".".join(map(str, fault.path)) or "$"
         message = f"the schema is wrong at `{place}`: {fault.message}"
-        raise StepError(message, code="ORC710", help=fault.help, retryable=False)
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=fault.help, retryable=False)
     try:
         found = violations(schema, data)
     except (ReferenceMissing, ValidationTooLong) as error:
-        raise StepError(str(error), code="ORC710", retryable=False) from error
+        raise StepError(str(error), code=codes.INVALID_TOOL_INPUT, retryable=False) from error
     errors: list[Violation] = [{"path": error.json_path, "message": error.message[:500]} for error in found[:100]]
     if check and errors:
         said = "\n".join(f"  {error['path']}: {error['message']}" for error in errors[:10])
-        raise StepError(f"the data do not satisfy the schema:\n{said}", code="ORC710", retryable=False)
+        raise StepError(f"the data do not satisfy the schema:\n{said}", code=codes.INVALID_TOOL_INPUT, retryable=False)
     return {"valid": not errors, "errors": errors}

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, TypedDict
 
 from orchestrator.tools.contract import ToolContext
-from orchestrator.tools.definition import tool
+from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.mcp.servers import McpServers
 
 

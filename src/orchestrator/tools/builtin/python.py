@@ -5,9 +5,9 @@ from typing import Annotated, Any, TypedDict
 
 from orchestrator.tools.builtin.access import permitted
 from orchestrator.tools.contract import Refusal, ToolContext
-from orchestrator.tools.definition import tool
-from orchestrator.tools.isolated import run_python
-from orchestrator.tools.permissions import Permissions
+from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.sandbox.isolated import run_python
+from orchestrator.tools.sandbox.permissions import Permissions
 
 
 class PythonResult(TypedDict):

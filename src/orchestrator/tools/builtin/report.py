@@ -7,7 +7,7 @@ from typing import Annotated, TypedDict
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import write_bytes
 from orchestrator.tools.contract import ToolContext
-from orchestrator.tools.definition import tool
+from orchestrator.tools.functions.definition import tool
 
 
 class ReportResult(TypedDict):

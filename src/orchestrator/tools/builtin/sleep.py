@@ -4,9 +4,10 @@ import asyncio
 import time
 from typing import Annotated
 
+from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.tools.contract import ToolContext
-from orchestrator.tools.definition import tool
+from orchestrator.tools.functions.definition import tool
 
 _REPORT_EVERY = 1.0
 _LONGEST = 31 * 86_400.0
@@ -24,7 +25,7 @@ async def wait(seconds: Annotated[float, "How long to wait, in seconds."], conte
     """
     if not 0 <= seconds <= _LONGEST:
         message = f"`seconds` is {seconds:g}; it must be between 0 and {_LONGEST:,.0f}, which is 31 days"
-        raise StepError(message, code="ORC708", retryable=False)
+        raise StepError(message, code=codes.INVALID_PARAMETER, retryable=False)
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if seconds > _REPORT_EVERY:

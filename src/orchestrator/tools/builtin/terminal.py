@@ -6,12 +6,13 @@ import signal
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
+from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.tools.builtin.access import permitted
 from orchestrator.tools.contract import Refusal, ToolContext
-from orchestrator.tools.definition import tool
-from orchestrator.tools.permissions import Permissions
-from orchestrator.tools.processes import Completed, run_program
+from orchestrator.tools.functions.definition import tool
+from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.processes import Completed, run_program
 
 _LOADER_VARIABLES = ("PATH", "LD_", "DYLD_")
 _SHOWN = 2_000
@@ -81,7 +82,9 @@ async def execute(
     name = shown if len(shown) <= 80 else shown[:79] + "…"
     if isinstance(command, list):
         if not command:
-            raise StepError("`command` is an empty list", code="ORC708", help="name a program", retryable=False)
+            raise StepError(
+                "`command` is an empty list", code=codes.INVALID_PARAMETER, help="name a program", retryable=False
+            )
         command = [context.permissions.find_program(command[0]), *command[1:]]
     try:
         done = await run_program(
@@ -96,7 +99,7 @@ async def execute(
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise StepError(
             f"`{name}` cannot be started: {reason}",
-            code="ORC707",
+            code=codes.COMMAND_FAILED,
             help="check the program's name, that it is installed, and `cwd`",
             retryable=False,
         ) from error
@@ -105,7 +108,7 @@ async def execute(
     if check and done.exit_code != 0:
         raise StepError(
             f"`{name}` {_how_it_ended(done.exit_code)}{_ending(done)}",
-            code="ORC707",
+            code=codes.COMMAND_FAILED,
             help="mend the command, or give `check: false` to go on whatever its exit status",
         )
     return {

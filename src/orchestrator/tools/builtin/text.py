@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypedDict
 
+from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.patterns import Match as FoundMatch
 from orchestrator.patterns import (
@@ -16,7 +17,7 @@ from orchestrator.patterns import (
     compile_pattern,
     read_replacement,
 )
-from orchestrator.tools.definition import tool
+from orchestrator.tools.functions.definition import tool
 
 
 class SplitResult(TypedDict):
@@ -76,7 +77,7 @@ def template(
     for problem in parsed.problems:
         line = template.count("\n", 0, problem.start) + 1
         message = f"the template is wrong in line {line}: {problem.message}"
-        raise StepError(message, code="ORC710", help=problem.help, retryable=False)
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=problem.help, retryable=False)
     return parsed.render(Scope(values, datetime.now(UTC)))
 
 
@@ -108,10 +109,12 @@ def split(
             overlap: 200
     """
     if separator == "":
-        raise StepError("`separator` is empty", code="ORC708", help="give a text, or `by`", retryable=False)
+        raise StepError(
+            "`separator` is empty", code=codes.INVALID_PARAMETER, help="give a text, or `by`", retryable=False
+        )
     if size is not None and not 0 <= overlap < size:
         message = f"`overlap` must be from 0 to less than `size` ({size})"
-        raise StepError(message, code="ORC708", retryable=False)
+        raise StepError(message, code=codes.INVALID_PARAMETER, retryable=False)
     if separator is not None:
         pieces = text.split(separator)
         units = [piece + separator for piece in pieces[:-1]] + pieces[-1:]
@@ -206,10 +209,12 @@ def replace(
         with _bounded():
             result, number = written.replaced(text, count, most=_LONGEST, seconds=_SECONDS)
     except ReplacementError as error:
-        raise StepError(f"the replacement `{replacement}` is wrong: {error}", code="ORC710", retryable=False) from error
+        raise StepError(
+            f"the replacement `{replacement}` is wrong: {error}", code=codes.INVALID_TOOL_INPUT, retryable=False
+        ) from error
     except OverflowError as error:
         message = f"the text would have more than {_LONGEST:,} characters"
-        raise StepError(message, code="ORC710", retryable=False) from error
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, retryable=False) from error
     return {"text": result, "count": number}
 
 
@@ -222,12 +227,14 @@ def _compiled(pattern: str, flags: str) -> Pattern:
     wrong = [letter for letter in flags if letter not in "imsx"]
     if wrong:
         message = f"unknown flag `{wrong[0]}`"
-        raise StepError(message, code="ORC708", help="the flags are `i`, `m`, `s` and `x`", retryable=False)
+        raise StepError(
+            message, code=codes.INVALID_PARAMETER, help="the flags are `i`, `m`, `s` and `x`", retryable=False
+        )
     try:
         return compile_pattern(pattern, "python", "".join(sorted(set(flags))))
     except PatternError as error:
         message = f"`{pattern[:80]}` is not a regular expression that can be used: {error}"
-        raise StepError(message, code="ORC710", help=error.help or None, retryable=False) from error
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=error.help or None, retryable=False) from error
 
 
 @contextmanager
@@ -235,7 +242,7 @@ def _bounded() -> Iterator[None]:
     try:
         yield
     except SearchTooLong as error:
-        raise StepError(str(error), code="ORC710", retryable=False) from error
+        raise StepError(str(error), code=codes.INVALID_TOOL_INPUT, retryable=False) from error
 
 
 def _match(found: FoundMatch) -> Match:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
-from orchestrator.expressions.schema import from_json_schema
-from orchestrator.expressions.types import (
+from orchestrator.expressions.types.schema import from_json_schema
+from orchestrator.expressions.types.value_types import (
     ANY,
     ARRAY,
     BOOLEAN,
@@ -28,7 +28,7 @@ from orchestrator.expressions.types import (
     array_of,
     union_of,
 )
-from orchestrator.tools.frames import described
+from orchestrator.tools.functions.frames import described
 
 Direction = Literal["in", "out"]
 """Whether the annotation is of a parameter or of a result."""

@@ -11,12 +11,13 @@ from functools import wraps
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar, overload
 
+from orchestrator import codes
 from orchestrator.errors import ConfigurationError
-from orchestrator.expressions.types import ANY, Type
-from orchestrator.tools.annotations import annotation_name, describe_annotation
+from orchestrator.expressions.types.value_types import ANY, Type
 from orchestrator.tools.contract import Action, Parameter, RefusalCheck, Tool, ToolContext
-from orchestrator.tools.docstrings import Docstring, parse_docstring
-from orchestrator.tools.results import to_json
+from orchestrator.tools.functions.annotations import annotation_name, describe_annotation
+from orchestrator.tools.functions.docstrings import Docstring, parse_docstring
+from orchestrator.tools.functions.results import to_json
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -314,5 +315,5 @@ _TYPES_HELP = "use str, int, float, bool, list, dict, Literal, Path, a TypedDict
 
 def _wrong(place: str, problem: str, help: str) -> ConfigurationError:
     error = ConfigurationError(f"{place} cannot be a tool: {problem}", help=help)
-    error.code = "ORC904"
+    error.code = codes.INVALID_TOOL
     return error

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchestrator.expressions.types import ANY, BOOLEAN, INTEGER, NUMBER, OBJECT, STRING, Type, array_of
+from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, NUMBER, OBJECT, STRING, Type, array_of
 
 NOT_A_FRAME: Final = object()
 """What `rows_of` returns for everything else."""

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from orchestrator.tools.frames import NOT_A_FRAME, rows_of
+from orchestrator.tools.functions.frames import NOT_A_FRAME, rows_of
 
 _LARGEST_INTEGER = 10**4000
 """Python refuses to read back a number of more than 4,300 digits."""

@@ -28,7 +28,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.distribution import VERSION
 from orchestrator.errors import McpError
 from orchestrator.tools.mcp.link import Link
-from orchestrator.tools.processes import guarded
+from orchestrator.tools.sandbox.processes import guarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

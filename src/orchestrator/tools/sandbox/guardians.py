@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.tools import guardian
+from orchestrator.tools.sandbox import guardian
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
-from orchestrator.tools import python_driver
-from orchestrator.tools.processes import Completed, run_program
+from orchestrator.tools.sandbox import python_driver
+from orchestrator.tools.sandbox.processes import Completed, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,11 +71,11 @@ def _result(report: Path, done: Completed) -> Any:
     except (FileNotFoundError, ValueError) as error:
         said = done.stderr.decode(errors="replace").strip()[-_SHOWN:]
         message = f"the process ended by itself with exit status {done.exit_code}{': ' + said if said else ''}"
-        raise StepError(message, code="ORC707", help="let the code run to its end") from error
+        raise StepError(message, code=codes.COMMAND_FAILED, help="let the code run to its end") from error
     if "not_json" in outcome:
         raise StepError(
             f"`result` is no JSON data: {outcome['not_json']}",
-            code="ORC705",
+            code=codes.RESULT_NOT_JSON,
             help="assign text, numbers, booleans, None, lists or dicts of these",
             retryable=False,
         )
@@ -84,5 +85,5 @@ def _result(report: Path, done: Completed) -> Any:
         text = f" (`{raised['text']}`)" if raised["text"] else ""
         said = f": {raised['message']}" if raised["message"] else ""
         names = tuple(raised["names"])
-        raise StepError(f"{place}{text} raised {names[0]}{said}", code="ORC707", raised=names)
+        raise StepError(f"{place}{text} raised {names[0]}{said}", code=codes.COMMAND_FAILED, raised=names)
     return outcome["result"]

@@ -16,13 +16,14 @@ import httpcore2
 import httpx2
 from httpcore2 import AnyIOBackend
 
+from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterable
 
-    from orchestrator.tools.permissions import Permissions
+    from orchestrator.tools.sandbox.permissions import Permissions
 
 _MOST_REDIRECTS = 10
 _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
@@ -107,7 +108,7 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: b
         if following.url.scheme not in ("http", "https"):
             raise StepError(
                 f"{shown(str(request.url))} redirects to a `{following.url.scheme}:` address",
-                code="ORC706",
+                code=codes.HTTP_FAILED,
                 retryable=False,
             )
         following = _redirected(request, following, response.status_code)
@@ -116,7 +117,7 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: b
                 if name not in ("host", "accept-encoding", "connection", "content-length", "transfer-encoding"):
                     following.headers.pop(name, None)
         request = following
-    raise StepError(f"{shown(str(request.url))} redirects more than {_MOST_REDIRECTS} times", code="ORC706")
+    raise StepError(f"{shown(str(request.url))} redirects more than {_MOST_REDIRECTS} times", code=codes.HTTP_FAILED)
 
 
 def _redirected(request: httpx2.Request, following: httpx2.Request, status: int) -> httpx2.Request:
@@ -143,14 +144,14 @@ def _redirected(request: httpx2.Request, following: httpx2.Request, status: int)
 async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterator[bytes]:
     """Give the decoded body in pieces, and refuse it when it gets longer than `max_bytes`."""
     if "," in response.headers.get("content-encoding", ""):  # each layer may blow up a thousandfold
-        raise StepError("the response is compressed more than once", code="ORC706", retryable=False)
+        raise StepError("the response is compressed more than once", code=codes.HTTP_FAILED, retryable=False)
     size = 0
     async for piece in response.aiter_bytes():
         size += len(piece)
         if size > max_bytes:
             raise StepError(
                 f"the response of {shown(str(response.url))} is longer than the limit of {max_bytes:,} bytes",
-                code="ORC706",
+                code=codes.HTTP_FAILED,
                 help="give a larger `max_bytes`, or download it to a file",
                 retryable=False,
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import PermissionDenied
-from orchestrator.tools.protection import CODE_ADVICE, Guard
+from orchestrator.tools.sandbox.protection import CODE_ADVICE, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.configuration import CONFIGURATION_FILE, Table, keys_file, read_configuration
+from orchestrator.config.project_file import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Refusal
-from orchestrator.tools.paths import Location, resolve
-from orchestrator.tools.protection import CODE_ADVICE, HOME, Guard, identities, is_reserved, lies_in, running_code
+from orchestrator.tools.sandbox.paths import Location, resolve
+from orchestrator.tools.sandbox.protection import (
+    CODE_ADVICE,
+    HOME,
+    Guard,
+    identities,
+    is_reserved,
+    lies_in,
+    running_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

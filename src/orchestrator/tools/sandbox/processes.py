@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from orchestrator.tools import guardian, guardians
+from orchestrator.tools.sandbox import guardian, guardians
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from orchestrator.configuration import CONFIGURATION_FILE
+from orchestrator.config.project_file import CONFIGURATION_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,5 +148,5 @@ def source_files(tools: Iterable[Tool]) -> tuple[Path, ...]:
 @lru_cache(1)
 def running_code() -> tuple[str, ...]:
     """Return where the code lies that runs everything: this package, and the virtual environment if there is one."""
-    package = os.path.realpath(Path(__file__).parents[1])
+    package = os.path.realpath(Path(__file__).parents[2])
     return (package, os.path.realpath(sys.prefix)) if sys.prefix != sys.base_prefix else (package,)

@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
-from orchestrator.tools.paths import Location, belongs, list_location, open_location, open_parent, status_of
-from orchestrator.tools.protection import is_importable
+from orchestrator.tools.sandbox.paths import Location, belongs, list_location, open_location, open_parent, status_of
+from orchestrator.tools.sandbox.protection import is_importable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +182,7 @@ def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Loca
             raise belongs(place)
         if node.kind == "other":
             message = f"`{node.place.text}` is a device, a pipe or a socket, not a file"
-            raise StepError(message, code="ORC709", retryable=False)
+            raise StepError(message, code=codes.FILE_FAILED, retryable=False)
         refusal = refuse_link(place) if node.kind == "link" else None
         if refusal is not None:
             raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
@@ -286,7 +287,9 @@ def require_file(descriptor: int, path: str) -> int:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(found.st_mode):
-        raise StepError(f"`{path}` is a device, a pipe or a socket, not a file", code="ORC709", retryable=False)
+        raise StepError(
+            f"`{path}` is a device, a pipe or a socket, not a file", code=codes.FILE_FAILED, retryable=False
+        )
     return found.st_size
 
 
@@ -295,7 +298,7 @@ def require_apart(source: Location, target: Location, done: str) -> None:
     if target.path.is_relative_to(source.path) and stat.S_ISDIR(getattr(status_of(source), "st_mode", 0)):
         raise StepError(
             f"`{source.text}` cannot be {done} into itself, to `{target.text}`",
-            code="ORC710",
+            code=codes.INVALID_TOOL_INPUT,
             help="use a destination outside of the directory",
             retryable=False,
         )
@@ -304,7 +307,7 @@ def require_apart(source: Location, target: Location, done: str) -> None:
 def too_large(path: str) -> StepError:
     """Return the error for a tree that no step goes through."""
     message = f"`{path}` holds more than {MOST_ENTRIES:,} entries, or is more than {_MOST_DEPTH} directories deep"
-    return StepError(message, code="ORC709", help="name a directory further down", retryable=False)
+    return StepError(message, code=codes.FILE_FAILED, help="name a directory further down", retryable=False)
 
 
 def _entries(directory: Location, *, tolerant: bool) -> list[os.DirEntry[str]]:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from orchestrator.content import NotText, decode_text
-from orchestrator.csv_text import BadRecord, csv_of, delimited, delimiter_problem, table
+from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.json_text import read_json
-from orchestrator.tools.columns import ColumnType, column_values
-from orchestrator.tools.table_driver import MAX_CELLS, ROW_INDEX
+from orchestrator.text.content import NotText, decode_text
+from orchestrator.text.csv_text import BadRecord, csv_of, delimited, delimiter_problem, table
+from orchestrator.text.json_text import read_json
+from orchestrator.tools.tables.columns import ColumnType, column_values
+from orchestrator.tools.tables.driver import MAX_CELLS, ROW_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ _READS_FILES = re.compile(
 
 def bad_data(message: str, help: str | None = None) -> StepError:
     """Return the error for data, or an instruction, that cannot be processed."""
-    return StepError(message, code="ORC710", help=help, retryable=False)
+    return StepError(message, code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.tools.tables import bad_data
+from orchestrator.tools.tables.files import bad_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
-from orchestrator.tools import table_driver
-from orchestrator.tools.processes import Completed, run_program
-from orchestrator.tools.sql_inputs import with_inputs
-from orchestrator.tools.tables import bad_data, check_sql, polars_errors, to_frame, to_rows
-from orchestrator.tools.threads import run_in_thread
+from orchestrator.tools.functions.threads import run_in_thread
+from orchestrator.tools.sandbox.processes import Completed, run_program
+from orchestrator.tools.tables import driver
+from orchestrator.tools.tables.files import bad_data, check_sql, polars_errors, to_frame, to_rows
+from orchestrator.tools.tables.sql_inputs import with_inputs
 
 if TYPE_CHECKING:
     from orchestrator.tools.contract import ToolContext
-    from orchestrator.tools.tables import Row
+    from orchestrator.tools.tables.files import Row
 
 _MOST_WORDS: Final = 200
 """Words and signs of an expression that is evaluated here: 500 overflow a stack of 512 KB, which some systems have."""
@@ -118,10 +118,10 @@ def _check_query(sql: str) -> None:
 def _here(transformation: Transformation, frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
     doing = [""]
     try:
-        return table_driver.transform(
+        return driver.transform(
             transformation.kind, dict(transformation.expressions), list(transformation.by), frames, doing
         )
-    except table_driver.TooLarge as error:
+    except driver.TooLarge as error:
         raise bad_data(str(error), "add a LIMIT, or aggregate") from error
     except BaseException:
         with polars_errors(doing[0]):
@@ -150,7 +150,7 @@ async def _isolated(
             "memory": _memory(),
         }
         done = await run_program(
-            [sys.executable, "-I", "-X", "utf8", str(Path(table_driver.__file__))],
+            [sys.executable, "-I", "-X", "utf8", str(Path(driver.__file__))],
             directory=context.directory,
             environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             stdin=json.dumps(task).encode(),
@@ -174,7 +174,7 @@ def _raise_failure(done: Completed, report: Path) -> None:
     """Raise what went wrong in the process, if anything did."""
     if done.timed_out:
         raise bad_data(f"the SQL ran longer than {_SECONDS:g} s and was ended", "filter or aggregate before joining")
-    if done.exit_code == table_driver.OUT_OF_MEMORY:
+    if done.exit_code == driver.OUT_OF_MEMORY:
         message = f"the SQL used more than {_memory() / 1e9:.1f} GB of memory and was ended"
         raise bad_data(message, "join on columns, filter before joining, or make texts shorter")
     try:

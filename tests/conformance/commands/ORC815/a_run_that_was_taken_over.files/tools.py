@@ -2,7 +2,7 @@ import time
 
 import orchestrator as orc
 from orchestrator.journal import Owner, Store
-from orchestrator.journal.schema import runs
+from orchestrator.journal.store.tables import runs
 
 
 @orc.tool

@@ -20,7 +20,7 @@ from orchestrator.models.calls.lock_entries import KeptAnswer, question_digest
 from orchestrator.models.offline import OfflineClient
 from orchestrator.plan.model import AutoValue, Plan, StepPlan, ToolCall
 from orchestrator.plan.serialization import source_of
-from orchestrator.runtime.run.scope import pipeline_scope
+from orchestrator.runtime.values.scope import pipeline_scope
 from orchestrator.tools import Permissions, Registry, builtin_registry
 
 

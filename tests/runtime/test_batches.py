@@ -292,7 +292,7 @@ async def test_who_leaves_a_batch_early_leaves_no_run_under_way(client: orc.Orch
 
 
 def test_nothing_is_kept_of_rows_that_have_ended(client: orc.Orchestrator):
-    from orchestrator.runtime.run.execution import Execution
+    from orchestrator.runtime.host.execution import Execution
 
     def alive() -> int:
         gc.collect()

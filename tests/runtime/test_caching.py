@@ -17,8 +17,8 @@ import orchestrator as orc
 from orchestrator.errors import PermissionDenied
 from orchestrator.expressions import Constant
 from orchestrator.plan.model import CachePolicy, StepPlan, ToolCall
-from orchestrator.runtime.redaction import Redactor
 from orchestrator.runtime.run.result_cache import holds_secret, key_of, key_parts
+from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.call import refuse_unpermitted
 from orchestrator.tools.functions.definition import to_tool

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.runtime.host.answer_stream import MOST, Partials
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.run.answer_stream import MOST, Partials
+from orchestrator.runtime.values.redaction import Redactor
 from tests.models.asked import Client, replied
 from tests.runtime.support import PATIENCE
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.tools.sandbox.network import public_url, shown
 from tests.expressions.conftest import evaluate
 

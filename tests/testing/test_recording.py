@@ -27,7 +27,7 @@ from orchestrator.models.messages import (
     asking_step,
 )
 from orchestrator.models.recordings.clients import RecordingClient, ReplayClient, remove_others
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.values.redaction import Redactor
 
 GPT, CLAUDE = ModelName("openai", "gpt-5"), ModelName("anthropic", "claude-5")
 

@@ -29,7 +29,7 @@ from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.host.batches import MAX_PARALLEL
 from orchestrator.runtime.host.engine import permissions_for
-from orchestrator.runtime.run.execution import refuse_blocking
+from orchestrator.runtime.host.execution import refuse_blocking
 from orchestrator.runtime.run.model_access import merged
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
 from orchestrator.tools.sandbox.protection import source_files, store_files

@@ -10,8 +10,8 @@ from orchestrator.api.arguments import one_of
 from orchestrator.history.why import Why, why
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
+from orchestrator.runtime.host.execution import refuse_blocking
 from orchestrator.runtime.result_steps import step_states
-from orchestrator.runtime.run.execution import refuse_blocking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.config.project_file import Table, read_configuration
 from orchestrator.models.budget import Budget
-from orchestrator.runtime.run.result_size import USUAL, ResultSizes
+from orchestrator.runtime.values.result_size import USUAL, ResultSizes
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal.state.usage import Spending
     from orchestrator.models.calls.judge import Opinion
-    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.model_services import ModelServices
 
 RUBRIC: Final = (
     "It does what it is for. It is correct, complete and consistent in itself; it is clearly written and well formed; "

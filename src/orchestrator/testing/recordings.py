@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.models.recordings.clients import RecordingClient, ReplayClient
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.values.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

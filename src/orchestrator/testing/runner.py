@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal.state.status import RunStatus
     from orchestrator.models.messages import ModelClient
-    from orchestrator.runtime.redaction import Redactor
+    from orchestrator.runtime.values.redaction import Redactor
 
 End: TypeAlias = Literal["passed", "failed", "skipped"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.models.budget import exact_usd
 from orchestrator.plan.model import ForEach, StepPlan
 from orchestrator.runtime import Result
-from orchestrator.runtime.run.step_values import value_of
+from orchestrator.runtime.values.step_values import value_of
 from orchestrator.testing.expectations import unmet
 from orchestrator.testing.stubs import bare, split_field
 from orchestrator.testing.written import problems_of_files

@@ -31,7 +31,7 @@ from orchestrator.plan.model import (
     Work,
 )
 from orchestrator.plan.views.graph import describe
-from orchestrator.runtime.run.scope import pipeline_scope
+from orchestrator.runtime.values.scope import pipeline_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

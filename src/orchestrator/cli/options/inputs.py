@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.config.project_file import project_directory
 from orchestrator.errors import InputError
-from orchestrator.runtime.inputs import input_error
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.values.inputs import input_error
+from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.content import NotText, decode_text, read_content
 from orchestrator.text.json_text import read_json
 

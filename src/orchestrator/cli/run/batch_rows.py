@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import InputError, OrchestratorError
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
 from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, delimiter_problem, table
 from orchestrator.text.json_text import read_json

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.runtime.redaction import Redactor
+    from orchestrator.runtime.values.redaction import Redactor
 
 _CHUNK: Final = 1 << 16
 _MOST_HELD: Final = 1 << 20  # bytes of a line whose end is waited for

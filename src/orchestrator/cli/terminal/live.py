@@ -14,7 +14,7 @@ from orchestrator.cli.terminal.progress_tree import BAR_WIDTH as PROGRESS_WIDTH
 from orchestrator.cli.terminal.progress_tree import Nested, bar, doing, nested, progress_text
 from orchestrator.cli.terminal.prompts import answer_command, open_questions
 from orchestrator.journal.state.status import ActiveStep
-from orchestrator.runtime.host.answer_stream import in_order
+from orchestrator.runtime.run.answer_stream import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

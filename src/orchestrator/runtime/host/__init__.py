@@ -1,1 +1,1 @@
-"""The host of many runs: their start, leases, batches and shared resources."""
+"""The host of many runs: starting and resuming them, leases, commands, batches, readers."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.answer_memo import KeptAnswers
     from orchestrator.models.calls.gateway import Answer, Feedback, ModelCall
     from orchestrator.models.messages import ModelName, ModelReply, ModelRequest
-    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.model_services import ModelServices
 
 T = TypeVar("T")
 

@@ -19,14 +19,14 @@ from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.models.budget import Ledger
 from orchestrator.runtime.host.follow import Follower, in_thread
 from orchestrator.runtime.ids import new_run_id
-from orchestrator.runtime.inputs import bind, plain
+from orchestrator.runtime.values.inputs import bind, plain
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import Plan
     from orchestrator.runtime.host.engine import Engine, Options
-    from orchestrator.runtime.run.execution import Execution
+    from orchestrator.runtime.host.execution import Execution
 
 Row = Mapping[str, Any] | OrchestratorError
 """The inputs of one run, or why they could not be read."""

@@ -24,14 +24,14 @@ from orchestrator.journal.records import label_key
 from orchestrator.models.budget import Budget
 from orchestrator.paths import is_top_level
 from orchestrator.plan.lookup import require_shared
+from orchestrator.runtime.host.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.host.lease_keeper import Watch
 from orchestrator.runtime.ids import new_run_id
-from orchestrator.runtime.inputs import Bound, rebind
-from orchestrator.runtime.redaction import Redactor
-from orchestrator.runtime.run.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.run.model_access import has_budgets, spent_by_step
-from orchestrator.runtime.run.result_size import USUAL, ResultSizes
 from orchestrator.runtime.steps.answers import accepted
+from orchestrator.runtime.values.inputs import Bound, rebind
+from orchestrator.runtime.values.redaction import Redactor
+from orchestrator.runtime.values.result_size import USUAL, ResultSizes
 from orchestrator.tools.sibling_imports import named_sources, searched_directories
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.events import EventType
     from orchestrator.models.budget import Ledger
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.tools import Permissions
 
 T = TypeVar("T")

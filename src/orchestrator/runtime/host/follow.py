@@ -13,8 +13,8 @@ import anyio.to_thread
 
 from orchestrator.errors import StepError, StoreError
 from orchestrator.journal import ENDS
-from orchestrator.runtime.host.answer_stream import in_order
 from orchestrator.runtime.result import Result, result_of
+from orchestrator.runtime.run.answer_stream import in_order
 from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from orchestrator.journal import ActiveStep, Event, RunStatus
-    from orchestrator.runtime.host.answer_stream import Listener
     from orchestrator.runtime.host.engine import Engine
-    from orchestrator.runtime.run.execution import Execution
+    from orchestrator.runtime.host.execution import Execution
+    from orchestrator.runtime.run.answer_stream import Listener
 
 T = TypeVar("T")
 

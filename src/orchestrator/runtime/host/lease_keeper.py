@@ -11,7 +11,7 @@ from orchestrator.errors import LeaseLost, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from orchestrator.journal import RunJournal, Store
-    from orchestrator.runtime.run.execution import Execution
+    from orchestrator.runtime.host.execution import Execution
 
 POLL_INTERVAL = 0.1
 """Seconds between two looks for commands."""

@@ -13,7 +13,7 @@ from orchestrator.runtime.host.follow import in_thread
 if TYPE_CHECKING:
     from orchestrator.journal import Store
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.model_services import ModelServices
 
 _SYSTEM: Final = (
     "You explain pipelines to people who will use them. Write one paragraph of at most 120 words, in plain English: "

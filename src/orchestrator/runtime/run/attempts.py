@@ -11,8 +11,8 @@ from orchestrator.errors import OrchestratorError, StepError, StepTimeout, Store
 from orchestrator.plan.model import ToolCall
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import as_step_error
-from orchestrator.runtime.run.scope import copy_of
 from orchestrator.runtime.run.tool_context import StepContext
+from orchestrator.runtime.values.scope import copy_of
 from orchestrator.tools import call
 
 if TYPE_CHECKING:

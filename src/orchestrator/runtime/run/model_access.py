@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.gateway import Feedback, ModelCall, ModelGateway
     from orchestrator.models.calls.service import ModelService, RunModels
     from orchestrator.models.messages import ModelName
-    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.runtime.run.run_graph import Node
     from orchestrator.runtime.run.scheduler import Scheduler
     from orchestrator.tools.mcp import McpServers

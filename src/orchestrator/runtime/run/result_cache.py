@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import CacheEntry, Store
     from orchestrator.plan.model import StepPlan, ToolCall
-    from orchestrator.runtime.redaction import Redactor
     from orchestrator.runtime.run.run_graph import Node
     from orchestrator.runtime.run.tool_context import StepContext
+    from orchestrator.runtime.values.redaction import Redactor
     from orchestrator.tools.contract import Action
 
 NOT_CACHED: Final = codes.CACHED_SECRET

@@ -9,10 +9,11 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.model import ForEach, Repeat
-from orchestrator.runtime.run import step_lifecycle, step_values
+from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.blocks import items_recorded
-from orchestrator.runtime.steps.waits import Waiting
+from orchestrator.runtime.steps.questions import Waiting
+from orchestrator.runtime.values import step_values
 
 if TYPE_CHECKING:
     from orchestrator.expressions import Entity

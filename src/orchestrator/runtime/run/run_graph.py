@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Ledger
     from orchestrator.plan.model import StepPlan
     from orchestrator.runtime.run.model_access import Asking
-    from orchestrator.runtime.run.scope import BlockScope
     from orchestrator.runtime.run.tool_context import StepContext
+    from orchestrator.runtime.values.scope import BlockScope
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StoreError
 from orchestrator.plan.model import StepPlan, ToolCall
 from orchestrator.runtime.run import resume as resumption
-from orchestrator.runtime.run import step_lifecycle, step_values
+from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.attempts import Attempts
 from orchestrator.runtime.run.run_graph import Ending, Failure, Frame, FrameOwner, Node
 from orchestrator.runtime.steps.blocks import activity_of
-from orchestrator.runtime.steps.waits import Waiting
+from orchestrator.runtime.steps.questions import Waiting
+from orchestrator.runtime.values import step_values
 
 if TYPE_CHECKING:
     import random
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from orchestrator.journal import Event, Recorded
     from orchestrator.journal.events import EventType
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.host.answer_stream import Partials
-    from orchestrator.runtime.redaction import Redactor
+    from orchestrator.runtime.run.answer_stream import Partials
     from orchestrator.runtime.run.model_access import RunAsking
     from orchestrator.runtime.run.result_cache import ResultCache
-    from orchestrator.runtime.run.result_size import ResultSizes
-    from orchestrator.runtime.run.scope import BlockScope
+    from orchestrator.runtime.values.redaction import Redactor
+    from orchestrator.runtime.values.result_size import ResultSizes
+    from orchestrator.runtime.values.scope import BlockScope
     from orchestrator.tools import Permissions
 
 _STARTED_AT_ONCE = 100

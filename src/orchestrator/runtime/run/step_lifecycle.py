@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.journal.records import EventTooLarge
 from orchestrator.plan.model import Agent, ToolCall
-from orchestrator.runtime.run import result_size, step_values
 from orchestrator.runtime.run.failures import error_data, is_retried, retry_delay, too_long_a_wait, traceback_data
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps import error_handlers
+from orchestrator.runtime.values import result_size, step_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

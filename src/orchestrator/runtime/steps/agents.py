@@ -29,9 +29,9 @@ from orchestrator.models.calls.step_gateway import not_accepted
 from orchestrator.plan.model import OnFailure, StepPlan, ToolCall
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
-from orchestrator.runtime.run.step_values import value_of
-from orchestrator.runtime.steps.items import ItemValues
+from orchestrator.runtime.steps.item_sources import ItemValues
 from orchestrator.runtime.steps.output_checks import Checking, as_text, check_failed, reasons_in_the_end
+from orchestrator.runtime.values.step_values import value_of
 from orchestrator.tools.contract import Action, Tool
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.model import Agent, AgentServer, Check
     from orchestrator.runtime.run.run_graph import Frame, Node
     from orchestrator.runtime.run.scheduler import Scheduler
-    from orchestrator.runtime.run.scope import BlockScope
+    from orchestrator.runtime.values.scope import BlockScope
 
 ANSWER: Final = "answer"
 """The step of a turn in which the model is asked."""

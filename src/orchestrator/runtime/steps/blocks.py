@@ -22,9 +22,9 @@ from orchestrator.plan.model import (
 )
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
-from orchestrator.runtime.run.step_values import value_of
-from orchestrator.runtime.steps.items import ItemValues
-from orchestrator.runtime.steps.waits import waiting_of
+from orchestrator.runtime.steps.item_sources import ItemValues
+from orchestrator.runtime.steps.questions import waiting_of
+from orchestrator.runtime.values.step_values import value_of
 
 if TYPE_CHECKING:
     from orchestrator.runtime.run.run_graph import Activity, Frame, Node

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
 from orchestrator.plan.model import Block
-from orchestrator.runtime.run import resume, step_lifecycle, step_values
+from orchestrator.runtime.run import resume, step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
-from orchestrator.runtime.run.scope import NULL
 from orchestrator.runtime.steps.blocks import items_recorded
-from orchestrator.runtime.steps.items import items_of
+from orchestrator.runtime.steps.item_sources import items_of
+from orchestrator.runtime.values import step_values
+from orchestrator.runtime.values.scope import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -12,7 +12,7 @@ from orchestrator.plan.model import ToolCall
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import as_step_error, is_retried, retry_delay
 from orchestrator.runtime.run.run_graph import Failure
-from orchestrator.runtime.run.step_values import value_of
+from orchestrator.runtime.values.step_values import value_of
 from orchestrator.tools.functions.threads import run_in_thread
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from orchestrator.expressions import validate
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.language.values.durations import format_duration
-from orchestrator.runtime.inputs import bind
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import error_data, error_names
 from orchestrator.runtime.run.run_graph import Ending, Failure
-from orchestrator.runtime.run.scope import pipeline_scope
-from orchestrator.runtime.run.step_values import skipped
 from orchestrator.runtime.steps.error_handlers import error_names_in_scope, matching
+from orchestrator.runtime.values.inputs import bind
+from orchestrator.runtime.values.scope import pipeline_scope
+from orchestrator.runtime.values.step_values import skipped
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.model import Plan, SubPipeline
     from orchestrator.runtime.run.run_graph import Frame, Node
     from orchestrator.runtime.run.scheduler import Scheduler
-    from orchestrator.runtime.run.scope import BlockScope
+    from orchestrator.runtime.values.scope import BlockScope
 
 
 class PipelineRun:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.plan.model import Work
-    from orchestrator.runtime.steps.items import ItemValues
+    from orchestrator.runtime.steps.item_sources import ItemValues
 
 
 def succeeded(

@@ -8,7 +8,7 @@ from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.runtime.secret_forms import forms
+from orchestrator.runtime.values.secret_forms import forms
 from orchestrator.text.json_text import read_json
 
 _OURS = frozenset({

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.journal import Event
 
 if TYPE_CHECKING:
-    from orchestrator.runtime.redaction import Redactor
+    from orchestrator.runtime.values.redaction import Redactor
 
 MOST: Final = 100_000
 """Characters of one answer that are kept for somebody who does not come for them; what came first is dropped."""

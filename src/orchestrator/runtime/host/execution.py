@@ -19,17 +19,17 @@ from orchestrator.errors import ConfigurationError, OrchestratorError, StepError
 from orchestrator.journal import Recorded
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.plan.model import Plan
-from orchestrator.runtime.host.answer_stream import Partials
-from orchestrator.runtime.inputs import Bound
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.run.answer_stream import Partials
 from orchestrator.runtime.run.failures import RecordedTraceback, error_data
 from orchestrator.runtime.run.model_access import THE_RUN, RunAsking, merged
 from orchestrator.runtime.run.result_cache import ResultCache
-from orchestrator.runtime.run.result_size import USUAL, ResultSizes
 from orchestrator.runtime.run.run_graph import Ending
 from orchestrator.runtime.run.scheduler import Scheduler
-from orchestrator.runtime.run.scope import pipeline_scope
 from orchestrator.runtime.steps.pipelines import PipelineRun, run_timeout
+from orchestrator.runtime.values.inputs import Bound
+from orchestrator.runtime.values.redaction import Redactor
+from orchestrator.runtime.values.result_size import USUAL, ResultSizes
+from orchestrator.runtime.values.scope import pipeline_scope
 from orchestrator.tools import Permissions
 from orchestrator.tools.functions.tracebacks import traceback_text
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
-    from orchestrator.runtime.host.loop_resources import ModelServices
+    from orchestrator.runtime.run.model_services import ModelServices
 
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError
-from orchestrator.runtime.redaction import Redactor
+from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.lines import short
 from orchestrator.tools.functions.results import NotJson, to_json
 

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.history.result import Result
+from orchestrator.history.step_results import StepResults
 from orchestrator.history.why import why
 from orchestrator.journal import Event, ItemEnds, RunRecord, fold_all, recorded, status_of, step_records
 from orchestrator.journal.state.usage import Spending
-from orchestrator.runtime.result import Result
-from orchestrator.runtime.result_steps import StepResults
 
 JOURNALS = Path(__file__).with_name("journals.jsonl.gz")
 PROJECTIONS = Path(__file__).with_name("projections.jsonl.gz")

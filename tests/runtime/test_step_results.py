@@ -8,11 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.history.event_log import RunEvents
+from orchestrator.history.result import Result
+from orchestrator.history.step_order import StepOrder
+from orchestrator.history.step_results import StepResults
+from orchestrator.history.step_tree import FIRST_ITEMS, OTHER_ITEMS, step_summary, step_tree
 from orchestrator.journal import Journal, Owner, Store
 from orchestrator.plan.serialization import plan_data
-from orchestrator.runtime.result import Log, Result
-from orchestrator.runtime.result_steps import Order, StepResults
-from orchestrator.runtime.step_tree import FIRST_ITEMS, OTHER_ITEMS, outline, summary
 from tests.journal.support import new_run
 from tests.plans import block, every_construct, for_each, group, plan, step, switch, until
 
@@ -90,7 +92,7 @@ def test_the_output_of_a_for_each_is_the_list_of_its_items_outputs(store: Store)
 def test_the_items_of_a_loop_are_counted_while_it_goes_on(store: Store) -> None:
     steps = written(store, LOOP, *a_loop(5, broken=[1])[:-1], ("step.started", "each[9].a"))
     assert steps["each"].items == {"count": 6, "succeeded": 4, "failed": 1}
-    assert summary(steps["each"]) == "6 items, 4 succeeded, 1 failed"
+    assert step_summary(steps["each"]) == "6 items, 4 succeeded, 1 failed"
 
 
 @pytest.mark.parametrize("one_after_another", [True, False])
@@ -122,13 +124,13 @@ def test_a_chosen_case_and_a_cached_result_are_told(store: Store) -> None:
     cached = {"key": "k", "run_id": "r", "path": "late", "at": 5.0}
     facts = [("step.started", "route", {"kind": "switch", "case": "a", "done": 0, "failed": 0}), *done("route.x")]
     steps = written(store, two, *facts, ("step.succeeded", "route", {"output": 1}), *done("late", 2, cached=cached))
-    assert (steps["route"].kind, steps["route"].case, summary(steps["route"])) == ("switch", "a", "case a")
+    assert (steps["route"].kind, steps["route"].case, step_summary(steps["route"])) == ("switch", "a", "case a")
     assert steps["late"].cached == cached
 
 
 def test_the_log_is_a_sequence_of_all_events(store: Store) -> None:
     steps = written(store, LOOP, *a_loop(300))
-    log = Log(store, steps._run_id, steps._last_seq)
+    log = RunEvents(store, steps._run_id, steps._last_seq)
     assert [event.seq for event in log] == list(range(1, len(log) + 1))
     assert log[-1].seq == len(log) == steps._last_seq
     assert [event.seq for event in log[498:503]] == [499, 500, 501, 502, 503]
@@ -137,7 +139,7 @@ def test_the_log_is_a_sequence_of_all_events(store: Store) -> None:
 
 
 def labels(steps: StepResults) -> list[str]:
-    return ["  " * line.depth + line.label for line in outline(steps)]
+    return ["  " * line.depth + line.label for line in step_tree(steps)]
 
 
 def test_the_outline_indents_what_is_within(store: Store) -> None:
@@ -173,10 +175,10 @@ def test_the_outline_of_a_loop_has_its_first_items_those_that_failed_and_the_num
     store: Store,
 ) -> None:
     steps = written(store, LOOP, *a_loop(500, broken=range(100, 400)))
-    items = [int(line.label[1:-1]) for line in outline(steps) if line.label.startswith("[")]
+    items = [int(line.label[1:-1]) for line in step_tree(steps) if line.label.startswith("[")]
     assert items == [*range(FIRST_ITEMS), *range(100, 100 + OTHER_ITEMS)]
-    assert [line.left_out for line in outline(steps) if line.left_out] == [500 - len(items)]
-    assert [line.label for line in outline(steps)][-2:] == [f"… {500 - len(items)} more", "last"]
+    assert [line.left_out for line in step_tree(steps) if line.left_out] == [500 - len(items)]
+    assert [line.label for line in step_tree(steps)][-2:] == [f"… {500 - len(items)} more", "last"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(0, 20)), min_size=1, max_size=4))
@@ -186,7 +188,7 @@ def test_every_path_has_a_line_that_its_labels_spell(store: Store, parts: list[t
     steps = written(store, plan(*"abc"), ("step.started", path))
     spelt: list[str] = []
     found = {}
-    for line in outline(steps):
+    for line in step_tree(steps):
         del spelt[line.depth :]
         spelt.append(line.label)
         found["".join(f".{one}" if one[0] != "[" else one for one in spelt).removeprefix(".")] = line.path
@@ -196,7 +198,7 @@ def test_every_path_has_a_line_that_its_labels_spell(store: Store, parts: list[t
 
 def test_the_page_shows_the_tree(store: Store) -> None:
     steps = written(store, LOOP, *a_loop(40, broken=[7]), *done("last"))
-    page = Result("r", "succeeded", {}, steps, None, Log(store, steps._run_id, steps._last_seq)).to_markdown()
+    page = Result("r", "succeeded", {}, steps, None, RunEvents(store, steps._run_id, steps._last_seq)).to_markdown()
     assert "| `each` | succeeded |  | " in page
     assert "| · `[7]` | failed | 1 | " in page
     assert "| · … 36 more | | | | |" in page
@@ -204,7 +206,7 @@ def test_the_page_shows_the_tree(store: Store) -> None:
 
 
 def test_handlers_and_what_runs_at_the_end_follow_the_steps(store: Store) -> None:
-    order = Order(plan_data(every_construct()))
+    order = StepOrder(plan_data(every_construct()))
     paths = [
         "rows",
         "rows[0]",

@@ -7,10 +7,10 @@ from orchestrator.api.functions import check, compile, default, fork, get_run, l
 from orchestrator.api.orchestrator import Orchestrator
 from orchestrator.api.pipeline import Pipeline, Report
 from orchestrator.api.run import Run
+from orchestrator.history.quality import Finding, Judgement, Quality
 from orchestrator.history.why import Reason, Why
 from orchestrator.runtime import Changes, Result, StepChange, StepResult
 from orchestrator.runtime.host.batches import RowResult
-from orchestrator.runtime.quality import Finding, Judgement, Quality
 
 __all__ = [
     "AsyncBatchResults",

@@ -16,13 +16,13 @@ from orchestrator.api.pipeline import plan_of
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock, write_lock
 from orchestrator.compiler.files import SUFFIX
 from orchestrator.errors import CompilationError
+from orchestrator.evaluation.adhoc_models import AdhocModels, run_blocking
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.models.actions.auto_values import asked_at_once
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
 from orchestrator.models.messages import Message, ModelRequest
 from orchestrator.models.output.schemas import accepted
 from orchestrator.plan.model import AutoValue
-from orchestrator.runtime.host.adhoc_models import Aside, blocking
 from orchestrator.text.content import kind_of
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _ask_for(orchestrator: Orchestrator, places: list[_Place]) -> tuple[Spending
                 raise each
         return spent, next((each for each in done if isinstance(each, Exception)), None)
 
-    return blocking(all_of_them())
+    return run_blocking(all_of_them())
 
 
 async def _ask(orchestrator: Orchestrator, places: list[_Place]) -> Spending:
@@ -253,14 +253,14 @@ async def _ask(orchestrator: Orchestrator, places: list[_Place]) -> Spending:
     asks = places[0].auto.asks or {}
     model = asks.get("model", ())
     system, prompt, form = asked_at_once(questions, properties, asks["about"])
-    aside = Aside(orchestrator._engine.services, (model,) if isinstance(model, str) else tuple(model))
+    adhoc = AdhocModels(orchestrator._engine.services, (model,) if isinstance(model, str) else tuple(model))
     request = ModelRequest((Message("user", prompt),), system=system, schema=form.schema)
-    answer = await aside.ask(request, lambda reply: accepted(form, reply))
+    answer = await adhoc.ask(request, lambda reply: accepted(form, reply))
     now = _moment(datetime.now(UTC).timestamp())
     for name, place in owners.items():
         digest = question_digest(place.auto.text, place.auto.schema)
         place.take(KeptAnswer(digest, questions[name], answer.value[name], str(answer.model), now), "asked")
-    return aside.spending
+    return adhoc.spending
 
 
 # --- the file

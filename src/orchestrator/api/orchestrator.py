@@ -24,7 +24,7 @@ from orchestrator.compiler import compile_pipeline
 from orchestrator.config.project_file import project_directory
 from orchestrator.errors import ConfigurationError, RunNotResumable, RunOwned
 from orchestrator.journal.events import RunState
-from orchestrator.journal.records import BatchStatus, Command, Wanted
+from orchestrator.journal.records import BatchStatus, Command, RunFilter
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Changes, Engine, Execution, ModelServices, Options, Portal, in_thread
 from orchestrator.runtime.host.batches import MAX_PARALLEL
@@ -239,7 +239,7 @@ class Orchestrator:
         if not self._has_store():
             return []
         moment = since.timestamp() if isinstance(since, datetime) else since
-        wanted = Wanted(state, pipeline, batch, moment, several("labels", labels))
+        wanted = RunFilter(state, pipeline, batch, moment, several("labels", labels))
         return self._engine.store.list(limit=limit, wanted=wanted)
 
     def list_batches(self, *, limit: int = 50) -> list[BatchStatus]:

@@ -135,16 +135,16 @@ class Pipeline:
         Raises:
             ModelError: No model has answered.
         """
-        from orchestrator.runtime.host.adhoc_models import blocking
+        from orchestrator.evaluation.adhoc_models import run_blocking
 
-        return blocking(self.asummary())
+        return run_blocking(self.asummary())
 
     async def asummary(self) -> str:
         """As `summary`."""
-        from orchestrator.runtime.host.pipeline_summary import summarized
+        from orchestrator.evaluation.pipeline_summary import summarize_plan
 
         engine = self._orchestrator._engine
-        return await summarized(engine.store, engine.services, self._plan)
+        return await summarize_plan(engine.store, engine.services, self._plan)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the checked plan as JSON data: inputs, steps with those within them, called pipelines, outputs."""

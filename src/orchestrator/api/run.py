@@ -7,11 +7,12 @@ import getpass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.api.arguments import one_of
+from orchestrator.evaluation.quality_control import QualityControl
+from orchestrator.history.step_results import step_states
 from orchestrator.history.why import Why, why
 from orchestrator.journal.records import Command
 from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
 from orchestrator.runtime.host.execution import refuse_blocking
-from orchestrator.runtime.result_steps import step_states
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +47,7 @@ class Run:
     def _follower(self) -> Follower:
         engine = self._engine
         if self._followed is None or self._followed.engine is not engine:  # another one after a `fork`
-            self._followed = Follower(engine, self.id)
+            self._followed = Follower(engine, self.id, QualityControl(engine))
         return self._followed
 
     def status(self) -> RunStatus:

@@ -16,7 +16,7 @@ from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
 from orchestrator.journal.run_creation import Beginning
 from orchestrator.journal.state.fold import fold, status_of
-from orchestrator.journal.store.batch_insert import Appender, Row, Snapshot
+from orchestrator.journal.store.batch_insert import Appender, EventRow, Snapshot
 from orchestrator.journal.store.blob_codec import encode, encode_parts, storable
 
 if TYPE_CHECKING:
@@ -117,11 +117,11 @@ class Journal:
         self.commits = 0
         self.error: StoreError | None = None
         self._appender = Appender(store.database)
-        self._rows: deque[Row] = deque()
+        self._rows: deque[EventRow] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._wake: SimpleQueue[bool] = SimpleQueue()  # True: somebody waits; False: there is something
         self._asleep = False
-        self._unwritten: list[Row] = []
+        self._unwritten: list[EventRow] = []
         self._bearing: list[_Waiter] = []
         self._retry_seconds = retry.FIRST_PAUSE
         self._journals: dict[tuple[int, int], RunJournal] = {}
@@ -194,7 +194,7 @@ class Journal:
 
     # --- called by the runs
 
-    def put(self, row: Row) -> None:
+    def put(self, row: EventRow) -> None:
         """Queue an event."""
         self._rows.append(row)
         if self._asleep:
@@ -406,7 +406,7 @@ class RunJournal:
             self._snapshot_every = max(SNAPSHOT_EVENTS, state.size)
         if self.error is None and not self.left:
             spent = state.spending.spent if type == "step.model" else None
-            self._journal.put(Row(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
+            self._journal.put(EventRow(self.lease, event.seq, event.at, type, path, attempt, encoded, snapshot, spent))
         return event
 
     def bears(self, problem: StoreError) -> bool:

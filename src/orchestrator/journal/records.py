@@ -30,7 +30,7 @@ def label_key(label: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunFilter:
     """Which runs are looked for: those for which all holds that is given. `since` in seconds since the epoch."""
 
     state: RunState | None = None

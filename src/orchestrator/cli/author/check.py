@@ -160,7 +160,7 @@ def graph(
         if _is_run(file):
             handle = orchestrator.get_run(str(file))
             if json:
-                from orchestrator.runtime.result_steps import step_states
+                from orchestrator.history.step_results import step_states
 
                 record = handle.record()
                 emit_json(_drawn(record.pipeline, record.plan) | {"states": step_states(handle.snapshot().steps)})

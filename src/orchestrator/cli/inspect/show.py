@@ -12,8 +12,8 @@ from orchestrator.cli.terminal.hints import Hints
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator, Result, StepResult
+    from orchestrator.history.step_tree import TreeLine
     from orchestrator.journal.state.usage import Spending
-    from orchestrator.runtime.step_tree import Line
 
 MOST_NAMES: Final = 2_000
 """How many steps' paths a misspelt one is compared with."""
@@ -80,7 +80,7 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
 def describe(result: "Result", hints: Hints) -> str:
     """Write a result for people: outputs first, then the steps."""
     from orchestrator.cli.terminal.output import LINES, printable, table
-    from orchestrator.runtime.step_tree import outline
+    from orchestrator.history.step_tree import step_tree
 
     lines = [f"run {result.run_id}: {result.state}"]
     if result.spending:
@@ -91,7 +91,7 @@ def describe(result: "Result", hints: Hints) -> str:
         for name, value in result.outputs.items():
             lines += _indented(name, value)
     if result.steps:
-        rows = [_row(line, result) for line in outline(result.steps)]
+        rows = [_row(line, result) for line in step_tree(result.steps)]
         headers = ("STEP", "STATE", "ATTEMPTS", "TOOK", *(("TOKENS", "COST") if result.spending else ()), "RESULT")
         lines += ["", table(headers, rows)]
     if result.error:
@@ -115,14 +115,14 @@ def models_text(spending: "Spending") -> str:
     return f"{spending.calls:,} call{'' if spending.calls == 1 else 's'}, {tokens}, {spending.price}"
 
 
-def _row(line: "Line", result: "Result") -> tuple[str, ...]:
+def _row(line: "TreeLine", result: "Result") -> tuple[str, ...]:
     from orchestrator.cli.terminal.output import seconds
-    from orchestrator.runtime.step_tree import summary
+    from orchestrator.history.step_tree import step_summary
 
     label, step = "  " * line.depth + line.label, line.step
     if step is None:
         return (label, *[""] * (6 if result.spending else 4))
-    about = "" if step.error else summary(step)
+    about = "" if step.error else step_summary(step)
     if not about:
         about = brief(result.steps[line.path] if step.state == "succeeded" else step)
     return (
@@ -175,7 +175,7 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
     from orchestrator.cli.terminal.prompts import answer_command, content_lines
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import RunError
-    from orchestrator.runtime.step_tree import summary
+    from orchestrator.history.step_tree import step_summary
 
     step = result.steps.get(path)
     if step is None:
@@ -190,8 +190,8 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
         emit_json(step.to_dict())
         return
     lines = [f"step {path}: {step.state}" + (f" in {seconds(step.elapsed)}" if step.ended_at else "")]
-    if summary(step):
-        lines.append(f"{step.kind}: {summary(step)}")
+    if step_summary(step):
+        lines.append(f"{step.kind}: {step_summary(step)}")
     if step.attempts > 1 and not step.kind:
         lines.append(f"attempts: {step.attempts}, the last in {seconds(step.duration)}")
     if step.spending:

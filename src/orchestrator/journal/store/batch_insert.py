@@ -32,7 +32,7 @@ class Snapshot:
 
 
 @dataclass(slots=True)
-class Row:
+class EventRow:
     """One event on its way to the store. `data` is JSON, or the JSON of each value when some are large."""
 
     lease: Lease
@@ -79,7 +79,7 @@ class Appender:
         self._release = f"UPDATE runs SET owner=NULL, lease_until=NULL, fence=fence+1 WHERE key={mark} AND fence={mark}"  # noqa: S608
 
     def append(
-        self, rows: Sequence[Row], *, beginnings: Sequence[Beginning] = (), releases: Sequence[Lease] = ()
+        self, rows: Sequence[EventRow], *, beginnings: Sequence[Beginning] = (), releases: Sequence[Lease] = ()
     ) -> list[Lease]:
         """Commit new runs, all rows whose lease still holds, and then the ends of leases; return the leases lost.
 
@@ -105,7 +105,9 @@ class Appender:
             self._connection.close()
             self._connection = None
 
-    def _append(self, rows: Sequence[Row], beginnings: Sequence[Beginning], releases: Sequence[Lease]) -> list[Lease]:
+    def _append(
+        self, rows: Sequence[EventRow], beginnings: Sequence[Beginning], releases: Sequence[Lease]
+    ) -> list[Lease]:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._database.driver_connection()
@@ -200,7 +202,7 @@ class Appender:
         row = cursor.execute(self._fence, (lease.key,)).fetchone()
         return row is None or row[0] != lease.fence
 
-    def _without_stored(self, cursor: Any, rows: Sequence[Row]) -> list[Row]:
+    def _without_stored(self, cursor: Any, rows: Sequence[EventRow]) -> list[EventRow]:
         """Pass over what an earlier attempt, whose outcome is unknown, did store."""
         last = {}
         for key in {row.lease.key for row in rows}:
@@ -227,7 +229,7 @@ class _Content:
         self.snapshots: dict[int, Snapshot] = {}
         self.spent: dict[int, tuple[Spent, float]] = {}
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Iterable[EventRow]) -> None:
         for row in rows:
             data = row.data
             key = row.lease.key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.journal.events import Event
-from orchestrator.journal.records import BatchStatus, Wanted, label_key
+from orchestrator.journal.records import BatchStatus, RunFilter, label_key
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import encode, storable
@@ -76,7 +76,7 @@ def status(database: Database, run_id: str) -> RunStatus:
         return _statuses(database, connection, [head(database, connection, run_id)])[0]
 
 
-def newest(database: Database, wanted: Wanted, limit: int) -> list[RunStatus]:
+def newest(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]:
     """Return the newest runs that are wanted, newest first."""
     state = wanted.state
     found: list[RunStatus] = []
@@ -96,7 +96,7 @@ def newest(database: Database, wanted: Wanted, limit: int) -> list[RunStatus]:
     return found[:limit]
 
 
-def _conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
     if wanted.pipeline is not None:
         yield runs.c.pipeline == storable(wanted.pipeline)
     if wanted.batch is not None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from orchestrator import codes
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.events import ENDS
-from orchestrator.journal.records import LEASE_SECONDS, Command, Wanted
+from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
 from orchestrator.journal.retry import patient
 from orchestrator.journal.run_creation import Beginning
 from orchestrator.journal.store import (
@@ -174,10 +174,10 @@ class Store:
         return status_queries.status(self.database, run_id)
 
     def list(
-        self, state: RunState | None = None, limit: int = 50, *, wanted: Wanted | None = None
+        self, state: RunState | None = None, limit: int = 50, *, wanted: RunFilter | None = None
     ) -> builtins.list[RunStatus]:
         """Return the newest runs, newest first; only those that stand so, or are `wanted`."""
-        return status_queries.newest(self.database, wanted or Wanted(state), limit)
+        return status_queries.newest(self.database, wanted or RunFilter(state), limit)
 
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""

@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 
 from orchestrator.errors import StepError, StoreError
+from orchestrator.history.result import Result, result_of
 from orchestrator.journal import ENDS
-from orchestrator.runtime.result import Result, result_of
 from orchestrator.runtime.run.answer_stream import in_order
 from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from orchestrator.history.result import ResultInspector
     from orchestrator.journal import ActiveStep, Event, RunStatus
     from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.host.execution import Execution
@@ -71,8 +72,10 @@ class Hearing:
 class Follower:
     """A view of one run. Every method `x` has the async twin `ax`."""
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
+    def __init__(self, engine: Engine, run_id: str, inspector: ResultInspector | None = None) -> None:
+        """`inspector` checks the quality of its results."""
         self.engine = engine
+        self._inspector = inspector
         self._run_id = run_id
         self._seen: Execution | None = None
         self._cause: BaseException | None = None
@@ -192,7 +195,7 @@ class Follower:
                 self.engine.store.status(self._run_id)  # raises if the run has been removed meanwhile
             end = last[0]
         outputs = end.data["outputs"] if end is not None and status.state == "succeeded" else {}
-        return result_of(self.engine, status, outputs)
+        return result_of(self.engine.store, status, outputs, self._inspector)
 
     def cause(self, result: Result) -> BaseException | None:
         """What the tool raised for which the run failed: itself if that was here, else as it is recorded."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.history.step_results import StepResult
 from orchestrator.paths import is_at_or_below, item_of, parent_of
-from orchestrator.runtime.result_steps import StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.runtime.result_steps import StepResults
+    from orchestrator.history.step_results import StepResults
 
 FIRST_ITEMS: Final = 3
 OTHER_ITEMS: Final = 10
@@ -21,7 +21,7 @@ _HANDLERS: Final = ("on_error", "error_handlers")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TreeLine:
     """One line of the tree: a step (without its output), what stands around steps, or what was left out.
 
     `label` is what the path adds to that of the line above it that it is part of. Only steps have a `step`.
@@ -34,7 +34,7 @@ class Line:
     left_out: int = 0
 
 
-def outline(steps: StepResults) -> Iterator[Line]:
+def step_tree(steps: StepResults) -> Iterator[TreeLine]:
     """Yield the lines, in the file's order; each loop as a bounded number of them."""
     chosen: dict[str, frozenset[int]] = {}
     around: list[str] = []
@@ -57,13 +57,13 @@ def outline(steps: StepResults) -> Iterator[Line]:
             if ancestor not in steps and ancestor.endswith(_HANDLERS):
                 continue  # each handler has a line, all together have none
             label = ancestor[len(around[-1]) if around else 0 :].removeprefix(".")
-            yield Line(len(around), ancestor, label, steps.head(ancestor) if ancestor in steps else None)
+            yield TreeLine(len(around), ancestor, label, steps.head(ancestor) if ancestor in steps else None)
             around.append(ancestor)
     while around:
         yield from _left_out(steps, chosen, around)
 
 
-def summary(step: StepResult) -> str:
+def step_summary(step: StepResult) -> str:
     """Say in words what there is to say of a step that consists of others: counts, or the case that was chosen."""
     if step.items is not None:
         what = {"for_each": "item", "agent": "turn"}.get(step.kind, "round")
@@ -99,9 +99,9 @@ def _chosen(steps: StepResults, loop: str) -> frozenset[int]:
     return frozenset((*well, *other))
 
 
-def _left_out(steps: StepResults, chosen: dict[str, frozenset[int]], around: list[str]) -> Iterator[Line]:
+def _left_out(steps: StepResults, chosen: dict[str, frozenset[int]], around: list[str]) -> Iterator[TreeLine]:
     """Leave the innermost of what is around, with a line on its items that were not shown."""
     path = around.pop()
     count = len(steps.items_of(path)) - len(chosen.get(path, ())) if path in chosen else 0
     if count:
-        yield Line(len(around) + 1, path, f"… {count} more", left_out=count)
+        yield TreeLine(len(around) + 1, path, f"… {count} more", left_out=count)

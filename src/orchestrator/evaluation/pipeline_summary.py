@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.evaluation.adhoc_models import AdhocModels
 from orchestrator.models.messages import Message, ModelRequest
 from orchestrator.plan.summary import architecture, intention
-from orchestrator.runtime.host.adhoc_models import Aside
-from orchestrator.runtime.host.follow import in_thread
+from orchestrator.runtime import in_thread
 
 if TYPE_CHECKING:
     from orchestrator.journal import Store
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.run.model_services import ModelServices
+    from orchestrator.runtime import ModelServices
 
 _SYSTEM: Final = (
     "You explain pipelines to people who will use them. Write one paragraph of at most 120 words, in plain English: "
@@ -22,7 +22,7 @@ _SYSTEM: Final = (
 )
 
 
-async def summarized(store: Store, services: ModelServices, plan: Plan) -> str:
+async def summarize_plan(store: Store, services: ModelServices, plan: Plan) -> str:
     """Return a summary of the plan by its model: `orchestrator`, else `model`, else what `auto` means.
 
     It is asked for once for each plan and model, and then taken from the store.
@@ -39,7 +39,7 @@ async def summarized(store: Store, services: ModelServices, plan: Plan) -> str:
         return str(kept.output)
     text = described.replace("</pipeline", "<\\/pipeline")
     request = ModelRequest((Message("user", f"<pipeline>\n{text}\n</pipeline>"),), system=_SYSTEM, temperature=0.0)
-    answer = await Aside(services, plan.orchestrator).ask(request)
+    answer = await AdhocModels(services, plan.orchestrator).ask(request)
     summary = answer.reply.text.strip()
     if str(answer.model) != "offline":  # another model may be there the next time
         await in_thread(lambda: store.cache_put(key, "", "", summary))

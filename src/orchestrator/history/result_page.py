@@ -1,29 +1,55 @@
 """A run's result as a Markdown page."""
+# ruff: noqa: D102 - the properties are documented in `Result`
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
+from orchestrator.history.step_tree import TreeLine, step_summary, step_tree
 from orchestrator.journal.state.usage import spending_of
-from orchestrator.runtime.result import Result, iso_time
-from orchestrator.runtime.step_tree import Line, outline, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.history.step_results import StepResults
     from orchestrator.journal import Event
+    from orchestrator.journal.state.usage import Spending
 
 _LONGEST_LINE = 200
 _LOG_ENDS = 1_000  # events shown of the log's beginning, and of its end
 
 
-def result_page(result: Result) -> str:
+class PageContent(Protocol):
+    """What the page shows; `Result` has it."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def outputs(self) -> Mapping[str, Any]: ...
+    @property
+    def steps(self) -> StepResults: ...
+    @property
+    def error(self) -> Mapping[str, Any] | None: ...
+    @property
+    def log(self) -> Sequence[Event]: ...
+    @property
+    def spending(self) -> Spending: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+def result_page(result: PageContent) -> str:
     """Return the page: the outputs, a table of the steps, the error, and the log, a line for each event of its ends."""
     return "\n".join(_page(result)) + "\n"
 
 
-def _page(result: Result) -> Iterator[str]:
+def _page(result: PageContent) -> Iterator[str]:
     yield f"# Run {result.run_id}: {result.state}"
     if result.spending:
         calls = "one call of a model" if result.spending.calls == 1 else f"{result.spending.calls:,} calls of models"
@@ -43,23 +69,23 @@ def _page(result: Result) -> Iterator[str]:
         for name, value in result.outputs.items():
             yield from ("", f"### {name}", "", *_block(value))
     yield from ("", "## Steps", "", "| Step | State | Attempts | Took | |", "| --- | --- | ---: | ---: | --- |")
-    for line in outline(result.steps):
+    for line in step_tree(result.steps):
         yield _row(line)
     yield from ("", "## Log", "")
     yield from _log(result)
 
 
-def _row(line: Line) -> str:
+def _row(line: TreeLine) -> str:
     name = "· " * line.depth + (line.label if line.left_out else f"`{line.label}`")
     step = line.step
     if step is None:
         return f"| {name} | | | | |"
-    about = (step.error or {}).get("message") or step.reason or summary(step) or str(step.spending)
+    about = (step.error or {}).get("message") or step.reason or step_summary(step) or str(step.spending)
     attempts = str(step.attempts) if step.attempts and not step.kind else ""
     return f"| {name} | {step.state} | {attempts} | {step.elapsed:.3f} s | {_cell(about)} |"
 
 
-def _log(result: Result) -> Iterator[str]:
+def _log(result: PageContent) -> Iterator[str]:
     count = len(result.log)
     left_out = range(_LOG_ENDS, count - _LOG_ENDS)
     for number in range(count):
@@ -110,3 +136,8 @@ def _cell(text: Any) -> str:
 def _one_line(text: Any) -> str:
     line = " ".join(str(text or "").split())
     return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+
+
+def iso_time(seconds: float) -> str:
+    """Return seconds since the epoch as text, to the millisecond, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")

@@ -7,25 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.history.step_order import StepOrder
 from orchestrator.journal import Event, StepRecord, step_records
 from orchestrator.journal.events import StepState
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import item_of, parent_of
 
 if TYPE_CHECKING:
-    from orchestrator.journal import RunRecord, Store
+    from orchestrator.history.event_log import EventSource
+    from orchestrator.journal import RunRecord
     from orchestrator.models.messages import Usage
-    from orchestrator.runtime.result import RecordedEvents
 
 EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
 """How many steps' outputs are read together when steps are looked at one after another."""
 
 _OUTPUTS: Final = frozenset({"output", "value", "values"})
-_SEGMENT: Final = re.compile(r"[^.\[\]]+|\[\d+")
 _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
-_NOTHING: Final[Mapping[str, Any]] = {}
-_UNKNOWN, _HANDLERS, _ERROR_HANDLERS, _FINALLY = 10**8, 10**9, 10**9 + 1, 10**9 + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +105,8 @@ class StepResults(Mapping[str, StepResult]):
     asked for, which takes about 0.7 KB of memory for each step; outputs are read when a step is looked at, not kept.
     """
 
-    def __init__(self, store: Store | RecordedEvents, run_id: str, last_seq: int) -> None:
-        self._store = store
+    def __init__(self, source: EventSource, run_id: str, last_seq: int) -> None:
+        self._source = source
         self._run_id = run_id
         self._last_seq = last_seq
         self._loaded: dict[str, StepRecord] | None = None
@@ -144,7 +142,7 @@ class StepResults(Mapping[str, StepResult]):
     @property
     def record(self) -> RunRecord:
         """What the run is made of."""
-        return self._store.record(self._run_id)
+        return self._source.record(self._run_id)
 
     def head(self, path: str) -> StepResult:
         """Return a step without its output, which is not read."""
@@ -163,7 +161,7 @@ class StepResults(Mapping[str, StepResult]):
             kind=record.kind,
             case=record.case,
             items=self._counts(record),
-            question=self._store.resolve(record.question) if waits else None,
+            question=self._source.resolve(record.question) if waits else None,
             until=record.until if waits else None,
             cached=record.cached,
             spending=record.spending,
@@ -181,7 +179,7 @@ class StepResults(Mapping[str, StepResult]):
     @property
     def _records(self) -> dict[str, StepRecord]:
         if self._loaded is None:
-            order = Order(self._store.record(self._run_id).plan)
+            order = StepOrder(self._source.record(self._run_id).plan)
             found = {id: StepRecord(id) for id in order.ids}
             found.update(step_records(self._lean_events()))
             self._loaded = {path: found[path] for path in sorted(found, key=order.key)}
@@ -205,7 +203,7 @@ class StepResults(Mapping[str, StepResult]):
     def _lean_events(self) -> Iterator[Event]:
         """The events after `run.created`, without outputs, and without looking into blobs."""
         after = 1
-        while batch := self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE):
+        while batch := self._source.events(self._run_id, after=after, limit=EVENTS_AT_ONCE):
             for event in batch:
                 if event.seq > self._last_seq:
                     return
@@ -234,7 +232,7 @@ class StepResults(Mapping[str, StepResult]):
         return [values.get(index) for index in range(count)]
 
     def _values(self, seqs: Sequence[int]) -> list[Any]:
-        return self._store.values_at(self._run_id, seqs) if seqs else []
+        return self._source.values_at(self._run_id, seqs) if seqs else []
 
     def _counts(self, record: StepRecord) -> Mapping[str, int] | None:
         """How a loop's items ended: as it was recorded at its end, before that as far as it is."""
@@ -263,49 +261,3 @@ def step_states(steps: StepResults) -> dict[str, dict[str, int]]:
 
 def _is_list(record: StepRecord) -> bool:
     return record.kind == "for_each" and record.state == "succeeded"
-
-
-class Order:
-    """The order of a plan's steps, from the plan as data: a key to sort paths by."""
-
-    def __init__(self, plan: Mapping[str, Any]) -> None:
-        self._pipelines: Mapping[str, Any] = plan.get("pipelines", {})
-        self._top = _numbered(plan["steps"])
-        self.ids: list[str] = list(self._top)
-        self._top["error_handlers"] = (_ERROR_HANDLERS, {"handlers": plan.get("error_handlers", ())})
-        self._top["finally"] = (_FINALLY, {"steps": plan.get("finally", ())})
-        self._inner: dict[int, dict[str, tuple[int, Mapping[str, Any]]]] = {}
-
-    def key(self, path: str) -> tuple[int, ...]:
-        """Return where the path stands: a step before those within it, an item before the next one."""
-        numbers = []
-        within = self._top
-        step = _NOTHING
-        for segment in _SEGMENT.findall(path):
-            if segment.startswith("["):
-                number = int(segment[1:])
-                if "handlers" in step:
-                    step = step["handlers"][number] if number < len(step["handlers"]) else _NOTHING
-            else:
-                number, step = within.get(segment, (_UNKNOWN, _NOTHING))
-            numbers.append(number)
-            within = self._within(step)
-        return tuple(numbers)
-
-    def _within(self, step: Mapping[str, Any]) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        """The steps that stand directly in a step, by their ids."""
-        known = self._inner.get(id(step))
-        if known is None:
-            while "step" in step:  # a loop over one step: the item is that step
-                step = step["step"]
-            blocks = [step.get("steps", ()), *(case["steps"] for case in step.get("cases", ())), step.get("default")]
-            if step.get("kind") == "pipeline":
-                blocks.append(self._pipelines.get(step["pipeline"], {}).get("steps", ()))
-            known = _numbered([one for block in blocks if isinstance(block, list) for one in block if "id" in one])
-            known["on_error"] = (_HANDLERS, {"handlers": step.get("on_error", ())})
-            self._inner[id(step)] = known
-        return known
-
-
-def _numbered(steps: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, Mapping[str, Any]]]:
-    return {step["id"]: (number, step) for number, step in enumerate(steps)}

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.answer_memo import KeptAnswers
     from orchestrator.models.calls.gateway import Answer, Feedback, ModelCall
     from orchestrator.models.messages import ModelName, ModelReply, ModelRequest
-    from orchestrator.runtime.run.model_services import ModelServices
+    from orchestrator.runtime import ModelServices
 
 T = TypeVar("T")
 
 
-class Aside:
+class AdhocModels:
     """A `CallHost` of no step. `spending` is what its calls have taken."""
 
     feedback: Sequence[Feedback] = ()
@@ -56,7 +56,7 @@ class Aside:
         yield
 
 
-def blocking(work: Coroutine[Any, Any, T]) -> T:
+def run_blocking(work: Coroutine[Any, Any, T]) -> T:
     """Return the result of a coroutine to a caller without an event loop of his own to run it on."""
     done: Future[T] = Future()
 
@@ -66,5 +66,5 @@ def blocking(work: Coroutine[Any, Any, T]) -> T:
         except BaseException as error:  # it belongs to the caller
             done.set_exception(error)
 
-    threading.Thread(target=run, name="orchestrator-aside", daemon=True).start()
+    threading.Thread(target=run, name="orchestrator-adhoc-models", daemon=True).start()
     return done.result()

@@ -1,25 +1,21 @@
-"""Quality control of a result: rules about what a run has left behind, and a model's opinion of its outputs."""
+"""Quality rules: what can be found wrong with a result without asking a model."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.journal.state.usage import NOTHING, Spending
-from orchestrator.runtime.host.follow import in_thread
+from orchestrator.history.quality import Finding
 from orchestrator.runtime.steps.answers import as_text
 
 if TYPE_CHECKING:
+    from orchestrator.history.quality import Level
+    from orchestrator.history.result import Result
     from orchestrator.journal import Event
-    from orchestrator.runtime.host.engine import Engine
-    from orchestrator.runtime.result import Result
 
-Level = Literal["problem", "warning", "note"]
-
-_OFFLINE: Final = "offline"
+OFFLINE: Final = "offline"
 _MOST_WARNINGS: Final = 20
 _FEW_ITEMS: Final = 3
 _INDEX: Final = re.compile(r"\[\d+\]")
@@ -37,126 +33,6 @@ _LEFT_OVER: Final = (
         "a model's refusal",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a rule has to say. `where` is a step's path, `outputs.NAME`, or empty for the whole run."""
-
-    level: Level
-    where: str
-    message: str
-    suggestion: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the finding as JSON data."""
-        return {"level": self.level, "where": self.where, "message": self.message, "suggestion": self.suggestion}
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a model thinks of one output: `score` from 0 to 1, why, and what would make it better."""
-
-    output: str
-    score: float
-    reason: str
-    suggestions: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the judgement as JSON data."""
-        return {
-            "output": self.output,
-            "score": self.score,
-            "reason": self.reason,
-            "suggestions": list(self.suggestions),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What quality control found in a result. `judgements` are there if a model was asked: `model`.
-
-    What asking it has taken (`spending`) is not part of what the run has spent.
-    """
-
-    run_id: str
-    findings: tuple[Finding, ...]
-    judgements: tuple[Judgement, ...] = ()
-    model: str = ""
-    spending: Spending = NOTHING
-    counts: Mapping[Level, int] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        found = Counter(finding.level for finding in self.findings)
-        levels: tuple[Level, ...] = ("problem", "warning", "note")
-        object.__setattr__(self, "counts", {level: found[level] for level in levels})
-
-    @property
-    def ok(self) -> bool:
-        """Whether no rule found a problem."""
-        return not self.counts["problem"]
-
-    @property
-    def score(self) -> float | None:
-        """The mean of the judged scores; None where nothing was judged."""
-        scores = [judgement.score for judgement in self.judgements]
-        return sum(scores) / len(scores) if scores else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
-        return {
-            "run_id": self.run_id,
-            "ok": self.ok,
-            "score": self.score,
-            "findings": [finding.to_dict() for finding in self.findings],
-            "judgements": [judgement.to_dict() for judgement in self.judgements],
-            "model": self.model,
-            **self.spending.to_dict(),
-        }
-
-    def to_markdown(self) -> str:
-        """Return the report as a page for people."""
-        return "\n".join(self._page()) + "\n"
-
-    def _page(self) -> Iterator[str]:
-        yield f"# Quality of run {self.run_id}"
-        yield ""
-        yield ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in self.counts.items())
-        for finding in self.findings:
-            where = f" `{finding.where}`" if finding.where else ""
-            more = f" ({finding.suggestion})" if finding.suggestion else ""
-            yield (
-                "" if finding is not self.findings[0] else "\n"
-            ) + f"- **{finding.level}**{where}: {finding.message}{more}"
-        for judgement in self.judgements:
-            yield from ("", f"## `{judgement.output}`: {judgement.score:.2f}", "", judgement.reason)
-            yield from ("- " + suggestion for suggestion in judgement.suggestions)
-
-
-_NAME_ONE: Final = "name one: `orchestrator:` in the file, `qc --judge --model NAME`, or in Python `qc(judge=...)`"
-
-
-async def control(
-    result: Result, engine: Engine | None, *, judge: bool | str | Sequence[str] = False, rubric: str = ""
-) -> Quality:
-    """Return the report on a result; see `Result.qc`."""
-    findings = await in_thread(lambda: tuple(findings_of(result)))
-    if engine is None or judge is False or not result.outputs:
-        return Quality(result.run_id, findings)
-    plan = (await in_thread(lambda: engine.store.record(result.run_id))).plan
-    named: Sequence[str] = plan.get("orchestrator", ())
-    if isinstance(judge, str):
-        named = [judge]
-    elif judge is not True:
-        named = judge
-    from orchestrator.runtime.judge import judged
-
-    purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
-    judgements, model, spending = await judged(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)
-    if model == _OFFLINE:
-        no_model = Finding("note", "", "nothing was judged: there is no language model here", _NAME_ONE)
-        return Quality(result.run_id, (*findings, no_model))
-    return Quality(result.run_id, findings, judgements, model, spending)
 
 
 def findings_of(result: Result) -> Iterator[Finding]:
@@ -252,7 +128,7 @@ def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
         return
     if data.get("finish") == "length":
         yield "warning", event.path, "an answer reached `max_tokens` and was cut off"
-    if model == _OFFLINE:
+    if model == OFFLINE:
         yield "warning", event.path, "was answered by rules (`offline`), and not by a language model"
     if data.get("cost") is None:
         yield "note", event.path, f"the price of {model} is not known, so its cost is not counted"

@@ -6,17 +6,17 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.evaluation.adhoc_models import AdhocModels
+from orchestrator.history.quality import Judgement
 from orchestrator.models.actions.prompts import judgement
 from orchestrator.models.calls.judge import opinion_of, request_of
-from orchestrator.runtime.host.adhoc_models import Aside
-from orchestrator.runtime.quality import Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.journal.state.usage import Spending
     from orchestrator.models.calls.judge import Opinion
-    from orchestrator.runtime.run.model_services import ModelServices
+    from orchestrator.runtime import ModelServices
 
 RUBRIC: Final = (
     "It does what it is for. It is correct, complete and consistent in itself; it is clearly written and well formed; "
@@ -28,7 +28,7 @@ _MOST: Final = 60_000  # characters of one output
 _AT_ONCE: Final = 4
 
 
-async def judged(
+async def judge_outputs(
     services: ModelServices, models: Sequence[str], outputs: Mapping[str, Any], *, rubric: str = "", purpose: str = ""
 ) -> tuple[tuple[Judgement, ...], str, Spending]:
     """Return a judgement of each output, the model that gave them, and what that took.
@@ -38,7 +38,7 @@ async def judged(
     Raises:
         ModelError: No model has given an answer that can be used.
     """
-    aside = Aside(services, models)
+    adhoc = AdhocModels(services, models)
     told = "\n".join([f"This output belongs to the following: {purpose}" if purpose else "", rubric or RUBRIC]).strip()
     places = asyncio.Semaphore(_AT_ONCE)
 
@@ -48,9 +48,9 @@ async def judged(
             text = f"{text[:_MOST]}\n[the first {_MOST:,} of {len(text):,} characters]"
         prompt = judgement(text, f"{told}\nThe output is called `{name}`.")
         async with places:
-            answer = await aside.ask(request_of(prompt), opinion_of)
+            answer = await adhoc.ask(request_of(prompt), opinion_of)
         said: Opinion = answer.value
         return Judgement(name, said.score, said.reason, said.suggestions), str(answer.model)
 
     found = await asyncio.gather(*(one(name, value) for name, value in outputs.items()))
-    return tuple(each for each, _ in found), ", ".join(dict.fromkeys(model for _, model in found)), aside.spending
+    return tuple(each for each, _ in found), ", ".join(dict.fromkeys(model for _, model in found)), adhoc.spending

@@ -9,8 +9,8 @@ from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
 from orchestrator.runtime.steps.answers import expected
 
 if TYPE_CHECKING:
+    from orchestrator.history.result import Result
     from orchestrator.journal import RunStatus
-    from orchestrator.runtime.result import Result
 
 
 def verdict(result: Result, cause: BaseException | None = None) -> Result:

@@ -1,0 +1,1 @@
+"""Judging results and summarizing pipelines: rules and models, outside of any run."""

@@ -1,0 +1,70 @@
+"""Quality control of a result: the rules, and a model's judgement of each output where one is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.errors import ConfigurationError
+from orchestrator.evaluation.adhoc_models import run_blocking
+from orchestrator.evaluation.judge import judge_outputs
+from orchestrator.evaluation.quality_rules import OFFLINE, findings_of
+from orchestrator.history.quality import Finding, Quality
+from orchestrator.runtime import in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.history.result import Result
+    from orchestrator.runtime import Engine
+
+_NAME_ONE: Final = "name one: `orchestrator:` in the file, `qc --judge --model NAME`, or in Python `qc(judge=...)`"
+
+
+class QualityControl:
+    """The `ResultInspector` of results that an engine gives. Without an engine, as after unpickling, rules alone."""
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self._engine = engine
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return QualityControl, ()
+
+    def inspect(self, result: Result, *, judge: bool | str | Sequence[str], rubric: str) -> Quality:
+        """Return the quality report on a result; see `Result.qc`."""
+        require_judge(judge)
+        return run_blocking(self.ainspect(result, judge=judge, rubric=rubric))
+
+    async def ainspect(self, result: Result, *, judge: bool | str | Sequence[str], rubric: str) -> Quality:
+        """As `inspect`."""
+        require_judge(judge)
+        engine = self._engine
+        findings = await in_thread(lambda: tuple(findings_of(result)))
+        if engine is None or judge is False or not result.outputs:
+            return Quality(result.run_id, findings)
+        plan = (await in_thread(lambda: engine.store.record(result.run_id))).plan
+        named: Sequence[str] = plan.get("orchestrator", ())
+        if isinstance(judge, str):
+            named = [judge]
+        elif judge is not True:
+            named = judge
+        purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
+        found = await judge_outputs(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)
+        judgements, model, spending = found
+        if model == OFFLINE:
+            no_model = Finding("note", "", "nothing was judged: no language model is available", _NAME_ONE)
+            return Quality(result.run_id, (*findings, no_model))
+        return Quality(result.run_id, findings, judgements, model, spending)
+
+
+def require_judge(judge: Any) -> None:
+    """Refuse a value that cannot name the models that judge.
+
+    Raises:
+        ConfigurationError: It is neither true, false, None, a name, nor several names.
+    """
+    named = [judge] if isinstance(judge, str) else judge if isinstance(judge, list | tuple) else []
+    if isinstance(judge, bool) or (named and all(isinstance(each, str) for each in named)):
+        return
+    raise ConfigurationError(
+        f"`judge` must be true, false or the name of a model, not {judge!r}", help='write for example `judge="auto"`'
+    )

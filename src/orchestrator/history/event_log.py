@@ -1,0 +1,81 @@
+"""The events of a run as a sequence, read from a store in pages or held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+
+from orchestrator.journal import Event, RunRecord
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Store
+
+EVENTS_AT_ONCE: Final = 500
+
+
+class EventSource(Protocol):
+    """What steps are read from: a store, or the events of one run in memory."""
+
+    def record(self, run_id: str) -> RunRecord:
+        """Return what a run was created from."""
+
+    def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return up to `limit` events after the one numbered `after`."""
+
+    def values_at(self, run_id: str, seqs: Sequence[int]) -> list[Any]:
+        """Return the outputs of the steps that ended with the events of these numbers."""
+
+    def resolve(self, value: Any) -> Any:
+        """Return the value with references to blobs replaced by their content."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsInMemory:
+    """An `EventSource` of one run: all of its events, with large values in place."""
+
+    run: RunRecord
+    log: Sequence[Event]
+
+    def record(self, run_id: str) -> RunRecord:
+        """Return what the run was created from."""
+        return self.run
+
+    def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return up to `limit` events after the one numbered `after`."""
+        return list(self.log[after : after + limit])
+
+    def values_at(self, run_id: str, seqs: Sequence[int]) -> list[Any]:
+        """Return the outputs of the steps that ended with the events of these numbers."""
+        found = [self.log[seq - 1].data for seq in seqs]
+        return [data.get("output", data.get("value")) for data in found]
+
+    def resolve(self, value: Any) -> Any:
+        """Return the value, which is in place."""
+        return value
+
+
+class RunEvents(Sequence[Event]):
+    """The events of a run up to one of them, read in pages on access."""
+
+    def __init__(self, store: Store, run_id: str, last_seq: int) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._last_seq = last_seq
+        self._page: list[Event] = []
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | Sequence[Event]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        seq = range(1, self._last_seq + 1)[index]
+        if not self._page or not self._page[0].seq <= seq <= self._page[-1].seq:
+            after = (seq - 1) // EVENTS_AT_ONCE * EVENTS_AT_ONCE
+            self._page = self._store.events(self._run_id, after=after, limit=EVENTS_AT_ONCE, resolve=True)
+        return self._page[seq - self._page[0].seq]
+
+    def __len__(self) -> int:
+        return self._last_seq

@@ -1,0 +1,106 @@
+"""The quality report on a result: what rules found, and how models judged its outputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestrator.journal.state.usage import NOTHING, Spending
+
+Level = Literal["problem", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a rule has to say. `where` is a step's path, `outputs.NAME`, or empty for the whole run."""
+
+    level: Level
+    where: str
+    message: str
+    suggestion: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON data."""
+        return {"level": self.level, "where": self.where, "message": self.message, "suggestion": self.suggestion}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a model thinks of one output: `score` from 0 to 1, why, and what would make it better."""
+
+    output: str
+    score: float
+    reason: str
+    suggestions: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the judgement as JSON data."""
+        return {
+            "output": self.output,
+            "score": self.score,
+            "reason": self.reason,
+            "suggestions": list(self.suggestions),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What quality control found in a result. `judgements` are there if a model was asked: `model`.
+
+    What asking it has taken (`spending`) is not part of what the run has spent.
+    """
+
+    run_id: str
+    findings: tuple[Finding, ...]
+    judgements: tuple[Judgement, ...] = ()
+    model: str = ""
+    spending: Spending = NOTHING
+    counts: Mapping[Level, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        found = Counter(finding.level for finding in self.findings)
+        levels: tuple[Level, ...] = ("problem", "warning", "note")
+        object.__setattr__(self, "counts", {level: found[level] for level in levels})
+
+    @property
+    def ok(self) -> bool:
+        """Whether no rule found a problem."""
+        return not self.counts["problem"]
+
+    @property
+    def score(self) -> float | None:
+        """The mean of the judged scores; None where nothing was judged."""
+        scores = [judgement.score for judgement in self.judgements]
+        return sum(scores) / len(scores) if scores else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON data."""
+        return {
+            "run_id": self.run_id,
+            "ok": self.ok,
+            "score": self.score,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "judgements": [judgement.to_dict() for judgement in self.judgements],
+            "model": self.model,
+            **self.spending.to_dict(),
+        }
+
+    def to_markdown(self) -> str:
+        """Return the report as a page for people."""
+        return "\n".join(self._page()) + "\n"
+
+    def _page(self) -> Iterator[str]:
+        yield f"# Quality of run {self.run_id}"
+        yield ""
+        yield ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in self.counts.items())
+        for finding in self.findings:
+            where = f" `{finding.where}`" if finding.where else ""
+            more = f" ({finding.suggestion})" if finding.suggestion else ""
+            yield (
+                "" if finding is not self.findings[0] else "\n"
+            ) + f"- **{finding.level}**{where}: {finding.message}{more}"
+        for judgement in self.judgements:
+            yield from ("", f"## `{judgement.output}`: {judgement.score:.2f}", "", judgement.reason)
+            yield from ("- " + suggestion for suggestion in judgement.suggestions)

@@ -1,0 +1,59 @@
+"""The order of a plan's steps: in which the steps of a run are listed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SEGMENT: Final = re.compile(r"[^.\[\]]+|\[\d+")
+_NOTHING: Final[Mapping[str, Any]] = {}
+_UNKNOWN, _HANDLERS, _ERROR_HANDLERS, _FINALLY = 10**8, 10**9, 10**9 + 1, 10**9 + 2
+
+
+class StepOrder:
+    """The order of a plan's steps, from the plan as data: a key to sort paths by."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self._pipelines: Mapping[str, Any] = plan.get("pipelines", {})
+        self._top = _numbered(plan["steps"])
+        self.ids: list[str] = list(self._top)
+        self._top["error_handlers"] = (_ERROR_HANDLERS, {"handlers": plan.get("error_handlers", ())})
+        self._top["finally"] = (_FINALLY, {"steps": plan.get("finally", ())})
+        self._inner: dict[int, dict[str, tuple[int, Mapping[str, Any]]]] = {}
+
+    def key(self, path: str) -> tuple[int, ...]:
+        """Return where the path stands: a step before those within it, an item before the next one."""
+        numbers = []
+        within = self._top
+        step = _NOTHING
+        for segment in _SEGMENT.findall(path):
+            if segment.startswith("["):
+                number = int(segment[1:])
+                if "handlers" in step:
+                    step = step["handlers"][number] if number < len(step["handlers"]) else _NOTHING
+            else:
+                number, step = within.get(segment, (_UNKNOWN, _NOTHING))
+            numbers.append(number)
+            within = self._within(step)
+        return tuple(numbers)
+
+    def _within(self, step: Mapping[str, Any]) -> dict[str, tuple[int, Mapping[str, Any]]]:
+        """The steps that stand directly in a step, by their ids."""
+        known = self._inner.get(id(step))
+        if known is None:
+            while "step" in step:  # a loop over one step: the item is that step
+                step = step["step"]
+            blocks = [step.get("steps", ()), *(case["steps"] for case in step.get("cases", ())), step.get("default")]
+            if step.get("kind") == "pipeline":
+                blocks.append(self._pipelines.get(step["pipeline"], {}).get("steps", ()))
+            known = _numbered([one for block in blocks if isinstance(block, list) for one in block if "id" in one])
+            known["on_error"] = (_HANDLERS, {"handlers": step.get("on_error", ())})
+            self._inner[id(step)] = known
+        return known
+
+
+def _numbered(steps: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, Mapping[str, Any]]]:
+    return {step["id"]: (number, step) for number, step in enumerate(steps)}

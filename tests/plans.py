@@ -7,28 +7,23 @@ from orchestrator.expressions import ANY, STRING, Constant, ListValue, MappingVa
 from orchestrator.expressions.template import parse_expression
 from orchestrator.language.spec.pipeline import InputSpec
 from orchestrator.models.budget import Budget
-from orchestrator.plan.model import (
+from orchestrator.plan.auto_values import AutoValue
+from orchestrator.plan.model import OutputPlan, Plan
+from orchestrator.plan.policies import CachePolicy, Check, Judge, OnFailure, Retry
+from orchestrator.plan.steps import (
     Agent,
     AgentServer,
     AgentTool,
     Approve,
     Ask,
-    AutoValue,
     Block,
-    CachePolicy,
     CaseKey,
-    Check,
     FileItems,
     ForEach,
     Group,
     Handler,
-    Judge,
-    OnFailure,
-    OutputPlan,
-    Plan,
     RangeItems,
     Repeat,
-    Retry,
     StepPlan,
     SubPipeline,
     Switch,

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.expressions import Constant, MappingValue
-from orchestrator.plan.model import Approve, CaseKey, Handler, OnFailure, Plan, StepPlan, SubPipeline
+from orchestrator.plan.model import Plan
+from orchestrator.plan.policies import OnFailure
+from orchestrator.plan.steps import Approve, CaseKey, Handler, StepPlan, SubPipeline
 from orchestrator.plan.views import layout
 from orchestrator.plan.views.graph import MOST_STEPS, Edge, edges
 from orchestrator.plan.views.layout import lay_out

@@ -18,8 +18,10 @@ from orchestrator.language.values.auto_markup import Mistake, autos_of
 from orchestrator.models.actions import model_tools
 from orchestrator.models.calls.lock_entries import KeptAnswer, question_digest
 from orchestrator.models.offline import OfflineClient
-from orchestrator.plan.model import AutoValue, Plan, StepPlan, ToolCall
-from orchestrator.plan.serialization import source_of
+from orchestrator.plan.auto_values import AutoValue
+from orchestrator.plan.model import Plan
+from orchestrator.plan.steps import StepPlan, ToolCall
+from orchestrator.plan.value_text import source_of
 from orchestrator.runtime.values.scope import pipeline_scope
 from orchestrator.tools import Permissions, Registry, builtin_registry
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.compiler import Compilation, compile_pipeline
 from orchestrator.diagnostics import render_text
-from orchestrator.plan.model import Block, ForEach, Group, Repeat, StepPlan, Switch
+from orchestrator.plan.steps import Block, ForEach, Group, Repeat, StepPlan, Switch
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.compiler import Compilation, compile_pipeline
 from orchestrator.diagnostics import render_text, to_github, to_json, to_sarif
-from orchestrator.plan.model import Group, SubPipeline
+from orchestrator.plan.steps import Group, SubPipeline
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 

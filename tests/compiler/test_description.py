@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from orchestrator.compiler import compile_pipeline
-from orchestrator.plan.model import Plan, ToolCall
+from orchestrator.plan.model import Plan
+from orchestrator.plan.steps import ToolCall
 from orchestrator.plan.summary import architecture, every_step, intention, models_of
 from orchestrator.tools import Permissions, builtin_registry
 from tests.compiler.test_plan_data import every_construct

@@ -15,8 +15,10 @@ from orchestrator.language.spec.pipeline import CallSpec, keys
 from orchestrator.models.actions import model_tools
 from orchestrator.models.budget import Budget
 from orchestrator.models.catalog.providers import PROVIDERS
-from orchestrator.plan.model import Check, ForEach, Plan, StepPlan, ToolCall
-from orchestrator.plan.serialization import source_of
+from orchestrator.plan.model import Plan
+from orchestrator.plan.policies import Check
+from orchestrator.plan.steps import ForEach, StepPlan, ToolCall
+from orchestrator.plan.value_text import source_of
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.plan.model import MODEL_RETRY
+from orchestrator.plan.policies import MODEL_RETRY
 from orchestrator.runtime.run.failures import is_retried
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server

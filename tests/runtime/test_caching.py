@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import orchestrator as orc
 from orchestrator.errors import PermissionDenied
 from orchestrator.expressions import Constant
-from orchestrator.plan.model import CachePolicy, StepPlan, ToolCall
+from orchestrator.plan.policies import CachePolicy
+from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.runtime.run.result_cache import holds_secret, key_of, key_parts
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.tools import builtin_registry

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
-from orchestrator.plan.model import Retry
+from orchestrator.plan.policies import Retry
 from orchestrator.runtime.run.failures import as_step_error, error_data, is_retried, retry_delay, too_long_a_wait
 
 

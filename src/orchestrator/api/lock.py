@@ -22,7 +22,7 @@ from orchestrator.models.actions.auto_values import asked_at_once
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
 from orchestrator.models.messages import Message, ModelRequest
 from orchestrator.models.output.schemas import accepted
-from orchestrator.plan.model import AutoValue
+from orchestrator.plan.auto_values import AutoValue
 from orchestrator.text.content import kind_of
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from orchestrator.diagnostics import Diagnostic
 from orchestrator.errors import CompilationError
 from orchestrator.journal.records import Command
 from orchestrator.plan.lookup import require_shared
+from orchestrator.plan.serialization import plan_data
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.host.batches import Batch, Row
 from orchestrator.runtime.run.model_access import merged
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from orchestrator.compiler import Compilation
     from orchestrator.language.spec.pipeline import InputSpec
     from orchestrator.models.budget import Budget
-    from orchestrator.plan.model import OutputPlan, Plan, StepPlan
+    from orchestrator.plan.model import OutputPlan, Plan
+    from orchestrator.plan.steps import StepPlan
 
 
 class Readable(Protocol):
@@ -148,7 +150,7 @@ class Pipeline:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the checked plan as JSON data: inputs, steps with those within them, called pipelines, outputs."""
-        return self._plan.to_dict()
+        return plan_data(self._plan)
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
         """Draw the steps and what they wait for."""

@@ -1,6 +1,8 @@
 """Spec and registries in, a plan or all diagnostics out."""
 
 from orchestrator.compiler.compilation import Compilation, compile_pipeline
-from orchestrator.plan.model import OnFailure, OutputPlan, Plan, Retry, StepPlan, ToolCall
+from orchestrator.plan.model import OutputPlan, Plan
+from orchestrator.plan.policies import OnFailure, Retry
+from orchestrator.plan.steps import StepPlan, ToolCall
 
 __all__ = ["Compilation", "OnFailure", "OutputPlan", "Plan", "Retry", "StepPlan", "ToolCall", "compile_pipeline"]

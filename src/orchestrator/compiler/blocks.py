@@ -21,7 +21,8 @@ from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
 from orchestrator.language.yaml.nodes import Scalar
-from orchestrator.plan.model import MODEL_RETRY, Block, CachePolicy, OnFailure, Retry, StepPlan
+from orchestrator.plan.policies import MODEL_RETRY, CachePolicy, OnFailure, Retry
+from orchestrator.plan.steps import Block, StepPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

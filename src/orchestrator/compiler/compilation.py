@@ -12,6 +12,7 @@ from orchestrator.compiler.library import Library
 from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort
 from orchestrator.language import Document, read
 from orchestrator.plan.model import Plan
+from orchestrator.plan.serialization import with_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,8 +98,8 @@ def _found(unit: Unit) -> list[Diagnostic]:
 
 
 def _plan(main: Unit, library: Library) -> Plan:
-    pipelines = {key: unit.plan().with_digest() for key, unit in library.called.items()}
-    return replace(main.plan(), pipelines=pipelines).with_digest()
+    pipelines = {key: with_digest(unit.plan()) for key, unit in library.called.items()}
+    return with_digest(replace(main.plan(), pipelines=pipelines))
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, chil
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
 from orchestrator.language.values.auto_markup import has_tag
-from orchestrator.plan.model import Plan, is_auto
+from orchestrator.plan.auto_values import is_auto
+from orchestrator.plan.model import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.model_options import Models
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
     from orchestrator.language.yaml.nodes import Node
-    from orchestrator.plan.model import Block, OnFailure, OutputPlan, StepPlan
+    from orchestrator.plan.model import OutputPlan
+    from orchestrator.plan.policies import OnFailure
+    from orchestrator.plan.steps import Block, StepPlan
 
 
 class Unit:

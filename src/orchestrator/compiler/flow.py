@@ -17,7 +17,7 @@ from orchestrator.expressions.types.value_types import quoted
 from orchestrator.language.aliases import keys
 from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.language.yaml.nodes import Sequence as SequenceNode
-from orchestrator.plan.model import auto_id, is_auto
+from orchestrator.plan.auto_values import auto_id, is_auto
 from orchestrator.text.lines import short
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from orchestrator.compiler.names import HANDLED_ERROR
 from orchestrator.compiler.rules.error_types import check_error_names, check_retry, retry_from
 from orchestrator.compiler.scopes import Scope
 from orchestrator.compiler.templates import child
-from orchestrator.plan.model import Handler
+from orchestrator.plan.steps import Handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

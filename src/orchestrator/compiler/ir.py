@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Type
     from orchestrator.language.yaml.nodes import Node
-    from orchestrator.plan.model import Work
+    from orchestrator.plan.steps import Work
 
 BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "finally"]
 

@@ -9,7 +9,7 @@ from orchestrator.compiler.names import NAMESPACES
 from orchestrator.diagnostics import Vocabulary
 from orchestrator.expressions.types.environment import Environment
 from orchestrator.expressions.types.value_types import Type
-from orchestrator.plan.model import is_auto
+from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
+from orchestrator.paths import is_in_handler
+from orchestrator.plan.serialization import plan_data
+from orchestrator.plan.walk import children, walk, walk_step
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
@@ -78,13 +81,13 @@ def require_shared(plan: Plan, paths: Iterable[str]) -> None:
     Paths may have the numbers of items or not.
     """
     paths = list(paths)
-    data = plan.to_dict() if paths else {}
+    data = plan_data(plan) if paths else {}
     for path in paths:
         if definition_at(data, path) is None:
             near = suggest(path, list(paths_of(data)))
             help = f"did you mean `{near}`?" if near else "name a step by its path, such as `translate.draft`"
             raise RunError(f"the pipeline `{plan.id}` has no step `{path}`", code=codes.STEP_NOT_FOUND, help=help)
-        if not any(_is_shared(step, data, set()) for step in _asked_for(data, path)):
+        if not any(_is_shared(step, data) for step in _asked_for(data, path)):
             raise RunError(
                 f"the step `{path}` of `{plan.id}` has no `cache`, so there is no result of it to refresh",
                 code=codes.STEP_NOT_FOUND,
@@ -101,30 +104,17 @@ def _asked_for(plan: Data, path: str) -> Iterator[Data]:
             yield found
 
 
-def _is_shared(found: Any, plan: Data, called: set[str]) -> bool:
-    """Whether a definition, or any within it, has a `cache`."""
-    if isinstance(found, Mapping):
-        if "kind" in found and found.get("cache") is not None:
-            return True
-        if found.get("kind") == "pipeline" and found["pipeline"] not in called:
-            called.add(found["pipeline"])
-            if _is_shared(_called(found, plan), plan, called):
-                return True
-        return any(_is_shared(part, plan, called) for part in found.values())
-    return isinstance(found, list | tuple) and any(_is_shared(part, plan, called) for part in found)
+def _is_shared(step: Data, plan: Data) -> bool:
+    """Whether a step, or any inside it, has a `cache`."""
+    inner = (visit.step for visit in walk_step(step, plan.get("pipelines", {})))
+    return any(each.get("cache") is not None for each in (step, *inner))
 
 
 def paths_of(plan: Data) -> Iterator[str]:
-    """Yield the paths of all steps, at any depth; items of loops without their numbers, pipelines without their own."""
-    yield from _paths_below(plan.get("steps", ()), "")
-    yield from _paths_below(plan.get("finally", ()), "finally.")
-
-
-def _paths_below(steps: Any, prefix: str) -> Iterator[str]:
-    for step in steps:
-        path = prefix + step["id"]
-        yield path
-        yield from _paths_below(_steps_within(step), f"{path}.")
+    """Yield the paths of all steps but those of handlers, at any depth; items of loops without their numbers."""
+    for visit in walk(plan):
+        if visit.within.role != "item" and not is_in_handler(visit.path):
+            yield visit.shape
 
 
 def _split(part: str) -> tuple[str, list[int]]:
@@ -176,8 +166,5 @@ def _called(call: Data, plan: Data) -> Data:
     return called
 
 
-def _steps_within(found: Data) -> Iterator[Data]:
-    yield from found.get("steps", ())
-    for case in found.get("cases", ()):
-        yield from case.get("steps", ())
-    yield from found.get("default", ()) if found.get("kind") == "switch" else ()
+def _steps_within(found: Data) -> list[Data]:
+    return [step for block in children(found) if block.role not in ("item", "handler") for step in block.steps]

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions import Constant, ListValue, MappingValue, Rendered, Templated, Value
 from orchestrator.expressions.types.schema import to_json_schema
-from orchestrator.plan.model import (
-    MODEL_RETRY,
+from orchestrator.plan.policies import FAIL, MODEL_RETRY, NO_RETRY, Check, OnFailure, Retry
+from orchestrator.plan.steps import (
     Agent,
     Approve,
     Ask,
-    AutoValue,
     Block,
     CaseKey,
-    Check,
     FileItems,
     ForEach,
     Group,
     Handler,
-    OnFailure,
-    Plan,
     RangeItems,
     Repeat,
-    Retry,
     StepPlan,
     SubPipeline,
     Switch,
@@ -34,16 +28,15 @@ from orchestrator.plan.model import (
     Wait,
     Work,
 )
+from orchestrator.plan.value_text import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.expressions import Value
     from orchestrator.language.spec.pipeline import InputSpec
-
-StepKind = Literal[
-    "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"
-]
-"""What a step's work is, in one word: as in `kind` of a step's data and of its `step.started`."""
+    from orchestrator.plan.auto_values import AutoValue
+    from orchestrator.plan.model import Plan
 
 Data = dict[str, Any]
 
@@ -61,6 +54,11 @@ def step_data(step: StepPlan, *, everything: bool = True) -> Data:
     return _Writer(everything=everything).step(step)
 
 
+def with_digest(plan: Plan) -> Plan:
+    """Return the plan with its digest."""
+    return replace(plan, digest=digest_of(plan))
+
+
 def digest_of(plan: Plan) -> str:
     """Return the SHA-256 of what the plan does: of the file's steps and of all pipelines that it calls.
 
@@ -68,44 +66,6 @@ def digest_of(plan: Plan) -> str:
     """
     text = json.dumps(_Writer(everything=False).plan(plan), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def source_of(value: Value) -> Any:
-    """The value as it stood in the file: JSON data in which templates are text."""
-    match value:
-        case Constant():
-            return value.value
-        case Templated() | Rendered():
-            return value.template.text
-        case ListValue():
-            return [source_of(item) for item in value.items]
-        case MappingValue():
-            return {key: source_of(item) for key, item in value.entries.items()}
-
-
-def kind_of(work: Work) -> StepKind:
-    """Return what a step's work is, in one word."""
-    match work:
-        case ToolCall():
-            return "tool"
-        case ForEach():
-            return "for_each"
-        case Repeat():
-            return work.kind
-        case Switch():
-            return "switch"
-        case Group():
-            return "parallel" if work.parallel else "group"
-        case SubPipeline():
-            return "pipeline"
-        case Agent():
-            return "agent"
-        case Ask():
-            return "ask"
-        case Approve():
-            return "approve"
-        case Wait():
-            return "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +112,7 @@ class _Writer:
     def step(self, step: StepPlan) -> Data:
         entry: Data = {
             "id": step.id,
-            "kind": kind_of(step.work),
+            "kind": step.work.kind,
             **self._work(step.work),
             "dependencies": list(step.dependencies),
         }
@@ -163,8 +123,8 @@ class _Writer:
             timeout=step.timeout,
             on_success=step.on_success,
             on_false=step.on_false,
-            retry=_retry(step.retry) if step.retry not in (Retry(), MODEL_RETRY) else None,
-            on_failure=_failure(step.on_failure) if step.on_failure != OnFailure() else None,
+            retry=_retry(step.retry) if step.retry not in (NO_RETRY, MODEL_RETRY) else None,
+            on_failure=_failure(step.on_failure) if step.on_failure != FAIL else None,
             on_error=[self._handler(handler) for handler in step.on_error] or None,
             on_resume=step.on_resume if step.on_resume != "rerun" else None,
         )
@@ -239,7 +199,7 @@ class _Writer:
             **_given(max_parallel=loop.max_parallel, min_success=loop.min_success),
             **_source_if_any("collect", loop.collect),
         }
-        if loop.on_item_failure != OnFailure():
+        if loop.on_item_failure != FAIL:
             entry["on_item_failure"] = _failure(loop.on_item_failure)
         if isinstance(loop.body, StepPlan):
             return entry | {"step": self.step(loop.body)}

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.expressions import ANY, Constant, MappingValue
 from orchestrator.expressions.types.value_types import describe as describe_type
 from orchestrator.models.budget import limits_in_words
-from orchestrator.plan.model import (
+from orchestrator.plan.steps import (
     Agent,
     Approve,
     Ask,
-    Block,
     ForEach,
     Group,
-    Plan,
     Repeat,
     StepPlan,
     SubPipeline,
@@ -24,12 +22,13 @@ from orchestrator.plan.model import (
     ToolCall,
     Wait,
 )
-from orchestrator.plan.serialization import source_of
+from orchestrator.plan.value_text import source_of
 from orchestrator.plan.views.graph import graph_of
 from orchestrator.plan.views.layout import layers
+from orchestrator.plan.walk import walk
 
 if TYPE_CHECKING:
-    from orchestrator.plan.model import Work
+    from orchestrator.plan.model import Plan
     from orchestrator.plan.views.graph import Node, Section
 
 _MOST_LINES: Final = 200
@@ -186,38 +185,8 @@ def models_of(work: ToolCall | Agent) -> tuple[str, ...]:
 
 def every_step(plan: Plan) -> Iterator[StepPlan]:
     """Yield every step of a plan once, at every depth, called pipelines included."""
-    blocks: list[Sequence[StepPlan]] = [plan.steps]
-    if plan.finally_ is not None:
-        blocks.append(plan.finally_.steps)
-    blocks += [handler.body.steps for handler in plan.error_handlers if handler.body is not None]
-    for block in blocks:
-        for step in block:
-            yield from _with_inner(step)
-    for called in plan.pipelines.values():
-        yield from every_step(called)
-
-
-def _with_inner(step: StepPlan) -> Iterator[StepPlan]:
-    yield step
-    for block in _blocks(step.work):
-        for inner in block.steps:
-            yield from _with_inner(inner)
-    if isinstance(step.work, ForEach) and isinstance(step.work.body, StepPlan):
-        yield from _with_inner(step.work.body)
-    for handler in step.on_error:
-        if handler.body is not None:
-            for inner in handler.body.steps:
-                yield from _with_inner(inner)
-
-
-def _blocks(work: Work) -> Iterator[Block]:
-    match work:
-        case ForEach(body=Block() as body) | Repeat(body=body) | Group(body=body):
-            yield body
-        case Switch(_, cases, default):
-            yield from (block for _, block in cases)
-            if default is not None:
-                yield default
+    for each in (plan, *plan.pipelines.values()):
+        yield from (visit.step for visit in walk(each) if visit.within.role != "turn")
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.diagnostics import suggest
 from orchestrator.models.messages import JUDGE
-from orchestrator.plan.model import Agent, Approve, Ask, Plan, SubPipeline, ToolCall
+from orchestrator.plan.steps import Agent, Approve, Ask, SubPipeline, ToolCall
+from orchestrator.plan.walk import without_brackets
 from orchestrator.testing.reader import wrong
-from orchestrator.testing.stubs import asks_models, bare, own_work, split_field, steps_of
+from orchestrator.testing.stubs import asks_models, own_work, split_field, steps_of
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
+    from orchestrator.plan.model import Plan
     from orchestrator.testing.files import CaseFile
     from orchestrator.testing.reader import Named
 
@@ -42,7 +44,7 @@ class Known:
     def problem(self, file: CaseFile, named: Named) -> Diagnostic | None:
         """Return what is wrong with a name, if anything is."""
         known = self._names[named.kind]
-        name = named.name if named.kind in ("input", "output") else bare(named.name)
+        name = named.name if named.kind in ("input", "output") else without_brackets(named.name)
         if named.kind == "step" and name in self._steps and name not in known:
             help = "`stub` says what a step gives that calls a tool" if name in self._names["call"] else "leave it out"
             return wrong(file.source, named.place, f"step `{name}` asks no model that could be scripted", help)

@@ -19,12 +19,13 @@ from orchestrator.errors import CompilationError, ConfigurationError, Orchestrat
 from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.offline import OfflineClient
 from orchestrator.models.recordings.clients import RecordingClient, remove_others
+from orchestrator.plan.walk import without_brackets
 from orchestrator.testing.case import Case
 from orchestrator.testing.files import CaseFile, find_files, read_file
 from orchestrator.testing.names import Known
 from orchestrator.testing.reader import wrong
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
-from orchestrator.testing.stubs import bare, steps_of, stubbed
+from orchestrator.testing.stubs import steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
 from orchestrator.testing.workspace import PREFIX, copied, may_change_files
 from orchestrator.text.content import kind_of
@@ -326,8 +327,8 @@ def _questions(status: RunStatus, case: Case) -> list[str]:
 
 
 def _is_answered(path: str, case: Case) -> bool:
-    return path in case.answers or bare(path) in case.answers
+    return path in case.answers or without_brackets(path) in case.answers
 
 
 def _answer(path: str, case: Case) -> Any:
-    return case.answers[path] if path in case.answers else case.answers[bare(path)]
+    return case.answers[path] if path in case.answers else case.answers[without_brackets(path)]

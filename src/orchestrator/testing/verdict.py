@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.models.budget import exact_usd
-from orchestrator.plan.model import ForEach, StepPlan
+from orchestrator.plan.steps import ForEach, StepPlan
+from orchestrator.plan.walk import without_brackets
 from orchestrator.runtime import Result
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.testing.expectations import unmet
-from orchestrator.testing.stubs import bare, split_field
+from orchestrator.testing.stubs import split_field
 from orchestrator.testing.written import problems_of_files
 
 if TYPE_CHECKING:
@@ -59,14 +60,16 @@ def problems_of(case: Case, ended: Ended, folder: Path) -> Iterator[str]:
 
 def _meant(path: str, ended: Ended) -> list[str]:
     """Return the steps that a path means: without its numbers, that of all items."""
-    if ended.result is None or path in ended.result.steps or path != bare(path):
+    if ended.result is None or path in ended.result.steps or path != without_brackets(path):
         return [path]
-    return [each for each in ended.result.steps if bare(each) == path] or [path]
+    return [each for each in ended.result.steps if without_brackets(each) == path] or [path]
 
 
 def _of_step(path: str, expected: ExpectedStep, ended: Ended, names: Mapping[str, Any]) -> Iterator[str]:
     field = ""
-    if not any(path in (each, bare(each)) for each in (ended.result.steps if ended.result is not None else ())):
+    if not any(
+        path in (each, without_brackets(each)) for each in (ended.result.steps if ended.result is not None else ())
+    ):
         path, field = split_field(path, ended.steps)  # else it is a step, such as a call that an agent has made
     for each in _meant(path, ended):
         name = f"{each}.{field}" if field else each
@@ -99,7 +102,7 @@ def _without_beginning(path: str, ended: Ended) -> str:
     steps = ended.result.steps if ended.result is not None else {}
     around = path
     while around := around.rpartition(".")[0]:
-        for name in (around, *(each for each in steps if bare(each) == around)):
+        for name in (around, *(each for each in steps if without_brackets(each) == around)):
             if name in steps:
                 return "skipped" if steps[name].state in ("succeeded", "skipped") else "pending"
     return "pending"
@@ -107,7 +110,7 @@ def _without_beginning(path: str, ended: Ended) -> str:
 
 def _value(path: str, output: Any, ended: Ended) -> Any:
     """Return what `{{ step }}` stands for."""
-    plan = ended.steps.get(bare(path))
+    plan = ended.steps.get(without_brackets(path))
     if plan is None:
         return output
     work = plan.work

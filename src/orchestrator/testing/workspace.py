@@ -18,7 +18,8 @@ from orchestrator.tools.sandbox.protection import HOME, lies_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from orchestrator.plan.model import Plan, StepPlan
+    from orchestrator.plan.model import Plan
+    from orchestrator.plan.steps import StepPlan
     from orchestrator.tools import Permissions
 
 PREFIX: Final = "orchestrator-test-"
@@ -64,7 +65,7 @@ def may_change_files(plan: Plan) -> bool:
 
 
 def _may_change_files(step: StepPlan) -> bool:
-    from orchestrator.plan.model import Agent, ToolCall
+    from orchestrator.plan.steps import Agent, ToolCall
 
     work = own_work(step)
     if isinstance(work, Agent):

@@ -15,13 +15,12 @@ from orchestrator.expressions.syntax.limits import range_count
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
 from orchestrator.models.calls.estimate import output_tokens, tokens_of
 from orchestrator.models.messages import Message, ModelName, ModelRequest, Usage
-from orchestrator.plan.model import (
+from orchestrator.plan.steps import (
     Agent,
     Block,
     FileItems,
     ForEach,
     Group,
-    Plan,
     RangeItems,
     Repeat,
     StepPlan,
@@ -30,7 +29,6 @@ from orchestrator.plan.model import (
     ToolCall,
     Work,
 )
-from orchestrator.plan.views.graph import describe
 from orchestrator.runtime.values.scope import pipeline_scope
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions import Scope, Value
     from orchestrator.models.selection.candidates import Here
+    from orchestrator.plan.model import Plan
 
 UNKNOWN_TOKENS: Final = 1_000
 """What stands for a value that is known only when the run has come to it: a page and a half of text."""
@@ -157,7 +156,7 @@ class _Reckoning:
         calls = tuple(self._call(asking, inner or work, scope) for asking in self._asking.get(path, ()))
         told = Expected(
             path,
-            describe(work),
+            work.describe(),
             step.dependencies,
             step.condition.text if step.condition is not None else None,
             all_of_them if inner is not None else times,

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions import Value
     from orchestrator.models.selection.candidates import Candidate, Here
-    from orchestrator.plan.model import Plan, StepPlan
+    from orchestrator.plan.model import Plan
+    from orchestrator.plan.steps import StepPlan
 
 _CHOOSING = ("model", "requires_model", "selection")
 
@@ -56,7 +57,7 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
 
 def model_steps(plan: Plan) -> Iterator[ModelStep]:
     """Yield the steps that ask models, at any depth, in the file's order."""
-    from orchestrator.plan.model import Agent, ForEach, StepPlan, ToolCall
+    from orchestrator.plan.steps import Agent, ForEach, StepPlan, ToolCall
     from orchestrator.testing.stubs import own_work, steps_of
 
     for path, step in steps_of(plan).items():

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.cli.forecast.model_choices import models_told
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
 from orchestrator.models.messages import ModelName, Usage
-from orchestrator.plan.model import (
+from orchestrator.plan.steps import (
     Agent,
     Block,
     ForEach,
     Group,
     Handler,
-    Plan,
     Repeat,
     StepPlan,
     SubPipeline,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Scope
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.selection.candidates import Here
+    from orchestrator.plan.model import Plan
 
 ASKED: Final = 2
 """Calls for one answer of a model: one that cannot be used is asked for once more."""

@@ -24,7 +24,7 @@ from orchestrator.language.syntax.quotes import line_end, quoted
 from orchestrator.language.values.auto_markup import END, Auto, Mistake, Path, autos_of, tagged
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
-from orchestrator.plan.model import AutoValue, auto_id
+from orchestrator.plan.auto_values import AutoValue, auto_id
 from orchestrator.text.lines import short
 
 if TYPE_CHECKING:

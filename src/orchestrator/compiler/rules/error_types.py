@@ -9,7 +9,7 @@ from orchestrator import codes, errors
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import CODES, suggest
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
-from orchestrator.plan.model import Retry
+from orchestrator.plan.policies import Retry
 
 if TYPE_CHECKING:
     from orchestrator.compiler.findings import Findings

@@ -13,7 +13,7 @@ from orchestrator.compiler.templates import child
 from orchestrator.expressions import ANY, Constant, parse_expression
 from orchestrator.expressions.types.operators import bare
 from orchestrator.language.yaml.nodes import Scalar, Sequence
-from orchestrator.plan.model import Check, Judge
+from orchestrator.plan.policies import Check, Judge
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

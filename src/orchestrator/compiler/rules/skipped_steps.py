@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.compiler.scopes import fields_read
-from orchestrator.plan.model import is_auto
+from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator import codes
 from orchestrator.compiler.steps.for_each import ForEachWork
 from orchestrator.compiler.steps.tool_calls import ToolWork
-from orchestrator.plan.model import is_auto
+from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

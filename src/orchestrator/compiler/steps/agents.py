@@ -14,7 +14,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.expressions import STRING, Constant, MappingValue, Type, Value
 from orchestrator.language.yaml.nodes import Scalar, Sequence
 from orchestrator.models.actions.agent import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
-from orchestrator.plan.model import Agent, AgentServer, AgentTool
+from orchestrator.plan.steps import Agent, AgentServer, AgentTool
 from orchestrator.tools import Unresolved, missing_extra
 from orchestrator.tools.builtin import mcp
 from orchestrator.tools.contract import Tool

@@ -13,7 +13,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
 from orchestrator.expressions.types.operators import bare
 from orchestrator.language.yaml.nodes import Sequence
-from orchestrator.plan.model import Approve, Ask
+from orchestrator.plan.steps import Approve, Ask
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

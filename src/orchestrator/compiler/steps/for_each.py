@@ -33,7 +33,8 @@ from orchestrator.expressions import (
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.expressions.types.operators import bare, options
 from orchestrator.language.yaml.nodes import Scalar
-from orchestrator.plan.model import FILE_FORMATS, Block, FileItems, ForEach, OnFailure, RangeItems, StepPlan
+from orchestrator.plan.policies import OnFailure
+from orchestrator.plan.steps import FILE_FORMATS, Block, FileItems, ForEach, RangeItems, StepPlan
 from orchestrator.text.content import encoding_problem
 from orchestrator.text.csv_text import delimiter_problem
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir import BlockParts, StepParts
     from orchestrator.compiler.templates import PlacedTemplate
     from orchestrator.language.yaml.nodes import Node
-    from orchestrator.plan.model import FileFormat
+    from orchestrator.plan.steps import FileFormat
 
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
 _MOST_ITEMS = 200

@@ -9,7 +9,8 @@ from orchestrator.compiler.names import entity_type, or_null
 from orchestrator.compiler.scopes import Scope
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.types.operators import bare
-from orchestrator.plan.model import Group, is_auto
+from orchestrator.plan.auto_values import is_auto
+from orchestrator.plan.steps import Group
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

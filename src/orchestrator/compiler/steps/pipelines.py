@@ -13,7 +13,7 @@ from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe, object_of
 from orchestrator.language.yaml.nodes import Mapping, Scalar
-from orchestrator.plan.model import SubPipeline
+from orchestrator.plan.steps import SubPipeline
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

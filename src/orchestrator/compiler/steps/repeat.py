@@ -15,7 +15,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
 from orchestrator.expressions.types.operators import bare
 from orchestrator.language.yaml.nodes import Mapping, Scalar
-from orchestrator.plan.model import Repeat
+from orchestrator.plan.steps import Repeat
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

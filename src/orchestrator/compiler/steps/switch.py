@@ -16,7 +16,7 @@ from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.expressions.types.operators import bare, options
 from orchestrator.language.yaml.nodes import LITERAL, Mapping, Scalar
 from orchestrator.language.yaml.scalars import resolve
-from orchestrator.plan.model import CaseKey, Switch
+from orchestrator.plan.steps import CaseKey, Switch
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

@@ -12,7 +12,7 @@ from orchestrator.compiler.rules.shell_injection import check_shell
 from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import Constant, Type, Value
-from orchestrator.plan.model import ToolCall
+from orchestrator.plan.steps import ToolCall
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

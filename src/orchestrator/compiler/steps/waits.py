@@ -14,7 +14,7 @@ from orchestrator.expressions import NULL, Constant, Type, Value, describe
 from orchestrator.expressions.types.operators import bare, options
 from orchestrator.language.values.durations import FORMS
 from orchestrator.language.values.times import PLAUSIBLE, timestamp
-from orchestrator.plan.model import Wait
+from orchestrator.plan.steps import Wait
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit

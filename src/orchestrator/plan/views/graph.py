@@ -7,33 +7,23 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final, Literal
 
-from orchestrator.plan.model import (
-    Agent,
-    Approve,
-    Ask,
-    Block,
-    FileItems,
-    ForEach,
-    Group,
-    Plan,
-    RangeItems,
-    Repeat,
-    StepPlan,
-    SubPipeline,
-    Switch,
-    ToolCall,
-    Wait,
-)
-from orchestrator.plan.serialization import source_of
+from orchestrator.plan.children import Children
+from orchestrator.plan.model import Plan
+from orchestrator.plan.steps import ForEach, StepPlan
 from orchestrator.plan.views.layout import without_implied
+from orchestrator.plan.walk import called_pipeline, children, top_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.plan.model import Handler, Work
+    from orchestrator.plan.children import ChildrenRole
+
 
 EdgeKind = Literal["data", "on_success", "on_false", "on_failure"]
 SectionKind = Literal["body", "case", "handler"]
+
+_KINDS: Final[Mapping[ChildrenRole, SectionKind]] = {"case": "case", "default": "case", "handler": "handler"}
+"""How blocks are drawn; all others are bodies."""
 
 LABELS: Final = {"data": "", "on_success": "on success", "on_false": "if false", "on_failure": "on failure"}
 """The words beside an edge."""
@@ -98,13 +88,16 @@ STATES: Final = ("failed", "running", "waiting", "cancelled", "ready", "pending"
 def graph_of(plan: Plan, states: States | None = None) -> Graph:
     """Return what a picture of the plan shows, called pipelines included; with `states`, how a run of it stands."""
     reader = _Reader(plan.pipelines, states)
-    steps = reader.section("", "body", plan.steps, "")
+    first, *others = top_level(plan)
+    steps = reader.section(first, "")
+    handlers = [block for block in others if block.role == "handler"]
     afterwards = []
     if plan.error_handlers:
-        handlers = reader.handlers(plan.error_handlers, "error_handlers")
-        afterwards.append(Node(reader.key(), "error_handlers", "when the run has failed", sections=tuple(handlers)))
-    if plan.finally_ is not None:
-        section = reader.section("", "body", plan.finally_.steps, "finally.")
+        key = reader.key()
+        sections = tuple(reader.section(block, "") for block in handlers)
+        afterwards.append(Node(key, "error_handlers", "when the run has failed", sections=sections))
+    for last in others[len(handlers) :]:
+        section = reader.section(last, "")
         afterwards.append(Node(reader.key(), "finally", "however the run ends", sections=(section,)))
     return Graph(plan.name or plan.id, steps, tuple(afterwards))
 
@@ -142,16 +135,16 @@ class _Reader:
     def key(self) -> str:
         return f"s{next(self._numbers)}"
 
-    def section(self, label: str, kind: SectionKind, steps: Sequence[StepPlan], within: str) -> Section:
-        """Read a block; `within` is what its steps' paths begin with."""
-        self._read += len(steps)
-        key_of = {step.id: self.key() for step in steps}
-        nodes = tuple(self.node(key_of[step.id], step, within + step.id) for step in steps)
-        drawn = (Edge(key_of[edge.source], key_of[edge.target], edge.kind) for edge in edges(steps))
-        return Section(label, kind, nodes, tuple(drawn))
+    def section(self, block: Children[StepPlan], parent: str) -> Section:
+        """Read a block inside the step at the path `parent`."""
+        self._read += len(block.steps)
+        key_of = {step.id: self.key() for step in block.steps}
+        nodes = tuple(self.node(key_of[step.id], step, block.path(parent, step.id)) for step in block.steps)
+        drawn = (Edge(key_of[edge.source], key_of[edge.target], edge.kind) for edge in edges(block.steps))
+        return Section(block.label, _KINDS.get(block.role, "body"), nodes, tuple(drawn))
 
     def node(self, key: str, step: StepPlan, path: str) -> Node:
-        what = describe(step.work)
+        what = step.work.describe()
         state, told = self.state(path)
         what += f" · {told}" if told else ""
         hint = f"{step.name or step.id}: {what}"
@@ -166,7 +159,7 @@ class _Reader:
             hint,
             conditional=step.condition is not None,
             many=isinstance(step.work, ForEach),
-            sections=(*self.sections(step.work, path), *self.handlers(step.on_error, f"{path}.on_error")),
+            sections=tuple(self.sections(step, path)),
             state=state,
         )
 
@@ -180,105 +173,16 @@ class _Reader:
             return state, state
         return state, ", ".join(f"{counts[each]} {each}" for each in reversed(STATES) if counts.get(each))
 
-    def sections(self, work: Work, path: str) -> Iterator[Section]:
-        match work:
-            case ForEach(body=StepPlan() as step):
-                yield from self.sections(step.work, f"{path}[*]")
-                yield from self.handlers(step.on_error, f"{path}[*].on_error")
-            case ForEach(body=Block(steps)) | Repeat(body=Block(steps)):
-                yield self.section("", "body", steps, f"{path}[*].")
-            case Group(body=Block(steps)):
-                yield self.section("", "body", steps, f"{path}.")
-            case Switch(_, cases, default):
-                for key, block in cases:
-                    yield self.section(key.text, "case", block.steps, f"{path}.")
-                if default is not None:
-                    yield self.section("default", "case", default.steps, f"{path}.")
-            case SubPipeline(source):
-                called = self.pipelines.get(source)
-                if called is not None and source not in self._trail and self._read + len(called.steps) <= MOST_STEPS:
-                    outside, self._trail = self._trail, (*self._trail, source)
-                    yield self.section("", "body", called.steps, f"{path}.")
-                    self._trail = outside
-
-    def handlers(self, handlers: Sequence[Handler], path: str) -> Iterator[Section]:
-        for number, handler in enumerate(handlers):
-            if handler.body is not None:
-                yield self.section(_errors(handler), "handler", handler.body.steps, f"{path}[{number}].")
-
-
-def _errors(handler: Handler) -> str:
-    """Which errors a handler is for."""
-    kinds = [*handler.error_types, *(f"/{pattern}/" for pattern in handler.error_patterns)]
-    return f"on error: {', '.join(kinds)}" if kinds else "on any error"
-
-
-def describe(work: Work) -> str:
-    """Say what a step does, in a few words."""
-    match work:
-        case ToolCall(tool, action):
-            return tool.name if tool.name == action.name else f"{tool.name} {action.name}"
-        case ForEach():
-            each = f"for each {work.name} {_items(work)}"
-            return f"{each}: {describe(work.body.work)}" if isinstance(work.body, StepPlan) else each
-        case Repeat():
-            return f"{work.kind} {work.condition.text}"
-        case Switch(subject):
-            return f"switch {_expression(source_of(subject))}"
-        case Group(parallel=False):
-            return "group"
-        case Group(wait_for=number):
-            return "parallel" if number is None else f"parallel, ends with {number} of {len(work.body.steps)}"
-        case SubPipeline(source):
-            return f"pipeline {source}"
-        case Agent():
-            return _agent(work)
-        case Ask(prompt):
-            return f"asks: {_text(source_of(prompt))}"
-        case Approve(title):
-            return f"approval: {_text(source_of(title))}"
-        case Wait(until, duration):
-            words = [("waits until", until), ("sleeps", duration)]
-            return " ".join(f"{word} {_moment(source_of(value))}" for word, value in words if value is not None)
-
-
-def _agent(agent: Agent) -> str:
-    """Name the tools; of many, the first ones."""
-    names = [one.name for one in agent.tools]
-    names += [f"mcp:{one.server}" + (f".{one.tool}" if one.tool else "") for one in agent.servers]
-    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
-    shown = names[:3] if more else names
-    return f"agent with {', '.join(shown)}{more}" if names else "agent without tools"
-
-
-def _moment(source: object) -> str:
-    return f"{source:g} s" if isinstance(source, int | float) else _expression(source)
-
-
-def _items(loop: ForEach) -> str:
-    match loop.items:
-        case FileItems(path):
-            return f"of {_text(source_of(path))}"
-        case RangeItems(start, stop, step):
-            first, end, by = (_expression(source_of(value)) for value in (start, stop, step))
-            return f"from {first} to below {end}" + (f" by {by}" if by != "1" else "")
-        case values:
-            source = source_of(values)
-            return f"of {len(source)}" if isinstance(source, list | dict) else f"of {_expression(source)}"
-
-
-def _expression(source: object) -> str:
-    """A template that is one expression without its braces, as it is read more easily."""
-    text = _text(source).strip()
-    inner = text.removeprefix("{{").removesuffix("}}").strip()
-    return inner if text == f"{{{{ {inner} }}}}" and "{{" not in inner else text
-
-
-def _text(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case _:
-            return str(value)
+    def sections(self, step: StepPlan, path: str) -> Iterator[Section]:
+        source = called_pipeline(step)
+        called = self.pipelines.get(source) if source is not None else None
+        is_entered = source is None or source in self._trail
+        if called is not None and not is_entered and self._read + len(called.steps) <= MOST_STEPS:
+            outside, self._trail = self._trail, (*self._trail, str(source))
+            yield self.section(Children("body", called.steps), path)
+            self._trail = outside
+        for block in children(step):
+            if block.role == "item":  # drawn as the loop itself
+                yield from self.sections(block.steps[0], f"{path}{block.segment}")
+            elif block.role != "turn":
+                yield self.section(block, path)

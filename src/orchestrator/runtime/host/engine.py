@@ -24,6 +24,7 @@ from orchestrator.journal.records import label_key
 from orchestrator.models.budget import Budget
 from orchestrator.paths import is_top_level
 from orchestrator.plan.lookup import require_shared
+from orchestrator.plan.serialization import plan_data
 from orchestrator.runtime.host.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.host.lease_keeper import Watch
 from orchestrator.runtime.ids import new_run_id
@@ -267,7 +268,7 @@ class Engine:
                 raise
             secrets = {}  # they are needed to go on, but not to see what would happen
         redactor = Redactor(secrets, str(record.options.get("redaction", "")))
-        return self._compared(record, redactor.scrub_plan(edited.to_dict()), self._recorded(run_id))
+        return self._compared(record, redactor.scrub_plan(plan_data(edited)), self._recorded(run_id))
 
     def answer(self, run_id: str, path: str, value: Any, by: str) -> Command | None:
         """Record the answer to a question that a run asks. Returns the command for the run's owner if it has one here.
@@ -379,7 +380,7 @@ class Engine:
             sources=plan.sources,
             directory=str(plan.directory),
             digest=plan.digest,
-            plan=redactor.scrub_plan(plan.to_dict()),
+            plan=redactor.scrub_plan(plan_data(plan)),
             inputs=inputs.recorded(redactor),
             options=recorded,
             now=now,
@@ -421,7 +422,7 @@ class Engine:
         inputs = Bound(redactor.restore(bound.values), bound.secrets)
         found = self._recorded(record.run_id)
         effective = _effective(options, record)
-        data = plan.to_dict()
+        data = plan_data(plan)
         earlier = spent_by_step(self.events(record.run_id, resolve=False), data) if has_budgets(data) else {}
         return self._assignment(
             plan,
@@ -445,7 +446,7 @@ class Engine:
             forget = to_forget(record.run_id, record.plan, found, again)
             return {"reason": "retry", "step": again, "forget": list(forget), "settled": _counts(found.without(forget))}
         plan, redactor = assignment.plan, assignment.redactor
-        data = redactor.scrub_plan(plan.to_dict())
+        data = redactor.scrub_plan(plan_data(plan))
         forget = self._compared(record, data, found).forget
         return {
             "reason": "with",

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import OrchestratorError, StepError, StepTimeout, StoreError
-from orchestrator.plan.model import ToolCall
+from orchestrator.plan.steps import ToolCall
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import random
 
     from orchestrator.journal import Store
-    from orchestrator.plan.model import Retry
+    from orchestrator.plan.policies import Retry
 
 _EVENTS_AT_ONCE: Final = 500
 

@@ -16,7 +16,7 @@ from orchestrator.models.calls.answer_memo import KeptAnswers
 from orchestrator.models.messages import JUDGE
 from orchestrator.paths import parent_of
 from orchestrator.plan.lookup import definition_at
-from orchestrator.plan.model import SubPipeline
+from orchestrator.plan.steps import SubPipeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.journal import CacheEntry, Store
-    from orchestrator.plan.model import StepPlan, ToolCall
+    from orchestrator.plan.steps import StepPlan, ToolCall
     from orchestrator.runtime.run.run_graph import Node
     from orchestrator.runtime.run.tool_context import StepContext
     from orchestrator.runtime.values.redaction import Redactor

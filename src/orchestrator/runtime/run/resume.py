@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.paths import is_at_or_below
-from orchestrator.plan.model import ForEach, Repeat
+from orchestrator.plan.steps import ForEach, Repeat
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.blocks import items_recorded
@@ -18,7 +18,7 @@ from orchestrator.runtime.values import step_values
 if TYPE_CHECKING:
     from orchestrator.expressions import Entity
     from orchestrator.journal import StepRecord
-    from orchestrator.plan.model import StepPlan
+    from orchestrator.plan.steps import StepPlan
     from orchestrator.runtime.run.run_graph import Node
     from orchestrator.runtime.run.scheduler import Scheduler
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import StepRecord
     from orchestrator.models.budget import Ledger
-    from orchestrator.plan.model import StepPlan
+    from orchestrator.plan.steps import StepPlan
     from orchestrator.runtime.run.model_access import Asking
     from orchestrator.runtime.run.tool_context import StepContext
     from orchestrator.runtime.values.scope import BlockScope

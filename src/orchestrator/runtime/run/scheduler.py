@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from orchestrator.errors import EvaluationError, InputError, OrchestratorError, StoreError
-from orchestrator.plan.model import StepPlan, ToolCall
+from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.runtime.run import resume as resumption
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.attempts import Attempts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import BudgetExceeded, EvaluationError, StepTimeout
 from orchestrator.journal.records import EventTooLarge
-from orchestrator.plan.model import Agent, ToolCall
+from orchestrator.plan.steps import Agent, ToolCall
 from orchestrator.runtime.run.failures import error_data, is_retried, retry_delay, too_long_a_wait, traceback_data
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps import error_handlers

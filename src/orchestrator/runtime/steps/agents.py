@@ -26,7 +26,8 @@ from orchestrator.models.actions.agent import (
 )
 from orchestrator.models.actions.generate import form_of
 from orchestrator.models.calls.step_gateway import not_accepted
-from orchestrator.plan.model import OnFailure, StepPlan, ToolCall
+from orchestrator.plan.policies import OnFailure
+from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.item_sources import ItemValues
@@ -37,7 +38,8 @@ from orchestrator.tools.contract import Action, Tool
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.plan.model import Agent, AgentServer, Check
+    from orchestrator.plan.policies import Check
+    from orchestrator.plan.steps import Agent, AgentServer
     from orchestrator.runtime.run.run_graph import Frame, Node
     from orchestrator.runtime.run.scheduler import Scheduler
     from orchestrator.runtime.values.scope import BlockScope

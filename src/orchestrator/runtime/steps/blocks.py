@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.journal import ItemEnds
-from orchestrator.plan.model import (
+from orchestrator.plan.steps import (
     Agent,
     Approve,
     Ask,

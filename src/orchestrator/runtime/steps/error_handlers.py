@@ -13,7 +13,7 @@ from orchestrator.runtime.run.run_graph import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.plan.model import Handler
+    from orchestrator.plan.steps import Handler
     from orchestrator.runtime.run.run_graph import Frame, Node
     from orchestrator.runtime.run.scheduler import Scheduler
 

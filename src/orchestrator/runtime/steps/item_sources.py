@@ -14,7 +14,7 @@ from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.language.values.input_values import shown
-from orchestrator.plan.model import FILE_FORMATS, FileItems, RangeItems
+from orchestrator.plan.steps import FILE_FORMATS, FileItems, RangeItems
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
 from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, table
 from orchestrator.text.json_text import read_json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Scope
     from orchestrator.journal import ItemEnds
     from orchestrator.journal.state.resume_state import ItemState
-    from orchestrator.plan.model import ForEach
+    from orchestrator.plan.steps import ForEach
     from orchestrator.tools import Permissions
 
 KEPT = 1_000_000

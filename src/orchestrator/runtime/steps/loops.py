@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
-from orchestrator.plan.model import Block
+from orchestrator.plan.steps import Block
 from orchestrator.runtime.run import resume, step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.blocks import items_recorded
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions import Entity
     from orchestrator.journal.state.resume_state import ItemState
-    from orchestrator.plan.model import ForEach, Repeat
+    from orchestrator.plan.steps import ForEach, Repeat
     from orchestrator.runtime.run.run_graph import Frame, Node
     from orchestrator.runtime.run.scheduler import Scheduler
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import CheckFailed, ModelError, OrchestratorError, StepError, StoreError
 from orchestrator.expressions.evaluation.text import to_text
-from orchestrator.plan.model import ToolCall
+from orchestrator.plan.steps import ToolCall
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import as_step_error, is_retried, retry_delay
 from orchestrator.runtime.run.run_graph import Failure
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Entity, Scope
     from orchestrator.models.calls.judge import Opinion
     from orchestrator.models.messages import ModelName
-    from orchestrator.plan.model import Check, Judge
+    from orchestrator.plan.policies import Check, Judge
     from orchestrator.runtime.run.run_graph import Node
     from orchestrator.runtime.run.scheduler import Scheduler
     from orchestrator.runtime.run.tool_context import StepContext

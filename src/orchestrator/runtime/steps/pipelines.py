@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from orchestrator.plan.model import Plan, SubPipeline
+    from orchestrator.plan.model import Plan
+    from orchestrator.plan.steps import SubPipeline
     from orchestrator.runtime.run.run_graph import Frame, Node
     from orchestrator.runtime.run.scheduler import Scheduler
     from orchestrator.runtime.values.scope import BlockScope

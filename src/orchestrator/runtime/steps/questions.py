@@ -11,7 +11,7 @@ from orchestrator.language.values import durations
 from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.values.input_values import shown
 from orchestrator.language.values.times import FORMS, timestamp
-from orchestrator.plan.model import Approve, Ask, Wait
+from orchestrator.plan.steps import Approve, Ask, Wait
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.answers import accepted, expected

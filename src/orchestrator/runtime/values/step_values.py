@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions import Entity
-from orchestrator.plan.model import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
+from orchestrator.plan.steps import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.plan.model import Work
+    from orchestrator.plan.steps import Work
     from orchestrator.runtime.steps.item_sources import ItemValues
 
 

@@ -1,0 +1,462 @@
+"""A step and every kind of work that it can do, as immutable data that is all the runtime needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final, Literal
+
+from orchestrator.expressions import Constant, Template, Value
+from orchestrator.expressions.evaluation.text import to_text
+from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.models.budget import Budget
+from orchestrator.plan.auto_values import is_auto
+from orchestrator.plan.children import Children
+from orchestrator.plan.policies import FAIL, NO_RETRY, CachePolicy, Check, OnFailure, Retry
+from orchestrator.plan.value_text import as_text, expression_text, source_of, time_text
+from orchestrator.tools.contract import Action, Tool
+
+StepKind = Literal[
+    "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"
+]
+"""What a step's work is, in one word: as in `kind` of a step's data and of its `step.started`."""
+
+EACH: Final = "[*]"
+"""The part of a path that stands for every item or round of a loop, and for every turn of an agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The work of a step that calls one action of one tool. `parameters` evaluates to the keyword arguments."""
+
+    kind: ClassVar[StepKind] = "tool"
+    tool: Tool
+    action: Action
+    parameters: Value
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        return self.tool.name if self.tool.name == self.action.name else f"{self.tool.name} {self.action.name}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the steps inside: none."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Steps with a scope of their own: the body of a loop, a group, a case, a handler. What is outside can be read.
+
+    Its value is that of its last step in the file's order.
+    """
+
+    steps: tuple[StepPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileItems:
+    """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text.
+
+    What is None is found out from the file.
+    """
+
+    path: Value
+    format: FileFormat | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def describe(self) -> str:
+        """Say where the items come from."""
+        return f"of {as_text(source_of(self.path))}"
+
+
+FileFormat = Literal["jsonl", "csv", "text"]
+
+
+FILE_FORMATS: Mapping[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
+"""The format of a file of items by the ending of its name; that of all others is text."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeItems:
+    """The integers from `start` to `stop`, without `stop`, `step` apart: never held as a list."""
+
+    start: Value
+    stop: Value
+    step: Value
+
+    def describe(self) -> str:
+        """Say where the items come from."""
+        first, end, by = (expression_text(source_of(value)) for value in (self.start, self.stop, self.step))
+        return f"from {first} to below {end}" + (f" by {by}" if by != "1" else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """Its body once for each item: of a list, of a mapping (as `{key, value}`), of a range, of a file.
+
+    `body` is a `Block`, or the one step that the loop itself is written as: then that step's path is the item's,
+    and its `on_failure` says what becomes of a failed item. For a block `on_item_failure` says so; its kinds are
+    `fail`, `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at
+    once (None: as many as the run allows steps). `min_success` from 0 to 1: with a smaller share of good items the loop
+    fails. `collect` is an item's value instead of that of the body's last step.
+    """
+
+    kind: ClassVar[StepKind] = "for_each"
+    items: Value | FileItems | RangeItems
+    body: Block | StepPlan
+    name: str = "item"
+    max_parallel: int | None = None
+    on_item_failure: OnFailure = FAIL
+    min_success: float | None = None
+    collect: Value | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        if isinstance(self.items, FileItems | RangeItems):
+            items = self.items.describe()
+        else:
+            source = source_of(self.items)
+            items = f"of {len(source)}" if isinstance(source, list | dict) else f"of {expression_text(source)}"
+        each = f"for each {self.name} {items}"
+        return f"{each}: {self.body.work.describe()}" if isinstance(self.body, StepPlan) else each
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the body, or the one step that is done for each item."""
+        if isinstance(self.body, StepPlan):
+            return (Children("item", (self.body,), segment=EACH),)
+        return (Children("body", self.body.steps, segment=EACH),)
+
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> ForEach:
+        """Return the loop with other steps inside, in the order of `children`."""
+        (steps,) = blocks
+        return replace(self, body=steps[0] if isinstance(self.body, StepPlan) else Block(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Its body again and again: `while` the condition holds before a round, or `until` it holds after one.
+
+    The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of
+    the last round by their ids (null before the first), and the accumulators: `initial` gives their first values,
+    `update` those after each round. After `max_iterations` rounds, `on_limit` says whether that is a failure.
+    """
+
+    kind: Literal["while", "until"]
+    condition: Template
+    body: Block
+    max_iterations: int = 100
+    on_limit: Literal["fail", "continue"] = "fail"
+    initial: Mapping[str, Value] = field(default_factory=dict)
+    update: Mapping[str, Value] = field(default_factory=dict)
+    collect: Value | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        return f"{self.kind} {self.condition.text}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the body."""
+        return (Children("body", self.body.steps, segment=EACH),)
+
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Repeat:
+        """Return the loop with other steps inside."""
+        return replace(self, body=Block(blocks[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The case whose key equals `subject`; else `default`; else nothing, and the value is null."""
+
+    kind: ClassVar[StepKind] = "switch"
+    subject: Value
+    cases: tuple[tuple[CaseKey, Block], ...]
+    default: Block | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        return f"switch {expression_text(source_of(self.subject))}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the cases, then the default."""
+        cases = tuple(Children("case", block.steps, key.text) for key, block in self.cases)
+        if self.default is None:
+            return cases
+        return (*cases, Children("default", self.default.steps, "default"))
+
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Switch:
+        """Return the switch with other steps inside, in the order of `children`."""
+        cases = tuple((key, Block(steps)) for (key, _), steps in zip(self.cases, blocks, strict=False))
+        return replace(self, cases=cases, default=Block(blocks[-1]) if self.default is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKey:
+    """What a case is for: `text` is the key as it is written, `value` what that means in YAML.
+
+    A key without quotes is for the value that it means, and any key but that of null for its text: `2` is for 2, 2.0
+    and "2", `True` for true, "True" and "true", `null` for null alone, `"null"` for that text.
+    """
+
+    text: str
+    value: Any
+
+    def equals(self, subject: Any) -> bool:
+        """Whether the case is for this value."""
+        if subject is None or self.value is None:
+            return subject is None and self.value is None
+        if isinstance(subject, bool) or isinstance(self.value, bool):
+            if isinstance(subject, bool) and isinstance(self.value, bool):
+                return subject == self.value
+        elif isinstance(subject, int | float) and isinstance(self.value, int | float):
+            return subject == self.value
+        text = to_text(subject)
+        return text in (self.text, to_text(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Steps that share a condition, a timeout, an end. With `parallel` its value is the object of all their values.
+
+    `wait_for`: it ends as soon as so many of its steps have succeeded, and the others are cancelled. None: all.
+    """
+
+    body: Block
+    parallel: bool = False
+    wait_for: int | None = None
+
+    @property
+    def kind(self) -> StepKind:
+        """Whether its steps run in parallel."""
+        return "parallel" if self.parallel else "group"
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        if not self.parallel or self.wait_for is None:
+            return self.kind
+        return f"parallel, ends with {self.wait_for} of {len(self.body.steps)}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the body."""
+        return (Children("body", self.body.steps),)
+
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Group:
+        """Return the group with other steps inside."""
+        return replace(self, body=Block(blocks[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class SubPipeline:
+    """Another pipeline within the same run. `source` is its key in `Plan.pipelines`; `inputs` evaluates to its inputs.
+
+    `max_depth`: how deep it may stand within itself; None where it does not call itself.
+    """
+
+    kind: ClassVar[StepKind] = "pipeline"
+    source: str
+    inputs: Value
+    max_depth: int | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        return f"pipeline {self.source}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the steps inside: none, the called pipeline has its own plan."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to a person. The answer must satisfy `answer`, and be one of `choices` if there are any."""
+
+    kind: ClassVar[StepKind] = "ask"
+    prompt: Value
+    answer: InputSpec
+    choices: Value | None = None
+    default: Value | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        return f"asks: {as_text(source_of(self.prompt))}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the steps inside: none."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Something that a person approves or rejects; with `editable` its content may be changed on the way.
+
+    The result is `{approved, content, comment}`, its primary value `approved`.
+    """
+
+    kind: ClassVar[StepKind] = "approve"
+    title: Value
+    content: Value
+    editable: bool = False
+    default: Value | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        return f"approval: {as_text(source_of(self.title))}"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the steps inside: none."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing, until a time (ISO 8601, or seconds since the epoch) or for a duration. Exactly one is there."""
+
+    kind: ClassVar[StepKind] = "wait"
+    until: Value | None = None
+    duration: Value | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words."""
+        words = [("waits until", self.until), ("sleeps", self.duration)]
+        return " ".join(f"{word} {time_text(source_of(value))}" for word, value in words if value is not None)
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the steps inside: none."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTool:
+    """An action that the model of an agent may ask for, by this name."""
+
+    name: str
+    tool: Tool
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class AgentServer:
+    """A server of tools that the model of an agent may use: one of its tools, or all."""
+
+    server: str
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A model that is asked in turns, and may ask for tools in each: they are called, and it is told the results.
+
+    It ends with an answer without such a request; after `max_turns` turns without one it has failed. `parameters` say
+    what it is asked, and which model. Calls of one turn are made side by side, or without `parallel` one after another;
+    each may take `timeout` seconds.
+    """
+
+    kind: ClassVar[StepKind] = "agent"
+    parameters: Value
+    max_turns: Value
+    tools: tuple[AgentTool, ...] = ()
+    servers: tuple[AgentServer, ...] = ()
+    parallel: bool = True
+    timeout: float | None = None
+
+    def describe(self) -> str:
+        """Say what it does, in a few words: it names the tools, of many the first ones."""
+        names = [one.name for one in self.tools]
+        names += [f"mcp:{one.server}" + (f".{one.tool}" if one.tool else "") for one in self.servers]
+        more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+        shown = names[:3] if more else names
+        return f"agent with {', '.join(shown)}{more}" if names else "agent without tools"
+
+    def children(self) -> tuple[Children[StepPlan], ...]:
+        """Return the calls of tools that its model may ask for in each turn, each as a step."""
+        calls = tuple(StepPlan(one.name, ToolCall(one.tool, one.action, Constant({}))) for one in self.tools)
+        return (Children("turn", calls, segment=EACH),) if calls else ()
+
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Agent:
+        """Return the agent with other calls of its tools."""
+        works = [step.work for steps in blocks for step in steps]
+        pairs = zip(self.tools, works, strict=True)
+        tools = tuple(replace(one, action=work.action) if isinstance(work, ToolCall) else one for one, work in pairs)
+        return replace(self, tools=tools)
+
+
+Work = ToolCall | ForEach | Repeat | Switch | Group | SubPipeline | Agent | Ask | Approve | Wait
+"""What a step does."""
+
+
+Composite = ForEach | Repeat | Switch | Group | SubPipeline | Agent
+"""The work that consists of further steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What to do about an error that matches any of `error_types` and any of `error_patterns`; empty ones match all.
+
+    Types are names or codes, patterns are regular expressions that are found in the message. `retry` first makes
+    further attempts. Then the steps of `body` run, with `error` in their scope. If they succeed, the failure is dealt
+    with, and the value is `fallback`, or that of the body's last step. At the level of the pipeline the run has failed
+    all the same.
+    """
+
+    error_types: tuple[str, ...] = ()
+    error_patterns: tuple[str, ...] = ()
+    retry: Retry | None = None
+    body: Block | None = None
+    fallback: Value | None = None
+
+    @property
+    def label(self) -> str:
+        """The errors that it is for."""
+        kinds = [*self.error_types, *(f"/{pattern}/" for pattern in self.error_patterns)]
+        return f"on error: {', '.join(kinds)}" if kinds else "on any error"
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step.
+
+    `dependencies` holds the ids of all steps of the same block that must have ended before this one starts: the
+    declared ones, those that its expressions and those of the steps within it read, and those whose jump could skip it.
+    `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps it skips.
+    `condition` and `timeout` are absent where the file has none. `on_error` is tried in order when the last attempt has
+    failed, before `on_failure`. `on_resume` says what becomes of an attempt that was under way when its process died.
+    `check` is what its output must be, `budget` what it and the steps within may spend on models. `line` is the step's
+    line in the file.
+    """
+
+    id: str
+    work: Work
+    name: str = ""
+    description: str = ""
+    dependencies: tuple[str, ...] = ()
+    condition: Template | None = None
+    retry: Retry = NO_RETRY
+    timeout: float | None = None
+    on_failure: OnFailure = FAIL
+    on_success: str | None = None
+    on_false: str | None = None
+    skips: Mapping[Literal["on_success", "on_false", "on_failure"], Sequence[str]] = field(default_factory=dict)
+    on_error: tuple[Handler, ...] = ()
+    on_resume: Literal["rerun", "fail", "ask"] = "rerun"
+    cache: CachePolicy | None = None
+    check: Check | None = None
+    budget: Budget | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the file does not hold the step: it asks for the `<AUTO>` values of another one."""
+        return is_auto(self.id)
+
+    def children(self) -> Iterator[Children[StepPlan]]:
+        """Yield the blocks of steps inside: those of its work, then those that handle its errors."""
+        yield from self.work.children()
+        yield from handler_children(self.on_error, ".on_error")
+
+
+def handler_children(handlers: Sequence[Handler], segment: str) -> Iterator[Children[StepPlan]]:
+    """Yield the blocks of handlers."""
+    for number, handler in enumerate(handlers):
+        if handler.body is not None:
+            yield Children("handler", handler.body.steps, handler.label, f"{segment}[{number}]")

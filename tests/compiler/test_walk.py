@@ -1,0 +1,62 @@
+"""The one traversal of a plan: the same steps at the same paths in the dataclasses and in the recorded data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.expressions import Constant
+from orchestrator.plan.serialization import plan_data
+from orchestrator.plan.steps import Handler, StepPlan, SubPipeline
+from orchestrator.plan.substitution import substitute
+from orchestrator.plan.walk import walk, without_brackets
+from tests.plans import block, every_construct, group, plan, step
+
+
+def test_the_plan_and_its_data_have_the_same_steps_at_the_same_paths() -> None:
+    made = every_construct()
+    data = [(visit.path, visit.step["id"], visit.within.role) for visit in walk(plan_data(made))]
+    assert data == [
+        (visit.path, visit.step.id, visit.within.role) for visit in walk(made) if visit.within.role != "turn"
+    ]
+    assert {role for _, _, role in data} == {"body", "item", "case", "default", "handler", "finally"}
+    assert len({path for path, _, _ in data}) == len(data)
+
+
+def test_paths_have_a_mark_for_items_and_the_numbers_of_handlers() -> None:
+    made = plan(
+        replace(step("a"), on_error=(Handler(body=block("mend")),)),
+        StepPlan("outer", group("first", "second")),
+        error_handlers=(Handler(), Handler(body=block("report"))),
+        finally_=block("last"),
+    )
+    paths = [visit.path for visit in walk(made)]
+    expected = ["a", "a.on_error[0].mend", "outer", "outer.first", "outer.second"]
+    assert paths == [*expected, "error_handlers[1].report", "finally.last"]
+    assert without_brackets("a.on_error[0].mend[*].b") == "a.on_error.mend.b"
+
+
+def test_called_pipelines_are_entered_never_once_or_at_every_call() -> None:
+    called = plan(step("inner"), StepPlan("again", SubPipeline("c.yaml", Constant({}))))
+    made = plan(
+        StepPlan("one", SubPipeline("c.yaml", Constant({}))),
+        StepPlan("two", SubPipeline("c.yaml", Constant({}))),
+        pipelines={"c.yaml": called},
+    )
+    for each in (made, plan_data(made)):
+        assert [visit.path for visit in walk(each)] == ["one", "two"]
+        once = ["one", "one.inner", "one.again", "two"]
+        assert [visit.path for visit in walk(each, calls="once")] == once
+        assert [visit.path for visit in walk(each, calls="each")] == [*once, "two.inner", "two.again"]
+
+
+def test_a_plan_in_which_nothing_is_changed_is_the_same_object() -> None:
+    made = every_construct()
+    assert substitute(made, lambda _, step: step) is made
+
+
+def test_each_step_can_be_replaced_and_keeps_its_place() -> None:
+    made = every_construct()
+    changed = substitute(made, lambda _, step: replace(step, description="seen"))
+    before, after = list(walk(made)), list(walk(changed))
+    assert [visit.path for visit in after] == [visit.path for visit in before]
+    assert all(visit.step.description == "seen" for visit in after if visit.within.role != "turn")

@@ -45,7 +45,7 @@ def test_all_problems_are_in_json_and_the_text_shows_the_first_five() -> None:
     text = render_text(found)
     assert text.count("`topci` is not defined") == 5
     assert "error[ORC301]: 1,995 more of this kind (undefined name)" in text
-    assert text.endswith("2000 errors")
+    assert text.endswith("2,000 errors")
 
 
 def test_problems_that_are_not_alike_are_folded_by_themselves() -> None:

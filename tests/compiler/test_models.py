@@ -234,7 +234,7 @@ def test_one_missing_key_is_told_once_with_the_steps_that_need_it() -> None:
     steps = [{"id": f"s{n}", "prompt": "x", **({"model": names[n % 2]} if n else {})} for n in range(40)]
     [found] = compiled({"model": names[0], "steps": steps}).diagnostics
     assert (found.code, found.span.start.line) == ("ORC422", 1)
-    assert found.notes == ("40 steps need it: `s0`, `s1`, `s2`, `s3`, `s4`, …",)
+    assert found.notes == ("40 steps need it: `s0`, `s1`, `s2`, `s3`, `s4`, ...",)
     assert found.help == "set OPENAI_API_KEY, or store the key with: orchestrator keys set openai"
 
 

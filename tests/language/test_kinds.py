@@ -150,7 +150,7 @@ def test_a_key_of_a_pipeline_at_a_tool_is_told_by_another_name() -> None:
 WRONG: dict[str, tuple[str, str, str, str]] = {
     # what: the step, code, what the message says, what the help says
     "no items": ("for_each: , tool: log", "ORC202", "`for_each` has no value", ""),
-    "a name as items": ("for_each: rows, tool: log", "ORC202", '`for_each` must be a template, a list, a mapping, `{range: 10}` or `{file: rows.jsonl}`, not the string "rows"', '"{{ rows }}"'),
+    "a name as items": ("for_each: rows, tool: log", "ORC202", '`for_each` must be a template, a list, a mapping, `{range: 10}` or `{file: rows.jsonl}`, not the string `rows`', '"{{ rows }}"'),
     "a number as items": ("for_each: 5, tool: log", "ORC202", "`for_each` must be", ""),
     "an empty range": ("for_each: {range: []}, tool: log", "ORC202", "`range` must be a number, or a list", ""),
     "a range of text": ("for_each: {range: [1, x]}, tool: log", "ORC202", "`stop` of a range must be an integer or a template", ""),
@@ -227,8 +227,8 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "no duration of a cache": ("tool: log, cache: {ttl: soon}", "ORC206", "no duration", "5m"),
     "text as budget": ('tool: log, budget: "2 USD"', "ORC202", "`budget` must be an amount in USD", "`budget: 2`"),
     "a template as budget": ('tool: log, budget: "{{ n }}"', "ORC202", "`budget` must be an amount in USD", "before the run"),
-    "a budget below zero": ("tool: log, budget: -1", "ORC425", "`budget` must be a number of at least 0, not the number -1", "`budget: 2`"),
-    "half a token": ("tool: log, budget: {tokens: 1.5}", "ORC425", "`tokens` must be an integer, not the number 1.5", "`budget: 2`"),
+    "a budget below zero": ("tool: log, budget: -1", "ORC425", "`budget` must be a number of at least 0, not the integer `-1`", "`budget: 2`"),
+    "half a token": ("tool: log, budget: {tokens: 1.5}", "ORC425", "`tokens` must be an integer, not the number `1.5`", "`budget: 2`"),
     "a budget of other things": ("tool: log, budget: {euro: 2}", "ORC425", "no key `euro`", "allowed here"),
     "a misspelt budget": ("tool: log, budget: {token: 2}", "ORC425", "no key `token`", "`tokens`"),
     "no budget": ("tool: log, budget: {}", "ORC425", "sets no limit", "`budget: 2`"),

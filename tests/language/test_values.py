@@ -52,7 +52,7 @@ def test_a_problem_names_the_path_inside_the_value() -> None:
     assert rows.problems([{"n": 1}, {"n": 0}, {}, {"n": "x"}]) == [
         "`[1].n` must be at least 1, not 0",
         "`[2].n` is missing",
-        '`[3].n` must be an integer, not the string "x"',
+        "`[3].n` must be an integer, not the string `x`",
     ]
 
 

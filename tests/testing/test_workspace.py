@@ -119,8 +119,8 @@ def test_in_place_must_be_true_or_false(project: Path) -> None:
     (project / "p.test.yaml").write_text("in_place: maybe\ncases: [{models: fake, in_place: 1}]")
     found = load(project / "p.test.yaml", Setting(project)).diagnostics
     assert [each.message for each in found] == [
-        '`in_place` must be true or false, not the string "maybe"',
-        "`in_place` must be true or false, not the number 1",
+        "`in_place` must be true or false, not the string `maybe`",
+        "`in_place` must be true or false, not the integer `1`",
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import ConfigurationError, InputError
 from orchestrator.models.budget import Budget
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,7 +28,7 @@ def one_of(name: str, value: T, words: Collection[T]) -> T:
 
     known = [str(word) for word in words]
     near = suggest(str(value), known)
-    listed = ", ".join(f"`{word}`" for word in known)
+    listed = quoted_list(known)
     help = f"did you mean `{near}`?" if near else f"it is one of {listed}"
     raise ConfigurationError(f"`{name}` cannot be {value!r}", help=help)
 

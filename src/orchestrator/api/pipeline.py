@@ -21,6 +21,7 @@ from orchestrator.plan.serialization import plan_data
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.host.batches import Batch, Row
 from orchestrator.runtime.run.model_access import merged
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from orchestrator.api.orchestrator import Orchestrator
@@ -307,6 +308,6 @@ def plan_of(compilation: Compilation) -> Plan:
     if compilation.plan is not None:
         return compilation.plan
     errors = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error"]
-    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    count = plural(len(errors), "error")
     name = compilation.document.source.name
     raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)

@@ -29,6 +29,7 @@ from orchestrator.expressions import (
 from orchestrator.expressions.types.operators import options
 from orchestrator.language.spec.kinds import PARAMETERS
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
+from orchestrator.text.words import describe_value, quoted_list
 from orchestrator.tools import Unresolved, check_value, missing_extra
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class CallChecker:
         )
 
     def _none_of(self, label: str, step: StepSpec, action: Action) -> None:
-        names = " and ".join(f"`{name}`" for name in action.one_of)
+        names = quoted_list(action.one_of, last="and")
         self._findings.add(
             codes.MISSING_PARAMETER,
             _place_of_call(step, action),
@@ -296,7 +297,7 @@ class CallChecker:
         self._findings.add(
             codes.WRONG_PARAMETER_TYPE,
             node.span,
-            f"{what} must be {describe(wanted)}, not {_shown(value)}",
+            f"{what} must be {describe(wanted)}, not {describe_value(value)}",
             label=f"expected {describe(wanted)}",
             help=f"write it as {replacement}" if replacement else f"give {describe(wanted)}",
             notes=() if isinstance(node, Scalar) else (reason,),
@@ -311,7 +312,7 @@ class CallChecker:
             key.span,
             f"{what} has no field `{key.text}`",
             label="unknown field",
-            help=f"did you mean `{near}`?" if near else f"its fields: {', '.join(f'`{f}`' for f in wanted.properties)}",
+            help=f"did you mean `{near}`?" if near else f"its fields: {quoted_list(wanted.properties)}",
             replacement=near,
             related=self._declared,
         )
@@ -425,17 +426,4 @@ def _abbreviates(short: str, long: str) -> bool:
 def _takes(label: str, action: Action) -> str:
     if not action.parameters:
         return f"`{label}` takes no parameters"
-    return f"parameters of `{label}`: {', '.join(f'`{name}`' for name in action.parameters)}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str):
-        short = value if len(value) <= 40 else value[:39] + "…"
-        return f'the string "{short}"' if short else "an empty string"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, int | float):
-        return f"the number `{value}`"
-    return "a list" if isinstance(value, list) else "an object"
+    return f"parameters of `{label}`: {quoted_list(action.parameters)}"

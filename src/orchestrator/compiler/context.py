@@ -22,6 +22,7 @@ from orchestrator.expressions import ANY
 from orchestrator.language.values.auto_markup import has_tag
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.model import Plan
+from orchestrator.text.words import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -231,7 +232,7 @@ class Unit:
             self.findings.add(
                 codes.INVALID_NAME,
                 span,
-                f"`{name}` cannot be the name of {_a(kind)}: it has a meaning of its own",
+                f"`{name}` cannot be the name of {with_article(kind)}: it has a meaning of its own",
                 label="reserved",
                 help=f"choose another name, for example `my_{name}`",
             )
@@ -250,8 +251,8 @@ class Unit:
         self.findings.add(
             codes.AMBIGUOUS_NAME,
             span,
-            f"the {kind} `{name}`{inside} has the same name as {_a(other)}{outside}, so `{{{{ {name} }}}}` could mean "
-            "either",
+            f"the {kind} `{name}`{inside} has the same name as {with_article(other)}{outside}, so "
+            f"`{{{{ {name} }}}}` could mean either",
             label="the same name",
             help="rename one of them",
             related=[(f"the {other} is here", place)] if place is not None else [],
@@ -276,10 +277,6 @@ def _autos_of(unit: Unit) -> FileAutos | None:
     from orchestrator.compiler.auto.insertion import FileAutos  # few files have any
 
     return FileAutos(unit)
-
-
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _all_names(unit: Unit) -> Iterator[str]:

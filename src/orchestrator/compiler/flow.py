@@ -13,12 +13,11 @@ from orchestrator.compiler.jumps import JUMP_KINDS, Cover, Jump, JumpKind, cover
 from orchestrator.compiler.rules.unresolved_names import around, report_unknown_step
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
-from orchestrator.expressions.types.value_types import quoted
 from orchestrator.language.aliases import keys
 from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.language.yaml.nodes import Sequence as SequenceNode
 from orchestrator.plan.auto_values import auto_id, is_auto
-from orchestrator.text.lines import short
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -212,19 +211,19 @@ def _report_no_step(unit: Unit, block: BlockParts, position: int, kind: JumpKind
     if kind == "on_failure":
         meant = suggest(target, _OUTCOMES)
         others = (
-            f"write `{written}: continue`, `{written}: fail` or `{written}: {{value: {json.dumps(short(target))}}}`"
+            f"write `{written}: continue`, `{written}: fail` or `{written}: {{value: {json.dumps(shorten(target))}}}`"
         )
         if near is None and meant is not None:
             near = meant
     if near is not None:
         help = f"did you mean `{near}`?"
     elif later and (_ID.fullmatch(target) or not others):
-        help = f"later steps: {quoted(later, most=12)}" + (f"; or {others}" if others else "")
+        help = f"later steps: {quoted_list(later, most=12)}" + (f"; or {others}" if others else "")
     else:
         help = others or "name a later step; none follows this one"
-    message = f"`{written}` jumps to `{short(target)}`, and there is no such step"
+    message = f"`{written}` jumps to `{shorten(target)}`, and there is no such step"
     if not _ID.fullmatch(target):
-        message = f"`{written}` is `{short(target)}`, and there is no step of this name to jump to"
+        message = f"`{written}` is `{shorten(target)}`, and there is no step of this name to jump to"
     unit.findings.add(codes.UNKNOWN_JUMP_TARGET, node.span, message, label="unknown step", help=help, replacement=near)
 
 

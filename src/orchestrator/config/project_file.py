@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.content import NotText, decode_text, read_content
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,7 +57,7 @@ class Table:
                 from orchestrator.diagnostics import suggest
 
                 near = suggest(key, keys)
-                listed = f"the settings are {', '.join(f'`{name}`' for name in keys)}"
+                listed = f"the settings are {quoted_list(keys)}"
                 raise self.wrong(f"unknown setting `{self.path(key)}`", f"did you mean `{near}`?" if near else listed)
 
     def table(self, key: str) -> Table:

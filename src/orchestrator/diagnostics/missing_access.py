@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,6 @@ def _merged(same: list[Diagnostic]) -> Diagnostic:
     places = dict.fromkeys(f"{each.source.name}:{each.span.start.line}" for each in same if each is not first)
     if not places:
         return first
-    listed = ", ".join(f"`{place}`" for place in list(places)[:_MOST_PLACES])
+    listed = quoted_list(list(places)[:_MOST_PLACES])
     more = f" and {len(places) - _MOST_PLACES} more places" if len(places) > _MOST_PLACES else ""
     return replace(first, notes=(*first.notes, f"needed at {listed}{more} too"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.diagnostics.code_table import CODES
 from orchestrator.diagnostics.model import Diagnostic, Source, Span
 from orchestrator.text.lines import display_width, visible
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -104,7 +105,7 @@ def summary(diagnostics: Iterable[Diagnostic]) -> str:
     counts = {"error": 0, "warning": 0}
     for diagnostic in diagnostics:
         counts[diagnostic.severity] += 1
-    return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if count)
+    return ", ".join(plural(count, word) for word, count in counts.items() if count)
 
 
 def _block(diagnostic: Diagnostic, paint: _Paint) -> Iterator[str]:

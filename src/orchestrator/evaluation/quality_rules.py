@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.history.quality import Finding
 from orchestrator.runtime.steps.answers import as_text
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from orchestrator.history.quality import Level
@@ -66,10 +67,10 @@ def _of_output(where: str, value: Any) -> Iterator[Finding]:
         for pattern, what in _LEFT_OVER:
             found = pattern.search(text)
             if found is not None:
-                yield Finding("warning", path, f"holds {what}: {_short(found[0])}")
+                yield Finding("warning", path, f"holds {what}: {_excerpt(found[0])}")
         if len(text) >= _LONG and text.rstrip()[-1:] not in _ENDS and not text.rstrip()[-1:].isdigit():
             last = text.split()[-4:]
-            yield Finding("note", path, f"may be cut off: it ends with “{_short(' '.join(last))}”")
+            yield Finding("note", path, f"may be cut off: it ends with “{_excerpt(' '.join(last))}”")
 
 
 def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -91,7 +92,7 @@ def _of_steps(result: Result) -> Iterator[Finding]:
         step = result.steps.head(path)
         if step.state == "failed" and result.state == "succeeded":
             message = (step.error or {}).get("message", "")
-            yield Finding("warning", path, f"failed, and the run went on without its result: {_short(message)}")
+            yield Finding("warning", path, f"failed, and the run went on without its result: {_excerpt(message)}")
         elif step.state == "skipped" and "[" not in path and "." not in path:
             skipped.append(path)
         elif step.attempts > 1 and step.state == "succeeded" and not step.kind:
@@ -105,7 +106,7 @@ def _of_steps(result: Result) -> Iterator[Finding]:
     if told > _MOST_WARNINGS:
         yield Finding("warning", "", f"there are {told - _MOST_WARNINGS} more warnings of steps")
     if skipped:
-        yield Finding("note", "", f"skipped: {', '.join(f'`{path}`' for path in skipped)}")
+        yield Finding("note", "", f"skipped: {quoted_list(skipped)}")
 
 
 def _of_calls(result: Result) -> Iterator[Finding]:
@@ -124,7 +125,7 @@ def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
     data = event.data
     model = data.get("model", "")
     if data.get("error"):
-        yield "note", event.path, f"a call of {model} failed: {_short(data['error'].get('message', ''))}"
+        yield "note", event.path, f"a call of {model} failed: {_excerpt(data['error'].get('message', ''))}"
         return
     if data.get("finish") == "length":
         yield "warning", event.path, "an answer reached `max_tokens` and was cut off"
@@ -134,6 +135,5 @@ def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
         yield "note", event.path, f"the price of {model} is not known, so its cost is not counted"
 
 
-def _short(text: object) -> str:
-    line = " ".join(as_text(text).split())
-    return line if len(line) <= 80 else line[:79] + "…"
+def _excerpt(value: object) -> str:
+    return shorten(as_text(value), 80)

@@ -11,6 +11,7 @@ from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.limits import MAX_TEMPLATE
 from orchestrator.expressions.syntax.problem import Fact, Inference, Problem, Reference
 from orchestrator.expressions.types.value_types import ANY, STRING
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -209,7 +210,7 @@ class Template:
             raise self._error(failure.message) from None
 
     def _error(self, message: str, help: str | None = None) -> EvaluationError:
-        excerpt = self.text if len(self.text) <= 200 else self.text[:200] + "..."
+        excerpt = shorten(self.text, 200)
         return EvaluationError(message, expression=excerpt, start=0, end=len(self.text), help=help)
 
     def _compiled(self) -> Callable[[Scope], Any]:

@@ -15,6 +15,7 @@ from orchestrator.journal.state.resume_state import failed_for_branches, recorde
 from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_aside, is_at_or_below, item_of, parent_of
 from orchestrator.plan.lookup import step_of_agent
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -239,7 +240,7 @@ def _unknown(run_id: str, path: str, before: str, block: Sequence[Data]) -> RunE
     elif wrong.isdigit() and before:
         near = f"{before[:-1]}[{wrong}]"
         before = ""
-    listed = ", ".join(f"`{name}`" for name in known[:8]) + (", ..." if len(known) > 8 else "")
+    listed = quoted_list(known, most=8)
     inside = f"`{before[:-1]}` contains no steps" if before else "the pipeline has no steps"
     return RunError(
         f"run `{run_id}` has no step `{path}`",

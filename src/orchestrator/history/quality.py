@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.text.words import plural
 
 Level = Literal["problem", "warning", "note"]
 
@@ -94,7 +95,7 @@ class Quality:
     def _page(self) -> Iterator[str]:
         yield f"# Quality of run {self.run_id}"
         yield ""
-        yield ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in self.counts.items())
+        yield ", ".join(plural(count, level) for level, count in self.counts.items())
         for finding in self.findings:
             where = f" `{finding.where}`" if finding.where else ""
             more = f" ({finding.suggestion})" if finding.suggestion else ""

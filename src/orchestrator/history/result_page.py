@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.history.step_tree import TreeLine, step_summary, step_tree
 from orchestrator.journal.state.usage import spending_of
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,8 +135,7 @@ def _cell(text: Any) -> str:
 
 
 def _one_line(text: Any) -> str:
-    line = " ".join(str(text or "").split())
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+    return shorten(str(text or ""), _LONGEST_LINE)
 
 
 def iso_time(seconds: float) -> str:

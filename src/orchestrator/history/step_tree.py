@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.history.step_results import StepResult
 from orchestrator.paths import is_at_or_below, item_of, parent_of
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def step_summary(step: StepResult) -> str:
     """Say in words what there is to say of a step that consists of others: counts, or the case that was chosen."""
     if step.items is not None:
         what = {"for_each": "item", "agent": "turn"}.get(step.kind, "round")
-        words = [f"{step.items.get('count', 0)} {what}{'' if step.items.get('count') == 1 else 's'}"]
+        words = [plural(step.items.get("count", 0), what)]
         if step.kind == "for_each" or step.items.get("failed"):
             words += [f"{step.items[state]} {state}" for state in ("succeeded", "failed") if step.items.get(state)]
         return ", ".join(words)

@@ -5,7 +5,7 @@ All of it follows from what is recorded: the run's events and its plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,6 +14,7 @@ from orchestrator import codes
 from orchestrator.errors import RunError
 from orchestrator.paths import is_aside, is_at_or_below, parent_of
 from orchestrator.plan.lookup import definition_at, jump_over, paths_of
+from orchestrator.text.words import word_list
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus, Store
@@ -236,7 +237,7 @@ class _Story:
         attempt = f"attempt {event.attempt}: " if event.attempt > 1 else ""
         if self.cause:
             return f"{attempt}it ran again, as {self.cause}"
-        names = _listed(f"`{name}`" for name in self.definition.get("dependencies", ()))
+        names = word_list(f"`{name}`" for name in self.definition.get("dependencies", ()))
         around = parent_of(self.path)
         if names:
             why = f"{names} had ended"
@@ -273,7 +274,7 @@ class _Story:
             return f"{begun}the run {_ENDED[status.state]} before its turn{_because(status)}"
         if open_:
             verb = "has" if len(open_) == 1 else "have"
-            return f"{begun}{_listed(f'`{path}`' for path in open_)} {verb} not ended yet"
+            return f"{begun}{word_list(f'`{path}`' for path in open_)} {verb} not ended yet"
         if status.state == "paused":
             return f"{begun}the run is paused"
         return f"{begun}its turn comes next"
@@ -355,11 +356,6 @@ def _by(event: Event) -> str:
     return str(event.data.get("by") or "")
 
 
-def _listed(words: Iterable[str]) -> str:
-    *most, last = [*words] or [""]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 def _events(store: Store, run_id: str, paths: list[str]) -> Iterator[Event]:
     after = 0
     while batch := store.events(run_id, after, resolve=True, paths=paths):
@@ -394,7 +390,7 @@ def _with_comparison(reasons: list[Reason], compared: Comparison | None, *, cach
     if compared is None:
         told = "no earlier run of this pipeline had asked the cache for it"
     elif compared.parts:
-        told = f"other than in run {compared.run_id}, {_listed(map(part_in_words, compared.parts))} differed"
+        told = f"other than in run {compared.run_id}, {word_list(map(part_in_words, compared.parts))} differed"
     else:
         told = (
             f"its key was that of run {compared.run_id}, but the result there was not to be used (`--refresh`), "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import BudgetExceeded
 from orchestrator.models.messages import ModelName
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     import asyncio
@@ -189,7 +190,7 @@ class Ledger:
         if limits.tokens is not None and spent.tokens > limits.tokens:
             return f"{limits.tokens:,} tokens"
         if limits.requests is not None and spent.requests > limits.requests:
-            return f"{limits.requests:,} request{'' if limits.requests == 1 else 's'}"
+            return plural(limits.requests, "request")
         return ""
 
     def _exceeded(self, estimate: Estimate, limit: str) -> BudgetExceeded:
@@ -270,7 +271,7 @@ def limits_in_words(budget: Budget) -> list[str]:
     limits = [] if budget.usd is None else [exact_usd(budget.usd)]
     for count, unit in ((budget.tokens, "token"), (budget.requests, "request")):
         if count is not None:
-            limits.append(f"{count:,} {unit}{'' if count == 1 else 's'}")
+            limits.append(plural(count, unit))
     return limits
 
 

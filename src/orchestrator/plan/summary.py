@@ -26,6 +26,7 @@ from orchestrator.plan.value_text import source_of
 from orchestrator.plan.views.graph import graph_of
 from orchestrator.plan.views.layout import layers
 from orchestrator.plan.walk import walk
+from orchestrator.text.words import plural, word_list
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
@@ -42,11 +43,11 @@ def intention(plan: Plan) -> str:
     sentences = [f"{title}: {about.rstrip('.')}." if about else f"{title}."]
     if plan.inputs:
         takes = [f"`{name}`" + (" (optional)" if not spec.required else "") for name, spec in plan.inputs.items()]
-        sentences.append(f"It takes {_listed(takes)}.")
+        sentences.append(f"It takes {word_list(takes)}.")
     sentences.append(_work_of(plan))
     if plan.outputs:
         gives = [f"`{name}`" for name in plan.outputs]
-        sentences.append(f"It returns {_listed(gives)}.")
+        sentences.append(f"It returns {word_list(gives)}.")
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -61,13 +62,13 @@ def _architecture(plan: Plan) -> Iterator[str]:
     stages = Counter(layers([step.id for step in plan.steps], pairs).values())
     widest = max(stages.values(), default=0)
     inner = len(steps) - len(plan.steps)
-    within = f" and {_count(inner, 'step')} within them" if inner else ""
+    within = f" and {plural(inner, 'step')} within them" if inner else ""
     yield f"# {plan.name or plan.id}"
     yield ""
     order = (
-        f"in {_count(len(stages), 'stage')}, up to {widest} steps side by side" if widest > 1 else "one after another"
+        f"in {plural(len(stages), 'stage')}, up to {widest} steps side by side" if widest > 1 else "one after another"
     )
-    yield f"{_count(len(plan.steps), 'step')}{within}{', ' + order if len(plan.steps) > 1 else ''}."
+    yield f"{plural(len(plan.steps), 'step')}{within}{', ' + order if len(plan.steps) > 1 else ''}."
     if plan.inputs:
         yield from ("", "## Inputs", "")
         for name, spec in plan.inputs.items():
@@ -97,7 +98,7 @@ def _lines(section: Section, depth: int) -> Iterator[str]:
     for edge in section.edges:
         waits.setdefault(edge.target, []).append(titles[edge.source])
     for node in section.nodes:
-        after = f", after {_listed([f'`{name}`' for name in waits[node.key]])}" if node.key in waits else ""
+        after = f", after {word_list([f'`{name}`' for name in waits[node.key]])}" if node.key in waits else ""
         yield from _node_lines(node, after, depth)
 
 
@@ -133,20 +134,20 @@ def _work_of(plan: Plan) -> str:
                 pass
     does = []
     if kinds["model"]:
-        does.append(f"asks models in {_count(kinds['model'], 'step')}")
+        does.append(f"asks models in {plural(kinds['model'], 'step')}")
     if kinds["agent"]:
-        does.append(f"lets {_count(kinds['agent'], 'agent')} work")
+        does.append(f"lets {plural(kinds['agent'], 'agent')} work")
     if tools:
         names = [f"`{name}`" for name in tools]
         shown = names if len(names) <= _MOST_NAMES else [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]
-        does.append(f"uses the {'tool' if len(tools) == 1 else 'tools'} {_listed(shown)}")
+        does.append(f"uses the {'tool' if len(tools) == 1 else 'tools'} {word_list(shown)}")
     if kinds["loop"]:
-        does.append(f"repeats work in {_count(kinds['loop'], 'loop')}")
+        does.append(f"repeats work in {plural(kinds['loop'], 'loop')}")
     if kinds["pipeline"]:
-        does.append(f"calls {_count(kinds['pipeline'], 'other pipeline')}")
+        does.append(f"calls {plural(kinds['pipeline'], 'other pipeline')}")
     if kinds["person"]:
         does.append(f"asks a person {_times(kinds['person'])}")
-    return f"It {_listed(does)}." if does else ""
+    return f"It {word_list(does)}." if does else ""
 
 
 def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:
@@ -156,14 +157,14 @@ def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:
         if isinstance(step.work, ToolCall | Agent):
             models.update(dict.fromkeys(models_of(step.work)))
     if models:
-        yield f"models: {_listed([f'`{name}`' for name in models])}"
+        yield f"models: {word_list([f'`{name}`' for name in models])}"
     if plan.budget is not None:
-        yield "a budget of " + _listed(limits_in_words(plan.budget))
+        yield "a budget of " + word_list(limits_in_words(plan.budget))
     if any(isinstance(step.work, Ask | Approve) for step in steps):
         yield "a person who answers"
     secrets = [f"`{name}`" for name, spec in plan.inputs.items() if spec.secret]
     if secrets:
-        yield f"secrets: {_listed(secrets)}"
+        yield f"secrets: {word_list(secrets)}"
 
 
 def models_of(work: ToolCall | Agent) -> tuple[str, ...]:
@@ -187,14 +188,6 @@ def every_step(plan: Plan) -> Iterator[StepPlan]:
     """Yield every step of a plan once, at every depth, called pipelines included."""
     for each in (plan, *plan.pipelines.values()):
         yield from (visit.step for visit in walk(each) if visit.within.role != "turn")
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _times(number: int) -> str:

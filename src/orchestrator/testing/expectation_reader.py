@@ -14,6 +14,7 @@ from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEn
 from orchestrator.testing.expectations import WAYS, Expected
 from orchestrator.testing.reader import UNUSABLE, Checks, Named
 from orchestrator.testing.written import ExpectedFile, stays_inside
+from orchestrator.text.words import quoted_list
 
 _KEYS: Final = ("state", "outputs", "steps", "error", "expression", "cost_below", "models", "files")
 _ERROR_KEYS: Final = ("code", "step", "message")
@@ -172,7 +173,7 @@ class ExpectChecks(Checks):
                     self.source,
                     node.span_of(problem.start, problem.end),
                     label=problem.label,
-                    help=problem.help if template.problems else f"it can read {', '.join(f'`{n}`' for n in names)}",
+                    help=problem.help if template.problems else f"it can read {quoted_list(names)}",
                 )
             )
         return template

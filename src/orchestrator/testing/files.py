@@ -10,7 +10,6 @@ from orchestrator import codes, errors
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort, suggest
 from orchestrator.errors import ConfigurationError, ModelError, StepError
 from orchestrator.language.values.durations import parse_duration
-from orchestrator.language.values.input_values import shown
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain
 from orchestrator.language.yaml.reader import read_tree
@@ -21,6 +20,7 @@ from orchestrator.testing.case import Case, Kind, Models
 from orchestrator.testing.expectation_reader import ExpectChecks
 from orchestrator.testing.reader import Named
 from orchestrator.text.content import kind_of, read_content
+from orchestrator.text.words import describe_value, quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -125,7 +125,7 @@ class _Reader(ExpectChecks):
                 found.append(path)
             else:
                 help = "name a file beside the test file, such as `tools: tools.py`, or several in a list"
-                self.add(each, f"{shown(plain(each))} is no file with tools", help)
+                self.add(each, f"{describe_value(plain(each))} is no file with tools", help)
         return tuple(found)
 
     def _cases(
@@ -207,7 +207,7 @@ class _Reader(ExpectChecks):
         near = suggest(str(node.value), kinds) if isinstance(node, Scalar) else None
         self.add(
             node,
-            f"`models` must say who answers, not {shown(plain(node))}",
+            f"`models` must say who answers, not {describe_value(plain(node))}",
             f"did you mean `{near}`?" if near else _KINDS,
         )
         return inherited
@@ -272,7 +272,7 @@ _BEGIN: Final = "begin with `cases:` and a list below it, such as `- {name: shor
 
 def _of_models() -> str:
     listed = [name for name, kind in _ERRORS.items() if issubclass(kind, ModelError)]
-    return f"those of models are {', '.join(f'`{name}`' for name in listed)}"
+    return f"those of models are {quoted_list(listed)}"
 
 
 def _made(kind: type[StepError], message: str) -> StepError:

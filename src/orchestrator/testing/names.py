@@ -10,6 +10,7 @@ from orchestrator.plan.steps import Agent, Approve, Ask, SubPipeline, ToolCall
 from orchestrator.plan.walk import without_brackets
 from orchestrator.testing.reader import wrong
 from orchestrator.testing.stubs import asks_models, own_work, split_field, steps_of
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.diagnostics import Diagnostic
@@ -56,7 +57,7 @@ class Known:
         judges = self._judges if named.kind == "step" else []
         near = suggest(name, [*fields, *known, *judges])
         what = _TOLD[named.kind]
-        listed = ", ".join(f"`{each}`" for each in known[:_LISTED])
+        listed = quoted_list(known[:_LISTED])
         help = f"did you mean `{near}`?" if near else f"it has: {listed}" if listed else f"it has no {what}"
         message = f"the pipeline `{file.pipeline.name}` has no {what} `{name}`"
         return wrong(file.source, named.place, message, help, fix=near)

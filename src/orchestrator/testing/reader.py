@@ -7,9 +7,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Fix, Source, Span, suggest
-from orchestrator.language.values.input_values import shown
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
 from orchestrator.language.yaml.nodes import Node, Scalar, plain
+from orchestrator.text.words import describe_value, quoted_list
 
 UNUSABLE: Final = object()
 """What stands for a value with a mistake."""
@@ -102,7 +102,7 @@ class Checks:
         if found in words:
             return found
         near = suggest(str(found), words)
-        listed = ", ".join(f"`{word}`" for word in words)
+        listed = quoted_list(words)
         self.add(
             value,
             f"`{key}` must be one of {listed}",
@@ -117,12 +117,12 @@ class Checks:
             name = entry.key.text
             if name not in keys:
                 near = suggest(name, keys)
-                help = f"did you mean `{near}`?" if near else f"allowed here: {', '.join(f'`{key}`' for key in keys)}"
+                help = f"did you mean `{near}`?" if near else f"allowed here: {quoted_list(keys)}"
                 self.add(entry.key, f"{what} has no key `{name}`", help, label="unknown key", fix=near)
 
     def mistyped(self, node: Node, what: str, expected: str) -> object:
         """Note a value of another type than expected."""
-        return self.add(node, f"{what} must be {expected}, not {shown(plain(node))}", f"write {expected}")
+        return self.add(node, f"{what} must be {expected}, not {describe_value(plain(node))}", f"write {expected}")
 
     def add(self, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None) -> object:
         """Note a mistake; `fix` may safely be put in its place."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from orchestrator.text.words import plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -61,7 +63,7 @@ def table(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Record |
         elif len(record.cells) != len(names):
             yield BadRecord(
                 record.line,
-                f"has {_cells(len(record.cells))}, and the first line names {_columns(len(names))}",
+                f"has {plural(len(record.cells), 'cell')}, and the first line names {plural(len(names), 'column')}",
                 f"put a value that has {delimiter_name(delimiter)} in it between quotes; "
                 "if another character separates the cells, name it as the delimiter",
             )
@@ -189,11 +191,3 @@ def delimiter_name(delimiter: str) -> str:
 
 
 _NAMES: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'' if count == 1 else 's'}"
-
-
-def _columns(count: int) -> str:
-    return f"{count} column{'' if count == 1 else 's'}"

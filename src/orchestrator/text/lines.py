@@ -34,20 +34,6 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(_picture, text)
 
 
-def short(text: str, limit: int = 60) -> str:
-    """Return a text on one line, cut in the middle of a message where it is longer than `limit` characters."""
-    piece = " ".join(text[: 4 * limit].split())
-    return piece if len(piece) <= limit and len(text) <= 4 * limit else piece[: limit - 1] + "…"
-
-
-def bounded(text: str, most: int) -> str:
-    """Return a text of at most about `most` characters; what is left out in its middle is counted."""
-    if len(text) <= most:
-        return text
-    last = most // 5
-    return f"{text[: most - last]} … ({len(text) - most:,} characters left out) … {text[-last:]}"
-
-
 def _picture(match: re.Match[str]) -> str:
     character = match[0]
     if character == "\t":

@@ -16,6 +16,7 @@ from orchestrator.errors import ConfigurationError, PermissionDenied, StepError
 from orchestrator.expressions.types.assignability import explain_mismatch
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
 from orchestrator.tools.functions.results import NotJson, to_json
@@ -143,7 +144,7 @@ def _bound(action: Action, prepared: _Prepared, parameters: Mapping[str, Any]) -
         fitting = quick.get(name)
         if fitting is None:
             if not action.accepts_extra:
-                takes = ", ".join(f"`{known}`" for known in action.parameters) or "none"
+                takes = quoted_list(action.parameters) or "none"
                 raise _invalid(f"`{action.name}` takes no parameter `{name}`", f"its parameters are {takes}")
         elif type(value) not in fitting:
             wanted = action.parameters[name].type
@@ -153,7 +154,7 @@ def _bound(action: Action, prepared: _Prepared, parameters: Mapping[str, Any]) -
             value = with_integers(value, to_json_schema(wanted))  # 2.0 fits, and the function is promised an int
         values[name] = value
     if not prepared.required <= parameters.keys():
-        missing = ", ".join(f"`{name}`" for name in action.parameters if name in prepared.required - parameters.keys())
+        missing = quoted_list(name for name in action.parameters if name in prepared.required - parameters.keys())
         raise _invalid(f"`{action.name}` needs {missing}, which the step does not give", f"add {missing}")
     return values
 

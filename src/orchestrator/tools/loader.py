@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.content import kind_of
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.call import is_from_keyboard
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.functions.definition import is_marked, to_tool
@@ -81,7 +82,7 @@ def load_tools(source: str, *, directory: Path | None = None) -> tuple[Tool, ...
         try:
             found = getattr(found, part)
         except AttributeError:
-            names = ", ".join(f"`{key}`" for key in vars(module) if not key.startswith("_"))
+            names = quoted_list(key for key in vars(module) if not key.startswith("_"))
             raise _failed(source, f"there is no `{attribute}` in it", f"it has {names}") from None
     return to_tools(found)
 

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.options import common
 from orchestrator.cli.options.usage_errors import one_of, shown
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ def check(
         say(f"{'1 file is' if len(files) == 1 else f'{len(files)} files are'} fine", "green")
     if selection.others and format is ReportFormat.TEXT and not json:
         count = len(selection.others)
-        named = ", ".join(f"`{file}`" for file in selection.others[:3]) + (", …" if count > 3 else "")
+        named = quoted_list(selection.others, most=3)
         say(f"{count} YAML file{'s' if count > 1 else ''} without `steps:` left out: {named}", "dim")
     raise typer.Exit(DONE if ok else FAILED)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import common
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.api.lock import LockedPlace, Locking
@@ -100,13 +101,9 @@ def _rows(value: LockedPlace) -> list[tuple[str, str, str, str]]:
     return [
         (
             value.at if number == 0 else "",
-            printable(_short(json_module.dumps(answer.answer, ensure_ascii=False))),
+            printable(shorten(json_module.dumps(answer.answer, ensure_ascii=False))),
             answer.model,
             _FROM[came],
         )
         for number, (answer, came) in enumerate(value.answers)
     ]
-
-
-def _short(text: str, width: int = 60) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.options import common
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +119,7 @@ def _capabilities(names: "Sequence[str]") -> frozenset[str]:
     for name in names:
         if name not in CAPABILITIES:
             near = suggest(name, CAPABILITIES)
-            listed = f"there are {', '.join(f'`{each}`' for each in CAPABILITIES)}"
+            listed = f"there are {quoted_list(CAPABILITIES)}"
             help = f"did you mean `--capability {near}`?" if near else listed
             raise ConfigurationError(f"`--capability` takes no `{name}`", help=help)
     return frozenset(names)

@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.cli.options import common
 from orchestrator.cli.options.usage_errors import whole_number
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -151,7 +152,7 @@ def _tell_end(outcomes: Sequence[Outcome], problems: Sequence[Diagnostic], count
         return
     told = ", ".join(f"{count} {end}" for end, count in counts.items() if count)
     say(
-        f"{'1 case' if len(outcomes) == 1 else f'{len(outcomes)} cases'}: {told}",
+        f"{plural(len(outcomes), 'case')}: {told}",
         "red" if counts["failed"] else "green",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.models.budget import Budget, limits_in_words, usd
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +74,7 @@ def _sums(found: Forecast, budget: Budget | None) -> Iterator[str]:
         yield "no model would be asked"
         return
     price = f"about {usd(found.cost)}" if len(calls) > found.unpriced else ""
-    unknown = f"the price of {_calls(found.unpriced)} is not known" if found.unpriced else ""
+    unknown = f"the price of {plural(found.unpriced, 'call')} is not known" if found.unpriced else ""
     cost = ", and ".join(part for part in (price, unknown) if part)
     yield f"if each step asks once: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
     yield from _most(found.most, budget)
@@ -98,9 +99,9 @@ def _most(most: Ceiling, budget: Budget | None) -> Iterator[str]:
     ]
     cost = "an unknown price" if most.cost is None else usd(most.cost)
     if limits:
-        yield f"{start}up to {cost}: {_calls(most.calls)}, {counts[0]} read, {counts[1]} written"
+        yield f"{start}up to {cost}: {plural(most.calls, 'call')}, {counts[0]} read, {counts[1]} written"
     else:
-        yield f"{start}{_calls(most.calls)}, {counts[0]} read, {counts[1]} written; {cost}"
+        yield f"{start}{plural(most.calls, 'call')}, {counts[0]} read, {counts[1]} written; {cost}"
     yield "(with every round, turn, attempt and judge, each model of a list, and each answer asked for twice)"
 
 
@@ -113,7 +114,3 @@ def _below(budget: Budget, cost: float | None, tokens: int | None, calls: int | 
             None if calls is not None and budget.requests is not None and calls <= budget.requests else budget.requests,
         )
     )
-
-
-def _calls(count: int) -> str:
-    return "1 call" if count == 1 else f"{count:,} calls"

@@ -9,6 +9,7 @@ import typer
 from orchestrator import codes
 from orchestrator.cli.options import common
 from orchestrator.cli.terminal.hints import Hints
+from orchestrator.text.words import plural, shorten
 
 if TYPE_CHECKING:
     from orchestrator.api import Orchestrator, Result, StepResult
@@ -112,7 +113,7 @@ def models_text(spending: "Spending") -> str:
         f"{count:,} {name}" for name, count in (("cached", usage.cached), ("reasoning", usage.reasoning)) if count
     ]
     tokens = f"{usage.input:,} tokens in, {usage.output:,} out" + (f" ({', '.join(within)})" if within else "")
-    return f"{spending.calls:,} call{'' if spending.calls == 1 else 's'}, {tokens}, {spending.price}"
+    return f"{plural(spending.calls, 'call')}, {tokens}, {spending.price}"
 
 
 def _row(line: "TreeLine", result: "Result") -> tuple[str, ...]:
@@ -154,8 +155,7 @@ def brief(step: "StepResult", width: int = 60) -> str:
         text = step.output if isinstance(step.output, str) else dumps(step.output, ensure_ascii=False, default=str)
     else:
         text = step.reason
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return shorten(text, width)
 
 
 def _indented(name: str, value: Any) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 from orchestrator.cli.options import common
 from orchestrator.cli.options.usage_errors import one_of, shown
 from orchestrator.config.project_file import project_directory
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def named(text: str, providers: "Mapping[str, Provider]") -> "Provider":
     name = provider_named(text, providers)
     if name is None:
         near = suggest(text, [*providers, *SPELLINGS])
-        listed = f"the providers are {', '.join(f'`{each}`' for each in providers)}"
+        listed = f"the providers are {quoted_list(providers)}"
         help = f"did you mean `{SPELLINGS.get(near, near)}`?" if near else listed
         raise ConfigurationError(f"`{text}` is no provider", help=help)
     return providers[name]

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli.options import common
 from orchestrator.cli.options.usage_errors import duration, one_of, shown, whole_number
+from orchestrator.text.words import byte_size, plural
 
 if TYPE_CHECKING:
     from orchestrator.journal.records import StoreStats
@@ -61,9 +62,9 @@ def prune(
         emit_json({"dry_run": dry_run, **asdict(removed)})
         return
     parts = [
-        _counted(removed.runs, "run"),
-        _counted(removed.cache_entries, "shared result"),
-        f"{_counted(removed.blobs, 'large value')} of {size(removed.bytes)}",
+        plural(removed.runs, "run"),
+        plural(removed.cache_entries, "shared result"),
+        f"{plural(removed.blobs, 'large value')} of {byte_size(removed.bytes)}",
     ]
     emit(f"{'would remove' if dry_run else 'removed'} {', '.join(parts)}")
 
@@ -98,23 +99,7 @@ def _lines(stats: "StoreStats") -> list[str]:
     return [
         *lines,
         f"events          {stats.events:,}",
-        f"large values    {stats.blobs:,}, {size(stats.blob_bytes)}",
+        f"large values    {stats.blobs:,}, {byte_size(stats.blob_bytes)}",
         f"shared results  {stats.cache_entries:,}",
-        f"size            {size(stats.size_bytes)}, {size(stats.free_bytes)} of it free",
+        f"size            {byte_size(stats.size_bytes)}, {byte_size(stats.free_bytes)} of it free",
     ]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
-
-
-def size(number: float) -> str:
-    """Write a number of bytes for people: `512 bytes`, `1.4 MB`."""
-    if number < 1000:
-        return f"{number:g} bytes"
-    unit = "kB"
-    for larger in ("MB", "GB"):
-        if number < 1_000_000:
-            break
-        number, unit = number / 1000, larger
-    return f"{number / 1000:.3g} {unit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.text.words import plural, quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ def only_one(given: Mapping[str, object]) -> None:
     """
     names = [name for name, value in given.items() if value]
     if len(names) > 1:
-        listed = " and ".join(f"`{name}`" for name in names)
+        listed = quoted_list(names, last="and")
         raise ConfigurationError(f"{listed} exclude each other", help="give one of them")
 
 
@@ -77,7 +78,7 @@ class Answering:
         self._recorder.remove_stale()
         if not quiet:
             count = len(self._recorder.written)
-            say(f"recorded {'1 answer' if count == 1 else f'{count} answers'} in {self._record}")
+            say(f"recorded {plural(count, 'answer')} in {self._record}")
 
     def words(self) -> list[str]:
         """Return the words of a command line that say the same."""

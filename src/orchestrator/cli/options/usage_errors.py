@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from orchestrator.errors import ConfigurationError, OrchestratorError
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,7 +82,9 @@ def one_of(option: str, choices: type[E]) -> Callable[[str], E]:
             return choices(text)
         except ValueError:
             near = _near(text, choices)
-            raise _refused(option, _listed(choices), text, near=near, example=next(iter(choices))) from None
+            raise _refused(
+                option, quoted_list(choices, last="or"), text, near=near, example=next(iter(choices))
+            ) from None
 
     return read
 
@@ -188,11 +191,6 @@ def _written(param: Any) -> str:
 def _refused(option: str, wanted: str, text: object, *, example: str, near: str | None = None) -> ConfigurationError:
     help = f"did you mean `{option} {near}`?" if near else f"write for example `{option} {example}`"
     return ConfigurationError(f"`{option}` takes {wanted}, not `{text}`", help=help)
-
-
-def _listed(words: Iterable[str]) -> str:
-    *most, last = (f"`{word}`" for word in words)
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _near(text: str, words: Iterable[str]) -> str | None:

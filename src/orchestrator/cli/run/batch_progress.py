@@ -27,6 +27,7 @@ from orchestrator.cli.terminal.output import (
 from orchestrator.errors import BudgetExceeded, InputError
 from orchestrator.models.budget import Spent, usd
 from orchestrator.text.content import open_private
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,7 +102,7 @@ class Tally:
         took = time.monotonic() - self.began
         states = sorted(self.counts.items(), key=lambda item: (item[0] != "succeeded", item))
         counted = ", ".join(f"{count:,} {state}" for state, count in states) or "none has ended"
-        rows = "1 row" if self.total == 1 else f"{self.total:,} rows"
+        rows = plural(self.total, "row")
         more = f"; {self.pending:,} not begun" if self.pending else ""
         if self.spent.requests:
             more += f"; {self.spent.tokens:,} tokens, {usd(self.spent.usd)}"

@@ -12,6 +12,7 @@ from orchestrator.cli.terminal.output import LINES, is_terminal, paint, printabl
 from orchestrator.errors import InputError, RunError
 from orchestrator.runtime.steps.answers import as_text, expected, parsed
 from orchestrator.text.json_text import read_json
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -148,7 +149,7 @@ def content_lines(question: Mapping[str, Any], most: int | None = None, *, more:
     shown = lines if most is None else lines[:most]
     cut = [f"  | {_shortened(printable(line)) if most is not None else printable(line)}".rstrip() for line in shown]
     if len(shown) < len(lines) or (most is not None and any(len(line) > MOST_COLUMNS for line in shown)):
-        cut.append(f"  all of it, {len(lines):,} line{'' if len(lines) == 1 else 's'}: {more}")
+        cut.append(f"  all of it, {plural(len(lines), 'line')}: {more}")
     return cut
 
 

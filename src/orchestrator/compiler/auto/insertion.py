@@ -25,7 +25,7 @@ from orchestrator.language.values.auto_markup import END, Auto, Mistake, Path, a
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
 from orchestrator.plan.auto_values import AutoValue, auto_id
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -363,7 +363,7 @@ class FileAutos:
         """Report tags that are not written as they must be."""
         help = mistake.help
         if mistake.unclosed and (cut := _cut_off(scalar)) is not None:
-            help = f"put the whole value in quotes: `{short(quoted(cut))}`"
+            help = f"put the whole value in quotes: `{shorten(quoted(cut))}`"
             self._rests.append(scalar)
         self._refuse(scalar, scalar.span_of(mistake.start, mistake.end), mistake.message, help, _NO_QUESTION)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +145,7 @@ def _explain_loop(place: PlacedTemplate, problem: Problem, read: Reference) -> P
     repeats = "iteration" in known
     meant = (_IN_REPEAT if repeats else _IN_FOR_EACH).get(str(field))
     if meant is None:
-        names = ", ".join(f"`{name}`" for name in known.values())
+        names = quoted_list(known.values())
         help = f"`loop` exists only inside of a `{{% for %}}`; this loop of steps has the names {names}"
     else:
         help = f"in a loop of steps write {meant.format_map(known)}"

@@ -7,8 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.diagnostics import suggest
-from orchestrator.expressions.types.value_types import quoted
-from orchestrator.text.lines import short
+from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
@@ -279,7 +278,9 @@ def _as_step(step: StepSpec, word: str) -> str:
     files = (given.get(name) for name in ("pipeline", "file", "path", "workflow"))
     file = next((each for each in files if isinstance(each, str) and each), "other.yaml")
     return (
-        _STEPS[word].replace("{prompt}", json.dumps(short(prompt), ensure_ascii=False)).replace("{file}", short(file))
+        _STEPS[word]
+        .replace("{prompt}", json.dumps(shorten(prompt), ensure_ascii=False))
+        .replace("{file}", shorten(file))
     )
 
 
@@ -296,8 +297,8 @@ def as_tool(
         found = registry.resolve(name, near or likely or None)
     if isinstance(found, Unresolved):
         if why.key == "action":
-            return f"write one of {quoted([f'{name}.{each}' for each in sorted(found.candidates)], most=12)}", None
-        return f"write `tool: {name}` with one of its actions: {quoted(sorted(found.candidates), most=12)}", None
+            return f"write one of {quoted_list([f'{name}.{each}' for each in sorted(found.candidates)], most=12)}", None
+        return f"write `tool: {name}` with one of its actions: {quoted_list(sorted(found.candidates), most=12)}", None
     tool, action = found
     single = tool.only_action is not None
     takes = _takes(step, action)
@@ -318,5 +319,5 @@ def _takes(step: StepSpec, action: Action) -> str:
     if given.issuperset(needed) and not unknown:
         return ""
     if not needed:
-        return f"; it takes {quoted(action.parameters)}"
-    return f"; it needs {quoted(needed)}"
+        return f"; it takes {quoted_list(action.parameters, most=8)}"
+    return f"; it needs {quoted_list(needed, most=8)}"

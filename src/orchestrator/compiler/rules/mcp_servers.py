@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.rules.name_hints import listed
 from orchestrator.diagnostics import suggest
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def check_server(unit: Unit, node: Node, server: str, written: Callable[[str], s
     if near:
         help = f"did you mean `{written(near)}`?"
     elif servers:
-        help = f"there are {listed(list(servers))}; for another one {help}"
+        help = f"there are {quoted_list(sorted(servers))}; for another one {help}"
     unit.findings.add(
         codes.UNUSABLE_AGENT_TOOL,
         node.span,

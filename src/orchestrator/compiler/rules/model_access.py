@@ -14,6 +14,7 @@ from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit
@@ -53,7 +54,7 @@ def report(unit: Unit, here: Here, namings: list[Naming]) -> None:
             found[cause] = problem
     for problem in found.values():
         count = len(problem.steps)
-        listed = ", ".join(f"`{step}`" for step in problem.steps[:5]) + (", …" if count > 5 else "")
+        listed = quoted_list(problem.steps, most=5)
         unit.findings.add(
             problem.code,
             problem.scalar.span,

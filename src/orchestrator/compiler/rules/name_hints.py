@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.rules.foreign_tools import action_meant, as_tool, elsewhere
 from orchestrator.diagnostics import suggest
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
@@ -52,7 +53,7 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
     """
     written = (step.action if why.key == "action" else step.tool) or ""
     if why.code == codes.ACTION_NOT_NAMED:
-        return f"add `action:` with one of {listed(why.candidates)}", None
+        return f"add `action:` with one of {quoted_list(sorted(why.candidates))}", None
     head, dot, tail = written.partition(".")
     if why.code == codes.UNKNOWN_ACTION:
         return _action(step, why, head, tail, alone=step.tool is None)
@@ -61,12 +62,12 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
     owners = [tool.name for tool in registry if written in tool.actions] if step.tool is None else []
     if owners:
         choices = " or ".join(f"`action: {owner}.{written}`" for owner in owners)
-        return f"`{written}` is an action of {listed(owners)}: write {choices}", None
+        return f"`{written}` is an action of {quoted_list(sorted(owners))}: write {choices}", None
     if (found := elsewhere(step, why, registry)) is not None:
         return found
     near = suggest(head, (*why.candidates, *(() if dot else why.actions)))
     if near is None:
-        return f"tools: {listed(why.candidates)}", None
+        return f"tools: {quoted_list(sorted(why.candidates))}", None
     if near in registry:
         return as_tool(step, why, registry, near, tail if why.key == "action" else (step.action or ""))
     return f"did you mean `{near + dot + tail}`?", near + dot + tail
@@ -85,7 +86,7 @@ def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: boo
         (only,) = why.candidates
         return f"it has one action only: leave `action:` out, or write `{f'{head}.{only}' if alone else only}`", None
     if near is None:
-        return f"actions: {listed(why.candidates)}", None
+        return f"actions: {quoted_list(sorted(why.candidates))}", None
     whole = f"{head}.{near}" if alone else near
     return f"did you mean `{whole}`?", whole
 
@@ -93,8 +94,3 @@ def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: boo
 def _has(registry: Registry, tool: str, action: str) -> bool:
     found = registry.get(tool) if tool in registry else None
     return found is not None and action in found.actions
-
-
-def listed(names: tuple[str, ...] | list[str]) -> str:
-    """The names in back quotes, sorted."""
-    return ", ".join(f"`{name}`" for name in sorted(names))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.names import LOCAL_NAMES
 from orchestrator.compiler.rules.foreign_namespaces import explain_namespace, section_of
-from orchestrator.expressions.types.value_types import quoted
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit
@@ -44,7 +44,7 @@ def _without_own(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem
         return problem
     near = place.scope.vocabulary.near(place.template.text[problem.start : problem.end], without=own)
     names = [name for name in place.scope.vocabulary.smallest() if name not in own]
-    help = f"did you mean `{near}`?" if near else f"the names here are {quoted(names, most=12)}"
+    help = f"did you mean `{near}`?" if near else f"the names here are {quoted_list(names, most=12)}"
     return replace(problem, help=help, replacement=near)
 
 
@@ -144,7 +144,7 @@ def report_unknown_step(
     steps = scope.step_vocabulary
     near = steps.near(name, without=own) if steps is not None else None
     ids = [id for id in steps.first() if id not in own] if steps is not None else []
-    help = f"did you mean `{near}`?" if near else f"steps: {quoted(ids, most=12)}"
+    help = f"did you mean `{near}`?" if near else f"steps: {quoted_list(ids, most=12)}"
     if near is None and not ids:
         help = "there is no other step here"
     unit.findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)

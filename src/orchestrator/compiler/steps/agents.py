@@ -8,13 +8,14 @@ from orchestrator import codes
 from orchestrator.compiler.ir import Construct
 from orchestrator.compiler.names import entity_type
 from orchestrator.compiler.rules.mcp_servers import check_server
-from orchestrator.compiler.rules.name_hints import YOUR_OWN, listed
+from orchestrator.compiler.rules.name_hints import YOUR_OWN
 from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import STRING, Constant, MappingValue, Type, Value
 from orchestrator.language.yaml.nodes import Scalar, Sequence
 from orchestrator.models.actions.agent import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
 from orchestrator.plan.steps import Agent, AgentServer, AgentTool
+from orchestrator.text.words import quoted_list
 from orchestrator.tools import Unresolved, missing_extra
 from orchestrator.tools.builtin import mcp
 from orchestrator.tools.contract import Tool
@@ -106,7 +107,7 @@ class AgentWork(Construct):
         if head in load_servers(unit.library.permissions.directory):
             meant = f"{_SERVER}{name}"
         kind = "actions" if tool is not None else "tools"
-        help = f"did you mean `{meant}`?" if meant else f"{kind}: {listed(found.candidates)}"
+        help = f"did you mean `{meant}`?" if meant else f"{kind}: {quoted_list(sorted(found.candidates))}"
         notes = () if meant or tool is not None else (YOUR_OWN,)
         self._refuse(unit, node, found.message, help, replacement=meant, notes=notes)
 

@@ -14,6 +14,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe, object_of
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import SubPipeline
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.compiler.context import Unit
@@ -102,7 +103,7 @@ class PipelineWork(Construct):
         if key is None:
             return near
         file = called.document.source.name
-        known = ", ".join(f"`{other}`" for other in called.spec.inputs)
+        known = quoted_list(called.spec.inputs)
         unit.findings.add(
             codes.UNKNOWN_PIPELINE_INPUT,
             key.span,

@@ -14,7 +14,7 @@ from orchestrator.expressions.builtins.times import format_time, read_time, time
 from orchestrator.expressions.evaluation.operations import defined, is_true, text_of
 from orchestrator.expressions.evaluation.scope import Failure, Undefined
 from orchestrator.expressions.evaluation.text import to_json
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import (
     ANY,
     INTEGER,
@@ -24,10 +24,10 @@ from orchestrator.expressions.types.value_types import (
     Kind,
     Type,
     array_of,
-    quoted,
     union_of,
 )
 from orchestrator.text.json_text import NotJsonText, read_json
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ def _number(value: Any, name: str) -> int | float:
     value = defined(value)
     if not isinstance(value, int | float):
         help = "convert the string with `| float`" if isinstance(value, str) else None
-        raise Failure(f"`{name}` takes a number, not {shown(value)}", help)
+        raise Failure(f"`{name}` takes a number, not {describe_data(value)}", help)
     return value
 
 
@@ -143,7 +143,7 @@ def _filesizeformat(value: Any, binary: Any = False) -> str:
     try:
         size = float(value) if isinstance(value, str) else float(_number(value, "filesizeformat"))
     except ValueError:
-        raise Failure(f"`filesizeformat` takes a number, not {shown(value)}") from None
+        raise Failure(f"`filesizeformat` takes a number, not {describe_data(value)}") from None
     if not math.isfinite(size):
         raise Failure("`filesizeformat` takes a finite number")
     base = 1024 if is_true(binary) else 1000
@@ -186,7 +186,7 @@ def _from_json(value: Any) -> Any:
     """The value that a text of JSON means."""
     if not isinstance(value, str):
         raise Failure(
-            f"`from_json` takes a string, not {shown(value)}", "the value is data already; leave the filter out"
+            f"`from_json` takes a string, not {describe_data(value)}", "the value is data already; leave the filter out"
         )
     try:
         return read_json(value)
@@ -229,14 +229,14 @@ def _hash_check(arguments: Mapping[str, Any]) -> Misuse | None:
     name = arguments.get("algorithm", "sha256")
     if name in _ALGORITHMS:
         return None
-    return Misuse("algorithm", f"has no algorithm `{name}`", f"it is one of {quoted(_ALGORITHMS)}")
+    return Misuse("algorithm", f"has no algorithm `{name}`", f"it is one of {quoted_list(_ALGORITHMS, most=8)}")
 
 
 @_filter("hash", result=STRING, check=_hash_check, example=("{{ ('abc' | hash)[:8] }}", "ba7816bf"))
 def _hash(value: Any, algorithm: Any = "sha256") -> str:
     """The digest of the text (in UTF-8), in hexadecimal: sha256, sha512, sha1, md5 or blake2b."""
     if algorithm not in _ALGORITHMS:
-        raise Failure(f"there is no algorithm {shown(algorithm)}", f"it is one of {', '.join(_ALGORITHMS)}")
+        raise Failure(f"there is no algorithm {describe_data(algorithm)}", f"it is one of {', '.join(_ALGORITHMS)}")
     return hashlib.new(algorithm, text_of(value).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 

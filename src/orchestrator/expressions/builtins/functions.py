@@ -8,7 +8,7 @@ from orchestrator.expressions.builtins.table import Entry, entry
 from orchestrator.expressions.builtins.times import format_time
 from orchestrator.expressions.evaluation.scope import Failure, Namespace
 from orchestrator.expressions.syntax.limits import MAX_RANGE, range_count
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, OBJECT, STRING, array_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> list[int]:
         start, stop = 0, start
     for bound in (start, stop, step):
         if not isinstance(bound, int):
-            raise Failure(f"`range` counts in integers, not in {shown(bound)}")
+            raise Failure(f"`range` counts in integers, not in {describe_data(bound)}")
     if step == 0:
         raise Failure("the step of a `range` cannot be 0")
     if range_count(start, stop, step) > MAX_RANGE:

@@ -13,7 +13,7 @@ from orchestrator.expressions.evaluation.operations import add, defined, field_o
 from orchestrator.expressions.evaluation.scope import Failure, Group, Undefined
 from orchestrator.expressions.evaluation.text import plain, room_for, space_for
 from orchestrator.expressions.syntax.problem import near
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, STRING, Kind, Type, array_of
 
 LIST_FILTERS: dict[str, Entry] = {}
@@ -91,7 +91,7 @@ def _length(value: Any) -> int:
     value = defined(value)
     if not isinstance(value, list | str | Mapping):
         help = "give an empty list in its place: `| default([], true)`" if value is None else None
-        raise Failure(f"{shown(value)} has no length", help)
+        raise Failure(f"{describe_data(value)} has no length", help)
     return len(value)
 
 
@@ -285,7 +285,7 @@ def _dictsort(value: Any, case_sensitive: Any = False, by: Any = "key", reverse:
 def _object(value: Any) -> Mapping[str, Any]:
     value = defined(value)
     if not isinstance(value, Mapping):
-        raise Failure(f"{shown(value)} has no fields")
+        raise Failure(f"{describe_data(value)} has no fields")
     return value
 
 
@@ -334,7 +334,7 @@ def _map(
 def _looked_up(table: Mapping[str, Entry], kind: str, name: Any, arguments: Any, named: Mapping[str, Any]) -> Key:
     found = table.get(name) if isinstance(name, str) else None
     if found is None:
-        raise Failure(f"there is no {kind} {shown(name)}")
+        raise Failure(f"there is no {kind} {describe_data(name)}")
     wrong = found.misuse(len(arguments), tuple(named))
     if wrong:
         raise Failure(f"the {kind} `{found.name}` {wrong}")

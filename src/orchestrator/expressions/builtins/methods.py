@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.expressions.builtins.table import Enter, Entry, entry
 from orchestrator.expressions.evaluation.scope import Failure
 from orchestrator.expressions.evaluation.text import plain, room_for, space_for
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> E
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise Failure(f"{what} is a string, not {shown(value)}")
+        raise Failure(f"{what} is a string, not {describe_data(value)}")
     return value
 
 
@@ -32,7 +32,7 @@ def _optional(value: Any, what: str) -> str | None:
 
 def _number(value: Any, what: str) -> int:
     if not isinstance(value, int):
-        raise Failure(f"{what} is an integer, not {shown(value)}")
+        raise Failure(f"{what} is an integer, not {describe_data(value)}")
     return value
 
 
@@ -183,7 +183,7 @@ def _index(value: Any, item: Any) -> int:
             return value.index(_text(item, "what to look for"))
         return int(plain(value).index(plain(item)))
     except ValueError:
-        raise Failure(f"{shown(item)} is not in it") from None
+        raise Failure(f"{describe_data(item)} is not in it") from None
 
 
 @_method("isdigit", "string", result=BOOLEAN, example=("{{ '12'.isdigit() }}", "true"))
@@ -233,7 +233,7 @@ def _rjust(value: str, width: Any, fillchar: Any = " ") -> str:
 
 def _filler(value: Any) -> str:
     if not isinstance(value, str) or len(value) != 1:
-        raise Failure(f"a fill character is one character, not {shown(value)}")
+        raise Failure(f"a fill character is one character, not {describe_data(value)}")
     return value
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.evaluation.scope import Failure
 from orchestrator.expressions.syntax.limits import MAX_ITEMS, MAX_TEXT
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 from orchestrator.patterns.replacement import ReplacementError, read_replacement
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def compiled(pattern: Any, *, ignorecase: bool) -> Pattern:
     """Compile a pattern, or say why it cannot be used."""
     if not isinstance(pattern, str):
-        raise Failure(f"a pattern is a string, not {shown(pattern)}")
+        raise Failure(f"a pattern is a string, not {describe_data(pattern)}")
     try:
         return compile_pattern(pattern, "python", "i" if ignorecase else "")
     except PatternError as error:
@@ -38,7 +38,7 @@ def _bounded() -> Iterator[None]:
 def search(text: str, pattern: Pattern, group: Any) -> str | None:
     """A group of the first match."""
     if not isinstance(group, int | str):
-        raise Failure(f"a group is a number or a name, not {shown(group)}")
+        raise Failure(f"a group is a number or a name, not {describe_data(group)}")
     with _bounded():
         found = pattern.search(text)
     if (group not in pattern.names) if isinstance(group, str) else not 0 <= group <= pattern.groups:

@@ -9,7 +9,7 @@ from orchestrator.expressions.builtins.table import Enter, Entry, entry
 from orchestrator.expressions.evaluation.operations import COMPARISONS, contains, defined, equal, text_of
 from orchestrator.expressions.evaluation.scope import Failure, Undefined
 from orchestrator.expressions.evaluation.text import plain, to_json
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import BOOLEAN, Kind
 
 TESTS: dict[str, Entry] = {}
@@ -141,7 +141,7 @@ def _divisible_by(value: Any, num: Any) -> bool:
 
 def _as_number(value: Any) -> int | float:
     if not isinstance(value, int | float):
-        raise Failure(f"{shown(value)} is not a number")
+        raise Failure(f"{describe_data(value)} is not a number")
     return value
 
 

@@ -17,7 +17,7 @@ from orchestrator.expressions.evaluation.operations import items_of, text_of
 from orchestrator.expressions.evaluation.scope import Failure
 from orchestrator.expressions.evaluation.text import room_for
 from orchestrator.expressions.syntax.limits import MAX_TEXT
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import INTEGER, STRING
 
 TEXT_FILTERS: dict[str, Entry] = {}
@@ -30,7 +30,7 @@ def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = ST
 def whole(value: Any, what: str, *, least: int = -(2**62)) -> int:
     """An argument that must be an integer."""
     if not isinstance(value, int):
-        raise Failure(f"{what} is an integer, not {shown(value)}")
+        raise Failure(f"{what} is an integer, not {describe_data(value)}")
     if value < least:
         raise Failure(f"{what} is at least {least}, not {value}")
     if value > MAX_TEXT:
@@ -260,7 +260,9 @@ def _formatted(found: re.Match[str], part: Any) -> str:
     if letter == "s":
         return str(specifier % text_of(part))
     if not isinstance(part, int | float) or (letter in "xXo" and not isinstance(part, int)):
-        raise Failure(f"`{found.group()}` takes a number, not {shown(part)}", "convert it with `| int` or `| float`")
+        raise Failure(
+            f"`{found.group()}` takes a number, not {describe_data(part)}", "convert it with `| int` or `| float`"
+        )
     return str(specifier % part)
 
 

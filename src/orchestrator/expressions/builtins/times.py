@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.expressions.evaluation.scope import Failure
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.language.values.times import in_zone, parse_time
 
 _DIRECTIVE = re.compile(r"%(-?[A-Za-z%])")
@@ -23,14 +23,14 @@ def read_time(value: Any) -> datetime:
         try:
             return datetime.fromtimestamp(value, UTC)
         except (OverflowError, ValueError, OSError):
-            raise Failure(f"{shown(value)} is too far away to be a time") from None
+            raise Failure(f"{describe_data(value)} is too far away to be a time") from None
     if isinstance(value, str):
         try:
             return parse_time(value)
         except ValueError as error:
-            raise Failure(f"{shown(value)} is not a time: {error}", _FORMS) from None
+            raise Failure(f"{describe_data(value)} is not a time: {error}", _FORMS) from None
     raise Failure(
-        f"{shown(value)} is not a time",
+        f"{describe_data(value)} is not a time",
         _FORMS,
     )
 
@@ -38,7 +38,7 @@ def read_time(value: Any) -> datetime:
 def time_in_zone(time: datetime, zone: Any) -> datetime:
     """A time as the clocks of a named zone show it."""
     if not isinstance(zone, str):
-        raise Failure(f"a zone is a string such as `'Europe/Berlin'`, not {shown(zone)}")
+        raise Failure(f"a zone is a string such as `'Europe/Berlin'`, not {describe_data(zone)}")
     try:
         return in_zone(time, zone)
     except ValueError as error:
@@ -48,7 +48,7 @@ def time_in_zone(time: datetime, zone: Any) -> datetime:
 def format_time(time: datetime, format: Any) -> str:
     """Write a time in a `strftime` format. `%-d` and the like leave out the leading zero, on every system."""
     if not isinstance(format, str):
-        raise Failure(f"a format is a string such as `'%Y-%m-%d'`, not {shown(format)}")
+        raise Failure(f"a format is a string such as `'%Y-%m-%d'`, not {describe_data(format)}")
     if len(format) > _MAX_FORMAT:
         raise Failure(f"a format has at most {_MAX_FORMAT} characters")
 

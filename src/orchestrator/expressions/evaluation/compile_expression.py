@@ -30,8 +30,9 @@ from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Sco
 from orchestrator.expressions.evaluation.text import plain, room_for
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
-from orchestrator.expressions.types.assignability import shown
-from orchestrator.expressions.types.value_types import describe, quoted, type_of
+from orchestrator.expressions.types.assignability import describe_data
+from orchestrator.expressions.types.value_types import describe, type_of
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,7 +96,7 @@ class ClosureCompiler:
     def excerpt(self, node: nodes.Expression) -> str:
         """The text of an expression, as an error quotes it."""
         text = self.text[node.start : node.end]
-        return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "..."
+        return shorten(text, _EXCERPT)
 
     def fail(self, failure: Failure, node: nodes.Expression) -> NoReturn:
         """Raise the error with the place of its culprit."""
@@ -131,7 +132,7 @@ class ClosureCompiler:
         def missing(context: Context) -> Any:
             if name in FUNCTIONS:
                 fail(Failure(f"`{name}` is a function", f"call it: `{name}()`"), node)
-            return Undefined(f"`{name}` is not defined", f"the names are {quoted(sorted(context.names), most=20)}")
+            return Undefined(f"`{name}` is not defined", f"the names are {quoted_list(sorted(context.names), most=20)}")
 
         if name not in self.local:
 
@@ -301,7 +302,7 @@ class ClosureCompiler:
                 try:
                     name = defined(key(context))
                     if type(name) is not str:
-                        raise Failure(f"a field's name is a string, not {shown(name)}", "put it between quotes")
+                        raise Failure(f"a field's name is a string, not {describe_data(name)}", "put it between quotes")
                     result[name] = defined(value(context))
                 except Failure as failure:
                     fail(failure, node)
@@ -451,7 +452,7 @@ def _method_check(entry: Entry) -> Callable[[Any], None]:
         if isinstance(value, kinds):
             return
         help = f"use the filter: `| {entry.name}`" if entry.name in FILTERS else None
-        raise Failure(f"{shown(value)} has no method `{entry.name}`", help)
+        raise Failure(f"{describe_data(value)} has no method `{entry.name}`", help)
 
     return check
 

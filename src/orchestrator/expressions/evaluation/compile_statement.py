@@ -11,7 +11,7 @@ from orchestrator.expressions.evaluation.text import plain
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.limits import MAX_TEXT
 from orchestrator.expressions.syntax.references import assigned_names
-from orchestrator.expressions.types.assignability import shown
+from orchestrator.expressions.types.assignability import describe_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,4 +233,4 @@ class StatementCompiler(ClosureCompiler):
 
 
 def _described(value: Any) -> str:
-    return value.message if isinstance(value, Undefined) else shown(value)
+    return value.message if isinstance(value, Undefined) else describe_data(value)

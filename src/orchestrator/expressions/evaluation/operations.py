@@ -11,8 +11,8 @@ from orchestrator.expressions.evaluation.scope import NOTHING, Entity, Failure, 
 from orchestrator.expressions.evaluation.text import plain, room_for, space_for, to_text
 from orchestrator.expressions.syntax.limits import MAX_INTEGER_BITS
 from orchestrator.expressions.syntax.problem import near
-from orchestrator.expressions.types.assignability import shown
-from orchestrator.expressions.types.value_types import quoted
+from orchestrator.expressions.types.assignability import describe_data
+from orchestrator.text.words import quoted_list
 
 _VERBS: Final = {
     "+": "added to",
@@ -71,7 +71,7 @@ def _unsuited(sign: str, left: Any, right: Any) -> Failure:
         first, second = right, left
     else:
         first, second = left, right
-    return Failure(f"{shown(first)} cannot be {_VERBS[sign]} {shown(second)}", help)
+    return Failure(f"{describe_data(first)} cannot be {_VERBS[sign]} {describe_data(second)}", help)
 
 
 def add(left: Any, right: Any) -> Any:
@@ -144,14 +144,14 @@ ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
 def negate(value: Any) -> Any:
     """`-value`."""
     if not isinstance(value, int | float):
-        raise Failure(f"{shown(defined(value))} has no negative")
+        raise Failure(f"{describe_data(defined(value))} has no negative")
     return -value
 
 
 def unchanged(value: Any) -> Any:
     """`+value`."""
     if not isinstance(value, int | float):
-        raise Failure(f"`+` before {shown(defined(value))} has no meaning")
+        raise Failure(f"`+` before {describe_data(defined(value))} has no meaning")
     return +value
 
 
@@ -192,7 +192,7 @@ def _unordered(left: Any, right: Any) -> Failure:
         help = "convert the string with `| int` or `| float`" if right is not None else None
     if left is None or right is None:
         help = "give a value in its place with `| default(0, true)`"
-    return Failure(f"{shown(left)} and {shown(right)} have no order", help)
+    return Failure(f"{describe_data(left)} and {describe_data(right)} have no order", help)
 
 
 def contains(container: Any, item: Any) -> bool:
@@ -200,7 +200,7 @@ def contains(container: Any, item: Any) -> bool:
     container, item = defined(container), defined(item)
     if isinstance(container, str):
         if not isinstance(item, str):
-            raise Failure(f"a string has only strings in it, never {shown(item)}", "convert it with `| string`")
+            raise Failure(f"a string has only strings in it, never {describe_data(item)}", "convert it with `| string`")
         return item in container
     if isinstance(container, list):
         if isinstance(item, list | dict):
@@ -208,7 +208,7 @@ def contains(container: Any, item: Any) -> bool:
         return item in container
     if isinstance(container, Mapping):
         return isinstance(item, str) and item in container
-    raise Failure(f"nothing is `in` {shown(container)}", "`in` looks into a string, a list or an object")
+    raise Failure(f"nothing is `in` {describe_data(container)}", "`in` looks into a string, a list or an object")
 
 
 COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -251,11 +251,7 @@ def field_of(target: Any, name: str, what: str) -> Any:
     if isinstance(target, Mapping):
         return target[name] if name in target else _no_field(target, name, what)
     help = "read an item with its number: `[0]`" if isinstance(target, list) else None
-    return Undefined(f"`{what}` is {_article(target)}, so it has no field `{name}`", help)
-
-
-def _article(value: Any) -> str:
-    return shown(value) if value is None or isinstance(value, list) else f"{shown(value)}"
+    return Undefined(f"`{what}` is {describe_data(target)}, so it has no field `{name}`", help)
 
 
 def _entity_field(target: Entity, name: str, what: str) -> Any:
@@ -280,7 +276,7 @@ def _no_field(fields: Mapping[str, Any], name: str, what: str, first: Mapping[st
     help = f"did you mean `{suggestion}`?" if suggestion else None
     if name in ("items", "keys", "values"):
         help = f"call the method: `.{name}()`"
-    has = f"it has {quoted(names)}" if names else "it has no fields"
+    has = f"it has {quoted_list(names, most=8)}" if names else "it has no fields"
     return Undefined(f"`{name}` is not a field of `{what}`; {has}", help)
 
 
@@ -295,15 +291,15 @@ def item_of(target: Any, index: Any, what: str) -> Any:
     target, index = defined(target), defined(index)
     if isinstance(target, list | str):
         if type(index) is not int:
-            raise Failure(f"an item is read by an integer, not by {shown(index)}")
+            raise Failure(f"an item is read by an integer, not by {describe_data(index)}")
         if -len(target) <= index < len(target):
             return target[index]
         return Undefined(f"`{what}` has {_counted(len(target))}, so there is no `[{index}]`")
     if target is None:
-        return Undefined(f"`{what}` is null, so it has no `[{shown(index).split('`')[1] if index else 0}]`")
+        return Undefined(f"`{what}` is null, so it has no `[{describe_data(index).split('`')[1] if index else 0}]`")
     if isinstance(target, Mapping):
-        return Undefined(f"the fields of `{what}` have names; there is none for {shown(index)}")
-    raise Failure(f"{shown(target)} has no items")
+        return Undefined(f"the fields of `{what}` have names; there is none for {describe_data(index)}")
+    raise Failure(f"{describe_data(target)} has no items")
 
 
 def _counted(number: int) -> str:
@@ -314,11 +310,11 @@ def slice_of(target: Any, low: Any, high: Any, step: Any) -> Any:
     """`target[low:high:step]` of a string or list."""
     target = defined(target)
     if not isinstance(target, str | list):
-        raise Failure(f"{shown(target)} cannot be sliced")
+        raise Failure(f"{describe_data(target)} cannot be sliced")
     bounds = [defined(bound) for bound in (low, high, step)]
     for bound in bounds:
         if bound is not None and type(bound) is not int:
-            raise Failure(f"the bounds of a slice are integers, not {shown(bound)}")
+            raise Failure(f"the bounds of a slice are integers, not {describe_data(bound)}")
     if bounds[2] == 0:
         raise Failure("the step of a slice cannot be 0")
     return target[slice(*bounds)]
@@ -333,7 +329,7 @@ def items_of(value: Any) -> list[Any]:
         space_for(len(value))
         return list(value)
     help = "give an empty list in its place: `| default([], true)`" if value is None else None
-    raise Failure(f"{shown(value)} has no items to go through", help)
+    raise Failure(f"{describe_data(value)} has no items to go through", help)
 
 
 def is_true(value: Any) -> bool:

@@ -21,6 +21,7 @@ from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import Attribute, Expression, Item, Literal, Name
 from orchestrator.expressions.syntax.problem import Problem, near
 from orchestrator.expressions.syntax.sources import SOURCES, reading, source_help
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -237,7 +238,7 @@ def not_callable(text: str, target: Expression, start: int, end: int) -> Problem
         f"`{text[target.start : target.end][:60]}` cannot be called",
         start,
         end,
-        "only functions and methods can be called: " + _names(FUNCTIONS),
+        "only functions and methods can be called: " + quoted_list(sorted(FUNCTIONS)),
     )
 
 
@@ -364,9 +365,7 @@ def _unknown(code: str, what: str, name: str, start: int, end: int, help: str | 
         help = f"did you mean `{suggestion}`?"
     elif help is None:
         few = len(names) <= _FEW
-        help = f"there are {_names(names)}" if few else _LISTED.get(code, "`orchestrator filters` lists them")
+        help = (
+            f"there are {quoted_list(sorted(names))}" if few else _LISTED.get(code, "`orchestrator filters` lists them")
+        )
     return Problem(code, f"{what} `{name}`", start, end, help, "unknown", replacement=suggestion)
-
-
-def _names(names: object) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))  # type: ignore[call-overload] # a table or a list of names

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.types.value_types import ANY, Type, describe, quoted, type_of
+from orchestrator.expressions.types.value_types import ANY, Type, describe, type_of
+from orchestrator.text.words import describe_value, quoted_list
 
 _MAX_MESSAGES = 20
 
@@ -81,7 +82,8 @@ def _misfit_of_objects(source: Type, target: Type, path: str) -> str | None:
     if target.closed:
         extra = sorted(source.required - target.properties.keys())
         if extra:
-            return f"{_subject(path)} has the field `{extra[0]}`, which is not among {quoted(target.properties)}"
+            fields = quoted_list(target.properties, most=8)
+            return f"{_subject(path)} has the field `{extra[0]}`, which is not among {fields}"
     for name, wanted in target.properties.items():
         actual = source.properties.get(name)
         if actual is not None and (name in source.required or name in target.required):
@@ -120,11 +122,11 @@ def _check(value: Any, type_: Type, path: str, problems: list[str], most: int) -
     if len(problems) >= most or (type_.kind == "any" and not type_.enum):
         return
     if type_.enum and not any(value == allowed and _same_kind(value, allowed) for allowed in type_.enum):
-        problems.append(f"{_subject(path)} must be {describe(type_)}, not {shown(value)}")
+        problems.append(f"{_subject(path)} must be {describe(type_)}, not {describe_data(value)}")
     elif type_.kind == "union":
         _check_union(value, type_, path, problems, most)
     elif not _kind_fits(value, type_.kind):
-        problems.append(f"{_subject(path)} must be {describe(type_)}, not {shown(value)}")
+        problems.append(f"{_subject(path)} must be {describe(type_)}, not {describe_data(value)}")
     elif type_.kind == "array":
         if type_.items is not None and type_.items.kind != "any":
             for index, item in enumerate(value):
@@ -147,7 +149,7 @@ def _check_union(value: Any, type_: Type, path: str, problems: list[str], most: 
     if len(closest) == 1:  # one option is of the right kind, so what is wrong inside of it says more
         problems.extend(closest[0])
     else:
-        problems.append(f"{_subject(path)} must be {describe(type_)}, not {shown(value)}")
+        problems.append(f"{_subject(path)} must be {describe(type_)}, not {describe_data(value)}")
 
 
 def _check_object(value: Mapping[str, Any], type_: Type, path: str, problems: list[str], most: int) -> None:
@@ -158,7 +160,7 @@ def _check_object(value: Mapping[str, Any], type_: Type, path: str, problems: li
         if wanted is not None:
             _check(item, wanted, _at(path, name), problems, most)
         elif type_.closed:
-            known = f"; it may have {quoted(type_.properties)}" if type_.properties else ""
+            known = f"; it may have {quoted_list(type_.properties, most=8)}" if type_.properties else ""
             problems.append(f"{_subject(path)} has the unknown field `{name}`{known}")
         if len(problems) >= most:
             del problems[most:]
@@ -169,15 +171,10 @@ def _same_kind(value: Any, allowed: Any) -> bool:
     return isinstance(value, bool) == isinstance(allowed, bool)
 
 
-def shown(value: Any) -> str:
-    """A value as a message names it: short scalars as they are, anything else by its type."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "`true`", False: "`false`"}[value]
-    if isinstance(value, int | float):
-        text = str(value) if isinstance(value, float) or value.bit_length() < 100 else "..."
-        return f"the {'integer' if isinstance(value, int) else 'number'} `{text}`"
-    if isinstance(value, str):
-        return f"the string `{value}`" if len(value) <= 40 and value.isprintable() else "a string"
+def describe_data(value: Any) -> str:
+    """Describe a value as a message names it: scalars as they are, lists and objects by their type."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return describe_value(value)
     described = type_of(value)
     if described == ANY:
         return "a value that is not JSON data"

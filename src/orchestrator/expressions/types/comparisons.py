@@ -9,7 +9,8 @@ from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.problem import Problem, near
 from orchestrator.expressions.syntax.references import path_of
 from orchestrator.expressions.types.operators import NUMERIC, bare, options
-from orchestrator.expressions.types.value_types import describe, quoted
+from orchestrator.expressions.types.value_types import describe
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def _against(node: Expression, type_: Type, constant: nodes.Literal, sign: str) 
         help = f"did you mean `{meant or other}`?"
     elif isinstance(value, str) and value.lower() in ("true", "false", "yes", "no"):
         help = "write it alone, or `not` before it"
-    shown = quoted((_shown(word) for word in words), most=12)
+    shown = quoted_list((_shown(word) for word in words), most=12)
     never = f"the text '{value}'" if isinstance(value, str) and not known else f"`{_shown(value)}`"
     message = f"{_named(node)} is never {never}; it is one of {shown}"
     yield _problem(node, constant, sign, message, help, meant)

@@ -35,9 +35,9 @@ from orchestrator.expressions.types.value_types import (
     array_of,
     describe,
     object_of,
-    quoted,
     union_of,
 )
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ _LITERALS: Final[dict[type, Type]] = {str: STRING, int: INTEGER, bool: BOOLEAN, 
 @lru_cache(maxsize=64)
 def _names_here(names: tuple[str, ...]) -> str:
     """The help that lists names; it may be that of very many mistakes, so they share it."""
-    return f"the names here are {quoted(names, most=_MOST_NAMES)}"
+    return f"the names here are {quoted_list(names, most=_MOST_NAMES)}"
 
 
 def infer(body: list[Statement], expression: Expression | None, env: Mapping[str, Type]) -> Inference:
@@ -147,7 +147,7 @@ class _Inferrer:
         self.statements(statement.otherwise or [], dict(local))
 
     def _not_unpacked(self, value: Type, targets: list[str], node: Expression, help: str) -> None:
-        message = f"{describe(bare(value))} cannot fill {quoted(targets)}"
+        message = f"{describe(bare(value))} cannot fill {quoted_list(targets, most=8)}"
         self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
 
     def item_type(self, source: Type, node: Expression) -> Type:
@@ -250,7 +250,7 @@ class _Inferrer:
         suggestion = None if method else near(name, known)
         replacement = f"'{suggestion}'" if suggestion and end - start > len(name) else suggestion
         if known:
-            message = f"`{name}` is not a field of {what}; it has {quoted(known, most=12)}"
+            message = f"`{name}` is not a field of {what}; it has {quoted_list(known, most=12)}"
             help = (
                 f"did you mean `{suggestion}`?" if suggestion else "read one of these, or change what makes the value"
             )

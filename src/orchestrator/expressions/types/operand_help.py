@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions.builtins.filters import FILTERS
-from orchestrator.expressions.types.value_types import Type, describe, quoted
+from orchestrator.expressions.types.value_types import Type, describe
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.expressions.builtins.table import Entry
@@ -46,7 +47,7 @@ def operand_help(kind: str, entry: Entry, target: Type, written: str) -> str:
     if by_name is not None:
         return by_name
     if written and target.kind == "object" and (fields := _fields(entry, target)):
-        return f"read a field of it: {quoted([f'{written}.{name}' for name in fields], most=3)}"
+        return f"read a field of it: {quoted_list([f'{written}.{name}' for name in fields], most=3)}"
     accepted = set(entry.accepts)
     if kind == "method":
         if entry.name in FILTERS and target.kind == "array":

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from orchestrator.text.words import quoted_list, word_list
+
 Kind = Literal["any", "null", "boolean", "integer", "number", "string", "array", "object", "union"]
 
 
@@ -106,7 +108,7 @@ def describe(type_: Type, *, depth: int = 0) -> str:
         return f"an object{_fields(type_)}"
     if type_.kind == "union":
         words = list(dict.fromkeys(describe(option, depth=depth + 1) for option in type_.options))
-        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        return word_list(words, last="or")
     return _WORDS[type_.kind]
 
 
@@ -137,12 +139,12 @@ def _plural(type_: Type, depth: int) -> str:
         return f"objects{_fields(type_)}"
     if type_.kind == "union":
         words = list(dict.fromkeys(_plural(option, depth + 1) for option in type_.options))
-        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        return word_list(words, last="or")
     return _PLURALS[type_.kind]
 
 
 def _fields(type_: Type) -> str:
-    return f" with {quoted(type_.properties)}" if type_.properties else ""
+    return f" with {quoted_list(type_.properties, most=8)}" if type_.properties else ""
 
 
 def _one_of(values: tuple[Any, ...]) -> str:
@@ -156,9 +158,3 @@ def _spelled(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
-
-
-def quoted(names: Iterable[str], *, most: int = 8) -> str:
-    """The names in backticks, separated by commas, cut after `most`."""
-    listed = list(names)
-    return ", ".join(f"`{name}`" for name in listed[:most]) + (", ..." if len(listed) > most else "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.models.budget import Spent, usd
 from orchestrator.models.messages import Usage
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ class Spending:
 
     def __str__(self) -> str:
         """In words: `1,234 tokens, $0.02`; nothing where no model was called."""
-        return f"{self.tokens:,} token{'' if self.tokens == 1 else 's'}, {self.price}" if self else ""
+        return f"{plural(self.tokens, 'token')}, {self.price}" if self else ""
 
     @property
     def price(self) -> str:

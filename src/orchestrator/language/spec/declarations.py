@@ -11,7 +11,7 @@ from orchestrator.language.spec.pipeline import InputSpec, OutputSpec
 from orchestrator.language.spec.validation import is_null
 from orchestrator.language.values.input_values import LIMITS, pattern_problem
 from orchestrator.language.yaml.nodes import Entry, Mapping, Sequence
-from orchestrator.text.lines import short
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.validation import Validation
@@ -25,7 +25,7 @@ def read_inputs(checks: Validation, section: Node | None, root: Mapping) -> tupl
     placed = []
     for entry in named.entries:
         name = entry.key.text
-        what = f"the input `{short(name)}`"
+        what = f"the input `{shorten(name)}`"
         node = checks.canonical(keys.input_(entry.value), what)
         known = {*InputSpec.model_fields, *keys.INPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
@@ -45,7 +45,7 @@ def read_outputs(checks: Validation, section: Node | None, root: Mapping) -> tup
     placed = []
     for entry in named.entries:
         name = entry.key.text
-        what = f"the output `{short(name)}`"
+        what = f"the output `{shorten(name)}`"
         node = checks.canonical(keys.output(entry.value), what)
         known = {*OutputSpec.model_fields, *keys.OUTPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
@@ -81,7 +81,7 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
     """Refuse what contradicts itself: limits without meaning for the type, and a default outside of them."""
     for name, types in LIMITS.items():
         if getattr(spec, name) is not None and spec.type is not None and spec.type not in types:
-            listed = " or ".join(f"`{type}`" for type in sorted(types))
+            listed = quoted_list(sorted(types), last="or")
             checks.add(
                 codes.VALUE_NOT_ALLOWED,
                 node.key(name) or node,

@@ -10,7 +10,7 @@ from orchestrator.language.aliases.keys import written
 from orchestrator.language.spec import kinds, messages
 from orchestrator.language.spec.kinds import CALL, DOES, HEADS, LOOPS, OWNERS, PARAMETERS
 from orchestrator.language.spec.pipeline import StepSpec, keys
-from orchestrator.text.lines import short
+from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import Kind
@@ -59,8 +59,8 @@ def _second_kind(checks: Validation, node: Mapping, first: str, other: str, what
     checks.add(
         codes.SEVERAL_KINDS_OF_WORK,
         two,
-        f"{what} does two things: it {DOES[HEADS[first]]} (`{short(written(one))}`) "
-        f"and it {DOES[HEADS[other]]} (`{short(written(two))}`)",
+        f"{what} does two things: it {DOES[HEADS[first]]} (`{shorten(written(one))}`) "
+        f"and it {DOES[HEADS[other]]} (`{shorten(written(two))}`)",
         label="a second kind of work",
         help=_one_of_two(first, other),
         related=(Related("the first is here", checks.source, one.span),),
@@ -103,7 +103,7 @@ _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "swit
 
 
 def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
-    name, does = short(written(place)), f"which {DOES[kind]}"
+    name, does = shorten(written(place)), f"which {DOES[kind]}"
     if kind in ("ask", "approve") and key in PARAMETERS:
         first = "prompt" if kind == "ask" else "title"
         text = f"`{kind}: {{{first}: ...}}`"
@@ -149,7 +149,7 @@ def _listed(key: str) -> str:
     owners = OWNERS[key]
     if owners == ("tool",):
         return "calls of tools"
-    return " and ".join(f"`{kind}`" for kind in owners) if len(owners) < 4 else "steps that do not wait"
+    return quoted_list(owners, last="and") if len(owners) < 4 else "steps that do not wait"
 
 
 _LACKS: Final[dict[str, tuple[str, str, str]]] = {

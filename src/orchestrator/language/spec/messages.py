@@ -12,9 +12,8 @@ from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, sug
 from orchestrator.language.aliases import keys
 from orchestrator.language.spec import kinds, pipeline
 from orchestrator.language.values.durations import FORMS, parse_duration
-from orchestrator.language.values.input_values import shown
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
-from orchestrator.text.lines import short
+from orchestrator.text.words import describe_value, quoted_list, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -204,7 +203,7 @@ class Refusal:
             return
         self.paths.append(path)
         if key is not None and value is not None and key.text in _ONLY:
-            message = f"`{key.text}` must be {_ONLY[key.text]}, not {shown(plain(value))}"
+            message = f"`{key.text}` must be {_ONLY[key.text]}, not {describe_value(plain(value))}"
             label = f"expected {_ONLY[key.text]}"
             self.diagnostics.append(
                 Diagnostic(codes.WRONG_TYPE, message, self.source, _one_line(value.span), label=label)
@@ -225,8 +224,8 @@ class Refusal:
         given = plain(value) if value is not None else entry["input"]
         if help is None and "true" in expected and str(given).lower() in _BOOLEANS:
             help = f"write `{_BOOLEANS[str(given).lower()]}`: in YAML 1.2, `{given}` is a text"
-        name = short(name)
-        message = f"`{name}` must be {expected}, not {shown(given)}"
+        name = shorten(name)
+        message = f"`{name}` must be {expected}, not {describe_value(given)}"
         if given is None:
             message = f"`{name}` has no value; it must be {expected}"
             span = key.span if key is not None else span
@@ -257,7 +256,7 @@ def _complaint(
         near = suggest(str(entry["input"]), words)
         return (
             codes.INVALID_MODEL_OPTIONS if field == "selection" else codes.VALUE_NOT_ALLOWED,
-            "one of " + ", ".join(f"`{word}`" for word in words),
+            "one of " + quoted_list(words),
             f"did you mean `{near}`?" if near else None,
         )
     if kind == "greater_than_equal":
@@ -350,7 +349,7 @@ def unknown_key(
         help = _listed(allowed, of_step=model is pipeline.StepSpec)
     return Diagnostic(
         codes.INVALID_MODEL_OPTIONS if model is pipeline.BudgetSpec else codes.UNKNOWN_KEY,
-        f"{what} has no key `{short(written)}`",
+        f"{what} has no key `{shorten(written)}`",
         source,
         key.span,
         label="unknown key",
@@ -378,7 +377,7 @@ def _advice(written: str, model: type[pipeline.Spec], node: Mapping) -> str | No
 @cache
 def _listed(allowed: tuple[str, ...], *, of_step: bool) -> str:
     """The help that lists keys; it may be that of very many mistakes, so they share it."""
-    return "allowed here: " + ", ".join(f"`{name}`" for name in allowed if not of_step or name not in kinds.PARAMETERS)
+    return "allowed here: " + quoted_list(name for name in allowed if not of_step or name not in kinds.PARAMETERS)
 
 
 def meant_key(key: Scalar, model: type[pipeline.Spec], likely: tuple[str, ...] = ()) -> str | None:

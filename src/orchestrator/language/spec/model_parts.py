@@ -10,7 +10,7 @@ from orchestrator.language.spec import messages
 from orchestrator.language.spec.pipeline import BudgetSpec, CheckSpec, JudgeSpec
 from orchestrator.language.spec.validation import complete, is_null
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.validation import Validation
@@ -56,7 +56,7 @@ def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec |
     elif judge is not None and not is_null(judge.value):
         checks.mistyped(judge, messages.expected("judge"))
     if not (check.that or check.schema_ not in (None, {}) or check.judge) and len(checks.diagnostics) == before:
-        key = short(keys.written(entry.key))
+        key = shorten(keys.written(entry.key))
         checks.add(
             codes.INVALID_CHECK,
             entry.key,

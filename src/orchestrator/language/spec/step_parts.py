@@ -10,10 +10,10 @@ from orchestrator.language.spec import messages
 from orchestrator.language.spec.declarations import check_declaration
 from orchestrator.language.spec.pipeline import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
 from orchestrator.language.spec.validation import complete
-from orchestrator.language.values.input_values import has_template, pattern_problem, shown
+from orchestrator.language.values.input_values import has_template, pattern_problem
 from orchestrator.language.values.times import FORMS, timestamp
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
-from orchestrator.text.lines import short
+from orchestrator.text.words import describe_value, shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec | None, Node]:
     """Read what a loop goes over; None if that is nothing to go over."""
     node = steps.items(entry.value)
-    name = f"`{short(keys.written(entry.key))}` of {what}"
+    name = f"`{shorten(keys.written(entry.key))}` of {what}"
     if not isinstance(node, Mapping):
         meant = _items_meant(entry.value.value) if isinstance(entry.value, Scalar) else None
         help = f"did you mean `{meant}`?" if meant else None
@@ -70,7 +70,7 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
         if node is None:
             continue
         if isinstance(value, str) and value and not has_template(value):
-            checks.wrong(node, f"`{name}` of a range must be an integer or a template, not {shown(value)}")
+            checks.wrong(node, f"`{name}` of a range must be an integer or a template, not {describe_value(value)}")
         elif name == "step" and value == 0:
             help = "write how far it is from one number to the next, for example 1 or -1"
             checks.add(
@@ -84,7 +84,7 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
 
 def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | None, Node]:
     """Read a question; None if there is none."""
-    name = f"`{short(keys.written(entry.key))}` of {what}"
+    name = f"`{shorten(keys.written(entry.key))}` of {what}"
     canonical = steps.ask(entry.value)
     if canonical is None:
         checks.mistyped(entry, messages.expected("ask"))
@@ -101,7 +101,7 @@ def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | Non
 
 def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSpec | None, Node]:
     """Read what is to be approved; None if there is nothing."""
-    name = f"`{short(keys.written(entry.key))}` of {what}"
+    name = f"`{shorten(keys.written(entry.key))}` of {what}"
     canonical = steps.approve(entry.value)
     if canonical is None:
         checks.mistyped(entry, messages.expected("approve"))
@@ -157,7 +157,7 @@ def _time_problem(value: Any) -> str | None:
     try:
         timestamp(value)
     except ValueError as error:
-        return f"not a time: {shown(value)}; {error}" if str(value).strip() else "empty"
+        return f"not a time: {describe_value(value)}; {error}" if str(value).strip() else "empty"
     return None
 
 
@@ -169,7 +169,7 @@ def check_patterns(checks: Validation, handler: HandlerSpec, what: str) -> None:
             checks.add(
                 codes.VALUE_NOT_ALLOWED,
                 item,
-                f"`{short(item.value)}` in `error_patterns` of {what} is not a regular expression that can be used: "
+                f"`{shorten(item.value)}` in `error_patterns` of {what} is not a regular expression that can be used: "
                 f"{reason[0]}",
                 label="not a regular expression",
                 help=reason[1],

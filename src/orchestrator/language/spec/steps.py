@@ -17,7 +17,7 @@ from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec, keys
 from orchestrator.language.spec.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
 from orchestrator.language.spec.validation import as_name, complete, is_null
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +82,9 @@ def listed(checks: Validation, section: Mapping) -> Sequence:
 def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> Read:
     """Read the steps below a key of `what`: a list, or a mapping by id. Messages call them by their `name`."""
     key, value = entry.key, entry.value
-    name = name or f"`{short(spellings.written(key))}`"
+    name = name or f"`{shorten(spellings.written(key))}`"
     if isinstance(value, Mapping) and value.table.keys() == {"steps"}:
-        help = f"write the list right below `{short(key.text)}:`"
+        help = f"write the list right below `{shorten(key.text)}:`"
         checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", help)
         value = value.entries[0].value
     elif isinstance(value, Mapping) and any(isinstance(value.get(word), Scalar) for word in _STEP_BEGINNINGS):
@@ -107,7 +107,7 @@ def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> R
 
 def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> StepSpec:
     id = item.get("id")
-    what = f"step `{short(id.text)}`" if isinstance(id, Scalar) and id.text else f"step {number}"
+    what = f"step `{shorten(id.text)}`" if isinstance(id, Scalar) and id.text else f"step {number}"
     canonical = step_spellings.step(item, ids)
     node = canonical.node if not canonical.clashes else checks.canonical(canonical, what)
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
@@ -164,7 +164,7 @@ def _cases(checks: Validation, entry: Entry, what: str) -> Read:
     if not isinstance(section, Mapping):
         section = Mapping({}, entry.value.start, entry.value.end, entry.value.layout)
     for case in section.entries:
-        name = f"the case `{short(case.key.text)}`"
+        name = f"the case `{shorten(case.key.text)}`"
         steps, node = read_block(checks, Entry(case.key, _one_or_many(case.value, case.key)), what, name)
         read[case.key.text] = steps
         placed.append(Entry(case.key, node))
@@ -210,7 +210,7 @@ _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
 def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
     """Read the handlers below a key of `what`: a list of them, or one."""
     value = entry.value
-    name = short(spellings.written(entry.key))
+    name = shorten(spellings.written(entry.key))
     if isinstance(value, Mapping) and value.table:
         value = Sequence([value], value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not is_null(value):
@@ -230,10 +230,9 @@ def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
         else:
             help = "a handler says what to do: `{steps: [...]}`"
             if what.startswith("step") and isinstance(item, Scalar) and isinstance(item.value, str):
-                help = (
-                    f"write `{{fallback_value: {json.dumps(short(item.text), ensure_ascii=False)}}}` to give this text"
-                )
-                help += " as the step's value, or `{steps: [...]}` with steps that handle the error"
+                text = json.dumps(shorten(item.text), ensure_ascii=False)
+                help = f"write `{{fallback_value: {text}}}` to give this text as the step's value, or "
+                help += "`{steps: [...]}` with steps that handle the error"
             checks.wrong(item, f"{title} must be a mapping", help)
     nodes: list[Node] = [handler.node for handler in read]
     return tuple(read), Sequence(nodes, value.start, value.end, value.layout)
@@ -267,7 +266,7 @@ def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
         checks.add(
             codes.KEY_WITHOUT_EFFECT,
             node.table[key].key,
-            f"`{short(spellings.written(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
+            f"`{shorten(spellings.written(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
             label="only for `on_error` of a step",
             help=f"write `{key}` in the `on_error` of the step that may fail",
         )
@@ -284,7 +283,7 @@ def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
         checks.add(
             codes.SEVERAL_KINDS_OF_WORK,
             node.table[work[0]].key,
-            f"{what} has `steps` and also a step of its own (`{short(work[0])}`)",
+            f"{what} has `steps` and also a step of its own (`{shorten(work[0])}`)",
             label="a second kind of work",
             help="write it as one of the steps below `steps:`",
             related=(Related("the steps are here", checks.source, node.table["steps"].key.span),),
@@ -319,7 +318,7 @@ def _duplicate_id(checks: Validation, step: StepSpec, first: StepSpec) -> None:
     checks.add(
         codes.DUPLICATE_STEP_ID,
         place,
-        f"there are two steps with the id `{short(step.id)}`",
+        f"there are two steps with the id `{shorten(step.id)}`",
         label="again here",
         help="give one of them another id",
         related=(Related("first used here", checks.source, before.span),),

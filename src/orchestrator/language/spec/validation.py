@@ -13,9 +13,8 @@ from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, 
 from orchestrator.language.aliases.keys import written
 from orchestrator.language.spec import messages
 from orchestrator.language.spec.pipeline import Spec, keys
-from orchestrator.language.values.input_values import shown
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
-from orchestrator.text.lines import short
+from orchestrator.text.words import describe_value, shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.aliases.keys import Canonical
@@ -69,14 +68,14 @@ class Validation:
 
     def mistyped(self, entry: Entry, expected: str, help: str | None = None, fix: str | None = None) -> None:
         """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
-        name = short(written(entry.key))
+        name = shorten(written(entry.key))
         if is_null(entry.value) and self.partial:
             return  # it may stand in the part that was lost
         if is_null(entry.value):
             place: Node = entry.key
             message = f"`{name}` has no value; it must be {expected}"
         else:
-            place, message = entry.value, f"`{name}` must be {expected}, not {shown(plain(entry.value))}"
+            place, message = entry.value, f"`{name}` must be {expected}, not {describe_value(plain(entry.value))}"
         self.add(codes.WRONG_TYPE, place, message, label=f"expected {expected}", help=help, fix=fix)
 
     def canonical(self, canonical: Canonical, what: str) -> Mapping:
@@ -98,10 +97,10 @@ class Validation:
         self.add(
             codes.INVALID_NAME,
             place,
-            f"`{short(name)}` cannot be {what}",
+            f"`{shorten(name)}` cannot be {what}",
             label="not a name",
             help="use letters (a to z), digits, `_` and `-`, and begin with a letter"
-            + (f": `{short(better)}`" if better and better != name else ""),
+            + (f": `{shorten(better)}`" if better and better != name else ""),
         )
 
     def spec(self, model: type[_S], node: Mapping, what: str, whole: Mapping | None = None) -> _S:

@@ -10,7 +10,7 @@ from orchestrator.language.syntax.indentation import LOOKS_LIKE_KEY
 from orchestrator.language.syntax.mistakes import MAX_EDITS, Mistake
 from orchestrator.language.syntax.quotes import indentation, line_end, line_start, quoted, quoting_edits
 from orchestrator.language.yaml.layout import Edit
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 _CLOSERS: Final = {"[": "]", "{": "}"}
 _LONGEST: Final = 50_000
@@ -179,7 +179,7 @@ def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> M
     start, end = _stripped(text, start, end)
     value = text[start:end]
     key = text[first : colon.start()].strip() if colon is not None else ""
-    what = f"the value of `{short(key)}`" if key else "this item"
+    what = f"the value of `{shorten(key)}`" if key else "this item"
     simple = "\n" not in value and '"' not in value
     return Mistake(
         codes.YAML_SYNTAX,
@@ -187,7 +187,7 @@ def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> M
         start,
         end,
         label="not quoted",
-        help=f"write {short(quoted(value))}",
+        help=f"write {shorten(quoted(value))}",
         fix=Edit(start, end, quoted(value)) if simple else None,
         edits=quoting_edits(text, start, end),
         lossy="\n" in value,
@@ -202,7 +202,7 @@ def _behind_quote(text: str, first: int, end: int, at: int) -> Mistake:
         at,
         max(stop, at + 1),
         label="behind the closing quote",
-        help=f"put quotes round the whole item: {short(quoted(text[start:stop]))}; or a comma between two items",
+        help=f"put quotes round the whole item: {shorten(quoted(text[start:stop]))}; or a comma between two items",
         edits=quoting_edits(text, start, stop),
         lossy=":" in text[start:stop],
     )
@@ -217,7 +217,7 @@ def _unknown_item(text: str, first: int, end: int, at: int, opened: int) -> Mist
         at,
         at + 1,
         label="neither the next item nor the end",
-        help=f"put a comma between two items, or quotes round this one: {short(quoted(text[start:stop]))}",
+        help=f"put a comma between two items, or quotes round this one: {shorten(quoted(text[start:stop]))}",
         related=(("opened here", opened, opened + 1),),
         edits=quoting_edits(text, start, stop),
         lossy=":" in text[start:stop],

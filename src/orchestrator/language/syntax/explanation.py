@@ -32,7 +32,7 @@ from orchestrator.language.syntax.quotes import (
     value_end,
 )
 from orchestrator.language.yaml.layout import Edit
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.yaml.tree import Tree
@@ -99,7 +99,7 @@ def _template(text: str, start: int, *, in_brackets: bool) -> Mistake:
         start,
         end,
         label="not quoted",
-        help=f"write {short(quoted(value))}",
+        help=f"write {shorten(quoted(value))}",
         notes=("without quotes, YAML takes `{` for the beginning of a mapping",),
         fix=Edit(start, end, quoted(value)),
         edits=quoting_edits(text, start, end),
@@ -180,11 +180,11 @@ def _colon(text: str, at: int) -> Mistake | None:
         if value[:1] not in ("'", '"', "[", "{"):
             return Mistake(
                 codes.YAML_SYNTAX,
-                f"the value of `{short(key['key'])}` has a `:` in it, so it must be quoted",
+                f"the value of `{shorten(key['key'])}` has a `:` in it, so it must be quoted",
                 value_start,
                 end,
                 label="not quoted",
-                help=f"write {short(quoted(value))}",
+                help=f"write {shorten(quoted(value))}",
                 fix=Edit(value_start, end, quoted(value)),
                 edits=quoting_edits(text, value_start, end),
             )
@@ -214,8 +214,8 @@ def _too_far_in(text: str, start: int, above: tuple[int, int], columns: list[tup
         return mistake if mistake.edits else None
     return replace(
         mistake,
-        message=f"`{short(own['key'])}` is indented below `{short(owner['key'])}`, which already has a value",
-        related=((f"`{short(owner['key'])}` has this value", owner.end(), value_end(text, owner.end())),),
+        message=f"`{shorten(own['key'])}` is indented below `{shorten(owner['key'])}`, which already has a value",
+        related=((f"`{shorten(owner['key'])}` has this value", owner.end(), value_end(text, owner.end())),),
     )
 
 
@@ -242,11 +242,11 @@ def _no_space(match: re.Match[str]) -> Mistake:
     colon = match.end("key")
     return Mistake(
         codes.YAML_SYNTAX,
-        f"there is no space after the colon of `{short(match['key'])}:`",
+        f"there is no space after the colon of `{shorten(match['key'])}:`",
         colon,
         colon + 1,
         label="a space is missing after this",
-        help=f"write `{short(match['key'])}: ...`",
+        help=f"write `{shorten(match['key'])}: ...`",
         fix=Edit(colon + 1, colon + 1, " "),
         edits=(Edit(colon + 1, colon + 1, " "),),
     )
@@ -267,7 +267,7 @@ def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Mistak
         at,
         end,
         label="not quoted",
-        help=f"write {short(quoted(value))}",
+        help=f"write {shorten(quoted(value))}",
         fix=Edit(at, end, quoted(value)),
         edits=quoting_edits(text, at, end),
     )
@@ -298,11 +298,11 @@ def _no_colon(text: str, at: int) -> Mistake | None:
         place = match.end("key")
         return Mistake(
             codes.YAML_SYNTAX,
-            f"there is no colon after `{short(match['key'])}`",
+            f"there is no colon after `{shorten(match['key'])}`",
             match.start("key"),
             place,
             label="a key without a colon",
-            help=f"write `{short(match['key'])}: {short(text[match.end() : end])}`",
+            help=f"write `{shorten(match['key'])}: {shorten(text[match.end() : end])}`",
             fix=Edit(place, place, ":"),
             edits=(Edit(place, place, ":"),),
         )
@@ -310,7 +310,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
         return None
     return Mistake(
         codes.YAML_SYNTAX,
-        f"`{short(word)}` is neither a key nor a value: there is no `:`",
+        f"`{shorten(word)}` is neither a key nor a value: there is no `:`",
         content,
         end,
         label="no colon",
@@ -333,7 +333,7 @@ def _item_in_value(text: str, at: int) -> Mistake | None:
         at,
         end,
         label="begin a new line here",
-        help=f"write `[{short(item)}]`, or put `- {short(item)}` on the next line",
+        help=f"write `[{shorten(item)}]`, or put `- {shorten(item)}` on the next line",
         fix=Edit(at, end, f"[{item}]"),
         edits=(Edit(at, at + 2, "["), Edit(end, end, "]")),
     )
@@ -357,7 +357,7 @@ def _escape(text: str, at: int, context: int | None) -> Mistake | None:
         first,
         first + 2,
         label="not an escape",
-        help=f"write '{short(value)}' with single quotes, or each backslash twice"
+        help=f"write '{shorten(value)}' with single quotes, or each backslash twice"
         if simple
         else "write the backslash twice: `\\\\`",
         fix=Edit(first, first, "\\"),
@@ -380,7 +380,7 @@ def _block_header(text: str, at: int) -> Mistake:
         at,
         end,
         label="text behind the sign",
-        help=f"put the text on the next line, indented; or write {short(quoted(value))}",
+        help=f"put the text on the next line, indented; or write {shorten(quoted(value))}",
         edits=edits,
         lossy=has_lines,
     )
@@ -435,7 +435,7 @@ def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> Mistake:
         at,
         end,
         label=f"behind the closing {what}",
-        help=f"put quotes round the whole value: {short(quoted(whole))}",
+        help=f"put quotes round the whole value: {shorten(quoted(whole))}",
         related=(("the value began here", last[0], last[0] + 1),),
         edits=(Edit(at, end, " " * (end - at)),),
     )

@@ -9,6 +9,7 @@ from orchestrator import codes
 from orchestrator.language.syntax.mistakes import MAX_EDITS, Mistake
 from orchestrator.language.syntax.quotes import indentation, line_end, line_start, next_line
 from orchestrator.language.yaml.layout import Edit
+from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,10 +94,10 @@ def indentation_mistake(
     fitting = [column for column, is_list in columns if is_list == is_item] or [column for column, _ in columns]
     target = min(fitting, key=lambda column: (abs(column - indent), -column)) if fitting else indent
     edits = shift_block(text, start, target - indent) if target != indent else ()
-    wanted = f"{target} space{'' if target == 1 else 's'}"
+    wanted = plural(target, "space")
     return Mistake(
         codes.YAML_SYNTAX,
-        f"this line is indented by {indent} space{'' if indent == 1 else 's'}, and no block stands there",
+        f"this line is indented by {plural(indent, 'space')}, and no block stands there",
         start + indent,
         max(_word_end(text, start + indent), start + indent + 1),
         label=f"expected at column {target + 1}" if target != indent else "does not fit the lines above",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def _closed(text: str, tag: re.Match[str], question: str = "") -> str:
     question = f"{question} {rest}".strip()
     if not question:
         return _HOW
-    return f"write `{AUTO}{short(question)}{END}`"
+    return f"write `{AUTO}{shorten(question)}{END}`"
 
 
 def _within_braces(text: str, place: int) -> bool:

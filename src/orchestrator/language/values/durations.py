@@ -6,6 +6,7 @@ import math
 import re
 
 from orchestrator.language.values.auto_markup import AUTO
+from orchestrator.text.words import shorten
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _WORDS = {
@@ -56,11 +57,13 @@ def parse_duration(value: object) -> float:
         part = _PART.match(text, place)
         if part is None:
             raise ValueError(
-                "it is negative" if text.startswith("-") else f"`{_short(text[place:].strip())}` is not understood"
+                "it is negative"
+                if text.startswith("-")
+                else f"`{shorten(text[place:].strip(), _SHOWN)}` is not understood"
             )
         unit = _WORDS.get(part[2])
         if unit is None:
-            raise ValueError(f"`{_short(part[2])}` is not a unit of time; the units are ms, s, m, h, d, w")
+            raise ValueError(f"`{shorten(part[2], _SHOWN)}` is not a unit of time; the units are ms, s, m, h, d, w")
         if unit in seen:
             raise ValueError(f"the unit `{unit}` is given twice")
         seen.append(unit)
@@ -78,15 +81,11 @@ def duration_or_template(value: object) -> float | str:
     return value if isinstance(value, str) and ("{{" in value or AUTO in value) else parse_duration(value)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-
-
 def _iso(text: str) -> float:
     """Read an ISO 8601 duration. A day is 24 hours; the last part may have a fraction."""
     found = _ISO.match(text)
     if found is None:
-        raise ValueError(f"`{_short(text.upper())}` is not an ISO 8601 duration, such as `PT1H30M` or `P2D`")
+        raise ValueError(f"`{shorten(text.upper(), _SHOWN)}` is not an ISO 8601 duration, such as `PT1H30M` or `P2D`")
     given = {unit: amount for unit, amount in found.groupdict().items() if amount is not None}
     if "y" in given or "months" in given:
         raise ValueError("years and months have no fixed length; give days")

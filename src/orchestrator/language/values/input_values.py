@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.language.values.auto_markup import AUTO
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 from orchestrator.text.json_text import NotJsonText, read_json
+from orchestrator.text.words import describe_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,22 +59,6 @@ _LONGEST_NUMBER = 10**40  # Python refuses to write integers of more than 4,300 
 _READ = 200  # characters of a text that are looked at to show its beginning
 
 
-def shown(value: Any) -> str:
-    """Return a short form of a value for a message: `the string "three"`, `the number 5`, `a list`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and abs(value) >= _LONGEST_NUMBER:
-        return "an integer of more than 40 digits"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        text = " ".join(value[:_READ].split())
-        return f'the string "{text if len(text) <= 40 else text[:37] + "..."}"'
-    return "an object" if isinstance(value, dict) else "a list"
-
-
 def has_template(value: Any) -> bool:
     """Whether a template stands anywhere in a value of a file."""
     if isinstance(value, str):
@@ -113,11 +98,11 @@ def _problems(spec: InputSpec, value: Any, path: str) -> Iterator[str]:
             yield f"{subject} must be {_WORDS[spec.type]}, not null"
         return
     if spec.type is not None and not _is(spec.type, value):
-        yield f"{subject} must be {_WORDS[spec.type]}, not {shown(value)}"
+        yield f"{subject} must be {_WORDS[spec.type]}, not {describe_value(value)}"
         return
     if spec.enum is not None and not any(_same(value, allowed) for allowed in spec.enum):
         listed = ", ".join(json.dumps(allowed, ensure_ascii=False) for allowed in spec.enum)
-        yield f"{subject} must be one of {listed}, not {shown(value)}"
+        yield f"{subject} must be one of {listed}, not {describe_value(value)}"
     yield from _limits(spec, value, subject)
     if spec.items is not None and isinstance(value, list):
         for index, item in enumerate(value):
@@ -146,7 +131,7 @@ def _limits(spec: InputSpec, value: Any, subject: str) -> Iterator[str]:
     if spec.pattern is not None and isinstance(value, str):
         try:
             if not pattern_matches(spec.pattern, value):
-                yield f"{subject} must match the pattern `{spec.pattern}`, and {shown(value)} does not"
+                yield f"{subject} must match the pattern `{spec.pattern}`, and {describe_value(value)} does not"
         except SearchTooLong as error:
             yield f"{subject} cannot be checked: {error}"
 
@@ -230,7 +215,7 @@ def parse_text(spec: InputSpec, text: str) -> Any:
     if spec.type == "boolean":
         if bare.lower() in _TRUE | _FALSE:
             return bare.lower() in _TRUE
-        raise ValueError(f"it must be true or false, not {shown(text)}")
+        raise ValueError(f"it must be true or false, not {describe_value(text)}")
     if bare == "null" and not spec.required:
         return None
     try:
@@ -256,4 +241,4 @@ def _expected(type: InputType | None, text: str) -> str:
     if type is None:
         return "it must be JSON"
     form = {"array": ', written as JSON: `["a", "b"]`', "object": ', written as JSON: `{"key": "value"}`'}.get(type, "")
-    return f"it must be {_WORDS[type]}{form}, not {shown(text)}"
+    return f"it must be {_WORDS[type]}{form}, not {describe_value(text)}"

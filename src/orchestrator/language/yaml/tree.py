@@ -22,7 +22,7 @@ from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Seque
 from orchestrator.language.yaml.scalars import is_not_json, resolve
 from orchestrator.language.yaml.stand_in import NONE, stand_ins
 from orchestrator.text.json_text import MAX_DIGITS
-from orchestrator.text.lines import short
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.language.yaml.layout import Layout
@@ -298,7 +298,7 @@ class _Builder:
             self.report(
                 Mistake(
                     codes.UNSUPPORTED_YAML,
-                    f"the YAML tag `{short(word)}` is not supported",
+                    f"the YAML tag `{shorten(word)}` is not supported",
                     at,
                     at + len(word),
                     label="a tag",
@@ -315,7 +315,7 @@ class _Builder:
 def _duplicate(key: Scalar, first: Scalar) -> Mistake:
     return Mistake(
         codes.DUPLICATE_KEY,
-        f"the key `{short(key.text)}` is written twice in one mapping",
+        f"the key `{shorten(key.text)}` is written twice in one mapping",
         key.start,
         key.end,
         label="again here",
@@ -328,7 +328,7 @@ def _not_json(node: Scalar) -> Mistake:
     reason = "JSON cannot hold" if len(node.text) < MAX_DIGITS else "is too long to be kept"
     return Mistake(
         codes.VALUE_NOT_ALLOWED,
-        f"`{short(node.text)}` is a number that {reason}",
+        f"`{shorten(node.text)}` is a number that {reason}",
         node.start,
         node.end,
         label="not a JSON number",
@@ -338,17 +338,17 @@ def _not_json(node: Scalar) -> Mistake:
 
 def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside: bool) -> Mistake:
     if inside:
-        message = f"the alias `*{short(name)}` stands inside the very thing that its anchor names"
+        message = f"the alias `*{shorten(name)}` stands inside the very thing that its anchor names"
         help = "remove the alias"
     else:
         from orchestrator.diagnostics import suggest
 
         near = suggest(name, known)
-        message = f"the alias `*{short(name)}` has no anchor before it"
+        message = f"the alias `*{shorten(name)}` has no anchor before it"
         help = (
             f"did you mean `*{near}`?"
             if near
-            else f"write `&{short(name)}` where it is defined; or quote the value if text is meant"
+            else f"write `&{shorten(name)}` where it is defined; or quote the value if text is meant"
         )
     return Mistake(codes.UNKNOWN_ALIAS, message, start, end, label="unknown alias", help=help)
 

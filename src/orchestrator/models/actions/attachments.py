@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.models.actions.common import invalid, names_file
 from orchestrator.models.messages import Media
+from orchestrator.text.words import shorten
 from orchestrator.tools.builtin.access import refuse
 from orchestrator.tools.builtin.filesystem import read_bytes
 from orchestrator.tools.functions.threads import run_in_thread
@@ -60,7 +61,7 @@ def no_urls(value: Any) -> Any:
     """Refuse addresses where paths are wanted; the message says how to get what is there."""
     for path in paths_of(value):
         if isinstance(path, str) and _URL.match(path):
-            short = path if len(path) <= 60 else path[:59] + "…"
+            short = shorten(path)
             raise ValueError(
                 f"`{short}` is an address, and files are wanted: fetch it first with the action `download` of the tool "
                 "`http`, and give the path"

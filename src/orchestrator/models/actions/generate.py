@@ -12,6 +12,7 @@ from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, mod
 from orchestrator.models.actions.prompts import with_files
 from orchestrator.models.messages import Media, Message
 from orchestrator.models.output.schemas import SchemaError, Structure, structure_of
+from orchestrator.text.words import quoted_list
 
 Images = Annotated[str | list[str] | None, "Files of images that the model looks at."]
 Files = Annotated[str | list[str] | None, "Files that the model reads: texts, PDF, sound, video, images."]
@@ -169,9 +170,7 @@ def form_of(
     forms = {"schema": schema, "vars": vars, "response_format": None if response_format == "text" else response_format}
     written = {name: form for name, form in forms.items() if form is not None}
     if len(written) > 1:
-        raise invalid(
-            f"{' and '.join(f'`{name}`' for name in written)} both say what the answer looks like", "keep one"
-        )
+        raise invalid(f"{quoted_list(written, last='and')} both say what the answer looks like", "keep one")
     for name, form in written.items():
         try:
             return structure_of(ANY_OBJECT if form == "json" else form, described=name == "vars")

@@ -36,7 +36,7 @@ from orchestrator.models.messages import Embeddings, Message, ModelReply, Sendin
 from orchestrator.models.output.texts import nothing_said
 from orchestrator.models.recordings.format import described, described_texts
 from orchestrator.models.selection.candidates import Candidate, Needs, needs_of
-from orchestrator.text.lines import bounded
+from orchestrator.text.words import bounded, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -130,7 +130,7 @@ class StepModels:
             if problem := self._left_out(candidate):
                 failed.append((candidate.name, _not_asked(candidate.name, problem)))
                 continue
-            after = "; ".join(_short(error.message) for _, error in failed)
+            after = "; ".join(shorten(error.message) for _, error in failed)
             try:
                 return await ask(candidate, f"{candidate.why}, after {after}" if after else candidate.why)
             except ModelError as error:
@@ -387,7 +387,7 @@ def _value(
     reply: ModelReply, request: ModelRequest, accept: Callable[[ModelReply], Any] | None, name: ModelName
 ) -> Any:
     if reply.finish == "refused":
-        said = f": {_short(reply.text)}" if reply.text.strip() else ""
+        said = f": {shorten(reply.text)}" if reply.text.strip() else ""
         raise ModelRefused(f"`{name}` refused to answer{said}", reply=reply)
     if reply.data is None and not reply.text.strip() and not reply.requests:
         raise nothing_said(name, reply, request)
@@ -500,8 +500,3 @@ def _told(error: BaseException) -> dict[str, Any]:
         message = bounded(error.message, _LONGEST_MESSAGE)
         return {"code": error.code, "type": type(error).__name__, "message": message}
     return {"code": None, "type": type(error).__name__, "message": str(error) or "the call was cancelled"}
-
-
-def _short(text: str, most: int = 160) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"

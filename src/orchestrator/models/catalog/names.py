@@ -10,6 +10,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import ModelMissing
 from orchestrator.models.catalog.providers import SPELLINGS
 from orchestrator.models.messages import ModelName
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,7 +131,7 @@ def _unknown_provider(name: str, before: str, rest: str, known: Known) -> NamePr
         return NameProblem(message, f"did you mean `{meant}`?", meant)
     if _TAG.fullmatch(rest):
         return NameProblem(message, f"write `ollama:{name}` if it is a model of Ollama", f"ollama:{name}")
-    listed = ", ".join(f"`{provider}`" for provider in known.providers)
+    listed = quoted_list(known.providers)
     return NameProblem(message, f"the providers are {listed}; give a server of your own a table `[servers.{before}]`")
 
 
@@ -140,7 +141,7 @@ def _unknown_model(name: str, known: Known) -> NameProblem:
     if hosts and "/" in name:
         hosts.insert(0, ModelName("huggingface", name))
     if hosts:
-        listed = " or ".join(f"`{host}`" for host in hosts[:3])
+        listed = quoted_list(hosts[:3], last="or")
         suggestion = str(hosts[0]) if len(hosts) == 1 else None
         return NameProblem(f"`{name}` is offered by others than its maker", f"say by whom: {listed}", suggestion)
     for provider, each in known.providers.items():

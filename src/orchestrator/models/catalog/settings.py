@@ -14,6 +14,7 @@ from orchestrator.language.values.durations import parse_duration
 from orchestrator.models.catalog.names import provider_named
 from orchestrator.models.catalog.providers import KINDS, PROVIDERS, SPELLINGS, Kind, Provider
 from orchestrator.models.messages import ModelName
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,7 +181,7 @@ def _kind(table: Table) -> Kind | None:
     from orchestrator.diagnostics import suggest
 
     near = suggest(kind, choices)
-    listed = f"a server speaks like one of {', '.join(f'`{each}`' for each in choices)}"
+    listed = f"a server speaks like one of {quoted_list(choices)}"
     raise table.wrong(f"`{table.path('kind')}`: `{kind}` is no kind", f"did you mean `{near}`?" if near else listed)
 
 
@@ -226,7 +227,7 @@ def _override(table: Table) -> Override:
             from orchestrator.diagnostics import suggest
 
             near = suggest(capability, CAPABILITIES)
-            listed = f"the capabilities are {', '.join(f'`{each}`' for each in CAPABILITIES)}"
+            listed = f"the capabilities are {quoted_list(CAPABILITIES)}"
             raise table.wrong(
                 f"`{table.path('capabilities')}`: `{capability}` is none", f"did you mean `{near}`?" if near else listed
             )

@@ -20,6 +20,7 @@ from orchestrator.errors import (
 from orchestrator.models.clients.endpoints import how_to_give_key
 from orchestrator.models.messages import ModelReply, Usage
 from orchestrator.models.output.texts import loaded
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.models.clients.answer_bounds import Exchange
@@ -63,27 +64,27 @@ def _fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> Model
     if isinstance(error, theirs.AgentRunError) and _BROKEN_OFF.search(error.message):
         return broken_off(name)
     if isinstance(error, theirs.ContentFilterError):
-        return _made(ModelRefused, f"`{name}` refused to answer: {_words(error.message)}", name)
+        return _made(ModelRefused, f"`{name}` refused to answer: {shorten(error.message, 500)}", name)
     if isinstance(error, theirs.OutputTokenLimitExceeded):
         return _made(
-            ModelAnswerInvalid, f"`{name}` was cut off: {_words(error.message)}", name, help="raise `max_tokens`"
+            ModelAnswerInvalid, f"`{name}` was cut off: {shorten(error.message, 500)}", name, help="raise `max_tokens`"
         )
     if exchange.head and not _is_of_connection(error) and not isinstance(error, theirs.ModelConnectionError):
         return _unlike_an_answer(exchange)
     if isinstance(error, theirs.ModelAPIError):
-        return _of_category(error, None, _words(error.message), name, endpoint)
+        return _of_category(error, None, shorten(error.message, 500), name, endpoint)
     if isinstance(error, theirs.UnexpectedModelBehavior):
-        return _made(ModelError, f"the answer of `{name}` cannot be read: {_words(error.message)}", name)
+        return _made(ModelError, f"the answer of `{name}` cannot be read: {shorten(error.message, 500)}", name)
     if isinstance(error, theirs.UserError | NotImplementedError):
         return _made(
             ModelRejected,
-            f"`{name}` cannot be asked like this: {_words(str(error))}",
+            f"`{name}` cannot be asked like this: {shorten(str(error), 500)}",
             name,
             help="`orchestrator models` says what each model can do",
         )
     if _is_of_connection(error):
         return _unreachable(str(error) or type(error).__name__, name, endpoint)
-    return _made(ModelError, f"the call of `{name}` failed: {type(error).__name__}: {_words(str(error))}", name)
+    return _made(ModelError, f"the call of `{name}` failed: {type(error).__name__}: {shorten(str(error), 500)}", name)
 
 
 def _of_status(error: theirs.ModelHTTPError, name: ModelName, endpoint: Endpoint) -> ModelError:
@@ -169,7 +170,7 @@ def _unlike_an_answer(exchange: Exchange) -> ModelError:
     if isinstance(value, dict) and any(value.get(key) == [] for key in ("choices", "candidates", "output", "content")):
         reply = ModelReply("", usage=Usage(requests=1), finish="other", model=name.model)
         return _made(ModelAnswerInvalid, f"`{name}` answered with nothing", name, help=_OTHER, reply=reply)
-    message = f"the answer of `{name}` cannot be read, as it does not follow the protocol: {_words(text, 200)}"
+    message = f"the answer of `{name}` cannot be read, as it does not follow the protocol: {shorten(text, 200)}"
     return _made(
         ModelError, message, name, help="check that `base_url` is the address of a model server of this `kind`"
     )
@@ -270,13 +271,8 @@ def _said_by(body: object) -> str:
         for key in ("error", "Error", "message", "Message", "detail", "errors"):
             if body.get(key) and (found := _said_by(body[key])):
                 return found
-        return "" if "ResponseMetadata" in body else _words(str(body) if body else "")
-    return _words(body) if isinstance(body, str) else ""
-
-
-def _words(text: str, most: int = 500) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[:most] + "…"
+        return "" if "ResponseMetadata" in body else shorten(str(body) if body else "", 500)
+    return shorten(body, 500) if isinstance(body, str) else ""
 
 
 def _made(kind: type[Fault], message: str, name: ModelName, status: int | None = None, **more: Any) -> Fault:

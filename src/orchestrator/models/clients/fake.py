@@ -33,6 +33,7 @@ from orchestrator.models.messages import (
     Usage,
     asking_step,
 )
+from orchestrator.text.words import plural, quoted_list
 
 Answer: TypeAlias = "str | bool | float | Mapping[str, Any] | ModelReply | ToolRequest | BaseException | None"
 """What is answered: a text, JSON data, a whole reply, a request for a tool; or an error, which is raised."""
@@ -94,7 +95,7 @@ class FakeModel:
         otherwise: Literal["sample", "echo", "fail"] = "sample",
     ) -> None:
         if otherwise not in _OTHERWISE:
-            listed = ", ".join(f"`{each}`" for each in _OTHERWISE)
+            listed = quoted_list(_OTHERWISE)
             raise ConfigurationError(f"`otherwise` cannot be {otherwise!r}", help=f"it is one of {listed}")
         self._scripts: dict[str | re.Pattern[str], Script] = {}
         self._given: dict[str | re.Pattern[str], int] = {}
@@ -297,7 +298,7 @@ def _unscripted(asked: Asked, what: str = "no answer is scripted for") -> StepEr
 
 def _used_up(asked: Asked, count: int) -> StepError:
     who = f"step `{asked.step}`" if asked.step else "a request"
-    answers = "1 answer" if count == 1 else f"{count} answers"
+    answers = plural(count, "answer")
     return StepError(
         f"{who} asks once more, and its script has {answers}",
         help="add an answer to the list, or script one that is given each time",

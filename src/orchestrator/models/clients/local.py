@@ -13,8 +13,9 @@ from orchestrator.errors import ModelError, ModelMissing, ModelRejected, ModelUn
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.clients.endpoints import missing_extra
 from orchestrator.models.messages import ModelReply, Usage
-from orchestrator.models.output.texts import json_in, short
+from orchestrator.models.output.texts import json_in
 from orchestrator.text.content import kind_of
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,7 +137,7 @@ class LocalClient:
             try:
                 self._loaded[folder] = weights.load(folder)
             except Exception as error:
-                raise _missing(name, f"what is in `{folder}` cannot be loaded: {short(str(error))}") from error
+                raise _missing(name, f"what is in `{folder}` cannot be loaded: {shorten(str(error), 200)}") from error
         try:
             return weights.generate(self._loaded[folder], request, say, ended)
         except weights.TooLong as error:
@@ -150,7 +151,7 @@ class LocalClient:
                 name, f"it reads text, and no {error.media_type}", "name a model with `vision`, or leave the file out"
             ) from None
         except Exception as error:
-            said = f"the weights of `{name}` failed: {type(error).__name__}: {short(str(error))}"
+            said = f"the weights of `{name}` failed: {type(error).__name__}: {shorten(str(error), 200)}"
             raise ModelError(said, provider=name.provider, model=name.model, retryable=False) from error
 
 

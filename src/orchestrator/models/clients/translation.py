@@ -29,8 +29,9 @@ from pydantic_ai.tools import ToolDefinition
 from orchestrator.errors import ModelRefused
 from orchestrator.json_schema import embedded
 from orchestrator.models.messages import ModelReply, ToolRequest, Usage
-from orchestrator.models.output.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said, short
+from orchestrator.models.output.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said
 from orchestrator.text.json_text import whole
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -277,7 +278,7 @@ def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> Mod
     details = response.provider_details or {}
     words = details.get("refusal") or reply.text or details.get("block_reason") or details.get("finish_reason")
     return ModelRefused(
-        f"`{name}` refused to answer" + (f": {short(str(words))}" if words else ""),
+        f"`{name}` refused to answer" + (f": {shorten(str(words), 200)}" if words else ""),
         provider=name.provider,
         model=name.model,
         help="change the prompt or what is put into it, or name a further model to ask",
@@ -299,9 +300,9 @@ def _arguments(part: ToolCallPart, reply: ModelReply) -> tuple[dict[str, Any], s
     if isinstance(value, dict):
         return value, ""
     if reply.finish == "length":
-        return {}, f"the arguments are cut off, as the answer reached its limit of tokens: {short(written)}"
+        return {}, f"the arguments are cut off, as the answer reached its limit of tokens: {shorten(written, 200)}"
     kind = "not JSON" if value is NOTHING else "not a JSON object"
-    return {}, f"the arguments are {kind}: {short(written)}"
+    return {}, f"the arguments are {kind}: {shorten(written, 200)}"
 
 
 def _unwrapped(value: Any, call: Call) -> Any:

@@ -19,7 +19,8 @@ from orchestrator.expressions.types.schema import from_json_schema
 from orchestrator.expressions.types.value_types import Type
 from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, faults, modern, violations
 from orchestrator.models.output.short_form import Path, SchemaProblem, read_short
-from orchestrator.models.output.texts import NOTHING, found_in, short
+from orchestrator.models.output.texts import NOTHING, found_in
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from orchestrator.models.messages import ModelReply
@@ -98,7 +99,7 @@ def accepted(structure: Structure, reply: ModelReply) -> Any:
         raise _invalid(reply, "the answer is cut off, because it reached the most tokens that it may have", help)
     value = found_in(reply.text) if reply.data is None else reply.data
     if value is NOTHING:
-        said = f", but: {short(reply.text)}" if reply.text.strip() else ", but nothing"
+        said = f", but: {shorten(reply.text, 200)}" if reply.text.strip() else ", but nothing"
         raise _invalid(reply, f"the answer is not JSON{said}")
     value = _completed(with_integers(value, structure.schema), structure.schema, structure.given, ())
     reasons = misfits(structure, value)

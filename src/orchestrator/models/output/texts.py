@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid
 from orchestrator.text.json_text import read_json
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +40,8 @@ def json_in(text: str, name: ModelName, reply: ModelReply, request: ModelRequest
         if not text.strip():
             raise nothing_said(name, reply, request)
         if reply.finish == "length":
-            raise invalid(f"the answer of `{name}` is cut off: {short(text)}", name, reply, request)
-        raise invalid(f"`{name}` did not answer with JSON, but: {short(text)}", name, reply, request)
+            raise invalid(f"the answer of `{name}` is cut off: {shorten(text, 200)}", name, reply, request)
+        raise invalid(f"`{name}` did not answer with JSON, but: {shorten(text, 200)}", name, reply, request)
     return value
 
 
@@ -123,9 +124,3 @@ def invalid(message: str, name: Any, reply: ModelReply, request: ModelRequest) -
     else:
         help = "ask again, or take another model"
     return ModelAnswerInvalid(message, provider=name.provider, model=name.model, help=help, reply=reply)
-
-
-def short(text: str, most: int = 200) -> str:
-    """Return a text in one line, and not all of it."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[:most] + "…"

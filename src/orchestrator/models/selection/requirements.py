@@ -9,6 +9,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.models.calls.gateway import Choice, Requirements, Selection
 from orchestrator.models.catalog.entries import MODALITIES
 from orchestrator.models.catalog.settings import CAPABILITIES
+from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ def _words(written: Mapping[str, Any], key: str, known: Sequence[str] = ()) -> f
     for word in words:
         if known and word not in known:
             near = suggest(word, known)
-            said = f"did you mean `{near}`?" if near else f"there are {', '.join(f'`{each}`' for each in known)}"
+            said = f"did you mean `{near}`?" if near else f"there are {quoted_list(known)}"
             raise ValueError(f"`{word}` is none of the `{key}` of models; {said}")
     return frozenset(words)
 

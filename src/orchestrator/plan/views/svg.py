@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.plan.views.graph import LABELS, Edge, Node, Section, States, graph_of
 from orchestrator.plan.views.layout import Layout, lay_out
+from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -246,8 +247,7 @@ def _printable(text: str, keep: str = "") -> str:
 
 
 def _cut(text: str) -> str:
-    text = _printable(text)
-    return text if len(text) <= WIDEST_TEXT else text[: WIDEST_TEXT - 1] + "…"
+    return shorten(_printable(text), WIDEST_TEXT)
 
 
 def _columns(text: str) -> int:

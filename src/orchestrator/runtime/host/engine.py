@@ -33,6 +33,7 @@ from orchestrator.runtime.steps.answers import accepted
 from orchestrator.runtime.values.inputs import Bound, rebind
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.runtime.values.result_size import USUAL, ResultSizes
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.sibling_imports import named_sources, searched_directories
 
 if TYPE_CHECKING:
@@ -573,7 +574,7 @@ def _reads_of_changed(record: RunRecord, new: NewRun, found: Recorded) -> Iterat
     for path, names in inputs_read(new.plan, changed).items():
         step = found.steps.get(path)
         if step is not None and step.settled:
-            read = " and ".join(f"`{name}`" for name in names)
+            read = quoted_list(names, last="and")
             yield f"`{path}` was taken over from run {record.run_id} as it is, although it reads {read}, which changed"
 
 
@@ -592,7 +593,7 @@ def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunErro
         listed = f"it has its answer already; to go on with it: orchestrator resume {run_id}"
     elif asked:
         near = suggest(path, asked)
-        listed = f"did you mean `{near}`?" if near else "it asks " + ", ".join(f"`{each}`" for each in asked)
+        listed = f"did you mean `{near}`?" if near else "it asks " + quoted_list(asked)
     elif status.ended:
         listed = f"it has {_ENDED[status.state]}"
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
 from orchestrator.language.values.durations import format_duration
-from orchestrator.text.lines import bounded
+from orchestrator.text.words import bounded
 from orchestrator.tools.functions.tracebacks import traceback_text, words_of
 
 LONGEST_MESSAGE = 10_000

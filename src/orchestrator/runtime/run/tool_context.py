@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_arg
 
 from orchestrator.errors import StepError
 from orchestrator.runtime.run.failures import LONGEST_MESSAGE
-from orchestrator.text.lines import bounded
+from orchestrator.text.words import bounded, quoted_list
 
 if TYPE_CHECKING:
     import asyncio
@@ -142,7 +142,7 @@ class StepContext:
     def log(self, message: str, level: Level = "info") -> None:
         """Record a line in the run's journal."""
         if level not in _LEVELS:
-            listed = ", ".join(f"`{each}`" for each in _LEVELS)
+            listed = quoted_list(_LEVELS)
             raise StepError(f"unknown log level {level!r}", help=f"it is one of {listed}", retryable=False)
         self._on_loop(self._log, {"level": level, "message": str(message)})
 

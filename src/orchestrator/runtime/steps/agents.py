@@ -15,7 +15,6 @@ from orchestrator import codes
 from orchestrator.errors import AgentUnfinished, CheckFailed, StepError
 from orchestrator.expressions import Constant
 from orchestrator.journal import ItemEnds
-from orchestrator.language.values.input_values import shown
 from orchestrator.models.actions.agent import (
     RESERVED_NAMES,
     TURN,
@@ -33,6 +32,7 @@ from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.item_sources import ItemValues
 from orchestrator.runtime.steps.output_checks import Checking, as_text, check_failed, reasons_in_the_end
 from orchestrator.runtime.values.step_values import value_of
+from orchestrator.text.words import describe_value, quoted_list
 from orchestrator.tools.contract import Action, Tool
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class AgentRun:
                 raise StepError(
                     f"the server `{wanted.server}` offers no tool `{wanted.tool}`",
                     code=codes.MCP_SERVER_FAILED,
-                    help=f"it offers {', '.join(f'`{name}`' for name in names) or 'none'}",
+                    help=f"it offers {quoted_list(names) or 'none'}",
                     retryable=False,
                 )
             for tool in found:
@@ -374,7 +374,7 @@ def _cut(text: str, most: int) -> str:
 def _count(value: Any, path: str) -> int:
     if type(value) is not int or value < 1:
         raise StepError(
-            f"`max_turns` of `{path}` is a whole number from 1, not {shown(value)}",
+            f"`max_turns` of `{path}` is a whole number from 1, not {describe_value(value)}",
             code=codes.INVALID_PARAMETER,
             retryable=False,
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.errors import InputError
 from orchestrator.language.spec.pipeline import InputSpec
-from orchestrator.language.values.input_values import shown
 from orchestrator.text.json_text import read_json
+from orchestrator.text.words import describe_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def accepted(question: Mapping[str, Any], value: Any) -> Any:
             return _approval(question, answer)
         case "resume":
             if not isinstance(answer, bool):
-                raise _refusal(f"it must be true or false, not {shown(answer)}", question)
+                raise _refusal(f"it must be true or false, not {describe_value(answer)}", question)
             return answer
         case _:
             return _answer(question, answer)
@@ -56,7 +56,7 @@ def parsed(question: Mapping[str, Any], text: str) -> Any:
         try:
             value = read_json(text)
         except ValueError:
-            raise _refusal(f"it must be yes or no, not {shown(text)}", question) from None
+            raise _refusal(f"it must be yes or no, not {describe_value(text)}", question) from None
         return accepted(question, value)
     for choice in question.get("choices") or ():
         if text.strip() == as_text(choice):
@@ -100,21 +100,21 @@ def _answer(question: Mapping[str, Any], value: Any) -> Any:
         raise _refusal(problems[0], question, problems)
     choices: Sequence[Any] | None = question.get("choices")
     if choices and not any(_same(value, choice) for choice in choices):
-        raise _refusal(f"it must be {expected(question)}, not {shown(value)}", question)
+        raise _refusal(f"it must be {expected(question)}, not {describe_value(value)}", question)
     return spec.filled(value)
 
 
 def _approval(question: Mapping[str, Any], value: Any) -> dict[str, Any]:
     given = {"approved": value} if isinstance(value, bool) else value
     if not isinstance(given, dict):
-        raise _refusal(f"it must be true or false, not {shown(value)}", question)
+        raise _refusal(f"it must be true or false, not {describe_value(value)}", question)
     if unknown := [key for key in given if key not in _APPROVAL]:
         raise _refusal(f"an approval has `approved`, `content` and `comment`, but no `{unknown[0]}`", question)
     if not isinstance(given.get("approved"), bool):
         raise _refusal("it must have `approved`, true or false", question)
     comment = given.get("comment")
     if comment is not None and not isinstance(comment, str):
-        raise _refusal(f"`comment` must be a string, not {shown(comment)}", question)
+        raise _refusal(f"`comment` must be a string, not {describe_value(comment)}", question)
     content = question.get("content")
     if "content" in given and given["content"] != content and not question.get("editable"):
         raise _refusal("the content may not be changed here: the step does not say `allow_editing: true`", question)

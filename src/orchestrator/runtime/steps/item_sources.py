@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
-from orchestrator.language.values.input_values import shown
 from orchestrator.plan.steps import FILE_FORMATS, FileItems, RangeItems
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
 from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, table
 from orchestrator.text.json_text import read_json
+from orchestrator.text.words import describe_value
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.sandbox.paths import Location, open_location, status_of
 
@@ -102,7 +102,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             path = file.path.evaluate(scope)
             if not isinstance(path, str):
                 raise StepError(
-                    f"the file of a loop is named by text, not by {shown(path)}",
+                    f"the file of a loop is named by text, not by {describe_value(path)}",
                     code=codes.NOT_ITERABLE,
                     retryable=False,
                 )
@@ -112,7 +112,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             bounds: list[Any] = [int(each) if type(each) is float and each.is_integer() else each for each in given]
             if not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
                 raise StepError(
-                    f"a range is made of integers, not of {', '.join(map(shown, bounds))}",
+                    f"a range is made of integers, not of {', '.join(map(describe_value, bounds))}",
                     code=codes.NOT_ITERABLE,
                     help="convert them with `| int`; the third, the step, is not 0",
                     retryable=False,
@@ -128,7 +128,7 @@ def items_of(loop: ForEach, scope: Scope, *, directory: Path, permissions: Permi
             if isinstance(found, list):
                 return Items((item for item in found), len(found))
             raise StepError(
-                f"`for_each` goes through a list, an object or a range, and this is {shown(found)}",
+                f"`for_each` goes through a list, an object or a range, and this is {describe_value(found)}",
                 code=codes.NOT_ITERABLE,
                 help="make a list of it, for example with `| list` or `| default([], true)`",
                 retryable=False,

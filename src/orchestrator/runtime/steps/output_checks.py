@@ -13,6 +13,7 @@ from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import as_step_error, is_retried, retry_delay
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.values.step_values import value_of
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.functions.threads import run_in_thread
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def check_failed(
 ) -> CheckFailed:
     """Return the error of a step whose output did not pass; `answers` says how many each model has given."""
     count = sum(answers.values())
-    of = " and ".join(f"`{model}`" for model in answers)
+    of = quoted_list(answers, last="and")
     if count > 1:
         what = f"none of {count} answers of {of} passed its check; the last"
     else:

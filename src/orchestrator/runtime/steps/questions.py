@@ -9,12 +9,12 @@ from orchestrator import codes
 from orchestrator.errors import InputError, StepError, StepTimeout
 from orchestrator.language.values import durations
 from orchestrator.language.values.durations import parse_duration
-from orchestrator.language.values.input_values import shown
 from orchestrator.language.values.times import FORMS, timestamp
 from orchestrator.plan.steps import Approve, Ask, Wait
 from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.run_graph import Failure
 from orchestrator.runtime.steps.answers import accepted, expected
+from orchestrator.text.words import describe_value
 
 if TYPE_CHECKING:
     import asyncio
@@ -144,7 +144,7 @@ def waiting_of(scheduler: Scheduler, node: Node) -> Waiting:
             if choices is not None:
                 if not isinstance(choices, list):
                     raise StepError(
-                        f"the choices of a question are a list, not {shown(choices)}",
+                        f"the choices of a question are a list, not {describe_value(choices)}",
                         code=codes.NOT_ITERABLE,
                         retryable=False,
                     )
@@ -208,7 +208,7 @@ def _time_of(value: Any) -> float:
         return timestamp(value)
     except ValueError as error:
         raise StepError(
-            f"{shown(value)} is not a time to wait for: {error}",
+            f"{describe_value(value)} is not a time to wait for: {error}",
             code=codes.NOT_A_TIME,
             help=f"write it like {FORMS}",
             retryable=False,
@@ -220,7 +220,7 @@ def _after(value: Any) -> float:
         seconds = parse_duration(value)
     except ValueError as error:
         raise StepError(
-            f"{shown(value)} is not a duration: {error}",
+            f"{describe_value(value)} is not a duration: {error}",
             code=codes.NOT_A_TIME,
             help=f"write {durations.FORMS}",
             retryable=False,

@@ -13,7 +13,7 @@ from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError
 from orchestrator.runtime.values.redaction import Redactor
-from orchestrator.text.lines import short
+from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools.functions.results import NotJson, to_json
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) ->
         return [f"`{name}` names a file that does not exist: `{value}`"]
     except (OSError, ValueError) as error:  # too long, not allowed to look, not a path at all
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a path"
-        return [f"`{name}` names a file that cannot be read: `{short(value)}` ({reason.lower()})"]
+        return [f"`{name}` names a file that cannot be read: `{shorten(value)}` ({reason.lower()})"]
     return [f"`{name}` must be a file, but `{value}` is a directory"] if is_directory else []
 
 
@@ -186,7 +186,7 @@ def _unknown(name: str, specs: Mapping[str, InputSpec]) -> str:
     near = suggest(name, specs)
     if near is not None:
         return f"`{name}` is not an input of this pipeline; did you mean `{near}`?"
-    known = ", ".join(f"`{each}`" for each in specs)
+    known = quoted_list(specs)
     return f"`{name}` is not an input of this pipeline; it takes {known or 'no inputs'}"
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
 from orchestrator.tools.contract import Refusal, ToolContext
@@ -434,7 +435,7 @@ def _require_columns(rows: list[Row], names: list[str]) -> None:
     known = {name: None for row in rows for name in row}
     for name in names:
         if rows and name not in known:
-            help = f"the columns are {', '.join(f'`{column}`' for column in known)}"
+            help = f"the columns are {quoted_list(known)}"
             raise bad_data(f"there is no column `{name}`", help)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from orchestrator import codes
 from orchestrator.errors import StepError
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.tables.json_path import PathError, find, is_single, parse_path
 
@@ -70,7 +71,7 @@ def _nearest(data: Any, steps: tuple[Any, ...]) -> str:
             continue
         value = find(data, steps[:count])[0]
         if isinstance(value, dict):
-            keys = ", ".join(f"`{key}`" for key in list(value)[:8])
+            keys = quoted_list(list(value)[:8])
             return f": there is no `{step}`; there are {keys}" if keys else f": there is no `{step}` in an empty object"
         if isinstance(value, list):
             return f": there is no `{step}` in a list of {len(value)}"

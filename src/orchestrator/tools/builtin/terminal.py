@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
+from orchestrator.text.words import shorten
 from orchestrator.tools.builtin.access import permitted
 from orchestrator.tools.contract import Refusal, ToolContext
 from orchestrator.tools.functions.definition import tool
@@ -79,7 +80,7 @@ async def execute(
             timeout: 30
     """
     shown = command if isinstance(command, str) else " ".join(command)
-    name = shown if len(shown) <= 80 else shown[:79] + "…"
+    name = shorten(shown, 80)
     if isinstance(command, list):
         if not command:
             raise StepError(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError
 from orchestrator.expressions.types.value_types import ANY, Type
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Action, Parameter, RefusalCheck, Tool, ToolContext
 from orchestrator.tools.functions.annotations import annotation_name, describe_annotation
 from orchestrator.tools.functions.docstrings import Docstring, parse_docstring
@@ -206,7 +207,7 @@ def _field_default(default: Any) -> Any:
 
 def _check_primary(primary: str | None, returns: Type, place: str) -> None:
     if primary is not None and returns.closed and primary not in returns.properties:
-        fields = ", ".join(f"`{field}`" for field in returns.properties)
+        fields = quoted_list(returns.properties)
         raise _wrong(place, f"its result has no field `{primary}` to be the primary one", f"the fields are {fields}")
 
 

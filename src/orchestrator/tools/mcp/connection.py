@@ -27,6 +27,7 @@ from mcp.shared.exceptions import MCPError
 from orchestrator.diagnostics import suggest
 from orchestrator.distribution import VERSION
 from orchestrator.errors import McpError
+from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools.mcp.link import Link
 from orchestrator.tools.sandbox.processes import guarded
 
@@ -105,9 +106,9 @@ class Connection:
         name, offered = self._server.name, [each.name for each in await self.tools()]
         if tool not in offered:
             near = suggest(tool, offered)
-            help = f"did you mean `{near}`?" if near else f"it has: {', '.join(f'`{each}`' for each in offered)}"
+            help = f"did you mean `{near}`?" if near else f"it has: {quoted_list(offered)}"
             return McpError(f"`{name}` has no tool `{tool}`", server=name, help=help)
-        message = f"`{tool}` of `{name}` failed: {_short(text) or 'it says no more'}"
+        message = f"`{tool}` of `{name}` failed: {shorten(text, _SAID_CHARACTERS) or 'it says no more'}"
         return McpError(message, server=name, help="fix what it is given, or the server")
 
     async def close(self) -> None:
@@ -222,7 +223,7 @@ class Connection:
                 ) from error
             unreadable = error.code == mcp_types.PARSE_ERROR
             raise McpError(
-                f"`{name}` did not give {what}: {_short(error.message)}",
+                f"`{name}` did not give {what}: {shorten(error.message, _SAID_CHARACTERS)}",
                 server=name,
                 help="fix the server" if unreadable else "see what the server can do with `list`",
                 retryable=False,
@@ -234,7 +235,9 @@ class Connection:
             ) from error
         except ValueError as error:  # what it sent is not as the protocol, or its own schema, says
             raise McpError(
-                f"`{name}` did not give {what}: {_short(str(error))}", server=name, help="fix the server"
+                f"`{name}` did not give {what}: {shorten(str(error), _SAID_CHARACTERS)}",
+                server=name,
+                help="fix the server",
             ) from error
 
     def _is_lost(self, error: MCPError) -> bool:
@@ -244,7 +247,11 @@ class Connection:
         return error.message.startswith(_CLOSED) if self._server.url else self._link.ended
 
     def _how_lost(self, error: MCPError) -> str:
-        return f"the connection is lost: {_short(error.message)}" if self._server.url else "the server has ended"
+        return (
+            f"the connection is lost: {shorten(error.message, _SAID_CHARACTERS)}"
+            if self._server.url
+            else "the server has ended"
+        )
 
     def _give_up(self) -> None:
         self.ended = True
@@ -268,7 +275,9 @@ class Connection:
                 f"{what}: there is no program `{server.command[0]}`", server=server.name, help=help, retryable=False
             )
         lost = isinstance(error, MCPError) and error.code == mcp_types.CONNECTION_CLOSED
-        said = "it has ended" if lost and not server.url else _short(str(error)) or type(error).__name__
+        said = (
+            "it has ended" if lost and not server.url else shorten(str(error), _SAID_CHARACTERS) or type(error).__name__
+        )
         return McpError(f"{what}: {said}{self._last_words()}", server=server.name, help=help)
 
     def _last_words(self) -> str:
@@ -277,8 +286,12 @@ class Connection:
             self._said.seek(0)
             lines = self._said.read()[-4 * _SAID_CHARACTERS :].strip().splitlines()
             if lines:
-                return f"; the last line of its log: {_short(lines[-1])}"
-        return f"; its standard output has no message but: {_short(self._link.noise)}" if self._link.noise else ""
+                return f"; the last line of its log: {shorten(lines[-1], _SAID_CHARACTERS)}"
+        return (
+            f"; its standard output has no message but: {shorten(self._link.noise, _SAID_CHARACTERS)}"
+            if self._link.noise
+            else ""
+        )
 
 
 def _text_of(block: Any) -> str:
@@ -295,8 +308,3 @@ def _text_of(block: Any) -> str:
             return str(block.uri)
         case _:
             return f"[{block.type}, not shown]"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SAID_CHARACTERS else line[:_SAID_CHARACTERS] + "…"

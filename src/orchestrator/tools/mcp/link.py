@@ -12,6 +12,8 @@ import mcp_types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
+from orchestrator.text.words import shorten
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractAsyncContextManager
@@ -98,7 +100,7 @@ class Link:
             if known is None and not text.startswith(("{", "[")):
                 self.noise = text[:_SHOWN] or self.noise
                 return []
-        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+        shown = shorten(text, _SHOWN)
         failure = mcp_types.ErrorData(
             code=mcp_types.PARSE_ERROR, message=f"its answer is not a message of the protocol: {shown}"
         )

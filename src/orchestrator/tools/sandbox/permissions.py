@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.config.project_file import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Refusal
 from orchestrator.tools.sandbox.paths import Location, resolve
 from orchestrator.tools.sandbox.protection import (
@@ -143,7 +144,7 @@ class Permissions:
                 return Location(root.parent, (root.name,), text, guard)
             if real.is_relative_to(root):
                 return Location(root, real.relative_to(root).parts, text, guard)
-        allowed = ", ".join(f"`{root}`" for root in self.roots)
+        allowed = quoted_list(self.roots)
         through = "" if Path(os.path.normpath(self.directory / text)) == real else f" (really `{real}`)"
         message = f"`{text}`{through} is outside of what this run may touch: {allowed}"
         return Refusal(parameter, message, f"--allow-path {shlex.quote(str(real))}")
@@ -203,7 +204,7 @@ class Permissions:
         program = command[0] if command else ""
         if self.allow_run and program in self.allow_run:
             return None
-        named = f"; allowed are {', '.join(f'`{name}`' for name in self.allow_run)}" if self.allow_run else ""
+        named = f"; allowed are {quoted_list(self.allow_run)}" if self.allow_run else ""
         return Refusal(parameter, f"running `{program}` is not allowed{named}", "--allow-run")
 
     def find_program(self, program: str) -> str:

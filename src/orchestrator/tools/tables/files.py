@@ -18,6 +18,7 @@ from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text
 from orchestrator.text.csv_text import BadRecord, csv_of, delimited, delimiter_problem, table
 from orchestrator.text.json_text import read_json
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.tables.columns import ColumnType, column_values
 from orchestrator.tools.tables.driver import MAX_CELLS, ROW_INDEX
 
@@ -50,7 +51,7 @@ def polars_errors(doing: str) -> Iterator[None]:
         if named is None:
             raise bad_data(f"cannot {doing}: {_first_line(error)}") from error
         known = [name for name in re.findall(r'"([^"]*)"', named[2] or "") if name != ROW_INDEX.replace("\0", "\\0")]
-        help = f"the columns are {', '.join(f'`{name}`' for name in known)}" if known else None
+        help = f"the columns are {quoted_list(known)}" if known else None
         raise bad_data(f"cannot {doing}: there is no column `{named[1]}`", help) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError, OverflowError) as error:
         raise bad_data(f"cannot {doing}: {_first_line(error)}") from error
@@ -224,7 +225,7 @@ def _parse_csv(text: str, format: str, path: str, layout: Layout) -> tuple[list[
             cells.append(record.cells)
     unknown = next((name for name in types if name not in (names or ())), None)
     if unknown is not None and names is not None:
-        known = ", ".join(f"`{name}`" for name in names)
+        known = quoted_list(names)
         raise bad_data(
             f"`types` names the column `{unknown}`, and `{path}` has none of that name", f"the columns are {known}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.text.words import quoted_list
 from orchestrator.tools.tables.files import bad_data
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def with_inputs(sql: str, inputs: Mapping[str, Any], what: str) -> str:
         if name is None:
             return found[0]
         if name not in inputs:
-            given = ", ".join(f"`{each}`" for each in inputs)
+            given = quoted_list(inputs)
             raise bad_data(f"`{what}` reads `:{name}`, and `inputs` has no `{name}`", f"`inputs` has {given}")
         return _literal(inputs[name], name)
 

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.history.revision import compare, inputs_read
+from orchestrator.history.revision import compare
 from orchestrator.journal.state.resume_state import ItemEnds, Recorded
 from orchestrator.journal.state.step_history import StepRecord
+from orchestrator.plan.diff import inputs_read
+from orchestrator.plan.serialization import plan_data
 from tests.runtime.support import Bench, pipeline, step
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ CLIENT = orc.Orchestrator(tools=Bench().tools())
 
 def plan(*steps: dict[str, Any], **more: Any) -> Any:
     compiled: Plan = CLIENT.compile(pipeline(*steps, **more))._plan
-    return compiled.to_dict()
+    return plan_data(compiled)
 
 
 def done(*paths: str, items: dict[str, int] | None = None) -> Recorded:

@@ -15,6 +15,7 @@ from orchestrator.journal.state.resume_state import failed_for_branches, recorde
 from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_aside, is_at_or_below, item_of, parent_of
 from orchestrator.plan.lookup import step_of_agent
+from orchestrator.plan.walk import inner_steps
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
             forget += _later_rounds(run_id, found, step, here, int(match[2]))
             here = f"{here}[{match[2]}]"
         before = f"{here}."
-        block = [inner for steps in _inner_blocks(step, plan) for inner in steps]
+        block = inner_steps(step, plan.get("pipelines", {}))
     return tuple(forget)
 
 
@@ -217,18 +218,6 @@ def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: in
         return []
     last = max(ends, default=-1) + 1  # one may be under way
     return [f"{loop}[{later}]" for later in range(index + 1, last + 1)]
-
-
-def _inner_blocks(step: Data, plan: Data) -> Iterator[Sequence[Data]]:
-    match step["kind"]:
-        case "switch":
-            for case in step["cases"]:
-                yield case["steps"]
-            yield step.get("default", ())
-        case "pipeline":
-            yield plan.get("pipelines", {}).get(step["pipeline"], {}).get("steps", ())
-        case _:
-            yield step.get("steps", ())
 
 
 def _unknown(run_id: str, path: str, before: str, block: Sequence[Data]) -> RunError:

@@ -5,28 +5,18 @@ Pure functions over plans as JSON data (`Plan.to_dict`) and over what was record
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.expressions import parse_expression, parse_template
 from orchestrator.history.invalidation import roots
 from orchestrator.paths import is_at_or_below
+from orchestrator.plan.diff import changed_variables, dependency_order, hyphenated_names, names_read, step_difference
 
 if TYPE_CHECKING:
     from orchestrator.journal.state.resume_state import Recorded
 
 Data = Mapping[str, Any]
-
-INERT: Final = frozenset({
-    "name", "description", "version", "digest", "metadata", "line",
-    "dependencies", "max_parallel", "retry", "timeout", "cache", "on_resume",
-    "budget", "max_turns", "call_timeout",
-})  # fmt: skip
-"""What does not change the result that a step has given: names, limits, and what is compared by itself."""
-
-_CONDITIONS: Final = frozenset({"condition", "while", "until"})
-_WITHIN: Final = frozenset({"steps", "step", "cases", "default", "on_error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +78,6 @@ def compare(
     return _Comparison(old, new, recorded, failed, frozenset(changed_inputs)).changes(run_id)
 
 
-def inputs_read(plan: Data, inputs: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return which of these inputs each top-level step reads, itself or through variables; none that reads none."""
-    wanted = set(inputs)
-    names = _hyphenated(plan)
-    behind = {name: _reach(name, plan, names) & wanted for name in plan.get("variables", {})}
-    found = {}
-    for step in plan["steps"]:
-        read = _names_read(step, names)
-        inner = (wanted & read).union(*(behind[name] for name in read & set(behind)))
-        if inner:
-            found[step["id"]] = tuple(sorted(inner))
-    return found
-
-
 class _Comparison:
     def __init__(self, old: Data, new: Data, recorded: Recorded, failed: str, changed_inputs: frozenset[str]) -> None:
         self._old = {step["id"]: step for step in old["steps"]}
@@ -109,15 +85,15 @@ class _Comparison:
         self._pipelines = (old.get("pipelines", {}), new.get("pipelines", {}))
         self._recorded = recorded
         self._failed = failed
-        self._hyphenated = _hyphenated(new)
-        self._changed = _changed_names(old, new, self._hyphenated) | {
+        self._hyphenated = hyphenated_names(new)
+        self._changed = changed_variables(old, new, self._hyphenated) | {
             name: f"the input `{name}`" for name in changed_inputs
         }
         self._ran = roots(recorded)
         self._stale: dict[str, str] = {}
 
     def changes(self, run_id: str) -> Changes:
-        for step_id in _in_order(self._new):
+        for step_id in dependency_order(self._new):
             self._stale[step_id] = self._why_again(step_id)
         steps = [self._change(step_id) for step_id in self._new]
         gone = [step_id for step_id in self._old if step_id not in self._new]
@@ -154,9 +130,9 @@ class _Comparison:
         old, new = self._old.get(step_id), self._new[step_id]
         if old is None:
             return "new"
-        if difference := self._difference(old, new):
+        if difference := step_difference(old, new, *self._pipelines):
             return difference
-        read = _names_read(new, self._hyphenated)
+        read = names_read(new, self._hyphenated)
         for name, words in self._changed.items():
             if name in read:
                 return f"it reads {words}, which changed"
@@ -168,151 +144,3 @@ class _Comparison:
                 how = "runs again" if other in self._ran else "is new"
                 return f"it {verb} `{other}`, which {how}"
         return ""
-
-    def _difference(self, old: Data, new: Data) -> str:
-        if old.get("kind") != new.get("kind"):
-            return "it does something else now"
-        keys = dict.fromkeys((*new, *old))
-        for key in keys:
-            inner = _is_structure(key)
-            before, after = (_limitless(key, _essence(one.get(key), data=not inner)) for one in (old, new))
-            if key not in INERT and before != after:
-                return _words(key, old.get(key), new.get(key))
-        for source in _sources(new, self._pipelines[1]):
-            old_called, new_called = (pipelines.get(source) for pipelines in self._pipelines)
-            if _essence(old_called) != _essence(new_called):
-                return f"the pipeline `{source}` changed"
-        return ""
-
-
-def _words(key: str, old: Any, new: Any) -> str:
-    if key in _WITHIN:
-        before, after = (dict(_steps_by_id(block)) for block in (old, new))
-        for step_id in dict.fromkeys((*after, *before)):
-            if _essence(before.get(step_id)) != _essence(after.get(step_id)):
-                return f"`{step_id}` within it changed"
-    name = {"tool_version": "tool's version"}.get(key, f"`{key}`")
-    return f"its {name} changed"
-
-
-def _steps_by_id(block: Any) -> Iterator[tuple[str, Any]]:
-    """The steps of a block, of a loop's own step, of cases or of handlers."""
-    if isinstance(block, Mapping):
-        if "id" in block:
-            yield block["id"], block
-        else:
-            yield from _steps_by_id(block.get("steps"))
-    elif isinstance(block, list):
-        for entry in block:
-            yield from _steps_by_id(entry)
-
-
-def _essence(value: Any, *, data: bool = False) -> Any:
-    """A definition without what does not change a result. Below `parameters` and the like every key counts."""
-    if data or not isinstance(value, Mapping | list):
-        return value
-    if isinstance(value, list):
-        return [_essence(entry) for entry in value]
-    return {
-        key: _limitless(key if _is_definition(value) else "", _essence(entry, data=not _is_structure(key)))
-        for key, entry in value.items()
-        if key not in INERT or not _is_definition(value)
-    }
-
-
-def _limitless(key: str, value: Any) -> Any:
-    """What a step is defined by under a key, without the limit that a `check` has: how many answers may be given."""
-    if key != "check" or not isinstance(value, Mapping):
-        return value
-    return {name: entry for name, entry in value.items() if name != "max_attempts"}
-
-
-def _is_structure(key: str) -> bool:
-    return key in _WITHIN or key in ("pipelines", "finally", "error_handlers")
-
-
-def _is_definition(value: Data) -> bool:
-    """Whether it defines a step or a pipeline, whose inert keys are ours, and is not just data."""
-    return "id" in value
-
-
-def _sources(definition: Any, pipelines: Data) -> Iterator[str]:
-    """The keys of all pipelines that a step calls, at any depth."""
-    seen: set[str] = set()
-    stack = [definition]
-    while stack:
-        entry = stack.pop()
-        if isinstance(entry, list):
-            stack.extend(entry)
-        elif isinstance(entry, Mapping):
-            source = entry.get("pipeline") if entry.get("kind") == "pipeline" else None
-            if source is not None and source not in seen:
-                seen.add(source)
-                yield source
-                stack.append(pipelines.get(source))
-            stack.extend(entry[key] for key in entry if _is_structure(key))
-
-
-def _changed_names(old: Data, new: Data, hyphenated: frozenset[str]) -> dict[str, str]:
-    """The variables that have another definition, or read one that has, with the words for each."""
-    before, after = old.get("variables", {}), new.get("variables", {})
-    changed: dict[str, str] = {}
-    for name, value in after.items():  # a variable reads only those above it
-        if name not in before or before[name] != value or _names_read(value, hyphenated) & set(changed):
-            changed[name] = f"the variable `{name}`"
-    return changed
-
-
-def _reach(name: str, plan: Data, hyphenated: frozenset[str]) -> set[str]:
-    """All names that a variable reads, through other variables too."""
-    variables = plan.get("variables", {})
-    found: set[str] = set()
-    stack = [name]
-    while stack:
-        for read in _names_read(variables.get(stack.pop()), hyphenated):
-            if read not in found:
-                found.add(read)
-                stack.append(read)
-    return found
-
-
-def _names_read(value: Any, hyphenated: frozenset[str], key: str = "") -> set[str]:
-    """The names that the expressions in a definition read: `a`, `inputs.a`, `variables.a` and `steps.a` are `a`."""
-    if isinstance(value, Mapping):
-        parts = [_names_read(entry, hyphenated, str(inner)) for inner, entry in value.items() if inner != "pipelines"]
-        return set().union(*parts)
-    if isinstance(value, list):
-        return set().union(*(_names_read(entry, hyphenated) for entry in value))
-    if not isinstance(value, str):
-        return set()
-    if key in _CONDITIONS:
-        template = parse_expression(value, hyphenated=hyphenated)
-    elif "{" in value:
-        template = parse_template(value, hyphenated=hyphenated)
-    else:
-        return set()
-    names = set()
-    for reference in template.references:
-        names.add(reference.name)
-        if reference.name in ("inputs", "variables", "steps") and reference.path:
-            names.add(str(reference.path[0]))
-    return names
-
-
-def _hyphenated(plan: Data) -> frozenset[str]:
-    names = {step["id"] for step in plan["steps"]} | {*plan.get("inputs", ()), *plan.get("variables", ())}
-    return frozenset(name for name in names if "-" in name)
-
-
-def _in_order(steps: Mapping[str, Data]) -> list[str]:
-    """The steps, each after those that it depends on."""
-    done: dict[str, None] = {}
-    for first in steps:
-        stack = [first]
-        while stack:
-            waiting = [other for other in steps[stack[-1]]["dependencies"] if other in steps and other not in done]
-            if waiting and stack[-1] not in done:
-                stack.append(waiting[0])
-            else:
-                done[stack.pop()] = None
-    return list(done)

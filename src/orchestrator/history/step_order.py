@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.plan.walk import inner_steps
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -46,10 +48,7 @@ class StepOrder:
         if known is None:
             while "step" in step:  # a loop over one step: the item is that step
                 step = step["step"]
-            blocks = [step.get("steps", ()), *(case["steps"] for case in step.get("cases", ())), step.get("default")]
-            if step.get("kind") == "pipeline":
-                blocks.append(self._pipelines.get(step["pipeline"], {}).get("steps", ()))
-            known = _numbered([one for block in blocks if isinstance(block, list) for one in block if "id" in one])
+            known = _numbered(inner_steps(step, self._pipelines))
             known["on_error"] = (_HANDLERS, {"handlers": step.get("on_error", ())})
             self._inner[id(step)] = known
         return known

@@ -11,7 +11,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
 from orchestrator.paths import is_in_handler
 from orchestrator.plan.serialization import plan_data
-from orchestrator.plan.walk import children, walk, walk_step
+from orchestrator.plan.walk import inner_steps, walk, walk_step
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
@@ -45,7 +45,7 @@ def _found(plan: Data, path: str, *, numbered: bool) -> tuple[Data | None, list[
         if found is not None:
             if numbered and not numbers_before and found.get("kind") in LOOPS and name != "on_error":
                 return None, []
-            within = _steps_of(_called(found, plan)) if found.get("kind") == "pipeline" else _steps_within(found)
+            within = _steps_of(_called(found, plan)) if found.get("kind") == "pipeline" else inner_steps(found, {})
             block = [*within, {"id": "on_error", "handlers": found.get("on_error", ())}]
         around = found
         found = next((step for step in block if step.get("id") == name), None)
@@ -101,7 +101,7 @@ def _asked_for(plan: Data, path: str) -> Iterator[Data]:
     for count in range(1, len(parts) + 1):
         found = definition_at(plan, ".".join(parts[:count]))
         if found is not None and (count == len(parts) or "agent" in (found["kind"], *found)):
-            yield found
+            yield found.get("agent", found)
 
 
 def _is_shared(step: Data, plan: Data) -> bool:
@@ -164,7 +164,3 @@ def _steps_of(plan: Data) -> list[Data]:
 def _called(call: Data, plan: Data) -> Data:
     called: Data = plan.get("pipelines", {}).get(call["pipeline"], {})
     return called
-
-
-def _steps_within(found: Data) -> list[Data]:
-    return [step for block in children(found) if block.role not in ("item", "handler") for step in block.steps]

@@ -122,6 +122,14 @@ def walk_step(step: Data, pipelines: Mapping[str, Data]) -> Iterator[Visit[Data]
     return _Traversal(pipelines).inside(step, "")
 
 
+def inner_steps(step: Data, pipelines: Mapping[str, Data]) -> list[Data]:
+    """Return the steps directly inside a step as JSON data, or those of the pipeline that it calls; no handlers."""
+    source = called_pipeline(step)
+    if source is not None:
+        return list(pipelines.get(source, {}).get("steps", ()))
+    return [inner for block in children(step) if block.role not in ("item", "handler") for inner in block.steps]
+
+
 def called_pipeline(step: Any) -> str | None:
     """Return the key of the pipeline that a step calls, None for other steps."""
     if isinstance(step, StepPlan):

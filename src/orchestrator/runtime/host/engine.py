@@ -18,11 +18,12 @@ from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
 from orchestrator.history.invalidation import read_again, shared, to_forget
-from orchestrator.history.revision import Changes, compare, inputs_read
+from orchestrator.history.revision import Changes, compare
 from orchestrator.journal import Command, NewRun, Owner
 from orchestrator.journal.records import label_key
 from orchestrator.models.budget import Budget
 from orchestrator.paths import is_top_level
+from orchestrator.plan.diff import inputs_read
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.serialization import plan_data
 from orchestrator.runtime.host.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution

@@ -17,6 +17,7 @@ from orchestrator.models.messages import JUDGE
 from orchestrator.paths import parent_of
 from orchestrator.plan.lookup import definition_at
 from orchestrator.plan.steps import SubPipeline
+from orchestrator.plan.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -253,11 +254,11 @@ def spent_by_step(events: Iterable[Event], plan: Mapping[str, Any]) -> dict[str,
     return spent
 
 
-def has_budgets(plan: Any) -> bool:
+def has_budgets(plan: Mapping[str, Any]) -> bool:
     """Whether anything in a plan as data has a budget: the pipeline, a called one, or a step."""
-    if isinstance(plan, dict):
-        return "budget" in plan or any(has_budgets(value) for value in plan.values())
-    return isinstance(plan, list) and any(has_budgets(value) for value in plan)
+    if any("budget" in each for each in (plan, *plan.get("pipelines", {}).values())):
+        return True
+    return any("budget" in visit.step for visit in walk(plan, calls="once"))
 
 
 def _at_and_around(path: str) -> Iterator[str]:

@@ -102,7 +102,7 @@ def beside(width: int, work: Measured, directory: Path, clock: Any) -> dict[str,
                     began = time.perf_counter()
                     await small.arun(n=0)
                     found.append(time.perf_counter() - began)
-                await run.await_()
+                await run.wait_async()
             return alone, found
 
         clock.start()

@@ -22,7 +22,7 @@ GROUPS = {
         "Diagnostic",
         "Event",
         "LockedPlace",
-        "Locking",
+        "LockUpdate",
         "Reason",
         "StepChange",
         "Why",
@@ -32,8 +32,8 @@ GROUPS = {
 
 MADE_BY = {
     "Pipeline": "Made by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
-    "Locking": "Made by `Orchestrator.lock`.",
-    "LockedPlace": "One of `Locking.values`.",
+    "LockUpdate": "Made by `Orchestrator.lock`.",
+    "LockedPlace": "One of `LockUpdate.values`.",
     "Run": "Made by `Pipeline.start`, `get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
 }
 """Classes that users never make themselves."""
@@ -49,7 +49,7 @@ def api_page() -> str:
         "# Python API",
         "",
         "Everything here is imported as `import orchestrator as orc`. A sync method that waits for a run has an async",
-        "twin of the same name with an `a` before it (`wait` is `await_`). Everything else is private.",
+        "twin of the same name with an `a` before it (that of `wait` is `wait_async`). Everything else is private.",
     ]
     for title, names in GROUPS.items():
         lines += ["", f"## {title}"]
@@ -87,7 +87,7 @@ def _entry(name: str, value: Any) -> Iterator[str]:
     yield from _documentation(value)
     if not _is_error(value):
         for key, member in vars(value).items():
-            if not key.startswith("_"):
+            if not key.startswith("_") and not (getattr(member, "__doc__", None) or "").startswith("Internal: "):
                 yield from _member(name, key, member)
 
 

@@ -204,7 +204,7 @@ async def test_the_async_twins_run_on_the_callers_loop(client: orc.Orchestrator,
         await run.apause()
         assert (await run.astatus()).state == "paused"
         bench.open("b")
-        assert (await run.await_()).state in ("paused", "succeeded")
+        assert (await run.wait_async()).state in ("paused", "succeeded")
         await run.aresume() if not (await run.astatus()).ended else None
         assert (await run.aresult()).state == "succeeded"
         types = [event.type async for event in run.aevents()]
@@ -221,6 +221,16 @@ async def test_cancelling_the_caller_cancels_the_run(client: orc.Orchestrator, b
         await task
     assert bench.stopped["a"].is_set()
     assert client.get_run("last").status().state == "cancelled"
+
+
+@pytest.mark.anyio
+async def test_leaving_an_async_context_interrupts_its_runs_and_closes_it(tmp_path: Path, bench: Bench) -> None:
+    async with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as client:
+        run = await client.compile(pipeline(step("a"), step("b", "hang", "a"))).astart()
+        await asyncio.to_thread(bench.wait_for, "b")
+    assert client.closed
+    with orc.Orchestrator(directory=tmp_path) as other:
+        assert other.get_run(run.id).status().state == "interrupted"
 
 
 def test_a_loop_that_ends_interrupts_its_runs(client: orc.Orchestrator, bench: Bench) -> None:

@@ -35,8 +35,8 @@ async def states_of_runs_left(client: orc.Orchestrator) -> set[str]:
     """The states of all runs, as soon as those that are not executed here have been given back."""
     while True:
         found = await asyncio.to_thread(lambda: client.list_runs(limit=1000))
-        if not [each for each in found if each.owner and client._engine.execution(each.run_id) is None]:
-            return {each.state for each in found if client._engine.execution(each.run_id) is None}
+        if not [each for each in found if each.owner and client.backend.engine.execution(each.run_id) is None]:
+            return {each.state for each in found if client.backend.engine.execution(each.run_id) is None}
         await asyncio.sleep(0.01)
 
 
@@ -57,7 +57,7 @@ async def test_a_resume_that_is_cancelled_at_any_moment_leaves_the_run_to_the_ne
     await run.aresult()
     for turns in range(25):
         await cancelled_after(turns, client.aretry(run.id, "a"))
-        if (execution := client._engine.execution(run.id)) is not None:
+        if (execution := client.backend.engine.execution(run.id)) is not None:
             await asyncio.wrap_future(execution.left)
         assert await states_of_runs_left(client) <= {"succeeded", "interrupted"}
     assert (await (await client.aretry(run.id, "a")).aresult()).state == "succeeded"
@@ -71,7 +71,7 @@ async def test_a_fork_that_is_cancelled_at_any_moment_leaves_no_run_that_nobody_
     await run.aresult()
     for turns in range(25):
         await cancelled_after(turns, client.afork(run.id, from_step="a"))
-    for execution, _ in list(client._engine._live.values()):
+    for execution, _ in list(client.backend.engine._live.values()):
         await asyncio.wrap_future(execution.left)
     assert await states_of_runs_left(client) <= {"succeeded", "cancelled"}
 
@@ -98,7 +98,7 @@ def test_a_loop_that_ends_right_after_the_start_leaves_the_run_to_be_resumed(
 
 BLOCKING: dict[str, Callable[[orc.Run], object]] = {
     "await run.aresult()": lambda run: run.result(),
-    "await run.await_()": lambda run: run.wait(timeout=60),
+    "await run.wait_async()": lambda run: run.wait(timeout=60),
     "async for event in run.aevents()": lambda run: run.events(),
 }
 
@@ -118,7 +118,7 @@ async def test_a_sync_method_that_would_block_the_runs_own_loop_names_its_twin(
     assert run.status().state == "running"
     assert [event.type for event in run.events(follow=False)][:1] == ["run.created"]
     await run.acancel()
-    await run.await_()
+    await run.wait_async()
     assert run.wait().state == "cancelled"
 
 
@@ -163,7 +163,7 @@ for number in range(3):
     child = os.fork()
     if child == 0:
         assert pipeline.run(n=number).outputs == {"a": f"x{number}"}
-        assert orc.compile(pipeline._plan.source_text).run(n=7).outputs == {"a": "x7"}
+        assert orc.compile(pipeline.plan.source_text).run(n=7).outputs == {"a": "x7"}
         assert handle.status().state == "succeeded" and handle.result().outputs == {"a": "x1"}
         assert len(list(pipeline.map([{"n": 1}, {"n": 2}]))) == 2
         sys.exit(0)

@@ -207,7 +207,7 @@ import sys
 import orchestrator as orc
 
 pipeline = pickle.loads(sys.stdin.buffer.read())
-print(pipeline.run(n=4).outputs["o"], pipeline.name, pipeline._options.max_parallel, len(orc.list_runs()))
+print(pipeline.run(n=4).outputs["o"], pipeline.name, pipeline.options.max_parallel, len(orc.list_runs()))
 """
 
 
@@ -225,7 +225,7 @@ def test_a_pipeline_is_pickled_as_its_source_and_compiled_where_it_is_loaded(tmp
     with orc.Orchestrator(directory=tmp_path, tools=[str(tmp_path / "tools.py")]) as client:
         compiled = client.compile(tmp_path / "main.yaml").with_options(max_parallel=2)
         again = pickle.loads(pickle.dumps(compiled))
-        assert again._orchestrator is client
+        assert again.backend is client.backend
         data = pickle.dumps(compiled)
     (tmp_path / "main.yaml").unlink()
     (tmp_path / "called.yaml").unlink()

@@ -73,7 +73,7 @@ def blocks(draw: st.DrawFn, depth: int = 2) -> list[dict[str, Any]]:
 
 def most_of(pipeline: orc.Pipeline, directory: Path, **inputs: Any) -> Ceiling:
     catalogue = Catalogue.load(directory)
-    return forecast(pipeline._plan, inputs, Here(catalogue, Keys.load())).most
+    return forecast(pipeline.plan, inputs, Here(catalogue, Keys.load())).most
 
 
 def moody(seed: int) -> FakeModel:

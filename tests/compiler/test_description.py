@@ -74,7 +74,7 @@ def test_examples_are_described_the_same_way_each_time(file: Path) -> None:
     from orchestrator.testing import FakeModel
 
     with orc.Orchestrator(tools=["examples.tools"], models=FakeModel()) as client:  # needs no keys
-        first, second = (client.compile(file)._plan for _ in range(2))
+        first, second = (client.compile(file).plan for _ in range(2))
     assert (intention(first), architecture(first)) == (intention(second), architecture(second))
     asking = {step.id for step in every_step(first) if isinstance(step.work, ToolCall) and models_of(step.work)}
     assert ("models:" in architecture(first)) == bool(asking) or "Agent" in repr(first)

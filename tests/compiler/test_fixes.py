@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.diagnostics import Diagnostic
-from orchestrator.diagnostics.suggest import is_spelling
+from orchestrator.diagnostics.suggestions import is_spelling
 from tests.compiler.test_compilation import compiled, fixed
 
 ROOT = Path(__file__).parents[2]

@@ -87,7 +87,7 @@ def calls(directory: Path) -> list[Called]:
 @contextmanager
 def disturbed(client: orc.Orchestrator, turn: Turn | None, crash: Crash) -> Iterator[None]:
     """Have `turn` happen to whatever run the client executes meanwhile."""
-    engine, left = client._engine, turn.at if turn else 0
+    engine, left = client.backend.engine, turn.at if turn else 0
     record = RunJournal.record
 
     def recorded(self: RunJournal, *arguments: Any, **named: Any) -> Event:
@@ -117,11 +117,11 @@ COMMANDS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 def lose(client: orc.Orchestrator, journal: RunJournal) -> None:
     """Have the process lose its run: nothing that it records from now on is kept. A crash without the process's end."""
-    with client._engine.store.database.write() as connection:
+    with client.backend.engine.store.database.write() as connection:
         connection.exec_driver_sql("update runs set lease_until = 0")
-    error = client._engine.store.lease_lost(journal.lease)
+    error = client.backend.engine.store.lease_lost(journal.lease)
     journal.error = error
-    execution = client._engine.execution(journal.run_id)
+    execution = client.backend.engine.execution(journal.run_id)
     assert execution is not None
     execution.lose(error)
 

@@ -138,7 +138,7 @@ def ended(pipeline: orc.Pipeline, **inputs: Any) -> orc.Result:
 
 def crash(client: orc.Orchestrator, run: orc.Run) -> None:
     """Have the run lost by its process, as if that had died: what is recorded stays, and nothing is added."""
-    engine = client._engine
+    engine = client.backend.engine
     execution = engine.execution(run.id)
     assert execution is not None
     execution.journal.flush(PATIENCE)

@@ -123,7 +123,7 @@ def echo(context: orc.ToolContext, value: int) -> int:
     return value
 with orc.Orchestrator(tools=[echo]) as client:
     assert client.compile({"id": "p", "steps": [{"id": "a", "tool": "echo", "parameters": {"value": 1}}]}).run()
-    assert not client._opened[2]._open
+    assert not client.backend._opened[2]._open
 wanted = ("service", "asking", "catalogue", "limits", "adapter", "keys", "settings")
 print([name for name in sys.modules if name.startswith(tuple(f"orchestrator.models.{one}" for one in wanted))])
 """

@@ -53,7 +53,7 @@ async def client(server: Script, tmp_path: Path) -> AsyncIterator[orc.Orchestrat
 
 
 async def ended(run: orc.Run) -> orc.Result:
-    await asyncio.wait_for(run.await_(), PATIENCE)
+    await asyncio.wait_for(run.wait_async(), PATIENCE)
     return await run.asnapshot()
 
 

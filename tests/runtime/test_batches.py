@@ -248,14 +248,14 @@ def test_who_gives_up_waiting_for_a_result_can_still_close(
 ) -> None:
     rows.hanging = {1}
     results = client.compile(SPEC).map(numbers(1))
-    submit = client._portal.submit
+    submit = client.backend.portal.submit
 
     def interrupted(work: Any) -> Any:
         submit(work)
         raise KeyboardInterrupt  # between asking for a result and waiting for it
 
     with monkeypatch.context() as patched:
-        patched.setattr(client._portal, "submit", interrupted)
+        patched.setattr(client.backend.portal, "submit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(results)
     results.close()

@@ -93,7 +93,7 @@ def test_other_pipelines_share_a_result_unless_its_scope_is_the_pipeline(client:
 def test_a_result_is_made_anew_when_it_is_older_than_its_ttl(client: orc.Orchestrator, counted: Counted):
     pipeline = client.compile(cached(cache={"ttl": "1h"}))
     pipeline.run(text="a")
-    with client._engine.store.database.write() as connection:
+    with client.backend.engine.store.database.write() as connection:
         connection.exec_driver_sql(f"UPDATE cache SET at = {time.time() - 3601}")
     pipeline.run(text="a")
     pipeline.run(text="a")

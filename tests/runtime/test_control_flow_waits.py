@@ -415,7 +415,7 @@ def test_who_acts_on_a_run_just_after_somebody_answered_is_told_and_changes_noth
     with orc.Orchestrator(directory=tmp_path, tools=bench.tools()) as first:
         run = first.compile("steps: [{id: q, ask: N?}]\noutputs: {q: '{{ q }}'}").start()
         assert run.wait(timeout=PATIENCE).state == "waiting"
-    store = client._engine.store
+    store = client.backend.engine.store
     acquire = store.acquire
 
     def just_too_late(run_id: str, owner: Owner) -> Lease:

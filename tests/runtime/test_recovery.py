@@ -149,7 +149,7 @@ def test_an_approval_is_given_refused_or_given_with_changes(
 @pytest.mark.anyio
 async def test_the_async_twin_of_an_answer(client: orc.Orchestrator) -> None:
     run = await client.compile(ASKING).astart()
-    assert (await run.await_(timeout=20)).state == "waiting"
+    assert (await run.wait_async(timeout=20)).state == "waiting"
     with pytest.raises(orc.RunPaused):
         await run.aresult()
     await run.aanswer("count", 6)

@@ -24,7 +24,7 @@ CLIENT = orc.Orchestrator(tools=Bench().tools())
 
 
 def plan(*steps: dict[str, Any], **more: Any) -> Any:
-    compiled: Plan = CLIENT.compile(pipeline(*steps, **more))._plan
+    compiled: Plan = CLIENT.compile(pipeline(*steps, **more)).plan
     return plan_data(compiled)
 
 

@@ -209,7 +209,7 @@ def test_whoever_stops_the_run_meanwhile_does_not_wait(client: orc.Orchestrator,
     if how == "cancel":
         run.cancel(reason="enough")
     elif how == "interrupt":
-        execution = client._engine.execution(run.id)
+        execution = client.backend.engine.execution(run.id)
         assert execution is not None
         execution.interrupt("the process stops")
     run.wait(timeout=PATIENCE)

@@ -138,7 +138,7 @@ def test_a_server_that_stays_away_ends_the_work_and_the_run_rests(
     with orc.Orchestrator(directory=tmp_path, store=url, tools=bench.tools()) as client:
         run = client.compile(pipeline(step("a"), step("b", "hang", "a"))).start()
         bench.wait_for("b")
-        execution = client._engine.execution(run.id)
+        execution = client.backend.engine.execution(run.id)
         assert execution is not None
         own_server.halt()
         try:

@@ -47,7 +47,7 @@ def test_a_run_that_is_resumed_after_its_time_was_up_has_it_again(client: orc.Or
 def test_the_time_before_a_crash_counts(client: orc.Orchestrator, bench: Bench) -> None:
     run = client.compile(pipeline(step("a", "hang"), timeout="2h")).start()
     bench.wait_for("a")
-    execution = client._engine.execution(run.id)
+    execution = client.backend.engine.execution(run.id)
     assert execution is not None
     execution.journal._state.spent += 7200  # as if it had worked for so long
     execution.journal.record("run.paused", data={"by": "me"})  # a change of the state is written down with all of it

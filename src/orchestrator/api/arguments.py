@@ -64,7 +64,7 @@ def several(name: str, value: Any) -> tuple[str, ...]:
     return named
 
 
-def sensible(budget: Budget | None) -> Budget | None:
+def validate_budget(budget: Budget | None) -> Budget | None:
     """Return a budget that limits something, if one is given."""
     if budget is None:
         return None

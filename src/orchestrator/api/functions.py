@@ -11,8 +11,9 @@ from orchestrator.api.orchestrator import Orchestrator
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.api.pipeline import Pipeline, Report, Source
+    from orchestrator.api.pipeline import Pipeline, Report
     from orchestrator.api.run import Run
+    from orchestrator.api.source import Source
     from orchestrator.journal import RunState, RunStatus
     from orchestrator.models.budget import Budget
 
@@ -34,7 +35,7 @@ def default() -> Orchestrator:
     """The orchestrator of the module-level functions: no arguments, made on first use."""
     global _default
     with _default_lock:
-        if _default is None or _default._closed:
+        if _default is None or _default.closed:
             _default = Orchestrator()
         return _default
 

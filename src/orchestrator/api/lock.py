@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from orchestrator.api.pipeline import plan_of
+from orchestrator.api.backend import plan_of
+from orchestrator.api.run import Run
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock, write_lock
 from orchestrator.compiler.files import SUFFIX
 from orchestrator.errors import CompilationError
 from orchestrator.evaluation.adhoc_models import AdhocModels, run_blocking
+from orchestrator.journal.records import RunFilter
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.models.actions.auto_values import asked_at_once
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
@@ -28,14 +30,12 @@ from orchestrator.text.content import kind_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.api.run import Run
+    from orchestrator.api.backend import Backend
     from orchestrator.plan.model import Plan
 
-Came = Literal["kept", "recorded", "asked"]
+AnswerSource = Literal["kept", "recorded", "asked"]
 
 _NUMBERS: Final = re.compile(r"\[\d+\]")
-_MOST_RUNS: Final = 1_000
 _ASIDE: Final = ":auto"
 
 
@@ -49,7 +49,7 @@ class LockedPlace:
     at: str
     question: str
     varies: bool
-    answers: tuple[tuple[KeptAnswer, Came], ...]
+    answers: tuple[tuple[KeptAnswer, AnswerSource], ...]
     secret: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class LockedPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Locking:
+class LockUpdate:
     """What was done to a lock, or with `check` would be done. `removed` are the places that nothing asks for any more.
 
     `up_to_date`: each value has an answer, or a secret, and nothing else is in the lock. `run_id` is the run that
@@ -93,7 +93,7 @@ class _Place:
     """A value while its answers are looked for. `marked`: where it was asked there was a secret."""
 
     auto: AutoValue
-    answers: dict[str, tuple[KeptAnswer, Came]] = field(default_factory=dict)
+    answers: dict[str, tuple[KeptAnswer, AnswerSource]] = field(default_factory=dict)
     marked: bool = False
 
     @property
@@ -101,7 +101,7 @@ class _Place:
         """Whether it has no answer, and is to have none: a model is asked in each run."""
         return not self.answers and (self.auto.secret or (self.marked and self.auto.varies))
 
-    def take(self, answer: KeptAnswer, came: Came) -> None:
+    def take(self, answer: KeptAnswer, came: AnswerSource) -> None:
         """Take an answer in if it is one to this question, and no secret is in either."""
         if self.auto.secret or has_mark([answer.question, answer.answer]):
             self.marked = True
@@ -111,9 +111,9 @@ class _Place:
             self.answers[answer.asked] = (answer, came)
 
 
-def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh: bool, check: bool) -> Locking:
+def lock_file(backend: Backend, file: Path, *, run: str | None, fresh: bool, check: bool) -> LockUpdate:
     """See `Orchestrator.lock`."""
-    plan = plan_of(orchestrator._compile(file, locks=False))
+    plan = plan_of(backend.compile(file, locks=False))
     path = file.with_name(file.name + SUFFIX)
     old = _old(path, file) if kind_of(path) is not None else None
     places = {auto.at: _Place(auto) for auto in plan.autos}
@@ -121,10 +121,10 @@ def lock_file(orchestrator: Orchestrator, file: Path, *, run: str | None, fresh:
     if check:
         return _told(path, places, stale, changed=False, up_to_date=not stale and _complete(places))
     needed = not all(place.answers or place.auto.secret for place in places.values())
-    recorded = _recorded_run(orchestrator, plan, run, needed=needed)
+    recorded = _recorded_run(backend, plan, run, needed=needed)
     if recorded is not None:
         _take_recorded(recorded, places, only_varying=fresh and run is None)
-    spending, problem = _ask_for(orchestrator, [place for place in places.values() if _can_be_asked(place)])
+    spending, problem = _ask_for(backend, [place for place in places.values() if _can_be_asked(place)])
     changed = _write(path, file.name, places, old)
     if problem is not None:
         raise problem
@@ -142,13 +142,13 @@ def _told(
     up_to_date: bool,
     run_id: str | None = None,
     spending: Spending = NOTHING,
-) -> Locking:
+) -> LockUpdate:
     values = tuple(
         LockedPlace(place.auto.at, place.auto.text, place.auto.varies, tuple(place.answers.values()), place.secret)
         for place in places.values()
     )
     removed = tuple(at for at in stale if at not in places)
-    return Locking(path, values, removed, changed, up_to_date, run_id, spending)
+    return LockUpdate(path, values, removed, changed, up_to_date, run_id, spending)
 
 
 def _complete(places: Mapping[str, _Place]) -> bool:
@@ -186,14 +186,13 @@ def _keep(old: Lock, places: Mapping[str, _Place], *, fresh: bool) -> Iterator[s
 # --- from a run
 
 
-def _recorded_run(orchestrator: Orchestrator, plan: Plan, run: str | None, *, needed: bool) -> Run | None:
+def _recorded_run(backend: Backend, plan: Plan, run: str | None, *, needed: bool) -> Run | None:
     if run is not None:
-        return orchestrator.get_run(run)
-    if not needed:
+        return Run(backend, backend.find_run(run))
+    if not needed or not backend.has_store():
         return None
-    found = orchestrator.list_runs(state="succeeded", limit=_MOST_RUNS)
-    latest = next((status.run_id for status in found if status.pipeline == plan.id), None)
-    return orchestrator.get_run(latest) if latest is not None else None
+    found = backend.store.list(limit=1, wanted=RunFilter("succeeded", plan.id))
+    return Run(backend, found[0].run_id) if found else None
 
 
 def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool) -> None:
@@ -221,7 +220,7 @@ def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool
 # --- asked now
 
 
-def _ask_for(orchestrator: Orchestrator, places: list[_Place]) -> tuple[Spending, Exception | None]:
+def _ask_for(backend: Backend, places: list[_Place]) -> tuple[Spending, Exception | None]:
     """Ask for values, those of one step at once. Return what that took, and the first error there was."""
     calls: dict[str, list[_Place]] = {}
     for place in places:
@@ -231,7 +230,7 @@ def _ask_for(orchestrator: Orchestrator, places: list[_Place]) -> tuple[Spending
         return NOTHING, None
 
     async def all_of_them() -> tuple[Spending, Exception | None]:
-        done = await asyncio.gather(*(_ask(orchestrator, group) for group in calls.values()), return_exceptions=True)
+        done = await asyncio.gather(*(_ask(backend, group) for group in calls.values()), return_exceptions=True)
         spent = sum((each for each in done if isinstance(each, Spending)), NOTHING)
         for each in done:
             if isinstance(each, BaseException) and not isinstance(each, Exception):
@@ -241,7 +240,7 @@ def _ask_for(orchestrator: Orchestrator, places: list[_Place]) -> tuple[Spending
     return run_blocking(all_of_them())
 
 
-async def _ask(orchestrator: Orchestrator, places: list[_Place]) -> Spending:
+async def _ask(backend: Backend, places: list[_Place]) -> Spending:
     questions: dict[str, str] = {}
     properties: dict[str, Any] = {}
     owners: dict[str, _Place] = {}
@@ -253,7 +252,7 @@ async def _ask(orchestrator: Orchestrator, places: list[_Place]) -> Spending:
     asks = places[0].auto.asks or {}
     model = asks.get("model", ())
     system, prompt, form = asked_at_once(questions, properties, asks["about"])
-    adhoc = AdhocModels(orchestrator._engine.services, (model,) if isinstance(model, str) else tuple(model))
+    adhoc = AdhocModels(backend.services, (model,) if isinstance(model, str) else tuple(model))
     request = ModelRequest((Message("user", prompt),), system=system, schema=form.schema)
     answer = await adhoc.ask(request, lambda reply: accepted(form, reply))
     now = _moment(datetime.now(UTC).timestamp())

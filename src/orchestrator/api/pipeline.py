@@ -6,41 +6,28 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.api.arguments import flag, inputs_of, one_of, positive, sensible, several
+from orchestrator.api.arguments import flag, inputs_of, one_of, positive, several, validate_budget
+from orchestrator.api.backend import Configuration, plan_of
 from orchestrator.api.batches import AsyncBatchResults, BatchResults
-from orchestrator.api.run import Run, person
+from orchestrator.api.control import command
+from orchestrator.api.run import Run
 from orchestrator.diagnostics import Diagnostic
-from orchestrator.errors import CompilationError
-from orchestrator.journal.records import Command
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.serialization import plan_data
 from orchestrator.runtime import Bound, Options, Result, bind
 from orchestrator.runtime.host.batches import Batch, Row
 from orchestrator.runtime.run.model_access import merged
-from orchestrator.text.words import plural
 
 if TYPE_CHECKING:
-    from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.compiler import Compilation
+    from orchestrator.api.backend import Backend
     from orchestrator.language.spec.pipeline import InputSpec
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import OutputPlan, Plan
     from orchestrator.plan.steps import StepPlan
-
-
-class Readable(Protocol):
-    """An open file."""
-
-    def read(self, size: int = -1, /) -> str | bytes:
-        """Return at most `size` characters or bytes."""
-
-
-Source = str | bytes | PathLike[str] | Readable | Mapping[str, Any]
-"""A pipeline: the path of its file, its YAML text, an open file, or a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +45,10 @@ class Report:
 class Pipeline:
     """A compiled pipeline: immutable, reusable, safe to share between threads."""
 
-    def __init__(
-        self, orchestrator: Orchestrator, plan: Plan, diagnostics: tuple[Diagnostic, ...], options: Options
-    ) -> None:
-        self._orchestrator = orchestrator
-        self._plan = plan
-        self._options = options
+    def __init__(self, backend: Backend, plan: Plan, diagnostics: tuple[Diagnostic, ...], options: Options) -> None:
+        self.backend = backend
+        self.plan = plan
+        self.options = options
         self._diagnostics = diagnostics
 
     def __repr__(self) -> str:
@@ -77,24 +62,24 @@ class Pipeline:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickled pipeline is its source; the process that loads it compiles it, with the same configuration."""
-        from orchestrator.api.transport import pipeline_parts
-
-        return pipeline_parts(self)
+        plan = self.plan
+        source = _PickledSource(plan.source_text, plan.source_name, Path(plan.directory), dict(plan.sources))
+        return _restored, (self.backend.configuration, source, self.options)
 
     @property
     def id(self) -> str:
         """The id, by default the name of its file without the ending."""
-        return self._plan.id
+        return self.plan.id
 
     @property
     def name(self) -> str:
         """The name, by default the id."""
-        return self._plan.name
+        return self.plan.name
 
     @property
     def description(self) -> str:
         """What the file says about it."""
-        return self._plan.description
+        return self.plan.description
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -104,31 +89,31 @@ class Pipeline:
     @property
     def inputs(self) -> Mapping[str, InputSpec]:
         """The declared inputs by name, for reading."""
-        return MappingProxyType({name: _unshared(spec) for name, spec in self._plan.inputs.items()})
+        return MappingProxyType({name: _unshared(spec) for name, spec in self.plan.inputs.items()})
 
     @property
     def outputs(self) -> Mapping[str, OutputPlan]:
         """The declared outputs by name, for reading."""
-        return MappingProxyType(self._plan.outputs)
+        return MappingProxyType(self.plan.outputs)
 
     @property
     def steps(self) -> Sequence[StepPlan]:
         """The steps in the file's order."""
-        return self._plan.steps
+        return self.plan.steps
 
     @property
     def intention(self) -> str:
         """What the pipeline is for, in a few sentences that are made from the plan alone."""
         from orchestrator.plan.summary import intention
 
-        return intention(self._plan)
+        return intention(self.plan)
 
     @property
     def architecture(self) -> str:
         """How the pipeline is built, as a page of Markdown that is made from the plan alone."""
         from orchestrator.plan.summary import architecture
 
-        return architecture(self._plan)
+        return architecture(self.plan)
 
     def summary(self) -> str:
         """Return the pipeline in a model's words: that of `orchestrator`, else `model`, else what `auto` means.
@@ -146,12 +131,12 @@ class Pipeline:
         """As `summary`."""
         from orchestrator.evaluation.pipeline_summary import summarize_plan
 
-        engine = self._orchestrator._engine
-        return await summarize_plan(engine.store, engine.services, self._plan)
+        engine = self.backend.engine
+        return await summarize_plan(engine.store, engine.services, self.plan)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the checked plan as JSON data: inputs, steps with those within them, called pipelines, outputs."""
-        return plan_data(self._plan)
+        return plan_data(self.plan)
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
         """Draw the steps and what they wait for."""
@@ -159,7 +144,7 @@ class Pipeline:
         from orchestrator.plan.views.svg import to_svg
 
         one_of("format", format, ("mermaid", "svg"))
-        return to_svg(self._plan) if format == "svg" else to_mermaid(self._plan)
+        return to_svg(self.plan) if format == "svg" else to_mermaid(self.plan)
 
     def with_options(
         self,
@@ -187,16 +172,24 @@ class Pipeline:
             RunError: ORC809, there is no such step to refresh, or it has no `cache`.
         """
         options = replace(
-            self._options,
-            max_parallel=positive("max_parallel", max_parallel) or self._options.max_parallel,
-            timeout=positive("timeout", timeout) or self._options.timeout,
-            budget=merged(self._options.budget, sensible(budget)),
-            cache=self._options.cache if cache is None else flag("cache", cache),
-            refresh=self._options.refresh if refresh is None else frozenset(several("refresh", refresh)),
-            labels=self._options.labels if labels is None else several("labels", labels),
+            self.options,
+            max_parallel=positive("max_parallel", max_parallel) or self.options.max_parallel,
+            timeout=positive("timeout", timeout) or self.options.timeout,
+            budget=merged(self.options.budget, validate_budget(budget)),
+            cache=self.options.cache if cache is None else flag("cache", cache),
+            refresh=self.options.refresh if refresh is None else frozenset(several("refresh", refresh)),
+            labels=self.options.labels if labels is None else several("labels", labels),
         )
-        require_shared(self._plan, options.refresh)
-        return Pipeline(self._orchestrator, self._plan, self.diagnostics, options)
+        require_shared(self.plan, options.refresh)
+        return Pipeline(self.backend, self.plan, self.diagnostics, options)
+
+    def bind(self, inputs: Mapping[str, Any]) -> Bound:
+        """Internal: return the inputs of a run with their defaults, checked and converted to their types.
+
+        Raises:
+            InputError: They do not fit.
+        """
+        return bind(self.plan.inputs, inputs, permissions=self.backend.permissions)
 
     def run(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
@@ -215,10 +208,9 @@ class Pipeline:
 
     def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
         """Start a run in the background of this process, and return at once."""
-        bound = self._bind(inputs, kwargs)
-        orchestrator = self._orchestrator
-        execution = orchestrator._portal.call(orchestrator._engine.start(self._plan, bound, self._options))
-        return Run(orchestrator, execution.run_id, execution)
+        bound = self.bind(inputs_of(inputs, kwargs))
+        execution = self.backend.call(self.backend.engine.start(self.plan, bound, self.options))
+        return Run(self.backend, execution.run_id, execution)
 
     async def arun(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Result:
         """As `run`, on the current event loop. Cancelling the caller cancels the run."""
@@ -226,20 +218,17 @@ class Pipeline:
         try:
             return await run.aresult()
         except asyncio.CancelledError:
-            execution = run._engine.execution(run.id)
+            execution = self.backend.engine.execution(run.id)
             if execution is not None:
-                await asyncio.wrap_future(
-                    execution.post(Command("cancel", {"reason": "its caller was cancelled"}, person()))
-                )
+                await asyncio.wrap_future(execution.post(command("cancel", reason="its caller was cancelled")))
                 await asyncio.shield(asyncio.wrap_future(execution.resting))
             raise
 
     async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
         """As `start`, on the current event loop, which must go on until the run has ended."""
-        bound = self._bind(inputs, kwargs)
-        engine = self._orchestrator._engine
-        execution = await engine.start(self._plan, bound, self._options)
-        return Run(self._orchestrator, execution.run_id, execution)
+        bound = self.bind(inputs_of(inputs, kwargs))
+        execution = await self.backend.engine.start(self.plan, bound, self.options)
+        return Run(self.backend, execution.run_id, execution)
 
     def map(
         self,
@@ -265,7 +254,7 @@ class Pipeline:
         Raises:
             RunError: ORC817, while the results are read: there is no such batch, or its rows are others.
         """
-        return BatchResults(self._orchestrator._portal, self._batch(max_parallel, batch, budget), rows)
+        return BatchResults(self.backend.portal, self._batch(max_parallel, batch, budget), rows)
 
     def amap(
         self,
@@ -279,18 +268,15 @@ class Pipeline:
         return AsyncBatchResults(self._batch(max_parallel, batch, budget), rows)
 
     def _batch(self, max_parallel: int | None, batch: str | None, budget: Budget | None) -> Batch:
-        at_once = int(positive("max_parallel", max_parallel) or self._orchestrator._rows_at_once)
+        at_once = int(positive("max_parallel", max_parallel) or self.backend.max_rows)
         return Batch(
-            self._orchestrator._engine,
-            self._plan,
-            self._options,
+            self.backend.engine,
+            self.plan,
+            self.options,
             batch=batch,
             max_parallel=max(1, at_once),
-            budget=sensible(budget),
+            budget=validate_budget(budget),
         )
-
-    def _bind(self, inputs: Mapping[str, Any] | None, kwargs: Mapping[str, Any]) -> Bound:
-        return bind(self._plan.inputs, inputs_of(inputs, kwargs), permissions=self._orchestrator.permissions)
 
 
 def _unshared(spec: InputSpec) -> InputSpec:
@@ -303,11 +289,22 @@ def _unshared(spec: InputSpec) -> InputSpec:
     return spec.model_copy(update=own)
 
 
-def plan_of(compilation: Compilation) -> Plan:
-    """Return the plan of a pipeline that has no errors, or raise CompilationError."""
-    if compilation.plan is not None:
-        return compilation.plan
-    errors = [diagnostic for diagnostic in compilation.diagnostics if diagnostic.severity == "error"]
-    count = plural(len(errors), "error")
-    name = compilation.document.source.name
-    raise CompilationError(f"the pipeline `{name}` has {count}", diagnostics=compilation.diagnostics)
+@dataclass(frozen=True, slots=True)
+class _PickledSource:
+    """What a pipeline is compiled from: its text, and the texts of the files that it calls."""
+
+    text: str
+    name: str
+    directory: Path
+    sources: Mapping[str, str]
+
+
+def _restored(configuration: Configuration, source: _PickledSource, options: Options) -> Pipeline:
+    """Compile a pipeline that was pickled.
+
+    Raises:
+        CompilationError: It does not compile in this process.
+    """
+    backend = configuration.backend()
+    compilation = backend.compile(source.text, directory=source.directory, name=source.name, sources=source.sources)
+    return Pipeline(backend, plan_of(compilation), compilation.diagnostics, options)

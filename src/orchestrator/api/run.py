@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.api.arguments import one_of
+from orchestrator.api.control import aresume_run, asend, command, current_user, resume_run, send
 from orchestrator.evaluation.quality_control import QualityControl
 from orchestrator.history.step_results import step_states
 from orchestrator.history.why import Why, why
-from orchestrator.journal.records import Command
-from orchestrator.runtime import Engine, Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
+from orchestrator.runtime import Execution, Follower, Result, in_thread, refuse_if_waiting, verdict
 from orchestrator.runtime.host.execution import refuse_blocking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from orchestrator.api.orchestrator import Orchestrator
-    from orchestrator.journal import CommandKind, Event, RunRecord, RunStatus
+    from orchestrator.api.backend import Backend
+    from orchestrator.journal import Event, RunRecord, RunStatus
 
 
 class Run:
@@ -28,31 +26,32 @@ class Run:
     raise ConfigurationError there.
     """
 
-    def __init__(self, orchestrator: Orchestrator, run_id: str, execution: Execution | None = None) -> None:
+    def __init__(self, backend: Backend, run_id: str, execution: Execution | None = None) -> None:
         self.id = run_id
-        self._orchestrator = orchestrator
+        self.backend = backend
         self._followed: Follower | None = None
-        self._redactor = execution.redactor if execution is not None else None
-        if execution is not None:
-            self._follower.saw(execution)
+        self.redactor = execution.redactor if execution is not None else None
+        self.attach(execution)
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
 
     @property
-    def _engine(self) -> Engine:
-        return self._orchestrator._engine
-
-    @property
-    def _follower(self) -> Follower:
-        engine = self._engine
+    def follower(self) -> Follower:
+        """Internal: what waits for the run and reads its events."""
+        engine = self.backend.engine
         if self._followed is None or self._followed.engine is not engine:  # another one after a `fork`
             self._followed = Follower(engine, self.id, QualityControl(engine))
         return self._followed
 
+    def attach(self, execution: Execution | None) -> None:
+        """Internal: note an execution that has begun in this process."""
+        if execution is not None:
+            self.follower.saw(execution)
+
     def status(self) -> RunStatus:
         """Where the run stands now."""
-        return self._engine.status(self.id)
+        return self.backend.engine.status(self.id)
 
     def events(self, *, after: int = 0, follow: bool = True) -> Iterator[Event]:
         """Return the events with a `seq` greater than `after`, in order and without gaps.
@@ -65,7 +64,7 @@ class Run:
         """
         if follow:
             refuse_blocking(self.id, "run.events()", "async for event in run.aevents()")
-        return self._follower.events(after, follow=follow)
+        return self.follower.events(after, follow=follow)
 
     def wait(self, *, timeout: float | None = None) -> RunStatus:
         """Return the status as soon as the run has ended or rests.
@@ -76,8 +75,8 @@ class Run:
             TimeoutError: It still runs after `timeout` seconds.
             StoreError: This process executed the run and had to give it up because of the store.
         """
-        refuse_blocking(self.id, "run.wait()", "run.await_()")
-        return self._follower.rest(timeout)[0]
+        refuse_blocking(self.id, "run.wait()", "run.wait_async()")
+        return self.follower.rest(timeout)[0]
 
     def result(self, *, timeout: float | None = None) -> Result:
         """Wait for the run and return what it achieved.
@@ -91,14 +90,14 @@ class Run:
             TimeoutError: It still runs after `timeout` seconds.
         """
         refuse_blocking(self.id, "run.result()", "run.aresult()")
-        status, end = self._follower.rest(timeout)
+        status, end = self.follower.rest(timeout)
         refuse_if_waiting(status)
-        found = self._follower.result(status, end)
-        return verdict(found, self._follower.cause(found))
+        found = self.follower.result(status, end)
+        return verdict(found, self.follower.cause(found))
 
     def snapshot(self) -> Result:
         """Return what the run has achieved up to now, whatever its state."""
-        return self._follower.result(self.status())
+        return self.follower.result(self.status())
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
         """Draw the pipeline's steps with where they stand in this run.
@@ -110,16 +109,16 @@ class Run:
         from orchestrator.plan.views.mermaid import to_mermaid
         from orchestrator.plan.views.svg import to_svg
 
-        plan, states = self._orchestrator._drawn_plan(self.record()), step_states(self.snapshot().steps)
+        plan, states = self.backend.recompile_for_reading(self.record()), step_states(self.snapshot().steps)
         return to_svg(plan, states) if format == "svg" else to_mermaid(plan, states)
 
     def record(self) -> RunRecord:
         """Return what the run is made of: its pipeline's source and plan, its inputs without secrets."""
-        return self._engine.store.record(self.id)
+        return self.backend.engine.store.record(self.id)
 
     def pause(self, *, now: bool = False) -> None:
         """Have nothing new started. What runs goes on to its end; with `now` it is stopped, and will be run again."""
-        self._control("pause", now=now)
+        send(self.backend, self.id, command("pause", now=now))
 
     def why(self, path: str) -> Why:
         """Say why a step ran, ran again, was taken from the cache, was skipped, or waits.
@@ -127,7 +126,7 @@ class Run:
         Raises:
             RunError: The run has no such step (ORC809).
         """
-        return why(self._engine.store, self.status(), path)
+        return why(self.backend.engine.store, self.status(), path)
 
     def answer(self, path: str, value: Any) -> None:
         """Answer the question that the step at `path` asks; to an approval with true or false, or an object.
@@ -138,43 +137,43 @@ class Run:
             RunError: Nobody asks that (ORC606).
             InputError: It is not what was asked for (ORC605).
         """
-        command = self._engine.answer(self.id, path, value, person())
-        if command is not None:
-            self._post(command)
+        answer = self.backend.engine.answer(self.id, path, value, current_user())
+        if answer is not None:
+            send(self.backend, self.id, answer)
 
     def resume(self) -> None:
         """Go on after a pause, a failure, a cancellation or a crash; here, unless its owner is alive."""
-        self._orchestrator.resume(self.id)
+        self.attach(resume_run(self.backend, self.id))
 
     def cancel(self, *, reason: str = "") -> None:
         """Stop what runs. The run ends as cancelled, and can be resumed."""
-        self._control("cancel", reason=reason)
+        send(self.backend, self.id, command("cancel", reason=reason))
 
     async def astatus(self) -> RunStatus:
         """Where the run stands now."""
-        execution = self._engine.execution(self.id)
+        execution = self.backend.engine.execution(self.id)
         if execution is not None and execution.is_on_this_thread:
             return execution.status()
         return await in_thread(self.status)
 
     def aevents(self, *, after: int = 0, follow: bool = True) -> AsyncIterator[Event]:
         """As `events`."""
-        return self._follower.aevents(after, follow=follow)
+        return self.follower.aevents(after, follow=follow)
 
-    async def await_(self, *, timeout: float | None = None) -> RunStatus:  # noqa: ASYNC109 - the twin of `wait`
+    async def wait_async(self, *, timeout: float | None = None) -> RunStatus:  # noqa: ASYNC109 - the twin of `wait`
         """As `wait`."""
-        return (await self._follower.arest(timeout))[0]
+        return (await self.follower.arest(timeout))[0]
 
     async def aresult(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 - the twin of `result`
         """As `result`."""
-        status, end = await self._follower.arest(timeout)
+        status, end = await self.follower.arest(timeout)
         refuse_if_waiting(status)
-        found = await self._follower.aresult(status, end)
-        return verdict(found, await self._follower.acause(found) if found.state == "failed" else None)
+        found = await self.follower.aresult(status, end)
+        return verdict(found, await self.follower.acause(found) if found.state == "failed" else None)
 
     async def asnapshot(self) -> Result:
         """As `snapshot`."""
-        return await self._follower.aresult(await self.astatus())
+        return await self.follower.aresult(await self.astatus())
 
     async def arecord(self) -> RunRecord:
         """As `record`."""
@@ -182,13 +181,13 @@ class Run:
 
     async def apause(self, *, now: bool = False) -> None:
         """As `pause`."""
-        await self._acontrol("pause", now=now)
+        await asend(self.backend, self.id, command("pause", now=now))
 
     async def aanswer(self, path: str, value: Any) -> None:
         """As `answer`."""
-        command = await in_thread(lambda: self._engine.answer(self.id, path, value, person()))
-        if command is not None:
-            await self._apost(command)
+        answer = await in_thread(lambda: self.backend.engine.answer(self.id, path, value, current_user()))
+        if answer is not None:
+            await asend(self.backend, self.id, answer)
 
     async def awhy(self, path: str) -> Why:
         """As `why`."""
@@ -196,39 +195,8 @@ class Run:
 
     async def aresume(self) -> None:
         """As `resume`; if the run is executed here, then on the current event loop."""
-        await self._orchestrator.aresume(self.id)
+        self.attach(await aresume_run(self.backend, self.id))
 
     async def acancel(self, *, reason: str = "") -> None:
         """As `cancel`."""
-        await self._acontrol("cancel", reason=reason)
-
-    def _control(self, kind: CommandKind, **data: Any) -> None:
-        self._post(Command(kind, data, person()))
-
-    async def _acontrol(self, kind: CommandKind, **data: Any) -> None:
-        await self._apost(Command(kind, data, person()))
-
-    def _post(self, command: Command) -> None:
-        """Have whoever executes the run carry out a command; return when it has taken effect, if that is here."""
-        execution = self._engine.execution(self.id)
-        if execution is None:
-            self._engine.control(self.id, command)
-            return
-        taken = execution.post(command)
-        if not execution.is_on_this_thread:
-            taken.result()
-
-    async def _apost(self, command: Command) -> None:
-        execution = self._engine.execution(self.id)
-        if execution is None:
-            await in_thread(lambda: self._engine.control(self.id, command))
-        else:
-            await asyncio.wrap_future(execution.post(command))
-
-
-def person() -> str:
-    """Who gives a command, for the record."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a user number without a name, as in many containers
-        return "somebody"
+        await asend(self.backend, self.id, command("cancel", reason=reason))

@@ -36,7 +36,7 @@ class ProjectSettings:
     budget: Budget | None = None
     cache: bool = True
     sizes: ResultSizes = USUAL
-    rows_at_once: int | None = None
+    max_rows: int | None = None
 
     @classmethod
     def load(cls, directory: Path) -> ProjectSettings:
@@ -60,7 +60,7 @@ class ProjectSettings:
             budget=_budget(run.table("budget")),
             cache=run.flag("cache") is not False,
             sizes=_sizes(run),
-            rows_at_once=batches.whole("max_parallel", "16"),
+            max_rows=batches.whole("max_parallel", "16"),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.language.yaml.reader import MAX_CHARACTERS
@@ -13,7 +13,18 @@ from orchestrator.language.yaml.reader import MAX_CHARACTERS
 _MOST = 4 * MAX_CHARACTERS + 1
 
 
-def contents(source: Any) -> tuple[str | Path | Mapping[str, Any], str | None]:
+class Readable(Protocol):
+    """An open file."""
+
+    def read(self, size: int = -1, /) -> str | bytes:
+        """Return at most `size` characters or bytes."""
+
+
+Source = str | bytes | os.PathLike[str] | Readable | Mapping[str, Any]
+"""A pipeline: the path of its file, its YAML text, an open file, or a mapping."""
+
+
+def read_source(source: Any) -> tuple[str | Path | Mapping[str, Any], str | None]:
     """Return a source as the compiler takes it, and its name in diagnostics where it has one.
 
     Raises:

@@ -5,7 +5,7 @@ from orchestrator.diagnostics.formats import sort, to_github, to_json, to_sarif
 from orchestrator.diagnostics.missing_access import ACCESS, access_last
 from orchestrator.diagnostics.model import MAX_DIAGNOSTICS, Diagnostic, Fix, Position, Related, Severity, Source, Span
 from orchestrator.diagnostics.render import render_text, summary
-from orchestrator.diagnostics.suggest import Vocabulary, bounded_suggestions, suggest
+from orchestrator.diagnostics.suggestions import Vocabulary, bounded_suggestions, suggest
 
 __all__ = [
     "ACCESS",

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from orchestrator import codes
 from orchestrator.diagnostics.code_table import CODES
-from orchestrator.diagnostics.suggest import Suggestion, is_spelling
+from orchestrator.diagnostics.suggestions import Suggestion, is_spelling
 
 Severity = Literal["error", "warning"]
 

@@ -166,7 +166,7 @@ def _found(pattern: str, text: str) -> bool:
 
 def _ref(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
     referred = _referred.get()
-    target = validator._resolver.lookup(reference)  # the library gives it to keywords in no other way
+    target = validator._resolver.lookup(reference)  # noqa: SLF001 - jsonschema gives it to keywords in no other way
     key = (id(target.contents), id(instance))
     if key in referred.found:
         first = referred.found[key]
@@ -264,7 +264,7 @@ def _applied(validator: Any, instance: Mapping[str, Any], schema: Mapping[str, A
     """Yield the schemas in place that hold for an object, and a validator for each."""
     from referencing.jsonschema import lookup_recursive_ref
 
-    resolver = validator._resolver  # which the library gives to keywords in no other way
+    resolver = validator._resolver  # noqa: SLF001 - jsonschema gives it to keywords in no other way
     for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
         if keyword in schema:
             reference = schema[keyword]

@@ -195,7 +195,7 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
             pipeline = orchestrator.compile(file.pipeline)
         except CompilationError as error:
             return [each for each in error.diagnostics if each.severity == "error"]
-    known = Known(pipeline._plan)
+    known = Known(pipeline.plan)
     return [problem for named in file.names if (problem := known.problem(file, named)) is not None]
 
 
@@ -231,14 +231,15 @@ def _carried_out(
             reason = f"{first.message} [{first.code}]" + (f"\nhelp: {first.help}" if first.help else "")
             return ("skipped" if case.models.kind == "live" and codes <= ACCESS else "failed"), (reason,)
         hidden.learn(secret_inputs(pipeline.inputs, case.inputs))
-        plan = stubbed(pipeline._plan, case.stub)
+        plan = stubbed(pipeline.plan, case.stub)
         if not (setting.in_place or case.in_place) and may_change_files(plan):
             workspace = after.enter_context(copied(setting.directory, stop.asked))
             plan = workspace.plan(plan)
-            orchestrator.permissions = workspace.permissions(orchestrator.permissions)
+            backend = orchestrator.backend
+            backend.permissions = workspace.permissions(backend.permissions)
         if stop.asked():
             return "failed", ("interrupted",)
-        pipeline = Pipeline(orchestrator, plan, pipeline.diagnostics, pipeline._options)
+        pipeline = Pipeline(orchestrator.backend, plan, pipeline.diagnostics, pipeline.options)
         ended = _ended(pipeline.with_options(budget=case.budget), case, stop)
         if case.models.kind == "live" and (ended.error or {}).get("type") == "ModelMissing":
             return "skipped", (str((ended.error or {}).get("message")),)
@@ -318,7 +319,7 @@ def _end_of(run: Run, pipeline: Pipeline, case: Case, answers: _Answers) -> Ende
         run.cancel(reason="the test has ended")
         run.wait()
     failure = result.error if result.error is not None else status.error
-    return Ended(status.state, result, failure, tuple(status.waiting_on), steps_of(pipeline._plan))
+    return Ended(status.state, result, failure, tuple(status.waiting_on), steps_of(pipeline.plan))
 
 
 def _questions(status: RunStatus, case: Case) -> list[str]:

@@ -116,7 +116,7 @@ def encoding_of(start: bytes, encoding: str | None = None) -> str:
         info = codecs.lookup(encoding)
     except (LookupError, ValueError):
         info = None
-    if info is None or not info._is_text_encoding:
+    if info is None or not info._is_text_encoding:  # noqa: SLF001 - of codecs, which has no public way
         raise NotText(f"unknown encoding `{encoding}`", f"use {_ENCODINGS}, or another encoding that Python knows")
     return "utf-8-sig" if info.name == "utf-8" else info.name
 

@@ -12,7 +12,7 @@ from orchestrator.cli.options import common
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
-    from orchestrator.api.lock import LockedPlace, Locking
+    from orchestrator.api.lock import LockedPlace, LockUpdate
 
 _FROM = {"kept": "the lock", "recorded": "the run", "asked": "asked now"}
 
@@ -61,7 +61,7 @@ def lock(
     raise typer.Exit(FAILED if check and not found.up_to_date else DONE)
 
 
-def _tell(found: Locking, file: str, *, check: bool) -> None:
+def _tell(found: LockUpdate, file: str, *, check: bool) -> None:
     from orchestrator.cli.terminal.output import emit, say, table
 
     if found.values:

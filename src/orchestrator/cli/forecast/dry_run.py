@@ -27,10 +27,10 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.selection.candidates import Here
 
-    bound = pipeline._bind(values, {})
-    catalogue = Catalogue.load(pipeline._orchestrator.directory)
-    found = forecast(pipeline._plan, bound.values, Here(catalogue, Keys.load()))
-    budget = pipeline._plan.budget
+    bound = pipeline.bind(values)
+    catalogue = Catalogue.load(pipeline.backend.directory)
+    found = forecast(pipeline.plan, bound.values, Here(catalogue, Keys.load()))
+    budget = pipeline.plan.budget
     if json:
         limits = budget.to_dict() if budget is not None else None
         emit_json({"pipeline": pipeline.id, **found.to_dict(), "budget": limits})

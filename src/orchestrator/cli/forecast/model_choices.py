@@ -43,7 +43,7 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
     from orchestrator.models.selection.candidates import Here
 
     with common.open_orchestrator(tools=tools, models=FakeModel(otherwise="fail")) as orchestrator:  # needs no keys
-        plan = orchestrator.compile(file)._plan
+        plan = orchestrator.compile(file).plan
     here = Here(Catalogue.load(orchestrator.directory), Keys.load())
     told = [models_told(step, here) for step in model_steps(plan)]
     if json:

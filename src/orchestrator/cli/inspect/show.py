@@ -67,7 +67,7 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
     from orchestrator.cli.terminal.output import LINES, emit, emit_json, moment, printable, say
     from orchestrator.runtime.run.failures import tracebacks
 
-    found = tracebacks(orchestrator._engine.store, run_id, step)
+    found = tracebacks(orchestrator.backend.store, run_id, step)
     if json:
         emit_json([asdict(each) for each in found])
         return

@@ -166,7 +166,7 @@ def _tell_traceback(run: Run, step: str) -> None:
     """Show where the tool of a step failed, as the record has it: without secrets."""
     from orchestrator.runtime.run.failures import tracebacks
 
-    for each in tracebacks(run._engine.store, run.id, step)[-1:]:
+    for each in tracebacks(run.backend.store, run.id, step)[-1:]:
         say(printable(each.text, keep=LINES))
 
 

@@ -130,7 +130,7 @@ def map(
                 results.close()
                 rest = found.count_rest()
                 tally.left = None if rest is None else max(0, found.count + rest - tally.total)
-        tally.spent = orchestrator._engine.store.spent_by_batch(tally.batch) if tally.begun else tally.spent
+        tally.spent = orchestrator.backend.store.spent_by_batch(tally.batch) if tally.begun else tally.spent
     if json and out is not None:
         emit_json(tally.to_dict())
     command = ["orchestrator", "map", str(file), str(rows), "--batch", tally.batch]

@@ -79,8 +79,8 @@ def run(
                 from orchestrator.cli.run.background import announce as announce_to
 
                 announce_to(announce, started.id)
-            if log is not None and started._redactor is not None:
-                log.redact(started._redactor)
+            if log is not None and started.redactor is not None:
+                log.redact(started.redactor)
             showing = shown.about(orchestrator, started.id)
             code = show_to_the_end(started, showing, interrupts, title=pipeline.name or pipeline.id)
         answering.end(quiet=here.quiet)
@@ -106,7 +106,7 @@ def warn(pipeline: "Pipeline") -> None:
         from orchestrator.diagnostics import render_text
 
         say(render_text(pipeline.diagnostics, color=use_colour(sys.stderr)).rstrip("\n"))
-    plan = pipeline._plan
+    plan = pipeline.plan
     locked = sum(1 for auto in plan.autos if auto.locked is not None)
     if locked and plan.lock is not None:
         say(f"{locked} answer{' of a model is' if locked == 1 else 's of models are'} taken from {plan.lock[0]}", "dim")

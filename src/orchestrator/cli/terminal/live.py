@@ -308,7 +308,7 @@ def follow(
     Events up to `since` are history: they fill the board, but are not shown and do not end the following. `between`
     is called between two looks at the journal; when `leave` says so of the status, the following ends early.
     """
-    with closing(run._follower.hearing()) as hearing:
+    with closing(run.follower.hearing()) as hearing:
         while True:
             status = _settled(run)
             heard = hearing.take()

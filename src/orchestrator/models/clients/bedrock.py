@@ -172,7 +172,7 @@ def runtime_client(key: str | None, address: str | None, *, connect: float, read
         session = boto3.Session(botocore_session=_BearerSession(key))
         config = config.merge(Config(signature_version="bearer"))
     client = session.client("bedrock-runtime", config=config, endpoint_url=address)
-    client._endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_SafePool)
+    client._endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_SafePool)  # noqa: SLF001 - of botocore, which has no public way
     return client
 
 

@@ -130,17 +130,17 @@ class _Entry:
         self._recorder = recorder
         self._request = request
         self._key = key_of(request)
-        self._number = recorder._number(self._key)
+        self._number = recorder._number(self._key)  # noqa: SLF001 - a class of this module
 
     def write(self, outcome: Outcome) -> None:
         name = file_name(self._key, self._number)
-        self._recorder._write(Recording(name, asking_step.get(), self._request, self._number, outcome))
+        self._recorder._write(Recording(name, asking_step.get(), self._request, self._number, outcome))  # noqa: SLF001 - a class of this module
 
     def failed(self, error: BaseException) -> None:
         if isinstance(error, ModelError):
             self.write(error)
         if not isinstance(error, ModelError) or error.retryable:
-            self._recorder._leave(self._key, self._number)
+            self._recorder._leave(self._key, self._number)  # noqa: SLF001 - a class of this module
 
 
 class ReplayClient:

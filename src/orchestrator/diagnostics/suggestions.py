@@ -168,7 +168,7 @@ class Vocabulary:
     def _all(self) -> Iterator[str]:
         yield from self._names()
         if self._around is not None:
-            yield from self._around._all()
+            yield from self._around._all()  # noqa: SLF001 - a class of this module
 
 
 @lru_cache(maxsize=8192)

@@ -1,0 +1,114 @@
+"""Commands about a run: for its execution in this process, its owner elsewhere, or the record if nobody executes it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.api.arguments import validate_budget
+from orchestrator.errors import RunOwned
+from orchestrator.journal.records import Command
+from orchestrator.runtime import Execution, in_thread
+from orchestrator.runtime.run.model_access import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.api.backend import Backend
+    from orchestrator.journal import CommandKind
+    from orchestrator.models.budget import Budget
+    from orchestrator.plan.model import Plan
+
+
+def current_user() -> str:
+    """Return who gives a command, for the record."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user number without a name, as in many containers
+        return "unknown"
+
+
+def command(kind: CommandKind, **data: Any) -> Command:
+    """Return a command of the current user."""
+    return Command(kind, data, current_user())
+
+
+def send(backend: Backend, run_id: str, given: Command) -> None:
+    """Have a command carried out; return when it has taken effect, if the run is executed on another thread here."""
+    execution = backend.engine.execution(run_id)
+    if execution is None:
+        backend.engine.control(run_id, given)
+        return
+    taken = execution.post(given)
+    if not execution.is_on_this_thread:
+        taken.result()
+
+
+async def asend(backend: Backend, run_id: str, given: Command) -> None:
+    """As `send`; return when the command has taken effect, if the run is executed here."""
+    execution = backend.engine.execution(run_id)
+    if execution is None:
+        await in_thread(lambda: backend.engine.control(run_id, given))
+    else:
+        await asyncio.wrap_future(execution.post(given))
+
+
+def resume_run(
+    backend: Backend,
+    run_id: str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    edited: Plan | None = None,
+    budget: Budget | None = None,
+) -> Execution | None:
+    """Resume a run: here, which returns its execution, or by its owner if that is alive. See `Orchestrator.resume`."""
+    if edited is None and budget is None and backend.engine.obeys(run_id):
+        send(backend, run_id, command("resume"))
+        return None
+    resumed = _resume(backend, run_id, inputs, edited, budget)
+    return backend.call(resumed, run_id=run_id, method="resume()", twin="orchestrator.aresume(...)")
+
+
+async def aresume_run(
+    backend: Backend,
+    run_id: str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    edited: Plan | None = None,
+    budget: Budget | None = None,
+) -> Execution | None:
+    """As `resume_run`, on the current event loop."""
+    if edited is None and budget is None and backend.engine.obeys(run_id):
+        await asend(backend, run_id, command("resume"))
+        return None
+    return await _resume(backend, run_id, inputs, edited, budget)
+
+
+async def _resume(
+    backend: Backend, run_id: str, inputs: Mapping[str, Any] | None, edited: Plan | None, budget: Budget | None
+) -> Execution | None:
+    options = replace(backend.options, budget=merged(backend.options.budget, validate_budget(budget)))
+    try:
+        return await backend.engine.resume(
+            run_id, backend.recompile, inputs or {}, options, edited=edited, by=current_user()
+        )
+    except RunOwned:
+        status = await in_thread(lambda: backend.engine.status(run_id))
+        if edited is not None or budget is not None or status.state != "paused":
+            raise
+        await in_thread(lambda: backend.engine.control(run_id, command("resume")))
+        return None
+
+
+async def retry_step(backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None) -> Execution:
+    """Run a step of a run again, on the current event loop. See `Orchestrator.retry`."""
+    return await backend.engine.resume(
+        run_id, backend.recompile, inputs or {}, backend.options, again=step, by=current_user()
+    )
+
+
+async def fork_run(backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None) -> Execution:
+    """Start a run that shares what another one achieved, on the current event loop. See `Orchestrator.fork`."""
+    return await backend.engine.fork(run_id, backend.recompile, step, inputs or {}, backend.options)

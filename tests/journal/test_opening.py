@@ -18,8 +18,8 @@ from sqlalchemy import event
 
 from orchestrator.errors import ConfigurationError, StoreUnavailable
 from orchestrator.journal import Journal, Owner, Store
+from orchestrator.journal.dialects.sqlite import APPLICATION_ID
 from orchestrator.journal.store.batch_insert import Appender
-from orchestrator.journal.store.tables import APPLICATION_ID
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path: Path, create: bool
 
 def test_looking_at_a_store_does_not_make_one(tmp_path: Path):
     error = refused(f"sqlite:///{tmp_path}/sub/runs.db", "ORC811", create=False)
-    assert "there is no store" in error.message
+    assert "does not exist" in error.message
     assert not (tmp_path / "sub").exists()
 
 
@@ -203,13 +203,13 @@ def test_a_full_disk_is_named_as_such_and_nothing_recorded_is_lost(tmp_path: Pat
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("runs.db", "no address"),
-        ("", "no address"),
+        ("runs.db", "not the URL of a database"),
+        ("", "not the URL of a database"),
         ("mysql://user:secret@host/db", "not supported"),
         ("http://user:secret@host/db", "not supported"),
         ("sqlite:///runs.db?timeout=soon", "timeout"),
         ("postgresql://user:secret@host/db?timeout=-1", "timeout"),
-        ("postgresql://user:secret@host:port/db", "no address"),
+        ("postgresql://user:secret@host:port/db", "not the URL of a database"),
     ],
 )
 def test_an_address_that_is_none_is_refused_without_its_password(url: str, words: str):

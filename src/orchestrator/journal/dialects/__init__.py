@@ -1,1 +1,1 @@
-"""What differs between databases."""
+"""The databases that a store can be in: one module each, with one interface."""

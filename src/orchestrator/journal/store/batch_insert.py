@@ -5,7 +5,6 @@ Measured per commit on SQLite: 0.04 ms of CPU this way, 1.2 ms through an asynci
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -56,11 +55,10 @@ class Appender:
         self._database = database
         self._connection: PoolProxiedConnection | None = None
         self._doubtful = False
-        self._log: tuple[int, int] | None = None
-        self._sqlite = database.is_sqlite
-        mark = "?" if self._sqlite else "%s"
-        lock = "" if self._sqlite else " FOR SHARE"  # no owner may change while its events are written
-        until = mark if self._sqlite else f"extract(epoch FROM clock_timestamp())::float8 + {mark}"
+        self._log: object = None
+        self._dialect = database.dialect
+        mark, until = self._dialect.mark, self._dialect.lease_end
+        lock = self._dialect.row_lock  # no owner may change while its events are written
         ignore = "ON CONFLICT DO NOTHING"
         self._fence = f"SELECT fence FROM runs WHERE key={mark}{lock}"  # noqa: S608 - only marks are put in
         self._last = f"SELECT coalesce(max(seq), 0) FROM events WHERE run={mark}"  # noqa: S608
@@ -90,14 +88,14 @@ class Appender:
             StoreUnavailable: nothing more can be written now.
             RunNotFound: a beginning shares a large value that is gone.
         """
-        with self._database.errors(), self._database.turn:
+        with self._database.errors(), self._dialect.turn:
             try:
                 return self._append(rows, beginnings, releases)
             except BaseException as error:
                 self._abandon()
-                if not _is_driver_error(error):
+                if not self._dialect.raised(error):
                     raise
-                raise self._database.unavailable(error) from error
+                raise self._dialect.problem(error) from error
 
     def close(self) -> None:
         """Give the connection back."""
@@ -114,8 +112,7 @@ class Appender:
             self._log = None
         cursor = connection.cursor()
         try:
-            if self._sqlite:
-                cursor.execute("BEGIN IMMEDIATE")
+            self._dialect.begin(cursor)
             content = _Content()
             for beginning in beginnings:
                 self._begin(cursor, beginning, content)
@@ -129,12 +126,8 @@ class Appender:
             self._write(cursor, content)
             for lease in releases:
                 cursor.execute(self._release, (lease.key, lease.fence))
-            if self._sqlite:
-                self._database.check_in_place()
-                cursor.execute("COMMIT")
-                self._check_log()
-            else:
-                connection.commit()
+            self._dialect.commit(connection, cursor)
+            self._check_log()
         finally:
             cursor.close()
         self._doubtful = False
@@ -142,17 +135,17 @@ class Appender:
 
     def _check_log(self) -> None:
         """Refuse to have written to a write-ahead log that was removed: what is in it is lost with this connection."""
-        log = self._database.log_identity()
+        log = self._dialect.log_identity()
         if self._log is None:
             self._log = log
         elif log != self._log:
-            raise self._database.gone()
+            raise self._dialect.gone()
 
     def _begin(self, cursor: Any, beginning: Beginning, content: _Content) -> None:
         """Insert the run; the rest of what it begins with joins the content."""
         new, state = beginning.new, beginning.state
-        if beginning.shared and not self._sqlite:
-            cursor.execute("LOCK TABLE blobs IN ROW EXCLUSIVE MODE")  # none of them may be pruned now
+        if beginning.shared:
+            self._dialect.keep_blobs(cursor)
         for digest in sorted(beginning.shared):
             if cursor.execute(self._known, (digest,)).fetchone() is None:
                 raise RunNotFound(
@@ -170,7 +163,7 @@ class Appender:
             encode(beginning.owner.to_dict()),
             new.batch,
             new.row,
-            beginning.ttl + (time.time() if self._sqlite else 0.0),
+            self._dialect.lease_parameter(beginning.ttl),
         )
         row = cursor.execute(self._run, values).fetchone()
         if row is None and self._doubtful:  # it may be there since an attempt whose outcome is unknown
@@ -243,7 +236,3 @@ class _Content:
                 self.snapshots[key] = row.snapshot
             if row.spent is not None:
                 self.spent[key] = (row.spent, row.at)
-
-
-def _is_driver_error(error: BaseException) -> bool:
-    return type(error).__module__.partition(".")[0] in ("sqlite3", "psycopg")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orchestrator.errors import StoreUnavailable
-from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.store import blob_codec as blob_codec
 from orchestrator.journal.store.tables import blobs
 
@@ -54,7 +54,7 @@ def keep(connection: Connection, large: Iterable[Blob]) -> None:
     """Write blobs, save for those that are there."""
     rows = [{"hash": b.hash, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
     if rows:
-        connection.execute(insert(connection, blobs).on_conflict_do_nothing(), rows)
+        connection.execute(upsert(connection, blobs).on_conflict_do_nothing(), rows)
 
 
 def _contents(database: Database, digests: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _RUNS_AT_ONCE = 20  # in one transaction, so that others can write in between
 _BLOBS_AT_ONCE = 200
-_PAGES_AT_ONCE = 500
 _ENDED = tuple(event.removeprefix("run.") for event in sorted(ENDS))
 
 
@@ -37,8 +36,8 @@ def prune(database: Database, *, older_than: float | None, keep: int | None) -> 
         with database.write() as connection:
             entries = connection.execute(cache.delete().where(cache.c.at < older_than)).rowcount
     gone, size = _remove_blobs(database)
-    if database.is_sqlite:
-        _shrink(database)
+    with suppress(StoreUnavailable), database.errors():  # a busy store is left as large as it is
+        database.dialect.shrink()
     return Pruned(removed, entries, gone, size)
 
 
@@ -74,7 +73,7 @@ def stats(database: Database) -> StoreStats:
         oldest, newest = connection.execute(
             sa.select(sa.func.min(runs.c.created_at), sa.func.max(runs.c.created_at))
         ).one()
-        size, free = _sizes(database, connection)
+        size, free = database.dialect.sizes(connection)
     if counts.pop("running", 0):
         counts |= running_states(database)
     return StoreStats(counts, int(recorded or 0), large, int(stored or 0), entries, size, free, oldest, newest)
@@ -94,7 +93,7 @@ def _ended(database: Database, older_than: float | None, keep: int | None) -> sa
     )
     query: sa.Select[Any] = sa.select(ends.c.key).order_by(ends.c.ended_at.desc(), ends.c.key.desc())
     if keep is not None:
-        query = query.offset(keep) if not database.is_sqlite else query.limit(-1).offset(keep)
+        query = query.offset(keep)
     if older_than is not None:
         kept = query.subquery()
         query = (
@@ -132,10 +131,8 @@ def _remove_blobs(database: Database) -> tuple[int, int]:
     after = ""
     while True:
         with database.write() as connection:
-            if not database.is_sqlite:
-                # A writer that finds a blob there does not write it, and refers to it a moment later: it must not go in
-                # between. SQLite has one writer at a time.
-                connection.exec_driver_sql("LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE")
+            # A writer that finds a blob does not write it, and refers to it a moment later: it must not go in between.
+            database.dialect.claim_blobs(connection)
             rows = connection.execute(unused.where(blobs.c.hash > after).limit(_BLOBS_AT_ONCE)).all()
             if rows:
                 connection.execute(blobs.delete().where(blobs.c.hash.in_([row[0] for row in rows])))
@@ -144,38 +141,3 @@ def _remove_blobs(database: Database) -> tuple[int, int]:
         if len(rows) < _BLOBS_AT_ONCE:
             return count, size
         after = rows[-1][0]
-
-
-def _shrink(database: Database) -> None:
-    """Give free pages back to the file system, a few at a time. A busy store is left as large as it is."""
-    with suppress(StoreUnavailable), database.errors(), closing(database.driver_connection()) as connection:
-        cursor = connection.cursor()
-
-        def free() -> int:
-            return int(cursor.execute("PRAGMA freelist_count").fetchone()[0])
-
-        before = free()
-        while before:
-            with database.turn:
-                # As a script: the statement has a step for each page, and `execute` would take only the first.
-                cursor.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
-            after = free()
-            if after >= before:
-                break
-            before = after
-        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def _sizes(database: Database, connection: Connection) -> tuple[int, int]:
-    if database.is_sqlite:
-        page = _pragma(connection, "page_size")
-        return page * _pragma(connection, "page_count"), page * _pragma(connection, "freelist_count")
-    tables = sa.text(
-        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind = 'r'"
-    )
-    return int(connection.execute(tables, {"schema": database.schema}).scalar_one()), 0
-
-
-def _pragma(connection: Connection, name: str) -> Any:
-    return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 
-from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.retry import patient
 from orchestrator.journal.store.tables import limits
 from orchestrator.models.limits import Spending
@@ -44,7 +44,7 @@ class StoredSpending:
             text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar()
             if text is None:
                 # Another process may do the same at this moment; then this one waits for it here.
-                empty = insert(connection, limits).values(provider=provider, spending="{}").on_conflict_do_nothing()
+                empty = upsert(connection, limits).values(provider=provider, spending="{}").on_conflict_do_nothing()
                 connection.execute(empty)
                 text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar_one()
             spending = Spending.from_dict(json.loads(text))

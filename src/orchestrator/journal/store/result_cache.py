@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import CacheEntry
 from orchestrator.journal.store.blob_codec import LIMIT, Blob, decode, encode, storable
 from orchestrator.journal.store.blob_store import keep
@@ -51,8 +51,10 @@ def put(database: Database, key: str, run_id: str, path: str, output: Any) -> No
     with database.write() as connection:
         if blob is not None:
             keep(connection, [blob])
-        upsert = insert(connection, cache).values(row)
-        newest = {name: upsert.excluded[name] for name in row if name != "key"}
+        statement = upsert(connection, cache).values(row)
+        newest = {name: statement.excluded[name] for name in row if name != "key"}
         connection.execute(
-            upsert.on_conflict_do_update(index_elements=["key"], set_=newest, where=cache.c.at <= upsert.excluded.at)
+            statement.on_conflict_do_update(
+                index_elements=["key"], set_=newest, where=cache.c.at <= statement.excluded.at
+            )
         )

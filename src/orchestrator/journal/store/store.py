@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from orchestrator import codes
 from orchestrator.errors import StoreUnavailable
+from orchestrator.journal.dialects.registry import store_may_exist
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
 from orchestrator.journal.retry import patient
@@ -28,7 +29,7 @@ from orchestrator.journal.store import (
 )
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.blob_codec import encode, storable
-from orchestrator.journal.store.database import Database, exists
+from orchestrator.journal.store.database import Database
 from orchestrator.journal.store.tables import commands, events, runs
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Store:
     @staticmethod
     def exists(url: str) -> bool:
         """Whether there may be runs at `url`: false for a file that is not there. Nothing is made by asking."""
-        return exists(url)
+        return store_may_exist(url)
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -16,14 +17,13 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+from orchestrator.journal.dialects.registry import id_type, key_type
+
+REVISIONS = ("0001",)
 """Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
 
 VERSION_TABLE = "orchestrator_version"
 """Where the revision stands; also what tells a store of runs from somebody else's database."""
-
-APPLICATION_ID = 0x4F524331
-"""SQLite's mark of the application that a file belongs to (`ORC1`)."""
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -31,8 +31,8 @@ _NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-_Key = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
-_Id = Text().with_variant(Text(collation="C"), "postgresql")  # prefixes are ranges only in code point order
+_Key = key_type()
+_Id = id_type()
 
 metadata = MetaData(naming_convention=_NAMES)
 
@@ -117,6 +117,17 @@ cache = Table(
 )
 Index(None, cache.c.at)
 Index(None, cache.c.hash)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("rows", BigInteger, nullable=False),  # read from the input so far
+    Column("complete", Boolean, nullable=False),  # the end of the input was reached
+    Column("invalid", BigInteger, nullable=False),  # rows with inputs that do not fit, which have no run
+)
 
 limits = Table(
     "limits",

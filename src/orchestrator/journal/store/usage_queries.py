@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.journal.dialects.upserts import insert
+from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.state.usage import spending_of
 from orchestrator.journal.store.tables import events, pruned_spending, runs
 from orchestrator.models.budget import Spent
@@ -66,11 +66,11 @@ def keep(connection: Connection, keys: Sequence[int]) -> None:
     calls = sa.select(events.c.at, events.c.data).where(events.c.run.in_(several_days), events.c.type == "step.model")
     for at, data in connection.execute(calls) if several_days else ():
         by_day[_day(at)] = by_day.get(_day(at), Spent()) + spending_of(json.loads(data)).spent
-    upsert = insert(connection, pruned_spending)
-    added = {name: pruned_spending.c[name] + upsert.excluded[name] for name in _AMOUNTS}
+    statement = upsert(connection, pruned_spending)
+    added = {name: pruned_spending.c[name] + statement.excluded[name] for name in _AMOUNTS}
     for day, spent in sorted(by_day.items()):  # in one order everywhere, or two processes could wait for each other
         row = {"day": day, **{name: getattr(spent, name) for name in _AMOUNTS}}
-        connection.execute(upsert.values(row).on_conflict_do_update(index_elements=["day"], set_=added))
+        connection.execute(statement.values(row).on_conflict_do_update(index_elements=["day"], set_=added))
 
 
 def _day(at: float) -> int:

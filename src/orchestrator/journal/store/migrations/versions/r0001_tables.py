@@ -1,15 +1,17 @@
-"""The first tables: runs, their events, blobs and commands."""
+"""The first tables."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
+from orchestrator.journal.dialects.registry import id_type, key_type
+
 revision = "0001"
 down_revision = None
 
-_Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_Id = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_Key = key_type()
+_Id = id_type()
 
 
 def upgrade() -> None:
@@ -26,11 +28,19 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.Text()),
         sa.Column("lease_until", sa.Double()),
+        sa.Column("batch", sa.Text()),
+        sa.Column("batch_row", sa.BigInteger()),
+        sa.Column("usd", sa.Double()),
+        sa.Column("tokens", sa.BigInteger()),
+        sa.Column("requests", sa.BigInteger()),
+        sa.Column("spent_at", sa.Double()),
         sa.PrimaryKeyConstraint("key", name="pk_runs"),
         sa.UniqueConstraint("run_id", name="uq_runs_run_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_runs_state_key", "runs", ["state", "key"])
+    op.create_index("ix_runs_batch_batch_row_key", "runs", ["batch", "batch_row", "key"])
+    op.create_index("ix_runs_spent_at", "runs", ["spent_at"])
     op.create_table(
         "events",
         sa.Column("run", _Key, nullable=False),
@@ -73,3 +83,40 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_commands_run", "commands", ["run"])
+    op.create_table(
+        "cache",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("hash", sa.Text()),
+        sa.Column("output", sa.Text()),
+        sa.ForeignKeyConstraint(["hash"], ["blobs.hash"], name="fk_cache_hash"),
+        sa.PrimaryKeyConstraint("key", name="pk_cache"),
+    )
+    op.create_index("ix_cache_at", "cache", ["at"])
+    op.create_index("ix_cache_hash", "cache", ["hash"])
+    op.create_table(
+        "batches",
+        sa.Column("batch", sa.Text(), nullable=False),
+        sa.Column("pipeline", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("invalid", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("batch", name="pk_batches"),
+    )
+    op.create_table(
+        "limits",
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("spending", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("provider", name="pk_limits"),
+    )
+    op.create_table(
+        "pruned_spending",
+        sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("usd", sa.Double(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name="pk_pruned_spending"),
+    )

@@ -539,7 +539,7 @@ def test_a_step_that_waits_for_its_next_attempt_still_does_in_the_next_process(
 def test_attempts_that_failed_count_after_a_crash(client: orc.Orchestrator, bench: Bench) -> None:
     bench.failures["a"] = 5
     source = pipeline(
-        step("a", "flaky", retry={"max_attempts": 3, "delay": "100ms", "jitter": 0}),
+        step("a", "flaky", retry={"max_attempts": 3, "delay": "100ms", "backoff": 30, "jitter": 0}),
         step("b", "hang"),
     )
     run = client.compile(source).start()

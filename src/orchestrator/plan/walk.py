@@ -122,6 +122,11 @@ def walk_step(step: Data, pipelines: Mapping[str, Data]) -> Iterator[Visit[Data]
     return _Traversal(pipelines).inside(step, "")
 
 
+def item_step(step: StepPlan) -> StepPlan | None:
+    """Return the one step that a loop does for each item, None for other steps and for loops with a block."""
+    return next((block.steps[0] for block in step.work.children() if block.role == "item"), None)
+
+
 def inner_steps(step: Data, pipelines: Mapping[str, Data]) -> list[Data]:
     """Return the steps directly inside a step as JSON data, or those of the pipeline that it calls; no handlers."""
     source = called_pipeline(step)

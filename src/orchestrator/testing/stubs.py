@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.errors import StepError
 from orchestrator.plan.steps import (
     Agent,
-    ForEach,
     StepPlan,
     ToolCall,
     Work,
 )
 from orchestrator.plan.substitution import substitute
-from orchestrator.plan.walk import walk, without_brackets
+from orchestrator.plan.walk import item_step, walk, without_brackets
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
@@ -38,16 +37,15 @@ def asks_models(step: StepPlan) -> bool:
     match step.work:
         case ToolCall(action=action):
             return action.uses_model
-        case ForEach(body=StepPlan() as body):
-            return asks_models(body)
-        case work:
-            return isinstance(work, Agent)
+        case Agent():
+            return True
+        case _:
+            return (item := item_step(step)) is not None and asks_models(item)
 
 
 def own_work(step: StepPlan) -> Work:
     """Return what a step does, or what it does with each item, where that is one call or one question."""
-    work = step.work
-    return work.body.work if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else work
+    return (item_step(step) or step).work
 
 
 def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, str]:

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.cli.forecast.known_values import limit_of, scope_of, times_of, value_of
 from orchestrator.cli.forecast.model_choices import ModelStep, model_steps, models_told
 from orchestrator.cli.forecast.upper_bound import Ceiling, ceiling
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions.syntax.limits import range_count
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
 from orchestrator.models.calls.estimate import output_tokens, tokens_of
 from orchestrator.models.messages import Message, ModelName, ModelRequest, Usage
+from orchestrator.plan.children import Children
 from orchestrator.plan.steps import (
     Agent,
-    Block,
-    FileItems,
-    ForEach,
-    Group,
-    RangeItems,
-    Repeat,
     StepPlan,
     SubPipeline,
-    Switch,
     ToolCall,
     Work,
 )
-from orchestrator.runtime.values.scope import pipeline_scope
+from orchestrator.plan.walk import item_step, top_level, without_brackets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,21 +133,21 @@ class _Reckoning:
 
     def steps(self, plan: Plan, inputs: Mapping[str, Any]) -> Iterator[Expected]:
         scope = scope_of(plan, inputs)
-        yield from self._block(plan.steps, "", scope, 1)
-        if plan.finally_ is not None:
-            yield from self._block(plan.finally_.steps, "finally.", scope, 1)
+        for block in top_level(plan):
+            if block.role != "handler":
+                yield from self._block(block, "", scope, 1)
 
-    def _block(self, steps: Sequence[StepPlan], within: str, scope: Scope, times: int | None) -> Iterator[Expected]:
-        for step in _in_order(steps):
-            yield from self._step(step, f"{within}{step.id}", scope, times)
+    def _block(self, block: Children[StepPlan], parent: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+        for step in _in_order(block.steps):
+            yield from self._step(step, without_brackets(block.path(parent, step.id)), scope, times)
 
     def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[Expected]:
         work = step.work
-        inner = work.body.work if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else None
+        inner = item_step(step)
         each = times_of(work, scope)
         all_of_them = None if times is None or each is None else times * each
-        calls = tuple(self._call(asking, inner or work, scope) for asking in self._asking.get(path, ()))
-        told = Expected(
+        calls = tuple(self._call(asking, (inner or step).work, scope) for asking in self._asking.get(path, ()))
+        yield Expected(
             path,
             work.describe(),
             step.dependencies,
@@ -162,28 +155,19 @@ class _Reckoning:
             all_of_them if inner is not None else times,
             calls,
         )
-        yield told
-        yield from self._inner(inner or work, f"{path}.", scope, all_of_them)
+        yield from self._inner(inner or step, path, scope, all_of_them)
 
-    def _inner(self, work: Work, within: str, scope: Scope, times: int | None) -> Iterator[Expected]:
-        match work:
-            case ForEach(body=Block() as block):
-                yield from self._block(block.steps, within, scope, times)
-            case Repeat() | Group():
-                yield from self._block(work.body.steps, within, scope, times)
-            case Switch():
-                for _, block in work.cases:
-                    yield from self._block(block.steps, within, scope, None)
-                if work.default is not None:
-                    yield from self._block(work.default.steps, within, scope, None)
-            case SubPipeline() if work.source not in self._within:
-                called = self._plan.pipelines[work.source]
-                given = value_of(work.inputs, scope)
-                self._within.append(work.source)
-                yield from self._block(called.steps, within, scope_of(called, given or {}), times)
-                self._within.pop()
-            case _:
-                pass
+    def _inner(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+        work = step.work
+        for block in work.children():
+            if block.role in ("body", "case", "default"):
+                yield from self._block(block, path, scope, times if block.role == "body" else None)
+        if isinstance(work, SubPipeline) and work.source not in self._within:
+            called = self._plan.pipelines[work.source]
+            inputs = value_of(work.inputs, scope) or {}
+            self._within.append(work.source)
+            yield from self._block(Children("body", called.steps), path, scope_of(called, inputs), times)
+            self._within.pop()
 
     def _call(self, asking: ModelStep, work: Work, scope: Scope) -> Call:
         told = models_told(asking, self._here)
@@ -221,40 +205,6 @@ def _in_order(steps: Sequence[StepPlan]) -> Iterator[StepPlan]:
         yield ready
 
 
-def scope_of(plan: Plan, inputs: Mapping[str, Any]) -> Scope:
-    """Return what is known before the run."""
-    now = datetime.now(UTC)
-    known = {name: inputs[name] for name in plan.inputs if name in inputs}
-    try:
-        return pipeline_scope(plan, "", now, known).scope
-    except OrchestratorError:
-        return pipeline_scope(replace(plan, variables={}), "", now, known).scope
-
-
-def value_of(value: Value, scope: Scope) -> Any:
-    """Return a value as far as it is known before the run; None where it is not."""
-    try:
-        return value.evaluate(scope)
-    except OrchestratorError:
-        return None
-
-
-def times_of(work: Work, scope: Scope) -> int | None:
-    """Return how often the work's own steps run; None where only the run will tell."""
-    if isinstance(work, Repeat):
-        return None
-    if not isinstance(work, ForEach):
-        return 1
-    items = work.items
-    if isinstance(items, FileItems):
-        return None
-    if isinstance(items, RangeItems):
-        numbers = [value_of(each, scope) for each in (items.start, items.stop, items.step)]
-        return range_count(*numbers) if all(type(number) is int for number in numbers) and numbers[2] else None
-    found = value_of(items, scope)
-    return len(found) if isinstance(found, list | dict) else None
-
-
 def _sent(parameters: Value | None, scope: Scope) -> tuple[int, bool]:
     """Return how many tokens are sent, and whether some of them are a guess."""
     from orchestrator.expressions.values import MappingValue
@@ -278,15 +228,3 @@ def _tokens(value: Value, scope: Scope) -> tuple[int, bool]:
             unknown = [name for name in reads if name not in scope.names] or ["it"]
             total += tokens_of(template.text) + UNKNOWN_TOKENS * len(unknown)
     return total, True
-
-
-def limit_of(parameters: Value | None, scope: Scope) -> int | None:
-    """Return the `max_tokens` of a step, where it is known before the run."""
-    from orchestrator.expressions.values import MappingValue
-
-    if isinstance(parameters, MappingValue) and "max_tokens" in parameters.entries:
-        found = value_of(parameters.entries["max_tokens"], scope)
-        return found if isinstance(found, int) and found > 0 else None
-    constant = getattr(parameters, "value", None)
-    limit = constant.get("max_tokens") if isinstance(constant, Mapping) else None
-    return limit if isinstance(limit, int) and limit > 0 else None

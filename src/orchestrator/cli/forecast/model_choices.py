@@ -57,7 +57,8 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
 
 def model_steps(plan: Plan) -> Iterator[ModelStep]:
     """Yield the steps that ask models, at any depth, in the file's order."""
-    from orchestrator.plan.steps import Agent, ForEach, StepPlan, ToolCall
+    from orchestrator.plan.steps import Agent, ToolCall
+    from orchestrator.plan.walk import item_step
     from orchestrator.testing.stubs import own_work, steps_of
 
     for path, step in steps_of(plan).items():
@@ -66,8 +67,8 @@ def model_steps(plan: Plan) -> Iterator[ModelStep]:
                 yield _model_step(path, action.name, parameters)
             case Agent(parameters=parameters, tools=offered, servers=servers):
                 yield _model_step(path, "agent", parameters, uses_tools=bool(offered or servers))
-        if isinstance(step.work, ForEach) and isinstance(step.work.body, StepPlan):
-            yield from _judges(path, step.work.body)
+        if (item := item_step(step)) is not None:
+            yield from _judges(path, item)
         yield from _judges(path, step)
 
 

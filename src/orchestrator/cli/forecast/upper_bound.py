@@ -6,22 +6,19 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.cli.forecast.known_values import limit_of, scope_of, times_of, value_of
 from orchestrator.cli.forecast.model_choices import models_told
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
 from orchestrator.models.messages import ModelName, Usage
 from orchestrator.plan.steps import (
     Agent,
-    Block,
-    ForEach,
-    Group,
-    Handler,
     Repeat,
     StepPlan,
     SubPipeline,
-    Switch,
     ToolCall,
     Work,
 )
+from orchestrator.plan.walk import item_step, top_level, without_brackets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Scope
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.selection.candidates import Here
+    from orchestrator.plan.children import Children
     from orchestrator.plan.model import Plan
 
 ASKED: Final = 2
@@ -82,30 +80,19 @@ class _Walk:
         self.unbounded: list[str] = []
 
     def pipeline(self, plan: Plan, inputs: Mapping[str, Any], within: str = "", times: int | None = 1) -> None:
-        from orchestrator.cli.forecast.forecast import scope_of
-
         scope = scope_of(plan, inputs)
-        self._steps(plan.steps, within, scope, times)
-        self._handlers(plan.error_handlers, f"{within}error_handlers.", scope, times)
-        if plan.finally_ is not None:
-            self._steps(plan.finally_.steps, f"{within}finally.", scope, times)
+        for block in top_level(plan):
+            self._block(block, within, scope, times)
 
-    def _steps(self, steps: Sequence[StepPlan], within: str, scope: Scope, times: int | None) -> None:
-        for step in steps:
-            self._step(step, f"{within}{step.id}", scope, times)
-
-    def _handlers(self, handlers: Sequence[Handler], within: str, scope: Scope, times: int | None) -> None:
-        for handler in handlers:
-            if handler.body is not None:
-                self._steps(handler.body.steps, within, scope, times)
+    def _block(self, block: Children[StepPlan], parent: str, scope: Scope, times: int | None) -> None:
+        for step in block.steps:
+            self._step(step, without_brackets(block.path(parent, step.id)), scope, times)
 
     def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> None:
-        from orchestrator.cli.forecast.forecast import times_of
-
-        work: Work = step.work
+        work = step.work
         each = work.max_iterations if isinstance(work, Repeat) else times_of(work, scope)
         inner = times * each if times is not None and each is not None else None
-        body = work.body if isinstance(work, ForEach) and isinstance(work.body, StepPlan) else None
+        body = item_step(step)
         asks = self._asking.get(path, ())
         if each is None and (body is not None or not isinstance(work, ToolCall)) and self._asks_below(path):
             self.unbounded.append(f"how often `{path}` repeats is known only when it runs")
@@ -113,33 +100,26 @@ class _Walk:
         for asked in asks:
             judges_all = asked.action == "judge" and own.check is not step.check and step.check is not None
             self._add(asked, step if judges_all else own, scope, times if judges_all or body is None else inner)
-        self._handlers(step.on_error, f"{path}.", scope, times)
-        if body is not None:
-            self._handlers(body.on_error, f"{path}.", scope, inner)
-        self._inner(own.work, path, scope, inner)
+        for block in step.children():
+            if block.role == "handler":
+                self._block(block, path, scope, times)
+        for block in own.children():
+            if block.role in ("body", "case", "default") or (block.role == "handler" and body is not None):
+                self._block(block, path, scope, inner)
+        if isinstance(own.work, SubPipeline):
+            self._call(own.work, path, scope, inner)
+
+    def _call(self, work: SubPipeline, path: str, scope: Scope, times: int | None) -> None:
+        if work.source in self._within:
+            self.unbounded.append(f"how often `{path}` calls itself is known only when it runs")
+            self.calls = self.input = self.output = self.cost = None
+            return
+        self._within.append(work.source)
+        self.pipeline(self._plan.pipelines[work.source], value_of(work.inputs, scope) or {}, path, times)
+        self._within.pop()
 
     def _asks_below(self, path: str) -> bool:
         return any(each == path or each.startswith(f"{path}.") for each in self._asking)
-
-    def _inner(self, work: Work, path: str, scope: Scope, times: int | None) -> None:
-        within = f"{path}."
-        match work:
-            case ForEach(body=Block() as block):
-                self._steps(block.steps, within, scope, times)
-            case Repeat() | Group():
-                self._steps(work.body.steps, within, scope, times)
-            case Switch():
-                for block in (*(block for _, block in work.cases), *([work.default] if work.default else [])):
-                    self._steps(block.steps, within, scope, times)
-            case SubPipeline() if work.source not in self._within:
-                from orchestrator.cli.forecast.forecast import value_of
-
-                self._within.append(work.source)
-                self.pipeline(self._plan.pipelines[work.source], value_of(work.inputs, scope) or {}, within, times)
-                self._within.pop()
-            case SubPipeline():
-                self.unbounded.append(f"how often `{path}` calls itself is known only when it runs")
-                self.calls = self.input = self.output = self.cost = None
 
     def _add(self, asking: ModelStep, step: StepPlan, scope: Scope, times: int | None) -> None:
         told = models_told(asking, self._here)
@@ -167,8 +147,6 @@ class _Walk:
             return attempts * (asked * check.max_attempts if check is not None and asked else 1)
         rounds = models * check.max_attempts if check is not None and not isinstance(work, Agent) else 1
         if isinstance(work, Agent):
-            from orchestrator.cli.forecast.forecast import value_of
-
             turns = value_of(work.max_turns, scope)
             if type(turns) is not int:
                 self.unbounded.append(f"how many turns `{asking.path}` makes is known only when it runs")
@@ -182,7 +160,6 @@ class _Walk:
 
     def _within_one(self, asking: ModelStep, work: Work, scope: Scope) -> int | None:
         """Return how many answers one call of an action takes."""
-        from orchestrator.cli.forecast.forecast import value_of
         from orchestrator.models.calls.estimate import tokens_of
 
         if asking.action not in ("summarize", "embed"):
@@ -224,8 +201,6 @@ class _Walk:
         self.cost = None if self.cost is None or cost is None else self.cost + calls * cost
 
     def _most_output(self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None) -> int | None:
-        from orchestrator.cli.forecast.forecast import limit_of
-
         if asking.action == "embed":
             return 0
         if asking.action == "judge":
@@ -239,8 +214,6 @@ class _Walk:
         self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None, output: int | None
     ) -> int | None:
         """Return the most tokens that one call reads: what the step says, where that is known, else what fits."""
-        from orchestrator.cli.forecast.forecast import value_of
-
         window = card.context_window if card is not None else None
         work = step.work
         if asking.action not in _ONE_ANSWER or not isinstance(work, ToolCall) or step.check is not None:

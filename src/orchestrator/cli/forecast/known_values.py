@@ -1,0 +1,63 @@
+"""What is known of a plan's values before a run: inputs, counts of items, limits; the rest only the run will tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.expressions.syntax.limits import range_count
+from orchestrator.plan.steps import FileItems, ForEach, RangeItems, Repeat, Work
+from orchestrator.runtime.values.scope import pipeline_scope
+
+if TYPE_CHECKING:
+    from orchestrator.expressions import Scope, Value
+    from orchestrator.plan.model import Plan
+
+
+def scope_of(plan: Plan, inputs: Mapping[str, Any]) -> Scope:
+    """Return what is known before the run."""
+    now = datetime.now(UTC)
+    known = {name: inputs[name] for name in plan.inputs if name in inputs}
+    try:
+        return pipeline_scope(plan, "", now, known).scope
+    except OrchestratorError:
+        return pipeline_scope(replace(plan, variables={}), "", now, known).scope
+
+
+def value_of(value: Value, scope: Scope) -> Any:
+    """Return a value as far as it is known before the run; None where it is not."""
+    try:
+        return value.evaluate(scope)
+    except OrchestratorError:
+        return None
+
+
+def times_of(work: Work, scope: Scope) -> int | None:
+    """Return how often the work's own steps run; None where only the run will tell."""
+    if isinstance(work, Repeat):
+        return None
+    if not isinstance(work, ForEach):
+        return 1
+    items = work.items
+    if isinstance(items, FileItems):
+        return None
+    if isinstance(items, RangeItems):
+        numbers = [value_of(each, scope) for each in (items.start, items.stop, items.step)]
+        return range_count(*numbers) if all(type(number) is int for number in numbers) and numbers[2] else None
+    found = value_of(items, scope)
+    return len(found) if isinstance(found, list | dict) else None
+
+
+def limit_of(parameters: Value | None, scope: Scope) -> int | None:
+    """Return the `max_tokens` of a step, where it is known before the run."""
+    from orchestrator.expressions.values import MappingValue
+
+    if isinstance(parameters, MappingValue) and "max_tokens" in parameters.entries:
+        found = value_of(parameters.entries["max_tokens"], scope)
+        return found if isinstance(found, int) and found > 0 else None
+    constant = getattr(parameters, "value", None)
+    limit = constant.get("max_tokens") if isinstance(constant, Mapping) else None
+    return limit if isinstance(limit, int) and limit > 0 else None

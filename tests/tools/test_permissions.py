@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError, PermissionDenied
 from orchestrator.tools import Permissions
-from orchestrator.tools.contract import Refusal
 from orchestrator.tools.sandbox.paths import Location, open_location, open_parent
+from orchestrator.tools.sandbox.refusal import Refusal
 
 
 def write_settings(directory: Path, text: str) -> Path:

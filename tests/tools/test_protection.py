@@ -20,8 +20,8 @@ from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.tools import Permissions, builtin_registry, to_tools
 from orchestrator.tools.sandbox import permissions
 from orchestrator.tools.sandbox.paths import Location, open_location, open_parent
-from orchestrator.tools.sandbox.protection import is_reserved, running_code, source_files, store_files
-from orchestrator.tools.sibling_imports import named_sources, searched_directories
+from orchestrator.tools.sandbox.protection import is_reserved, running_code, store_files
+from orchestrator.tools.source_files import named_sources, searched_directories, source_files
 from tests.tools.support import FakeContext, Workplace
 
 RESERVED = [

@@ -189,7 +189,7 @@ def test_a_broken_plugin_is_a_warning_and_leaves_the_others_alone(monkeypatch: p
     def found(**_: Any) -> list[EntryPoint]:
         return points
 
-    monkeypatch.setattr("orchestrator.tools.loader.entry_points", found)
+    monkeypatch.setattr("orchestrator.tools.installed.entry_points", found)
     registry = entry_point_tools()
     assert registry.names() == ("bad", "hello")
     hello = registry.get("hello")

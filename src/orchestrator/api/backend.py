@@ -27,8 +27,8 @@ from orchestrator.runtime.host.engine import permissions_for
 from orchestrator.runtime.host.execution import refuse_blocking
 from orchestrator.text.words import plural
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools
-from orchestrator.tools.sandbox.protection import source_files, store_files
-from orchestrator.tools.sibling_imports import named_sources, searched_directories
+from orchestrator.tools.sandbox.protection import store_files
+from orchestrator.tools.source_files import named_sources, searched_directories, source_files
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping

@@ -1,21 +1,26 @@
 """Tools: the work that steps can do, their contract, where they come from, and what they are permitted."""
 
 from orchestrator.tools.call import call, check_value
-from orchestrator.tools.contract import Action, Parameter, Refusal, Tool, ToolContext
+from orchestrator.tools.contract import Action, Parameter, Tool, ToolContext
+from orchestrator.tools.executor import LocalExecutor, ToolExecutor
 from orchestrator.tools.extras import missing_extra
 from orchestrator.tools.functions.definition import to_tool, tool
-from orchestrator.tools.loader import builtin_registry, entry_point_tools, load_tools, to_tools
+from orchestrator.tools.installed import builtin_registry, entry_point_tools
+from orchestrator.tools.loader import load_tools, to_tools
 from orchestrator.tools.registry import Registry, Unresolved
 from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.refusal import Refusal
 
 __all__ = [
     "Action",
+    "LocalExecutor",
     "Parameter",
     "Permissions",
     "Refusal",
     "Registry",
     "Tool",
     "ToolContext",
+    "ToolExecutor",
     "Unresolved",
     "builtin_registry",
     "call",

@@ -21,7 +21,7 @@ from orchestrator.tools.contract import Parameter
 from orchestrator.tools.extras import missing_extra
 from orchestrator.tools.functions.results import NotJson, to_json
 from orchestrator.tools.functions.threads import run_in_thread
-from orchestrator.tools.functions.tracebacks import innermost_line, words_of
+from orchestrator.tools.functions.tracebacks import exception_message, innermost_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,7 +211,7 @@ _PASSED_ON = (StepError, ConfigurationError)
 
 def _failed(action: Action, error: BaseException) -> StepError:
     where = innermost_line(error)
-    message = f"`{action.name}` raised {type(error).__name__}: {words_of(error) or 'without a message'}"
+    message = f"`{action.name}` raised {type(error).__name__}: {exception_message(error) or 'without a message'}"
     failure = StepError(message)
     if where is not None:
         failure = StepError(f"{message} ({where})", help="fix the tool, or what it is given")

@@ -1,15 +1,12 @@
-"""Where tools come from: the built-in ones, the user's modules and files, and installed plugins."""
+"""Loads tools from a user's modules, files and objects."""
 
 from __future__ import annotations
 
 import sys
 import threading
-import warnings
 from contextlib import contextmanager
-from functools import partial
 from hashlib import sha256
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -22,25 +19,12 @@ from orchestrator.text.words import quoted_list
 from orchestrator.tools.call import is_from_keyboard
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.functions.definition import is_marked, to_tool
-from orchestrator.tools.functions.tracebacks import innermost_line
-from orchestrator.tools.registry import Registry
-from orchestrator.tools.sibling_imports import neighbours, package_root
+from orchestrator.tools.functions.tracebacks import exception_text, innermost_line
+from orchestrator.tools.sibling_imports import neighbours
+from orchestrator.tools.source_files import package_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-GROUP = "orchestrator.tools"
-
-_BUILTIN = ("data", "filesystem", "http", "json", "log", "mcp", "python", "report", "sleep", "terminal", "text")
-
-
-def builtin_registry() -> Registry:
-    """Return the tools that come with Orchestrator; each is made when it is first asked for."""
-    return Registry(loaders={name: partial(_builtin, name) for name in _BUILTIN})
-
-
-def _builtin(name: str) -> Tool:
-    return to_tool(import_module(f"orchestrator.tools.builtin.{name}"), name=name)
 
 
 def to_tools(source: Any, *, name: str | None = None, directory: Path | None = None) -> tuple[Tool, ...]:
@@ -146,33 +130,8 @@ def _explained(source: str, name: str = "") -> Iterator[None]:
         if is_from_keyboard(error):
             raise
         where = innermost_line(error)
-        problem = f"importing it raised {_said(error)}" + (f" ({where})" if where else "")
+        problem = f"importing it raised {exception_text(error)}" + (f" ({where})" if where else "")
         raise _failed(source, problem, "ORCHESTRATOR_DEBUG=1 shows the whole traceback") from error
-
-
-def entry_point_tools() -> Registry:
-    """Return the tools of installed plugins: the entry points of the group `orchestrator.tools`.
-
-    The entry point's name is the tool's. A plugin is imported when its tool is first asked for; one that is broken is
-    reported as a warning, and its tool refuses every step.
-    """
-    return Registry(loaders={point.name: partial(_plugin, point) for point in entry_points(group=GROUP)})
-
-
-def _plugin(point: EntryPoint) -> Tool:
-    try:
-        tool = to_tool(point.load())
-        return Tool(point.name, tool.actions, tool.description, tool.version, tool.extras)
-    except BaseException as error:
-        if is_from_keyboard(error):
-            raise
-        owner = point.dist.name if point.dist else point.value
-        warnings.warn(f"the plugin `{owner}` cannot give its tool `{point.name}`: {_said(error)}", stacklevel=2)
-        return Tool(point.name, {}, f"unavailable: the plugin `{owner}` is broken")
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _failed(source: str, problem: str, help: str) -> ConfigurationError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools.contract import Action, Tool
+from orchestrator.tools.loader import to_tools
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +121,4 @@ class Registry:
         One that has the name of a tool of this registry takes its place. Modules are found in `directory` too, by
         default the current one.
         """
-        from orchestrator.tools.loader import to_tools
-
         return self | Registry(tool for item in objects for tool in to_tools(item, directory=directory))

@@ -8,7 +8,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.builtins import regex_filters
-from orchestrator.expressions.builtins.table import Enter, Entry, Misuse, entry, number_like
+from orchestrator.expressions.builtins.table import FILTERS, Enter, Misuse, entry, number_like
 from orchestrator.expressions.builtins.text_filters import whole
 from orchestrator.expressions.builtins.times import format_time, read_time, time_in_zone
 from orchestrator.expressions.evaluation.operations import defined, is_true, text_of
@@ -32,12 +32,11 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DATA_FILTERS: dict[str, Entry] = {}
 _NUMBERS: tuple[Kind, ...] = ("integer", "number", "boolean")
 
 
 def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) -> Enter:
-    return entry(DATA_FILTERS, name, *aliases, example=example, **options)
+    return entry(FILTERS, name, *aliases, example=example, **options)
 
 
 # --- what stands in for a missing value

@@ -1,14 +1,16 @@
-"""The table of all filters: `value | name`."""
+"""All filters: `value | name`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from orchestrator.expressions.builtins import (  # noqa: F401 - each registers its filters
+    data_filters,
+    list_filters,
+    text_filters,
+)
+from orchestrator.expressions.builtins.table import FILTERS
 
-from orchestrator.expressions.builtins.data_filters import DATA_FILTERS
-from orchestrator.expressions.builtins.list_filters import LIST_FILTERS
-from orchestrator.expressions.builtins.text_filters import TEXT_FILTERS
+__all__ = ["FILTERS"]
 
-if TYPE_CHECKING:
-    from orchestrator.expressions.builtins.table import Entry
-
-FILTERS: Final[dict[str, Entry]] = dict(sorted({**TEXT_FILTERS, **LIST_FILTERS, **DATA_FILTERS}.items()))
+_by_name = sorted(FILTERS.items())
+FILTERS.clear()
+FILTERS.update(_by_name)

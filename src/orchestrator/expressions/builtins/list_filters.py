@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.expressions.builtins.table import Enter, Entry, Misuse, ResultRule, entry, list_of, lists_of, same
+from orchestrator.expressions.builtins.table import (
+    FILTERS,
+    TESTS,
+    Enter,
+    Entry,
+    Misuse,
+    ResultRule,
+    entry,
+    list_of,
+    lists_of,
+    same,
+)
 from orchestrator.expressions.builtins.table import item_of as item_type
-from orchestrator.expressions.builtins.tests import TESTS
 from orchestrator.expressions.builtins.text_filters import whole
 from orchestrator.expressions.evaluation.operations import add, defined, field_of, is_true, item_of, items_of, text_of
 from orchestrator.expressions.evaluation.scope import Failure, Group, Undefined
@@ -15,8 +25,6 @@ from orchestrator.expressions.evaluation.text import plain, room_for, space_for
 from orchestrator.expressions.syntax.problem import near
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, STRING, Kind, Type, array_of
-
-LIST_FILTERS: dict[str, Entry] = {}
 
 _ITERABLE: tuple[Kind, ...] = ("string", "array", "object")
 Key = Callable[[Any], Any]
@@ -30,7 +38,7 @@ def _filter(
     accepts: tuple[Kind, ...] = _ITERABLE,
     check: Any = None,
 ) -> Enter:
-    return entry(LIST_FILTERS, name, *aliases, result=result, example=example, accepts=accepts, check=check)
+    return entry(FILTERS, name, *aliases, result=result, example=example, accepts=accepts, check=check)
 
 
 # --- reading a field of each item
@@ -293,8 +301,6 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _map_check(arguments: Mapping[str, Any]) -> Misuse | None:
-    from orchestrator.expressions.builtins.filters import FILTERS
-
     return _unknown_name(arguments, "filter", FILTERS, "'upper'")
 
 
@@ -321,8 +327,6 @@ def _map(
             raise Failure("`map` needs the name of a filter, or `attribute=`")
         read = _getter(attribute, default)
         return [defined(read(item)) for item in items_of(value)]
-    from orchestrator.expressions.builtins.filters import FILTERS
-
     if attribute is not None:
         named["attribute"] = attribute
     if default is not None:

@@ -98,6 +98,12 @@ class Entry:
         return self.result(value, arguments) if callable(self.result) else self.result
 
 
+FILTERS: Final[dict[str, Entry]] = {}
+"""All filters, by name. Complete once `builtins.filters` has been imported."""
+
+TESTS: Final[dict[str, Entry]] = {}
+"""All tests, by name. Complete once `builtins.tests` has been imported."""
+
 _VARIADIC: Final = 0x04
 _KEYWORDS: Final = 0x08
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.builtins.table import Enter, Entry, entry
+from orchestrator.expressions.builtins.table import FILTERS, TESTS, Enter, entry
 from orchestrator.expressions.evaluation.operations import COMPARISONS, contains, defined, equal, text_of
 from orchestrator.expressions.evaluation.scope import Failure, Undefined
 from orchestrator.expressions.evaluation.text import plain, to_json
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import BOOLEAN, Kind
 
-TESTS: dict[str, Entry] = {}
+__all__ = ["TESTS"]
+
 _NUMBERS: tuple[Kind, ...] = ("integer", "number", "boolean")
 
 
@@ -221,6 +222,4 @@ def _ending_with(value: Any, suffix: Any) -> bool:
 @_test("filter", example=("{{ 'upper' is filter }}", "true"))
 def _filter(value: Any) -> bool:
     """There is a filter of this name."""
-    from orchestrator.expressions.builtins.filters import FILTERS
-
     return isinstance(value, str) and value in FILTERS

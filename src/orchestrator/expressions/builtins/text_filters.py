@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from orchestrator.expressions.builtins.methods import replaced
-from orchestrator.expressions.builtins.table import Enter, Entry, entry
+from orchestrator.expressions.builtins.table import FILTERS, Enter, entry
 from orchestrator.expressions.evaluation.operations import items_of, text_of
 from orchestrator.expressions.evaluation.scope import Failure
 from orchestrator.expressions.evaluation.text import room_for
@@ -20,11 +20,9 @@ from orchestrator.expressions.syntax.limits import MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import INTEGER, STRING
 
-TEXT_FILTERS: dict[str, Entry] = {}
-
 
 def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = STRING) -> Enter:
-    return entry(TEXT_FILTERS, name, *aliases, result=result, example=example)
+    return entry(FILTERS, name, *aliases, result=result, example=example)
 
 
 def whole(value: Any, what: str, *, least: int = -(2**62)) -> int:

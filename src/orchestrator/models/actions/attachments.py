@@ -18,8 +18,9 @@ from orchestrator.tools.functions.threads import run_in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.tools.contract import Refusal, RefusalCheck, ToolContext
+    from orchestrator.tools.contract import RefusalCheck, ToolContext
     from orchestrator.tools.sandbox.permissions import Permissions
+    from orchestrator.tools.sandbox.refusal import Refusal
 
 MOST_BYTES: Final = 20_000_000
 """What one request may send along: the least that providers allow together."""

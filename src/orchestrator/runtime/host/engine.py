@@ -35,7 +35,8 @@ from orchestrator.runtime.values.inputs import Bound, rebind
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.runtime.values.result_size import USUAL, ResultSizes
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.sibling_imports import named_sources, searched_directories
+from orchestrator.tools import LocalExecutor
+from orchestrator.tools.source_files import named_sources, searched_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Ledger
     from orchestrator.plan.model import Plan
     from orchestrator.runtime.run.model_services import ModelServices
-    from orchestrator.tools import Permissions
+    from orchestrator.tools import Permissions, ToolExecutor
 
 T = TypeVar("T")
 
@@ -82,6 +83,7 @@ class Engine:
         *,
         permissions: Permissions,
         services: ModelServices,
+        executor: ToolExecutor | None = None,
         chance: random.Random | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
@@ -93,6 +95,7 @@ class Engine:
         self._journal = Journal(store)
         self._watch = Watch(store)
         self._owner = Owner.current()
+        self._executor = executor or LocalExecutor()
         self._origin = dict(origin or {})
         self._chance = chance or random.Random()  # noqa: S311 - the jitter of retries is no secret
         self._live: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
@@ -493,6 +496,7 @@ class Engine:
             lease,
             journal,
             services=self.services,
+            executor=self._executor,
             chance=self._chance,
             give_back=self._watch.give_back,
         )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
     from orchestrator.runtime.run.model_services import ModelServices
+    from orchestrator.tools import ToolExecutor
 
 DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds
@@ -99,6 +100,7 @@ class Execution:
         journal: RunJournal,
         *,
         services: ModelServices,
+        executor: ToolExecutor,
         chance: random.Random,
         give_back: Callable[[RunJournal], None],
     ) -> None:
@@ -112,6 +114,7 @@ class Execution:
         self.partials = Partials(self.run_id, self.redactor)
         self._store = store
         self._services = services
+        self._executor = executor
         self._chance = chance
         self._give_back = give_back
         self._loop = asyncio.get_running_loop()
@@ -251,6 +254,7 @@ class Execution:
             max_parallel=assignment.max_parallel,
             sizes=assignment.sizes,
             redactor=assignment.redactor,
+            executor=self._executor,
             chance=self._chance,
             recorded=assignment.recorded,
             load=lambda seqs: self._store.values_at(self.run_id, seqs),

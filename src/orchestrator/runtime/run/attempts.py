@@ -13,7 +13,6 @@ from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import as_step_error
 from orchestrator.runtime.run.tool_context import StepContext
 from orchestrator.runtime.values.scope import copy_of
-from orchestrator.tools import call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +95,7 @@ class Attempts:
             raise TypeError("only a call of a tool has attempts")
         if node.step.on_resume != "rerun":  # whoever goes on must know that it was begun
             await self._scheduler.log.commit()
-        make = partial(call, work.action, parameters, context)
+        make = partial(self._scheduler.executor.call, work.action, parameters, context)
         if node.step.check is not None:
             from orchestrator.runtime.steps.output_checks import checked
 

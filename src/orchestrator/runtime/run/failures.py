@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
 from orchestrator.language.values.durations import format_duration
 from orchestrator.text.words import bounded
-from orchestrator.tools.functions.tracebacks import traceback_text, words_of
+from orchestrator.tools.functions.tracebacks import exception_message, traceback_text
 
 LONGEST_MESSAGE = 10_000
 """Characters of an error's message that are recorded and shown; a tool may raise one of megabytes."""
@@ -29,7 +29,7 @@ def as_step_error(error: BaseException) -> OrchestratorError:
     """Return an error of ours for whatever a tool raised."""
     if isinstance(error, OrchestratorError):
         return error
-    text = words_of(error)
+    text = exception_message(error)
     failure = StepError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
     failure.__cause__ = error
     return failure

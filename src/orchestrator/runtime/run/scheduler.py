@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.values.redaction import Redactor
     from orchestrator.runtime.values.result_size import ResultSizes
     from orchestrator.runtime.values.scope import BlockScope
-    from orchestrator.tools import Permissions
+    from orchestrator.tools import Permissions, ToolExecutor
 
 _STARTED_AT_ONCE = 100
 """Steps that are started before other work of the event loop, such as that of other runs, gets a turn."""
@@ -87,6 +87,7 @@ class Scheduler:
         max_parallel: int,
         sizes: ResultSizes,
         redactor: Redactor,
+        executor: ToolExecutor,
         chance: random.Random,
         recorded: Recorded,
         load: Callable[[Sequence[int]], list[Any]],
@@ -114,6 +115,7 @@ class Scheduler:
         self.paused = False
         called = (spec for one in plan.pipelines.values() for spec in one.inputs.values())
         self._forgets_secrets = bool(recorded.steps or recorded.items) and any(spec.secret for spec in called)
+        self.executor = executor
         self.chance = chance
         self.asking = asking
         self.partials = partials

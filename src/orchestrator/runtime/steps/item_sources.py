@@ -18,8 +18,8 @@ from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_
 from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, table
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import describe_value
-from orchestrator.tools.contract import Refusal
 from orchestrator.tools.sandbox.paths import Location, open_location, status_of
+from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
     from io import TextIOWrapper

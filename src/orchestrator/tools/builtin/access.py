@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
-from orchestrator.tools.contract import Refusal, RefusalCheck, ToolContext
+from orchestrator.tools.contract import RefusalCheck, ToolContext
 from orchestrator.tools.sandbox.paths import Location
 from orchestrator.tools.sandbox.permissions import Access, Permissions
+from orchestrator.tools.sandbox.refusal import Refusal
 
 Mode = Annotated[
     str | None,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
-from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
     from orchestrator.tools.tables.files import Layout

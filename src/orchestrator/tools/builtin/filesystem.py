@@ -12,11 +12,12 @@ from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.text.content import NotText, decode_text, encoding_problem
 from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
-from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox import trees
 from orchestrator.tools.sandbox.paths import Location, open_location, open_parent, status_of
 from orchestrator.tools.sandbox.permissions import Access
+from orchestrator.tools.sandbox.refusal import Refusal
 from orchestrator.tools.sandbox.trees import Kind, Node, kind_of, replacing, require_file
 
 _MAX_BYTES = 10_000_000

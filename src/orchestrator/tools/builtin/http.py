@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted
-from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.refusal import Refusal
 from orchestrator.tools.sandbox.trees import replacing
 
 if TYPE_CHECKING:

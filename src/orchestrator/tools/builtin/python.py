@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
 from orchestrator.tools.builtin.access import permitted
-from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox.isolated import run_python
 from orchestrator.tools.sandbox.permissions import Permissions
+from orchestrator.tools.sandbox.refusal import Refusal
 
 
 class PythonResult(TypedDict):

@@ -10,10 +10,11 @@ from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.text.words import shorten
 from orchestrator.tools.builtin.access import permitted
-from orchestrator.tools.contract import Refusal, ToolContext
+from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.processes import Completed, run_program
+from orchestrator.tools.sandbox.refusal import Refusal
 
 _LOADER_VARIABLES = ("PATH", "LD_", "DYLD_")
 _SHOWN = 2_000

@@ -12,7 +12,7 @@ MOST_FRAMES: Final = 40
 MOST_CHARACTERS: Final = 16_000
 """How much of a traceback is kept: its innermost frames, and the end of its text."""
 
-_PACKAGE: Final = str(Path(__file__).parents[1])
+_PACKAGE: Final = str(Path(__file__).parents[2])
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -29,8 +29,14 @@ def innermost_line(error: BaseException) -> str | None:
     return found
 
 
-def words_of(error: BaseException) -> str:
-    """What an exception says of itself; its own code may fail at that."""
+def exception_text(error: BaseException) -> str:
+    """Return the type and the message of an exception."""
+    message = exception_message(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def exception_message(error: BaseException) -> str:
+    """Return the message of an exception; its own code may fail to make it."""
     try:
         return str(error)
     except Exception:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.config.project_file import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.contract import Refusal
 from orchestrator.tools.sandbox.paths import Location, resolve
 from orchestrator.tools.sandbox.protection import (
     CODE_ADVICE,
@@ -26,6 +25,7 @@ from orchestrator.tools.sandbox.protection import (
     lies_in,
     running_code,
 )
+from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,6 @@ identity (device and inode), so that neither a link nor another spelling leads a
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import sys
@@ -22,8 +21,6 @@ from orchestrator.config.project_file import CONFIGURATION_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from orchestrator.tools.contract import Tool
 
 HOME = ".orchestrator"
 """The directory of a project that holds its store and its logs."""
@@ -131,18 +128,6 @@ def store_files(url: str) -> tuple[Path, ...]:
         return ()
     path = Path(name).expanduser().absolute()
     return (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal")))
-
-
-def source_files(tools: Iterable[Tool]) -> tuple[Path, ...]:
-    """Return the files that the functions of tools were loaded from."""
-    files: dict[Path, None] = {}
-    for tool in tools:
-        for action in tool.actions.values():
-            function = inspect.unwrap(getattr(action.function, "__func__", action.function))
-            code = getattr(function, "__code__", None)
-            if code is not None and not code.co_filename.startswith("<"):
-                files[Path(code.co_filename).absolute()] = None
-    return tuple(files)
 
 
 @lru_cache(1)

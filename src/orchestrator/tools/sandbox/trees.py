@@ -25,7 +25,7 @@ from orchestrator.tools.sandbox.protection import is_importable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from orchestrator.tools.contract import Refusal
+    from orchestrator.tools.sandbox.refusal import Refusal
 
 Kind = Literal["file", "directory", "link", "other"]
 

@@ -1,0 +1,36 @@
+"""The seam behind which an attempt is made: in this process, or, with another implementation, elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.tools.call import call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.tools.contract import Action, ToolContext
+
+
+class ToolExecutor(Protocol):
+    """Makes one attempt of an action.
+
+    The runtime keeps everything around it: retries, the timeout, the idempotency key, the cache and the journal. It
+    stops an attempt by cancelling `call`. An executor in another process resolves the action by its name, and passes
+    on to the context what the tool reports.
+    """
+
+    async def call(self, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
+        """Return the result of the action as JSON data.
+
+        Raises:
+            OrchestratorError: What `orchestrator.tools.call` raises. A lost executor raises a retryable `StepError`.
+        """
+
+
+class LocalExecutor:
+    """Calls the action's function in this process: on the event loop, or in a worker thread."""
+
+    async def call(self, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
+        """Return the result of the action as JSON data."""
+        return await call(action, parameters, context)

@@ -304,10 +304,18 @@ def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_r
     assert "5 not begun" in ran.err
     assert re.search(r"[0-9]+ tokens, \$0\.00", ran.err)
     assert len((project.directory / "out.jsonl").read_text().splitlines()) == 4
+    (listed,) = project("batches", "--json").json
+    assert {name: listed[name] for name in ("rows", "pending", "complete")} == {
+        "rows": 4,
+        "pending": 5,
+        "complete": True,
+    }
+    assert "1 failed, 5 pending, 3 succeeded" in project("batches").out
     command = shlex.split(ran.err.rpartition("go on with: orchestrator ")[2])
     again = project(*command)
     assert again.code == 0, again.err
     assert "9 rows: 9 succeeded" in again.err
+    assert project("batches", "--json").json[0]["pending"] == 0
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,48 @@ def test_the_rows_of_a_batch_are_listed_in_order_with_their_newest_runs(store: S
 
 
 def test_a_batch_of_many_rows_is_read_in_pages(store: Store, monkeypatch):
-    monkeypatch.setattr("orchestrator.journal.store.status_queries._PAGE", 3)
+    monkeypatch.setattr("orchestrator.journal.store.batch_queries._PAGE", 3)
     for row in (*range(8), 2, 2, 2, 7):
         create(store, batch="b", row=row)
     assert [row for row, _, _ in store.batch("b")] == list(range(8))
+
+
+def test_rows_that_were_read_and_not_started_are_pending_until_the_batch_is_continued(store: Store):
+    store.put_batch("b", "p", rows=0, invalid=0, complete=False)
+    create(store, "one", batch="b", row=1)
+    store.put_batch("b", "p", rows=5, invalid=1, complete=False)
+    (stopped,) = store.batches()
+    assert (stopped.rows, dict(stopped.states)) == (2, {"running": 1, "invalid": 1})
+    assert (stopped.pending, stopped.complete) == (3, False)
+    store.put_batch("b", "p", rows=2, invalid=0, complete=False)  # it is continued from the beginning
+    assert store.batches() == [stopped]
+    store.put_batch("b", "p", rows=4, invalid=0, complete=True)
+    (whole,) = store.batches()
+    assert (whole.rows, whole.pending, whole.complete) == (1, 3, True)
+    assert whole.created_at == stopped.created_at
+
+
+def test_the_newest_batches_are_listed_also_those_without_runs(store: Store):
+    for name in ("b", "a", "c"):
+        store.put_batch(name, "p", rows=1, invalid=1, complete=True)
+    assert [each.batch for each in store.batches()] == ["c", "a", "b"]
+    assert [each.batch for each in store.batches(1)] == ["c"]
+    assert store.batches(1)[0].to_dict()["states"] == {"invalid": 1}
+    assert (store.has_batch("a"), store.has_batch("d")) == (True, False)
+
+
+def test_a_batch_is_removed_with_its_last_run(store: Store, journal: Journal):
+    for row in (1, 2):
+        store.put_batch("b", "p", rows=row, invalid=0, complete=row == 2)
+        lease = create(store, f"run-{row}", batch="b", row=row)
+        run = journal.attach(lease)
+        run.record("run.cancelled", data={"reason": "", "by": ""})
+        run.flush()
+        store.release(lease)
+    store.prune(keep=1)
+    assert [(each.rows, each.pending) for each in store.batches()] == [(1, 1)]
+    store.prune(keep=0)
+    assert store.batches() == []
 
 
 # --- forks

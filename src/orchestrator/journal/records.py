@@ -42,9 +42,10 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """Where a batch stands: how many of its rows have been begun, and how many of those stand how.
+    """The state of a batch: `rows` were started, or have invalid inputs; `states` counts those by their state.
 
-    `spent` is what all its runs have taken of models, `created_at` in seconds since the epoch.
+    `pending` rows were read and never started; the input may have more of them, unless it was read to its end
+    (`complete`). `spent` is the spending of all its runs on models, `created_at` in seconds since the epoch.
     """
 
     batch: str
@@ -53,6 +54,8 @@ class BatchStatus:
     rows: int
     states: Mapping[str, int]
     spent: Spent
+    pending: int = 0
+    complete: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -62,6 +65,8 @@ class BatchStatus:
             "created_at": self.created_at,
             "rows": self.rows,
             "states": dict(self.states),
+            "pending": self.pending,
+            "complete": self.complete,
             "usd": self.spent.usd,
             "tokens": self.spent.tokens,
             "requests": self.spent.requests,

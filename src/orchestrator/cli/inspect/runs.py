@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.journal.events import Event
+    from orchestrator.journal.records import BatchStatus
     from orchestrator.journal.state.status import ActiveStep, RunStatus
     from orchestrator.journal.state.usage import Spending
 
@@ -118,7 +119,7 @@ def batches(
 ) -> None:
     """List the batches of `map`, the newest first.
 
-    A row counts by its newest run; rows that were never begun are not known here.
+    A row counts by its newest run. Rows that were read and never started are listed as pending.
     """
     from orchestrator.cli.terminal.output import emit, emit_json, moment, say, table
     from orchestrator.models.budget import usd
@@ -132,14 +133,19 @@ def batches(
     else:
         rows = [
             (
-                *(each.batch, each.pipeline, f"{each.rows:,}"),
-                ", ".join(f"{count:,} {state}" for state, count in sorted(each.states.items())),
+                *(each.batch, each.pipeline, f"{each.rows + each.pending:,}" + ("" if each.complete else "+")),
+                ", ".join(f"{count:,} {state}" for state, count in _row_states(each)),
                 moment(each.created_at),
                 *((f"{each.spent.tokens:,}", usd(each.spent.usd)) if each.spent.requests else ("", "")),
             )
             for each in found
         ]
         emit(table(("BATCH", "PIPELINE", "ROWS", "STATES", "CREATED", "TOKENS", "COST"), rows))
+
+
+def _row_states(batch: "BatchStatus") -> list[tuple[str, int]]:
+    states = dict(batch.states) | ({"pending": batch.pending} if batch.pending else {})
+    return sorted(states.items())
 
 
 def status(

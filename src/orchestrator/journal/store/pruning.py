@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
-from orchestrator.journal.store import usage_queries
+from orchestrator.journal.store import batch_queries, usage_queries
 from orchestrator.journal.store.status_queries import running_states
 from orchestrator.journal.store.tables import blob_uses, blobs, cache, commands, events, runs
 
@@ -108,10 +108,14 @@ def _remove_runs(database: Database, connection: Connection, keys: list[int]) ->
     """Remove those of the runs that still stand as they did and that nobody executes. What they spent stays spent."""
     query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), _free(database))
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+    in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(found), runs.c.batch.is_not(None)).distinct()
+    batch_ids = connection.execute(in_batches).scalars().all()
     usage_queries.keep(connection, found)
     for table in (events, blob_uses, commands):
         connection.execute(table.delete().where(table.c.run.in_(found)))
     connection.execute(runs.delete().where(runs.c.key.in_(found)))
+    if batch_ids:
+        batch_queries.remove_empty(connection, batch_ids)
     return len(found)
 
 

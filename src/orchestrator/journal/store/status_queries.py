@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from orchestrator.journal.events import Event
-from orchestrator.journal.records import BatchStatus, RunFilter, label_key
+from orchestrator.journal.records import RunFilter, label_key
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import encode, storable
@@ -18,7 +17,6 @@ from orchestrator.journal.store.blob_store import resolve
 from orchestrator.journal.store.leases import holder, lease_lost
 from orchestrator.journal.store.lookup import not_found
 from orchestrator.journal.store.tables import events, runs
-from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +58,7 @@ def head(database: Database, connection: Connection, run_id: str) -> Row[Any]:
     Raises:
         RunNotFound: there is no such run.
     """
-    row = connection.execute(_heads(database).where(runs.c.run_id == storable(run_id))).first()
+    row = connection.execute(select_heads(database).where(runs.c.run_id == storable(run_id))).first()
     if row is None:
         raise not_found(connection, database.url, run_id)
     return row
@@ -73,7 +71,7 @@ def status(database: Database, run_id: str) -> RunStatus:
         RunNotFound: there is no such run.
     """
     with database.read() as connection:
-        return _statuses(database, connection, [head(database, connection, run_id)])[0]
+        return statuses_of(database, connection, [head(database, connection, run_id)])[0]
 
 
 def newest(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]:
@@ -81,7 +79,7 @@ def newest(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]
     state = wanted.state
     found: list[RunStatus] = []
     before: int | None = None
-    query = _heads(database).order_by(runs.c.key.desc()).limit(limit)
+    query = select_heads(database).order_by(runs.c.key.desc()).limit(limit)
     if state is not None:
         query = query.where(runs.c.state == ("running" if state in _RUNNING else state))
     query = query.where(*_conditions(wanted))
@@ -92,7 +90,7 @@ def newest(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]
             if not heads:
                 break
             before = heads[-1].key
-            found += [s for s in _statuses(database, connection, heads) if state is None or s.state == state]
+            found += [s for s in statuses_of(database, connection, heads) if state is None or s.state == state]
     return found[:limit]
 
 
@@ -108,52 +106,15 @@ def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield created.where(events.c.data.contains(f"{encode(label_key(label))}:true", autoescape=True)).exists()
 
 
-def batches(database: Database, limit: int) -> list[BatchStatus]:
-    """Return the newest batches, newest first: how their rows stand, each by its newest run."""
-    columns = (runs.c.batch, sa.func.min(runs.c.created_at), sa.func.max(runs.c.key), sa.func.max(runs.c.pipeline))
-    amounts = tuple(sa.func.sum(column) for column in (runs.c.usd, runs.c.tokens, runs.c.requests))
-    query = sa.select(*columns, *amounts).where(runs.c.batch.is_not(None)).group_by(runs.c.batch)
-    with database.read() as connection:
-        found = connection.execute(query.order_by(sa.func.max(runs.c.key).desc()).limit(limit)).all()
-    statuses = []
-    for batch_id, created_at, _, pipeline, usd, tokens, requests in found:
-        states: Counter[str] = Counter(state for _, _, state in batch(database, batch_id))
-        spent = Spent(float(usd or 0.0), int(tokens or 0), int(requests or 0))
-        statuses.append(BatchStatus(batch_id, pipeline, created_at, states.total(), dict(states), spent))
-    return statuses
-
-
-def batch(database: Database, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
-    """Yield the rows of a batch in order, each with its newest run and where that stands."""
-    last: tuple[int, str, RunState] | None = None
-    after = (-1, 0)
-    query = _heads(database).where(runs.c.batch == batch_id).order_by(runs.c.batch_row, runs.c.key).limit(_PAGE)
-    while True:
-        with database.read() as connection:
-            rest = query.where(sa.tuple_(runs.c.batch_row, runs.c.key) > sa.tuple_(*after))
-            heads = connection.execute(rest).all()
-            unclear = [row for row in heads if row.state == "running"]
-            states = {s.run_id: s.state for s in _statuses(database, connection, unclear)} if unclear else {}
-        for row in heads:
-            if last is not None and last[0] != row.batch_row:
-                yield last
-            last = (row.batch_row, row.run_id, states.get(row.run_id, row.state))
-        if len(heads) < _PAGE:
-            break
-        after = (heads[-1].batch_row, heads[-1].key)
-    if last is not None:
-        yield last
-
-
 def running_states(database: Database) -> dict[str, int]:
     """Count the runs that have not ended and are not paused by where they stand."""
     counts: dict[str, int] = {}
     after = 0
-    query = _heads(database).where(runs.c.state == "running").order_by(runs.c.key).limit(_PAGE)
+    query = select_heads(database).where(runs.c.state == "running").order_by(runs.c.key).limit(_PAGE)
     while True:
         with database.read() as connection:
             heads = connection.execute(query.where(runs.c.key > after)).all()
-            for found in _statuses(database, connection, heads) if heads else ():
+            for found in statuses_of(database, connection, heads) if heads else ():
                 counts[found.state] = counts.get(found.state, 0) + 1
         if len(heads) < _PAGE:
             return counts
@@ -173,11 +134,13 @@ def load(database: Database, lease: Lease) -> RunFold:
         return folds(database, connection, [row])[0]
 
 
-def _heads(database: Database) -> sa.Select[Any]:
+def select_heads(database: Database) -> sa.Select[Any]:
+    """Return the query of the rows of runs."""
     return sa.select(*_HEAD, database.clock().label("now"))
 
 
-def _statuses(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunStatus]:
+def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunStatus]:
+    """Return the statuses of the runs of these rows."""
     found = []
     holders: dict[str | None, Owner | None] = {}  # one process may own many of them
     now = time.time()

@@ -18,6 +18,7 @@ from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
 from orchestrator.journal.retry import patient
 from orchestrator.journal.run_creation import Beginning
 from orchestrator.journal.store import (
+    batch_queries,
     blob_store,
     event_queries,
     leases,
@@ -182,11 +183,20 @@ class Store:
 
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""
-        return status_queries.batches(self.database, limit)
+        return batch_queries.newest(self.database, limit)
+
+    def has_batch(self, batch_id: str) -> bool:
+        """Return whether a batch was started."""
+        return batch_queries.exists(self.database, batch_id)
+
+    @patient(locks=True)
+    def put_batch(self, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
+        """Record how many rows of a batch have been read, how many of them are invalid, and whether there are more."""
+        batch_queries.put(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
         """Yield the rows of a batch in order: each with the id of its newest run and where that stands."""
-        return status_queries.batch(self.database, batch_id)
+        return batch_queries.newest_runs(self.database, batch_id)
 
     @patient()
     def events(

@@ -7,13 +7,15 @@ cannot be is started anew. What is kept for that is one short entry for each row
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import codes
-from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable
+from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable, StoreError
 from orchestrator.journal.events import RunState
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.models.budget import Ledger
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any] | OrchestratorError
 """The inputs of one run, or why they could not be read."""
+
+RECORD_SECONDS = 1.0
+"""How often the number of rows that were read is recorded."""
 
 MAX_PARALLEL = 16
 """How many runs of a batch are executed at once, unless told."""
@@ -94,6 +99,10 @@ class Batch:
         self._ledgers = () if budget is None else (Ledger(budget, f"batch {self.id}"),)
         self._known: dict[int, tuple[str, RunState]] = {}
         self._rows: Iterator[tuple[int, Row]] = iter(())
+        self._read = 0
+        self._invalid = 0
+        self._complete = False
+        self._recorded_at = 0.0
         self._reading = asyncio.Lock()
         self._results: asyncio.Queue[RowResult | BaseException | None] = asyncio.Queue(max_parallel)
         self._interruptible: set[asyncio.Task[None]] = set()
@@ -115,6 +124,7 @@ class Batch:
             self._known = await in_thread(self._begun)
             for ledger in self._ledgers:
                 ledger.know(await in_thread(partial(self._engine.store.spent_by_batch, self.id)))
+        await in_thread(self._record)
         self._rows = enumerate(rows, 1)
         loop = asyncio.get_running_loop()
         workers = [loop.create_task(self._work()) for _ in range(self._max_parallel)]
@@ -133,6 +143,8 @@ class Batch:
         finally:
             self.stop()
             await asyncio.gather(*workers, return_exceptions=True)
+            with suppress(StoreError):  # whatever stopped the batch is reported
+                await in_thread(self._record)
 
     def stop(self) -> None:
         """Interrupt what is under way; the results end as soon as it has been left."""
@@ -149,7 +161,7 @@ class Batch:
     def _begun(self) -> dict[int, tuple[str, RunState]]:
         """The newest run of each row, and how it stands."""
         begun = {row: (run_id, state) for row, run_id, state in self._engine.store.batch(self.id)}
-        if not begun:
+        if not begun and not self._engine.store.has_batch(self.id):
             raise RunError(
                 f"there is no batch `{self.id}` in {self._engine.store.url}",
                 code=codes.BATCH_NOT_FOUND,
@@ -179,7 +191,23 @@ class Batch:
     async def _next(self) -> tuple[int, Row] | None:
         """The next row; reading may take its time, so it is done in a thread."""
         async with self._reading:
-            return await in_thread(partial(next, self._rows, None))
+            return await in_thread(self._read_row)
+
+    def _read_row(self) -> tuple[int, Row] | None:
+        entry = next(self._rows, None)
+        self._complete = entry is None
+        if entry is not None:
+            self._read = entry[0]
+            if time.monotonic() - self._recorded_at > RECORD_SECONDS:
+                self._record()
+        return entry
+
+    def _record(self) -> None:
+        """Record how many rows have been read."""
+        self._recorded_at = time.monotonic()
+        self._engine.store.put_batch(
+            self.id, self._plan.id, rows=self._read, invalid=self._invalid, complete=self._complete
+        )
 
     async def _interrupted_by_stop(self, waiting: Any) -> Any:
         """Wait for something that need not be waited for when the batch is stopped."""
@@ -211,6 +239,7 @@ class Batch:
                     return result
             bound = bind(self._plan.inputs, inputs, permissions=self._engine.permissions)
         except InputError as error:
+            self._invalid += 1
             return RowResult(row, None, "invalid", error=error.to_dict())
         execution = await self._engine.start(
             self._plan, bound, self._options, batch=(self.id, row), ledgers=self._ledgers

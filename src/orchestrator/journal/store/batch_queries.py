@@ -1,0 +1,118 @@
+"""Batches of runs: what was read of their rows, and where those stand."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from orchestrator.journal.dialects.registry import upsert
+from orchestrator.journal.records import BatchStatus
+from orchestrator.journal.store.blob_codec import storable
+from orchestrator.journal.store.status_queries import select_heads, statuses_of
+from orchestrator.journal.store.tables import batches, runs
+from orchestrator.models.budget import Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy.engine import Connection
+
+    from orchestrator.journal.events import RunState
+    from orchestrator.journal.store.database import Database
+
+_PAGE = 500
+
+
+def put(database: Database, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
+    """Record how many rows of a batch have been read.
+
+    A batch that is continued reads its rows from the beginning: the larger numbers stay, until the end is reached.
+    """
+    row = {
+        "batch": batch_id,
+        "pipeline": storable(pipeline),
+        "created_at": time.time(),
+        "rows": rows,
+        "complete": complete,
+        "invalid": invalid,
+    }
+    with database.write() as connection:
+        statement = upsert(connection, batches).values(row)
+        changed: dict[str, sa.ColumnElement[Any]] = {
+            name: statement.excluded[name] for name in ("rows", "invalid", "complete")
+        }
+        if not complete:
+            changed = {
+                name: sa.case((batches.c[name] > changed[name], batches.c[name]), else_=changed[name])
+                for name in ("rows", "invalid")
+            }
+        connection.execute(statement.on_conflict_do_update(index_elements=["batch"], set_=changed))
+
+
+def exists(database: Database, batch_id: str) -> bool:
+    """Return whether a batch was started."""
+    with database.read() as connection:
+        return connection.execute(sa.select(batches.c.batch).where(batches.c.batch == batch_id)).first() is not None
+
+
+def newest(database: Database, limit: int) -> list[BatchStatus]:
+    """Return the newest batches, newest first: the states of their rows, each by its newest run."""
+    amounts = (sa.func.sum(runs.c[name]).label(name) for name in ("usd", "tokens", "requests"))
+    query = (
+        sa.select(batches, *amounts)
+        .outerjoin(runs, runs.c.batch == batches.c.batch)
+        .group_by(*batches.c)
+        .order_by(batches.c.created_at.desc(), batches.c.batch.desc())
+        .limit(limit)
+    )
+    with database.read() as connection:
+        found = connection.execute(query).all()
+    statuses = []
+    for row in found:
+        states: Counter[str] = Counter(state for _, _, state in newest_runs(database, row.batch))
+        if row.invalid:
+            states["invalid"] = row.invalid
+        statuses.append(
+            BatchStatus(
+                row.batch,
+                row.pipeline,
+                row.created_at,
+                rows=states.total(),
+                states=dict(states),
+                spent=Spent(float(row.usd or 0.0), int(row.tokens or 0), int(row.requests or 0)),
+                pending=max(0, row.rows - states.total()),
+                complete=bool(row.complete),
+            )
+        )
+    return statuses
+
+
+def newest_runs(database: Database, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
+    """Yield the rows of a batch that have runs, in order, each with its newest run and its state."""
+    last: tuple[int, str, RunState] | None = None
+    after = (-1, 0)
+    query = select_heads(database).where(runs.c.batch == batch_id).order_by(runs.c.batch_row, runs.c.key).limit(_PAGE)
+    while True:
+        with database.read() as connection:
+            rest = query.where(sa.tuple_(runs.c.batch_row, runs.c.key) > sa.tuple_(*after))
+            heads = connection.execute(rest).all()
+            unclear = [row for row in heads if row.state == "running"]
+            states = {s.run_id: s.state for s in statuses_of(database, connection, unclear)} if unclear else {}
+        for row in heads:
+            if last is not None and last[0] != row.batch_row:
+                yield last
+            last = (row.batch_row, row.run_id, states.get(row.run_id, row.state))
+        if len(heads) < _PAGE:
+            break
+        after = (heads[-1].batch_row, heads[-1].key)
+    if last is not None:
+        yield last
+
+
+def remove_empty(connection: Connection, batch_ids: Iterable[str]) -> None:
+    """Remove those of the batches that have no runs, after some were removed."""
+    has_runs = sa.exists().where(runs.c.batch == batches.c.batch)
+    connection.execute(batches.delete().where(batches.c.batch.in_(list(batch_ids)), ~has_runs))

@@ -52,6 +52,12 @@ def is_in_handler(path: str) -> bool:
     return _HANDLER_IN.search(path) is not None
 
 
+def handled_step(path: str) -> str | None:
+    """Return the step whose error the innermost `on_error` around the path handles, None outside of one."""
+    before, found, _ = path.rpartition(".on_error[")
+    return before if found else None
+
+
 def is_at_or_below(path: str, ancestor: str) -> bool:
     """Whether the path is `ancestor` or stands in it, at any depth."""
     return path.startswith(ancestor) and path[len(ancestor) : len(ancestor) + 1] in ("", ".", "[")

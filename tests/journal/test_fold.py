@@ -427,6 +427,29 @@ def test_handlers_of_an_earlier_owner_are_not_there_until_the_error_comes_again(
     assert again["a.on_error[0].fix"].state == "running"
 
 
+def test_handler_steps_that_succeeded_are_forgotten_when_their_step_is_attempted_again():
+    failed = {"error": {"message": "no"}, "handled": "fail"}
+    handled = [
+        ("step.started", "a", 1),
+        ("step.waiting", "a", 1, {"reason": "handler", "error": {"message": "no"}}),
+        ("step.started", "a.on_error[0].group", 1, {"kind": "group"}),
+        ("step.succeeded", "a.on_error[0].group.tell", 1, {"output": 1}),
+        ("step.succeeded", "a.on_error[0].group", 1, {"output": 1}),
+    ]
+    resumed = ("run.started", "", 0, {"resumed": True})
+    for end in ([], [("step.waiting", "a.on_error[0].ask", 1, {"reason": "human"})], [("step.failed", "a", 1, failed)]):
+        assert {path: record.state for path, record in step_records(story(*handled, *end, resumed)).items()} == {
+            "a": "pending"
+        }
+    assert (
+        fold_all(story(*handled, ("step.waiting", "a.on_error[0].ask", 1, {"reason": "human"}), resumed)).active == {}
+    )
+    paused = step_records(story(*handled, ("step.requeued", "a", 1, {"reason": "paused"}), ("step.started", "a", 1)))
+    assert {path: record.state for path, record in paused.items()} == {"a": "running"}
+    settled = step_records(story(*handled, ("step.failed", "a", 1, {**failed, "handled": "value"}), resumed))
+    assert settled["a.on_error[0].group.tell"].state == "succeeded"
+
+
 def test_what_stands_in_something_that_has_ended_stays_as_it_is_when_a_run_is_resumed():
     failed = {"error": {"message": "no"}}
     records = step_records(

@@ -8,7 +8,7 @@ from orchestrator.journal.events import ENDS, Event, RunState, StepState
 from orchestrator.journal.state.run_state import FAILURES, WARNINGS, ActiveState, RunFold
 from orchestrator.journal.state.status import ActiveStep, RunStatus, ended_steps
 from orchestrator.journal.state.usage import spending_of
-from orchestrator.paths import is_aside, is_at_or_below, is_top_level, parent_of
+from orchestrator.paths import is_aside, is_at_or_below, is_in_handler, is_top_level, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -228,7 +228,7 @@ def _run_started(state: RunFold, event: Event) -> None:
     if event.data.get("resumed"):
         # What the last owner left unfinished is pending again; a failure that the run went on after stays one.
         for path, step in list(state.active.items()):
-            if is_aside(path) or not step.outlives_owner:
+            if is_aside(path) or is_in_handler(path) or not step.outlives_owner:
                 state.leave(path)
         for unfinished in (state.ready, state.failed, state.cancelled):
             unfinished.clear()

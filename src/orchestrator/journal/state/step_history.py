@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.journal.events import Event, StepState
 from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
-from orchestrator.paths import is_aside, is_at_or_below, is_in_handler, parent_of
+from orchestrator.paths import handled_step, is_aside, is_at_or_below, is_in_handler, parent_of
 
 
 @dataclass(slots=True)
@@ -79,6 +79,7 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     """
     records: dict[str, StepRecord] = {}
     spent: dict[str, Spending] = {}
+    with_handlers: set[str] = set()
     for event in events:
         if event.type == "step.model":
             call = spending_of(event.data)
@@ -97,6 +98,10 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
             record = records.get(event.path)
             if record is None:
                 record = records[event.path] = StepRecord(event.path)
+                if (owner := handled_step(event.path)) is not None:
+                    with_handlers.add(owner)
+            if event.type == "step.started" and event.path in with_handlers:
+                _forget_handlers(event.path, records)
             apply(record, event)
     for path, spending in spent.items():
         if path in records:
@@ -107,13 +112,21 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
 def _begin_again(records: dict[str, StepRecord]) -> None:
     """Forget of each step what its last owner left unfinished, as a new one has taken the run up."""
     for path, last in list(records.items()):
-        goes_on = is_aside(path) or not (last.settled or last.outlives_owner)
-        if not goes_on or _is_over(path, records):
+        in_handler = is_in_handler(path)
+        continues = in_handler or is_aside(path) or not (last.settled or last.outlives_owner)
+        if not continues or _is_over(path, records):
             continue
-        if is_in_handler(path):  # it may never run: the error need not come again
+        if in_handler:  # the step is attempted again, and may not fail again
             del records[path]
         else:
             records[path] = StepRecord(path, warnings=last.warnings)
+
+
+def _forget_handlers(path: str, records: dict[str, StepRecord]) -> None:
+    """Forget the steps of a step's error handlers, as it is attempted again."""
+    below = f"{path}.on_error"
+    for inner in [other for other in records if is_at_or_below(other, below)]:
+        del records[inner]
 
 
 def _at_and_around(path: str) -> Iterator[str]:

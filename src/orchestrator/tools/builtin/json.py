@@ -1,42 +1,44 @@
-"""Look into, join and check JSON data."""
+"""Query, merge and validate JSON data."""
 
 from typing import Annotated, Any, Literal, TypedDict
 
 from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.text.words import quoted_list
+from orchestrator.text.words import describe_value, plural, quoted_list, shorten
 from orchestrator.tools.functions.definition import tool
-from orchestrator.tools.tables.json_path import PathError, find, is_single, parse_path
 
 
 class QueryResult(TypedDict):
-    """What the path leads to: one value, or a list where the path has `[*]` or a range. `found` counts the values."""
+    """What the path selects: one value, or a list if the path can select several."""
 
-    result: Annotated[Any, "What the path leads to: one value, or a list where the path has `[*]` or a range."]
-    found: Annotated[int, "The number of values that were found."]
+    result: Annotated[Any, "The selected value, or a list of values if the path can select several."]
+    found: Annotated[int, "The number of selected values."]
 
 
 class Violation(TypedDict):
-    """One place of the data that does not satisfy the schema."""
+    """One place where the data do not match the schema."""
 
     path: Annotated[str, "The place in the data."]
     message: Annotated[str, "What is wrong there."]
 
 
 class ValidateResult(TypedDict):
-    """Whether the data satisfy the schema, and where they do not."""
+    """Whether the data match the schema, and where they do not."""
 
-    valid: Annotated[bool, "Whether the data satisfy the schema."]
-    errors: Annotated[list[Violation], "The places that do not."]
+    valid: Annotated[bool, "Whether the data match the schema."]
+    errors: Annotated[list[Violation], "The places where they do not."]
 
 
 @tool(primary="result")
 def query(
-    data: Annotated[Any, "The data to look into."],
-    path: Annotated[str, "The path, such as `items[0].name`, `$.items[*].tags[-1]` or `rows[:10]`."],
-    required: Annotated[bool, "Whether it is a failure when the path leads nowhere; else the result is null."] = True,
+    data: Annotated[Any, "The data to query."],
+    path: Annotated[str, "The JSONPath, such as `$.items[0].name`, `items[*].tags[-1]` or `rows[?@.price < 10]`."],
+    required: Annotated[bool, "Fail if a path to a single value selects nothing; if false, the result is null."] = True,
 ) -> QueryResult:
-    """Read from JSON data by a path: names, `[0]`, `[-1]`, `[2:5]`, `[*]` and `["odd name"]`; a leading `$` may stand.
+    """Select values from JSON data with a JSONPath (RFC 9535).
+
+    Names, `[0]`, `[-1]`, `[2:5]`, `[*]`, `["odd name"]`, `..name` at any depth, and filters: `[?@.price < 10]`. The
+    leading `$` is optional.
 
     Example:
         - id: names
@@ -46,44 +48,60 @@ def query(
             data: "{{ fetch.json }}"
             path: items[*].name
     """
+    from orchestrator.tools.json_path import PathError, QueryTooLarge, parse_path  # its library is slow to load
+
     try:
-        steps = parse_path(path)
+        parsed = parse_path(path)
     except PathError as error:
-        help = 'use names, `[0]`, `[*]`, `[2:5]` and `["odd name"]`; for conditions, the filters `selectattr` and `map`'
-        raise StepError(f"wrong path: {error}", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False) from error
-    values = find(data, steps)
-    if not is_single(steps):
+        help = 'use names, `[0]`, `[*]`, `[2:5]`, `["odd name"]`, or a filter such as `[?@.price < 10]`'
+        message = f"invalid path `{shorten(path)}`: {error}"
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=help, retryable=False) from error
+    try:
+        values = parsed.find(data)
+    except QueryTooLarge as error:
+        message = f"`{shorten(path)}`: {error}"
+        help = "query a smaller part of the data"
+        raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=help, retryable=False) from error
+    if not parsed.is_singular:
         return {"result": values, "found": len(values)}
     if not values and required:
         raise StepError(
-            f"`{path}` leads nowhere{_nearest(data, steps)}",
+            f"`{path}` selects no value: {_first_missing(data, parsed.keys)}",
             code=codes.INVALID_TOOL_INPUT,
-            help="check the path, or give `required: false` to get null",
+            help="check the path, or set `required: false` to get null",
             retryable=False,
         )
     return {"result": values[0] if values else None, "found": len(values)}
 
 
-def _nearest(data: Any, steps: tuple[Any, ...]) -> str:
-    """Say what there is at the first step that leads nowhere."""
-    for count, step in enumerate(steps):
-        if find(data, steps[: count + 1]):
-            continue
-        value = find(data, steps[:count])[0]
-        if isinstance(value, dict):
-            keys = quoted_list(list(value)[:8])
-            return f": there is no `{step}`; there are {keys}" if keys else f": there is no `{step}` in an empty object"
-        if isinstance(value, list):
-            return f": there is no `{step}` in a list of {len(value)}"
-        return f": `{step}` is looked for in a single value, not in an object or a list"
-    return ""
+def _first_missing(data: Any, keys: tuple[str | int, ...]) -> str:
+    """Describe the first key of a path that the data do not have."""
+    value = data
+    for key in keys:
+        match value:
+            case dict() if key in value:
+                value = value[key]
+            case list() if isinstance(key, int) and -len(value) <= key < len(value):
+                value = value[key]
+            case {}:
+                known = quoted_list(value, most=8)
+                return (
+                    f"the object has no key `{key}`, only {known}" if known else f"`{key}` is read from an empty object"
+                )
+            case list():
+                return f"`{key}` is not an index of a list of {plural(len(value), 'item')}"
+            case _:
+                return f"`{key}` is read from {describe_value(value)}, which is not an object or a list"
+    return "the path ends early"
 
 
 @tool
 def merge(
-    values: Annotated[list[dict[str, Any]], "The objects; a later one wins over an earlier one."],
-    deep: Annotated[bool, "Whether objects inside are merged too, instead of replaced."] = True,
-    lists: Annotated[Literal["replace", "append"], "What becomes of two lists at one place."] = "replace",
+    values: Annotated[list[dict[str, Any]], "The objects. Later ones override earlier ones."],
+    deep: Annotated[bool, "Whether nested objects are merged instead of replaced."] = True,
+    lists: Annotated[
+        Literal["replace", "append"], "Whether a later list replaces an earlier one or is appended to it."
+    ] = "replace",
 ) -> dict[str, Any]:
     """Merge objects into one.
 
@@ -115,15 +133,15 @@ def _merged(first: dict[str, Any], second: dict[str, Any], deep: bool, lists: st
 
 @tool(primary="valid")
 def validate(
-    data: Annotated[Any, "The data to check."],
+    data: Annotated[Any, "The data to validate."],
     schema: Annotated[
         dict[str, Any] | bool,
-        "A JSON Schema: 2020-12, or the dialect that its `$schema` names. `format` is checked unless `$schema` names a "
-        "dialect, 2019-09 or 2020-12, in which it is only an annotation.",
+        "A JSON Schema: 2020-12, or the dialect named by its `$schema`. `format` is checked unless `$schema` names "
+        "2019-09 or 2020-12, where it is only an annotation.",
     ],
-    check: Annotated[bool, "Whether data that do not satisfy the schema are a failure."] = True,
+    check: Annotated[bool, "Fail if the data do not match the schema."] = True,
 ) -> ValidateResult:
-    """Check data against a JSON Schema. References to other addresses are not fetched.
+    """Validate data against a JSON Schema. Remote references are not fetched.
 
     Example:
         - id: checked
@@ -137,7 +155,7 @@ def validate(
 
     for fault in faults(schema):
         place = ".".join(map(str, fault.path)) or "$"
-        message = f"the schema is wrong at `{place}`: {fault.message}"
+        message = f"invalid schema at `{place}`: {fault.message}"
         raise StepError(message, code=codes.INVALID_TOOL_INPUT, help=fault.help, retryable=False)
     try:
         found = violations(schema, data)
@@ -145,6 +163,6 @@ def validate(
         raise StepError(str(error), code=codes.INVALID_TOOL_INPUT, retryable=False) from error
     errors: list[Violation] = [{"path": error.json_path, "message": error.message[:500]} for error in found[:100]]
     if check and errors:
-        said = "\n".join(f"  {error['path']}: {error['message']}" for error in errors[:10])
-        raise StepError(f"the data do not satisfy the schema:\n{said}", code=codes.INVALID_TOOL_INPUT, retryable=False)
+        lines = "\n".join(f"  {error['path']}: {error['message']}" for error in errors[:10])
+        raise StepError(f"the data do not match the schema:\n{lines}", code=codes.INVALID_TOOL_INPUT, retryable=False)
     return {"valid": not errors, "errors": errors}

@@ -6,18 +6,21 @@ which each step comes after those that it reads, so that their types are known. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.compiler.flow import add_declared, add_jumps, add_reads, in_order, report_cycles
+from orchestrator.compiler.context import CompilationContext
+from orchestrator.compiler.cycles import in_order, report_cycles
+from orchestrator.compiler.dependencies import add_declared, add_jumps, add_reads
 from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
-from orchestrator.compiler.ir import BlockParts, StepParts
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import BlockNode, StepNode, WorkNode
 from orchestrator.compiler.jumps import Between
 from orchestrator.compiler.models import budget_of
 from orchestrator.compiler.names import entity_type
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.error_types import check_retry, retry_from
 from orchestrator.compiler.rules.output_checks import check_output, plan_check, read_check
-from orchestrator.compiler.steps import ToolWork, construct_of
-from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
 from orchestrator.language.yaml.nodes import Scalar
@@ -27,33 +30,164 @@ from orchestrator.plan.steps import Block, StepPlan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import BlockKind, Construct
-    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.ir import BlockKind, NameScope
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.language.yaml.nodes import Node
 
 
-def read_block(
-    unit: Unit, kind: BlockKind, specs: Sequence[StepSpec], scope: Scope, owner: StepParts | None = None
-) -> BlockParts:
-    """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
-    block = BlockParts(kind, scope, owner)
-    if unit.autos is not None:
-        specs = unit.autos.expanded(specs, kind, owner)
-    block.steps = [StepParts(spec, block) for spec in specs]
-    for position, spec in enumerate(specs):
-        if spec.id and spec.id not in block.ids:
-            node = child(spec.node, "id")
-            if node is not None and not _is_a_case_of_its_own(node):
-                unit.claim("step", spec.id, node.span, scope, within=owner.id if owner is not None else "")
-            block.ids[spec.id] = position
-    scope.enter(block, block.ids, entity_type(ANY))
-    for step in block.steps:
-        unit.steps.append(step)
-        _read_step(unit, step)
-        add_reads(unit, step)
-    return block
+WorkFactory = Callable[[CompilationContext, StepNode], WorkNode]
+"""Makes the work of a step of any kind."""
+
+
+class StepExpansion(Protocol):
+    """What puts further steps before those of the file: steps that ask for `<AUTO>` values."""
+
+    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: StepNode | None) -> Sequence[StepSpec]:
+        """Return the steps of a block with those that are put before them."""
+
+
+class BlockCompiler:
+    """The passes over the blocks of one file."""
+
+    def __init__(
+        self, context: CompilationContext, work_of: WorkFactory, expansion: StepExpansion | None = None
+    ) -> None:
+        self._context = context
+        self._work_of = work_of
+        self._expansion = expansion
+
+    def read(
+        self, kind: BlockKind, specs: Sequence[StepSpec], scope: NameScope, owner: StepNode | None = None
+    ) -> BlockNode:
+        """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
+        context = self._context
+        block = BlockNode(kind, scope, owner)
+        if self._expansion is not None:
+            specs = self._expansion.expanded(specs, kind, owner)
+        block.steps = [StepNode(spec, block) for spec in specs]
+        for position, spec in enumerate(specs):
+            if spec.id and spec.id not in block.ids:
+                node = child(spec.node, "id")
+                if node is not None and not _is_a_case_of_its_own(node):
+                    context.claim("step", spec.id, node.span, scope, within=owner.id if owner is not None else "")
+                block.ids[spec.id] = position
+        scope.enter(block, block.ids, entity_type(ANY))
+        for step in block.steps:
+            context.steps.append(step)
+            self._read_step(step)
+            add_reads(context, step)
+        return block
+
+    def _read_step(self, step: StepNode) -> None:
+        context = self._context
+        spec, scope = step.spec, step.block.scope
+        node = spec.node
+        step.work = self._work_of(context, step)
+        if step.work.result_type is not None and spec.id and spec.id not in context.shared:
+            step.block.scope.steps[spec.id] = step.work.result_type
+        inner = step.work.item_scope or scope
+        step.fallback = context.value_at(node, ("on_failure", "value"), scope, step.templates)
+        step.cache_key = context.value_at(node, ("cache", "key"), inner, step.templates)
+        if spec.check is not None:
+            step.check = read_check(context, step, spec.check, inner)
+        condition = child(node, "condition")
+        if condition is not None:
+            step.condition = context.templates.condition(condition, scope, step.guards)
+            node_text = getattr(condition, "value", "")
+            step.block.conditions[spec.id] = str(node_text).strip().removeprefix("{{").removesuffix("}}").strip()
+        if spec.on_error:
+            step.handlers = read_handlers(context, spec.on_error, inner, step)
+
+    def check(self, block: BlockNode) -> None:
+        """Report what is wrong with the steps of a block, and find their types."""
+        context = self._context
+        add_declared(context, block)
+        add_jumps(context, block)
+        for position in block.flow.covers:
+            block.conditions.setdefault(block.steps[position].id, None)
+        order = list(block.ids)
+        report_cycles(block.flow, order, context.diagnostics)
+        simple = all(step.work is not None and step.work.result_type is not None for step in block.steps)
+        if simple:  # their types are known already
+            for step in block.steps:
+                self._check_step(step)
+            return
+        for id in in_order(block.flow.edges, order):
+            self._check_step(block.steps[block.ids[id]])
+        for position, step in enumerate(block.steps):
+            if block.ids.get(step.id) != position:  # it has no id, or that of another
+                self._check_step(step)
+
+    def _check_step(self, step: StepNode) -> None:
+        context = self._context
+        scope, id = step.block.scope, step.id
+        infer_types(context, step.guards)
+        infer_types(context, step.templates)
+        type_ = step.work.check() if step.work is not None else entity_type(ANY)
+        if step.check is not None:
+            check_output(context, step, step.check, type_)
+        if step.handlers:
+            check_handlers(context, step.handlers)
+        if step.fallback is not None or step.handlers:
+            type_ = entity_type(ANY, fields=type_.attributes)
+        check_retry(child(step.spec.node, "retry"), context.diagnostics)
+        if id:
+            scope.steps[id] = entity_type(ANY) if id in context.shared else type_
+
+    def plan(self, block: BlockNode) -> Block:
+        """Build the plan of a block without errors."""
+        ids = tuple(step.id for step in block.steps)
+        return Block(tuple(self._plan_step(step, ids) for step in block.steps))
+
+    def _plan_step(self, step: StepNode, ids: tuple[str, ...]) -> StepPlan:
+        """Build the plan of a step without errors; `ids` are those of all steps of its block."""
+        context = self._context
+        spec, work = step.spec, step.work
+        if work is None:
+            raise OrchestratorError(f"step `{spec.id}` has no work, and was not reported")
+        jumps = step.block.flow.jumps.get(spec.id, {})
+        targets = {kind: ids[jump.target] for kind, jump in jumps.items()}
+        kind = spec.on_failure.kind if spec.on_failure else "fail"
+        own, each = work.makes_attempts, work.item_scope is not None
+        return StepPlan(
+            id=spec.id,
+            work=work.plan(),
+            name=spec.name or spec.id,
+            description=spec.description or "",
+            dependencies=step.block.flow.dependencies(spec.id),
+            condition=step.condition,
+            retry=retry_of(context, spec, work) if own else Retry(),
+            timeout=timeout_of(context, spec) if work.calls_tool else None if each else spec.timeout,
+            on_failure=OnFailure(kind, value=step.fallback, target=targets.get("on_failure")),
+            on_success=targets.get("on_success"),
+            on_false=targets.get("on_false"),
+            skips={kind: Between(ids, jump.source + 1, jump.end) for kind, jump in jumps.items()},
+            on_error=() if each else plan_handlers(context, step.handlers),
+            on_resume=spec.on_resume if own else "rerun",
+            cache=cache_of(step) if own else None,
+            check=None if each else plan_check(step),
+            budget=budget_of(spec.budget),
+            metadata=spec.metadata or {},
+            line=spec.node.span.start.line,
+        )
+
+    def plan_item(self, step: StepNode, work: WorkNode, on_failure: OnFailure) -> StepPlan:
+        """Build the plan of the one step that is done for each item of a loop that has its own action."""
+        context = self._context
+        spec = step.spec
+        return StepPlan(
+            id=spec.id,
+            work=work.plan(),
+            name=spec.name or spec.id,
+            retry=retry_of(context, spec, work),
+            timeout=timeout_of(context, spec) if work.calls_tool else spec.timeout,
+            on_failure=on_failure,
+            on_error=plan_handlers(context, step.handlers),
+            on_resume=spec.on_resume,
+            cache=cache_of(step),
+            check=plan_check(step),
+            line=spec.node.span.start.line,
+        )
 
 
 def _is_a_case_of_its_own(node: Node) -> bool:
@@ -61,134 +195,22 @@ def _is_a_case_of_its_own(node: Node) -> bool:
     return isinstance(node, Scalar) and node.style == "synthetic" and node.text in ("true", "false", "null", "none")
 
 
-def _read_step(unit: Unit, step: StepParts) -> None:
-    spec, scope = step.spec, step.block.scope
-    node = spec.node
-    step.work = construct_of(unit, step)
-    if isinstance(step.work, ToolWork) and spec.id and spec.id not in unit.shared:
-        step.block.scope.steps[spec.id] = step.work.result_type
-    inner = step.work.item_scope or scope
-    step.fallback = unit.value_at(node, ("on_failure", "value"), scope, step.templates)
-    step.cache_key = unit.value_at(node, ("cache", "key"), inner, step.templates)
-    if spec.check is not None:
-        step.check = read_check(unit, step, spec.check, inner)
-    condition = child(node, "condition")
-    if condition is not None:
-        step.condition = unit.templates.condition(condition, scope, step.guards)
-        node_text = getattr(condition, "value", "")
-        step.block.conditions[spec.id] = str(node_text).strip().removeprefix("{{").removesuffix("}}").strip()
-    if spec.on_error:
-        step.handlers = read_handlers(unit, spec.on_error, inner, step)
-
-
-def check_block(unit: Unit, block: BlockParts) -> None:
-    """Report what is wrong with the steps of a block, and find their types."""
-    add_declared(unit, block)
-    add_jumps(unit, block)
-    for position in block.flow.covers:
-        block.conditions.setdefault(block.steps[position].id, None)
-    order = list(block.ids)
-    report_cycles(block.flow, order, unit.findings)
-    simple = all(isinstance(step.work, ToolWork) for step in block.steps)
-    if simple:  # their types are known already
-        for step in block.steps:
-            _check_step(unit, step)
-        return
-    for id in in_order(block.flow.edges, order):
-        _check_step(unit, block.steps[block.ids[id]])
-    for position, step in enumerate(block.steps):
-        if block.ids.get(step.id) != position:  # it has no id, or that of another
-            _check_step(unit, step)
-
-
-def _check_step(unit: Unit, step: StepParts) -> None:
-    scope, id = step.block.scope, step.id
-    unit.infer(step.guards)
-    unit.infer(step.templates)
-    type_ = step.work.check(unit) if step.work is not None else entity_type(ANY)
-    if step.check is not None:
-        check_output(unit, step, step.check, type_)
-    if step.handlers:
-        check_handlers(unit, step.handlers)
-    if step.fallback is not None or step.handlers:
-        type_ = entity_type(ANY, fields=type_.attributes)
-    check_retry(child(step.spec.node, "retry"), unit.findings)
-    if id:
-        scope.steps[id] = entity_type(ANY) if id in unit.shared else type_
-
-
-def plan_block(unit: Unit, block: BlockParts) -> Block:
-    """Build the plan of a block without errors."""
-    ids = tuple(step.id for step in block.steps)
-    return Block(tuple(plan_step(unit, step, ids) for step in block.steps))
-
-
-def plan_step(unit: Unit, step: StepParts, ids: tuple[str, ...]) -> StepPlan:
-    """Build the plan of a step without errors; `ids` are those of all steps of its block."""
-    spec, work = step.spec, step.work
-    if work is None:
-        raise OrchestratorError(f"step `{spec.id}` has no work, and was not reported")
-    jumps = step.block.flow.jumps.get(spec.id, {})
-    targets = {kind: ids[jump.target] for kind, jump in jumps.items()}
-    kind = spec.on_failure.kind if spec.on_failure else "fail"
-    own, each = work.makes_attempts, work.item_scope is not None
-    return StepPlan(
-        id=spec.id,
-        work=work.plan(unit),
-        name=spec.name or spec.id,
-        description=spec.description or "",
-        dependencies=step.block.flow.dependencies(spec.id),
-        condition=step.condition,
-        retry=retry_of(unit, spec, work) if own else Retry(),
-        timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else None if each else spec.timeout,
-        on_failure=OnFailure(kind, value=step.fallback, target=targets.get("on_failure")),
-        on_success=targets.get("on_success"),
-        on_false=targets.get("on_false"),
-        skips={kind: Between(ids, jump.source + 1, jump.end) for kind, jump in jumps.items()},
-        on_error=() if each else plan_handlers(unit, step.handlers),
-        on_resume=spec.on_resume if own else "rerun",
-        cache=cache_of(step) if own else None,
-        check=None if each else plan_check(step),
-        budget=budget_of(spec.budget),
-        metadata=spec.metadata or {},
-        line=spec.node.span.start.line,
-    )
-
-
-def plan_item(unit: Unit, step: StepParts, work: Construct, on_failure: OnFailure) -> StepPlan:
-    """Build the plan of the one step that is done for each item of a loop that has its own action."""
-    spec = step.spec
-    return StepPlan(
-        id=spec.id,
-        work=work.plan(unit),
-        name=spec.name or spec.id,
-        retry=retry_of(unit, spec, work),
-        timeout=timeout_of(unit, spec) if isinstance(work, ToolWork) else spec.timeout,
-        on_failure=on_failure,
-        on_error=plan_handlers(unit, step.handlers),
-        on_resume=spec.on_resume,
-        cache=cache_of(step),
-        check=plan_check(step),
-        line=spec.node.span.start.line,
-    )
-
-
-def retry_of(unit: Unit, spec: StepSpec, work: Construct) -> Retry:
+def retry_of(context: CompilationContext, spec: StepSpec, work: WorkNode) -> Retry:
     """The retry policy of a step that calls a tool."""
-    defaults = unit.spec.defaults
+    defaults = context.spec.defaults
     retry = spec.retry or (defaults.retry if defaults else None)
     if retry is None:
         return MODEL_RETRY if work.asks_models else Retry()
     return retry_from(retry)
 
 
-def timeout_of(unit: Unit, spec: StepSpec) -> float | None:
+def timeout_of(context: CompilationContext, spec: StepSpec) -> float | None:
     """How long an attempt of a step that calls a tool may take."""
-    defaults = unit.spec.defaults
+    defaults = context.spec.defaults
     return spec.timeout if spec.timeout is not None else (defaults.timeout if defaults else None)
 
 
-def cache_of(step: StepParts) -> CachePolicy | None:
+def cache_of(step: StepNode) -> CachePolicy | None:
     """How the results of a step are shared across runs."""
     cache = step.spec.cache
     return CachePolicy(cache.ttl, step.cache_key, cache.scope) if cache is not None else None

@@ -7,9 +7,9 @@ from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.conversion import conversion
 from orchestrator.compiler.rules.name_hints import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
-from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import (
     ANY,
@@ -35,20 +35,19 @@ from orchestrator.tools import Unresolved, check_value, missing_extra
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.findings import Findings
+    from orchestrator.compiler.context import CompilationContext
     from orchestrator.diagnostics import Related, Span
     from orchestrator.language.spec.pipeline import StepSpec
-    from orchestrator.tools import Permissions, Registry
     from orchestrator.tools.contract import Action, Parameter, Tool
 
 
 class CallChecker:
     """Resolves and checks the calls of one file against the tools that exist and the access that is allowed."""
 
-    def __init__(self, findings: Findings, registry: Registry, permissions: Permissions) -> None:
-        self._findings = findings
-        self._registry = registry
-        self._permissions = permissions
+    def __init__(self, context: CompilationContext) -> None:
+        self._diagnostics = context.diagnostics
+        self._registry = context.session.registry
+        self._permissions = context.session.permissions
         self._declared: tuple[Related, ...] = ()
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
@@ -78,7 +77,7 @@ class CallChecker:
             self._without_work(step)
             return
         help, replacement = meant(step, why, self._registry)
-        self._findings.add(
+        self._diagnostics.add(
             why.code,
             node.span,
             why.message,
@@ -89,10 +88,10 @@ class CallChecker:
         )
 
     def _without_work(self, step: StepSpec) -> None:
-        if self._findings.lost_part_of(step.node.span):
+        if self._diagnostics.lost_part_of(step.node.span):
             return  # it may have had one
         key = step.node.key("id")
-        self._findings.add(
+        self._diagnostics.add(
             codes.STEP_WITHOUT_WORK,
             key.span if key else step.node.span,
             f"step `{step.id}` does nothing: it has neither `tool` nor `action`"
@@ -107,7 +106,7 @@ class CallChecker:
         if action.result_type is None:
             return action.returns
         known = {p.name: p.default for p in action.parameters.values() if not p.required}
-        for name, value in self.entries(parameters).items():
+        for name, value in fields_of(parameters).items():
             known.pop(name, None)
             if isinstance(value, Constant):
                 known[name] = value.value
@@ -117,13 +116,13 @@ class CallChecker:
         """Report what is wrong with the parameters of a call, and return them as the action takes them."""
         node = child(step.node, "parameters")
         label = f"{tool.name}.{action.name}" if len(tool.actions) > 1 else tool.name
-        given = self.entries(parameters)
+        given = fields_of(parameters)
         meant = {
             self._unknown(label, name, action, node, given)
             for name in given
             if name not in action.parameters and not action.accepts_extra
         }
-        if isinstance(node, Mapping) or not self._findings.lost_part_of(step.node.span):
+        if isinstance(node, Mapping) or not self._diagnostics.lost_part_of(step.node.span):
             for parameter in action.parameters.values():
                 if parameter.required and parameter.name not in given and parameter.name not in meant:
                     self._missing(label, parameter, step, action)
@@ -136,10 +135,10 @@ class CallChecker:
             declared, place = action.parameters.get(name), child(node, name)
             checked[name] = value
             if declared is not None and place is not None:
-                what, before = f"`{name}` of `{label}`", len(self._findings)
+                what, before = f"`{name}` of `{label}`", len(self._diagnostics)
                 checked[name] = self.typed(value, declared.type, place, what, types)
                 apart = action.uses_model and name == "requires_model"  # has a code and places of its own
-                if isinstance(value, Constant) and len(self._findings) == before and not apart:
+                if isinstance(value, Constant) and len(self._diagnostics) == before and not apart:
                     self._bounds(declared, value.value, place, what)
         self._check_access(step, action, checked, node)
         self._check_extras(step, action)
@@ -149,10 +148,10 @@ class CallChecker:
 
     def _misplaced(self, label: str, action: Action, step: StepSpec) -> None:
         """Tell of parameters that stand beside `parameters:` instead of below it."""
-        for name, diagnostic in self._findings.unknown_keys(step.node.span).items():
+        for name, diagnostic in self._diagnostics.unknown_keys(step.node.span).items():
             if name in action.parameters:
                 help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
-                self._findings.explain(diagnostic, help)
+                self._diagnostics.explain(diagnostic, help)
 
     def _unknown(
         self, label: str, name: str, action: Action, node: Node | None, given: MappingABC[str, Value]
@@ -163,7 +162,7 @@ class CallChecker:
         near = other or suggest(name, action.parameters)
         key = node.key(name) if isinstance(node, Mapping) else None
         if key is not None:
-            self._findings.add(
+            self._diagnostics.add(
                 codes.UNKNOWN_PARAMETER,
                 key.span,
                 f"`{label}` takes no parameter `{name}`",
@@ -177,7 +176,7 @@ class CallChecker:
         """Report a constant of the right type that the action would still refuse."""
         reason = check_value(parameter, value)
         if reason is not None:
-            self._findings.add(
+            self._diagnostics.add(
                 codes.WRONG_PARAMETER_TYPE,
                 node.span,
                 f"{what} is not allowed: {reason}",
@@ -188,7 +187,7 @@ class CallChecker:
     def _missing(self, label: str, parameter: Parameter, step: StepSpec, action: Action) -> None:
         name = parameter.name
         expected = describe(parameter.type) if parameter.type != ANY else _begun_small(parameter.description)
-        self._findings.add(
+        self._diagnostics.add(
             codes.MISSING_PARAMETER,
             _place_of_call(step, action),
             f"`{label}` needs the parameter `{name}`, which is not given",
@@ -198,22 +197,13 @@ class CallChecker:
 
     def _none_of(self, label: str, step: StepSpec, action: Action) -> None:
         names = quoted_list(action.one_of, last="and")
-        self._findings.add(
+        self._diagnostics.add(
             codes.MISSING_PARAMETER,
             _place_of_call(step, action),
             f"`{label}` needs one of {names}, and none of them is given",
             label="one is missing",
             help=f"add {' or '.join(f'`{name}:`' for name in action.one_of)}{_below(action, action.one_of[0])}",
         )
-
-    @staticmethod
-    def entries(value: Value) -> dict[str, Value]:
-        """The fields of a value that is written as a mapping."""
-        if isinstance(value, MappingValue):
-            return dict(value.entries)
-        if isinstance(value, Constant) and isinstance(value.value, dict):
-            return {name: Constant(item) for name, item in value.value.items()}
-        return {}
 
     def typed(
         self,
@@ -281,7 +271,7 @@ class CallChecker:
         if wanted.kind == "union" and value is not None:
             given = [option for option in options(wanted) if option.kind != "null"]
             wanted = given[0] if len(given) == 1 else wanted
-        before = len(self._findings)
+        before = len(self._diagnostics)
         if isinstance(node, Sequence) and isinstance(value, list) and wanted.kind == "array":
             for index, (item, part) in enumerate(zip(value, node.items, strict=True)):
                 self._constant(item, wanted.items or ANY, part, f"item {index} of {what}")
@@ -291,10 +281,10 @@ class CallChecker:
                 if wanted.closed and key not in wanted.properties:
                     self._no_field(entry.key, wanted, what)
                 self._constant(value.get(key), wanted.properties.get(key, ANY), entry.value, f"`{key}` in {what}")
-        if len(self._findings) > before:
+        if len(self._diagnostics) > before:
             return
         replacement = _requoted(node, wanted)
-        self._findings.add(
+        self._diagnostics.add(
             codes.WRONG_PARAMETER_TYPE,
             node.span,
             f"{what} must be {describe(wanted)}, not {describe_value(value)}",
@@ -307,7 +297,7 @@ class CallChecker:
 
     def _no_field(self, key: Scalar, wanted: Type, what: str) -> None:
         near = suggest(key.text, wanted.properties)
-        self._findings.add(
+        self._diagnostics.add(
             codes.WRONG_PARAMETER_TYPE,
             key.span,
             f"{what} has no field `{key.text}`",
@@ -318,7 +308,7 @@ class CallChecker:
         )
 
     def _misfit(self, node: Node, what: str, wanted: Type, actual: Type, value: Value) -> None:
-        self._findings.add(
+        self._diagnostics.add(
             codes.WRONG_PARAMETER_TYPE,
             node.span,
             f"{what} must be {describe(wanted)}, and this is {describe(actual)}",
@@ -337,19 +327,30 @@ class CallChecker:
         place = child(node, refusal.parameter) if refusal.parameter else None
         if place is None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
-        self._findings.add(codes.NOT_PERMITTED, place.span, refusal.message, label="not permitted", help=refusal.help)
+        self._diagnostics.add(
+            codes.NOT_PERMITTED, place.span, refusal.message, label="not permitted", help=refusal.help
+        )
 
     def _check_extras(self, step: StepSpec, action: Action) -> None:
         missing = missing_extra(action)
         if missing is not None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
-            self._findings.add(
+            self._diagnostics.add(
                 codes.TOOL_EXTRA_MISSING, place.span, missing.message, label="not installed", help=missing.help
             )
 
 
 _Types = MappingABC[int, Type]
 """The inferred type of each template, by its identity."""
+
+
+def fields_of(value: Value) -> dict[str, Value]:
+    """Return the fields of a value that is written as a mapping."""
+    if isinstance(value, MappingValue):
+        return dict(value.entries)
+    if isinstance(value, Constant) and isinstance(value.value, dict):
+        return {name: Constant(item) for name, item in value.value.items()}
+    return {}
 
 
 def static_type(value: Value, types: _Types) -> Type:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.compiler.library import Library
+from orchestrator.compiler.context import CompilationContext, CompilationSession
+from orchestrator.compiler.cycles import in_order
+from orchestrator.compiler.file_compiler import FileCompiler
+from orchestrator.compiler.files import PipelineFiles
+from orchestrator.compiler.library import enter_file
+from orchestrator.compiler.model_references import ModelEnvironment
+from orchestrator.compiler.rules.recursive_pipeline import report_recursion
+from orchestrator.compiler.steps import work_of
 from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort
 from orchestrator.language import Document, read
 from orchestrator.plan.model import Plan
@@ -18,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.compiler.context import Unit
     from orchestrator.tools import Permissions, Registry
 
 
@@ -78,28 +84,56 @@ def compile_pipeline(
         locks: whether answers of models stand for `<AUTO>` values that are in the lock of their file.
     """
     with _without_collection(), bounded_suggestions():
-        library = Library(
-            registry, permissions, directory or permissions.directory, sources, live_models=live_models, locks=locks
+        directory = directory or permissions.directory
+        session = CompilationSession(
+            registry,
+            permissions,
+            directory,
+            ModelEnvironment(directory, live=live_models),
+            PipelineFiles(directory, permissions, sources),
+            uses_locks=locks,
         )
-        main = library.main(read(source, name=name))
-        units = library.check(main)
-        diagnostics = tuple(sort(diagnostic for unit in units for diagnostic in _found(unit)))
+        document = read(source, name=name)
+        main = enter_file(document, session, *session.files.places(document.source.name))
+        files = _check(main)
+        diagnostics = tuple(sort(diagnostic for file in files.values() for diagnostic in _found(file)))
         wrong = any(diagnostic.severity == "error" for diagnostic in diagnostics)
-        return Compilation(main.document, diagnostics, None if wrong else _plan(main, library))
+        return Compilation(document, diagnostics, None if wrong else _plan(main, files))
 
 
-def _found(unit: Unit) -> list[Diagnostic]:
-    found = unit.findings.diagnostics
-    if unit.autos is not None:
-        found += unit.autos.diagnostics
-    if unit.document.partial:  # what seems missing may stand in the part that could not be read
+def _check(main: CompilationContext) -> dict[CompilationContext, FileCompiler]:
+    """Read and check all files, each after those that it calls, and return them with the first one first.
+
+    What files know of each other that call one another recursively is what they declare.
+    """
+    session = main.session
+    files = {main: FileCompiler(main, work_of)}
+    queue = [main]
+    for context in queue:
+        files[context].open()
+        for called in session.called.values():
+            if called not in files:
+                files[called] = FileCompiler(called, work_of)
+                queue.append(called)
+    by_key = {context.key: file for context, file in files.items() if context.key is not None}
+    for key in in_order(session.calls, list(by_key)):
+        by_key[key].check()
+    if main.key is None:
+        files[main].check()
+    report_recursion(session)
+    return files
+
+
+def _found(file: FileCompiler) -> list[Diagnostic]:
+    found = file.found()
+    if file.context.document.partial:  # what seems missing may stand in the part that could not be read
         found = [diagnostic for diagnostic in found if diagnostic.code not in _ABOUT_ABSENCE]
     return found
 
 
-def _plan(main: Unit, library: Library) -> Plan:
-    pipelines = {key: with_digest(unit.plan()) for key, unit in library.called.items()}
-    return with_digest(replace(main.plan(), pipelines=pipelines))
+def _plan(main: CompilationContext, files: Mapping[CompilationContext, FileCompiler]) -> Plan:
+    pipelines = {key: with_digest(files[called].plan()) for key, called in main.session.called.items()}
+    return with_digest(replace(files[main].plan(), pipelines=pipelines))
 
 
 @contextmanager

@@ -1,70 +1,95 @@
-"""One file under compilation: what all parts of the check share."""
+"""The data of one compilation, and of one file in it: what all passes, steps and rules share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler import blocks
-from orchestrator.compiler.calls import CallChecker
-from orchestrator.compiler.declarations import check_outputs, declare_inputs, declare_variables
-from orchestrator.compiler.findings import Findings
-from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
-from orchestrator.compiler.models import FileModels, budget_of
-from orchestrator.compiler.names import ENDED_RUN, HANDLED_ERROR, RESERVED, STEP, or_null
-from orchestrator.compiler.rules.error_types import check_retry
-from orchestrator.compiler.rules.unresolved_names import explain_unknown, report_unknown_reads
-from orchestrator.compiler.rules.unused import report_usage
-from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import PlacedTemplate, TemplateReader, child
+from orchestrator.compiler.diagnostics import Diagnostics
+from orchestrator.compiler.files import FileLocation, PipelineFiles
+from orchestrator.compiler.ir import (
+    BlockNode,
+    BlockPasses,
+    HandlerNode,
+    NameScope,
+    PlacedTemplate,
+    StepNode,
+    TargetKind,
+)
+from orchestrator.compiler.model_references import ModelEnvironment, ModelReference
+from orchestrator.compiler.names import RESERVED
+from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.templates import TemplateReader
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import ANY
-from orchestrator.language.values.auto_markup import has_tag
+from orchestrator.expressions import ANY, Reference, Type, Value
+from orchestrator.language.yaml.nodes import Node
 from orchestrator.plan.auto_values import is_auto
-from orchestrator.plan.model import Plan
 from orchestrator.text.words import with_article
+from orchestrator.tools import Permissions, Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from orchestrator.compiler.auto.insertion import FileAutos
-    from orchestrator.compiler.ir import BlockKind, BlockParts, Construct, HandlerParts, StepParts
-    from orchestrator.compiler.library import Library
-    from orchestrator.compiler.scopes import TargetKind
     from orchestrator.diagnostics import Span
-    from orchestrator.expressions import Reference, Type, Value
     from orchestrator.language import Document
-    from orchestrator.language.spec.model_options import Models
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
-    from orchestrator.language.yaml.nodes import Node
     from orchestrator.plan.model import OutputPlan
-    from orchestrator.plan.policies import OnFailure
-    from orchestrator.plan.steps import Block, StepPlan
 
 
-class Unit:
-    """One file: what was read, what was found in it, and how far it has come.
+@dataclass(slots=True, eq=False)
+class CompilationSession:
+    """One compilation: what it is given, and the files that it has read, by their keys.
 
-    `key` names the file among those of the compilation, None if it has no path. `scope` holds the names of the file
-    itself, `block` its steps, `steps` those at every depth. `read` are the inputs and variables that something reads,
-    `within` the names that are known inside of one step only: what they are, and its id.
+    `called` are the files that a step calls, `calls` which file calls which, `unlimited` those calls without a
+    `max_depth`.
     """
 
-    def __init__(self, document: Document, library: Library, key: str | None) -> None:
+    registry: Registry
+    permissions: Permissions
+    directory: Path
+    models: ModelEnvironment
+    files: PipelineFiles
+    uses_locks: bool = True
+    contexts: dict[str, CompilationContext] = field(default_factory=dict)
+    called: dict[str, CompilationContext] = field(default_factory=dict)
+    calls: dict[str, dict[str, None]] = field(default_factory=dict)
+    unlimited: dict[str, dict[str, PipelineCall]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineCall:
+    """A call of another file, which stands at `node`."""
+
+    context: CompilationContext
+    node: Node
+
+
+class CompilationContext:
+    """One file: what was read, what was found in it, and how far it has come.
+
+    `key` names the file among those of the compilation, None if it has no path; `locations` are where it may be.
+    `scope` holds the names of the file itself, `block` its steps, `steps` those at every depth. `read` are the inputs
+    and variables that something reads, `within` the names that are known inside of one step only: what they are, and
+    its id.
+    """
+
+    def __init__(self, document: Document, session: CompilationSession, locations: tuple[FileLocation, ...]) -> None:
         self.document = document
         self.spec = document.spec
-        self.library = library
-        self.key = key
-        self.findings = Findings(document.source, document.diagnostics)
-        self.models = FileModels(self)
-        self.calls = CallChecker(self.findings, library.registry, library.permissions)
-        self.templates = TemplateReader(self.findings, frozenset(n for n in _all_names(self) if "-" in n))
-        self.scope = Scope(None)
-        self.block: BlockParts | None = None
-        self.finally_: BlockParts | None = None
-        self.handlers: list[HandlerParts] = []
-        self.steps: list[StepParts] = []
+        self.session = session
+        self.locations = locations
+        self.key = locations[0].key if locations else None
+        self.diagnostics = Diagnostics(document.source, document.diagnostics)
+        self.templates = TemplateReader(self.diagnostics, frozenset(n for n in _all_names(self) if "-" in n))
+        self.model_references: dict[int, ModelReference] = {}
+        """By the identity of the node, the places that name models which something asks."""
+        self.scope = NameScope(None)
+        self.block: BlockNode | None = None
+        self.finally_: BlockNode | None = None
+        self.handlers: list[HandlerNode] = []
+        self.steps: list[StepNode] = []
         self.variables: dict[str, Value] = {}
         self.outputs: dict[str, OutputPlan] = {}
         self.output_types: dict[str, Type] = {}
@@ -73,14 +98,25 @@ class Unit:
         self.shared: set[str] = set()
         self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
-        self.autos = _autos_of(self)
-        self._inside: dict[str, list[StepParts]] | None = None
-        self._holders: dict[int, StepParts] | None = None
+        self._passes: BlockPasses | None = None
+        self._inside: dict[str, list[StepNode]] | None = None
+        self._holders: dict[int, StepNode] | None = None
+
+    @property
+    def blocks(self) -> BlockPasses:
+        """The passes over blocks. They are set before a step is read."""
+        if self._passes is None:
+            raise OrchestratorError(f"`{self.document.source.name}` has no passes over blocks")
+        return self._passes
+
+    @blocks.setter
+    def blocks(self, passes: BlockPasses) -> None:
+        self._passes = passes
 
     @property
     def directory(self) -> Path:
         """Where the run's relative paths start."""
-        return self.library.directory
+        return self.session.directory
 
     @property
     def is_declared(self) -> bool:
@@ -91,7 +127,7 @@ class Unit:
         return not self.document.partial and all(line in lines for line in wrong)
 
     @property
-    def inside(self) -> Mapping[str, list[StepParts]]:
+    def inside(self) -> Mapping[str, list[StepNode]]:
         """By their ids, the steps that stand inside of others, in `finally` or in a handler."""
         if self._inside is None:
             self._inside = {}
@@ -100,39 +136,22 @@ class Unit:
                     self._inside.setdefault(step.id, []).append(step)
         return self._inside
 
-    def holder(self, place: PlacedTemplate) -> StepParts | None:
+    def holder(self, place: PlacedTemplate) -> StepNode | None:
         """The step that holds a template itself, and not in a step within. All steps must have been read."""
         if self._holders is None:
             self._holders = {id(held): step for step in self.steps for held in step.places()}
         return self._holders.get(id(place))
 
-    def value(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Value:
+    def value(self, node: Node, scope: NameScope, places: list[PlacedTemplate]) -> Value:
         """Build the value of a node whose templates see the names of `scope`."""
         return self.templates.value(node, scope, places)
 
     def value_at(
-        self, node: Node | None, path: Iterable[str], scope: Scope, places: list[PlacedTemplate]
+        self, node: Node | None, path: Iterable[str], scope: NameScope, places: list[PlacedTemplate]
     ) -> Value | None:
         """Build the value of what stands at a path below a node; None if nothing does."""
         found = child(node, *path)
         return None if found is None else self.value(found, scope, places)
-
-    def infer(self, places: Iterable[PlacedTemplate], *, quiet: bool = False) -> dict[int, Type]:
-        """Find the types of templates, by their identity, and report what is wrong with them.
-
-        All of them see the same names: a text that stands in two scopes is one template with two types.
-        """
-        types: dict[int, Type] = {}
-        for place in places:
-            inference = place.template.infer(place.scope)
-            types[id(place.template)] = inference.type
-            if inference.problems and not quiet:
-                problems = [explain_unknown(self, place, problem) for problem in inference.problems]
-                self.findings.add_problems(place.scalar, problems)
-                # a misspelt name is not also a name that nothing reads
-                meant = [problem.replacement for problem in problems if problem.replacement]
-                self.read.update((kind, name) for name in meant for kind in ("input", "variable"))
-        return types
 
     def note_read(self, place: PlacedTemplate, reference: Reference) -> None:
         """Remember that an input or a variable is read, and that an unknown step is."""
@@ -149,87 +168,13 @@ class Unit:
         if name in self.shared:
             self.read.update((("input", name), ("variable", name)))
 
-    def read_block(
-        self, kind: BlockKind, specs: Sequence[StepSpec], scope: Scope, owner: StepParts | None = None
-    ) -> BlockParts:
-        """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
-        return blocks.read_block(self, kind, specs, scope, owner)
-
-    def check_block(self, block: BlockParts) -> None:
-        """Report what is wrong with the steps of a block, and find their types."""
-        blocks.check_block(self, block)
-
-    def plan_block(self, block: BlockParts) -> Block:
-        """Build the plan of a block without errors."""
-        return blocks.plan_block(self, block)
-
-    def plan_item(self, step: StepParts, work: Construct, on_failure: OnFailure) -> StepPlan:
-        """Build the plan of the one step that is done for each item of a loop."""
-        return blocks.plan_item(self, step, work, on_failure)
-
-    def open(self) -> None:
-        """Read all steps, and find the files that they call."""
-        declare_inputs(self)
-        declare_variables(self)
-        scope = Scope(self.scope, {"step": STEP})
-        self.block = blocks.read_block(self, "pipeline", self.spec.steps, scope)
-        at_end = Scope(scope, {"run": ENDED_RUN, "error": or_null(HANDLED_ERROR)})
-        if self.spec.finally_:
-            self.finally_ = blocks.read_block(self, "finally", self.spec.finally_, at_end)
-        if self.spec.error_handlers:
-            self.handlers = read_handlers(self, self.spec.error_handlers, scope)
-
-    def check(self) -> None:
-        """Find every mistake of the file. The files that it calls have been checked before."""
-        if self.block is not None:
-            blocks.check_block(self, self.block)
-        if self.finally_ is not None:
-            blocks.check_block(self, self.finally_)
-        check_handlers(self, self.handlers)
-        check_retry(child(self.spec.node, "defaults", "retry"), self.findings)
-        check_outputs(self)
-        self.models.check()
-        report_unknown_reads(self)
-        report_usage(self)
-        if self.autos is not None:
-            self.autos.report()
-
-    def plan(self) -> Plan:
-        """Build the plan of a file without errors, without those that it calls."""
-        spec, defaults = self.spec, self.spec.defaults
-        if self.block is None:
-            raise OrchestratorError(f"`{self.document.source.name}` was not checked")
-        return Plan(
-            id=spec.id or "pipeline",
-            name=spec.name or spec.id or "pipeline",
-            description=spec.description or "",
-            version=str(spec.version or ""),
-            source_name=self.key or self.document.source.name,
-            source_text=self.document.source.text,
-            directory=self.library.directory,
-            digest="",
-            steps=blocks.plan_block(self, self.block).steps,
-            inputs=dict(spec.inputs),
-            variables=self.variables,
-            outputs=self.outputs,
-            finally_=blocks.plan_block(self, self.finally_) if self.finally_ is not None else None,
-            error_handlers=plan_handlers(self, self.handlers),
-            max_parallel=defaults.max_parallel if defaults else None,
-            budget=budget_of(spec.budget),
-            timeout=spec.timeout,
-            orchestrator=_named(spec.orchestrator or spec.model),
-            metadata=spec.metadata or {},
-            autos=tuple(self.autos.values) if self.autos is not None else (),
-            lock=self.autos.lock if self.autos is not None else None,
-        )
-
-    def claim(self, kind: str, name: str, span: Span, scope: Scope, *, within: str = "") -> bool:
+    def claim(self, kind: str, name: str, span: Span, scope: NameScope, *, within: str = "") -> bool:
         """Whether a name can be given to something; if it already means something else in `scope`, report that.
 
         `within` is the id of the step that it is part of.
         """
         if name in RESERVED:
-            self.findings.add(
+            self.diagnostics.add(
                 codes.INVALID_NAME,
                 span,
                 f"`{name}` cannot be the name of {with_article(kind)}: it has a meaning of its own",
@@ -248,7 +193,7 @@ class Unit:
             place = taken.node.span if taken.node is not None else None
         inside = f" in `{within}`" if within else ""
         outside = " outside of it" if within and taken.block is not None else ""
-        self.findings.add(
+        self.diagnostics.add(
             codes.AMBIGUOUS_NAME,
             span,
             f"the {kind} `{name}`{inside} has the same name as {with_article(other)}{outside}, so "
@@ -259,31 +204,18 @@ class Unit:
         )
         return False
 
-    def declare_within(self, scope: Scope, word: str, name: str, node: Node | None, step: str) -> None:
+    def declare_within(self, scope: NameScope, word: str, name: str, node: Node | None, step: str) -> None:
         """Give a name to something that is known inside of one step only."""
         scope.declare(name, ANY, node=node, word=word)
         if name not in RESERVED:
             self.within.setdefault(name, (word, step))
 
 
-def _named(models: Models | None) -> tuple[str, ...]:
-    return (models,) if isinstance(models, str) else tuple(models or ())
-
-
-def _autos_of(unit: Unit) -> FileAutos | None:
-    """What is known of the `<AUTO>` values of a file, None if it has none."""
-    if not has_tag(unit.document.source.text):
-        return None
-    from orchestrator.compiler.auto.insertion import FileAutos  # few files have any
-
-    return FileAutos(unit)
-
-
-def _all_names(unit: Unit) -> Iterator[str]:
+def _all_names(context: CompilationContext) -> Iterator[str]:
     """Every name that an expression of the file might read, wherever it stands."""
-    yield from unit.spec.inputs
-    yield from unit.spec.variables
-    pending = [*unit.spec.steps, *(unit.spec.finally_ or ()), *_of_handlers(unit.spec.error_handlers)]
+    yield from context.spec.inputs
+    yield from context.spec.variables
+    pending = [*context.spec.steps, *(context.spec.finally_ or ()), *_of_handlers(context.spec.error_handlers)]
     while pending:
         step = pending.pop()
         yield step.id

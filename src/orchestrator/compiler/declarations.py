@@ -6,37 +6,38 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.compiler.calls import static_type
+from orchestrator.compiler.inference import infer_types
 from orchestrator.compiler.names import PIPELINE, RUN, input_type
-from orchestrator.compiler.templates import PlacedTemplate, child
+from orchestrator.compiler.node_paths import child, child_key
 from orchestrator.expressions import ANY, Constant, Type, fits, object_of
 from orchestrator.expressions.types.operators import bare
 from orchestrator.expressions.types.value_types import describe
-from orchestrator.language.yaml.nodes import Mapping, Scalar
+from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.model import OutputPlan
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import NameScope, PlacedTemplate
     from orchestrator.language.spec.pipeline import OutputSpec
 
 
-def declare_inputs(unit: Unit) -> None:
+def declare_inputs(context: CompilationContext) -> None:
     """Enter the inputs into the scope of the file."""
     fields: dict[str, Type] = {}
-    for name, spec in unit.spec.inputs.items():
-        key = child_key(unit, "inputs", name)
-        unit.claim("input", name, key.span if key is not None else unit.spec.node.span, unit.scope)
+    for name, spec in context.spec.inputs.items():
+        key = child_key(context.spec.node, "inputs", name)
+        context.claim("input", name, key.span if key is not None else context.spec.node.span, context.scope)
         fields[name] = input_type(spec)
-        unit.scope.declare(name, fields[name], "input", key)
-        _check_default(unit, name)
-    unit.scope.names.update(inputs=_namespace(fields), pipeline=PIPELINE)
+        context.scope.declare(name, fields[name], "input", key)
+        _check_default(context, name)
+    context.scope.names.update(inputs=_namespace(fields), pipeline=PIPELINE)
 
 
-def _check_default(unit: Unit, name: str) -> None:
-    node = child(unit.spec.node, "inputs", name, "default")
-    spec = unit.spec.inputs[name]
+def _check_default(context: CompilationContext, name: str) -> None:
+    node = child(context.spec.node, "inputs", name, "default")
+    spec = context.spec.inputs[name]
     if node is not None and spec.secret and spec.default not in (None, ""):
-        unit.findings.add(
+        context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             node.span,
             f"the secret `{name}` has its value in the file, and the file is stored with every run",
@@ -44,8 +45,8 @@ def _check_default(unit: Unit, name: str) -> None:
             help="remove the default; name an environment variable with `default_from_env:`, or give it with `-i`",
         )
     if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
-        unit.findings.unreadable = True
-        unit.findings.add(
+        context.diagnostics.unreadable = True
+        context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             node.span,
             f"the default of the input `{name}` is a constant; a template in it would never be evaluated",
@@ -54,26 +55,26 @@ def _check_default(unit: Unit, name: str) -> None:
         )
 
 
-def declare_variables(unit: Unit) -> None:
+def declare_variables(context: CompilationContext) -> None:
     """Enter the variables into the scope of the file. Each may read the inputs and the variables above it."""
-    scope = unit.scope
+    scope = context.scope
     fields: dict[str, Type] = {}
     scope.names["variables"] = _namespace(fields)
-    for name in unit.spec.variables:
-        key = child_key(unit, "variables", name)
-        unit.claim("variable", name, key.span if key is not None else unit.spec.node.span, scope)
-        node = child(unit.spec.node, "variables", name)
+    for name in context.spec.variables:
+        key = child_key(context.spec.node, "variables", name)
+        context.claim("variable", name, key.span if key is not None else context.spec.node.span, scope)
+        node = child(context.spec.node, "variables", name)
         if node is None:
             continue
         places: list[PlacedTemplate] = []
-        value = unit.value(node, scope, places)
-        types = unit.infer(places)
+        value = context.value(node, scope, places)
+        types = infer_types(context, places)
         for place in places:
             for reference in place.template.references:
-                unit.note_read(place, reference)
-        unit.variables[name] = value
+                context.note_read(place, reference)
+        context.variables[name] = value
         fields[name] = static_type(value, types)
-        if name not in unit.spec.inputs:
+        if name not in context.spec.inputs:
             scope.declare(name, fields[name], "variable", key)
     scope.names.update(run=RUN, steps=object_of({}, closed=False))
 
@@ -83,36 +84,36 @@ def _namespace(fields: dict[str, Type]) -> Type:
     return Type("object", properties=fields, closed=True)
 
 
-def check_outputs(unit: Unit) -> None:
+def check_outputs(context: CompilationContext) -> None:
     """Check every output: its template, what it reads, and its declared type."""
-    if unit.block is None:
+    if context.block is None:
         return
-    scope = unit.block.scope.apart_from("step")
-    for name, output in unit.spec.outputs.items():
-        _check_output(unit, scope, name, output)
+    scope = context.block.scope.apart_from("step")
+    for name, output in context.spec.outputs.items():
+        _check_output(context, scope, name, output)
 
 
-def _check_output(unit: Unit, scope: Scope, name: str, output: OutputSpec) -> None:
+def _check_output(context: CompilationContext, scope: NameScope, name: str, output: OutputSpec) -> None:
     node = child(output.node, "value")
     if node is None:
         return
     places: list[PlacedTemplate] = []
-    value = unit.value(node, scope, places)
-    types = unit.infer(places)
-    unit.output_places.extend(places)
+    value = context.value(node, scope, places)
+    types = infer_types(context, places)
+    context.output_places.extend(places)
     reads: dict[str, None] = {}
     for place in places:
         for reference in place.template.references:
-            unit.note_read(place, reference)
+            context.note_read(place, reference)
             target = scope.target(reference)
             if target is not None and target.kind == "step":
                 reads[target.name] = None
     if isinstance(value, Constant):
-        _report_constant(unit, name, value.value, node)
+        _report_constant(context, name, value.value, node)
     declared = input_type(output.as_input()) if output.type else ANY
     actual = static_type(value, types)
     if not fits(actual, declared):
-        unit.findings.add(
+        context.diagnostics.add(
             codes.WRONG_OUTPUT_TYPE,
             node.span,
             f"the output `{name}` is declared as {describe(declared)}, and its value is {describe(actual)}",
@@ -120,14 +121,14 @@ def _check_output(unit: Unit, scope: Scope, name: str, output: OutputSpec) -> No
             help="change the `type:` or convert the value",
             severity="error",
         )
-    unit.output_types[name] = declared if output.type else bare(actual)
-    unit.outputs[name] = OutputPlan(name, value, declared, output.description or "", tuple(reads))
+    context.output_types[name] = declared if output.type else bare(actual)
+    context.outputs[name] = OutputPlan(name, value, declared, output.description or "", tuple(reads))
 
 
-def _report_constant(unit: Unit, name: str, value: Any, node: Any) -> None:
+def _report_constant(context: CompilationContext, name: str, value: Any, node: Any) -> None:
     word = value.strip() if isinstance(value, str) else ""
-    known = bool(word) and unit.block is not None and unit.block.scope.find(word.split(".")[0]) is not None
-    unit.findings.add(
+    known = bool(word) and context.block is not None and context.block.scope.find(word.split(".")[0]) is not None
+    context.diagnostics.add(
         codes.CONSTANT_OUTPUT,
         node.span,
         f"the output `{name}` refers to nothing: it is the same constant in every run",
@@ -135,9 +136,3 @@ def _report_constant(unit: Unit, name: str, value: Any, node: Any) -> None:
         help=f'did you mean `"{{{{ {word} }}}}"`?' if known else "refer to a step: `{{ step_id }}`",
         replacement=f'"{{{{ {word} }}}}"' if known else None,
     )
-
-
-def child_key(unit: Unit, section: str, name: str) -> Scalar | None:
-    """The key of `name` in a section of the file."""
-    part = child(unit.spec.node, section)
-    return part.key(name) if isinstance(part, Mapping) else None

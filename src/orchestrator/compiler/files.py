@@ -33,14 +33,14 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FileLocation:
     """Where a file is. Its key is the path relative to the run's directory, where it is inside of that."""
 
     key: str
     path: Path
 
 
-class Files:
+class PipelineFiles:
     """The files that a compilation may read. Where `sources` are given, by their keys, they stand for the files."""
 
     def __init__(self, directory: Path, permissions: Permissions, sources: Mapping[str, str] | None) -> None:
@@ -48,7 +48,7 @@ class Files:
         self._permissions = permissions
         self._sources = sources
 
-    def places(self, name: str) -> tuple[Place, ...]:
+    def places(self, name: str) -> tuple[FileLocation, ...]:
         """Where the file that is compiled may be, by its name in diagnostics; none for a text without a path.
 
         A recorded name is relative to where its run was started, which need not be where this process is.
@@ -60,7 +60,7 @@ class Files:
         known = [place for place in places if place.key in (self._sources or ())]
         return tuple(known or places)
 
-    def find(self, callers: Sequence[Place], written: str) -> Place | Unreadable:
+    def find(self, callers: Sequence[FileLocation], written: str) -> FileLocation | Unreadable:
         """Find the file that is called `written` in a file at one of these places; it need not exist."""
         if "\0" in written:
             return Unreadable(codes.UNREADABLE_PIPELINE, "a path cannot hold a NUL character", "name a file")
@@ -76,7 +76,7 @@ class Files:
         )
         return next(known, missing)
 
-    def lock(self, places: Sequence[Place]) -> tuple[str, str] | None:
+    def lock(self, places: Sequence[FileLocation]) -> tuple[str, str] | None:
         """Return the key and the text of the lock beside a file at one of these places; None if it has none.
 
         Raises:
@@ -91,7 +91,7 @@ class Files:
                 return key, read_content(path, _LARGEST_LOCK).decode("utf-8")
         return None
 
-    def read(self, place: Place, written: str, name: str) -> Document | Unreadable:
+    def read(self, place: FileLocation, written: str, name: str) -> Document | Unreadable:
         """Read the file at a place; `name` is what diagnostics call it."""
         if self._sources is not None:
             return read(self._sources[place.key], name=name)
@@ -106,10 +106,10 @@ class Files:
             return Unreadable(codes.UNREADABLE_PIPELINE, first.message, first.help or "check the file")
         return document
 
-    def _place(self, path: Path) -> Place:
+    def _place(self, path: Path) -> FileLocation:
         path = absolute(path)
         inside = path.is_relative_to(self._directory)
-        return Place((path.relative_to(self._directory) if inside else path).as_posix(), path)
+        return FileLocation((path.relative_to(self._directory) if inside else path).as_posix(), path)
 
 
 def absolute(path: Path) -> Path:

@@ -4,57 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir import HandlerParts
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import HandlerNode, NameScope
 from orchestrator.compiler.names import HANDLED_ERROR
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.error_types import check_error_names, check_retry, retry_from
-from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import child
 from orchestrator.plan.steps import Handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
     from orchestrator.language.spec.pipeline import HandlerSpec
 
 
 def read_handlers(
-    unit: Unit, specs: Sequence[HandlerSpec], scope: Scope, owner: StepParts | None = None
-) -> list[HandlerParts]:
+    context: CompilationContext, specs: Sequence[HandlerSpec], scope: NameScope, owner: StepNode | None = None
+) -> list[HandlerNode]:
     """Read handlers; their steps see the names of `scope` and `error`."""
     handlers = []
     for spec in specs:
-        handler = HandlerParts(spec)
-        inner = Scope(scope, {"error": HANDLED_ERROR})
+        handler = HandlerNode(spec)
+        inner = NameScope(scope, {"error": HANDLED_ERROR})
         if spec.steps:
-            inner = Scope(inner)
-            handler.block = unit.read_block("handler", spec.steps, inner, owner)
+            inner = NameScope(inner)
+            handler.block = context.blocks.read("handler", spec.steps, inner, owner)
         if spec.has_fallback and (node := child(spec.node, "fallback_value")) is not None:
-            handler.fallback = unit.value(node, inner, handler.places)  # evaluated after the handler's steps
+            handler.fallback = context.value(node, inner, handler.places)  # evaluated after the handler's steps
         handlers.append(handler)
     return handlers
 
 
-def check_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> None:
+def check_handlers(context: CompilationContext, handlers: Sequence[HandlerNode]) -> None:
     """Report what is wrong with handlers."""
     for handler in handlers:
         node = handler.spec.node
-        check_retry(child(node, "retry"), unit.findings)
-        check_error_names(child(node, "error_types"), unit.findings)
+        check_retry(child(node, "retry"), context.diagnostics)
+        check_error_names(child(node, "error_types"), context.diagnostics)
         if handler.block is not None:
-            unit.check_block(handler.block)
-        unit.infer(handler.places)
+            context.blocks.check(handler.block)
+        infer_types(context, handler.places)
 
 
-def plan_handlers(unit: Unit, handlers: Sequence[HandlerParts]) -> tuple[Handler, ...]:
+def plan_handlers(context: CompilationContext, handlers: Sequence[HandlerNode]) -> tuple[Handler, ...]:
     """Build the plan of handlers without errors."""
     return tuple(
         Handler(
             error_types=tuple(handler.spec.error_types),
             error_patterns=tuple(handler.spec.error_patterns),
             retry=retry_from(handler.spec.retry) if handler.spec.retry else None,
-            body=unit.plan_block(handler.block) if handler.block is not None else None,
+            body=context.blocks.plan(handler.block) if handler.block is not None else None,
             fallback=handler.fallback,
         )
         for handler in handlers

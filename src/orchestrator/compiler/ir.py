@@ -1,31 +1,294 @@
-"""What is known of the steps of a file and of the blocks that they stand in, while the file is checked."""
+"""The steps of a file, their blocks, the names that they see, and the order in which they can run: while it is checked.
+
+Names belong to blocks, blocks to steps, and templates see names: one structure, hence one module.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import chain, filterfalse
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from orchestrator.compiler.flow import Flow
-from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import PlacedTemplate, child
-from orchestrator.expressions import Template, Value
+from orchestrator.compiler.jumps import Cover, Jump, JumpKind
+from orchestrator.compiler.names import NAMESPACES
+from orchestrator.compiler.node_paths import child
+from orchestrator.diagnostics import Vocabulary
+from orchestrator.expressions import Reference, Template, Value
+from orchestrator.expressions.types.environment import Environment
+from orchestrator.expressions.types.value_types import Type
 from orchestrator.language.spec.pipeline import CheckSpec, HandlerSpec, StepSpec
+from orchestrator.language.yaml.nodes import Node, Scalar
+from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from orchestrator.compiler.context import Unit
     from orchestrator.diagnostics import Span
-    from orchestrator.expressions import Type
-    from orchestrator.language.yaml.nodes import Node
-    from orchestrator.plan.steps import Work
+    from orchestrator.language import Document
+    from orchestrator.plan.policies import OnFailure
+    from orchestrator.plan.steps import Block, StepPlan, Work
 
 BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "finally"]
 
 
-class Construct(ABC):
+TargetKind = Literal["input", "variable", "step", "local"]
+
+
+_SECTIONS: dict[str, TargetKind] = {"inputs": "input", "variables": "variable"}
+
+
+class Target(NamedTuple):
+    """What a reference reads: the kind of thing and its name; for a step its block, for a local name its scope.
+
+    `node` is where the name was given, unless it is a step's; `word` says what a local name is.
+    """
+
+    kind: TargetKind
+    name: str
+    block: BlockNode | None = None
+    scope: NameScope | None = None
+    node: Node | None = None
+    word: str = ""
+
+
+class NameScope(Environment):
+    """The names of one place with their types, as inference wants them; what is not here is looked up in `parent`.
+
+    Steps that ask for the `<AUTO>` values of others are found, and not listed: the file does not hold them.
+
+    `steps` are those of `block`; they may be replaced as more becomes known of their types. `names` are all others.
+    """
+
+    __slots__ = ("_vocabulary", "block", "names", "parent", "steps", "targets")
+
+    def __init__(self, parent: NameScope | None, names: Mapping[str, Type] | None = None) -> None:
+        self.parent = parent
+        self.block: BlockNode | None = None
+        self.names: dict[str, Type] = {}
+        self.steps: dict[str, Type] = {}
+        self.targets: dict[str, Target] = {}
+        self._vocabulary: Vocabulary | None = None
+        for name, type_ in (names or {}).items():
+            self.declare(name, type_)
+
+    def declare(
+        self, name: str, type_: Type, kind: TargetKind = "local", node: Node | None = None, word: str = "name"
+    ) -> None:
+        """Add a name that is known here and in the scopes within."""
+        self.names[name] = type_
+        self._vocabulary = None
+        self.targets[name] = Target(kind, name, scope=self, node=node, word=word)
+
+    def enter(self, block: BlockNode, ids: Iterable[str], unknown: Type) -> None:
+        """Make this the scope of a block with steps of these ids, whose types are not known yet."""
+        self.block = block
+        self._vocabulary = None
+        for id in ids:
+            self.steps[id] = unknown
+            self.targets[id] = Target("step", id, block=block)
+        self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a code of its own
+
+    def apart_from(self, *names: str) -> NameScope:
+        """The same scope without some of its own names."""
+        other = NameScope(self.parent)
+        other.block, other.steps = self.block, self.steps
+        other.names = {name: type_ for name, type_ in self.names.items() if name not in names}
+        other.targets = {name: target for name, target in self.targets.items() if name not in names}
+        return other
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def get(self, name: str, default: Type | None = None) -> Type | None:  # type: ignore[override]  # narrower
+        """The type of a name."""
+        scope: NameScope | None = self
+        while scope is not None:
+            found = scope.steps.get(name) or scope.names.get(name)
+            if found is not None:
+                return found
+            scope = scope.parent
+        return default
+
+    def __getitem__(self, name: str) -> Type:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        found: dict[str, Type] = {}
+        for scope in self.chain():
+            found |= scope.steps
+            found |= scope.names
+        return iter([name for name in found if not is_auto(name)])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that can be read here, to find near ones."""
+        if self._vocabulary is None:
+            around = self.parent.vocabulary if self.parent is not None else None
+            self._vocabulary = Vocabulary(lambda: filterfalse(is_auto, chain(self.steps, self.names)), around)
+        return self._vocabulary
+
+    @property
+    def step_vocabulary(self) -> Vocabulary | None:
+        """The ids of the steps that can be read here, to find near ones; None where there are no steps."""
+        steps = self.get("steps")
+        return steps.properties.vocabulary if steps is not None and isinstance(steps.properties, _Steps) else None
+
+    def chain(self) -> Iterator[NameScope]:
+        """This scope, and those around it from within."""
+        scope: NameScope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def find(self, name: str) -> Target | None:
+        """What a bare name stands for; None for a namespace and for what nobody knows."""
+        scope: NameScope | None = self
+        while scope is not None:
+            target = scope.targets.get(name)
+            if target is not None:
+                return target
+            scope = scope.parent
+        return None
+
+    def step(self, name: str) -> Target | None:
+        """The step of this id that can be seen from here."""
+        for scope in self.chain():
+            if name in scope.steps:
+                return scope.targets[name]
+        return None
+
+    def target(self, reference: Reference) -> Target | None:
+        """What a reference reads; None if that is no input, variable, step or local name."""
+        name = reference.name
+        scope: NameScope | None = self
+        while scope is not None:
+            target = scope.targets.get(name)
+            if target is not None:
+                return target
+            if scope.parent is None:
+                break
+            scope = scope.parent
+        if not reference.path or not isinstance(member := reference.path[0], str):
+            return None
+        if name == "steps":
+            return self.step(member)
+        target = scope.targets.get(member) if scope else None
+        return target if target is not None and target.kind == _SECTIONS.get(name) else None
+
+
+class _Steps(Environment):
+    """The steps that can be seen from a scope: the fields of `steps`."""
+
+    __slots__ = ("_vocabulary", "scope")
+
+    def __init__(self, scope: NameScope) -> None:
+        self.scope = scope
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The ids, to find near ones."""
+        if self._vocabulary is None:
+            around = self.scope.parent.step_vocabulary if self.scope.parent is not None else None
+            self._vocabulary = Vocabulary(lambda: filterfalse(is_auto, self.scope.steps), around)
+        return self._vocabulary
+
+    def __getitem__(self, name: str) -> Type:
+        for scope in self.scope.chain():
+            if name in scope.steps:
+                return scope.steps[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name: None for scope in self.scope.chain() for name in scope.steps if not is_auto(name)})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def fields_read(reference: Reference) -> tuple[str | int, ...]:
+    """The path below the thing that is read: `("status",)` for both `a.status` and `steps.a.status`."""
+    return reference.path[1:] if reference.name in NAMESPACES else reference.path
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTemplate:
+    """A template, the scalar of the file that holds it, and the names that it can read there."""
+
+    template: Template
+    scalar: Scalar
+    scope: NameScope
+
+    def references(self) -> Iterator[tuple[Reference, Scalar]]:
+        """Each read of a free name, with the scalar in which it stands."""
+        for reference in self.template.references:
+            yield reference, self.scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """`step` waits for `on`, because of what stands in `node`; `reason` says it in words.
+
+    `part` are the offsets in the text of `node`, where it is an expression; None: all of it.
+    """
+
+    step: str
+    on: str
+    node: Node
+    reason: str
+    part: tuple[int, int] | None = None
+
+    @property
+    def span(self) -> Span:
+        """The place, computed when it is asked for: few edges are ever shown."""
+        return self.node.span_of(*self.part) if self.part and isinstance(self.node, Scalar) else self.node.span
+
+
+@dataclass(slots=True)
+class Flow:
+    """The order of one block's steps: the edges by step and by dependency, and the jumps.
+
+    `covers` are the innermost jumps over each position that a jump may skip.
+    """
+
+    edges: dict[str, dict[str, Dependency]] = field(default_factory=dict)
+    jumps: dict[str, dict[JumpKind, Jump]] = field(default_factory=dict)
+    covers: dict[int, Cover] = field(default_factory=dict)
+
+    def add(self, edge: Dependency) -> None:
+        """Record that a step waits for another; the first reason is kept."""
+        self.edges.setdefault(edge.step, {}).setdefault(edge.on, edge)
+
+    def dependencies(self, step: str) -> tuple[str, ...]:
+        """The ids of all steps that `step` waits for."""
+        return tuple(self.edges.get(step, ()))
+
+
+@dataclass(slots=True, eq=False)
+class Carried:
+    """The values that a loop carries from round to round: `scope` has their names.
+
+    `tests` are the templates of the condition, which comes first in a round of a `while`; `changes` those of `update`.
+    """
+
+    scope: NameScope
+    is_tested_first: bool
+    initial: dict[str, Value] = field(default_factory=dict)
+    update: dict[str, Value] = field(default_factory=dict)
+    tests: list[PlacedTemplate] = field(default_factory=list)
+    changes: list[PlacedTemplate] = field(default_factory=list)
+
+
+class WorkNode(ABC):
     """The work of one step while it is checked. It is made when the step is read: all its templates are parsed then.
 
     `places` are the templates of the step itself, not those of the steps within.
@@ -35,10 +298,16 @@ class Construct(ABC):
         self.places: list[PlacedTemplate] = []
         self.outcomes: list[PlacedTemplate] = []
         """Those of `places` that make what a loop collects."""
-        self.item_scope: Scope | None = None
+        self.item_scope: NameScope | None = None
         """What the attempts of the step can see, where they are made for each item of a loop."""
-        self.called: Unit | None = None
-        """The other pipeline that the step runs."""
+        self.called: Document | None = None
+        """The file of the pipeline that the step calls."""
+        self.calls_tool = False
+        """Whether the step is one call of a tool, so that the default timeout is that of its attempts."""
+        self.result_type: Type | None = None
+        """The type of the step, where it is known when the step has been read."""
+        self.carried: Carried | None = None
+        """The values that a loop carries from round to round."""
         self.makes_attempts = False
         """Whether the step's `retry`, `on_resume` and `cache` are those of its calls."""
         self.asks_models = False
@@ -49,38 +318,38 @@ class Construct(ABC):
         """The type of what each attempt gives, where attempts are made for each item of a loop."""
 
     @abstractmethod
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Report what is wrong, and return the type of the step. What it reads has been checked before."""
 
     def files_read(self) -> list[Node]:
         """Where the step names files that it reads, if they are constants."""
         return []
 
-    def items_of(self, scope: Scope) -> Value | None:
+    def items_of(self, scope: NameScope) -> Value | None:
         """What it repeats for each item of, if the names of the item are those of `scope`."""
         return None
 
     @abstractmethod
-    def plan(self, unit: Unit) -> Work:
+    def plan(self) -> Work:
         """Build the work of a step without errors."""
 
 
 @dataclass(slots=True, eq=False)
-class HandlerParts:
+class HandlerNode:
     """One handler of errors."""
 
     spec: HandlerSpec
-    block: BlockParts | None = None
+    block: BlockNode | None = None
     fallback: Value | None = None
     places: list[PlacedTemplate] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
-class CheckParts:
+class CheckNode:
     """What the output of a step must be. `scope` is what the step sees, with `output`."""
 
     spec: CheckSpec
-    scope: Scope
+    scope: NameScope
     conditions: list[Template] = field(default_factory=list)
     rubric: Value | None = None
     model: Value | None = None
@@ -89,17 +358,17 @@ class CheckParts:
 
 
 @dataclass(slots=True, eq=False)
-class StepParts:
+class StepNode:
     """One step. `templates` are those that are evaluated if it runs, `guards` those that decide whether it does."""
 
     spec: StepSpec
-    block: BlockParts
-    work: Construct | None = None
+    block: BlockNode
+    work: WorkNode | None = None
     condition: Template | None = None
     fallback: Value | None = None
     cache_key: Value | None = None
-    handlers: list[HandlerParts] = field(default_factory=list)
-    check: CheckParts | None = None
+    handlers: list[HandlerNode] = field(default_factory=list)
+    check: CheckNode | None = None
     templates: list[PlacedTemplate] = field(default_factory=list)
     guards: list[PlacedTemplate] = field(default_factory=list)
 
@@ -124,36 +393,54 @@ class StepParts:
         if self.check is not None:
             yield from self.check.places
 
-    def outwards(self) -> Iterator[StepParts]:
+    def outwards(self) -> Iterator[StepNode]:
         """The step, the one that it is part of, and so on."""
-        step: StepParts | None = self
+        step: StepNode | None = self
         while step is not None:
             yield step
             step = step.block.owner
 
-    def within(self, block: BlockParts) -> StepParts | None:
+    def within(self, block: BlockNode) -> StepNode | None:
         """The step of `block` that this one is, or is part of."""
         return next((step for step in self.outwards() if step.block is block), None)
 
 
 @dataclass(slots=True, eq=False)
-class BlockParts:
+class BlockNode:
     """Steps with a scope of their own. `owner` is the step that they are part of, None for those of the file itself."""
 
     kind: BlockKind
-    scope: Scope
-    owner: StepParts | None = None
-    steps: list[StepParts] = field(default_factory=list)
+    scope: NameScope
+    owner: StepNode | None = None
+    steps: list[StepNode] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     flow: Flow = field(default_factory=Flow)
     conditions: dict[str, str | None] = field(default_factory=dict)
     """Of each step that may be skipped: the text of its condition, None if a jump skips it."""
 
     @property
-    def last(self) -> StepParts | None:
+    def last(self) -> StepNode | None:
         """The step whose value is the block's."""
         return self.steps[-1] if self.steps else None
 
     def value_type(self) -> Type | None:
         """The type of the block's value; None if it has no steps."""
         return self.scope.steps.get(self.steps[-1].id) if self.steps else None
+
+
+class BlockPasses(Protocol):
+    """The passes over a block, for the kinds of work that have blocks inside."""
+
+    def read(
+        self, kind: BlockKind, specs: Sequence[StepSpec], scope: NameScope, owner: StepNode | None = None
+    ) -> BlockNode:
+        """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
+
+    def check(self, block: BlockNode) -> None:
+        """Report what is wrong with the steps of a block, and find their types."""
+
+    def plan(self, block: BlockNode) -> Block:
+        """Build the plan of a block without errors."""
+
+    def plan_item(self, step: StepNode, work: WorkNode, on_failure: OnFailure) -> StepPlan:
+        """Build the plan of the one step that is done for each item of a loop."""

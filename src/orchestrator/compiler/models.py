@@ -5,15 +5,14 @@ Nothing here is looked up before a step asks a model, and nothing of it over a n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
-from orchestrator.compiler.ir import StepParts
+from orchestrator.compiler.calls import fields_of
+from orchestrator.compiler.model_references import ModelReference, ModelUse, Purpose
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.output_schema import check_wishes
-from orchestrator.compiler.templates import child
-from orchestrator.diagnostics import Related, suggest
+from orchestrator.diagnostics import suggest
 from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
 from orchestrator.models.budget import Budget
@@ -22,203 +21,139 @@ from orchestrator.models.messages import ModelName
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
     from orchestrator.language.spec.pipeline import BudgetSpec
     from orchestrator.models.catalog.entries import Catalogue
-    from orchestrator.models.catalog.keys import Keys
     from orchestrator.tools.contract import Action
-
-Purpose = Literal["text", "embeddings"]
 
 _NEEDS: Final = {"images": "vision", "tools": "tools"}
 """What a model must be able to do if this parameter is given. Of a form it need know nothing: any can write JSON."""
 
 
-class Here:
-    """What is known of models, and the keys at hand. `live`: providers are asked, and no stand-in for them."""
-
-    def __init__(self, directory: Path, *, live: bool = True) -> None:
-        self._directory = directory
-        self.live = live
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """What is known of models."""
-        from orchestrator.models.catalog.entries import Catalogue
-
-        return Catalogue.load(self._directory)
-
-    @cached_property
-    def keys(self) -> Keys:
-        """The keys of providers."""
-        from orchestrator.models.catalog.keys import Keys
-
-        return Keys.load()
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A step that asks the models named at some place, or a judge of its output: what for, and what limits the cost.
-
-    `needs` are capabilities, each with the place that asks for it.
-    """
-
-    step: StepParts
-    purpose: Purpose = "text"
-    needs: dict[str, Scalar] = field(default_factory=dict)
-    action: str = ""
+def complete_call(context: CompilationContext, step: StepNode, tool: str, action: Action, parameters: Value) -> Value:
+    """Return the parameters of a call with the models that it asks where it names none, and remember who asks."""
+    if not action.uses_model or "model" not in action.parameters:
+        return parameters
+    spec = context.spec
+    given = {name: value for name, value in fields_of(parameters).items() if not _is_null(value)}
+    below = child(step.spec.node, "parameters")
+    check_wishes(context, step.spec, given)
+    added: dict[str, Any] = {}
+    place = child(below, "model") if "model" in given else None
+    if "requires_model" in given:
+        if spec.selection is not None and "selection" not in given:
+            added["selection"] = spec.selection
+    elif place is None and (default := default_model(context, tool, action.name)) is not None:
+        instead = _for_vectors(context, default) if action.name == "embed" else None
+        if instead is None:
+            place = default
+        added = {"model": plain(default)} if instead is None else instead
+    if place is not None:
+        purpose: Purpose = "embeddings" if action.name == "embed" else "text"
+        needs = {_NEEDS[name]: key for name in _NEEDS if name in given and (key := _key(below, name)) is not None}
+        if (key := _key(below, "requires_model")) is not None:
+            needs = dict.fromkeys(_capabilities(child(below, "requires_model")), key) | needs
+        _note(context, place, ModelUse(step, purpose, needs, action.name), given="model" in given)
+    return with_constants(parameters, added) if added else parameters
 
 
-@dataclass(slots=True)
-class Naming:
-    """A place that names models, and all that ask them. `steps` itself name them, or go by what the file says."""
-
-    node: Node
-    given: bool
-    uses: list[Use] = field(default_factory=list)
-
-    def names(self) -> list[tuple[str, Scalar]]:
-        """The names with their places; templates are known when they run."""
-        nodes = self.node.items if isinstance(self.node, Sequence) else [self.node]
-        return [
-            (node.value, node)
-            for node in nodes
-            if isinstance(node, Scalar) and isinstance(node.value, str) and "{" not in node.value and node.value.strip()
-        ]
-
-
-class FileModels:
-    """The models that the steps of one file ask."""
-
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
-        self._namings: dict[int, Naming] = {}
-
-    @property
-    def namings(self) -> list[Naming]:
-        """The places that name models which something asks."""
-        return list(self._namings.values())
-
-    def completed(self, step: StepParts, tool: str, action: Action, parameters: Value) -> Value:
-        """Return the parameters of a call with the models that it asks where it names none, and remember who asks."""
-        if not action.uses_model or "model" not in action.parameters:
-            return parameters
-        unit, spec = self._unit, self._unit.spec
-        given = {name: value for name, value in unit.calls.entries(parameters).items() if not _is_null(value)}
-        below = child(step.spec.node, "parameters")
-        check_wishes(unit, step.spec, given)
-        added: dict[str, Any] = {}
-        place = child(below, "model") if "model" in given else None
-        if "requires_model" in given:
-            if spec.selection is not None and "selection" not in given:
-                added["selection"] = spec.selection
-        elif place is None and (default := self.default(tool, action.name)) is not None:
-            instead = self._for_vectors(default) if action.name == "embed" else None
-            if instead is None:
-                place = default
-            added = {"model": plain(default)} if instead is None else instead
+def judge_model(context: CompilationContext, step: StepNode, own: Value | None) -> Value:
+    """Return the model that judges the output of a step: its own, the file's, or the one that the step asks."""
+    node = child(step.spec.node, "check", "judge", "model")
+    if own is not None and node is not None:
+        _note(context, node, ModelUse(step), given=True)
+        return own
+    for key in ("orchestrator", "model"):
+        if key == "model" and step.work is not None and step.work.model is not None:
+            return step.work.model
+        place = context.spec.node.get(key) if getattr(context.spec, key) is not None else None
         if place is not None:
-            purpose: Purpose = "embeddings" if action.name == "embed" else "text"
-            needs = {_NEEDS[name]: key for name in _NEEDS if name in given and (key := _key(below, name)) is not None}
-            if (key := _key(below, "requires_model")) is not None:
-                needs = dict.fromkeys(_capabilities(child(below, "requires_model")), key) | needs
-            self._note(place, Use(step, purpose, needs, action.name), given="model" in given)
-        return with_constants(parameters, added) if added else parameters
+            _note(context, place, ModelUse(step), given=False)
+            return Constant(plain(place))
+    return Constant("auto")
 
-    def default(self, tool: str, action: str) -> Node | None:
-        """Where the models are named that a call asks if it names none itself."""
-        node = self._unit.spec.node
-        experts = node.get("experts") if self._unit.spec.experts else None
-        for name in (f"{tool}.{action}", action, tool):
-            if (found := child(experts, name)) is not None:
-                return found
-        return node.get("model") if self._unit.spec.model is not None else None
 
-    def _for_vectors(self, default: Node) -> dict[str, Any] | None:
-        """What a call that makes vectors asks for where the file names models of texts: another of their providers.
+def default_model(context: CompilationContext, tool: str, action: str) -> Node | None:
+    """Where the models are named that a call asks if it names none itself."""
+    node = context.spec.node
+    experts = node.get("experts") if context.spec.experts else None
+    for name in (f"{tool}.{action}", action, tool):
+        if (found := child(experts, name)) is not None:
+            return found
+    return node.get("model") if context.spec.model is not None else None
 
-        None: the models that the file names are to be asked after all, if only to be told that they cannot.
-        """
-        if default is not self._unit.spec.node.get("model"):
-            return None
-        catalogue = self._unit.library.models.catalogue
-        parsed = [parse_model_name(text, catalogue) for text, _ in Naming(default, given=False).names()]
-        names = [name for name in parsed if isinstance(name, ModelName)]
-        if AUTO in names:
-            return {}
-        cards = [card for name in names if (card := catalogue.find(name)) is not None]
-        if any("embeddings" in card.capabilities for card in cards):
-            return None
-        providers = [name for name in dict.fromkeys(name.provider for name in names) if _makes_vectors(catalogue, name)]
-        return {"requires_model": {"providers": providers}} if providers else None
 
-    def judge(self, step: StepParts, own: Value | None) -> Value:
-        """Return the model that judges the output of a step: its own, the file's, or the one that the step asks."""
-        unit = self._unit
-        node = child(step.spec.node, "check", "judge", "model")
-        if own is not None and node is not None:
-            self._note(node, Use(step), given=True)
-            return own
-        for key in ("orchestrator", "model"):
-            if key == "model" and step.work is not None and step.work.model is not None:
-                return step.work.model
-            place = unit.spec.node.get(key) if getattr(unit.spec, key) is not None else None
-            if place is not None:
-                self._note(place, Use(step), given=False)
-                return Constant(plain(place))
-        return Constant("auto")
+def check_models(context: CompilationContext) -> None:
+    """Report what is wrong with the models of the file. All its steps must have been checked."""
+    _check_experts(context)
+    if context.model_references:
+        from orchestrator.compiler.rules.model_access import report_model_access
 
-    def _note(self, place: Node, use: Use, *, given: bool) -> None:
-        self._namings.setdefault(id(place), Naming(place, given)).uses.append(use)
+        report_model_access(context)
 
-    def check(self) -> None:
-        """Report what is wrong with the models of the file. All its steps must have been checked."""
-        self._check_experts()
-        if self._namings:
-            from orchestrator.compiler.rules.model_access import report
 
-            report(self._unit, self._unit.library.models, self.namings)
+def _for_vectors(context: CompilationContext, default: Node) -> dict[str, Any] | None:
+    """What a call that makes vectors asks for where the file names models of texts: another of their providers.
 
-    def _check_experts(self) -> None:
-        experts = self._unit.spec.node.get("experts") if self._unit.spec.experts else None
-        for entry in experts.entries if isinstance(experts, Mapping) else ():
-            self._check_expert(entry.key)
+    None: the models that the file names are to be asked after all, if only to be told that they cannot.
+    """
+    if default is not context.spec.node.get("model"):
+        return None
+    catalogue = context.session.models.catalogue
+    parsed = [parse_model_name(text, catalogue) for text, _ in ModelReference(default, given=False).names()]
+    names = [name for name in parsed if isinstance(name, ModelName)]
+    if AUTO in names:
+        return {}
+    cards = [card for name in names if (card := catalogue.find(name)) is not None]
+    if any("embeddings" in card.capabilities for card in cards):
+        return None
+    providers = [name for name in dict.fromkeys(name.provider for name in names) if _makes_vectors(catalogue, name)]
+    return {"requires_model": {"providers": providers}} if providers else None
 
-    def _check_expert(self, key: Scalar) -> None:
-        registry, name = self._unit.library.registry, key.text
-        model = registry.get("model")
-        own = model.find(name) if model is not None else None
-        tool = registry.get(name)
-        found: list[Action] = [own] if own is not None else list(tool.actions.values()) if tool is not None else []
-        if any(action.uses_model for action in found):
-            return
-        code, message = codes.UNKNOWN_TOOL, f"`experts` names `{name}`, and there is no such action or tool"
-        candidates = [*model.actions, *registry.names()] if model is not None else list(registry.names())
-        head, dot, _ = name.partition(".")
-        if found:
+
+def _note(context: CompilationContext, place: Node, use: ModelUse, *, given: bool) -> None:
+    context.model_references.setdefault(id(place), ModelReference(place, given)).uses.append(use)
+
+
+def _check_experts(context: CompilationContext) -> None:
+    experts = context.spec.node.get("experts") if context.spec.experts else None
+    for entry in experts.entries if isinstance(experts, Mapping) else ():
+        _check_expert(context, entry.key)
+
+
+def _check_expert(context: CompilationContext, key: Scalar) -> None:
+    registry, name = context.session.registry, key.text
+    model = registry.get("model")
+    own = model.find(name) if model is not None else None
+    tool = registry.get(name)
+    found: list[Action] = [own] if own is not None else list(tool.actions.values()) if tool is not None else []
+    if any(action.uses_model for action in found):
+        return
+    code, message = codes.UNKNOWN_TOOL, f"`experts` names `{name}`, and there is no such action or tool"
+    candidates = [*model.actions, *registry.names()] if model is not None else list(registry.names())
+    head, dot, _ = name.partition(".")
+    if found:
+        code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
+    elif dot:
+        resolved = registry.resolve(None, name)
+        if not isinstance(resolved, Unresolved):
+            if resolved[1].uses_model:
+                return
             code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
-        elif dot:
-            resolved = registry.resolve(None, name)
-            if not isinstance(resolved, Unresolved):
-                if resolved[1].uses_model:
-                    return
-                code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
-            elif resolved.code == codes.UNKNOWN_ACTION:
-                code, candidates = codes.UNKNOWN_ACTION, [f"{head}.{action}" for action in resolved.candidates]
-        near = suggest(name, candidates) if code != codes.INVALID_MODEL_OPTIONS else None
-        self._unit.findings.add(
-            code,
-            key.span,
-            message,
-            label="asks no models" if code == codes.INVALID_MODEL_OPTIONS else "unknown",
-            help=f"did you mean `{near}`?"
-            if near
-            else "name an action that asks models, such as `summarize`, or a tool with such actions",
-            replacement=near,
-        )
+        elif resolved.code == codes.UNKNOWN_ACTION:
+            code, candidates = codes.UNKNOWN_ACTION, [f"{head}.{action}" for action in resolved.candidates]
+    near = suggest(name, candidates) if code != codes.INVALID_MODEL_OPTIONS else None
+    context.diagnostics.add(
+        code,
+        key.span,
+        message,
+        label="asks no models" if code == codes.INVALID_MODEL_OPTIONS else "unknown",
+        help=f"did you mean `{near}`?"
+        if near
+        else "name an action that asks models, such as `summarize`, or a tool with such actions",
+        replacement=near,
+    )
 
 
 def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
@@ -230,16 +165,6 @@ def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
 def budget_of(spec: BudgetSpec | None) -> Budget | None:
     """Return a budget as the plan has it."""
     return None if spec is None else Budget(spec.usd, spec.tokens, spec.requests)
-
-
-def usd_limits(unit: Unit, step: StepParts) -> Iterator[tuple[float, Related]]:
-    """Yield the limits in USD that hold for a step, from within, each with where it is set."""
-    around = [(outer.spec.budget, outer.spec.node) for outer in step.outwards()]
-    for budget, node in (*around, (unit.spec.budget, unit.spec.node)):
-        if budget is not None and budget.usd is not None:
-            key = node.key("budget")
-            span = key.span if key is not None else node.span
-            yield budget.usd, Related("the budget is set here", unit.document.source, span)
 
 
 def with_constants(parameters: Value, added: dict[str, Any]) -> Value:

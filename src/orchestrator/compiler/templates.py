@@ -2,52 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.ir import PlacedTemplate
 from orchestrator.expressions import (
     Constant,
     ListValue,
     MappingValue,
-    Reference,
     Template,
     Templated,
     Value,
     parse_expression,
     parse_template,
 )
-from orchestrator.language.yaml.nodes import LITERAL, Mapping, Node, Scalar, Sequence
+from orchestrator.language.yaml.nodes import LITERAL, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from orchestrator.compiler.findings import Findings
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedTemplate:
-    """A template, the scalar of the file that holds it, and the names that it can read there."""
-
-    template: Template
-    scalar: Scalar
-    scope: Scope
-
-    def references(self) -> Iterator[tuple[Reference, Scalar]]:
-        """Each read of a free name, with the scalar in which it stands."""
-        for reference in self.template.references:
-            yield reference, self.scalar
+    from orchestrator.compiler.diagnostics import Diagnostics
+    from orchestrator.compiler.ir import NameScope
 
 
 class TemplateReader:
     """Parses the templates of one file; the same text is parsed once."""
 
-    def __init__(self, findings: Findings, hyphenated: frozenset[str]) -> None:
-        self._findings = findings
+    def __init__(self, diagnostics: Diagnostics, hyphenated: frozenset[str]) -> None:
+        self._diagnostics = diagnostics
         self._hyphenated = hyphenated
         self._parsed: dict[str, Template] = {}
 
-    def value(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Value:
+    def value(self, node: Node, scope: NameScope, places: list[PlacedTemplate]) -> Value:
         """Build the value of `node`; every template in it that can be evaluated is appended to `places`."""
         if isinstance(node, Scalar):
             text = node.value
@@ -67,7 +50,7 @@ class TemplateReader:
             return Constant({key: value.value for key, value in entries.items() if isinstance(value, Constant)})
         return MappingValue(entries)
 
-    def condition(self, node: Node, scope: Scope, places: list[PlacedTemplate]) -> Template | None:
+    def condition(self, node: Node, scope: NameScope, places: list[PlacedTemplate]) -> Template | None:
         """Build a condition: an expression, bare or between `{{` and `}}`."""
         if not isinstance(node, Scalar):
             return None
@@ -76,27 +59,10 @@ class TemplateReader:
         self._placed(template, node, scope, places)
         return template
 
-    def _placed(self, template: Template, node: Scalar, scope: Scope, places: list[PlacedTemplate]) -> Value:
+    def _placed(self, template: Template, node: Scalar, scope: NameScope, places: list[PlacedTemplate]) -> Value:
         if template.problems:
-            self._findings.add_problems(node, template.problems)
+            self._diagnostics.add_problems(node, template.problems)
         elif template.is_constant:
             return Constant(node.value)
         places.append(PlacedTemplate(template, node, scope))
         return Templated(template)
-
-
-def is_always_false(node: Scalar) -> bool:
-    """Whether a condition is written as false."""
-    return str(node.value).strip().lower() in ("false", "{{ false }}")
-
-
-def child(node: Node | None, *path: str | int) -> Node | None:
-    """The node at `path` below `node`, or None where there is none."""
-    for part in path:
-        if isinstance(node, Mapping) and isinstance(part, str):
-            node = node.get(part)
-        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
-            node = node.items[part]
-        else:
-            return None
-    return node

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock
 from orchestrator.compiler.auto.places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.calls import CallChecker
+from orchestrator.compiler.library import lock_of
+from orchestrator.compiler.models import default_model
+from orchestrator.compiler.node_paths import child
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
 from orchestrator.expressions import parse_template
 from orchestrator.language.spec.pipeline import OnFailureSpec, StepSpec
@@ -30,8 +33,8 @@ from orchestrator.text.words import shorten
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import BlockKind, StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import BlockKind, StepNode
     from orchestrator.expressions import Template
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
@@ -76,8 +79,8 @@ class _Asking:
 class FileAutos:
     """The `<AUTO>` values of one file. `values` are those that were found where one can stand."""
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit = unit
+    def __init__(self, context: CompilationContext) -> None:
+        self._context = context
         self.values: list[AutoValue] = []
         self.lock: tuple[str, str] | None = None
         self._settled: set[int] = set()
@@ -89,7 +92,7 @@ class FileAutos:
 
     # --- before the steps are read
 
-    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: StepParts | None) -> list[StepSpec]:
+    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: StepNode | None) -> list[StepSpec]:
         """Return the steps of a block with those that ask put before them."""
         around = [part.id for part in owner.outwards()][::-1] if owner is not None else []
         if kind == "handler":
@@ -101,7 +104,7 @@ class FileAutos:
         found: list[StepSpec] = []
         for spec in specs:
             asking = _Asking(spec)
-            for hole in holes_of(self._unit, spec):
+            for hole in holes_of(self._context, spec):
                 self._fill(hole, asking, f"{within}.{spec.id}" if within else spec.id)
             if asking.replaced:
                 spec = _replaced(spec, asking.replaced)
@@ -188,8 +191,8 @@ class FileAutos:
     @cached_property
     def _secrets(self) -> set[str]:
         """The secret inputs of the file, and its variables that read one."""
-        found = {name for name, spec in self._unit.spec.inputs.items() if spec.secret}
-        for name, value in self._unit.variables.items():  # each reads those above it
+        found = {name for name, spec in self._context.spec.inputs.items() if spec.secret}
+        for name, value in self._context.variables.items():  # each reads those above it
             if any(_reads_any(template, found) for template in value.templates()):
                 found.add(name)
         return found
@@ -209,18 +212,18 @@ class FileAutos:
         """Return the parameters of a call that asks for one value alone, None if that is known in a run only."""
         if _varies(question.node.text):
             return None
-        node = self._model(spec) or self._unit.models.default("model", "auto")
+        node = self._model(spec) or default_model(self._context, "model", "auto")
         model = {} if node is None else {"model": plain(node)}
-        return {**_constants(self._unit, spec, {name: question}), "questions": {name: question.node.text}, **model}
+        return {**_constants(self._context, spec, {name: question}), "questions": {name: question.node.text}, **model}
 
     def _model(self, spec: StepSpec) -> Node | None:
         """Where the model is named that is asked for the values of a step, if not by what holds for any step."""
-        unit = self._unit
-        if unit.spec.orchestrator is not None:
-            return unit.spec.node.get("orchestrator")
+        context = self._context
+        if context.spec.orchestrator is not None:
+            return context.spec.node.get("orchestrator")
         own = child(spec.node, "parameters", "model")
         known = own is not None and "{" not in json.dumps(plain(own)) and not list(tagged(own))
-        return own if known and _asks_models(unit, spec) else None
+        return own if known and _asks_models(context, spec) else None
 
     def _step(self, asking: _Asking, *, counted: bool) -> StepSpec:
         """Make the step that asks. `counted`: failures in its block are borne while enough others can succeed."""
@@ -228,7 +231,7 @@ class FileAutos:
         place: Node = next(iter(asking.questions.values())).node
         questions = {name: Entry(text_at(place, name), question.node) for name, question in asking.questions.items()}
         entries: dict[str, Node] = {"questions": Mapping(questions, place.start, place.end, place.layout)}
-        for name, value in _constants(self._unit, spec, asking.questions).items():
+        for name, value in _constants(self._context, spec, asking.questions).items():
             entries[name] = literal(place, value)
         kept = {
             name: {answer.asked: {"answer": answer.answer, "model": answer.model} for answer in question.kept}
@@ -270,9 +273,9 @@ class FileAutos:
     @cached_property
     def _lock(self) -> Lock:
         """The file's lock; empty if there is none, or it cannot be read."""
-        name = self._unit.document.source.name
+        name = self._context.document.source.name
         try:
-            self.lock = self._unit.library.lock_of(self._unit)
+            self.lock = lock_of(self._context)
         except (OSError, ValueError) as error:
             source = Source.of(f"{name}.lock", "")
             reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
@@ -338,12 +341,12 @@ class FileAutos:
         label: str = "not in the lock",
         does: str = "asks a model, and keeps the answer",
     ) -> None:
-        self._unit.findings.add(
+        self._context.diagnostics.add(
             codes.LOCK_MISMATCH,
             span,
             message,
             label=label,
-            help=f"`orchestrator lock {self._unit.document.source.name}` {does}",
+            help=f"`orchestrator lock {self._context.document.source.name}` {does}",
             related=[Related("the answer is here", self._lock.source, found.span)],
         )
 
@@ -356,8 +359,8 @@ class FileAutos:
 
     def _refuse(self, scalar: Scalar, span: Span, message: str, help: str, label: str = _NO_VALUE) -> None:
         self._wrong.append(scalar)
-        self._unit.findings.unreadable = True
-        self._unit.findings.add(codes.MISPLACED_AUTO, span, message, label=label, help=help)
+        self._context.diagnostics.unreadable = True
+        self._context.diagnostics.add(codes.MISPLACED_AUTO, span, message, label=label, help=help)
 
     def _malformed(self, scalar: Scalar, mistake: Mistake) -> None:
         """Report tags that are not written as they must be."""
@@ -375,9 +378,9 @@ class FileAutos:
 
     def report(self) -> None:
         """Report each `<AUTO>` where none can stand; what else seems wrong there is a consequence."""
-        unit, findings = self._unit, self._unit.findings
-        lost = {d.span.start for d in findings.diagnostics if d.severity == "error"}
-        for path, scalar, keys in tagged(unit.document.root) if unit.document.root is not None else ():
+        context, diagnostics = self._context, self._context.diagnostics
+        lost = {d.span.start for d in diagnostics.items if d.severity == "error"}
+        for path, scalar, keys in tagged(context.document.root) if context.document.root is not None else ():
             if scalar.start in self._settled or is_prose(path) or any(key.span.start in lost for key in keys):
                 continue
             found = autos_of(scalar.text)
@@ -385,14 +388,14 @@ class FileAutos:
                 continue
             words = [part for part in path if isinstance(part, str)]
             where = f"`{words[-1]}`" if words else "this"
-            is_key = child(unit.document.root, *path) is not scalar
+            is_key = child(context.document.root, *path) is not scalar
             message = "a key cannot be an `<AUTO>`" if is_key else f"{where} cannot be an `<AUTO>`"
             first = found if isinstance(found, Mistake) else found[0]
             self._refuse(scalar, scalar.span_of(first.start, first.end), message, remedy(path))
         for scalar in self._wrong:
-            findings.keep_only(codes.MISPLACED_AUTO, scalar.span)
+            diagnostics.keep_only(codes.MISPLACED_AUTO, scalar.span)
         for cut in self._rests:
-            findings.keep_only(codes.MISPLACED_AUTO, cut.layout.span(cut.start, line_end(cut.layout.text, cut.end)))
+            diagnostics.keep_only(codes.MISPLACED_AUTO, cut.layout.span(cut.start, line_end(cut.layout.text, cut.end)))
         for value in self._lock.values.values():
             if value.at not in self._places:
                 self._about_lock.append(
@@ -403,18 +406,18 @@ class FileAutos:
                         value.span,
                         severity="warning",
                         label="not asked any more",
-                        help=f"`orchestrator lock {unit.document.source.name}` removes it",
+                        help=f"`orchestrator lock {context.document.source.name}` removes it",
                     )
                 )
 
 
-def _constants(unit: Unit, spec: StepSpec, questions: dict[str, _Question]) -> dict[str, Any]:
+def _constants(context: CompilationContext, spec: StepSpec, questions: dict[str, _Question]) -> dict[str, Any]:
     """Return the parameters that are the same in each run: the types of the values, their places, what they are for."""
     properties = {name: {**question.schema, "description": question.purpose} for name, question in questions.items()}
     return {
         "schema": _whole(properties),
         "at": {name: question.at for name, question in questions.items()},
-        "about": _about(unit, spec),
+        "about": _about(context, spec),
     }
 
 
@@ -422,11 +425,11 @@ def _whole(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
-def _about(unit: Unit, spec: StepSpec) -> str:
+def _about(context: CompilationContext, spec: StepSpec) -> str:
     """Say what a pipeline and a step of it are for."""
-    pipeline = unit.spec.name or unit.spec.id or ""
+    pipeline = context.spec.name or context.spec.id or ""
     lines = [
-        ("The pipeline", pipeline, unit.spec.description),
+        ("The pipeline", pipeline, context.spec.description),
         ("The step", spec.name or spec.id, spec.description),
     ]
     return "\n".join(
@@ -434,8 +437,8 @@ def _about(unit: Unit, spec: StepSpec) -> str:
     )
 
 
-def _asks_models(unit: Unit, spec: StepSpec) -> bool:
-    found = unit.calls.find(spec)
+def _asks_models(context: CompilationContext, spec: StepSpec) -> bool:
+    found = CallChecker(context).find(spec)
     return isinstance(found, tuple) and found[1].uses_model
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.compiler.calls import CallChecker
 from orchestrator.compiler.files import Unreadable
+from orchestrator.compiler.library import find_pipeline
 from orchestrator.compiler.names import input_type
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.node_paths import child
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.language.values.auto_markup import Path, tagged
@@ -19,7 +21,7 @@ from orchestrator.tools import Unresolved
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.context import CompilationContext
     from orchestrator.language.spec.pipeline import InputSpec, StepSpec
 
 Schema = Mapping[str, Any]
@@ -46,7 +48,7 @@ class Hole:
     item_names: frozenset[str] = frozenset()
 
 
-def holes_of(unit: Unit, spec: StepSpec) -> Iterator[Hole]:
+def holes_of(context: CompilationContext, spec: StepSpec) -> Iterator[Hole]:
     """Yield the texts of a step, and not of those within it, in which an `<AUTO>` can stand, in the file's order."""
     for key in spec.node.table:
         node = spec.node.get(key)
@@ -55,13 +57,13 @@ def holes_of(unit: Unit, spec: StepSpec) -> Iterator[Hole]:
         for path, scalar, _ in tagged(node):
             whole = (key, *path)
             if child(spec.node, *whole) is scalar:  # and no key
-                yield from _PLACES[key](unit, spec, whole, scalar)
+                yield from _PLACES[key](context, spec, whole, scalar)
 
 
-def _parameter(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _parameter(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     if len(path) < 2 or (spec.kind not in (None, "tool") and not _is_loop_of_calls(spec)):
         return
-    found = unit.calls.find(spec)
+    found = CallChecker(context).find(spec)
     schema, label, about, refused = ANY, spec.action or spec.tool or "", "", ""
     name = str(path[1])
     if not isinstance(found, Unresolved):
@@ -81,13 +83,13 @@ def _is_loop_of_calls(spec: StepSpec) -> bool:
     return spec.kind == "for_each" and spec.steps is None
 
 
-def _input(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _input(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     if spec.kind != "pipeline" or len(path) < 2:
         return
     name, schema, about = str(path[1]), ANY, ""
     node = child(spec.node, "pipeline")
     written = node.value if isinstance(node, Scalar) else None
-    called = unit.library.find(unit, written) if isinstance(written, str) and "{" not in written else None
+    called = find_pipeline(context, written) if isinstance(written, str) and "{" not in written else None
     if called is not None and not isinstance(called, Unreadable) and name in called.spec.inputs:
         declared = called.spec.inputs[name]
         schema, about = schema_of_input(declared), declared.description or ""
@@ -95,11 +97,11 @@ def _input(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[H
     yield Hole(path, scalar, below(schema, path[2:]), purpose)
 
 
-def _condition(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _condition(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     yield Hole(path, scalar, {"type": "boolean"}, f"whether the step `{spec.id}` is done", whole=True)
 
 
-def _switch(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _switch(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     cases = child(spec.node, "cases")
     keys = [entry.key for entry in cases.entries] if isinstance(cases, MappingNode) else []
     words = [key.value if isinstance(key.value, str) else to_text(key.value) or "null" for key in keys]
@@ -112,7 +114,7 @@ def _switch(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[
         yield Hole(path, scalar, {"type": "string", "enum": words}, purpose, whole=True)
 
 
-def _items(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _items(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     what = f"what the loop `{spec.id}` goes over"
     match path[1:]:
         case ("value",):
@@ -125,7 +127,7 @@ def _items(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[H
             yield Hole(path, scalar, TEXT, f"the file that is {what}")
 
 
-def _ask(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _ask(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     if path[1:] == ("prompt",):
         yield Hole(path, scalar, TEXT, "the question that a person is asked")
     elif path[1:] == ("choices",):
@@ -134,18 +136,18 @@ def _ask(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hol
         yield Hole(path, scalar, schema, "the answers that a person can choose from", whole=True)
 
 
-def _approve(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _approve(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     if path[1:] == ("title",):
         yield Hole(path, scalar, TEXT, "what a person is asked to approve")
     elif path[1:2] == ("content",):
         yield Hole(path, scalar, ANY, "what the person looks at who approves it")
 
 
-def _sleep(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _sleep(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     yield Hole(path, scalar, {"type": "number", "minimum": 0}, "how long to wait, in seconds", whole=True)
 
 
-def _wait_until(unit: Unit, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
+def _wait_until(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     yield Hole(path, scalar, TEXT, "until when to wait: a time in ISO 8601, such as `2030-12-01T09:00`")
 
 

@@ -6,14 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.outside_values import is_own
-from orchestrator.compiler.templates import child
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import PlacedTemplate, StepNode
 
 CODE: Final = {
     "python.execute": ("code", "Python"),
@@ -27,19 +26,19 @@ CODE: Final = {
 _PATH: Final = re.compile(r"(?:\w+\.)*(?P<last>[A-Za-z_]\w*)(?:\[\w+\])?(?:\s*\|.*)?", re.DOTALL)
 
 
-def check_code(unit: Unit, step: StepParts, action: str, places: list[PlacedTemplate]) -> None:
+def check_code(context: CompilationContext, step: StepNode, action: str, places: list[PlacedTemplate]) -> None:
     """Report the values from outside that the step puts into the text of code; `action` has the tool's name too."""
     parameter, language = CODE[action]
     texts = {id(node) for node in _texts(child(step.spec.node, "parameters", parameter))}
     for place in places:
         if id(place.scalar) in texts and not place.template.problems:
-            _check_text(unit, step, place, language)
+            _check_text(context, step, place, language)
 
 
-def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate, language: str) -> None:
-    for start, end in place.template.spliced(place.scope, lambda read: is_own(unit, step, place.scope, read)):
+def _check_text(context: CompilationContext, step: StepNode, place: PlacedTemplate, language: str) -> None:
+    for start, end in place.template.spliced(place.scope, lambda read: is_own(context, step, place.scope, read)):
         written = place.template.text[start:end]
-        unit.findings.add(
+        context.diagnostics.add(
             codes.CODE_INJECTION,
             place.scalar.span_of(start, end),
             f"`{written}` comes from outside, and what is in it would be run as {language}",

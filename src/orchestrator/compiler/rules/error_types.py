@@ -6,13 +6,13 @@ import builtins
 from typing import TYPE_CHECKING
 
 from orchestrator import codes, errors
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.node_paths import child
 from orchestrator.diagnostics import CODES, suggest
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 from orchestrator.plan.policies import Retry
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.findings import Findings
+    from orchestrator.compiler.diagnostics import Diagnostics
     from orchestrator.language.spec.pipeline import RetrySpec
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StepError)}
@@ -26,12 +26,12 @@ _WORDS = {
 }
 
 
-def check_retry(node: Node | None, findings: Findings) -> None:
+def check_retry(node: Node | None, diagnostics: Diagnostics) -> None:
     """Report names in `retry.on` that no error has. A tool's own exceptions are known only when it runs."""
-    check_error_names(child(node, "on"), findings)
+    check_error_names(child(node, "on"), diagnostics)
 
 
-def check_error_names(listed: Node | None, findings: Findings) -> None:
+def check_error_names(listed: Node | None, diagnostics: Diagnostics) -> None:
     """Report names of errors, in a list of them, that no error has."""
     if not isinstance(listed, Sequence):
         return
@@ -45,7 +45,7 @@ def check_error_names(listed: Node | None, findings: Findings) -> None:
         of_a_tool = name.isidentifier() and name[0].isupper() and not name.startswith("ORC")
         if of_a_tool and near is None:
             continue
-        findings.add(
+        diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             item.span,
             f"no error that a step can end with is called `{name}`",

@@ -12,9 +12,8 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import NameScope, PlacedTemplate
     from orchestrator.expressions import Problem, Reference
 
 _ELSEWHERE: Final = {
@@ -29,7 +28,7 @@ _SECTIONS: Final = {"input": "inputs", "variable": "variables", "step": "steps"}
 _DECLARED: Final = {"inputs": "input", "variables": "variable"}
 
 
-def explain_namespace(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem | None:
+def explain_namespace(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem | None:
     """Say what is meant by a name that is not defined, if it stands where a namespace does; None if nothing is known.
 
     `problem` is about an undefined name (ORC301), or a field that a namespace does not have (ORC303).
@@ -42,9 +41,9 @@ def explain_namespace(unit: Unit, place: PlacedTemplate, problem: Problem) -> Pr
             return _explain_loop(place, problem, read)
         if read.name in _ENVIRONMENT:
             return _explain_environment(problem, read)
-    holder = unit.holder(place)
+    holder = context.holder(place)
     explain = _explain_name if problem.code == codes.UNDEFINED_NAME else _explain_member
-    return explain(unit, place.scope, problem, read, holder.id if holder is not None else "")
+    return explain(context, place.scope, problem, read, holder.id if holder is not None else "")
 
 
 def _read(place: PlacedTemplate, problem: Problem) -> Reference | None:
@@ -52,7 +51,9 @@ def _read(place: PlacedTemplate, problem: Problem) -> Reference | None:
     return place.template.reference_at(problem.start)
 
 
-def _explain_name(unit: Unit, scope: Scope, problem: Problem, read: Reference, own: str) -> Problem | None:
+def _explain_name(
+    context: CompilationContext, scope: NameScope, problem: Problem, read: Reference, own: str
+) -> Problem | None:
     """`parameters.topic`, `tasks.fetch`, `workflow.inputs.topic`."""
     member = read.path[0] if read.path and isinstance(read.path[0], str) else None
     meant = _ELSEWHERE.get(read.name)
@@ -62,9 +63,9 @@ def _explain_name(unit: Unit, scope: Scope, problem: Problem, read: Reference, o
         return replace(problem, help=f"`{read.name}` is called `{meant}` here", replacement=meant)
     if member in ("inputs", "variables", "steps") and len(read.path) > 1:
         rest = read.path[1]
-        if isinstance(rest, str) and section_of(unit, scope, rest, own) == member:
+        if isinstance(rest, str) and section_of(context, scope, rest, own) == member:
             return replace(problem, help=f"write `{member}.{rest}`", replacement=None)
-    section = section_of(unit, scope, member, own)
+    section = section_of(context, scope, member, own)
     if section is not None:
         return replace(problem, help=f"write `{section}.{member}`", replacement=section)
     if meant == "pipeline" and member in ("id", "name", "version"):
@@ -75,7 +76,9 @@ def _explain_name(unit: Unit, scope: Scope, problem: Problem, read: Reference, o
     return None
 
 
-def _explain_member(unit: Unit, scope: Scope, problem: Problem, read: Reference, own: str) -> Problem | None:
+def _explain_member(
+    context: CompilationContext, scope: NameScope, problem: Problem, read: Reference, own: str
+) -> Problem | None:
     """`inputs.x` where `x` is a variable or a step, `pipeline.inputs.x`."""
     if read.name not in ("inputs", "variables", "pipeline", "run", "step") or not read.path:
         return None
@@ -84,7 +87,7 @@ def _explain_member(unit: Unit, scope: Scope, problem: Problem, read: Reference,
         return None
     if member in ("inputs", "variables", "steps") and len(read.path) > 1 and isinstance(read.path[1], str):
         return replace(problem, help=f"write `{member}.{read.path[1]}`", replacement=None)
-    section = section_of(unit, scope, member, own)
+    section = section_of(context, scope, member, own)
     if section is not None:
         word = next(word for word, name in _SECTIONS.items() if name == section)
         help = f"`{member}` is {'an' if word == 'input' else 'a'} {word}: write `{section}.{member}`"
@@ -94,9 +97,9 @@ def _explain_member(unit: Unit, scope: Scope, problem: Problem, read: Reference,
     return None
 
 
-def section_of(unit: Unit, scope: Scope, name: str, own: str = "") -> str | None:
+def section_of(context: CompilationContext, scope: NameScope, name: str, own: str = "") -> str | None:
     """The namespace in which a name is known: `inputs`, `variables` or `steps`. The step `own` cannot read itself."""
-    target = unit.scope.targets.get(name)
+    target = context.scope.targets.get(name)
     if target is not None and target.kind in ("input", "variable"):
         return _SECTIONS[target.kind]
     return "steps" if name != own and scope.step(name) is not None else None
@@ -152,7 +155,7 @@ def _explain_loop(place: PlacedTemplate, problem: Problem, read: Reference) -> P
     return replace(problem, help=help, replacement=None)
 
 
-def _names_of_loop(scope: Scope) -> Mapping[str, str]:
+def _names_of_loop(scope: NameScope) -> Mapping[str, str]:
     """What the names of the innermost loop around a place are called, by what they are."""
     for each in scope.chain():
         for names in (_REPEAT_NAMES, _FOR_EACH_NAMES):

@@ -11,15 +11,15 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.context import CompilationContext
     from orchestrator.language.yaml.nodes import Node
 
 
-def check_server(unit: Unit, node: Node, server: str, written: Callable[[str], str] = str) -> bool:
+def check_server(context: CompilationContext, node: Node, server: str, written: Callable[[str], str] = str) -> bool:
     """Whether there is a server; if there is none, report that. `written` is how the file would name another one."""
     from orchestrator.tools.mcp import load_servers
 
-    servers = load_servers(unit.library.permissions.directory)
+    servers = load_servers(context.session.permissions.directory)
     if server in servers:
         return True
     near = suggest(server, servers)
@@ -28,7 +28,7 @@ def check_server(unit: Unit, node: Node, server: str, written: Callable[[str], s
         help = f"did you mean `{written(near)}`?"
     elif servers:
         help = f"there are {quoted_list(sorted(servers))}; for another one {help}"
-    unit.findings.add(
+    context.diagnostics.add(
         codes.UNUSABLE_AGENT_TOOL,
         node.span,
         f"there is no server of tools `{server}`",

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator import codes
-from orchestrator.compiler.models import usd_limits
 from orchestrator.diagnostics import Related
 from orchestrator.diagnostics.missing_access import ACCESS, ONE_IS_ENOUGH
 from orchestrator.errors import ConfigurationError, MissingExtra
@@ -17,8 +16,11 @@ from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.models import Here, Naming, Use
+    from collections.abc import Iterator
+
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.model_references import ModelEnvironment, ModelReference, ModelUse
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.messages import ModelName
@@ -40,11 +42,12 @@ class _Problem:
     steps: list[str] = field(default_factory=list)
 
 
-def report(unit: Unit, here: Here, namings: list[Naming]) -> None:
-    """Report what is wrong with the models that are named at these places: a missing key, say, once for the file."""
+def report_model_access(context: CompilationContext) -> None:
+    """Report what is wrong with the models that a file names: a missing key, say, once for the file."""
+    here = context.session.models
     found: dict[str, _Problem] = {}
-    for naming in namings:
-        for problem in _of_place(unit, here, naming):
+    for reference in context.model_references.values():
+        for problem in _of_place(context, here, reference):
             cause = problem.cause or f"{problem.code} {id(problem.scalar)}"
             before = found.get(cause)
             if before is not None:
@@ -55,7 +58,7 @@ def report(unit: Unit, here: Here, namings: list[Naming]) -> None:
     for problem in found.values():
         count = len(problem.steps)
         listed = quoted_list(problem.steps, most=5)
-        unit.findings.add(
+        context.diagnostics.add(
             problem.code,
             problem.scalar.span,
             problem.message,
@@ -68,9 +71,9 @@ def report(unit: Unit, here: Here, namings: list[Naming]) -> None:
         )
 
 
-def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
+def _of_place(context: CompilationContext, here: ModelEnvironment, reference: ModelReference) -> list[_Problem]:
     """What is wrong with the models that one place names. Of a list, what another can make up for is a warning."""
-    names = naming.names()
+    names = reference.names()
     whole: list[_Problem] = []
     usable = len(names) == 0
     for text, scalar in names:
@@ -90,7 +93,7 @@ def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
             whole.append(
                 _Problem(codes.UNKNOWN_MODEL, scalar, message, help, "not known", severity="warning", replacement=meant)
             )
-        problems = _of_model(unit, here, naming, name, scalar)
+        problems = _of_model(context, here, reference, name, scalar)
         usable = usable or not problems
         whole += problems
     if usable:
@@ -102,25 +105,27 @@ def _of_place(unit: Unit, here: Here, naming: Naming) -> list[_Problem]:
         for problem in whole:
             if problem.code in ACCESS:
                 problem.help = ONE_IS_ENOUGH + problem.help
-    steps = list(dict.fromkeys(use.step.id for use in naming.uses if use.step.id))
+    steps = list(dict.fromkeys(use.step.id for use in reference.uses if use.step.id))
     for problem in whole:
         problem.steps = problem.steps or steps
     return whole
 
 
-def _of_model(unit: Unit, here: Here, naming: Naming, name: ModelName, scalar: Scalar) -> list[_Problem]:
+def _of_model(
+    context: CompilationContext, here: ModelEnvironment, reference: ModelReference, name: ModelName, scalar: Scalar
+) -> list[_Problem]:
     problems: list[_Problem] = []
     if here.live and name != OFFLINE:
         problems += _access(here, name, scalar, here.catalogue.providers[name.provider])
     card = here.catalogue.find(name)
     if card is not None:
-        problems += _abilities(unit, naming, card, scalar)
+        problems += _abilities(context, reference, card, scalar)
     if card is None or card.input_price is None or card.output_price is None:
-        problems += _unpriced(unit, naming, name, scalar)
+        problems += _unpriced(context, reference, name, scalar)
     return problems
 
 
-def _access(here: Here, name: ModelName, scalar: Scalar, provider: Provider) -> list[_Problem]:
+def _access(here: ModelEnvironment, name: ModelName, scalar: Scalar, provider: Provider) -> list[_Problem]:
     problems = []
     try:
         if not here.keys.suffices(provider):
@@ -139,22 +144,24 @@ def _access(here: Here, name: ModelName, scalar: Scalar, provider: Provider) -> 
     return problems
 
 
-def _abilities(unit: Unit, naming: Naming, card: ModelCard, scalar: Scalar) -> list[_Problem]:
+def _abilities(
+    context: CompilationContext, reference: ModelReference, card: ModelCard, scalar: Scalar
+) -> list[_Problem]:
     """What the model certainly cannot do, and a step asks of it; one problem of a kind."""
     problems: dict[str, _Problem] = {}
-    for use in naming.uses:
+    for use in reference.uses:
         asked = f"step `{use.step.id}`"
         if use.purpose == "embeddings" and card.lacks("embeddings"):
             message = f"`{card.name}` makes no embeddings, which {asked} asks it for"
             help = "name a model that does, such as `openai:text-embedding-3-small`"
-            if not naming.given:
+            if not reference.given:
                 help += "; for all such steps: `experts: {embed: openai:text-embedding-3-small}`"
             problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, "makes no embeddings")
-            problem.related = _related(unit, use, "asked for here")
+            problem.related = _related(context, use, "asked for here")
         elif use.purpose == "text" and "embeddings" in card.capabilities:
             message = f"`{card.name}` makes embeddings and no text, which {asked} asks it for"
             problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, "name a model that writes text", "makes no text")
-            problem.related = _related(unit, use, "asked for here")
+            problem.related = _related(context, use, "asked for here")
         else:
             lacking = next((need for need in use.needs if card.lacks(need)), None)
             if lacking is None:
@@ -163,14 +170,16 @@ def _abilities(unit: Unit, naming: Naming, card: ModelCard, scalar: Scalar) -> l
             message = f"`{card.name}` cannot do `{lacking}`, which {asked} needs for its `{node.text}`"
             help = f"name a model that can: `orchestrator models --capability {lacking}` lists them"
             problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, f"no `{lacking}`")
-            problem.related = (Related("needed for this", unit.document.source, node.span),)
+            problem.related = (Related("needed for this", context.document.source, node.span),)
         problems.setdefault(problem.label, problem)
     return list(problems.values())
 
 
-def _unpriced(unit: Unit, naming: Naming, name: ModelName, scalar: Scalar) -> list[_Problem]:
-    for use in naming.uses:
-        for usd, place in usd_limits(unit, use.step):
+def _unpriced(
+    context: CompilationContext, reference: ModelReference, name: ModelName, scalar: Scalar
+) -> list[_Problem]:
+    for use in reference.uses:
+        for usd, place in _usd_limits(context, use.step):
             message = f"nobody knows the price of `{name}`, so a budget of {exact_usd(usd)} cannot be kept with it"
             help = (
                 f'give its price in orchestrator.toml: `[models."{name}"]` with `input_price` and `output_price`, '
@@ -180,6 +189,16 @@ def _unpriced(unit: Unit, naming: Naming, name: ModelName, scalar: Scalar) -> li
     return []
 
 
-def _related(unit: Unit, use: Use, words: str) -> tuple[Related, ...]:
+def _usd_limits(context: CompilationContext, step: StepNode) -> Iterator[tuple[float, Related]]:
+    """Yield the limits in USD that hold for a step, from within, each with where it is set."""
+    around = [(outer.spec.budget, outer.spec.node) for outer in step.outwards()]
+    for budget, node in (*around, (context.spec.budget, context.spec.node)):
+        if budget is not None and budget.usd is not None:
+            key = node.key("budget")
+            span = key.span if key is not None else node.span
+            yield budget.usd, Related("the budget is set here", context.document.source, span)
+
+
+def _related(context: CompilationContext, use: ModelUse, words: str) -> tuple[Related, ...]:
     node = use.step.spec.node.key("action") or use.step.spec.node.key("check") or use.step.spec.node.key("id")
-    return (Related(words, unit.document.source, node.span),) if node is not None else ()
+    return (Related(words, context.document.source, node.span),) if node is not None else ()

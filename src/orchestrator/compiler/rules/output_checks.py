@@ -6,18 +6,19 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.ir import CheckParts
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import CheckNode, NameScope
+from orchestrator.compiler.models import judge_model
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.output_schema import check_form
-from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import child
 from orchestrator.expressions import ANY, Constant, parse_expression
 from orchestrator.expressions.types.operators import bare
 from orchestrator.language.yaml.nodes import Scalar, Sequence
 from orchestrator.plan.policies import Check, Judge
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
     from orchestrator.expressions import Type
     from orchestrator.language.spec.pipeline import CheckSpec
 
@@ -27,26 +28,26 @@ OUTPUT: Final = "output"
 _PROSE = re.compile(r"[^\W\d]+(?:[,;]? [^\W\d]+){3,}[.!?]?")
 
 
-def read_check(unit: Unit, step: StepParts, spec: CheckSpec, scope: Scope) -> CheckParts:
+def read_check(context: CompilationContext, step: StepNode, spec: CheckSpec, scope: NameScope) -> CheckNode:
     """Read the `check` of a step whose attempts see `scope`."""
-    check = CheckParts(spec, Scope(scope))
-    unit.declare_within(check.scope, "output", OUTPUT, None, step.id)
+    check = CheckNode(spec, NameScope(scope))
+    context.declare_within(check.scope, "output", OUTPUT, None, step.id)
     listed = child(spec.node, "that")
     for node in listed.items if isinstance(listed, Sequence) else ():
-        if isinstance(node, Scalar) and not _is_prose(unit, step, node):
-            condition = unit.templates.condition(node, check.scope, check.places)
+        if isinstance(node, Scalar) and not _is_prose(context, step, node):
+            condition = context.templates.condition(node, check.scope, check.places)
             if condition is not None:
                 check.conditions.append(condition)
-    check.rubric = unit.value_at(spec.node, ("judge", "rubric"), check.scope, check.places)
-    check.model = unit.value_at(spec.node, ("judge", "model"), check.scope, check.places)
+    check.rubric = context.value_at(spec.node, ("judge", "rubric"), check.scope, check.places)
+    check.model = context.value_at(spec.node, ("judge", "model"), check.scope, check.places)
     return check
 
 
-def _is_prose(unit: Unit, step: StepParts, node: Scalar) -> bool:
+def _is_prose(context: CompilationContext, step: StepNode, node: Scalar) -> bool:
     """Report a sentence in the place of an expression."""
     if not _PROSE.fullmatch(node.text.strip()) or not parse_expression(node.text).problems:
         return False
-    unit.findings.add(
+    context.diagnostics.add(
         codes.INVALID_CHECK,
         node.span,
         f"a `check` of `{step.id}` is a sentence and no expression",
@@ -56,23 +57,23 @@ def _is_prose(unit: Unit, step: StepParts, node: Scalar) -> bool:
     return True
 
 
-def check_output(unit: Unit, step: StepParts, check: CheckParts, type_: Type) -> None:
+def check_output(context: CompilationContext, step: StepNode, check: CheckNode, type_: Type) -> None:
     """Report what is wrong with a `check`, now that the type of the step is known."""
     item = step.work.item_type if step.work is not None else None
-    check.scope.names[OUTPUT] = ANY if step.id in unit.shared else bare(type_ if item is None else item)
-    unit.infer(check.places)
+    check.scope.names[OUTPUT] = ANY if step.id in context.shared else bare(type_ if item is None else item)
+    infer_types(context, check.places)
     for place in check.places:
         if place.template in check.conditions and not place.template.references and not place.template.problems:
-            _reads_nothing(unit, step, place.scalar)
+            _reads_nothing(context, step, place.scalar)
     node = child(check.spec.node, "schema")
     if node is not None:
-        check.schema = check_form(unit, node, f"`schema` in the `check` of `{step.id}`")
+        check.schema = check_form(context, node, f"`schema` in the `check` of `{step.id}`")
     if check.rubric is not None:
-        check.model = unit.models.judge(step, check.model)
+        check.model = judge_model(context, step, check.model)
 
 
-def _reads_nothing(unit: Unit, step: StepParts, node: Scalar) -> None:
-    unit.findings.add(
+def _reads_nothing(context: CompilationContext, step: StepNode, node: Scalar) -> None:
+    context.diagnostics.add(
         codes.INVALID_CHECK,
         node.span,
         f"a `check` of `{step.id}` does not depend on the output",
@@ -81,7 +82,7 @@ def _reads_nothing(unit: Unit, step: StepParts, node: Scalar) -> None:
     )
 
 
-def plan_check(step: StepParts) -> Check | None:
+def plan_check(step: StepNode) -> Check | None:
     """Build the plan of a `check` without errors."""
     check = step.check
     if check is None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.node_paths import child
 from orchestrator.expressions import Constant
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingABC
 
-    from orchestrator.compiler.context import Unit
+    from orchestrator.compiler.context import CompilationContext
     from orchestrator.expressions import Value
     from orchestrator.language.spec.pipeline import StepSpec
 
@@ -20,12 +20,12 @@ FORMS: Final = ("schema", "vars", "response_format")
 """The parameters that say what an answer looks like."""
 
 
-def check_wishes(unit: Unit, step: StepSpec, given: MappingABC[str, Value]) -> None:
+def check_wishes(context: CompilationContext, step: StepSpec, given: MappingABC[str, Value]) -> None:
     """Report what is wrong with the parameters of a call of a model that its types do not tell."""
     node = child(step.node, "parameters")
     keys = [key for name in FORMS if name in given and (key := _form_key(node, name, given[name])) is not None]
     for second in keys[1:]:
-        unit.findings.add(
+        context.diagnostics.add(
             codes.INVALID_OUTPUT_SCHEMA,
             second.span,
             f"`{keys[0].text}` and `{second.text}` of `{step.id}` both say what the answer looks like",
@@ -36,10 +36,10 @@ def check_wishes(unit: Unit, step: StepSpec, given: MappingABC[str, Value]) -> N
     for key in keys[:1]:
         place, name = child(node, key.text), key.text
         if place is not None and isinstance(given[name], Constant) and plain(place) != "json":
-            check_form(unit, place, f"`{name}` of `{step.id}`", described=name == "vars")
+            check_form(context, place, f"`{name}` of `{step.id}`", described=name == "vars")
     requires, place = given.get("requires_model"), child(node, "requires_model")
     if isinstance(requires, Constant) and isinstance(requires.value, dict) and place is not None:
-        _check_requirements(unit, place, requires.value)
+        _check_requirements(context, place, requires.value)
 
 
 def _form_key(node: Node | None, name: str, value: Value) -> Scalar | None:
@@ -47,7 +47,9 @@ def _form_key(node: Node | None, name: str, value: Value) -> Scalar | None:
     return node.key(name) if isinstance(node, Mapping) and not none else None
 
 
-def check_form(unit: Unit, node: Node, what: str, *, described: bool = False) -> MappingABC[str, Any] | None:
+def check_form(
+    context: CompilationContext, node: Node, what: str, *, described: bool = False
+) -> MappingABC[str, Any] | None:
     """Return the JSON Schema of a form that is written somewhere; None after reporting what is wrong with it."""
     from orchestrator.models.output.schemas import SchemaError, structure_of
 
@@ -57,7 +59,7 @@ def check_form(unit: Unit, node: Node, what: str, *, described: bool = False) ->
         for problem in error.problems:
             place = _deepest(node, problem.path)
             message = f"{what}: {problem.message}"
-            unit.findings.add(
+            context.diagnostics.add(
                 codes.INVALID_OUTPUT_SCHEMA, place.span, message, label="no form of an answer", help=problem.help
             )
     return None
@@ -90,14 +92,14 @@ def _named_in(message: str, node: Node) -> Node:
     return found[min(found)] if found else node
 
 
-def _check_requirements(unit: Unit, node: Node, written: dict[str, Any]) -> None:
+def _check_requirements(context: CompilationContext, node: Node, written: dict[str, Any]) -> None:
     from orchestrator.models.selection.requirements import requirements_of
 
     try:
         requirements_of(written)
     except (ValueError, TypeError) as error:
         message, _, help = str(error).partition("; ")
-        unit.findings.add(
+        context.diagnostics.add(
             codes.INVALID_MODEL_OPTIONS,
             _named_in(message, node).span,
             f"`requires_model`: {message}",

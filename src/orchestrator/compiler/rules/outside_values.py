@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.expressions import Constant, ListValue, MappingValue, Templated
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import NameScope, StepNode
     from orchestrator.expressions import Reference, Value
 
 _OWN: Final = frozenset({"run", "pipeline", "step"})
 
 
-def is_own(unit: Unit, step: StepParts, scope: Scope, read: Reference) -> bool:
+def is_own(context: CompilationContext, step: StepNode, scope: NameScope, read: Reference) -> bool:
     """Whether what is read stands in the file itself."""
     if read.name in _OWN:
         return True
@@ -23,24 +22,24 @@ def is_own(unit: Unit, step: StepParts, scope: Scope, read: Reference) -> bool:
     if target is None:
         return read.name not in scope  # it is reported as such
     if target.kind == "variable":
-        return _is_constant(unit, step, scope, unit.variables.get(target.name))
+        return _is_constant(context, step, scope, context.variables.get(target.name))
     if target.kind == "local":
         works = [part.work for part in step.outwards() if part.work is not None and target.scope is not None]
         items = (work.items_of(target.scope) for work in works if target.scope is not None)
-        return any(value is not None and _is_constant(unit, step, scope, value) for value in items)
+        return any(value is not None and _is_constant(context, step, scope, value) for value in items)
     return False
 
 
-def _is_constant(unit: Unit, step: StepParts, scope: Scope, value: Value | None) -> bool:
+def _is_constant(context: CompilationContext, step: StepNode, scope: NameScope, value: Value | None) -> bool:
     """Whether a value is made of what stands in the file."""
     match value:
         case Constant():
             return True
         case ListValue(items=items):
-            return all(_is_constant(unit, step, scope, item) for item in items)
+            return all(_is_constant(context, step, scope, item) for item in items)
         case MappingValue(entries=entries):
-            return all(_is_constant(unit, step, scope, entry) for entry in entries.values())
+            return all(_is_constant(context, step, scope, entry) for entry in entries.values())
         case Templated(template=template):
-            return all(is_own(unit, step, scope, read) for read in template.references)
+            return all(is_own(context, step, scope, read) for read in template.references)
         case _:
             return False

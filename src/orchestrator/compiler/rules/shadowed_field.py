@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
+from orchestrator.compiler.ir import fields_read
 from orchestrator.compiler.names import OUTCOME_FIELDS
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.output_schema import FORMS
-from orchestrator.compiler.scopes import fields_read
-from orchestrator.compiler.templates import child
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
 
 
-def report_hidden(unit: Unit) -> None:
+def report_hidden(context: CompilationContext) -> None:
     """Report each field of the form of an answer that is read as if nothing hid it."""
     hidden: dict[tuple[int, str], dict[str, Scalar]] = {}
-    for step in unit.steps:
+    for step in context.steps:
         if step.work is not None and step.work.asks_models and (found := dict(_hidden(step))):
             hidden[id(step.block), step.id] = found
     if not hidden:
         return
-    for place in (*(place for step in unit.steps for place in step.places()), *unit.output_places):
+    for place in (*(place for step in context.steps for place in step.places()), *context.output_places):
         for reference, scalar in place.references():
             target, fields = place.scope.target(reference), fields_read(reference)
             if target is None or target.block is None or not fields:
@@ -34,7 +34,7 @@ def report_hidden(unit: Unit) -> None:
             field = str(fields[0])
             key = hidden.get((id(target.block), target.name), {}).get(field)
             if key is not None:
-                unit.findings.add(
+                context.diagnostics.add(
                     codes.INVALID_OUTPUT_SCHEMA,
                     key.span,
                     f"`{target.name}.{field}` is the `{field}` that every step has, not this field of the answer",
@@ -43,12 +43,12 @@ def report_hidden(unit: Unit) -> None:
                     related=[("read here", scalar.span_of(reference.start, reference.end))],
                     severity="warning",
                 )
-                unit.findings.forget(
+                context.diagnostics.forget(
                     codes.CONSTANT_COMPARISON, scalar.span
                 )  # a comparison with a word of the answer's own field
 
 
-def _hidden(step: StepParts) -> Iterator[tuple[str, Scalar]]:
+def _hidden(step: StepNode) -> Iterator[tuple[str, Scalar]]:
     """The fields of a step's form that are named like one that every step has, with their places."""
     for name in FORMS:
         form = child(step.spec.node, "parameters", name)

@@ -8,14 +8,13 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.outside_values import is_own
-from orchestrator.compiler.templates import child
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import PlacedTemplate, StepNode
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -25,13 +24,13 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@-]+")
 _JOINED: Final = re.compile(r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\s*\|\s*join\((' +'|\" +\")\)")
 
 
-def check_shell(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> None:
+def check_shell(context: CompilationContext, step: StepNode, places: list[PlacedTemplate]) -> None:
     """Report the values from outside that a command of the step gives to a shell unquoted."""
     command = child(step.spec.node, "parameters", "command")
     texts = {id(node) for node in _texts(command)}
     for place in places:
         if id(place.scalar) in texts and not place.template.problems:
-            _check_text(unit, step, place)
+            _check_text(context, step, place)
 
 
 def _texts(command: Node | None) -> list[Node]:
@@ -48,13 +47,13 @@ def _texts(command: Node | None) -> list[Node]:
     return []
 
 
-def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
+def _check_text(context: CompilationContext, step: StepNode, place: PlacedTemplate) -> None:
     text, scalar = place.template.text, place.scalar
     whole = place.template.is_expression
     if whole and place.template.infer(place.scope).type.kind == "array":  # a list, which no shell reads
         return
     reported = set()
-    for start, end in place.template.unquoted(place.scope, lambda read: is_own(unit, step, place.scope, read)):
+    for start, end in place.template.unquoted(place.scope, lambda read: is_own(context, step, place.scope, read)):
         written = text[start:end]
         quotes = _quotes_before(text, start)
         help = f"quote it: `{{{{ {_quoted(written)} }}}}`"
@@ -64,7 +63,7 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
             help = f"give a list, which no shell reads: `command: {arguments}`; or {help}"
         if whole:
             help = "take the program and its arguments as a list, which no shell reads (`type: array` for an input)"
-        unit.findings.add(
+        context.diagnostics.add(
             codes.SHELL_INJECTION,
             scalar.span_of(start, end),
             f"`{written}` comes from outside, and the shell would run what is in it",
@@ -75,7 +74,7 @@ def _check_text(unit: Unit, step: StepParts, place: PlacedTemplate) -> None:
         reported.add(start)
     for start, end in place.template.quoted():
         if start not in reported and (sign := _quotes_before(text, start)):
-            unit.findings.add(
+            context.diagnostics.add(
                 codes.SHELL_INJECTION,
                 scalar.span_of(start, end),
                 f"`quote` inside of `{sign}` does not hold: the shell ends its quotes there",

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.scopes import fields_read
+from orchestrator.compiler.ir import fields_read
 from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import BlockParts, StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import BlockNode, PlacedTemplate, StepNode, Target
     from orchestrator.compiler.jumps import Jump, JumpKind
-    from orchestrator.compiler.scopes import Target
-    from orchestrator.compiler.templates import PlacedTemplate
     from orchestrator.expressions import Reference
     from orchestrator.expressions.syntax.problem import Fact
 
@@ -25,22 +23,22 @@ _ALWAYS_THERE: Final = frozenset({"status", "success", "error", "attempts", "dur
 _WHEN: Final[dict[JumpKind, str]] = {"on_success": "succeeds", "on_failure": "fails", "on_false": "is skipped"}
 
 
-def report_skipped(unit: Unit) -> None:
+def report_skipped(context: CompilationContext) -> None:
     """Report steps that are jumped over on every path, and unguarded reads of steps that may be skipped."""
-    for block in dict.fromkeys(step.block for step in unit.steps):
-        _report_jumped_over(unit, block)
-    if not any(step.block.conditions for step in unit.steps):
+    for block in dict.fromkeys(step.block for step in context.steps):
+        _report_jumped_over(context, block)
+    if not any(step.block.conditions for step in context.steps):
         return
-    for step in unit.steps:
-        _report_reads(unit, step.templates, step)
+    for step in context.steps:
+        _report_reads(context, step.templates, step)
         if step.work is not None:
             outcomes = {id(place) for place in step.work.outcomes}
-            _report_reads(unit, (place for place in step.work.places if not _is_bare(place, outcomes)), step)
+            _report_reads(context, (place for place in step.work.places if not _is_bare(place, outcomes)), step)
         for handler in step.handlers:
-            _report_reads(unit, handler.places, step)
+            _report_reads(context, handler.places, step)
         if step.check is not None:
-            _report_reads(unit, step.check.places, step)
-    _report_reads(unit, unit.output_places, None)
+            _report_reads(context, step.check.places, step)
+    _report_reads(context, context.output_places, None)
 
 
 def _is_bare(place: PlacedTemplate, outcomes: set[int]) -> bool:
@@ -53,14 +51,14 @@ def _is_bare(place: PlacedTemplate, outcomes: set[int]) -> bool:
 # --- steps that never run
 
 
-def _report_jumped_over(unit: Unit, block: BlockParts) -> None:
+def _report_jumped_over(context: CompilationContext, block: BlockNode) -> None:
     """Report the steps that a step before them jumps over whatever becomes of it."""
     end, source = 0, ""
     over: list[Jump] = []
     for position, step in enumerate(block.steps):
         if position < end and not is_auto(step.id):
             words = " and ".join(f"when it {_WHEN[jump.kind]}" for jump in over)
-            unit.findings.add(
+            context.diagnostics.add(
                 codes.UNREACHABLE_STEP,
                 step.id_span,
                 f"step `{step.id}` never runs: `{source}` jumps over it {words}",
@@ -76,7 +74,7 @@ def _report_jumped_over(unit: Unit, block: BlockParts) -> None:
                 end = min(end, block.flow.covers[position].first.end)
 
 
-def _surely(block: BlockParts, step: StepParts) -> list[Jump]:
+def _surely(block: BlockNode, step: StepNode) -> list[Jump]:
     """The jumps of a step of which it makes one, whatever becomes of it; none if it may go on to the next step."""
     jumps = block.flow.jumps.get(step.id, {})
     kinds: list[JumpKind] = ["on_success"]
@@ -93,7 +91,7 @@ def _surely(block: BlockParts, step: StepParts) -> list[Jump]:
 # --- reads of steps that may be skipped
 
 
-def _report_reads(unit: Unit, places: Iterable[PlacedTemplate], reader: StepParts | None) -> None:
+def _report_reads(context: CompilationContext, places: Iterable[PlacedTemplate], reader: StepNode | None) -> None:
     for place in places:
         for reference, scalar in place.references():
             target = place.scope.target(reference)
@@ -102,7 +100,7 @@ def _report_reads(unit: Unit, places: Iterable[PlacedTemplate], reader: StepPart
             example = _way_around(target, target.block, reader, place, reference)
             if example is None:
                 continue
-            unit.findings.add(
+            context.diagnostics.add(
                 codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
                 f"step `{target.name}` may be skipped, and is then null here",
@@ -118,7 +116,7 @@ def _is_guarded(reference: Reference) -> bool:
 
 
 def _way_around(
-    target: Target, block: BlockParts, reader: StepParts | None, place: PlacedTemplate, reference: Reference
+    target: Target, block: BlockNode, reader: StepNode | None, place: PlacedTemplate, reference: Reference
 ) -> str | None:
     """A path on which `reader` runs, and the step that it reads does not; None if there is none, or it asks."""
     name = target.name
@@ -142,7 +140,7 @@ def _way_around(
     return None
 
 
-def _skipped(block: BlockParts, name: str, jump: Jump | None) -> str:
+def _skipped(block: BlockNode, name: str, jump: Jump | None) -> str:
     if jump is not None:
         source, to = block.steps[jump.source].id, block.steps[jump.target].id
         return f"`{source}` {_WHEN[jump.kind]} and jumps to `{to}`, so `{name}` is skipped"
@@ -151,7 +149,7 @@ def _skipped(block: BlockParts, name: str, jump: Jump | None) -> str:
     return f"{because}, so `{name}` is skipped"
 
 
-def _given(block: BlockParts, reader: StepParts | None, place: PlacedTemplate, reference: Reference) -> Iterator[Fact]:
+def _given(block: BlockNode, reader: StepNode | None, place: PlacedTemplate, reference: Reference) -> Iterator[Fact]:
     """What is known where a step is read, in the words of the scope of its block."""
     known = [(place.scope, reference.given)]
     for step in reader.outwards() if reader is not None else ():
@@ -165,7 +163,7 @@ def _given(block: BlockParts, reader: StepParts | None, place: PlacedTemplate, r
                 yield fact
 
 
-def _asks(target: Target, step: StepParts) -> bool:
+def _asks(target: Target, step: StepNode) -> bool:
     """Whether the condition of a step looks at another."""
     return any(
         place.scope.target(reference) == target for place in step.guards for reference in place.template.references

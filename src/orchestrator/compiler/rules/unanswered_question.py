@@ -12,8 +12,8 @@ from orchestrator.plan.auto_values import is_auto
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import BlockParts, StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import BlockNode, StepNode
 
 _QUESTIONS: Final = ("ask", "approve")
 _WITHOUT_EFFECT: Final = {
@@ -29,15 +29,15 @@ _WITHOUT_EFFECT: Final = {
 """The tools, and their actions (None: all), that change nothing outside of the run."""
 
 
-def report_unanswered(unit: Unit) -> None:
+def report_unanswered(context: CompilationContext) -> None:
     """Report each question whose answer nothing reads or waits for, if a step after it in its block changes something.
 
     A question that something waits for is not reported: what does not is then taken to be free to run.
     """
-    questions = [step for step in unit.steps if step.spec.kind in _QUESTIONS and step.id and not is_auto(step.id)]
+    questions = [step for step in context.steps if step.spec.kind in _QUESTIONS and step.id and not is_auto(step.id)]
     if not questions:
         return
-    read = set(_reads(unit))
+    read = set(_reads(context))
     for step in questions:
         block, id = step.block, step.id
         waited_for = any(id in edges for edges in block.flow.edges.values())
@@ -45,17 +45,17 @@ def report_unanswered(unit: Unit) -> None:
             continue
         before = _before(block, id)
         later = block.steps[block.ids[id] + 1 :]
-        acting = next((each for each in later if each.id not in before and _acts(unit, each)), None)
+        acting = next((each for each in later if each.id not in before and _acts(context, each)), None)
         if acting is not None:
-            _report(unit, step, acting)
+            _report(context, step, acting)
 
 
-def _report(unit: Unit, step: StepParts, acting: StepParts) -> None:
+def _report(context: CompilationContext, step: StepNode, acting: StepNode) -> None:
     waits = f"`dependencies: [{step.id}]`"
     help = f"add {waits} to `{acting.id}`, or read the answer there: `{{{{ {step.id} }}}}`"
     if step.spec.kind == "approve":
         help = f"add `condition: {step.id}` to `{acting.id}`, or {waits} to wait for any answer"
-    unit.findings.add(
+    context.diagnostics.add(
         codes.UNANSWERED_QUESTION,
         step.id_span,
         f"`{acting.id}` does not depend on `{step.id}` and can run before it is answered",
@@ -65,25 +65,25 @@ def _report(unit: Unit, step: StepParts, acting: StepParts) -> None:
     )
 
 
-def _key(block: BlockParts) -> int:
+def _key(block: BlockNode) -> int:
     """What tells a block from others: they are compared by identity, and hold much."""
     return id(block)
 
 
-def _reads(unit: Unit) -> Iterator[tuple[int, str]]:
+def _reads(context: CompilationContext) -> Iterator[tuple[int, str]]:
     """The steps that a template of the file reads, each with its block."""
-    places = [place for step in unit.steps for place in step.places()]
-    places += [place for handler in unit.handlers for place in handler.places]
-    for place in (*places, *unit.output_places):
+    places = [place for step in context.steps for place in step.places()]
+    places += [place for handler in context.handlers for place in handler.places]
+    for place in (*places, *context.output_places):
         for reference in place.template.references:
             target = place.scope.target(reference)
             if target is not None and target.block is not None:
                 yield _key(target.block), target.name
             elif reference.name == "steps" and not reference.path:  # all of them
-                yield from ((_key(step.block), step.id) for step in unit.steps)
+                yield from ((_key(step.block), step.id) for step in context.steps)
 
 
-def _before(block: BlockParts, id: str) -> set[str]:
+def _before(block: BlockNode, id: str) -> set[str]:
     """The steps of a block that one of them waits for, directly or not."""
     found: set[str] = set()
     pending = [id]
@@ -95,12 +95,12 @@ def _before(block: BlockParts, id: str) -> set[str]:
     return found
 
 
-def _acts(unit: Unit, step: StepParts) -> bool:
+def _acts(context: CompilationContext, step: StepNode) -> bool:
     """Whether a step, or one within it, may change something outside of the run."""
-    return any(_changes_something(each) for each in unit.steps if each.within(step.block) is step)
+    return any(_changes_something(each) for each in context.steps if each.within(step.block) is step)
 
 
-def _changes_something(step: StepParts) -> bool:
+def _changes_something(step: StepNode) -> bool:
     work = step.work.body if isinstance(step.work, ForEachWork) else step.work
     if not isinstance(work, ToolWork):
         return step.work is not None and step.work.called is not None

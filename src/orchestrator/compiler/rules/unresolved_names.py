@@ -11,35 +11,33 @@ from orchestrator.compiler.rules.foreign_namespaces import explain_namespace, se
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.scopes import Scope
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import NameScope, PlacedTemplate, StepNode
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Problem
 
 
-def explain_unknown(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
+def explain_unknown(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
     """Say more of an undefined name or field: that it is known elsewhere in the file."""
     if problem.code == codes.UNKNOWN_FIELD:
-        return explain_namespace(unit, place, problem) or _explain_field(unit, place, problem)
+        return explain_namespace(context, place, problem) or _explain_field(context, place, problem)
     if problem.code != codes.UNDEFINED_NAME:
         return problem
     name = place.template.text[problem.start : problem.end]
-    if name in unit.inside:
-        message, help = out_of_reach(unit, name, place.scope, unit.holder(place), place)
+    if name in context.inside:
+        message, help = out_of_reach(context, name, place.scope, context.holder(place), place)
         return replace(
             problem, code=codes.NAME_OUT_OF_SCOPE, message=message, help=help, label="out of reach", replacement=None
         )
-    known = _where_known(unit, name, place)
+    known = _where_known(context, name, place)
     if known is not None:
         return replace(problem, help=known, replacement=None)
-    return explain_namespace(unit, place, problem) or _without_own(unit, place, problem)
+    return explain_namespace(context, place, problem) or _without_own(context, place, problem)
 
 
-def _without_own(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
+def _without_own(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
     """Leave out of a help line the steps that cannot be read where the problem is."""
-    own = _own(unit.holder(place))
+    own = _own(context.holder(place))
     if problem.help is None or not any(f"`{id}`" in problem.help for id in own):
         return problem
     near = place.scope.vocabulary.near(place.template.text[problem.start : problem.end], without=own)
@@ -48,7 +46,7 @@ def _without_own(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem
     return replace(problem, help=help, replacement=near)
 
 
-def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Problem:
+def _explain_field(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
     """Say of a field that a step does not have that it is the name of a step within."""
     at = place.template.reference_at(problem.start)
     parts = () if at is None else (at.name, *at.path)
@@ -63,12 +61,12 @@ def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Probl
     outer = target.block.steps[target.block.ids[id]]
     called = outer.work.called if outer.work is not None else None
     if called is not None:
-        file = called.document.source.name
+        file = called.source.name
         if all(step.id != name for step in called.spec.steps):
             return problem
         message = f"`{name}` is a step of `{file}`, and none of its outputs"
         return replace(problem, message=message, help=f'add `{name}: "{{{{ {name} }}}}"` under `outputs:` of `{file}`')
-    inner = next((step for step in unit.inside.get(name, ()) if step.block.owner is outer), None)
+    inner = next((step for step in context.inside.get(name, ()) if step.block.owner is outer), None)
     if inner is None or inner.block.kind not in _WAYS_OUT:
         return problem
     message, help = f"`{name}` is inside of `{id}`", _WAYS_OUT[inner.block.kind](name, outer)
@@ -77,9 +75,9 @@ def _explain_field(unit: Unit, place: PlacedTemplate, problem: Problem) -> Probl
     )
 
 
-def _where_known(unit: Unit, name: str, place: PlacedTemplate) -> str | None:
+def _where_known(context: CompilationContext, name: str, place: PlacedTemplate) -> str | None:
     """Where a name is known that belongs to a loop, a handler or a step; None for any other name."""
-    holder = unit.holder(place)
+    holder = context.holder(place)
     if holder is not None and holder.work is not None and holder.work.item_scope is not None:
         own = holder.work.item_scope.targets
         if name in own:
@@ -87,7 +85,7 @@ def _where_known(unit: Unit, name: str, place: PlacedTemplate) -> str | None:
                 f"a condition is that of the whole loop, so it cannot read `{name}`; write `steps:` with a step that "
                 "has the condition, or choose the items before: `rows | selectattr('ready')`"
             )
-    word, step = unit.within.get(name, ("", ""))
+    word, step = context.within.get(name, ("", ""))
     if word and name not in LOCAL_NAMES:
         return f"`{name}` is the {word} of `{step}`, and known inside of it only"
     if name not in LOCAL_NAMES:
@@ -96,49 +94,49 @@ def _where_known(unit: Unit, name: str, place: PlacedTemplate) -> str | None:
     return f"the {name} is called `{called}` here" if called else f"`{name}` is known {LOCAL_NAMES[name]} only"
 
 
-def report_unknown_reads(unit: Unit) -> None:
+def report_unknown_reads(context: CompilationContext) -> None:
     """Report `steps.name` where there is no such step."""
-    for place, reference in unit.unknown:
+    for place, reference in context.unknown:
         if not reference.path or not isinstance(name := reference.path[0], str):
             continue
         span = place.scalar.span_of(reference.start, reference.end)
         message = f"there is no step `{name}`"
         report_unknown_step(
-            unit, codes.UNKNOWN_STEP, span, message, name, place.scope, holder=unit.holder(place), fix=False
+            context, codes.UNKNOWN_STEP, span, message, name, place.scope, holder=context.holder(place), fix=False
         )
 
 
 def report_unknown_step(
-    unit: Unit,
+    context: CompilationContext,
     code: str,
     span: Span,
     message: str,
     name: str,
-    scope: Scope,
+    scope: NameScope,
     *,
-    holder: StepParts | None = None,
+    holder: StepNode | None = None,
     fix: bool = True,
 ) -> None:
     """Report that no step is called `name` where `scope` is.
 
     With `fix` the name itself stands at `span`, as in `dependencies:`, and a better one may be put in its place.
     """
-    if name in unit.inside:
-        message, help = out_of_reach(unit, name, scope, holder)
-        outer = around(unit, name, scope) if fix else None
+    if name in context.inside:
+        message, help = out_of_reach(context, name, scope, holder)
+        outer = around(context, name, scope) if fix else None
         if outer is not None and holder is not None and outer in holder.outwards():
             outer = None  # it cannot wait for what it is a part of
         if outer is not None:
             help = f"name the step that it is a part of: `{outer.id}`"
         replacement = outer.id if outer is not None else None
-        unit.findings.add(
+        context.diagnostics.add(
             codes.NAME_OUT_OF_SCOPE, span, message, label="out of reach", help=help, replacement=replacement
         )
         return
-    section = section_of(unit, scope, name)
+    section = section_of(context, scope, name)
     if section is not None and not fix:
         help = f"write `{section}.{name}`"
-        unit.findings.add(code, span, message, label="unknown step", help=help)
+        context.diagnostics.add(code, span, message, label="unknown step", help=help)
         return
     own = _own(holder)
     steps = scope.step_vocabulary
@@ -147,31 +145,35 @@ def report_unknown_step(
     help = f"did you mean `{near}`?" if near else f"steps: {quoted_list(ids, most=12)}"
     if near is None and not ids:
         help = "there is no other step here"
-    unit.findings.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
+    context.diagnostics.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
 
 
-def _own(holder: StepParts | None) -> set[str]:
+def _own(holder: StepNode | None) -> set[str]:
     """The ids of a step and of those that it is a part of: what it cannot wait for."""
     return set() if holder is None else {part.id for part in holder.outwards()}
 
 
-def around(unit: Unit, name: str, scope: Scope) -> StepParts | None:
+def around(context: CompilationContext, name: str, scope: NameScope) -> StepNode | None:
     """The step that can be seen from `scope` and that the first inner step called `name` is a part of."""
-    inner = unit.inside[name][0]
+    inner = context.inside[name][0]
     outer = (step for step in inner.outwards() if step is not inner)
     return next((step for step in outer if (seen := scope.step(step.id)) and seen.block is step.block), None)
 
 
 def out_of_reach(
-    unit: Unit, name: str, scope: Scope, holder: StepParts | None, place: PlacedTemplate | None = None
+    context: CompilationContext,
+    name: str,
+    scope: NameScope,
+    holder: StepNode | None,
+    place: PlacedTemplate | None = None,
 ) -> tuple[str, str]:
     """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same.
 
     `holder` is the step in which the name stands, `place` the template of it, if it stands in one.
     """
-    inner = unit.inside[name][0]
+    inner = context.inside[name][0]
     steps = list(inner.outwards())[1:]
-    outer = around(unit, name, scope)
+    outer = around(context, name, scope)
     block = steps[-1].block if steps else inner.block
     if outer is None and block.kind == "finally":
         return f"`{name}` is a step of `finally`", "steps of `finally` run after all others; only they can read it"
@@ -188,7 +190,7 @@ def out_of_reach(
     return message, _WAYS_OUT[inner.block.kind](name, outer)
 
 
-def _within(name: str, outer: StepParts, inner: StepParts, holder: StepParts, place: PlacedTemplate | None) -> str:
+def _within(name: str, outer: StepNode, inner: StepNode, holder: StepNode, place: PlacedTemplate | None) -> str:
     """What to do where a part of `outer` is read in `outer` itself, which has no value yet. It stands in `inner`."""
     handles = any(part.block.kind == "handler" and part.block.owner is outer for part in holder.outwards())
     if outer is holder and place is not None:
@@ -205,7 +207,7 @@ def _within(name: str, outer: StepParts, inner: StepParts, holder: StepParts, pl
     return f"it stands in another part of `{outer.id}`, of which only one runs; read a step outside of `{outer.id}`"
 
 
-def _read(step: StepParts) -> str:
+def _read(step: StepNode) -> str:
     return f"`{{{{ {step.id} }}}}`"
 
 

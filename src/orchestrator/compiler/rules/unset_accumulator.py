@@ -10,20 +10,19 @@ from orchestrator.compiler.steps.repeat import RepeatWork
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import PlacedTemplate, StepNode
 
 
-def report_carried(unit: Unit) -> None:
+def report_carried(context: CompilationContext) -> None:
     """Report where a value without an `initial` is first read as if it had one."""
-    for loop in unit.steps:
+    for loop in context.steps:
         if isinstance(loop.work, RepeatWork) and (names := set(loop.work.update) - set(loop.work.initial)):
-            _report(unit, loop, loop.work, names)
+            _report(context, loop, loop.work, names)
 
 
-def _report(unit: Unit, loop: StepParts, work: RepeatWork, names: set[str]) -> None:
-    for place in _in_first_round(unit, loop, work):
+def _report(context: CompilationContext, loop: StepNode, work: RepeatWork, names: set[str]) -> None:
+    for place in _in_first_round(context, loop, work):
         if _tells_rounds_apart(place):
             continue
         for reference, scalar in place.references():
@@ -31,7 +30,7 @@ def _report(unit: Unit, loop: StepParts, work: RepeatWork, names: set[str]) -> N
             if reference.guarded or target is None or target.scope is not work.names or target.name not in names:
                 continue
             names.remove(target.name)
-            unit.findings.add(
+            context.diagnostics.add(
                 codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
                 f"`{target.name}` is null in the first round of `{loop.id}`: it has no first value",
@@ -41,11 +40,11 @@ def _report(unit: Unit, loop: StepParts, work: RepeatWork, names: set[str]) -> N
             )
 
 
-def _in_first_round(unit: Unit, loop: StepParts, work: RepeatWork) -> Iterator[PlacedTemplate]:
+def _in_first_round(context: CompilationContext, loop: StepNode, work: RepeatWork) -> Iterator[PlacedTemplate]:
     """The templates that are evaluated before anything is carried on, but for steps that ask which round it is."""
     if work.key == "while":
         yield from work.tests
-    for step in unit.steps:
+    for step in context.steps:
         around = list(step.outwards())
         if loop not in around[1:]:
             continue

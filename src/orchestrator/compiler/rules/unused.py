@@ -7,53 +7,52 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
+from orchestrator.compiler.node_paths import child, is_always_false
 from orchestrator.compiler.rules.shadowed_field import report_hidden
 from orchestrator.compiler.rules.skipped_steps import report_skipped
 from orchestrator.compiler.rules.unanswered_question import report_unanswered
 from orchestrator.compiler.rules.unset_accumulator import report_carried
-from orchestrator.compiler.templates import PlacedTemplate, child, is_always_false
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.scopes import TargetKind
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import PlacedTemplate, StepNode, TargetKind
 
 
-def report_usage(unit: Unit) -> None:
+def report_usage(context: CompilationContext) -> None:
     """Report unused inputs and variables, steps that never run, and unguarded reads of steps that may be skipped."""
-    if not unit.findings.unreadable:
-        _report_unused(unit)
-    for step in unit.steps:
-        _report_never(unit, step)
-        _report_missing_files(unit, step)
-    report_hidden(unit)
-    report_carried(unit)
-    report_unanswered(unit)
-    secrets = {name for name, spec in unit.spec.inputs.items() if spec.secret}
+    if not context.diagnostics.unreadable:
+        _report_unused(context)
+    for step in context.steps:
+        _report_never(context, step)
+        _report_missing_files(context, step)
+    report_hidden(context)
+    report_carried(context)
+    report_unanswered(context)
+    secrets = {name for name, spec in context.spec.inputs.items() if spec.secret}
     if secrets:
-        places = [place for step in unit.steps for place in step.places()]
-        _report_derived(unit, [*places, *unit.output_places], secrets)
-        for step in unit.steps:
+        places = [place for step in context.steps for place in step.places()]
+        _report_derived(context, [*places, *context.output_places], secrets)
+        for step in context.steps:
             if step.spec.cache is not None:
-                _report_never_cached(unit, step, secrets)
-    report_skipped(unit)
+                _report_never_cached(context, step, secrets)
+    report_skipped(context)
 
 
 _DERIVES = re.compile(r"\s*(\|\s*+(?!(default|d|string|trim)\b)|\[|~|\.)")
 """What follows a secret in an expression that makes something else of it, which redaction cannot recognise."""
 
 
-def _report_derived(unit: Unit, places: Iterable[PlacedTemplate], secrets: set[str]) -> None:
+def _report_derived(context: CompilationContext, places: Iterable[PlacedTemplate], secrets: set[str]) -> None:
     for place in places:
         for reference, scalar in place.references():
             target = place.scope.target(reference)
             if target is None or target.kind != "input" or target.name not in secrets:
                 continue
             if _DERIVES.match(place.template.text, reference.end):
-                unit.findings.add(
+                context.diagnostics.add(
                     codes.TRANSFORMED_SECRET,
                     scalar.span_of(reference.start, reference.end),
                     f"the secret `{target.name}` is changed here, and what comes of it is recorded in clear",
@@ -62,13 +61,13 @@ def _report_derived(unit: Unit, places: Iterable[PlacedTemplate], secrets: set[s
                 )
 
 
-def _report_never_cached(unit: Unit, step: StepParts, secrets: set[str]) -> None:
+def _report_never_cached(context: CompilationContext, step: StepNode, secrets: set[str]) -> None:
     for place in (*step.templates, *(step.work.places if step.work is not None else ())):
         for reference, scalar in place.references():
             target = place.scope.target(reference)
             if target is not None and target.kind == "input" and target.name in secrets:
                 key = step.spec.node.key("cache")
-                unit.findings.add(
+                context.diagnostics.add(
                     codes.CACHED_SECRET,
                     scalar.span_of(reference.start, reference.end),
                     f"step `{step.id}` is given the secret `{target.name}`, so its results are never shared",
@@ -78,19 +77,19 @@ def _report_never_cached(unit: Unit, step: StepParts, secrets: set[str]) -> None
                 )
 
 
-def _report_unused(unit: Unit) -> None:
+def _report_unused(context: CompilationContext) -> None:
     kinds: tuple[tuple[TargetKind, str, str, Iterable[str]], ...] = (
-        ("input", codes.UNUSED_INPUT, "inputs", unit.spec.inputs),
-        ("variable", codes.UNUSED_VARIABLE, "variables", unit.spec.variables),
+        ("input", codes.UNUSED_INPUT, "inputs", context.spec.inputs),
+        ("variable", codes.UNUSED_VARIABLE, "variables", context.spec.variables),
     )
     for kind, code, section, names in kinds:
-        part = child(unit.spec.node, section)
+        part = child(context.spec.node, section)
         for name in names:
-            if (kind, name) in unit.read or not isinstance(part, Mapping):
+            if (kind, name) in context.read or not isinstance(part, Mapping):
                 continue
             key = part.key(name)
             if key is not None and not _is_repeated(key, part.get(name)):
-                unit.findings.add(
+                context.diagnostics.add(
                     code,
                     key.span,
                     f"nothing reads the {kind} `{name}`",
@@ -106,11 +105,11 @@ def _is_repeated(key: Scalar, value: Node | None) -> bool:
     return any(value.start <= start <= value.end for start in value.layout.aliased)
 
 
-def _report_never(unit: Unit, step: StepParts) -> None:
+def _report_never(context: CompilationContext, step: StepNode) -> None:
     for key in ("condition", "while"):
         node = child(step.spec.node, key)
         if isinstance(node, Scalar) and is_always_false(node):
-            unit.findings.add(
+            context.diagnostics.add(
                 codes.UNREACHABLE_STEP,
                 node.span,
                 f"step `{step.id}` never runs: its condition is always false",
@@ -119,7 +118,7 @@ def _report_never(unit: Unit, step: StepParts) -> None:
             )
 
 
-def _report_missing_files(unit: Unit, step: StepParts) -> None:
+def _report_missing_files(context: CompilationContext, step: StepNode) -> None:
     """Report files that a step reads before any other could have made them, and that are not there."""
     nodes = [] if step.work is None else step.work.files_read()
     if not nodes or any(_may_come_later(outer) for outer in step.outwards()):
@@ -127,18 +126,18 @@ def _report_missing_files(unit: Unit, step: StepParts) -> None:
     for node in nodes:
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or "{" in node.value:
             continue
-        if "\0" in node.value or os.path.lexists(unit.directory / node.value):
+        if "\0" in node.value or os.path.lexists(context.directory / node.value):
             continue
-        unit.findings.add(
+        context.diagnostics.add(
             codes.FILE_NOT_FOUND,
             node.span,
             f"there is no file `{node.value}`, and no step runs before this one that could make it",
             label="not there",
-            help=f"relative paths start at `{unit.directory}`; name the step that makes it under `dependencies:`",
+            help=f"relative paths start at `{context.directory}`; name the step that makes it under `dependencies:`",
         )
 
 
-def _may_come_later(step: StepParts) -> bool:
+def _may_come_later(step: StepNode) -> bool:
     """Whether something runs before the step, or it may be meant to fail."""
     tolerant = step.condition is not None or step.spec.on_failure is not None or step.spec.on_error is not None
     return tolerant or step.block.kind in _LATE or bool(step.block.flow.dependencies(step.id))

@@ -11,18 +11,18 @@ from orchestrator.compiler.steps.pipelines import PipelineWork
 from orchestrator.compiler.steps.refused import RefusedWork
 from orchestrator.compiler.steps.repeat import RepeatWork
 from orchestrator.compiler.steps.switch import SwitchWork
-from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
+from orchestrator.compiler.steps.tool_calls import call_of
 from orchestrator.compiler.steps.waits import WaitWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import Construct, StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode, WorkNode
 
-__all__ = ["ForEachWork", "ToolWork", "construct_of"]
+__all__ = ["work_of"]
 
-_CONSTRUCTS: dict[str, Callable[[Unit, StepParts], Construct]] = {
+_WORKS: dict[str, Callable[[CompilationContext, StepNode], WorkNode]] = {
     "for_each": ForEachWork,
     "while": RepeatWork,
     "until": RepeatWork,
@@ -37,9 +37,9 @@ _CONSTRUCTS: dict[str, Callable[[Unit, StepParts], Construct]] = {
 }
 
 
-def construct_of(unit: Unit, step: StepParts) -> Construct:
+def work_of(context: CompilationContext, step: StepNode) -> WorkNode:
     """Read the work of a step. One that names no kind of work is taken for a call, which then has no tool."""
     kind = step.spec.kind
     if kind in ("ask", "approve") and getattr(step.spec, kind) is None:
         return RefusedWork(step)
-    return _CONSTRUCTS[kind](unit, step) if kind in _CONSTRUCTS else call_of(unit, step)
+    return _WORKS[kind](context, step) if kind in _WORKS else call_of(context, step)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.calls import CallChecker, fields_of
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import WorkNode
+from orchestrator.compiler.models import complete_call
 from orchestrator.compiler.names import entity_type
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.mcp_servers import check_server
 from orchestrator.compiler.rules.name_hints import YOUR_OWN
-from orchestrator.compiler.templates import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import STRING, Constant, MappingValue, Type, Value
 from orchestrator.language.yaml.nodes import Scalar, Sequence
@@ -23,9 +26,8 @@ from orchestrator.tools.functions.definition import to_action
 from orchestrator.tools.mcp import load_servers
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import NameScope, StepNode
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.tools.contract import Action
 
@@ -37,98 +39,97 @@ _TOOL = Tool(AGENT.name, {AGENT.name: AGENT})  # so messages say `agent`
 _CALL = to_action(mcp.call)
 
 
-class AgentWork(Construct):
+class AgentWork(WorkNode):
     """`action: agent`; `scope` is what its parameters can see, where that is not all that the step can see."""
 
-    def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode, scope: NameScope | None = None) -> None:
         super().__init__()
+        self._context = context
         self.makes_attempts = self.asks_models = True
         self.step, self.spec = step, step.spec
         node = child(step.spec.node, "parameters")
-        parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
+        parameters = context.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
         self.parameters: Value = Constant({}) if parameters is None else parameters
         self.tools: dict[tuple[str, str], AgentTool] = {}
         self.servers: dict[AgentServer, None] = {}
         self._listed = child(node, "tools")
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check what the model is asked, and which tools it is given."""
-        types = unit.infer(self.places)
-        self.parameters = unit.calls.check(self.spec, _TOOL, AGENT, self.parameters, types)
-        self.parameters = unit.models.completed(self.step, "model", AGENT, self.parameters)
-        self.model = unit.calls.entries(self.parameters).get("model")
+        types = infer_types(self._context, self.places)
+        self.parameters = CallChecker(self._context).check(self.spec, _TOOL, AGENT, self.parameters, types)
+        self.parameters = complete_call(self._context, self.step, "model", AGENT, self.parameters)
+        self.model = fields_of(self.parameters).get("model")
         if isinstance(self._listed, Sequence):
             for item in self._listed.items:
-                self._read(unit, item)
+                self._read(item)
         elif self._listed is not None and "{{" in getattr(self._listed, "text", ""):  # others are of a wrong type
             help = f"they must be known before the run: {_FORMS}"
-            self._refuse(unit, self._listed, f"the tools of `{self.spec.id}` are no list", help, label="not a list")
-        given = unit.calls.entries(self.parameters)
+            self._refuse(self._listed, f"the tools of `{self.spec.id}` are no list", help, label="not a list")
+        given = fields_of(self.parameters)
         known = {name: value.value for name, value in given.items() if isinstance(value, Constant)}
         whole = AGENT.result_type(known) if AGENT.result_type is not None else AGENT.returns
         value = whole.properties.get("data", STRING)
         return entity_type(value, result=whole, fields=whole.properties)
 
-    def _read(self, unit: Unit, node: Node) -> None:
+    def _read(self, node: Node) -> None:
         """Take one entry of the list."""
         text = node.value if isinstance(node, Scalar) else None
         if not isinstance(text, str) or "{{" in text or not text.strip():
-            self._refuse(unit, node, f"this names no tool for `{self.spec.id}`", _FORMS, label="not a name")
+            self._refuse(node, f"this names no tool for `{self.spec.id}`", _FORMS, label="not a name")
         elif text.startswith(_SERVER):
-            self._read_server(unit, node, text.removeprefix(_SERVER))
+            self._read_server(node, text.removeprefix(_SERVER))
         else:
-            self._read_tool(unit, node, text)
+            self._read_tool(node, text)
 
-    def _read_server(self, unit: Unit, node: Node, name: str) -> None:
+    def _read_server(self, node: Node, name: str) -> None:
         server, dot, tool = name.partition(".")
-        if check_server(unit, node, server, lambda near: f"{_SERVER}{near}{dot}{tool}"):
+        if check_server(self._context, node, server, lambda near: f"{_SERVER}{near}{dot}{tool}"):
             self.servers.setdefault(AgentServer(server, tool or None))
-            self._check_extra(unit, node, _CALL)
+            self._check_extra(node, _CALL)
 
-    def _read_tool(self, unit: Unit, node: Node, name: str) -> None:
-        registry = unit.library.registry
+    def _read_tool(self, node: Node, name: str) -> None:
+        registry = self._context.session.registry
         tool = registry.get(name.partition(".")[0])
         if tool is not None and "." not in name:
             for action in tool.actions.values():
                 if action is not AGENT:
-                    self._offer(unit, node, tool, action)
+                    self._offer(node, tool, action)
             return
         found = registry.resolve(None, name)
         if not isinstance(found, Unresolved) and found[1] is AGENT:
             help = "give it the tools that the other one has"
-            self._refuse(unit, node, "an agent is a step, and no tool", help, label="not a tool")
+            self._refuse(node, "an agent is a step, and no tool", help, label="not a tool")
             return
         if not isinstance(found, Unresolved):
-            self._offer(unit, node, *found)
+            self._offer(node, *found)
             return
         head, _, tail = name.partition(".")
         near = suggest(tail if tool is not None else head, found.candidates)
         meant = None if near is None else f"{head}.{near}" if tool is not None else near + name[len(head) :]
-        if head in load_servers(unit.library.permissions.directory):
+        if head in load_servers(self._context.session.permissions.directory):
             meant = f"{_SERVER}{name}"
         kind = "actions" if tool is not None else "tools"
         help = f"did you mean `{meant}`?" if meant else f"{kind}: {quoted_list(sorted(found.candidates))}"
         notes = () if meant or tool is not None else (YOUR_OWN,)
-        self._refuse(unit, node, found.message, help, replacement=meant, notes=notes)
+        self._refuse(node, found.message, help, replacement=meant, notes=notes)
 
-    def _offer(self, unit: Unit, node: Node, tool: Tool, action: Action) -> None:
+    def _offer(self, node: Node, tool: Tool, action: Action) -> None:
         if (tool.name, action.name) not in self.tools:
             taken = {one.name for one in self.tools.values()} | RESERVED_NAMES
             name = tool.name if tool.only_action is action else f"{tool.name}_{action.name}"
             self.tools[tool.name, action.name] = AgentTool(offered_name(name, taken), tool, action)
-            self._check_extra(unit, node, action)
+            self._check_extra(node, action)
 
-    @staticmethod
-    def _check_extra(unit: Unit, node: Node, action: Action) -> None:
+    def _check_extra(self, node: Node, action: Action) -> None:
         missing = missing_extra(action)
         if missing is not None:
-            unit.findings.add(
+            self._context.diagnostics.add(
                 codes.TOOL_EXTRA_MISSING, node.span, missing.message, label="not installed", help=missing.help
             )
 
-    @staticmethod
     def _refuse(
-        unit: Unit,
+        self,
         node: Node,
         message: str,
         help: str,
@@ -137,17 +138,17 @@ class AgentWork(Construct):
         replacement: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        unit.findings.add(
+        self._context.diagnostics.add(
             codes.UNUSABLE_AGENT_TOOL, node.span, message, label=label, help=help, replacement=replacement, notes=notes
         )
 
-    def plan(self, unit: Unit) -> Agent:
+    def plan(self) -> Agent:
         """Build the agent."""
-        given = unit.calls.entries(self.parameters)
+        given = fields_of(self.parameters)
         asked = {name: value for name, value in given.items() if name not in OWN_PARAMETERS}
         constant = all(isinstance(value, Constant) for value in asked.values())
         parallel = given.get("parallel", Constant(True))
-        defaults = unit.spec.defaults
+        defaults = self._context.spec.defaults
         return Agent(
             parameters=Constant({name: value.value for name, value in asked.items() if isinstance(value, Constant)})
             if constant

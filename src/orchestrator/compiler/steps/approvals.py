@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import WorkNode
 from orchestrator.compiler.names import entity_type, input_type
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.node_paths import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
 from orchestrator.expressions.types.operators import bare
@@ -16,53 +17,54 @@ from orchestrator.language.yaml.nodes import Sequence
 from orchestrator.plan.steps import Approve, Ask
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
     from orchestrator.language.spec.pipeline import InputSpec
     from orchestrator.language.yaml.nodes import Node
 
 
-class AskWork(Construct):
+class AskWork(WorkNode):
     """`ask`."""
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         if step.spec.ask is None:
             raise OrchestratorError(f"step `{step.spec.id}` asks nothing")
         self.spec, self.ask = step.spec, step.spec.ask
         self.answer: InputSpec = self.ask.as_input()
         node, scope = step.spec.node, step.block.scope
-        self.prompt = unit.value_at(node, ("ask", "prompt"), scope, self.places)
-        self.choices = unit.value_at(node, ("ask", "choices"), scope, self.places)
-        self.default = unit.value_at(node, ("ask", "default"), scope, self.places) if self.ask.has_default else None
+        self.prompt = context.value_at(node, ("ask", "prompt"), scope, self.places)
+        self.choices = context.value_at(node, ("ask", "choices"), scope, self.places)
+        self.default = context.value_at(node, ("ask", "default"), scope, self.places) if self.ask.has_default else None
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check that the choices are answers, and the default where it is not known yet."""
-        types = unit.infer(self.places)
+        types = infer_types(self._context, self.places)
         wanted = self._type()
         choices, default = (child(self.spec.node, "ask", key) for key in ("choices", "default"))
         plain = self.answer.model_copy(update={"enum": None})
         if isinstance(self.choices, Constant) and isinstance(choices, Sequence):
             for node, value in zip(choices.items, self.choices.value, strict=True):
                 for problem in plain.problems(value):
-                    self._wrong(unit, node, f"a choice of `{self.spec.id}`", problem)
+                    self._wrong(node, f"a choice of `{self.spec.id}`", problem)
         elif self.choices is not None and choices is not None:
             type_ = bare(static_type(self.choices, types))
             if not fits(type_, ARRAY):
-                self._wrong(unit, choices, f"`choices` of `{self.spec.id}`", f"it is {describe(type_)}, not a list")
+                self._wrong(choices, f"`choices` of `{self.spec.id}`", f"it is {describe(type_)}, not a list")
         if self.default is not None and default is not None and not isinstance(self.default, Constant):
             type_ = bare(static_type(self.default, types))
             if not fits(type_, wanted):
                 what = f"it is {describe(type_)}, not {describe(wanted)}"
-                self._wrong(unit, default, f"the default of `{self.spec.id}`", what)
+                self._wrong(default, f"the default of `{self.spec.id}`", what)
         return entity_type(wanted)
 
     def _type(self) -> Type:
         spec = self.answer.model_copy(update={"required": True})
         return input_type(spec)
 
-    def _wrong(self, unit: Unit, node: Node, what: str, problem: str) -> None:
-        unit.findings.add(
+    def _wrong(self, node: Node, what: str, problem: str) -> None:
+        self._context.diagnostics.add(
             codes.INVALID_DEFAULT,
             node.span,
             f"{what} is no possible answer: {problem}",
@@ -70,31 +72,32 @@ class AskWork(Construct):
             help="change it, or what `ask` says of the answer",
         )
 
-    def plan(self, unit: Unit) -> Ask:
+    def plan(self) -> Ask:
         """Build the question."""
         return Ask(self.prompt or Constant(""), self.answer, self.choices, self.default)
 
 
-class ApproveWork(Construct):
+class ApproveWork(WorkNode):
     """`approve`."""
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         if step.spec.approve is None:
             raise OrchestratorError(f"step `{step.spec.id}` asks for no approval")
         self.approve = step.spec.approve
         node, scope = step.spec.node, step.block.scope
-        self.title: Value = unit.value_at(node, ("approve", "title"), scope, self.places) or Constant("")
-        self.content: Value = unit.value_at(node, ("approve", "content"), scope, self.places) or Constant(None)
+        self.title: Value = context.value_at(node, ("approve", "title"), scope, self.places) or Constant("")
+        self.content: Value = context.value_at(node, ("approve", "content"), scope, self.places) or Constant(None)
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check what is shown."""
-        types = unit.infer(self.places)
+        types = infer_types(self._context, self.places)
         content = ANY if self.approve.allow_editing else bare(static_type(self.content, types))
         result = object_of({"approved": BOOLEAN, "content": content, "comment": ANY})
         return entity_type(BOOLEAN, result=result, fields=result.properties)
 
-    def plan(self, unit: Unit) -> Approve:
+    def plan(self) -> Approve:
         """Build the question."""
         default = self.approve.default
         return Approve(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import NameScope, WorkNode
 from orchestrator.compiler.names import entity_type, or_null
-from orchestrator.compiler.scopes import Scope
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
-from orchestrator.compiler.templates import child
 from orchestrator.expressions import (
     ANY,
     BOOLEAN,
@@ -39,9 +39,8 @@ from orchestrator.text.content import encoding_problem
 from orchestrator.text.csv_text import delimiter_problem
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import BlockParts, StepParts
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import BlockNode, PlacedTemplate, StepNode
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.plan.steps import FileFormat
 
@@ -52,76 +51,77 @@ _MOST_ITEMS = 200
 _COUNTS = {"count": INTEGER, "succeeded": INTEGER, "failed": INTEGER}
 
 
-class ForEachWork(Construct):
+class ForEachWork(WorkNode):
     """`for_each` with `steps`, or with the step's own action.
 
     `names` is the scope of the item's names, `body` a block in it or the call that is made for each item.
     """
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         self.step = step
         self.spec = spec = step.spec
         outer = step.block.scope
         self.headers: list[PlacedTemplate] = []
-        self.items = _read_items(unit, step, self.headers)
+        self.items = _read_items(context, step, self.headers)
         self.name = spec.as_ or "item"
-        self.names = Scope(outer, {"index": INTEGER, "is_first": BOOLEAN, "is_last": BOOLEAN})
+        self.names = NameScope(outer, {"index": INTEGER, "is_first": BOOLEAN, "is_last": BOOLEAN})
         node = child(spec.node, "as")
         if node is not None and self.name != "item":
-            unit.claim("item", self.name, node.span, self.names)
-        unit.declare_within(self.names, "item", self.name, node, spec.id)
-        self.body: BlockParts | Construct
+            context.claim("item", self.name, node.span, self.names)
+        context.declare_within(self.names, "item", self.name, node, spec.id)
+        self.body: BlockNode | WorkNode
         if spec.steps is not None:
-            self.body = unit.read_block("for_each", spec.steps, Scope(self.names), step)
+            self.body = context.blocks.read("for_each", spec.steps, NameScope(self.names), step)
             inside = self.body.scope
         else:
-            self.body = call_of(unit, step, self.names)
+            self.body = call_of(context, step, self.names)
             self.item_scope = self.names
-            inside = Scope(self.names, {spec.id: ANY})  # what is collected may read the call's result
+            inside = NameScope(self.names, {spec.id: ANY})  # what is collected may read the call's result
         self.inside = inside
         self.outcomes = []
-        self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
+        self.collect = context.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.fallbacks: list[PlacedTemplate] = []
-        self.fallback = unit.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)
-        own = self.body.places if isinstance(self.body, Construct) else []
+        self.fallback = context.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)
+        own = self.body.places if isinstance(self.body, WorkNode) else []
         self.places = [*self.headers, *own, *self.outcomes, *self.fallbacks]
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check the items, the body with the type of an item, and what an item's value is."""
-        self.names.names[self.name] = self._item_type(unit)
-        if isinstance(self.body, Construct):
-            called = self.body.check(unit)
+        self.names.names[self.name] = self._item_type()
+        if isinstance(self.body, WorkNode):
+            called = self.body.check()
             self.inside.names[self.spec.id] = called
             self.model = self.body.model
             value = self.item_type = bare(called)
         else:
-            unit.check_block(self.body)
+            self._context.blocks.check(self.body)
             value = bare(self.body.value_type() or ANY)
-        types = unit.infer(self.outcomes)
+        types = infer_types(self._context, self.outcomes)
         if self.collect is not None:
             value = bare(static_type(self.collect, types))
-        given = unit.infer(self.fallbacks)
+        given = infer_types(self._context, self.fallbacks)
         if self.fallback is not None:
             value = union_of((value, bare(static_type(self.fallback, given))))
         elif self.spec.on_item_failure is not None and self.spec.on_item_failure.kind == "continue":
             value = or_null(value)
         return entity_type(array_of(value), fields=_COUNTS)
 
-    def items_of(self, scope: Scope) -> Value | None:
+    def items_of(self, scope: NameScope) -> Value | None:
         """The items, if they stand in the file or are computed."""
         known = scope is self.names and not isinstance(self.items, RangeItems | FileItems)
         return self.items if known else None  # type: ignore[return-value]  # `known` says it
 
-    def _item_type(self, unit: Unit) -> Type:
-        types = unit.infer(self.headers)
+    def _item_type(self) -> Type:
+        types = infer_types(self._context, self.headers)
         node = child(self.spec.node, "for_each")
         match self.items:
             case RangeItems():
-                self._check_range(unit, self.items, types)
+                self._check_range(self.items, types)
                 return INTEGER
             case FileItems():
-                return self._check_file(unit, self.items, types)
+                return self._check_file(self.items, types)
         place = child(node, "value") or node or self.spec.node
         type_ = bare(static_type(self.items, types))
         if isinstance(self.items, ListValue) and len(self.items.items) <= _MOST_ITEMS:
@@ -136,10 +136,10 @@ class ForEachWork(Construct):
             elif option.kind == "any":
                 found.append(ANY)
         if not found:
-            self._not_items(unit, place, type_)
+            self._not_items(place, type_)
         return union_of(found)
 
-    def _not_items(self, unit: Unit, place: Node, type_: Type) -> None:
+    def _not_items(self, place: Node, type_: Type) -> None:
         help = "give a list or a mapping"
         if type_.kind == "integer" and isinstance(place, Scalar):
             help = f'to count write `{{range: "{place.text}"}}`'
@@ -147,7 +147,7 @@ class ForEachWork(Construct):
             help = "make a list of it, for example with `.split(',')` or `.splitlines()`; of a file with `{file: ...}`"
             if isinstance(self.items, Templated) and not self.items.template.is_expression:
                 help = "text beside the braces makes text of it: write `{{ ... }}` and nothing else"
-        unit.findings.add(
+        self._context.diagnostics.add(
             codes.WRONG_TYPE,
             place.span,
             f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe(type_)}",
@@ -155,14 +155,14 @@ class ForEachWork(Construct):
             help=help,
         )
 
-    def _check_range(self, unit: Unit, items: RangeItems, types: dict[int, Type]) -> None:
+    def _check_range(self, items: RangeItems, types: dict[int, Type]) -> None:
         for name, value in (("start", items.start), ("stop", items.stop), ("step", items.step)):
             node = child(self.spec.node, "for_each", "range", name)
             if node is None:
                 continue
             type_ = bare(static_type(value, types))
             if not fits(type_, INTEGER):
-                unit.findings.add(
+                self._context.diagnostics.add(
                     codes.WRONG_TYPE,
                     node.span,
                     f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe(type_)}",
@@ -175,15 +175,17 @@ class ForEachWork(Construct):
         if node is None or not all(type(bound) is int for bound in bounds) or bounds[2] == 0:
             return
         if range_count(bounds[0], bounds[1], bounds[2]) > MAX_LOOP_RANGE:
-            unit.findings.add(codes.VALUE_NOT_ALLOWED, node.span, range_problem(), label="too many", help=RANGE_HELP)
+            self._context.diagnostics.add(
+                codes.VALUE_NOT_ALLOWED, node.span, range_problem(), label="too many", help=RANGE_HELP
+            )
 
-    def _check_file(self, unit: Unit, items: FileItems, types: dict[int, Type]) -> Type:
+    def _check_file(self, items: FileItems, types: dict[int, Type]) -> Type:
         path = items.path.value if isinstance(items.path, Constant) else None
         node = child(self.spec.node, "for_each", "file")
         if isinstance(items.path, Rendered) and node is not None:
             type_ = bare(types.get(id(items.path.template), ANY))
             if not fits(type_, STRING):
-                unit.findings.add(
+                self._context.diagnostics.add(
                     codes.WRONG_TYPE,
                     node.span,
                     f"the file of `{self.spec.id}` is named by a string, and this is {describe(type_)}",
@@ -191,19 +193,19 @@ class ForEachWork(Construct):
                     help="give the path of a file; to loop over a value write it as `for_each:` itself",
                 )
         if isinstance(path, str) and node is not None:
-            refusal = unit.library.permissions.check_read(path)
+            refusal = self._context.session.permissions.check_read(path)
             if refusal is not None:
-                unit.findings.add(
+                self._context.diagnostics.add(
                     codes.NOT_PERMITTED, node.span, refusal.message, label="not permitted", help=refusal.help
                 )
-        self._check_layout(unit, items)
+        self._check_layout(items)
         if items.format is not None:
             return _ROWS[items.format]
         if isinstance(path, str):
             return _ROWS[FILE_FORMATS.get(PurePath(path).suffix.lower(), "text")]
         return ANY
 
-    def _check_layout(self, unit: Unit, items: FileItems) -> None:
+    def _check_layout(self, items: FileItems) -> None:
         """Check `delimiter` and `encoding` as far as they can be known to be wrong."""
         delimiter, encoding = items.delimiter, items.encoding
         found: list[tuple[str, str | None, str]] = []
@@ -217,7 +219,7 @@ class ForEachWork(Construct):
         for key, problem, help in found:
             node = child(self.spec.node, "for_each", key)
             if problem is not None and node is not None:
-                unit.findings.add(
+                self._context.diagnostics.add(
                     codes.VALUE_NOT_ALLOWED, node.span, problem, label=f"not usable as `{key}`", help=help
                 )
 
@@ -229,23 +231,23 @@ class ForEachWork(Construct):
     def files_read(self) -> list[Node]:
         """The file of items, and those that the loop's own action reads."""
         node = child(self.spec.node, "for_each", "file")
-        own = self.body.files_read() if isinstance(self.body, Construct) else []
+        own = self.body.files_read() if isinstance(self.body, WorkNode) else []
         return own if node is None else [node, *own]
 
-    def plan(self, unit: Unit) -> ForEach:
+    def plan(self) -> ForEach:
         """Build the loop."""
         spec = self.spec
         kind = spec.on_item_failure.kind if spec.on_item_failure is not None else "fail"
         on_failure = OnFailure(kind, value=self.fallback)
-        if isinstance(self.body, Construct):
+        if isinstance(self.body, WorkNode):
             body: Block | StepPlan
             if self.collect is None and isinstance(self.body, ToolWork):
-                body = unit.plan_item(self.step, self.body, on_failure)
+                body = self._context.blocks.plan_item(self.step, self.body, on_failure)
                 on_failure = OnFailure()
             else:  # the value of an item is not that of one call, so the item has an end of its own
-                body = Block((unit.plan_item(self.step, self.body, OnFailure()),))
+                body = Block((self._context.blocks.plan_item(self.step, self.body, OnFailure()),))
         else:
-            body = unit.plan_block(self.body)
+            body = self._context.blocks.plan(self.body)
         return ForEach(
             items=self.items,
             body=body,
@@ -257,19 +259,21 @@ class ForEachWork(Construct):
         )
 
 
-def _read_items(unit: Unit, step: StepParts, places: list[PlacedTemplate]) -> Value | FileItems | RangeItems:
+def _read_items(
+    context: CompilationContext, step: StepNode, places: list[PlacedTemplate]
+) -> Value | FileItems | RangeItems:
     spec = step.spec.for_each
     node, scope = child(step.spec.node, "for_each"), step.block.scope
     if spec is None:
         return Constant([])
     if spec.range is not None:
-        start = unit.value_at(node, ("range", "start"), scope, places)
-        stop = unit.value_at(node, ("range", "stop"), scope, places)
-        distance = unit.value_at(node, ("range", "step"), scope, places)
+        start = context.value_at(node, ("range", "start"), scope, places)
+        stop = context.value_at(node, ("range", "stop"), scope, places)
+        distance = context.value_at(node, ("range", "step"), scope, places)
         return RangeItems(start or Constant(0), stop or Constant(0), distance or Constant(1))
     if spec.file is not None:
-        path = unit.value_at(node, ("file",), scope, places) or Constant("")
+        path = context.value_at(node, ("file",), scope, places) or Constant("")
         path = Rendered(path.template) if isinstance(path, Templated) else path
         return FileItems(path, spec.format, spec.delimiter, spec.encoding)
-    found = unit.value_at(node, ("value",), scope, places)
+    found = context.value_at(node, ("value",), scope, places)
     return Constant(None) if found is None else found

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.ir import NameScope, WorkNode
 from orchestrator.compiler.names import entity_type, or_null
-from orchestrator.compiler.scopes import Scope
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.types.operators import bare
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.steps import Group
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
 
 
-class GroupWork(Construct):
+class GroupWork(WorkNode):
     """`steps` alone, and `parallel`."""
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         self.spec = step.spec
         self.parallel = step.spec.kind == "parallel"
         specs = (step.spec.parallel if self.parallel else step.spec.steps) or ()
-        scope = Scope(step.block.scope)
-        self.body = unit.read_block("parallel" if self.parallel else "group", specs, scope, step)
+        scope = NameScope(step.block.scope)
+        self.body = context.blocks.read("parallel" if self.parallel else "group", specs, scope, step)
 
     @property
     def wait_for(self) -> int | None:
@@ -39,9 +39,9 @@ class GroupWork(Construct):
     def _count(self) -> int:
         return sum(1 for step in self.body.steps if not is_auto(step.id))
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check the steps."""
-        unit.check_block(self.body)
+        self._context.blocks.check(self.body)
         wanted = self.wait_for
         values = {id: bare(type_) for id, type_ in self.body.scope.steps.items() if not is_auto(id)}
         if not self.parallel:
@@ -50,7 +50,7 @@ class GroupWork(Construct):
             values = {id: or_null(type_) for id, type_ in values.items()}
         return entity_type(object_of(values), fields=values)
 
-    def plan(self, unit: Unit) -> Group:
+    def plan(self) -> Group:
         """Build the group."""
         wanted = self.wait_for
-        return Group(unit.plan_block(self.body), self.parallel, None if wanted == self._count else wanted)
+        return Group(self._context.blocks.plan(self.body), self.parallel, None if wanted == self._count else wanted)

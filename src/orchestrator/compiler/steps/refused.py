@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.ir import WorkNode
 from orchestrator.compiler.names import entity_type
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Type
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.ir import StepNode
 
 
-class RefusedWork(Construct):
+class RefusedWork(WorkNode):
     """It may give anything, so that its mistake, which has been reported, causes no echo."""
 
-    def __init__(self, step: StepParts) -> None:
+    def __init__(self, step: StepNode) -> None:
         super().__init__()
         self.id = step.id
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Find nothing more to report."""
         return entity_type(ANY)
 
-    def plan(self, unit: Unit) -> NoReturn:
+    def plan(self) -> NoReturn:
         """Fail: a pipeline with such a step has an error."""
         raise OrchestratorError(f"the work of step `{self.id}` was refused, and that was not reported")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import NameScope, WorkNode
 from orchestrator.compiler.names import OUTCOME_FIELDS, entity_type, or_null
-from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import child, is_always_false
+from orchestrator.compiler.node_paths import child, is_always_false
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
 from orchestrator.expressions.types.operators import bare
@@ -18,88 +18,86 @@ from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import Repeat
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.templates import PlacedTemplate
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import PlacedTemplate, StepNode
 
 _OWN_FIELDS = frozenset({"iterations", "count"}) | OUTCOME_FIELDS
 _CHANGES_BY_ITSELF = re.compile(r"\bnow\s*\(")
 
 
-class RepeatWork(Construct):
+class RepeatWork(WorkNode):
     """`while` and `until`. `names` is the scope of what each round knows besides its steps."""
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         self.spec = spec = step.spec
         self.key = "while" if spec.kind == "while" else "until"
         outer = step.block.scope
-        self.names = Scope(outer, {"iteration": INTEGER, "previous": ANY})
+        self.names = NameScope(outer, {"iteration": INTEGER, "previous": ANY})
         self.first: list[PlacedTemplate] = []
         self.initial: dict[str, Value] = {}
         self.update: dict[str, Value] = {}
         for section in ("initial", "update"):
             entries = child(spec.node, section)
             for entry in entries.entries if isinstance(entries, Mapping) else []:
-                self._declare(unit, entry.key)
-        self._read("initial", outer, self.first, self.initial, unit)
-        self.body = unit.read_block("repeat", spec.steps or (), Scope(self.names), step)
+                self._declare(entry.key)
+        self._read("initial", outer, self.first, self.initial)
+        self.body = context.blocks.read("repeat", spec.steps or (), NameScope(self.names), step)
         inside = self.body.scope
         self.names.names["previous"] = union_of((Type("object", properties=inside.steps, closed=True), NULL))
         self.tests: list[PlacedTemplate] = []
         node = child(spec.node, self.key)
-        self.condition = unit.templates.condition(node, inside, self.tests) if node is not None else None
+        self.condition = context.templates.condition(node, inside, self.tests) if node is not None else None
         self.changes: list[PlacedTemplate] = []
-        self._read("update", inside, self.changes, self.update, unit)
+        self._read("update", inside, self.changes, self.update)
         self.outcomes = []
-        self.collect = unit.value_at(spec.node, ("collect",), inside, self.outcomes)
+        self.collect = context.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.places = [*self.first, *self.tests, *self.changes, *self.outcomes]
 
-    def _declare(self, unit: Unit, key: Scalar) -> None:
+    def _declare(self, key: Scalar) -> None:
         name = key.text
         if name in self.names.targets and name not in ("iteration", "previous"):
             return
         if name in _OWN_FIELDS:
-            unit.findings.add(
+            self._context.diagnostics.add(
                 codes.INVALID_NAME,
                 key.span,
                 f"`{name}` cannot be the name of a carried value: `{self.spec.id}.{name}` has a meaning of its own",
                 label="reserved",
                 help=f"choose another name, for example `my_{name}`",
             )
-        elif unit.claim("carried value", name, key.span, self.names.parent or self.names):
-            unit.declare_within(self.names, "carried value", name, key, self.spec.id)
+        elif self._context.claim("carried value", name, key.span, self.names.parent or self.names):
+            self._context.declare_within(self.names, "carried value", name, key, self.spec.id)
             return
         self.names.names.setdefault(name, ANY)
 
-    def _read(
-        self, section: str, scope: Scope, places: list[PlacedTemplate], into: dict[str, Value], unit: Unit
-    ) -> None:
+    def _read(self, section: str, scope: NameScope, places: list[PlacedTemplate], into: dict[str, Value]) -> None:
         entries = child(self.spec.node, section)
         for entry in entries.entries if isinstance(entries, Mapping) else []:
-            into[entry.key.text] = unit.value(entry.value, scope, places)
+            into[entry.key.text] = self._context.value(entry.value, scope, places)
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check the body, the condition, and what is carried on from round to round."""
-        first = unit.infer(self.first)
-        carried = self._carried(unit, {name: bare(static_type(v, first)) for name, v in self.initial.items()})
-        unit.check_block(self.body)
-        unit.infer(self.tests)
-        unit.infer(self.changes)
-        types = unit.infer(self.outcomes)
+        first = infer_types(self._context, self.first)
+        carried = self._carried({name: bare(static_type(v, first)) for name, v in self.initial.items()})
+        self._context.blocks.check(self.body)
+        infer_types(self._context, self.tests)
+        infer_types(self._context, self.changes)
+        types = infer_types(self._context, self.outcomes)
         value = bare(self.body.value_type() or ANY)
         if self.collect is not None:
             value = bare(static_type(self.collect, types))
-        self._check_end(unit)
+        self._check_end()
         fields = {**carried, "iterations": array_of(value), "count": INTEGER}
         return entity_type(or_null(value) if self.key == "while" else value, fields=fields)
 
-    def _carried(self, unit: Unit, first: dict[str, Type]) -> dict[str, Type]:
+    def _carried(self, first: dict[str, Type]) -> dict[str, Type]:
         """The types of the accumulators: those of their first values, where no update changes them."""
         types = {name: first.get(name, ANY) for name in (*self.initial, *self.update)}
         while True:
             self.names.names.update(types)
-            found = unit.infer(self.changes, quiet=True)
+            found = infer_types(self._context, self.changes, quiet=True)
             moved = [
                 name
                 for name, value in self.update.items()
@@ -109,7 +107,7 @@ class RepeatWork(Construct):
                 return types
             types.update(dict.fromkeys(moved, ANY))
 
-    def _check_end(self, unit: Unit) -> None:
+    def _check_end(self) -> None:
         """Warn of a condition that is the same in every round."""
         node = child(self.spec.node, self.key)
         if self.condition is None or node is None or self.condition.problems:
@@ -128,7 +126,7 @@ class RepeatWork(Construct):
         if not self.body.steps or (not reads and (self.spec.on_limit == "continue" or self._is_never())):
             return  # a fixed number of rounds, or none
         never = "it goes on until its limit" if reads else "it is a constant"
-        unit.findings.add(
+        self._context.diagnostics.add(
             codes.ENDLESS_LOOP,
             node.span,
             f"the condition of `{self.spec.id}` never changes: {never}",
@@ -141,14 +139,14 @@ class RepeatWork(Construct):
         node = child(self.spec.node, "while")
         return isinstance(node, Scalar) and is_always_false(node)
 
-    def plan(self, unit: Unit) -> Repeat:
+    def plan(self) -> Repeat:
         """Build the loop."""
         if self.condition is None:
             raise OrchestratorError(f"the loop `{self.spec.id}` has no condition, and was not reported")
         return Repeat(
             kind="while" if self.key == "while" else "until",
             condition=self.condition,
-            body=unit.plan_block(self.body),
+            body=self._context.blocks.plan(self.body),
             max_iterations=self.spec.max_iterations,
             on_limit=self.spec.on_limit,
             initial=self.initial,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import NameScope, WorkNode
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.scopes import Scope
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.node_paths import child
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
 from orchestrator.expressions.evaluation.text import to_text
@@ -19,56 +19,57 @@ from orchestrator.language.yaml.scalars import resolve
 from orchestrator.plan.steps import CaseKey, Switch
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import BlockParts, StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import BlockNode, StepNode
 
 
-class SwitchWork(Construct):
+class SwitchWork(WorkNode):
     """`switch` with `cases` and `default`."""
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         self.spec = step.spec
         self.scope = step.block.scope
-        found = unit.value_at(step.spec.node, ("switch",), self.scope, self.places)
+        found = context.value_at(step.spec.node, ("switch",), self.scope, self.places)
         self.subject = Constant(None) if found is None else found
         cases = child(step.spec.node, "cases")
         self.keys: list[Scalar] = []
         self.values: list[CaseKey] = []
-        self.blocks: list[BlockParts] = []
+        self.blocks: list[BlockNode] = []
         for name, specs in (step.spec.cases or {}).items():
             key = cases.key(name) if isinstance(cases, Mapping) else None
             if key is not None:
                 self.keys.append(key)
                 self.values.append(CaseKey(key.text, key.text if key.style else resolve(key.text)))
-                self.blocks.append(unit.read_block("case", specs, Scope(self.scope), step))
+                self.blocks.append(context.blocks.read("case", specs, NameScope(self.scope), step))
         self.default = None
         if step.spec.default is not None:
-            self.default = unit.read_block("case", step.spec.default, Scope(self.scope), step)
+            self.default = context.blocks.read("case", step.spec.default, NameScope(self.scope), step)
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check that each case can be taken, and the steps of all of them."""
-        subject = bare(static_type(self.subject, unit.infer(self.places)))
+        subject = bare(static_type(self.subject, infer_types(self._context, self.places)))
         if isinstance(self.subject, Constant):
-            self._constant(unit, self.subject.value)
+            self._constant(self.subject.value)
         else:
             for key, value in zip(self.keys, self.values, strict=True):
-                self._case(unit, key, value, subject)
-        self._twice(unit)
+                self._case(key, value, subject)
+        self._twice()
         blocks = [*self.blocks, *([self.default] if self.default is not None else [])]
         for block in blocks:
-            unit.check_block(block)
+            self._context.blocks.check(block)
         values = [bare(block.value_type() or ANY) for block in blocks]
         return entity_type(union_of(values if self.default is not None else [*values, NULL]), fields={"case": ANY})
 
-    def _constant(self, unit: Unit, value: Any) -> None:
+    def _constant(self, value: Any) -> None:
         node = child(self.spec.node, "switch")
         if node is None or (isinstance(node, Scalar) and node.style == LITERAL):  # what a model answered once
             return
         word = value.strip() if isinstance(value, str) else ""
         name = word.split(".")[0]
         known = bool(word) and (self.scope.find(name) is not None)
-        unit.findings.add(
+        self._context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             node.span,
             f"`switch` of `{self.spec.id}` is a constant, so every run takes the same case",
@@ -77,13 +78,13 @@ class SwitchWork(Construct):
             replacement=f'"{{{{ {word} }}}}"' if known else None,
         )
 
-    def _twice(self, unit: Unit) -> None:
+    def _twice(self) -> None:
         """Report a case for a value that has one before it: `2` and `2.0` are the same."""
         first: dict[Any, Scalar] = {}
         for key, value in zip(self.keys, self.values, strict=True):
             same = (isinstance(value.value, bool), value.value)
             if same in first:
-                unit.findings.add(
+                self._context.diagnostics.add(
                     codes.VALUE_NOT_ALLOWED,
                     key.span,
                     f"the case `{key.text}` is never taken: `{first[same].text}` is the same value",
@@ -92,11 +93,11 @@ class SwitchWork(Construct):
                 )
             first.setdefault(same, key)
 
-    def _case(self, unit: Unit, key: Scalar, value: CaseKey, subject: Type) -> None:
+    def _case(self, key: Scalar, value: CaseKey, subject: Type) -> None:
         """Report a case that the subject can never equal, as far as its type tells."""
         kinds = options(subject)
         if key.text == "default" and self.default is None and "default" not in (each for o in kinds for each in o.enum):
-            unit.findings.add(
+            self._context.diagnostics.add(
                 codes.VALUE_NOT_ALLOWED,
                 key.span,
                 'the case `default` is for the value "default", and not for what fits no case',
@@ -112,7 +113,7 @@ class SwitchWork(Construct):
         if value.text == "null" and not near:
             quoted = value.value is None
             help = 'for the text write `"null"`, in quotes' if quoted else "for null write `null`, without quotes"
-        unit.findings.add(
+        self._context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             key.span,
             f"the case `{key.text}` is never taken: `switch` gives {describe(subject)}",
@@ -121,10 +122,14 @@ class SwitchWork(Construct):
             replacement=near,
         )
 
-    def plan(self, unit: Unit) -> Switch:
+    def plan(self) -> Switch:
         """Build the choice."""
-        cases = tuple((key, unit.plan_block(block)) for key, block in zip(self.values, self.blocks, strict=True))
-        return Switch(self.subject, cases, unit.plan_block(self.default) if self.default is not None else None)
+        cases = tuple(
+            (key, self._context.blocks.plan(block)) for key, block in zip(self.values, self.blocks, strict=True)
+        )
+        return Switch(
+            self.subject, cases, self._context.blocks.plan(self.default) if self.default is not None else None
+        )
 
 
 def _equals(case: CaseKey, subject: Type) -> bool:

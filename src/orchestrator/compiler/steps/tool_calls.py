@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.calls import CallChecker, fields_of
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import WorkNode
+from orchestrator.compiler.models import complete_call
 from orchestrator.compiler.names import step_type
+from orchestrator.compiler.node_paths import child
 from orchestrator.compiler.rules.code_injection import CODE, check_code
 from orchestrator.compiler.rules.mcp_servers import check_server
 from orchestrator.compiler.rules.shell_injection import check_shell
-from orchestrator.compiler.templates import child
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import Constant, Type, Value
 from orchestrator.plan.steps import ToolCall
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
-    from orchestrator.compiler.scopes import Scope
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import NameScope, StepNode
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.language.yaml.nodes import Node
 
 
-def call_of(unit: Unit, step: StepParts, scope: Scope | None = None) -> Construct:
+def call_of(context: CompilationContext, step: StepNode, scope: NameScope | None = None) -> WorkNode:
     """Read a call; `scope` is what its parameters can see, where that is not all that the step can see."""
     if _is_agent(step.spec):
         from orchestrator.compiler.steps.agents import AgentWork  # loads what there is about models
 
-        return AgentWork(unit, step, scope)
-    return ToolWork(unit, step, scope)
+        return AgentWork(context, step, scope)
+    return ToolWork(context, step, scope)
 
 
 def _is_agent(spec: StepSpec) -> bool:
@@ -37,42 +39,45 @@ def _is_agent(spec: StepSpec) -> bool:
     return spec.tool == "model" and spec.action == "agent"
 
 
-class ToolWork(Construct):
+class ToolWork(WorkNode):
     """The call; `scope` is what its parameters can see, where that is not all that the step can see."""
 
-    def __init__(self, unit: Unit, step: StepParts, scope: Scope | None = None) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode, scope: NameScope | None = None) -> None:
         super().__init__()
-        self.makes_attempts = True
+        self._context = context
+        self.makes_attempts = self.calls_tool = True
         self.step, self.spec = step, step.spec
-        self.call = unit.calls.resolve(step.spec)
-        parameters = unit.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
+        self.call = CallChecker(context).resolve(step.spec)
+        parameters = context.value_at(step.spec.node, ("parameters",), scope or step.block.scope, self.places)
         self.parameters: Value = Constant({}) if parameters is None else parameters
         action = self.call[1] if self.call else None
         self.asks_models = action is not None and action.uses_model
-        self.result_type = step_type(action, None if action is None else unit.calls.returns(action, self.parameters))
+        self._type = self.result_type = step_type(
+            action, None if action is None else CallChecker(context).returns(action, self.parameters)
+        )
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check the parameters against the action."""
-        types = unit.infer(self.places)
+        types = infer_types(self._context, self.places)
         if self.call is not None:
             tool, action = self.call
-            self.parameters = unit.calls.check(self.spec, tool, action, self.parameters, types)
+            self.parameters = CallChecker(self._context).check(self.spec, tool, action, self.parameters, types)
             if tool.name == "mcp":
-                self._check_server(unit)
+                self._check_server()
             if tool.name == "terminal":
-                check_shell(unit, self.step, self.places)
+                check_shell(self._context, self.step, self.places)
             elif (label := f"{tool.name}.{action.name}") in CODE:
-                check_code(unit, self.step, label, self.places)
+                check_code(self._context, self.step, label, self.places)
             if action.uses_model:
-                self.parameters = unit.models.completed(self.step, tool.name, action, self.parameters)
-                self.model = unit.calls.entries(self.parameters).get("model")
-        return self.result_type
+                self.parameters = complete_call(self._context, self.step, tool.name, action, self.parameters)
+                self.model = fields_of(self.parameters).get("model")
+        return self._type
 
-    def _check_server(self, unit: Unit) -> None:
-        server = unit.calls.entries(self.parameters).get("server")
+    def _check_server(self) -> None:
+        server = fields_of(self.parameters).get("server")
         node = child(self.spec.node, "parameters", "server")
         if isinstance(server, Constant) and isinstance(server.value, str) and node is not None:
-            check_server(unit, node, server.value)
+            check_server(self._context, node, server.value)
 
     def files_read(self) -> list[Node]:
         """The parameters that the action reads as files."""
@@ -80,7 +85,7 @@ class ToolWork(Construct):
         found = (child(self.spec.node, "parameters", name) for name in reads)
         return [node for node in found if node is not None]
 
-    def plan(self, unit: Unit) -> ToolCall:
+    def plan(self) -> ToolCall:
         """Build the call."""
         if self.call is None:
             raise OrchestratorError(f"step `{self.spec.id}` has no work, and was not reported")

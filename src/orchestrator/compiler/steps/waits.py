@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.ir import Construct
+from orchestrator.compiler.inference import infer_types
+from orchestrator.compiler.ir import WorkNode
 from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.templates import child
+from orchestrator.compiler.node_paths import child
 from orchestrator.expressions import NULL, Constant, Type, Value, describe
 from orchestrator.expressions.types.operators import bare, options
 from orchestrator.language.values.durations import FORMS
@@ -17,39 +18,40 @@ from orchestrator.language.values.times import PLAUSIBLE, timestamp
 from orchestrator.plan.steps import Wait
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import Unit
-    from orchestrator.compiler.ir import StepParts
+    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir import StepNode
     from orchestrator.language.yaml.nodes import Node
 
 _WANTED = {"sleep": "a duration", "wait_until": "a time"}
 _FORMS = {"sleep": FORMS, "wait_until": "a text like `2030-12-01T09:00`, or seconds since 1970"}
 
 
-class WaitWork(Construct):
+class WaitWork(WorkNode):
     """`wait_until` and `sleep`."""
 
-    def __init__(self, unit: Unit, step: StepParts) -> None:
+    def __init__(self, context: CompilationContext, step: StepNode) -> None:
         super().__init__()
+        self._context = context
         self.spec = spec = step.spec
         self.key = "sleep" if spec.kind == "sleep" else "wait_until"
         self.value: Value
         if isinstance(spec.sleep, float):  # a constant, in seconds
             self.value = Constant(spec.sleep)
         else:
-            self.value = unit.value_at(spec.node, (self.key,), step.block.scope, self.places) or Constant(None)
+            self.value = context.value_at(spec.node, (self.key,), step.block.scope, self.places) or Constant(None)
 
-    def check(self, unit: Unit) -> Type:
+    def check(self) -> Type:
         """Check that what is not known yet can be a time or a duration."""
-        types = unit.infer(self.places)
+        types = infer_types(self._context, self.places)
         node = child(self.spec.node, self.key)
         if isinstance(self.value, Constant) or node is None:
             if node is not None and self.key == "wait_until" and isinstance(self.value, Constant):
-                self._check_plausible(unit, node, self.value.value)
+                self._check_plausible(node, self.value.value)
             return entity_type(NULL)
         type_ = bare(static_type(self.value, types))
         kinds = {option.kind for option in options(type_)}
         if kinds.isdisjoint({"any", "string", "integer", "number"}):
-            unit.findings.add(
+            self._context.diagnostics.add(
                 codes.INVALID_DURATION if self.key == "sleep" else codes.VALUE_NOT_ALLOWED,
                 node.span,
                 f"`{self.key}` of `{self.spec.id}` needs {_WANTED[self.key]}, and this is {describe(type_)}",
@@ -58,7 +60,7 @@ class WaitWork(Construct):
             )
         return entity_type(NULL)
 
-    def _check_plausible(self, unit: Unit, node: Node, value: object) -> None:
+    def _check_plausible(self, node: Node, value: object) -> None:
         """Warn of a constant time that has passed long ago."""
         try:
             at = timestamp(value)
@@ -66,7 +68,7 @@ class WaitWork(Construct):
             return
         if at < PLAUSIBLE:
             moment = datetime.fromtimestamp(at, UTC)
-            unit.findings.add(
+            self._context.diagnostics.add(
                 codes.IMPLAUSIBLE_TIME,
                 node.span,
                 f"`wait_until` of `{self.spec.id}` is {moment:%Y-%m-%d %H:%M:%S} UTC, so it waits for nothing",
@@ -74,6 +76,6 @@ class WaitWork(Construct):
                 help="a number counts the seconds since 1970; write a date as a text, such as `2030-12-01T09:00`",
             )
 
-    def plan(self, unit: Unit) -> Wait:
+    def plan(self) -> Wait:
         """Build the wait."""
         return Wait(duration=self.value) if self.key == "sleep" else Wait(until=self.value)

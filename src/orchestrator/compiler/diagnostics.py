@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.language.yaml.nodes import Scalar
 
 
-class Findings:
+class Diagnostics:
     """The problems found so far in one file.
 
     `unreadable` says that a part of the file could not be understood, so that what seems unused may be used there.
@@ -36,7 +36,7 @@ class Findings:
         return len(self._items)
 
     @property
-    def diagnostics(self) -> list[Diagnostic]:
+    def items(self) -> list[Diagnostic]:
         """All of them, in the order in which they were found."""
         return list(self._items.values())
 

@@ -1,0 +1,28 @@
+"""Reports pipelines that call themselves without a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator import codes
+from orchestrator.compiler.cycles import circles
+from orchestrator.diagnostics import Related
+
+if TYPE_CHECKING:
+    from orchestrator.compiler.context import CompilationSession
+
+
+def report_recursion(session: CompilationSession) -> None:
+    """Report every pipeline that reaches itself without a limit, once, with the whole path."""
+    for circle in circles(session.unlimited, list(session.contexts)):
+        pairs = zip(circle, [*circle[1:], circle[0]], strict=True)
+        first, *others = [session.unlimited[one][other] for one, other in pairs]
+        path = " -> ".join(f"`{key}`" for key in [*circle, circle[0]])
+        first.context.diagnostics.add(
+            codes.RECURSIVE_PIPELINE,
+            first.node.span,
+            f"the pipeline calls itself without an end: {path}",
+            label="calls itself" if len(circle) == 1 else "leads back here",
+            help="add `max_depth:` to the step, or do not call it; a loop repeats steps without it",
+            related=[Related("and this call", call.context.document.source, call.node.span) for call in others],
+        )

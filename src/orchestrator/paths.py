@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ASIDE = ("finally", "error_handlers")
 """What stands beside the steps of a pipeline: it runs anew for every owner of the run."""
@@ -24,6 +28,13 @@ def parent_of(path: str) -> str:
     if path.endswith("]"):
         return path[: path.rfind("[")]
     return path[: max(0, path.rfind("."))]
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """Yield the path itself, then each path that contains it, innermost first."""
+    while path:
+        yield path
+        path = parent_of(path)
 
 
 def item_of(path: str) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.plan.policies import MODEL_RETRY
-from orchestrator.runtime.run.failures import is_retried
+from orchestrator.runtime.run.retry import is_retried
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer, Server
 

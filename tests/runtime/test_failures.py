@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
 from orchestrator.plan.policies import Retry
-from orchestrator.runtime.run.failures import as_step_error, error_data, is_retried, retry_delay, too_long_a_wait
+from orchestrator.runtime.run.failures import as_step_error, error_data
+from orchestrator.runtime.run.retry import excessive_wait, is_retried, retry_delay
 
 
 def caused_by(cause: Exception) -> StepError:
@@ -87,7 +88,7 @@ def test_a_wait_that_is_longer_than_the_policy_allows_is_not_begun(
     retry = Retry(max_attempts=2, jitter=0, longest_wait=max_delay)
     error = StepError("x", retry_after=asked)
     assert is_retried(error, retry, 1) is retried
-    assert (too_long_a_wait(error, retry, 1) is None) is retried
+    assert (excessive_wait(error, retry, 1) is None) is retried
     if retried:
         assert 0 <= retry_delay(error, retry, 1, random.Random(0)) <= 600
 

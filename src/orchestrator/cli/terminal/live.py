@@ -14,7 +14,7 @@ from orchestrator.cli.terminal.progress_tree import BAR_WIDTH as PROGRESS_WIDTH
 from orchestrator.cli.terminal.progress_tree import Nested, bar, doing, nested, progress_text
 from orchestrator.cli.terminal.prompts import answer_command, open_questions
 from orchestrator.journal.state.status import ActiveStep
-from orchestrator.runtime.run.answer_stream import in_order
+from orchestrator.runtime.run.answer_stream import merge_by_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -308,12 +308,12 @@ def follow(
     Events up to `since` are history: they fill the board, but are not shown and do not end the following. `between`
     is called between two looks at the journal; when `leave` says so of the status, the following ends early.
     """
-    with closing(run.follower.hearing()) as hearing:
+    with closing(run.follower.answer_stream()) as stream:
         while True:
             status = _settled(run)
-            heard = hearing.take()
+            deltas = stream.take()
             events = run.events(after=board.seq, follow=False)
-            for event in in_order(list(events), heard) if heard else events:
+            for event in merge_by_time(list(events), deltas) if deltas else events:
                 if not event.seq:
                     board.hear(event)
                     continue

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
 from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
-from orchestrator.paths import handled_step, is_aside, is_at_or_below, is_in_handler, parent_of
+from orchestrator.paths import ancestors, handled_step, is_aside, is_at_or_below, is_in_handler, parent_of
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     for event in events:
         if event.type == "step.model":
             call = spending_of(event.data)
-            for path in _at_and_around(event.path):
+            for path in ancestors(event.path):
                 spent[path] = spent.get(path, NOTHING) + call
         elif event.type == "run.started" and event.data.get("resumed"):
             _begin_again(records)
@@ -127,12 +127,6 @@ def _forget_handlers(path: str, records: dict[str, StepRecord]) -> None:
     below = f"{path}.on_error"
     for inner in [other for other in records if is_at_or_below(other, below)]:
         del records[inner]
-
-
-def _at_and_around(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = parent_of(path)
 
 
 def _is_over(path: str, records: Mapping[str, StepRecord]) -> bool:

@@ -19,12 +19,16 @@ from orchestrator.errors import ConfigurationError, OrchestratorError, StepError
 from orchestrator.journal import Recorded
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.plan.model import Plan
-from orchestrator.runtime.run.answer_stream import Partials
+from orchestrator.runtime.run.answer_stream import AnswerPublisher
 from orchestrator.runtime.run.failures import RecordedTraceback, error_data
-from orchestrator.runtime.run.model_access import THE_RUN, RunAsking, merged
+from orchestrator.runtime.run.model_access import THE_RUN, ModelAccess, merged
 from orchestrator.runtime.run.result_cache import ResultCache
+from orchestrator.runtime.run.run_context import RunContext
 from orchestrator.runtime.run.run_graph import Ending
+from orchestrator.runtime.run.run_loop import RunLoop
 from orchestrator.runtime.run.scheduler import Scheduler
+from orchestrator.runtime.run.slots import Slots
+from orchestrator.runtime.steps.executors import EXECUTORS
 from orchestrator.runtime.steps.pipelines import PipelineRun, run_timeout
 from orchestrator.runtime.values.inputs import Bound
 from orchestrator.runtime.values.redaction import Redactor
@@ -111,7 +115,8 @@ class Execution:
         self._assignment = assignment
         self.redactor = assignment.redactor
         """Takes the secrets of the run out of texts."""
-        self.partials = Partials(self.run_id, self.redactor)
+        self.answers = AnswerPublisher(self.run_id, self.redactor)
+        """Publishes the answers that models are giving."""
         self._store = store
         self._services = services
         self._executor = executor
@@ -245,30 +250,14 @@ class Execution:
             scope = pipeline_scope(assignment.plan, self.run_id, now, assignment.inputs.values)
         except StepError as error:
             return Ending("failed", error=error_data(error))
-        scheduler = self._scheduler = Scheduler(
-            assignment.plan,
-            self.run_id,
-            self.journal,
-            now=now,
-            permissions=assignment.permissions,
-            max_parallel=assignment.max_parallel,
-            sizes=assignment.sizes,
-            redactor=assignment.redactor,
-            executor=self._executor,
-            chance=self._chance,
-            recorded=assignment.recorded,
-            load=lambda seqs: self._store.values_at(self.run_id, seqs),
-            cache=self._cache(),
-            asking=self._asking(),
-            partials=self.partials,
-            on_idle=self._rest,
-        )
+        scheduler = self._scheduler = self._make_scheduler(now)
         limit = assignment.timeout or assignment.plan.timeout
         if limit is not None:
-            self._timer = scheduler.call_later(0, self._limit_time, scheduler, limit)  # when it has begun
+            self._timer = scheduler.context.loop.call_later(0, self._limit_time, scheduler, limit)  # when it has begun
 
         def begin(scheduler: Scheduler) -> Callable[[Ending], None]:
-            whole = PipelineRun(scheduler, assignment.plan, scope, "", scheduler.done)
+            loop = scheduler.context.loop
+            whole = PipelineRun(scheduler, loop, assignment.plan, scope, "", scheduler.done)
             whole.open()
             return whole.end
 
@@ -294,9 +283,8 @@ class Execution:
         if left <= 0 and works:
             scheduler.fail(error_data(run_timeout("the run", limit)))
             return
-        self._timer = scheduler.call_later(
-            left if works else max(left, _PAUSED_LOOK), self._limit_time, scheduler, limit
-        )
+        delay = left if works else max(left, _PAUSED_LOOK)
+        self._timer = scheduler.context.loop.call_later(delay, self._limit_time, scheduler, limit)
 
     def _budgets(self) -> tuple[Budget | None, Budget | None]:
         """What was said now or before of what the run may spend, and what it may, as the plan says something too."""
@@ -305,11 +293,31 @@ class Execution:
         allowed = merged(None if earlier is None else Budget(**earlier), given.budget)  # type: ignore[arg-type]
         return allowed, merged(given.plan.budget, allowed)
 
-    def _asking(self) -> RunAsking:
+    def _make_scheduler(self, now: datetime) -> Scheduler:
         given = self._assignment
+        context = RunContext(
+            given.plan,
+            self.run_id,
+            self.journal,
+            RunLoop(),
+            now=now,
+            permissions=given.permissions,
+            max_parallel=given.max_parallel,
+            sizes=given.sizes,
+            redactor=given.redactor,
+            chance=self._chance,
+            recorded=given.recorded,
+            load=lambda seqs: self._store.values_at(self.run_id, seqs),
+            answers=self.answers,
+        )
+        slots = Slots(given.max_parallel, context.loop)
         _, budget = self._budgets()
         own = () if budget is None else (Ledger(budget, THE_RUN, self.journal.spent),)
-        return RunAsking(self._services, ledgers=(*own, *given.ledgers), earlier=given.earlier)
+        ledgers = (*own, *given.ledgers)
+        models = ModelAccess(context, slots, self._services, ledgers=ledgers, earlier=given.earlier)
+        return Scheduler(
+            context, slots, models, EXECUTORS, executor=self._executor, cache=self._cache(), on_idle=self._rest
+        )
 
     def _cache(self) -> ResultCache | None:
         given = self._assignment
@@ -337,7 +345,7 @@ class Execution:
 
     def _raised(self, step: str) -> BaseException | None:
         """Return what a step's tool raised; as text where a secret would show."""
-        causes = self._scheduler.causes if self._scheduler is not None else {}
+        causes = self._scheduler.context.causes if self._scheduler is not None else {}
         raised = causes.get(step)
         causes.clear()
         if raised is None:
@@ -378,7 +386,7 @@ class Execution:
         if self._scheduler is None:
             self._early.append(act)
         elif not self.done:
-            self._scheduler.guard(act, self._scheduler)
+            self._scheduler.guard(act)
 
     def _command(self, command: Command, taken: Future[None]) -> None:
         try:

@@ -14,7 +14,7 @@ import anyio.to_thread
 from orchestrator.errors import StepError, StoreError
 from orchestrator.history.result import Result, result_of
 from orchestrator.journal import ENDS
-from orchestrator.runtime.run.answer_stream import in_order
+from orchestrator.runtime.run.answer_stream import merge_by_time
 from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.journal import ActiveStep, Event, RunStatus
     from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.host.execution import Execution
-    from orchestrator.runtime.run.answer_stream import Listener
+    from orchestrator.runtime.run.answer_stream import AnswerSubscription
 
 T = TypeVar("T")
 
@@ -35,38 +35,38 @@ INTERVAL = 0.5
 EVENTS_AT_ONCE = 500
 
 
-HEARING_INTERVAL = 0.1
-"""The same where pieces of answers come meanwhile."""
+STREAM_INTERVAL = 0.1
+"""The same while answers of models are streamed."""
 
 
-class Hearing:
-    """Takes the pieces of answers that a run is given, whenever this process executes it."""
+class AnswerStream:
+    """The deltas of the answers of a run's models, while this process executes the run."""
 
     def __init__(self, engine: Engine, run_id: str) -> None:
         self._engine = engine
         self._run_id = run_id
-        self._listener: Listener | None = None
+        self._subscription: AnswerSubscription | None = None
 
     @property
     def interval(self) -> float:
-        """How long to sleep at most between two looks."""
-        return INTERVAL if self._listener is None else HEARING_INTERVAL
+        """How long to sleep at most between two looks, in seconds."""
+        return INTERVAL if self._subscription is None else STREAM_INTERVAL
 
     def take(self) -> list[Event]:
-        """Return what has come since the last time."""
-        execution, listener = self._engine.execution(self._run_id), self._listener
-        found = listener.take() if listener is not None else []
-        if listener is not None and (execution is None or execution.partials is not listener.partials):
+        """Return the deltas since the last call."""
+        execution, subscription = self._engine.execution(self._run_id), self._subscription
+        deltas = subscription.take() if subscription is not None else []
+        if subscription is not None and (execution is None or execution.answers is not subscription.publisher):
             self.close()
-        if self._listener is None and execution is not None:
-            self._listener = execution.partials.listen()
-        return found
+        if self._subscription is None and execution is not None:
+            self._subscription = execution.answers.subscribe()
+        return deltas
 
     def close(self) -> None:
-        """Look on no longer."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        """Receive no further deltas."""
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
 
 
 class Follower:
@@ -89,34 +89,34 @@ class Follower:
 
         With `follow`, pieces of answers are among them while the run is executed here.
         """
-        with closing(Hearing(self.engine, self._run_id)) as hearing:
+        with closing(self.answer_stream()) as stream:
             while True:
-                heard = hearing.take() if follow else []
+                deltas = stream.take() if follow else []
                 batch = self._batch(after)
-                yield from in_order(batch, heard)
+                yield from merge_by_time(batch, deltas)
                 after = batch[-1].seq if batch else after
                 if len(batch) < EVENTS_AT_ONCE:
                     if not follow or (_may_be_over(batch) and _is_over(self._status(), after)):
                         return
-                    self._sleep(after, hearing.interval)
+                    self._sleep(after, stream.interval)
 
     async def aevents(self, after: int, *, follow: bool) -> AsyncIterator[Event]:
         """As `events`."""
-        with closing(Hearing(self.engine, self._run_id)) as hearing:
+        with closing(self.answer_stream()) as stream:
             while True:
-                heard = hearing.take() if follow else []
+                deltas = stream.take() if follow else []
                 batch = await in_thread(partial(self._batch, after))
-                for event in in_order(batch, heard):
+                for event in merge_by_time(batch, deltas):
                     yield event
                 after = batch[-1].seq if batch else after
                 if len(batch) < EVENTS_AT_ONCE:
                     if not follow or (_may_be_over(batch) and _is_over(await in_thread(self._status), after)):
                         return
-                    await in_thread(partial(self._sleep, after, hearing.interval))
+                    await in_thread(partial(self._sleep, after, stream.interval))
 
-    def hearing(self) -> Hearing:
-        """Look on at what the run is given piece by piece, if it is executed here. Close it."""
-        return Hearing(self.engine, self._run_id)
+    def answer_stream(self) -> AnswerStream:
+        """Stream the answers of the run's models, if it is executed here. Close it."""
+        return AnswerStream(self.engine, self._run_id)
 
     def rest(self, timeout: float | None) -> tuple[RunStatus, Event | None]:
         """Wait until the run has ended, is paused with nothing running, waits for an answer alone, or is interrupted.

@@ -1,4 +1,4 @@
-"""Pieces of answers that models are just giving, for those who look on in this process. Nothing of it is recorded."""
+"""Streaming of the answers that models are giving, to readers in this process. Nothing of it is recorded."""
 
 from __future__ import annotations
 
@@ -11,96 +11,96 @@ from orchestrator.journal import Event
 if TYPE_CHECKING:
     from orchestrator.runtime.values.redaction import Redactor
 
-MOST: Final = 100_000
-"""Characters of one answer that are kept for somebody who does not come for them; what came first is dropped."""
+MAX_BUFFER: Final = 100_000
+"""Characters of one answer that are kept for a subscriber that does not take them; the first ones are dropped."""
 
 _Key = tuple[str, int]
 
 
-class Partials:
-    """The pieces of one run. `show` is called on the run's event loop; where nobody looks on, it costs nothing."""
+class AnswerPublisher:
+    """The answers of one run. `publish` is called on the run's event loop; without subscribers it costs nothing."""
 
     def __init__(self, run_id: str, redactor: Redactor) -> None:
         self.run_id = run_id
         self._redactor = redactor
         self._lock = threading.Lock()
-        self._listeners: frozenset[Listener] = frozenset()
+        self._subscriptions: frozenset[AnswerSubscription] = frozenset()
         self._held: dict[_Key, str] = {}
 
-    def listen(self) -> Listener:
-        """Look on from now on. May be called from any thread."""
-        listener = Listener(self)
+    def subscribe(self) -> AnswerSubscription:
+        """Receive deltas from now on. May be called from any thread."""
+        subscription = AnswerSubscription(self)
         with self._lock:
-            self._listeners |= {listener}
-        return listener
+            self._subscriptions |= {subscription}
+        return subscription
 
-    def leave(self, listener: Listener) -> None:
-        """Look on no longer."""
+    def unsubscribe(self, subscription: AnswerSubscription) -> None:
+        """Receive no further deltas."""
         with self._lock:
-            self._listeners -= {listener}
+            self._subscriptions -= {subscription}
 
-    def show(self, path: str, attempt: int, text: str) -> None:
-        """Show a piece of an answer. What could be the beginning of a secret is held back until more has come."""
-        if not self._listeners:
+    def publish(self, path: str, attempt: int, delta: str) -> None:
+        """Publish a piece of an answer. What could be the beginning of a secret is held until more has come."""
+        if not self._subscriptions:
             self._held.clear()
             return
         if self._redactor:
-            text = self._held.pop((path, attempt), "") + text
-            safe = self._redactor.safe_length(text)
-            if safe < len(text):
-                self._held[path, attempt] = text[safe:]
-            text = self._redactor.text(text[:safe])
-        self._tell(path, attempt, text)
+            delta = self._held.pop((path, attempt), "") + delta
+            safe = self._redactor.safe_length(delta)
+            if safe < len(delta):
+                self._held[path, attempt] = delta[safe:]
+            delta = self._redactor.text(delta[:safe])
+        self._send(path, attempt, delta)
 
     def end(self, path: str, attempt: int) -> None:
-        """Show what was held back: no more comes."""
+        """Publish what was held: the answer is complete."""
         if self._held:
-            self._tell(path, attempt, self._redactor.text(self._held.pop((path, attempt), "")))
+            self._send(path, attempt, self._redactor.text(self._held.pop((path, attempt), "")))
 
-    def _tell(self, path: str, attempt: int, text: str) -> None:
-        if text:
-            for listener in self._listeners:
-                listener.hear(path, attempt, text)
+    def _send(self, path: str, attempt: int, delta: str) -> None:
+        if delta:
+            for subscription in self._subscriptions:
+                subscription.add(path, attempt, delta)
 
 
-class Listener:
-    """Somebody who looks on, and takes what has come whenever it suits them."""
+class AnswerSubscription:
+    """Buffers the deltas of a run until its reader takes them."""
 
-    def __init__(self, partials: Partials) -> None:
-        self.partials = partials
+    def __init__(self, publisher: AnswerPublisher) -> None:
+        self.publisher = publisher
         self._lock = threading.Lock()
-        self._heard: dict[_Key, tuple[float, str]] = {}
+        self._buffer: dict[_Key, tuple[float, str]] = {}
 
-    def hear(self, path: str, attempt: int, text: str) -> None:
-        """Keep a piece until it is taken."""
+    def add(self, path: str, attempt: int, delta: str) -> None:
+        """Keep a delta until it is taken."""
         with self._lock:
-            _, before = self._heard.pop((path, attempt), (0.0, ""))
-            self._heard[path, attempt] = (time.time(), (before + text)[-MOST:])
+            _, before = self._buffer.pop((path, attempt), (0.0, ""))
+            self._buffer[path, attempt] = (time.time(), (before + delta)[-MAX_BUFFER:])
 
     def take(self) -> list[Event]:
-        """Return what has come since the last time, an event for each attempt of a step, the oldest first."""
+        """Return what has come since the last call, one event for each attempt of a step, the oldest first."""
         with self._lock:
-            heard, self._heard = self._heard, {}
+            buffered, self._buffer = self._buffer, {}
         return [
-            Event(self.partials.run_id, 0, at, "step.partial", path, attempt, {"text": text})
-            for (path, attempt), (at, text) in heard.items()
+            Event(self.publisher.run_id, 0, at, "step.partial", path, attempt, {"text": text})
+            for (path, attempt), (at, text) in buffered.items()
         ]
 
     def close(self) -> None:
-        """Look on no longer."""
-        self.partials.leave(self)
+        """Receive no further deltas."""
+        self.publisher.unsubscribe(self)
 
 
-def in_order(recorded: list[Event], partial: list[Event]) -> list[Event]:
-    """Put pieces of answers between recorded events, by their times: a step's come before its end."""
-    if not partial:
+def merge_by_time(recorded: list[Event], deltas: list[Event]) -> list[Event]:
+    """Put deltas between recorded events, by their times: those of a step come before its end."""
+    if not deltas:
         return recorded
-    found: list[Event] = []
-    waiting = iter(partial)
-    piece = next(waiting, None)
+    merged: list[Event] = []
+    waiting = iter(deltas)
+    delta = next(waiting, None)
     for event in recorded:
-        while piece is not None and piece.at < event.at:
-            found.append(piece)
-            piece = next(waiting, None)
-        found.append(event)
-    return found + ([piece, *waiting] if piece is not None else [])
+        while delta is not None and delta.at < event.at:
+            merged.append(delta)
+            delta = next(waiting, None)
+        merged.append(event)
+    return merged + ([delta, *waiting] if delta is not None else [])

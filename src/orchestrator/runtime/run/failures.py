@@ -1,26 +1,19 @@
-"""What the journal says about a failure: the exception as JSON data, and whether another attempt makes sense."""
+"""What the journal records about a failure: the error as JSON data, its names, and the traceback of a tool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import EvaluationError, OrchestratorError, StepError
-from orchestrator.language.values.durations import format_duration
 from orchestrator.text.words import bounded
 from orchestrator.tools.functions.tracebacks import exception_message, traceback_text
 
 LONGEST_MESSAGE = 10_000
 """Characters of an error's message that are recorded and shown; a tool may raise one of megabytes."""
 
-_LONGEST = 100 * 365 * 86400.0  # seconds; more is no wait that anybody sees the end of
-
 if TYPE_CHECKING:
-    import random
-
     from orchestrator.journal import Store
-    from orchestrator.plan.policies import Retry
 
 _EVENTS_AT_ONCE: Final = 500
 
@@ -95,53 +88,6 @@ def _message(error: OrchestratorError) -> str:
     if not isinstance(error, EvaluationError) or not error.expression or f"`{error.expression}`" in error.message:
         return error.message
     return f"{error.message}, in `{' '.join(error.expression.split())}`"
-
-
-def is_retried(error: OrchestratorError, retry: Retry, attempt: int) -> bool:
-    """Whether the policy makes another attempt after attempt number `attempt` failed with `error`."""
-    if attempt >= retry.max_attempts or not getattr(error, "retryable", False) or waits_too_long(error, retry):
-        return False
-    return not retry.on or not error_names(error).isdisjoint(retry.on)
-
-
-def waits_too_long(error: OrchestratorError, retry: Retry) -> bool:
-    """Whether an error asks to wait for longer than the policy allows."""
-    return asked_wait(error) > _longest_wait(error, retry)
-
-
-def _longest_wait(error: OrchestratorError, retry: Retry) -> float:
-    if retry.longest_wait is not None:
-        return retry.longest_wait
-    return float(getattr(error, "longest_wait", StepError.longest_wait))
-
-
-def asked_wait(error: OrchestratorError) -> float:
-    """The seconds that an error asks to wait before the next attempt; what is not a number of seconds counts as 0."""
-    asked = getattr(error, "retry_after", None)
-    if isinstance(asked, bool) or not isinstance(asked, int | float):
-        return 0.0
-    return float(asked) if 0 < asked <= _LONGEST else inf if asked > 0 else 0.0
-
-
-def retry_delay(error: OrchestratorError, retry: Retry, attempt: int, chance: random.Random) -> float:
-    """Return the seconds to wait after attempt number `attempt`; what the error asks for is the least."""
-    try:
-        delay = min(retry.max_delay, retry.delay * retry.backoff ** (attempt - 1))
-    except OverflowError:
-        delay = retry.max_delay
-    if retry.jitter:
-        delay = min(retry.max_delay, delay * (1 + retry.jitter * chance.uniform(-1, 1)))
-    return max(delay, asked_wait(error), 0.0)
-
-
-def too_long_a_wait(error: OrchestratorError, retry: Retry, attempt: int) -> str | None:
-    """Say that another attempt would be made, but for how long the error asks to wait before."""
-    if attempt >= retry.max_attempts or not getattr(error, "retryable", False) or not waits_too_long(error, retry):
-        return None
-    asked = asked_wait(error)
-    words = format_duration(round(asked)) if asked < _LONGEST else "more than a hundred years"
-    longest = format_duration(_longest_wait(error, retry))
-    return f"it asks to wait {words} before the next attempt, longer than the {longest} allowed"
 
 
 def error_names(error: OrchestratorError) -> frozenset[str]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import CacheEntry, Store
     from orchestrator.plan.steps import StepPlan, ToolCall
-    from orchestrator.runtime.run.run_graph import Node
+    from orchestrator.runtime.run.run_graph import StepNode
     from orchestrator.runtime.run.tool_context import StepContext
     from orchestrator.runtime.values.redaction import Redactor
     from orchestrator.tools.contract import Action
@@ -66,7 +66,7 @@ class ResultCache:
 
     async def call(
         self,
-        node: Node,
+        node: StepNode,
         work: ToolCall,
         parameters: Mapping[str, Any],
         context: StepContext,

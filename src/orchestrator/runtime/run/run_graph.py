@@ -1,4 +1,4 @@
-"""The graph of a run: frames of nodes. A frame is a block that is being carried out, a node a step in it."""
+"""The graph of a run: frames of nodes. A frame is one execution of a block, a node is a step in it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
     from orchestrator.journal import StepRecord
     from orchestrator.models.budget import Ledger
+    from orchestrator.models.calls.answer_memo import KeptAnswers
+    from orchestrator.models.calls.gateway import ModelGateway
+    from orchestrator.models.messages import ModelName
     from orchestrator.plan.steps import StepPlan
-    from orchestrator.runtime.run.model_access import Asking
     from orchestrator.runtime.run.tool_context import StepContext
     from orchestrator.runtime.values.scope import BlockScope
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a pipeline ended. `interrupted`: this process stops, and the run can go on elsewhere.
+    """How a pipeline ended. `interrupted`: this process stops, and the run can be resumed elsewhere.
 
-    With `gently` it starts nothing any more, and ends when all attempts have that are under way.
+    A `graceful` ending starts nothing new and lets the attempts in flight finish.
     """
 
     state: Literal["succeeded", "failed", "cancelled", "interrupted"]
@@ -32,11 +34,11 @@ class Ending:
     reason: str = ""
     by: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    gently: bool = False
+    graceful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class StepFailure:
     """Why a step failed: as the journal records it, and the names by which handlers and policies know it."""
 
     data: Mapping[str, Any]
@@ -44,43 +46,57 @@ class Failure:
     error: OrchestratorError | None = None
 
     @classmethod
-    def of(cls, error: OrchestratorError, node: Node) -> Failure:
+    def of(cls, error: OrchestratorError, node: StepNode) -> StepFailure:
         """The failure of an attempt of a step."""
         return cls(error_data(error, attempt=node.attempt, step=node.path), error_names(error), error)
 
     @property
     def is_of_budget(self) -> bool:
-        """Whether a budget was used up: answers that are under way have been paid for, and are waited for."""
+        """Whether a budget was used up: calls in flight are paid for, so their answers are waited for."""
         return self.data.get("code") == BudgetExceeded.default_code
 
 
 class Activity(Protocol):
-    """What occupies a node in place of an attempt: the frames of a composite, a handler, a question."""
+    """What occupies a node instead of an attempt: the frames of a composite, an error handler, a question."""
 
     def open(self) -> None:
         """Begin. It may end at once."""
 
     def stop(self) -> None:
-        """Stop whatever is under way; the node is told when that has been done."""
+        """Stop everything in flight, and end the step when that is done."""
 
 
 class FrameOwner(Protocol):
-    """Who opened a frame."""
+    """What opened a frame."""
 
     def closed(self, frame: Frame) -> None:
-        """Take note that nothing of the frame is under way any more."""
+        """Continue, as nothing in the frame runs any more."""
 
 
-class Node:
+class AttemptModels(Protocol):
+    """How one attempt calls models: `answered` is the model that gave the last answer, `calls` counts the calls."""
+
+    gateway: ModelGateway
+    kept: KeptAnswers
+    answered: ModelName | None
+    calls: int
+
+    def reject(self, answer: str, reasons: Sequence[str]) -> None:
+        """Have the next answer fix the problems of this one."""
+
+    def pass_over(self, model: ModelName) -> None:
+        """Stop calling a model; the next one starts without its feedback."""
+
+
+class StepNode:
     """A step in the graph of one run. `jump` is the kind of jump that its end made.
 
-    With `gently`, attempts in it may end by themselves although it is stopped.
+    If it is stopped gracefully, attempts in it may finish.
     """
 
     __slots__ = (
         "activity",
         "announced",
-        "asking",
         "attempt",
         "cache",
         "context",
@@ -88,9 +104,10 @@ class Node:
         "end_size",
         "entered",
         "frame",
-        "gently",
+        "graceful",
         "jump",
         "ledgers",
+        "models",
         "path",
         "record",
         "started",
@@ -108,20 +125,20 @@ class Node:
         self.path = path
         self.frame = frame
         self.waits_for = len(step.dependencies)
-        self.successors: list[Node] = []
+        self.successors: list[StepNode] = []
         self.state: Literal["pending", "ready", "running", "waiting", "busy", "settling", "ended"] = "pending"
         self.attempt = 0
         self.jump: Literal["on_success", "on_false", "on_failure"] | None = None
         self.announced = False
         self.started = 0.0
         self.context: StepContext | None = None
-        self.asking: Asking | None = None
+        self.models: AttemptModels | None = None
         self.ledgers: Sequence[Ledger] | None = None
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.entered = False
         self.stopped: Literal["", "timeout", "cancelled", "requeued"] = ""
-        self.gently = False
+        self.graceful = False
         self.activity: Activity | None = None
         self.record: StepRecord | None = None
         self.cache: Mapping[str, Any] | None = None
@@ -130,11 +147,11 @@ class Node:
 
 
 class Frame:
-    """A block that is being carried out, once.
+    """One execution of a block.
 
-    It closes when all of its nodes have ended, or it was stopped and nothing of it is under way any more.
-    With `enough`, failures of steps are borne as long as so many can still succeed, and it is stopped as soon as they
-    have. If it was stopped `gently`, what is under way are attempts that may end by themselves.
+    It closes when all of its nodes have ended, or when it was stopped and nothing in it runs any more. With `enough`,
+    failures of steps are tolerated as long as that many can still succeed, and it is stopped as soon as they have. If
+    it was stopped gracefully, the attempts in flight may finish.
     """
 
     __slots__ = (
@@ -143,7 +160,7 @@ class Frame:
         "enough",
         "failed",
         "failure",
-        "gently",
+        "graceful",
         "left",
         "nodes",
         "owner",
@@ -158,15 +175,15 @@ class Frame:
         self.path = path
         self.scope = scope
         self.owner = owner
-        self.nodes: dict[str, Node] = {}
-        self.busy: set[Node] = set()
+        self.nodes: dict[str, StepNode] = {}
+        self.busy: set[StepNode] = set()
         self.left = 0
         self.enough: int | None = None
         self.succeeded = 0
         self.failed = 0
-        self.failure: Failure | None = None
+        self.failure: StepFailure | None = None
         self.stopped = False
-        self.gently = False
+        self.graceful = False
         self.reason = ""
         self.closed = False
 
@@ -174,7 +191,7 @@ class Frame:
         """Make the nodes; `path` is that of the only one, if it is not below the frame's."""
         prefix = f"{self.path}." if self.path else ""
         for step in steps:
-            self.nodes[step.id] = Node(step, path or prefix + step.id, self)
+            self.nodes[step.id] = StepNode(step, path or prefix + step.id, self)
         for node in self.nodes.values():
             if path is not None:
                 node.waits_for = 0  # what the loop depends on has ended

@@ -27,10 +27,9 @@ from orchestrator.models.actions.generate import form_of
 from orchestrator.models.calls.step_gateway import not_accepted
 from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import StepPlan, ToolCall
-from orchestrator.runtime.run import step_lifecycle
-from orchestrator.runtime.run.run_graph import Failure
-from orchestrator.runtime.steps.item_sources import ItemValues
-from orchestrator.runtime.steps.output_checks import Checking, as_text, check_failed, reasons_in_the_end
+from orchestrator.runtime.run.run_graph import StepFailure
+from orchestrator.runtime.steps.output_checks import ValueCheck, as_text, check_failed, reasons_with_retry
+from orchestrator.runtime.values.item_values import ItemValues
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.text.words import describe_value, quoted_list
 from orchestrator.tools.contract import Action, Tool
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
 
     from orchestrator.plan.policies import Check
     from orchestrator.plan.steps import Agent, AgentServer
-    from orchestrator.runtime.run.run_graph import Frame, Node
-    from orchestrator.runtime.run.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Frame
+    from orchestrator.runtime.run.step_run import StepRun
     from orchestrator.runtime.values.scope import BlockScope
 
 ANSWER: Final = "answer"
@@ -74,7 +73,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _RequestedCall:
     """What becomes of a request: the step `id` that is the call, or an error that the model is told in its place."""
 
     id: str
@@ -84,12 +83,11 @@ class _Call:
 class AgentRun:
     """One agent: its turns, one after another."""
 
-    def __init__(self, scheduler: Scheduler, node: Node, agent: Agent) -> None:
-        self._scheduler = scheduler
-        self._node = node
+    def __init__(self, run: StepRun, agent: Agent) -> None:
+        self._run = run
         self._agent = agent
-        ends = scheduler.recorded.items.pop(node.path, None) or ItemEnds()
-        self._turns = ItemValues(ends, self._load, lambda turn: turn)
+        ends = run.context.recorded.items.pop(run.path, None) or ItemEnds()
+        self._turns = ItemValues(ends, run.context.load, lambda turn: turn)
         self._parameters: _Data = {}
         self._most = 0
         self._has_form = False
@@ -97,23 +95,23 @@ class AgentRun:
         self._history: list[_Data] = []
         self._answered: list[_Data] = []
         self._refused: dict[str, int] = {}
-        self._calls: list[_Call] = []
-        self._checking: Checking | None = None
+        self._calls: list[_RequestedCall] = []
+        self._check_in_flight: ValueCheck | None = None
         self._frame: Frame | None = None
         self._next_step: Any = self._ask
         self._started = 0.0
 
     def open(self) -> None:
         """Begin with the first turn, or go on after the last that was recorded."""
-        node, scheduler, agent = self._node, self._scheduler, self._agent
-        scope = node.frame.scope.scope
+        run, agent = self._run, self._agent
+        scope = run.scope.scope
         parameters: Any = agent.parameters.evaluate(scope)
         self._parameters = dict(parameters)
         forms = {name: self._parameters.get(name) for name in ("schema", "vars", "response_format")}
         self._has_form = form_of(**forms) is not None
-        self._most = _count(agent.max_turns.evaluate(scope), node.path)
+        self._most = _count(agent.max_turns.evaluate(scope), run.path)
         turns = self._turns.values()
-        scheduler.record("step.started", node, {"kind": "agent", "done": len(turns), "failed": 0})
+        run.record("step.started", {"kind": "agent", "done": len(turns), "failed": 0})
         for turn in turns:
             self._remember(turn)
         if turns and self._is_last(turns[-1]):
@@ -124,30 +122,30 @@ class AgentRun:
             offer = Offer(one.name, one.action.description, schema, one.tool, one.action, {})
             self._offers[one.name] = offer
         if agent.servers:
-            self._open(node.path, [_listing(server) for server in _names(agent.servers)], self._listed)
+            self._open(run.path, [_listing(server) for server in _names(agent.servers)], self._listed)
         else:
             self._ask()
 
     def stop(self) -> None:
         """Stop what is under way."""
-        if self._checking is not None:
-            self._checking.stop()
+        if self._check_in_flight is not None:
+            self._check_in_flight.stop()
         elif self._frame is not None:
-            self._scheduler.stop_within(self._node, self._frame)
+            self._run.stop_frame(self._frame)
 
     def closed(self, frame: Frame) -> None:
         """Go on with what comes next."""
-        scheduler, node = self._scheduler, self._node
+        run = self._run
         self._frame = None
-        if step_lifecycle.ended_frames(scheduler, node):
+        if run.end_if_stopped():
             return
         if frame.failure is not None:
-            step_lifecycle.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
+            run.fail(StepFailure(frame.failure.data, frame.failure.names))
             return
         try:
             self._next_step(frame.scope)
         except StepError as error:
-            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
+            run.fail(error)
 
     # --- what the servers offer
 
@@ -176,16 +174,16 @@ class AgentRun:
 
     def _ask(self, _: BlockScope | None = None) -> None:
         """Ask the model."""
-        done, node = len(self._answered), self._node
+        done, run = len(self._answered), self._run
         if done >= self._most:
             reasons = self._answered[-1]["refused"]
             still = f"its last answer did not pass its check: {'; '.join(reasons)}" if reasons else _STILL_ASKS
             raise AgentUnfinished(
-                f"`{node.path}` made {done} turn{'s' * (done != 1)}, and {still}",
+                f"`{run.path}` made {done} turn{'s' * (done != 1)}, and {still}",
                 turns=done,
                 help=self._how_to_allow_more("`max_turns`"),
             )
-        self._started = self._scheduler.loop.time()
+        self._started = self._run.context.loop.time()
         offers = [
             {"name": one.name, "description": one.description, "parameters": one.parameters}
             for one in self._offers.values()
@@ -193,7 +191,7 @@ class AgentRun:
         parameters = {**self._parameters, "tools": offers, "history": self._history}
         work = ToolCall(_TURNS, TURN, Constant(parameters))
         step = self._step(ANSWER, work)
-        self._open(f"{node.path}[{done}]", [step], self._take)
+        self._open(f"{run.path}[{done}]", [step], self._take)
 
     def _take(self, scope: BlockScope) -> None:
         """Make the calls that the model asks for, or end with its answer."""
@@ -204,17 +202,17 @@ class AgentRun:
             offer = self._offers.get(request["name"])
             if offer is None:
                 known = ", ".join(self._offers) or "none"
-                self._calls.append(_Call("", f"error: there is no such tool; there are: {known}"))
+                self._calls.append(_RequestedCall("", f"error: there is no such tool; there are: {known}"))
                 continue
             if problem := request.get("problem"):
                 said = f"error: {problem}. Ask for the tool again, with its arguments as one JSON object."
-                self._calls.append(_Call("", said))
+                self._calls.append(_RequestedCall("", said))
                 continue
             id = numbered(offer.name, {ANSWER, *(call.id for call in self._calls if call.id)})
-            self._calls.append(_Call(id))
+            self._calls.append(_RequestedCall(id))
             after = (steps[-1].id,) if steps and not self._agent.parallel else ()
             steps.append(self._step(id, offer.call(request["arguments"]), after))
-        path = f"{self._node.path}[{len(self._answered)}]"
+        path = f"{self._run.path}[{len(self._answered)}]"
         if steps:
             self._open(path, steps, lambda calls: self._end_turn(answer, calls))
         else:
@@ -222,52 +220,51 @@ class AgentRun:
 
     def _end_turn(self, answer: _Data, scope: BlockScope) -> None:
         """End a turn: an answer is held to the check of the step before that."""
-        most = self._scheduler.sizes.told
+        most = self._run.context.sizes.told
         results = [_told(scope, call.id, most) if call.id else call.error for call in self._calls]
         turn = {**answer, "results": results, "refused": []}
-        check = self._node.step.check
+        check = self._run.node.step.check
         if turn["requests"] or check is None:
             self._record(turn)
             self._go_on(turn)
             return
-        self._checking = Checking(
-            self._scheduler,
-            self._node,
+        self._check_in_flight = ValueCheck(
+            self._run,
             lambda: self._check(check, turn),
             lambda reasons: self._go_on({**turn, "refused": reasons}),
         )
-        self._checking.open()
+        self._check_in_flight.open()
 
     async def _check(self, check: Check, turn: _Data) -> list[str]:
         """Say why an answer does not pass. That is recorded with its turn, and no judge is asked about it again."""
-        scheduler, node = self._scheduler, self._node
+        run = self._run
         prompt = self._parameters.get("prompt")
         asked = prompt if isinstance(prompt, str) else ""
         value = value_of(self._agent, agent_output(turn, [turn], has_form=self._has_form))
-        reasons = await reasons_in_the_end(scheduler, node, check, value, asked=asked)
+        reasons = await reasons_with_retry(run, check, value, asked=asked)
         if reasons:
             count = f"answer {sum(self._refused.values()) + 1} of {check.max_attempts} did not pass"
             warning = {"message": f"{count}: {'; '.join(reasons)}", "code": CheckFailed.default_code}
-            scheduler.record("step.warning", node, warning)
+            run.record("step.warning", warning)
         self._record({**turn, "refused": reasons})
         if reasons:
-            await scheduler.log.commit()
+            await run.context.log.commit()
         return reasons
 
     def _record(self, turn: _Data) -> None:
         """Record a turn that has ended."""
-        data = {"output": turn, "duration": self._scheduler.loop.time() - self._started}
+        data = {"output": turn, "duration": self._run.context.loop.time() - self._started}
         index = len(self._answered)
-        seq, size = self._scheduler.record_item(f"{self._node.path}[{index}]", "succeeded", data)
+        seq, size = self._run.context.record_item(f"{self._run.path}[{index}]", "succeeded", data)
         self._turns.add(index, "succeeded", seq, turn, size)
         self._remember(turn)
 
     def _go_on(self, turn: _Data) -> None:
         """Go on with the next turn, or end."""
-        self._checking = None
+        self._check_in_flight = None
         if self._is_last(turn):
             self._end(turn)
-        elif not step_lifecycle.ended_frames(self._scheduler, self._node):
+        elif not self._run.end_if_stopped():
             self._ask()
 
     def _remember(self, turn: _Data) -> None:
@@ -287,27 +284,27 @@ class AgentRun:
 
     def _is_last(self, turn: _Data) -> bool:
         """Whether the agent ends with this turn: with its answer, or as it was the last that might have passed."""
-        check = self._node.step.check
+        check = self._run.node.step.check
         used_up = check is not None and sum(self._refused.values()) >= check.max_attempts
         return used_up if turn["refused"] else not turn["requests"]
 
     def _end(self, last: _Data) -> None:
         if last["refused"]:
             help = self._how_to_allow_more("`max_attempts` under `check`")
-            raise check_failed(self._node, last["refused"], self._refused, help=help)
+            raise check_failed(self._run.path, last["refused"], self._refused, help=help)
         output = agent_output(last, self._answered, has_form=self._has_form)
         counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
-        step_lifecycle.succeeded(self._scheduler, self._node, {"output": output, "items": counts})
+        self._run.succeed({"output": output, "items": counts})
 
     def _how_to_allow_more(self, setting: str) -> str:
-        run_id = self._scheduler.run_id
+        run_id = self._run.context.run_id
         return f"allow more with a larger {setting}, and go on with: orchestrator resume {run_id} --with FILE"
 
     # --- steps
 
     def _step(self, id: str, work: ToolCall, after: tuple[str, ...] = ()) -> StepPlan:
         """A call within a turn, by the policies of the agent. A tool that fails is told to the model, and no more."""
-        step = self._node.step
+        step = self._run.node.step
         return StepPlan(
             id,
             work,
@@ -323,11 +320,7 @@ class AgentRun:
 
     def _open(self, path: str, steps: Sequence[StepPlan], then: Any) -> None:
         self._next_step = then
-        self._frame = self._scheduler.open(steps, path, self._node.frame.scope.child({}), self)
-
-    def _load(self, seqs: Sequence[int]) -> list[Any]:
-        restored: list[Any] = self._scheduler.redactor.restore(self._scheduler.load(seqs))
-        return restored
+        self._frame = self._run.open(steps, path, self._run.scope.child({}), self)
 
 
 def _mcp() -> Tool:

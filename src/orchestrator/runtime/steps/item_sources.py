@@ -1,11 +1,11 @@
-"""What a loop goes through, and the values that come of it: neither is held in memory when there is much of it."""
+"""What a `for_each` loop iterates over: a value, a range, or a file, which is never held in memory as a whole."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,56 +25,11 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
 
     from orchestrator.expressions import Scope
-    from orchestrator.journal import ItemEnds
-    from orchestrator.journal.state.resume_state import ItemState
     from orchestrator.plan.steps import ForEach
     from orchestrator.tools import Permissions
 
-KEPT = 1_000_000
-"""Characters of JSON: a loop whose values are longer reads them from the journal when they are asked for."""
-
 MOST_LINE = 64 * 1024 * 1024
 """Characters of the longest line of a file of items."""
-
-
-class ItemValues:
-    """The values of the items of a loop that have ended, in their order.
-
-    They are kept while they are few. Otherwise only the numbers of the events that hold them are, and `load` reads
-    those events' outputs; `value_of` makes the item's value of an output.
-    """
-
-    def __init__(
-        self, ends: ItemEnds, load: Callable[[Sequence[int]], list[Any]], value_of: Callable[[Any], Any]
-    ) -> None:
-        self.ends = ends
-        self._load = load
-        self._value_of = value_of
-        self._kept: dict[int, Any] | None = None if len(ends) else {}
-        self._size = 0
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def add(self, index: int, state: ItemState, seq: int, output: Any, size: int) -> None:
-        """Take the output of an item that has ended, recorded by the event `seq` in `size` characters."""
-        self.ends.set(index, state, seq)
-        if self._kept is None:
-            return
-        self._size += size
-        if self._size > KEPT:
-            self._kept = None
-        else:
-            self._kept[index] = self._value_of(output) if state == "succeeded" else output
-
-    def values(self) -> list[Any]:
-        """All values, in the order of the items; those of items that have not ended are left out."""
-        indexes = list(self.ends)
-        if self._kept is not None:
-            return [self._kept[index] for index in indexes]
-        outputs = self._load([self.ends.seq(index) for index in indexes])
-        pairs = zip(indexes, outputs, strict=True)
-        return [self._value_of(output) if self.ends.state(i) == "succeeded" else output for i, output in pairs]
 
 
 @dataclass(frozen=True, slots=True)

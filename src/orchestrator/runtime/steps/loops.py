@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
 from orchestrator.plan.steps import Block
-from orchestrator.runtime.run import resume, step_lifecycle
-from orchestrator.runtime.run.run_graph import Failure
-from orchestrator.runtime.steps.blocks import items_recorded
+from orchestrator.runtime.run.resume import recorded_entity, recorded_items
+from orchestrator.runtime.run.run_graph import StepFailure
 from orchestrator.runtime.steps.item_sources import items_of
 from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.scope import NULL
@@ -20,43 +19,42 @@ if TYPE_CHECKING:
     from orchestrator.expressions import Entity
     from orchestrator.journal.state.resume_state import ItemState
     from orchestrator.plan.steps import ForEach, Repeat
-    from orchestrator.runtime.run.run_graph import Frame, Node
-    from orchestrator.runtime.run.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Frame
+    from orchestrator.runtime.run.step_run import StepRun
 
 _NOTHING = object()
 
 
-class ForEachLoop:
+class ForEachRun:
     """A frame for each item, as many at once as the loop allows, begun in the order of the items."""
 
-    def __init__(self, scheduler: Scheduler, node: Node, loop: ForEach) -> None:
-        self._scheduler = scheduler
-        self._node = node
+    def __init__(self, run: StepRun, loop: ForEach) -> None:
+        self._run = run
         self._loop = loop
-        self._limit = loop.max_parallel or scheduler.max_parallel
-        self._values = items_recorded(scheduler, node.path, loop)
+        self._limit = loop.max_parallel or run.context.max_parallel
+        self._values = recorded_items(run.context, run.path, loop)
         self._frames: dict[Frame, tuple[int, float]] = {}
         self._rows: Generator[Any, None, None] | None = None
         self._next_index = 0
         self._ahead: Any = _NOTHING
-        self._failure: Failure | None = None
+        self._failure: StepFailure | None = None
         self._filling = False
 
     def open(self) -> None:
         """Begin with the first items."""
-        node, scheduler, ends = self._node, self._scheduler, self._values.ends
+        run, ends = self._run, self._values.ends
         items = items_of(
             self._loop,
-            node.frame.scope.scope,
-            directory=scheduler.plan.directory,
-            permissions=scheduler.permissions,
+            run.scope.scope,
+            directory=run.context.plan.directory,
+            permissions=run.context.permissions,
         )
         if ends.mark is not None and items.mark != ends.mark and len(ends):
             raise StepError(
-                f"the file that `{node.path}` goes through has changed since it began",
+                f"the file that `{run.path}` goes through has changed since it began",
                 code=codes.ITEMS_FILE_CHANGED,
                 help="put the file back as it was, or begin the loop anew with: "
-                f"orchestrator retry {scheduler.run_id} --step {node.path}",
+                f"orchestrator retry {run.context.run_id} --step {run.path}",
                 retryable=False,
             )
         self._rows = items.rows
@@ -65,26 +63,26 @@ class ForEachLoop:
             started["of"] = items.count
         if items.mark is not None:
             started["mark"] = items.mark
-        scheduler.record("step.started", node, started)
+        run.record("step.started", started)
         if items.hint is not None:
-            scheduler.record("step.log", node, {"level": "info", "message": items.hint})
+            run.record("step.log", {"level": "info", "message": items.hint})
         self._ahead = next(items.rows, _NOTHING)
         self._fill()
 
     def stop(self) -> None:
         """Stop all items."""
         for frame in list(self._frames):
-            self._scheduler.stop_within(self._node, frame)
+            self._run.stop_frame(frame)
         self._end_if_done()
 
     def closed(self, frame: Frame) -> None:
         """Take the outcome of an item, and begin with the next."""
         index, started = self._frames.pop(frame)
-        if not self._node.stopped and self._failure is None:
+        if not self._run.node.stopped and self._failure is None:
             try:
                 self._take(index, frame, started)
             except EvaluationError as error:
-                self._fail(Failure.of(error, self._node))
+                self._fail(StepFailure.of(error, self._run.node))
         self._fill()
 
     # --- items
@@ -103,16 +101,16 @@ class ForEachLoop:
                     self._begin(index, item)
         except StepError as error:
             self._ahead = _NOTHING
-            self._fail(Failure.of(error, self._node))
+            self._fail(StepFailure.of(error, self._run.node))
         finally:
             self._filling = False
         self._end_if_done()
 
     def _is_over(self) -> bool:
-        return self._failure is not None or bool(self._node.stopped)
+        return self._failure is not None or bool(self._run.node.stopped)
 
     def _begin(self, index: int, item: Any) -> None:
-        node, body = self._node, self._loop.body
+        run, body = self._run, self._loop.body
         names = {
             self._loop.name: item,
             "item": item,
@@ -120,13 +118,13 @@ class ForEachLoop:
             "is_first": index == 0,
             "is_last": self._ahead is _NOTHING,
         }
-        path = f"{node.path}[{index}]"
-        scope = node.frame.scope.child(names)
-        started = self._scheduler.loop.time()
+        path = f"{run.path}[{index}]"
+        scope = run.scope.child(names)
+        started = self._run.context.loop.time()
         if isinstance(body, Block):
-            frame = self._scheduler.open(body.steps, path, scope, self)
+            frame = self._run.open(body.steps, path, scope, self)
         else:
-            frame = self._scheduler.open((body,), path, scope, self, only=path)
+            frame = self._run.open((body,), path, scope, self, only=path)
         self._frames[frame] = (index, started)
 
     def _take(self, index: int, frame: Frame, started: float) -> None:
@@ -159,62 +157,61 @@ class ForEachLoop:
         return frame.scope.value(body.steps[-1].id)
 
     def _record(self, index: int, started: float, data: Mapping[str, Any]) -> None:
-        duration = self._scheduler.loop.time() - started
+        duration = self._run.context.loop.time() - started
         state: ItemState = "failed" if "error" in data else "succeeded"
-        seq, size = self._scheduler.record_item(f"{self._node.path}[{index}]", state, {**data, "duration": duration})
+        seq, size = self._run.context.record_item(f"{self._run.path}[{index}]", state, {**data, "duration": duration})
         if data.get("handled") != "fail":
             self._values.add(index, state, seq, data.get("value" if state == "failed" else "output"), size)
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: StepFailure) -> None:
         self._failure = self._failure or failure
-        reason = f"`{failure.data.get('step') or self._node.path}` failed"
+        reason = f"`{failure.data.get('step') or self._run.path}` failed"
         for frame in list(self._frames):
-            self._scheduler.stop_frame(frame, reason, gently=failure.is_of_budget)
+            self._run.parts.control.stop_frame(frame, reason, graceful=failure.is_of_budget)
 
     # --- the end
 
     def _end_if_done(self) -> None:
-        node, scheduler = self._node, self._scheduler
-        if self._frames or (self._ahead is not _NOTHING and not self._is_over()) or node.state != "busy":
+        run = self._run
+        if self._frames or (self._ahead is not _NOTHING and not self._is_over()) or run.node.state != "busy":
             return
         if self._rows is not None:
             self._rows.close()
-        if step_lifecycle.ended_frames(scheduler, node):
+        if run.end_if_stopped():
             return
         if self._failure is not None:
-            step_lifecycle.failed(scheduler, node, Failure(self._failure.data, self._failure.names))
+            run.fail(StepFailure(self._failure.data, self._failure.names))
             return
         count, bad = len(self._values), self._values.ends.failed
         least = self._loop.min_success
         if least is not None and count and (count - bad) / count < least:
             error = StepError(
-                f"{count - bad:,} of {count:,} items of `{node.path}` succeeded, fewer than {least * 100:.12g}%",
+                f"{count - bad:,} of {count:,} items of `{run.path}` succeeded, fewer than {least * 100:.12g}%",
                 code=codes.TOO_FEW_ITEMS,
-                help=f"see what failed with: orchestrator show {scheduler.run_id}; when the run is resumed, the items "
-                "that failed are tried again",
+                help=f"see what failed with: orchestrator show {run.context.run_id}; when the run is resumed, "
+                "the items that failed are tried again",
                 retryable=False,
             )
-            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
+            run.fail(error)
             return
         data = {"output": None, "items": {"count": count, "succeeded": count - bad, "failed": bad}}
         entity = step_values.succeeded(
             self._loop,
             data,
             attempts=1,
-            duration=scheduler.loop.time() - node.started,
+            duration=run.elapsed,
             items=self._values,
         )
-        step_lifecycle.succeeded(scheduler, node, data, entity)
+        run.succeed(data, entity)
 
 
-class RepeatLoop:
+class RepeatRun:
     """One frame after another, until the condition says so."""
 
-    def __init__(self, scheduler: Scheduler, node: Node, loop: Repeat) -> None:
-        self._scheduler = scheduler
-        self._node = node
+    def __init__(self, run: StepRun, loop: Repeat) -> None:
+        self._run = run
         self._loop = loop
-        self._values = items_recorded(scheduler, node.path, loop)
+        self._values = recorded_items(run.context, run.path, loop)
         self._frame: Frame | None = None
         self._round = 0
         self._started = 0.0
@@ -224,13 +221,13 @@ class RepeatLoop:
 
     def open(self) -> None:
         """Begin with the first round, or with the one after the last that was recorded."""
-        node, scheduler, loop = self._node, self._scheduler, self._loop
-        scope = node.frame.scope.scope
+        run, loop = self._run, self._loop
+        scope = run.scope.scope
         self._state = dict.fromkeys(loop.update)
         self._state |= {name: value.evaluate(scope) for name, value in loop.initial.items()}
         done = len(self._values)
         started: dict[str, Any] = {"kind": loop.kind, "done": done, "failed": 0}
-        scheduler.record("step.started", node, started)
+        run.record("step.started", started)
         if done:
             self._restore(done - 1)
         if done and loop.kind == "until" and self._holds(self._round - 1):
@@ -240,17 +237,16 @@ class RepeatLoop:
 
     def stop(self) -> None:
         """Stop the round."""
-        if self._frame is not None:
-            self._scheduler.stop_within(self._node, self._frame)
+        self._run.stop_frame(self._frame)
 
     def closed(self, frame: Frame) -> None:
         """Take the outcome of a round, and go on."""
-        scheduler, node, loop = self._scheduler, self._node, self._loop
+        run, loop = self._run, self._loop
         self._frame = None
-        if step_lifecycle.ended_frames(scheduler, node):
+        if run.end_if_stopped():
             return
         if frame.failure is not None:
-            step_lifecycle.failed(scheduler, node, Failure(frame.failure.data, frame.failure.names))
+            run.fail(StepFailure(frame.failure.data, frame.failure.names))
             return
         try:
             self._take(frame)
@@ -259,7 +255,7 @@ class RepeatLoop:
             else:
                 self._next()
         except EvaluationError as error:
-            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
+            run.fail(error)
 
     def _take(self, frame: Frame) -> None:
         loop = self._loop
@@ -270,13 +266,13 @@ class RepeatLoop:
         else:
             self._value = frame.scope.value(loop.body.steps[-1].id)
         self._state |= {name: value.evaluate(after) for name, value in loop.update.items()}
-        data = {"output": self._value, "duration": self._scheduler.loop.time() - self._started, "state": self._state}
-        seq, size = self._scheduler.record_item(f"{self._node.path}[{self._round}]", "succeeded", data)
+        data = {"output": self._value, "duration": self._run.context.loop.time() - self._started, "state": self._state}
+        seq, size = self._run.context.record_item(f"{self._run.path}[{self._round}]", "succeeded", data)
         self._values.add(self._round, "succeeded", seq, self._value, size)
         self._round += 1
 
     def _next(self) -> None:
-        loop, node, scheduler = self._loop, self._node, self._scheduler
+        loop, run = self._loop, self._run
         if loop.kind == "while" and not self._holds(self._round):
             self._succeed()
             return
@@ -286,17 +282,17 @@ class RepeatLoop:
                 return
             word = "held" if loop.kind == "while" else "did not hold"
             error = StepError(
-                f"`{node.path}` made {self._round} rounds, and its condition still {word}",
+                f"`{run.path}` made {self._round} rounds, and its condition still {word}",
                 code=codes.TOO_MANY_ITERATIONS,
                 help="allow more with `max_iterations`, or go on after so many with `on_limit: continue`",
                 retryable=False,
             )
-            step_lifecycle.failed(scheduler, node, Failure.of(error, node))
+            run.fail(error)
             return
         names = {"iteration": self._round, "previous": self._previous(), **self._state}
-        self._started = scheduler.loop.time()
-        scope = node.frame.scope.child(names)
-        self._frame = scheduler.open(loop.body.steps, f"{node.path}[{self._round}]", scope, self)
+        self._started = run.context.loop.time()
+        scope = run.scope.child(names)
+        self._frame = run.open(loop.body.steps, f"{run.path}[{self._round}]", scope, self)
 
     def _holds(self, iteration: int) -> bool:
         return bool(self._loop.condition.evaluate(self._scope(iteration)))
@@ -305,32 +301,32 @@ class RepeatLoop:
         """What the condition and the updates can read: the steps of the last round by their own names too."""
         steps = self._last or dict.fromkeys((step.id for step in self._loop.body.steps), NULL)
         names = {"iteration": iteration, "previous": self._previous(), **self._state, **steps}
-        return self._node.frame.scope.child(names).scope
+        return self._run.scope.child(names).scope
 
     def _previous(self) -> Any:
         return dict(self._last) if self._last else NULL
 
     def _restore(self, last: int) -> None:
         """Read what the last recorded round left: its value, the accumulators, its steps."""
-        scheduler, node = self._scheduler, self._node
-        recorded, restore = scheduler.recorded.steps, scheduler.redactor.restore
+        run = self._run
+        recorded, restore = run.context.recorded.steps, run.context.redactor.restore
         self._round = last + 1
-        record = recorded.pop(f"{node.path}[{last}]", None)
+        record = recorded.pop(f"{run.path}[{last}]", None)
         if record is not None:
             self._state |= restore(record.accumulators or {})
         self._value = self._values.values()[-1]
         for step in self._loop.body.steps:
-            of_step = recorded.pop(f"{node.path}[{last}].{step.id}", None)
-            entity = step_values.skipped() if of_step is None else resume.entity_recorded(scheduler, step, of_step)
+            of_step = recorded.pop(f"{run.path}[{last}].{step.id}", None)
+            entity = step_values.skipped() if of_step is None else recorded_entity(run.context, step, of_step)
             self._last[step.id] = entity
 
     def _succeed(self) -> None:
-        scheduler, node = self._scheduler, self._node
+        run = self._run
         data = {
             "output": self._value,
             "items": {"count": len(self._values), "succeeded": len(self._values), "failed": 0},
             "state": self._state,
         }
-        duration = scheduler.loop.time() - node.started
+        duration = run.elapsed
         entity = step_values.succeeded(self._loop, data, attempts=1, duration=duration, items=self._values)
-        step_lifecycle.succeeded(scheduler, node, data, entity)
+        run.succeed(data, entity)

@@ -10,9 +10,8 @@ from orchestrator.expressions import validate
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.language.values.durations import format_duration
-from orchestrator.runtime.run import step_lifecycle
 from orchestrator.runtime.run.failures import error_data, error_names
-from orchestrator.runtime.run.run_graph import Ending, Failure
+from orchestrator.runtime.run.run_graph import Ending, StepFailure
 from orchestrator.runtime.steps.error_handlers import error_names_in_scope, matching
 from orchestrator.runtime.values.inputs import bind
 from orchestrator.runtime.values.scope import pipeline_scope
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
     from orchestrator.plan.model import Plan
     from orchestrator.plan.steps import SubPipeline
-    from orchestrator.runtime.run.run_graph import Frame, Node
-    from orchestrator.runtime.run.scheduler import Scheduler
+    from orchestrator.runtime.run.run_graph import Frame
+    from orchestrator.runtime.run.run_loop import RunLoop
+    from orchestrator.runtime.run.step_run import FrameControl, StepRun
     from orchestrator.runtime.values.scope import BlockScope
 
 
@@ -33,16 +33,23 @@ class PipelineRun:
     """One pipeline from its first step to its end, which `on_end` is told. Frames are below `path`."""
 
     def __init__(
-        self, scheduler: Scheduler, plan: Plan, scope: BlockScope, path: str, on_end: Callable[[Ending], None]
+        self,
+        frames: FrameControl,
+        loop: RunLoop,
+        plan: Plan,
+        scope: BlockScope,
+        path: str,
+        on_end: Callable[[Ending], None],
     ) -> None:
-        self._scheduler = scheduler
+        self._frames = frames
+        self._loop = loop
         self._plan = plan
         self._scope = scope
         self._prefix = f"{path}." if path else ""
         self._path = path
         self._on_end = on_end
         self._ending: Ending | None = None
-        self._failure: Failure | None = None
+        self._failure: StepFailure | None = None
         self._frame: Frame | None = None
         self._phase = "steps"
         self._timer: asyncio.TimerHandle | None = None
@@ -50,25 +57,25 @@ class PipelineRun:
     def open(self) -> None:
         """Begin with the steps. The time of a called pipeline counts from now, that of the run is its owner's."""
         if self._path and self._plan.timeout is not None:
-            self._timer = self._scheduler.call_later(self._plan.timeout, self._time_out, self._plan.timeout)
-        self._frame = self._scheduler.open(self._plan.steps, self._path, self._scope, self)
+            self._timer = self._loop.call_later(self._plan.timeout, self._time_out, self._plan.timeout)
+        self._frame = self._frames.open(self._plan.steps, self._path, self._scope, self)
 
     def end(self, ending: Ending) -> None:
         """Have the pipeline end early; the first reason counts, but for an interruption, which leaves all as it is.
 
         Who succeeded and is stopped before `finally` has ended has not succeeded: it can be resumed, and is cleaned up.
-        And who ends gently may still be stopped for another reason.
+        And who ends graceful may still be stopped for another reason.
         """
         first = self._ending
-        ends = first is not None and first.gently and not ending.gently and self._phase == "steps"
+        ends = first is not None and first.graceful and not ending.graceful and self._phase == "steps"
         if first is None or first.state == "succeeded" or ending.state == "interrupted" or ends:
             self._ending = ending
         if self._frame is not None:
-            self._scheduler.stop_frame(self._frame, ending.reason, gently=ending.gently)
+            self._frames.stop_frame(self._frame, ending.reason, graceful=ending.graceful)
 
     def _time_out(self, seconds: float) -> None:
         error = run_timeout(f"the pipeline that `{self._path}` calls", seconds)
-        self._failure = Failure(error_data(error), error_names(error), error)
+        self._failure = StepFailure(error_data(error), error_names(error), error)
         self.end(Ending("failed", error=self._failure.data, reason=error.message))
 
     def closed(self, frame: Frame) -> None:
@@ -95,13 +102,13 @@ class PipelineRun:
             else:
                 self._ending = self._success()
         if self._ending.state == "failed" and (error := self._ending.error) is not None:
-            failure = self._failure or Failure(error, frozenset())
+            failure = self._failure or StepFailure(error, frozenset())
             found = matching(self._plan.error_handlers, failure)
             if found is not None and (body := found[1].body) is not None:
                 self._phase = "error_handlers"
                 scope = self._scope.child({"error": error_names_in_scope(error)})
                 path = f"{self._prefix}error_handlers[{found[0]}]"
-                self._frame = self._scheduler.open(body.steps, path, scope, self)
+                self._frame = self._frames.open(body.steps, path, scope, self)
                 return
         self._finally(self._ending)
 
@@ -109,7 +116,7 @@ class PipelineRun:
         try:
             return Ending("succeeded", outputs=outputs_of(self._plan, self._scope))
         except StepError as error:
-            self._failure = Failure(error_data(error), error_names(error), error)
+            self._failure = StepFailure(error_data(error), error_names(error), error)
             return Ending("failed", error=self._failure.data)
 
     def _finally(self, ending: Ending) -> None:
@@ -124,7 +131,7 @@ class PipelineRun:
         for step in self._plan.steps:
             if step.id not in self._scope.steps:
                 self._scope.enter(step.id, skipped())
-        self._frame = self._scheduler.open(body.steps, f"{self._prefix}finally", scope, self)
+        self._frame = self._frames.open(body.steps, f"{self._prefix}finally", scope, self)
 
     def _finally_ended(self, frame: Frame, ending: Ending) -> None:
         if frame.failure is not None and ending.state == "succeeded":
@@ -133,7 +140,7 @@ class PipelineRun:
         self._on_end(ending)
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> StepFailure | None:
         """What made it fail."""
         return self._failure
 
@@ -152,17 +159,16 @@ def run_timeout(what: str, seconds: float) -> StepTimeout:
 class SubPipelineRun:
     """A called pipeline, as a step of its caller."""
 
-    def __init__(self, scheduler: Scheduler, node: Node, call: SubPipeline) -> None:
-        self._scheduler = scheduler
-        self._node = node
+    def __init__(self, run: StepRun, call: SubPipeline) -> None:
+        self._run = run
         self._call = call
-        self._run: PipelineRun | None = None
+        self._pipeline: PipelineRun | None = None
 
     def open(self) -> None:
         """Bind the inputs, and begin with its steps."""
-        scheduler, node, call = self._scheduler, self._node, self._call
-        plan = scheduler.plan.pipelines[call.source]
-        depths = node.frame.scope.depths
+        run, call = self._run, self._call
+        plan = run.context.plan.pipelines[call.source]
+        depths = run.scope.depths
         depth = depths.get(call.source, 0) + 1
         if call.max_depth is not None and depth > call.max_depth:
             raise StepError(
@@ -171,30 +177,33 @@ class SubPipelineRun:
                 help="end the recursion with a `condition`, or allow more with `max_depth`",
                 retryable=False,
             )
-        given: Any = call.inputs.evaluate(node.frame.scope.scope)
-        bound = bind(plan.inputs, given, permissions=scheduler.permissions)
-        scheduler.redactor.learn(bound.secrets, node.path)
+        given: Any = call.inputs.evaluate(run.scope.scope)
+        bound = bind(plan.inputs, given, permissions=run.context.permissions)
+        run.context.redactor.learn(bound.secrets, run.path)
         depths = {**depths, call.source: depth}
-        scope = pipeline_scope(plan, scheduler.run_id, scheduler.now, bound.values, depths)
-        scheduler.record("step.started", node, {"kind": "pipeline", "of": len(plan.steps), "done": 0, "failed": 0})
-        self._run = PipelineRun(scheduler, plan, scope, node.path, self._ended)
-        self._run.open()
+        scope = pipeline_scope(plan, run.context.run_id, run.context.now, bound.values, depths)
+        run.record("step.started", {"kind": "pipeline", "of": len(plan.steps), "done": 0, "failed": 0})
+        self._pipeline = PipelineRun(run.parts.control, run.context.loop, plan, scope, run.path, self._ended)
+        self._pipeline.open()
 
     def stop(self) -> None:
         """Stop its steps; its `finally` still runs."""
-        if self._run is not None:
-            state: Literal["cancelled", "interrupted"] = "interrupted" if self._scheduler.interrupted else "cancelled"
-            self._run.end(Ending(state, reason=self._node.frame.reason, gently=self._node.gently))
+        node = self._run.node
+        if self._pipeline is not None:
+            interrupted = self._run.context.interrupted
+            state: Literal["cancelled", "interrupted"] = "interrupted" if interrupted else "cancelled"
+            self._pipeline.end(Ending(state, reason=node.frame.reason, graceful=node.graceful))
 
     def _ended(self, ending: Ending) -> None:
-        scheduler, node = self._scheduler, self._node
-        if step_lifecycle.ended_frames(scheduler, node):
+        run = self._run
+        if run.end_if_stopped():
             return
         if ending.state == "succeeded":
-            step_lifecycle.succeeded(scheduler, node, {"output": dict(ending.outputs)})
+            run.succeed({"output": dict(ending.outputs)})
         else:
-            failure = (self._run.failure if self._run else None) or Failure(ending.error or {}, frozenset())
-            step_lifecycle.failed(scheduler, node, Failure(failure.data, failure.names))
+            failure = self._pipeline.failure if self._pipeline is not None else None
+            failure = failure or StepFailure(ending.error or {}, frozenset())
+            run.fail(StepFailure(failure.data, failure.names))
 
 
 def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from orchestrator.errors import StepError
 from orchestrator.text.content import make_private_directory, open_private
 
 if TYPE_CHECKING:
-    from orchestrator.runtime.run.run_graph import Node
-    from orchestrator.runtime.run.scheduler import Scheduler
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +33,19 @@ USUAL = ResultSizes()
 _LONGEST_NAME = 100
 
 
-def too_large(scheduler: Scheduler, node: Node, output: Any) -> StepError:
-    """Write a result that is too large to a file, without secrets, and return the error of its step."""
-    name = "".join(sign if sign.isalnum() or sign in "._-[]" else "_" for sign in node.path)[-_LONGEST_NAME:]
-    file = scheduler.plan.directory / ".orchestrator" / "results" / scheduler.run_id / f"{name}.json"
+def too_large(output: Any, *, step: str, run_id: str, directory: Path, most: int) -> StepError:
+    """Write a result without secrets that is too large to a file, and return the error of its step."""
+    name = "".join(sign if sign.isalnum() or sign in "._-[]" else "_" for sign in step)[-_LONGEST_NAME:]
+    file = directory / ".orchestrator" / "results" / run_id / f"{name}.json"
     try:
         make_private_directory(file.parent)
         with open(os.fspath(file), "w", encoding="utf-8", opener=open_private) as out:
-            json.dump(scheduler.redactor.scrub(output), out, ensure_ascii=True)
+            json.dump(output, out, ensure_ascii=True)
         where = f"all of it is in {file}"
     except OSError as error:
         where = f"it could not be kept in {file}: {(error.strerror or str(error)).lower()}"
-    most = f"{scheduler.sizes.recorded:,} characters"
     return StepError(
-        f"the result of `{node.path}` is longer than the {most} that a run records; {where}",
+        f"the result of `{step}` is longer than the {most:,} characters that a run records; {where}",
         code=codes.RESULT_TOO_LARGE,
         help="let the step return less, have it write a file and return the path, or raise `max_result` below `[run]` "
         "in orchestrator.toml",

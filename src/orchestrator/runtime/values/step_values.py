@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.expressions import Entity
 from orchestrator.plan.steps import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
@@ -11,11 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.plan.steps import Work
-    from orchestrator.runtime.steps.item_sources import ItemValues
+
+
+class LoopValues(Protocol):
+    """The values of a loop's items that have ended."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def values(self) -> list[Any]:
+        """Return them, in the order of the items."""
 
 
 def succeeded(
-    work: Work, data: Mapping[str, Any], *, attempts: int, duration: float, items: ItemValues | None = None
+    work: Work, data: Mapping[str, Any], *, attempts: int, duration: float, items: LoopValues | None = None
 ) -> Entity:
     """A step that succeeded. `data` is that of its event, with secrets; `items` are the values of a loop's items."""
     result = data.get("output")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.runtime.run.answer_stream import MOST, Partials
+from orchestrator.runtime.run.answer_stream import MAX_BUFFER, AnswerPublisher
 from orchestrator.runtime.values.redaction import Redactor
 from tests.models.asked import Client, replied
 from tests.runtime.support import PATIENCE
@@ -86,27 +86,27 @@ def test_they_come_on_an_event_loop_too(tmp_path: Path, models: Slow):
     assert "step.partial" in [event.type for event in seen]
 
 
-def partials(**secrets: Any) -> Partials:
-    return Partials("r", Redactor(secrets, "n"))
+def publisher(**secrets: Any) -> AnswerPublisher:
+    return AnswerPublisher("r", Redactor(secrets, "n"))
 
 
 def test_who_does_not_come_for_them_misses_the_first():
-    shown = partials()
-    listener = shown.listen()
-    for number in range(MOST // 10 * 3):
-        shown.show("a", 1, f"{number:010}")
+    shown = publisher()
+    listener = shown.subscribe()
+    for number in range(MAX_BUFFER // 10 * 3):
+        shown.publish("a", 1, f"{number:010}")
     (event,) = listener.take()
-    assert (len(event.data["text"]), event.data["text"][-10:]) == (MOST, f"{MOST // 10 * 3 - 1:010}")
+    assert (len(event.data["text"]), event.data["text"][-10:]) == (MAX_BUFFER, f"{MAX_BUFFER // 10 * 3 - 1:010}")
     assert listener.take() == []
 
 
 def test_nothing_is_kept_where_nobody_looks_on():
-    shown = partials(key="sk-0123456789")
-    shown.show("a", 1, "sk-01")
-    listener = shown.listen()
-    shown.show("a", 1, "23456789 and more than the secret is long, over and over again, so that it is shown")
+    shown = publisher(key="sk-0123456789")
+    shown.publish("a", 1, "sk-01")
+    listener = shown.subscribe()
+    shown.publish("a", 1, "23456789 and more than the secret is long, over and over again, so that it is shown")
     listener.close()
-    shown.show("a", 1, "x")
+    shown.publish("a", 1, "x")
     assert len(listener.take()) <= 1
 
 
@@ -115,11 +115,11 @@ def test_nothing_is_kept_where_nobody_looks_on():
     st.lists(st.text("abc", max_size=6), max_size=12),
 )
 def test_no_secret_is_seen_however_it_is_cut_into_pieces(secrets: list[str], pieces: list[str]):
-    shown = partials(**{f"s{number}": secret for number, secret in enumerate(secrets)})
-    listener = shown.listen()
+    shown = publisher(**{f"s{number}": secret for number, secret in enumerate(secrets)})
+    listener = shown.subscribe()
     seen = ""
     for piece in pieces:
-        shown.show("a", 1, piece)
+        shown.publish("a", 1, piece)
         seen += "".join(event.data["text"] for event in listener.take())
     shown.end("a", 1)
     seen += "".join(event.data["text"] for event in listener.take())

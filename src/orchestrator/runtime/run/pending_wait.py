@@ -1,0 +1,109 @@
+"""A step that waits for a person or for a time. Nothing blocks: it waits in the journal, across restarts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import codes
+from orchestrator.errors import StepError
+from orchestrator.runtime.steps.answers import accepted
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.runtime.run.step_run import StepRun
+
+
+class PendingWait:
+    """The activity of a step that waits: for the answer to `question`, or else until a time in epoch seconds."""
+
+    def __init__(
+        self,
+        run: StepRun,
+        question: Mapping[str, Any] | None,
+        until: float | None,
+        on_answer: Callable[[Any], None],
+        on_time: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._question = question
+        self._until = until
+        self._on_answer = on_answer
+        self._on_time = on_time
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether it ends at some time even if no answer comes."""
+        return self._timer is not None
+
+    def open(self) -> None:
+        """Take the answer that was given while no process executed the run, or begin to wait."""
+        record = self._run.node.record
+        if record is not None and record.until is not None:
+            self._until = record.until  # a deadline stays what it was when the wait began
+        if record is not None and record.answered and self._question is not None:
+            self._on_answer(record.answer)
+            return
+        data: dict[str, Any] = {"reason": "human" if self._question else "time"}
+        if self._question:
+            data["question"] = self._question
+        if self._until is not None:
+            data["until"] = self._until
+        self._run.record("step.waiting", data)
+        loop = self._run.context.loop
+        if self._until is not None:
+            self._timer = loop.call_later(max(0.0, self._until - time.time()), self._time_out)
+        loop.wake()
+
+    def answer(self, value: Any, by: str) -> None:
+        """Take an answer.
+
+        Raises:
+            InputError: It does not fit the question, which stays open.
+        """
+        if self._question is None:
+            return
+        answer = accepted(self._question, value)
+        self._run.record("step.answered", {"value": answer, "by": by})
+        self._end()
+        self._on_answer(answer)
+
+    def stop(self) -> None:
+        """Stop waiting, as the run or the step around it is being stopped."""
+        self._end()
+        self._run.end_if_stopped()
+
+    def _time_out(self) -> None:
+        self._timer = None
+        self._on_time()
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def ask_about_rerun(run: StepRun) -> None:
+    """Ask whether a step whose attempt was in flight when its process died may run again."""
+    path = run.path
+    question = {"kind": "resume", "prompt": f"`{path}` was under way when its process died. Run it again?"}
+
+    def on_answer(answer: Any) -> None:
+        if answer is True:
+            run.parts.control.rerun(run.node)
+            return
+        run.fail(
+            StepError(
+                f"`{path}` was under way when its process died, and was not to be run again",
+                code=codes.INTERRUPTED_STEP,
+                help=f"run it again with: orchestrator retry {run.context.run_id} --step {path}",
+                retryable=False,
+            )
+        )
+
+    wait = PendingWait(run, question, None, on_answer, lambda: None)
+    wait.open()
+    run.node.activity = wait

@@ -1,0 +1,144 @@
+"""What all steps of one run share: the plan, the limits, what was recorded before, and the journal."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from orchestrator.errors import StoreError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from orchestrator.journal import Event, Recorded
+    from orchestrator.journal.events import EventType
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime.run.answer_stream import AnswerPublisher
+    from orchestrator.runtime.run.run_graph import StepFailure, StepNode
+    from orchestrator.runtime.run.run_loop import RunLoop
+    from orchestrator.runtime.values.redaction import Redactor
+    from orchestrator.runtime.values.result_size import ResultSizes
+    from orchestrator.tools import Permissions
+
+MAX_CAUSES: Final = 8
+"""Exceptions hold the values of all their frames, so few are kept."""
+
+_ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped"})
+"""After these a step makes no further attempt, so its intermediate answers are of no more use."""
+
+
+class EventLog(Protocol):
+    """The part of a run's journal that a running run writes to."""
+
+    @property
+    def last_size(self) -> int:
+        """The length of the last recorded event's data, in characters of JSON."""
+
+    def record(
+        self,
+        type: EventType,
+        path: str = "",
+        attempt: int = 0,
+        data: Mapping[str, Any] | None = None,
+        *,
+        most: int | None = None,
+    ) -> Event:
+        """Append an event; it is durable after the next commit."""
+
+    async def commit(self) -> None:
+        """Return when everything recorded so far is durable."""
+
+
+class RunContext:
+    """The surroundings of the steps of one run, and its journal, which never receives a secret."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_id: str,
+        log: EventLog,
+        loop: RunLoop,
+        *,
+        now: datetime,
+        permissions: Permissions,
+        max_parallel: int,
+        sizes: ResultSizes,
+        redactor: Redactor,
+        chance: random.Random,
+        recorded: Recorded,
+        load: Callable[[Sequence[int]], list[Any]],
+        answers: AnswerPublisher,
+    ) -> None:
+        """`recorded` is what earlier owners of the run achieved; `load` reads the outputs of end events.
+
+        `answers` publishes the answers that models are giving. `chance` decides the jitter of retries.
+        """
+        self.plan = plan
+        self.run_id = run_id
+        self.log = log
+        self.loop = loop
+        self.now = now
+        self.permissions = permissions
+        self.max_parallel = max_parallel
+        self.sizes = sizes
+        self.redactor = redactor
+        self.chance = chance
+        self.recorded = recorded
+        self.answers = answers
+        self.live: dict[str, StepNode] = {}
+        """The steps that are being carried out, by path."""
+        self.interrupted = False
+        """Whether this process leaves the run, to be resumed elsewhere."""
+        self.over = False
+        """Whether nothing more may be recorded."""
+        self.causes: dict[str, BaseException] = {}
+        """What tools raised for which steps failed, by the steps' paths; the latest ones."""
+        self._load = load
+        self._warnings: set[str] = set()
+
+    def load(self, seqs: Sequence[int]) -> list[Any]:
+        """Return the outputs that the events with these numbers recorded, with secrets."""
+        restored: list[Any] = self.redactor.restore(self._load(seqs))
+        return restored
+
+    def record(self, type: EventType, node: StepNode, data: Mapping[str, Any], *, most: int | None = None) -> Event:
+        """Record an event of a step, without secrets.
+
+        Raises:
+            EventTooLarge: It has more than `most` characters of JSON.
+        """
+        if type in _ENDS:
+            self.recorded.kept.pop(node.path, None)
+        return self.log.record(type, node.path, node.attempt, self._scrubbed(data), most=most)
+
+    def record_item(self, path: str, state: str, data: Mapping[str, Any]) -> tuple[int, int]:
+        """Record how an item of a loop, or a round, ended; return the event's number and size."""
+        type: EventType = "step.succeeded" if state == "succeeded" else "step.failed"
+        event = self.log.record(type, path, 1, self._scrubbed(data))
+        return event.seq, self.log.last_size
+
+    def report(self, path: str, attempt: int, type: EventType, data: dict[str, Any]) -> None:
+        """Record what a tool reports about its own work."""
+        node = self.live.get(path)
+        if node is not None:
+            with suppress(StoreError):  # the next commit raises it
+                self.record(type, node, data)
+
+    def warn(self, message: str) -> None:
+        """Record a warning about the run as a whole, once."""
+        if message not in self._warnings and not self.over:
+            self._warnings.add(message)
+            self.log.record("run.warning", data={"message": self.redactor.text(message)})
+
+    def remember_cause(self, failure: StepFailure) -> None:
+        """Keep what a tool raised, for callers in this process that wait for the run."""
+        cause = failure.error.__cause__ if failure.error is not None else None
+        if cause is not None:
+            self.causes[str(failure.data.get("step"))] = cause
+            if len(self.causes) > MAX_CAUSES:
+                del self.causes[next(iter(self.causes))]
+
+    def _scrubbed(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.redactor.scrub_fields(data) if self.redactor else data

@@ -1,0 +1,340 @@
+"""One step while it is carried out: what its executor may do with it, and how it ends.
+
+An executor sees a `StepRun` alone. It opens frames of steps, records events, and ends the step by `succeed` or `fail`;
+retries, error handlers, checks and `on_failure` follow from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.errors import BudgetExceeded, EvaluationError, OrchestratorError, StepTimeout
+from orchestrator.expressions import Entity
+from orchestrator.journal.records import EventTooLarge
+from orchestrator.plan.steps import Agent, ToolCall
+from orchestrator.runtime.run.failures import error_data, traceback_data
+from orchestrator.runtime.run.model_access import ModelAccess
+from orchestrator.runtime.run.retry import excessive_wait, is_retried, retry_delay
+from orchestrator.runtime.run.run_context import RunContext
+from orchestrator.runtime.run.run_graph import Activity, StepFailure, StepNode
+from orchestrator.runtime.run.slots import Slots
+from orchestrator.runtime.run.tool_context import StepContext
+from orchestrator.runtime.values import step_values
+from orchestrator.runtime.values.result_size import too_large
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Event
+    from orchestrator.journal.events import EventType
+    from orchestrator.plan.policies import Retry
+    from orchestrator.plan.steps import StepPlan
+    from orchestrator.runtime.run.run_graph import Frame, FrameOwner
+    from orchestrator.runtime.values.scope import BlockScope
+
+
+class FrameControl(Protocol):
+    """Opens and stops frames."""
+
+    def open(
+        self,
+        steps: Iterable[StepPlan],
+        path: str,
+        scope: BlockScope,
+        owner: FrameOwner,
+        *,
+        only: str | None = None,
+        enough: int | None = None,
+    ) -> Frame:
+        """Begin to carry out a block of steps."""
+
+    def stop_frame(self, frame: Frame, reason: str, *, graceful: bool = False) -> None:
+        """Stop everything that runs in a frame."""
+
+
+class StepControl(FrameControl, Protocol):
+    """What the end of a step asks of the scheduler."""
+
+    def begin(self, node: StepNode) -> None:
+        """Count an attempt, and give it a slot."""
+
+    def settle(self, node: StepNode) -> None:
+        """Take a step whose end is recorded."""
+
+    def requeue(self, node: StepNode) -> None:
+        """Put back a step whose attempt does not count."""
+
+    def rerun(self, node: StepNode) -> None:
+        """Run a step whose second attempt was permitted."""
+
+    def retry_later(self, node: StepNode, delay: float) -> None:
+        """Make another attempt after `delay` seconds."""
+
+    def fail(self, error: Mapping[str, Any], *, graceful: bool = False) -> None:
+        """End the run as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executors:
+    """How steps are carried out: an executor for each kind of work, and what follows from failures and values.
+
+    `kinds` maps the type of a step's work to what makes its activity; tool calls are not among them, as the scheduler
+    gives them slots. `handle_error` starts the handler of a failure and returns whether there is one. `check_value`
+    checks the value of a step that is not a tool call, `checked_call` makes a tool call until its output is valid.
+    """
+
+    kinds: Mapping[type, Callable[[StepRun, Any], Activity]]
+    handle_error: Callable[[StepRun, StepFailure], bool]
+    check_value: Callable[[StepRun, Mapping[str, Any], Entity], None]
+    checked_call: Callable[[StepRun, StepContext, Mapping[str, Any], Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What one run consists of."""
+
+    context: RunContext
+    slots: Slots
+    models: ModelAccess
+    control: StepControl
+    executors: Executors
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """A step of a run."""
+
+    node: StepNode
+    parts: RunParts
+
+    @property
+    def context(self) -> RunContext:
+        """What all steps of the run share."""
+        return self.parts.context
+
+    @property
+    def path(self) -> str:
+        """The step's path."""
+        return self.node.path
+
+    @property
+    def scope(self) -> BlockScope:
+        """The names that the step's expressions can read."""
+        return self.node.frame.scope
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the step, or its latest attempt, began."""
+        return self.context.loop.time() - self.node.started
+
+    # --- at work
+
+    def open(
+        self,
+        steps: Iterable[StepPlan],
+        path: str,
+        scope: BlockScope,
+        owner: FrameOwner,
+        *,
+        only: str | None = None,
+        enough: int | None = None,
+    ) -> Frame:
+        """Begin to carry out a block of steps within this one; see `Scheduler.open`."""
+        return self.parts.control.open(steps, path, scope, owner, only=only, enough=enough)
+
+    def stop_frame(self, frame: Frame | None) -> None:
+        """Stop a frame of this step, as the step itself is being stopped."""
+        if frame is not None:
+            self.parts.control.stop_frame(frame, self.node.frame.reason, graceful=self.node.graceful)
+
+    def record(self, type: EventType, data: Mapping[str, Any], *, most: int | None = None) -> Event:
+        """Record an event of the step; see `RunContext.record`."""
+        return self.context.record(type, self.node, data, most=most)
+
+    def occupy(self, activity: Activity | None = None) -> None:
+        """Have the step be at work without an attempt: it takes no slot."""
+        node = self.node
+        node.state = "busy"
+        node.activity = activity
+        node.frame.busy.add(node)
+        self.context.live[node.path] = node
+
+    def leave_attempt(self) -> None:
+        """Free the slot of an attempt that has ended while the step itself continues, with an error handler."""
+        node = self.node
+        node.stopped = ""
+        if node.timer is not None:
+            node.timer.cancel()
+            node.timer = None
+        self.parts.slots.running.discard(node)
+
+    # --- the end
+
+    def end_attempt(self, output: Any, error: OrchestratorError | None) -> None:
+        """Take the outcome of an attempt of a tool call that has ended by itself or was stopped."""
+        if self.node.stopped == "requeued":
+            self.record("step.requeued", {"reason": "paused"})
+            self.parts.control.requeue(self.node)
+        elif not self.end_if_stopped():
+            if error is not None:
+                self.fail(error)
+            else:
+                self.succeed({"output": output})
+
+    def end_if_stopped(self) -> bool:
+        """End a step that was stopped, now that nothing in it runs any more; return whether it was."""
+        if self.node.stopped == "timeout":
+            self.fail(_timed_out(self.node))
+        elif self.node.stopped:
+            self.cancel()
+        return bool(self.node.stopped)
+
+    def cancel(self) -> None:
+        """Record that the step was stopped. What an interrupted process leaves open stays open: a loop, a question."""
+        if not self.context.interrupted or isinstance(self.node.step.work, ToolCall):
+            self.record("step.cancelled", {"reason": self.node.frame.reason})
+        self.parts.control.settle(self.node)
+
+    def succeed(self, data: Mapping[str, Any], entity: Entity | None = None) -> None:
+        """End the step with success; `data` is that of its event without the duration.
+
+        The outputs of tool calls and agents have passed their checks already; other values are checked first.
+        """
+        step = self.node.step
+        if entity is None:
+            entity = step_values.succeeded(step.work, data, attempts=self.node.attempt, duration=self.elapsed)
+        if step.check is None or isinstance(step.work, ToolCall | Agent):
+            self.record_success(data, entity)
+        else:
+            self.parts.executors.check_value(self, data, entity)
+
+    def record_success(self, data: Mapping[str, Any], entity: Entity) -> None:
+        """Record a success whose value has passed its check."""
+        node, context = self.node, self.context
+        recorded = {**data, "duration": self.elapsed, **(node.cache or {})}
+        try:
+            event = self.record("step.succeeded", recorded, most=context.sizes.recorded)
+        except EventTooLarge:
+            most, directory = context.sizes.recorded, context.plan.directory
+            output = context.redactor.scrub(data.get("output"))
+            self.fail(too_large(output, step=node.path, run_id=context.run_id, directory=directory, most=most))
+            return
+        node.frame.scope.enter(node.step.id, entity)
+        node.end_seq, node.end_size = event.seq, context.log.last_size
+        self.count("succeeded")
+        if node.step.on_success is not None:
+            node.jump = "on_success"
+        self.parts.control.settle(node)
+
+    def count(self, state: str) -> None:
+        """Count the end of a step, and stop its frame when enough steps have succeeded."""
+        frame = self.node.frame
+        if frame.enough is not None and state == "succeeded" and not self.node.step.is_auto:
+            frame.succeeded += 1
+            if frame.succeeded >= frame.enough:
+                self.context.loop.call_later(0, self.parts.control.stop_frame, frame, "enough others had succeeded")
+
+    def fail(self, failure: StepFailure | OrchestratorError) -> None:
+        """Make another attempt, start an error handler, or record the failure."""
+        node, policy = self.node, self.node.step.retry
+        if isinstance(failure, OrchestratorError):
+            failure = StepFailure.of(failure, node)
+        error = failure.error
+        if isinstance(error, BudgetExceeded) and not self.parts.models.is_of_step(node, error.scope):
+            self._run_out_of_budget(failure)
+        elif not self.retry(error, policy):
+            failure = self._explain_wait(failure)
+            if node.frame.stopped or not node.step.on_error or not self.parts.executors.handle_error(self, failure):
+                self.fail_unhandled(failure)
+
+    def retry(self, error: OrchestratorError | None, policy: Retry) -> bool:
+        """Make another attempt of a tool call, if a policy allows one; meanwhile it takes no slot."""
+        node = self.node
+        if error is None or not isinstance(node.step.work, ToolCall) or not is_retried(error, policy, node.attempt):
+            return False
+        if node.frame.stopped:
+            self.cancel()
+            return True
+        delay = retry_delay(error, policy, node.attempt, self.context.chance)
+        recorded = error_data(error, attempt=node.attempt, step=node.path)
+        data = {"reason": "retry", "until": time.time() + delay, "error": recorded, **traceback_data(error)}
+        self.record("step.waiting", data)
+        self.parts.control.retry_later(node, delay)
+        return True
+
+    def fail_unhandled(self, failure: StepFailure) -> None:
+        """Record a failure that no handler took, and continue as `on_failure` says."""
+        policy = self.node.step.on_failure
+        kind, value = policy.kind, None
+        if kind == "value" and policy.value is not None:
+            try:
+                value = policy.value.evaluate(self.scope.scope)
+            except EvaluationError as second:
+                second.message = f"{failure.data['message']}; and the value instead of a result: {second.message}"
+                kind, failure = "fail", StepFailure.of(second, self.node)
+        self.record_failure(failure, kind, value)
+
+    def record_failure(self, failure: StepFailure, kind: str, value: Any, *, tolerable: bool = True) -> None:
+        """Record a failure with how it is handled. If it is not `tolerable`, no other branch can make up for it."""
+        node, duration = self.node, self.elapsed
+        if kind == "fail" and tolerable and self._is_tolerated():
+            kind = "continue"
+        data = {
+            "error": dict(failure.data),
+            "duration": duration,
+            "handled": kind,
+            "value": value,
+            "target": node.step.on_failure.target,
+        }
+        if failure.error is not None:
+            data |= traceback_data(failure.error)
+        event = self.record("step.failed", {**data, **(node.cache or {})})
+        node.end_seq, node.end_size = event.seq, self.context.log.last_size
+        control = self.parts.control
+        if kind == "fail":
+            self.context.remember_cause(failure)
+            node.frame.failure = node.frame.failure or failure
+            control.settle(node)
+            graceful = failure.is_of_budget or node.frame.graceful
+            control.stop_frame(node.frame, f"`{failure.data['step'] or node.path}` failed", graceful=graceful)
+            return
+        if kind == "jump":
+            node.jump = "on_failure"
+        entity = step_values.failed(value, failure.data, attempts=node.attempt, duration=duration)
+        node.frame.scope.enter(node.step.id, entity)
+        control.settle(node)
+
+    def _is_tolerated(self) -> bool:
+        """Count a failed branch; whether enough other steps of the frame can still succeed."""
+        frame = self.node.frame
+        if frame.enough is None:
+            return False
+        frame.failed += 1
+        return sum(1 for other in frame.nodes.values() if not other.step.is_auto) - frame.failed >= frame.enough
+
+    def _run_out_of_budget(self, failure: StepFailure) -> None:
+        """End the run, whatever the step's failure policy: no later step could call a model either.
+
+        Nothing new starts, but attempts in flight finish: their answers are paid for.
+        """
+        help = self.parts.models.how_to_allow_more(failure.error)
+        failure = StepFailure({**failure.data, "help": help}, failure.names, failure.error)
+        self.record_failure(failure, "fail", None, tolerable=False)
+        self.parts.control.fail(failure.data, graceful=True)
+
+    def _explain_wait(self, failure: StepFailure) -> StepFailure:
+        """Say so if there is no further attempt only because of how long the error asks to wait."""
+        node, error = self.node, failure.error
+        reason = None if error is None else excessive_wait(error, node.step.retry, node.attempt)
+        if reason is None or not isinstance(node.step.work, ToolCall):
+            return failure
+        help = "raise `max_delay` in the step's `retry`, or resume the run later"
+        data = {**failure.data, "message": f"{failure.data['message']}; {reason}", "help": help}
+        return StepFailure(data, failure.names, error)
+
+
+def _timed_out(node: StepNode) -> StepTimeout:
+    seconds = node.step.timeout or 0.0
+    message = f"`{node.path}` ran longer than its timeout of {seconds:g} s"
+    return StepTimeout(message, seconds=seconds, help="give it a longer `timeout`, or less to do")

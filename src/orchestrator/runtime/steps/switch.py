@@ -1,0 +1,58 @@
+"""A `switch`: the steps of the branch that its subject selects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.runtime.run.run_graph import StepFailure
+
+if TYPE_CHECKING:
+    from orchestrator.plan.steps import Block, Switch
+    from orchestrator.runtime.run.run_graph import Frame
+    from orchestrator.runtime.run.step_run import StepRun
+
+
+class SwitchRun:
+    """A switch: the frame of the case that was chosen."""
+
+    def __init__(self, run: StepRun, switch: Switch) -> None:
+        self._run = run
+        self._switch = switch
+        self._frame: Frame | None = None
+        self._case: Any = None
+        self._body: Block | None = None
+
+    def open(self) -> None:
+        """Choose a case and begin with its steps."""
+        run = self._run
+        subject = self._switch.subject.evaluate(run.scope.scope)
+        self._case, self._body = _chosen(self._switch, subject)
+        started = {"kind": "switch", "done": 0, "failed": 0, "case": self._case}
+        if self._body is None:
+            run.record("step.started", {**started, "of": 0})
+            run.succeed({"output": None, "case": None})
+            return
+        run.record("step.started", {**started, "of": len(self._body.steps)})
+        self._frame = run.open(self._body.steps, run.path, run.scope.child({}), self)
+
+    def stop(self) -> None:
+        """Stop the steps of the case."""
+        self._run.stop_frame(self._frame)
+
+    def closed(self, frame: Frame) -> None:
+        """End with the steps of the case."""
+        run = self._run
+        if run.end_if_stopped():
+            return
+        if frame.failure is not None:
+            run.fail(StepFailure(frame.failure.data, frame.failure.names))
+            return
+        output = frame.scope.value(list(frame.nodes)[-1])
+        run.succeed({"output": output, "case": self._case})
+
+
+def _chosen(switch: Switch, subject: Any) -> tuple[str | None, Block | None]:
+    for key, body in switch.cases:
+        if key.equals(subject):
+            return key.text, body
+    return ("default", switch.default) if switch.default is not None else (None, None)

@@ -1,4 +1,4 @@
-"""What is measured of this project alone: long loops and batches, in bounded memory, and runs beside each other."""
+"""Measurements of this project alone: long loops and batches, in bounded memory, and concurrent runs."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from own import noop
 import orchestrator as orc
 
 AT_ONCE = 200
-"""How many runs of a batch are under way at once."""
+"""The number of parallel runs of a batch."""
 
 CHAIN = [
     {"id": f"s{number}", "tool": "noop", "parameters": {"value": f"{{{{ s{number - 1} }}}}" if number else "{{ n }}"}}
@@ -28,7 +28,7 @@ ROW: dict[str, Any] = {"id": "row", "inputs": {"n": {"type": "integer"}}, "steps
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Something that is measured: `count` of its `unit`, by a function that returns what it did."""
+    """A measurement: `count` of its `unit`, by a function that returns what it did."""
 
     title: str
     unit: str
@@ -37,12 +37,12 @@ class Measured:
 
 
 def client(directory: Path) -> orc.Orchestrator:
-    """Return a client with a store of its own."""
+    """Return a client with a separate store."""
     return orc.Orchestrator(store=f"sqlite:///{directory / 'runs.db'}", tools=[noop], directory=directory)
 
 
 def loop(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
-    """Go through the lines of a file, with two steps for each."""
+    """Iterate over the lines of a file, with two steps for each."""
     with (directory / "rows.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps({"n": number}) + "\n" for number in range(work.count))
     steps = [
@@ -77,8 +77,8 @@ def batch(work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
     return {"stored": good}
 
 
-def beside(width: int, work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
-    """Run five steps, alone and next to a run of `width` free ones; `latency` and `worst` in seconds."""
+def contended(width: int, work: Measured, directory: Path, clock: Any) -> dict[str, Any]:
+    """Run five steps, alone and during a run of `width` independent steps; `latency` and `worst` in seconds."""
     huge: dict[str, Any] = {"id": "huge", "steps": [{"id": f"h{n}", "tool": "noop"} for n in range(width)]}
     with client(directory) as one:
         small = one.compile(ROW)
@@ -149,9 +149,9 @@ MEASURED: Mapping[str, Callable[[bool], list[Measured]]] = {
         Measured("commands from another process", "command", 4 if quick else 40, commands),
         Measured("cancel of a program that ignores SIGTERM", "cancel", 1, cancels),
     ],
-    "beside": lambda quick: [
-        Measured(f"5 steps beside {width:,}", "run", count, partial(beside, width))
+    "contended": lambda quick: [
+        Measured(f"5 steps during a run of {width:,}", "run", count, partial(contended, width))
         for width, count in ([(100, 5)] if quick else [(10_000, 100)])
     ],
 }
-"""By name; each in sizes that show what grows with the size and what does not."""
+"""Measurements by name, each in sizes that show what grows with the size."""

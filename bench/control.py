@@ -1,4 +1,4 @@
-"""What control costs: commands that another process sends, and a cancel of a program that will not end."""
+"""The cost of control: commands from another process, and cancelling a program that ignores SIGTERM."""
 
 import subprocess
 import sys

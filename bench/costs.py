@@ -1,4 +1,4 @@
-"""What is measured of this project alone: compiling, and importing."""
+"""Measurements of this project alone: compiling and importing."""
 
 import statistics
 import subprocess
@@ -49,7 +49,7 @@ IMPORTS = {
     "orchestrator.compile": "from orchestrator import compile",
     "langgraph.graph": "import langgraph.graph",
 }
-"""The statements that are timed. Both libraries load lazily, so the second of each says what the first use adds."""
+"""The timed statements. Both libraries load lazily, so the second of each shows what the first use adds."""
 
 
 def import_times(repeat: int) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""The floor: what durable steps cost with nothing but asyncio and SQLite, in the least code that keeps the promise.
+"""The floor: durable steps with only asyncio and SQLite, in the least code that gives the guarantee.
 
 The promise: a step's success is on disk before anything that follows it starts. Steps that end in the same turn of
 the loop share one commit. The commit is made on the loop's own thread, which an engine with real tools cannot afford.
@@ -14,7 +14,7 @@ from jobs import Job, Step
 
 
 def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, Any]:
-    """Carry out the job; `clock` measures the part between its `start` and `stop`."""
+    """Run the job; `clock` measures the part between its `start` and `stop`."""
     connection = sqlite3.connect(directory / "floor.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")

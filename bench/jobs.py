@@ -17,7 +17,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every contender carries out: `runs` runs of the same steps, `at_once` of them at a time."""
+    """What every contender runs: `runs` runs of the same steps, `at_once` of them at a time."""
 
     name: str
     title: str
@@ -102,4 +102,4 @@ JOBS: Mapping[str, Callable[[bool], Job]] = {
     "runs": lambda quick: runs(10, 5) if quick else runs(1_000, 100),
     "wide": lambda quick: wide(50 if quick else 10_000),
 }
-"""By name; the argument says whether it should be small, to see that it works."""
+"""Jobs by name; the argument selects a small size that only tests the benchmark."""

@@ -1,4 +1,4 @@
-"""Measures three ways into JSON Schema by the suite of its makers: `json.validate`, `check.schema`, and answers.
+"""Measures three ways into JSON Schema with the official test suite: `json.validate`, `check.schema`, and answers.
 
 The suite, draft 2020-12 without its optional part, comes from the source distribution of the package `jsonschema`,
 which `pip` downloads into a temporary directory; none of it is kept. Run it with `make suites`.
@@ -65,7 +65,7 @@ class Doors:
         self.client = orc.Orchestrator(store=f"sqlite:///{directory}/runs.db", directory=directory, models=model)
 
     def valid(self, schema: Any, value: Any) -> dict[str, bool]:
-        """Say by which ways a value is valid."""
+        """Return the ways that accept a value."""
         self.value = value
         data = {"data": "{{ value }}"}
         return {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 BUSY = 0.15
-"""Other programs may use this part of the processors while something is measured."""
+"""The part of the processors that other programs may use during a measurement."""
 
 
 class Clock:
@@ -36,7 +36,7 @@ class Clock:
 def peak_memory() -> float:
     """Return the most memory that this process has had resident, in MB."""
     try:
-        # Not getrusage: what it says of a new process includes the parent's memory at the fork.
+        # Not getrusage: its value for a new process includes the parent's memory at the fork.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     except OSError:

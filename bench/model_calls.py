@@ -1,4 +1,4 @@
-"""What asking a model costs this process, beside the provider's own library and beside bare HTTP."""
+"""The cost of model calls for this process, compared with the provider's library and with bare HTTP."""
 
 import asyncio
 import subprocess
@@ -20,7 +20,7 @@ Call = Callable[[], Awaitable[str]]
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run a server that answers like a model, in a process of its own, and give its address."""
+    """Run a server that answers like a model, in a separate process, and return its address."""
     command = [sys.executable, str(Path(__file__).with_name("model_server.py"))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -31,7 +31,7 @@ def server() -> Iterator[str]:
 
 
 def bare(url: str) -> Call:
-    """Ask by HTTP alone."""
+    """Call the model by bare HTTP."""
     import httpx2
 
     client = httpx2.AsyncClient(timeout=60, limits=httpx2.Limits(max_connections=None))
@@ -45,7 +45,7 @@ def bare(url: str) -> Call:
 
 
 def library(url: str) -> Call:
-    """Ask by OpenAI's own library."""
+    """Call the model with OpenAI's library."""
     import openai
 
     client = openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0)
@@ -57,7 +57,7 @@ def library(url: str) -> Call:
 
 
 def library_streamed(url: str) -> Call:
-    """Ask by OpenAI's own library, and take the answer as it comes, without a pause."""
+    """Stream answers with OpenAI's library, without pauses."""
     import openai
 
     client = openai.AsyncOpenAI(api_key="k", base_url=url, max_retries=0)
@@ -71,7 +71,7 @@ def library_streamed(url: str) -> Call:
 
 
 def ours(url: str, on_text: Callable[[str], None] | None = None, model: str = "m") -> Call:
-    """Ask by this project's client."""
+    """Call the model with this project's client."""
     from orchestrator.models.catalog.providers import PROVIDERS
     from orchestrator.models.clients import Endpoint, ProviderClient
     from orchestrator.models.messages import Message, ModelName, ModelRequest
@@ -87,17 +87,17 @@ def ours(url: str, on_text: Callable[[str], None] | None = None, model: str = "m
 
 
 def streamed(url: str) -> Call:
-    """Ask by this project's client, and take the answer as it comes."""
+    """Stream answers with this project's client."""
     return ours(url, lambda _: None)
 
 
 def streamed_fast(url: str) -> Call:
-    """Ask by this project's client, and take the answer as it comes, without a pause."""
+    """Stream answers with this project's client, without pauses."""
     return ours(url, lambda _: None, "fast")
 
 
 def asking(contender: Callable[[str], Call], at_once: int) -> Callable[[Any, Path, Any], dict[str, Any]]:
-    """Return what measures as many calls as it is told, so many at once, after as many to warm up."""
+    """Return a function that measures a number of calls, `at_once` in parallel, after the same number to warm up."""
 
     async def calls(call: Call, count: int) -> int:
         left = iter(range(count))
@@ -141,7 +141,7 @@ def first(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
 
 
 def steps(at_once: int) -> Callable[[Any, Path, Any], dict[str, Any]]:
-    """Return what measures whole steps of a run that ask a model, so many at once: chosen, limited, recorded, kept."""
+    """Return a function that measures whole model steps of a run, with selection, limits and recording."""
 
     def run(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
         with server() as url, _client(directory, url) as client:
@@ -164,7 +164,7 @@ def steps(at_once: int) -> Callable[[Any, Path, Any], dict[str, Any]]:
 
 
 def first_step(work: Any, directory: Path, clock: Any) -> dict[str, Any]:
-    """Measure the first run of a process whose step asks a model, after one whose step does not."""
+    """Measure the first run with a model step of a process, after a run without one."""
     with server() as url, _client(directory, url) as client:
         client.compile({"id": "plain", "steps": [{"id": "n", "tool": "noop"}]}).run()
         pipeline = client.compile({"id": "asking", "model": "bench:fast", "steps": [{"id": "say", "prompt": PROMPT}]})
@@ -191,7 +191,7 @@ WORK = (
     ("OpenAI's library", library, 100),
     ("orchestrator", ours, 100),
 )
-"""Who asks, and how many calls at once."""
+"""The contenders, and the number of parallel calls."""
 
 STREAMS = (("OpenAI's library", library_streamed), ("orchestrator", streamed_fast))
-"""Who takes answers of 20 pieces that come without a pause, one by one."""
+"""The contenders for sequential answers of 20 chunks without pauses."""

@@ -1,11 +1,11 @@
-"""A server that answers like a model at once, so that what is measured is the client. Prints its port."""
+"""A server that answers like a model without delay, so that only the client is measured. Prints its port."""
 
 import asyncio
 import json
 
 WORDS = 20
 PAUSE = 0.1
-"""How many pieces a stream has, and the seconds between them; none for the model `fast`."""
+"""The number of chunks of a stream, and the seconds between them (none for the model `fast`)."""
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 WHOLE = json.dumps(

@@ -11,7 +11,7 @@ import orchestrator as orc
 
 @orc.tool
 async def noop(value: object = None) -> int:
-    """Do nothing with what it is given."""
+    """Ignore the argument."""
     return 1
 
 
@@ -23,7 +23,7 @@ async def nap(seconds: float, value: object = None) -> int:
 
 
 def run(job: Job, directory: Path, clock: Any, max_parallel: int) -> dict[str, Any]:
-    """Carry out the job; `clock` measures the part between its `start` and `stop`."""
+    """Run the job; `clock` measures the part between its `start` and `stop`."""
     store = f"sqlite:///{directory / 'runs.db'}"
     with orc.Orchestrator(store=store, tools=[noop, nap], directory=directory, max_parallel=max_parallel) as client:
         pipeline = client.compile({"id": job.name, "steps": [_step(step) for step in job.steps]})

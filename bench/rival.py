@@ -24,7 +24,7 @@ def _latest(_old: int, new: int) -> int:
 
 
 def run(job: Job, directory: Path, clock: Any, max_parallel: int, *, one_value: bool = False) -> dict[str, Any]:
-    """Carry out the job; `clock` measures the part between its `start` and `stop`."""
+    """Run the job; `clock` measures the part between its `start` and `stop`."""
     keys = {step.id: "value" if one_value else step.id for step in job.steps}
     builder: Any = StateGraph(TypedDict("State", dict.fromkeys(keys.values(), Annotated[int, _latest])))  # type: ignore[operator]
     depths = job.depths

@@ -1,4 +1,4 @@
-"""Measures this project beside a floor and beside LangGraph, and prints a table in Markdown.
+"""Compares this project with a floor and with LangGraph, and prints a table in Markdown.
 
     python bench/run.py                       everything: about ten minutes
     python bench/run.py --only chain compile  some of it
@@ -33,19 +33,19 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "langgraph": ("rival", {}),
     "langgraph-one-value": ("rival", {"one_value": True}),
 }
-"""The module of each, and what its `run` is told."""
+"""The module of each contender, and the arguments of its `run`."""
 
 COMPILED = (10, 100, 1_000, 10_000)
 MAX_PARALLEL = 32
 LIMIT = 600.0
-"""Seconds that one measurement may take."""
+"""The timeout of one measurement, in seconds."""
 
 ENOUGH = 30.0
-"""Seconds: what has taken as long in all is not measured a third time."""
+"""Seconds: a job that has taken this long in total is not measured a third time."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what the arguments ask for."""
+    """Run the measurements that the arguments select."""
     names = [*JOBS, *alone.MEASURED, "compile", "import"]
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, once, without waiting for quiet")
@@ -104,7 +104,7 @@ def compare(name: str, contenders: list[str], options: argparse.Namespace) -> di
 
 
 def measured_alone(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure something that only this project is measured at, in each of its sizes."""
+    """Measure this project alone, in each size."""
     found = []
     for index, work in enumerate(alone.MEASURED[name](options.quick)):
         order = {"alone": name, "index": index, "quick": options.quick}
@@ -116,7 +116,7 @@ def measured_alone(name: str, options: argparse.Namespace) -> list[dict[str, Any
 
 
 def compile_times(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure how long pipelines of several lengths take to compile."""
+    """Measure the compile time of pipelines of several lengths."""
     lengths = (10, 20) if options.quick else COMPILED
     samples: dict[int, list[dict[str, Any]]] = {length: [] for length in lengths}
     for _ in range(options.repeat):
@@ -126,7 +126,7 @@ def compile_times(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the medians of several measurements, and the load beside which they were made."""
+    """Return the medians of several measurements, and the load of the machine."""
     first = {key: value for key, value in samples[0].items() if key not in ("wall", "cpu", "peak", "load")}
     return {
         "seconds": median(sample["wall"] for sample in samples),
@@ -139,7 +139,7 @@ def summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def in_new_process(order: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Measure once, in a process of its own."""
+    """Measure once, in a separate process."""
     if not options.quick:
         machine.wait_for_quiet(options.patience)
     load = machine.load()
@@ -154,7 +154,7 @@ def in_new_process(order: dict[str, Any], options: argparse.Namespace) -> dict[s
 
 
 def measure(order: dict[str, Any]) -> dict[str, Any]:
-    """Carry out one order in this process."""
+    """Run one measurement in this process."""
     clock = machine.Clock()
     if "compile" in order:
         wanted = order["compile"]

@@ -9,10 +9,10 @@ def markdown(results: dict[str, Any]) -> str:
     parts = []
     if results["jobs"]:
         parts.append(_table(_JOBS, [row for job in results["jobs"].values() for row in _job_rows(job)]))
-    if sizes := [found for name, found in results.get("alone", {}).items() if name != "beside"]:
+    if sizes := [found for name, found in results.get("alone", {}).items() if name != "contended"]:
         parts.append(_table(_SIZES, [_size_row(found) for each in sizes for found in each]))
-    if beside := results.get("alone", {}).get("beside"):
-        parts.append(_table(_BESIDE, [_beside_row(found) for found in beside]))
+    if contended := results.get("alone", {}).get("contended"):
+        parts.append(_table(_CONTENDED, [_contended_row(found) for found in contended]))
     if results["compile"]:
         parts.append(_table(_COMPILE, list(_compile_rows(results["compile"]))))
     if results["import"]:
@@ -22,15 +22,15 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 _JOBS = ("work", "contender", "median", "best", "best per step", "CPU per step", "× floor", "peak memory", "load")
-_SIZES = ("work", "median", "best", "best each", "CPU each", "peak memory", "of it before", "load")
-_BESIDE = ("work", "alone", "beside", "worst beside", "load")
-_COMPILE = ("steps compiled", "median", "best", "best per step", "peak memory", "of it before", "load")
+_SIZES = ("work", "median", "best", "best each", "CPU each", "peak memory", "before", "load")
+_CONTENDED = ("work", "alone", "contended", "worst", "load")
+_COMPILE = ("steps compiled", "median", "best", "best per step", "peak memory", "before", "load")
 
 
 def _job_rows(job: dict[str, Any]) -> Iterator[Sequence[str]]:
     contenders = job["contenders"]
     sleeps = job["critical_path"] > 0
-    # Of the best times: what other programs on the machine cost is no property of either.
+    # Of the best times: they exclude the effect of other programs on the machine.
     floor = job["critical_path"] if sleeps else contenders.get("floor", {}).get("best")
     for name, found in contenders.items():
         yield (
@@ -72,7 +72,7 @@ def _size_row(found: dict[str, Any]) -> Sequence[str]:
     )
 
 
-def _beside_row(found: dict[str, Any]) -> Sequence[str]:
+def _contended_row(found: dict[str, Any]) -> Sequence[str]:
     figures = [_milliseconds(found[name]) for name in ("alone", "latency", "worst")]
     return (found["title"], *figures, _load(found["load"]))
 
@@ -82,7 +82,8 @@ def _load(loads: Sequence[float]) -> str:
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:,.0f} ms" if milliseconds >= 1000 else f"{milliseconds:.3g} ms"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,7 +1,8 @@
-"""Writes the pages that are generated from the code, or with `--check` says which of them are out of date.
+"""Writes the pages that are generated from the code, or with `--check` lists those that are out of date.
 
-    python docs/generate.py           writes docs/reference/ and the page of every code
-    python docs/generate.py --check   exits 1 and names the stale ones
+    python docs/generate.py           writes docs/reference/, the page of every code, the index of decisions
+                                      and the table of packages in docs/ARCHITECTURE.md
+    python docs/generate.py --check   exits with 1 and lists the stale pages
 
 The page of a code lives in the package, where `orchestrator explain` reads it; the site's copy is not tracked.
 """
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import typer
 from api_page import api_page
+from architecture_page import PAGE as ARCHITECTURE
+from architecture_page import architecture_page
 
 import orchestrator
 from orchestrator.cli.app import COMMANDS, build
@@ -24,6 +27,7 @@ from orchestrator.tools.reference_page import reference_markdown as tools_page
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+DECISIONS = ROOT / "docs" / "decisions"
 PAGES = ROOT / "src" / "orchestrator" / "diagnostics" / "pages"
 CASES = ROOT / "tests" / "conformance" / "diagnostics"
 SESSIONS = ROOT / "tests" / "conformance" / "commands"
@@ -49,6 +53,8 @@ def tracked_pages() -> dict[Path, str]:
         REFERENCE / "tools.md": tools_page(builtin_registry() | model_tools()),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "api.md": api_page(),
+        ARCHITECTURE: architecture_page(),
+        DECISIONS / "README.md": decisions_page(),
         ROOT / "src" / "orchestrator" / "__init__.pyi": exports_stub(),
         **{PAGES / f"{code.code}.md": code_page(code) for code in CODES.values()},
     }
@@ -95,6 +101,20 @@ def fenced(text: str, language: str) -> Iterator[str]:
     yield f"{fence}{language}"
     yield from text.rstrip("\n").split("\n")
     yield fence
+
+
+def decisions_page() -> str:
+    """Return the index of the decision records."""
+    lines = [
+        "# Decisions",
+        "",
+        "Choices that could have gone another way, each with its reason, its cost, and what would change it.",
+        "",
+    ]
+    for path in sorted(DECISIONS.glob("[0-9]*.md")):
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        lines.append(f"- [{title}]({path.name})")
+    return "\n".join(lines)
 
 
 def index_page() -> str:
@@ -156,7 +176,8 @@ def cell(text: str) -> str:
 def stale(wanted: Mapping[Path, str]) -> list[Path]:
     """Return the files that differ from what they should be, and those that should not be there."""
     differ = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    there = [path for folder in {path.parent for path in wanted} for path in folder.glob("*.md")]
+    generated = {path.parent for path in wanted} - {ARCHITECTURE.parent, DECISIONS}
+    there = [path for folder in generated for path in folder.glob("*.md")]
     return sorted({*differ, *(path for path in there if path not in wanted)})
 
 
@@ -168,7 +189,7 @@ def main(arguments: list[str]) -> int:
         for path in changed:
             print(f"out of date: {path.relative_to(ROOT)}", file=sys.stderr)
         if changed:
-            print("write them anew with: make reference", file=sys.stderr)
+            print("update them with: make reference", file=sys.stderr)
         return 1 if changed else 0
     wanted |= site_pages()
     for path in stale(wanted):

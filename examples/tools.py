@@ -1,4 +1,4 @@
-"""Tools of one's own: typed functions. The checker knows their parameters and the fields of their results.
+"""Custom tools: typed functions. The checker knows their parameters and the fields of their results.
 
 orchestrator tools --tools examples/tools.py census
 orchestrator run examples/census.yaml --tools examples/tools.py
@@ -35,7 +35,7 @@ async def census(
         words = (word.strip(".,;:!?-()\"'").casefold() for word in line.split())
         counts.update(word for word in words if word and word not in ignored)
         context.progress(number / len(lines), f"line {number} of {len(lines)}")
-        await asyncio.sleep(0)  # lets other steps go on
+        await asyncio.sleep(0)  # lets other steps run
     return {
         "words": counts.total(),
         "different": len(counts),

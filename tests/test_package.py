@@ -1,10 +1,12 @@
 """What `import orchestrator` gives, and what it costs."""
 
+import email
 import json
 import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,23 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
 def test_the_version_is_that_of_the_package() -> None:
     project = PYPROJECT
     assert project["project"]["version"] == orchestrator.__version__
+
+
+def test_the_wheel_describes_the_project(tmp_path: Path) -> None:
+    code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    built = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    with zipfile.ZipFile(tmp_path / built.stdout.split()[-1]) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(wheel.read(name))
+    repository = PYPROJECT["project"]["urls"]["Repository"]
+    assert metadata["Author"]
+    assert all(url.split(", ")[1].startswith(repository) for url in metadata.get_all("Project-URL", []))
+    readme = str(metadata.get_payload(decode=True), "utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", readme)
+    assert f"{repository}/blob/main/docs/guide/install.md" in links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert f"repo_url: {repository}\n" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 LOCKED = {"base": ["build"], "dev": ["dev"], "docs": ["docs"], "bench": ["bench"]}

@@ -1,4 +1,4 @@
-"""What `scripted.py` has the models of the examples answer: for each example its runs, for each run answers by step."""
+"""The answers that `scripted.py` records: the runs of each example, and for each run the answers by step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RESEARCH = {
                 "After a failure in 2019 the owner did not apply for the permit and asked to retire the station.",
                 "applied in 2021 to retire the station instead",
             ),
-            # No such sentence stands in the source: the example drops it.
+            # The source does not contain this sentence: the example drops it.
             fact(2, "About one fish in five did not survive.", "roughly 20 % of the fish died in the turbine"),
         ]
     },
@@ -155,7 +155,7 @@ DOCUMENTS = {
     "documents[2].read": read("invoice", "Marlow Paper Ltd", "2031", "2026-03-12", "GBP", (485.2, 97.04, 582.24)),
     "documents[3].read": read("reminder", "Marlow Paper Ltd", "2031", "2026-04-20", "GBP", (None, None, 582.24)),
     "documents[4].read": read("invoice", "Nordlys Bokbinderi AS", "5512", "2026-03-09", "NOK", (4320, 0, 4320)),
-    # The discount is overlooked at first; the sums do not add up, and the model is told so.
+    # The first answer misses the discount; the check tells the model that the sums do not add up.
     "documents[5].read": [papeterie(114.0), papeterie(102.6)],
 }
 

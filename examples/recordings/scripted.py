@@ -1,9 +1,9 @@
-"""Makes the recordings of the examples without a key: whoever wrote the examples wrote the answers, too.
+"""Makes the recordings of the examples without a key: the answers are part of the repository.
 
     python examples/recordings/scripted.py [EXAMPLE ...]
 
-Each example is really run, and recorded as `orchestrator run --record` does it; only what answers is no model but
-`answers.py`. To have what models say instead: see README.md.
+Each example is really run and recorded, as by `orchestrator run --record`, but the answers come from `answers.py`
+instead of a model. README.md describes how to record the answers of models.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Recorder(RecordingClient):
 
 
 def record(name: str) -> None:
-    """Record all runs of one example anew."""
+    """Record all runs of one example again."""
     directory = EXAMPLES / "recordings" / name
     written: set[str] = set()
     for run in answers.RUNS[name]:

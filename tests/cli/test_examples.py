@@ -106,16 +106,16 @@ def test_quickstart_writes_its_report(client: orc.Orchestrator, tmp_path: Path) 
     assert second.outputs["off_keplers_law"] == "Mercury, Venus, Mars, Jupiter, Saturn, Uranus, Neptune"
 
 
-def test_orders_are_booked_or_set_aside(client: orc.Orchestrator, tmp_path: Path) -> None:
+def test_orders_are_booked_or_rejected(client: orc.Orchestrator, tmp_path: Path) -> None:
     pipeline = client.compile("examples/orders.yaml")
     booked = pipeline.run()
     assert booked.outputs == {"result": "booked 3 orders", "file": "examples/output/booked.txt"}
     assert "3 x POT-CLAY at 21.0" in (tmp_path / "examples/output/booked.txt").read_text(encoding="utf-8")
-    assert booked.steps["set_aside"].state == "skipped"
-    aside = pipeline.run(orders=[{"id": "A-1"}])
-    assert aside.outputs["file"] == "examples/output/set-aside.txt"
-    assert "customer" in (tmp_path / "examples/output/set-aside.txt").read_text(encoding="utf-8")
-    assert {aside.steps[step].state for step in ("stored", "discounts", "booked")} == {"skipped"}
+    assert booked.steps["rejected"].state == "skipped"
+    rejected = pipeline.run(orders=[{"id": "A-1"}])
+    assert rejected.outputs["file"] == "examples/output/rejected.txt"
+    assert "customer" in (tmp_path / "examples/output/rejected.txt").read_text(encoding="utf-8")
+    assert {rejected.steps[step].state for step in ("stored", "discounts", "booked")} == {"skipped"}
 
 
 def test_census_retries_reports_progress_and_is_resumed_after_failing(client: orc.Orchestrator) -> None:
@@ -146,18 +146,16 @@ def test_the_demo_ends_with_outputs_worth_seeing(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["outputs"]["moons"] == 293
 
 
-def test_invoices_that_are_wrong_are_set_aside_unless_they_are_too_many(
-    client: orc.Orchestrator, tmp_path: Path
-) -> None:
+def test_invalid_invoices_are_rejected_unless_there_are_too_many(client: orc.Orchestrator, tmp_path: Path) -> None:
     pipeline = client.compile("examples/invoices.yaml")
     result = pipeline.run()
     assert result.outputs == {
         "total": 422.89,
         "good": 3,
         "bad": "2 of 5",
-        "aside": "examples/output/invoices-aside.txt",
+        "rejected": "examples/output/invoices-rejected.txt",
     }
-    assert (tmp_path / "examples/output/invoices-aside.txt").read_text(encoding="utf-8").split("\n")[:2] == [
+    assert (tmp_path / "examples/output/invoices-rejected.txt").read_text(encoding="utf-8").split("\n")[:2] == [
         "17: not a valid invoice",
         "R-004: not a valid invoice",
     ]

@@ -27,6 +27,7 @@ from orchestrator.models.limits import LimitSettings
 from orchestrator.testing import FakeModel
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "orchestrator"
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts)
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 TITLE = re.compile(r'title="([^"]+)"')
@@ -172,6 +173,29 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:\s]+)", BLOCK.sub("", page.read_text(encoding="utf-8"))):
         if "reference/diagnostics/" not in target and target != "https":  # made when the site is built
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
+    for file, heading in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        assert heading in headings((page.parent / file) if file else page), f"{file}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as the site makes them."""
+    found = re.findall(r"^#+ (.*)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in found}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+    packages = {path.name for path in PACKAGE.iterdir()}
+    for name in re.findall(r"`([\w/.-]+)`", BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        first, slash, rest = name.partition("/")
+        if slash and first in {"src", "docs", "tests", "bench", "requirements"}:
+            assert name == "docs/reference/" or (ROOT / name.replace("CODE", "ORC301")).exists(), name
+        elif slash and first in packages and (rest.endswith(".py") or "." not in rest):
+            assert (PACKAGE / name).exists(), name
 
 
 def test_every_page_can_be_found_from_the_menu() -> None:

@@ -1,0 +1,64 @@
+"""Texts are written in plain technical English: words that no engineer would say aloud are not used.
+
+The list has the ones that were once written in this project, each with what to write instead. Code blocks of Markdown
+files and generated parts are not checked here: their texts are in `src`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLACES = ("README.md", "CONTRIBUTING.md", "docs", "examples")
+SUFFIXES = {".md", ".py", ".toml", ".yaml", ".yml"}
+GENERATED = ROOT / "docs" / "reference"
+REPLACEMENTS = {
+    r"mend(s|ed|ing)?": "fix",
+    r"anew": "again",
+    r"go(es|ne|ing)? on (with|after|where)": "continue, resume",
+    r"(?<!there )(is|are) no (?!longer|more\b|one\b)": "is not a",
+    r"whoever|whomever": "users who, callers that",
+    r"held to": "validated against",
+    r"beside": "next to",
+    r"besides": "also",
+    r"under way": "in flight, running",
+    r"of one's own": "custom",
+    r"(is|are) told": "receives, is notified",
+    r"left alone": "not changed, rate-limited",
+    r"in a circle": "a dependency cycle",
+    r"mistakes? of ours": "internal error",
+    r"in (the )?place of": "instead of",
+    r"(some|no)body": "a person, no one",
+    r"asked? nobody": "calls no model",
+    r"gently": "gracefully",
+    r"aside": "separately, cleanup",
+}
+FENCED = re.compile(r"^ *(```+)\w.*?^ *\1$|^<!-- packages:.*?^<!-- end", re.DOTALL | re.MULTILINE)
+WORDS = re.compile("|".join(rf"\b(?:{word})" + r"(?!\w)" for word in REPLACEMENTS), re.IGNORECASE)
+
+
+def files(place: str) -> Iterator[Path]:
+    path = ROOT / place
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    yield from (each for each in found if each.suffix in SUFFIXES and GENERATED not in each.parents)
+
+
+def words(path: Path) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        text = FENCED.sub(lambda block: "\n" * block[0].count("\n"), text)
+    for number, line in enumerate(text.splitlines(), start=1):
+        for found in WORDS.finditer(line):
+            yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}, write {replacement(found[0])}: {line.strip()[:80]}"
+
+
+def replacement(word: str) -> str:
+    return next(text for pattern, text in REPLACEMENTS.items() if re.match(pattern, word, re.IGNORECASE))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_plain_words_are_used(place: str) -> None:
+    found = [line for path in files(place) for line in words(path)]
+    assert not found, "\n" + "\n".join(found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.compiler.jumps import Between, Jump, covers, last_jumps
+from orchestrator.compiler.ir.jumps import Between, Jump, covers, last_jumps
 from orchestrator.language.yaml.layout import Layout
 from orchestrator.language.yaml.nodes import Scalar
 from tests.compiler.test_compilation import compiled

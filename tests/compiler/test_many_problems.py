@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.compiler import diagnostics as findings
+from orchestrator.compiler.ir import diagnostics as findings
 from orchestrator.diagnostics import Vocabulary, bounded_suggestions, render_text, suggest, to_json
 from orchestrator.diagnostics import suggest as suggest_module
 from orchestrator.language.spec import steps, validation

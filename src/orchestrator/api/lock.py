@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from orchestrator.api.backend import plan_of
 from orchestrator.api.run import Run
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock, write_lock
-from orchestrator.compiler.files import SUFFIX
+from orchestrator.compiler.ir.files import SUFFIX
 from orchestrator.errors import CompilationError
 from orchestrator.evaluation.adhoc_models import AdhocModels, run_blocking
 from orchestrator.journal.records import RunFilter

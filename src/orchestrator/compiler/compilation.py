@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.compiler.context import CompilationContext, CompilationSession
-from orchestrator.compiler.cycles import in_order
 from orchestrator.compiler.file_compiler import FileCompiler
-from orchestrator.compiler.files import PipelineFiles
-from orchestrator.compiler.library import enter_file
-from orchestrator.compiler.model_references import ModelEnvironment
+from orchestrator.compiler.ir.context import CompilationContext, CompilationSession
+from orchestrator.compiler.ir.cycles import in_order
+from orchestrator.compiler.ir.files import PipelineFiles
+from orchestrator.compiler.ir.model_references import ModelEnvironment
+from orchestrator.compiler.passes.library import enter_file
 from orchestrator.compiler.rules.recursive_pipeline import report_recursion
 from orchestrator.compiler.steps import work_of
 from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort

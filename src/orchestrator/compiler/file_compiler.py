@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.blocks import BlockCompiler, WorkFactory
-from orchestrator.compiler.declarations import check_outputs, declare_inputs, declare_variables
-from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
-from orchestrator.compiler.ir import NameScope
-from orchestrator.compiler.models import budget_of, check_models
-from orchestrator.compiler.names import ENDED_RUN, HANDLED_ERROR, STEP, or_null
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import ENDED_RUN, HANDLED_ERROR, STEP, or_null
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import NameScope
+from orchestrator.compiler.passes.blocks import BlockCompiler, WorkFactory
+from orchestrator.compiler.passes.declarations import check_outputs, declare_inputs, declare_variables
+from orchestrator.compiler.passes.handlers import check_handlers, plan_handlers, read_handlers
+from orchestrator.compiler.passes.models import check_models
+from orchestrator.compiler.passes.policies import budget_of
 from orchestrator.compiler.rules.error_types import check_retry
 from orchestrator.compiler.rules.unresolved_names import report_unknown_reads
 from orchestrator.compiler.rules.unused import report_usage
@@ -20,7 +21,7 @@ from orchestrator.plan.model import Plan
 
 if TYPE_CHECKING:
     from orchestrator.compiler.auto.insertion import FileAutos
-    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.diagnostics import Diagnostic
     from orchestrator.language.spec.model_options import Models
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.compiler.auto.lock_file import Lock, LockedValue, answer_problems, read_lock
 from orchestrator.compiler.auto.places import TEXT, Hole, Schema, dotted, holes_of, is_prose, put, remedy
-from orchestrator.compiler.calls import CallChecker
-from orchestrator.compiler.library import lock_of
-from orchestrator.compiler.models import default_model
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.passes.calls import CallChecker
+from orchestrator.compiler.passes.library import lock_of
+from orchestrator.compiler.passes.models import default_model
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
 from orchestrator.expressions import parse_template
 from orchestrator.language.spec.pipeline import OnFailureSpec, StepSpec
@@ -33,8 +33,8 @@ from orchestrator.text.words import shorten
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import BlockKind, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import BlockKind, StepNode
     from orchestrator.expressions import Template
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")

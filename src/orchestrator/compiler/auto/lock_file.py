@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orchestrator import codes
-from orchestrator.compiler.files import SUFFIX
+from orchestrator.compiler.ir.files import SUFFIX
 from orchestrator.diagnostics import Diagnostic, Source, Span
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
 from orchestrator.language.yaml.nodes import Node, Scalar, plain

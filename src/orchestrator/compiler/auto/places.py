@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.compiler.calls import CallChecker
-from orchestrator.compiler.files import Unreadable
-from orchestrator.compiler.library import find_pipeline
-from orchestrator.compiler.names import input_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.files import Unreadable
+from orchestrator.compiler.ir.names import input_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.passes.calls import CallChecker
+from orchestrator.compiler.passes.library import find_pipeline
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.language.values.auto_markup import Path, tagged
@@ -21,7 +21,7 @@ from orchestrator.tools import Unresolved
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.language.spec.pipeline import InputSpec, StepSpec
 
 Schema = Mapping[str, Any]

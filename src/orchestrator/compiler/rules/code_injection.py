@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.rules.outside_values import is_own
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode
 
 CODE: Final = {
     "python.execute": ("code", "Python"),

@@ -6,14 +6,12 @@ import builtins
 from typing import TYPE_CHECKING
 
 from orchestrator import codes, errors
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
 from orchestrator.diagnostics import CODES, suggest
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
-from orchestrator.plan.policies import Retry
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.diagnostics import Diagnostics
-    from orchestrator.language.spec.pipeline import RetrySpec
+    from orchestrator.compiler.ir.diagnostics import Diagnostics
 
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StepError)}
 _PYTHON = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
@@ -54,9 +52,3 @@ def check_error_names(listed: Node | None, diagnostics: Diagnostics) -> None:
             severity="warning" if of_a_tool else "error",
             replacement=near,
         )
-
-
-def retry_from(spec: RetrySpec) -> Retry:
-    """The retry policy as data. A stated `max_delay` is also the longest that is waited for because an error asks."""
-    longest = spec.max_delay if "max_delay" in spec.model_fields_set else None
-    return Retry(**spec.model_dump(exclude_none=True), longest_wait=longest)

@@ -12,8 +12,8 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import NameScope, PlacedTemplate
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate
     from orchestrator.expressions import Problem, Reference
 
 _ELSEWHERE: Final = {

@@ -11,7 +11,7 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.language.yaml.nodes import Node
 
 

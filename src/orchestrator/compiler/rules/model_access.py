@@ -18,9 +18,9 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
-    from orchestrator.compiler.model_references import ModelEnvironment, ModelReference, ModelUse
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelReference, ModelUse
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.messages import ModelName

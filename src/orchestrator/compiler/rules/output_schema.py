@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
 from orchestrator.expressions import Constant
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingABC
 
-    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.expressions import Value
     from orchestrator.language.spec.pipeline import StepSpec
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.expressions import Constant, ListValue, MappingValue, Templated
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import NameScope, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import NameScope, StepNode
     from orchestrator.expressions import Reference, Value
 
 _OWN: Final = frozenset({"run", "pipeline", "step"})

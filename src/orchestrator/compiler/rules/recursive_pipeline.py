@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.cycles import circles
+from orchestrator.compiler.ir.cycles import circles
 from orchestrator.diagnostics import Related
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationSession
+    from orchestrator.compiler.ir.context import CompilationSession
 
 
 def report_recursion(session: CompilationSession) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.ir import fields_read
-from orchestrator.compiler.names import OUTCOME_FIELDS
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import OUTCOME_FIELDS
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import fields_read
 from orchestrator.compiler.rules.output_schema import FORMS
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
 
 
 def report_hidden(context: CompilationContext) -> None:

@@ -8,13 +8,13 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.rules.outside_values import is_own
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.ir import fields_read
+from orchestrator.compiler.ir.nodes import fields_read
 from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import BlockNode, PlacedTemplate, StepNode, Target
-    from orchestrator.compiler.jumps import Jump, JumpKind
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.jumps import Jump, JumpKind
+    from orchestrator.compiler.ir.nodes import BlockNode, PlacedTemplate, StepNode, Target
     from orchestrator.expressions import Reference
     from orchestrator.expressions.syntax.problem import Fact
 

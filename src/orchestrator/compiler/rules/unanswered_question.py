@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.steps.for_each import ForEachWork
-from orchestrator.compiler.steps.tool_calls import ToolWork
 from orchestrator.plan.auto_values import is_auto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import BlockNode, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import BlockNode, StepNode
 
 _QUESTIONS: Final = ("ask", "approve")
 _WITHOUT_EFFECT: Final = {
@@ -101,9 +99,11 @@ def _acts(context: CompilationContext, step: StepNode) -> bool:
 
 
 def _changes_something(step: StepNode) -> bool:
-    work = step.work.body if isinstance(step.work, ForEachWork) else step.work
-    if not isinstance(work, ToolWork):
-        return step.work is not None and step.work.called is not None
+    if step.work is None:
+        return False
+    work = step.work.item_work or step.work
+    if not work.calls_tool:
+        return work.called is not None
     if work.call is None:
         return False  # an unknown tool is reported
     tool, action = work.call

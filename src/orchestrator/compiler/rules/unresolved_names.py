@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.names import LOCAL_NAMES
+from orchestrator.compiler.ir.names import LOCAL_NAMES
 from orchestrator.compiler.rules.foreign_namespaces import explain_namespace, section_of
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import NameScope, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate, StepNode
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Problem
 

@@ -5,29 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.steps.repeat import RepeatWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import Carried, PlacedTemplate, StepNode
 
 
 def report_carried(context: CompilationContext) -> None:
     """Report where a value without an `initial` is first read as if it had one."""
     for loop in context.steps:
-        if isinstance(loop.work, RepeatWork) and (names := set(loop.work.update) - set(loop.work.initial)):
-            _report(context, loop, loop.work, names)
+        carried = loop.work.carried if loop.work is not None else None
+        if carried is not None and (names := set(carried.update) - set(carried.initial)):
+            _report(context, loop, carried, names)
 
 
-def _report(context: CompilationContext, loop: StepNode, work: RepeatWork, names: set[str]) -> None:
-    for place in _in_first_round(context, loop, work):
+def _report(context: CompilationContext, loop: StepNode, carried: Carried, names: set[str]) -> None:
+    for place in _in_first_round(context, loop, carried):
         if _tells_rounds_apart(place):
             continue
         for reference, scalar in place.references():
             target = place.scope.target(reference)
-            if reference.guarded or target is None or target.scope is not work.names or target.name not in names:
+            if reference.guarded or target is None or target.scope is not carried.scope or target.name not in names:
                 continue
             names.remove(target.name)
             context.diagnostics.add(
@@ -40,26 +40,26 @@ def _report(context: CompilationContext, loop: StepNode, work: RepeatWork, names
             )
 
 
-def _in_first_round(context: CompilationContext, loop: StepNode, work: RepeatWork) -> Iterator[PlacedTemplate]:
+def _in_first_round(context: CompilationContext, loop: StepNode, carried: Carried) -> Iterator[PlacedTemplate]:
     """The templates that are evaluated before anything is carried on, but for steps that ask which round it is."""
-    if work.key == "while":
-        yield from work.tests
+    if carried.is_tested_first:
+        yield from carried.tests
     for step in context.steps:
         around = list(step.outwards())
         if loop not in around[1:]:
             continue
         within = around[: around.index(loop)]
-        if not any(_tells_rounds_apart(guard) or _asks_for(guard, work) for each in within for guard in each.guards):
+        if not any(_tells_rounds_apart(guard) or _asks_for(guard, carried) for each in within for guard in each.guards):
             yield from step.places()
-    yield from work.changes
+    yield from carried.changes
 
 
 def _tells_rounds_apart(place: PlacedTemplate) -> bool:
     return any(reference.name in ("iteration", "previous") for reference in place.template.references)
 
 
-def _asks_for(place: PlacedTemplate, work: RepeatWork) -> bool:
+def _asks_for(place: PlacedTemplate, carried: Carried) -> bool:
     return any(
-        target is not None and target.scope is work.names
+        target is not None and target.scope is carried.scope
         for target in (place.scope.target(reference) for reference in place.template.references)
     )

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.node_paths import child, is_always_false
+from orchestrator.compiler.ir.node_paths import child, is_always_false
 from orchestrator.compiler.rules.shadowed_field import report_hidden
 from orchestrator.compiler.rules.skipped_steps import report_skipped
 from orchestrator.compiler.rules.unanswered_question import report_unanswered
@@ -17,8 +17,8 @@ from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import PlacedTemplate, StepNode, TargetKind
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode, TargetKind
 
 
 def report_usage(context: CompilationContext) -> None:

@@ -17,8 +17,8 @@ from orchestrator.compiler.steps.waits import WaitWork
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode, WorkNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode, WorkNode
 
 __all__ = ["work_of"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.calls import CallChecker, fields_of
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import WorkNode
-from orchestrator.compiler.models import complete_call
-from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.passes.calls import CallChecker, fields_of
+from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.models import complete_call
 from orchestrator.compiler.rules.mcp_servers import check_server
 from orchestrator.compiler.rules.name_hints import YOUR_OWN
 from orchestrator.diagnostics import suggest
@@ -26,8 +26,8 @@ from orchestrator.tools.functions.definition import to_action
 from orchestrator.tools.mcp import load_servers
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import NameScope, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import NameScope, StepNode
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.tools.contract import Action
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import WorkNode
-from orchestrator.compiler.names import entity_type, input_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import entity_type, input_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.passes.calls import static_type
+from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
 from orchestrator.expressions.types.operators import bare
@@ -17,8 +17,8 @@ from orchestrator.language.yaml.nodes import Sequence
 from orchestrator.plan.steps import Approve, Ask
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.language.spec.pipeline import InputSpec
     from orchestrator.language.yaml.nodes import Node
 

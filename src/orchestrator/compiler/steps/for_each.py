@@ -6,11 +6,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import NameScope, WorkNode
-from orchestrator.compiler.names import entity_type, or_null
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import entity_type, or_null
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import NameScope, WorkNode
+from orchestrator.compiler.passes.calls import static_type
+from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
 from orchestrator.expressions import (
     ANY,
@@ -39,8 +39,8 @@ from orchestrator.text.content import encoding_problem
 from orchestrator.text.csv_text import delimiter_problem
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import BlockNode, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import BlockNode, PlacedTemplate, StepNode
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.plan.steps import FileFormat
 
@@ -76,7 +76,7 @@ class ForEachWork(WorkNode):
             self.body = context.blocks.read("for_each", spec.steps, NameScope(self.names), step)
             inside = self.body.scope
         else:
-            self.body = call_of(context, step, self.names)
+            self.body = self.item_work = call_of(context, step, self.names)
             self.item_scope = self.names
             inside = NameScope(self.names, {spec.id: ANY})  # what is collected may read the call's result
         self.inside = inside

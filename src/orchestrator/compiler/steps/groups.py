@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir import NameScope, WorkNode
-from orchestrator.compiler.names import entity_type, or_null
+from orchestrator.compiler.ir.names import entity_type, or_null
+from orchestrator.compiler.ir.nodes import NameScope, WorkNode
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.types.operators import bare
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.steps import Group
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
 
 
 class GroupWork(WorkNode):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.calls import CallChecker, fields_of
-from orchestrator.compiler.files import Unreadable
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import WorkNode
-from orchestrator.compiler.library import find_pipeline, note_call
-from orchestrator.compiler.names import entity_type, input_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.files import Unreadable
+from orchestrator.compiler.ir.names import entity_type, input_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.passes.calls import CallChecker, fields_of
+from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.library import find_pipeline, note_call
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe, object_of
@@ -20,8 +20,8 @@ from orchestrator.plan.steps import SubPipeline
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.language.spec.pipeline import InputSpec
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from orchestrator.compiler.ir import WorkNode
-from orchestrator.compiler.names import entity_type
+from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.nodes import WorkNode
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Type
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.nodes import StepNode
 
 
 class RefusedWork(WorkNode):

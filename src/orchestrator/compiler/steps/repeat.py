@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import NameScope, WorkNode
-from orchestrator.compiler.names import OUTCOME_FIELDS, entity_type, or_null
-from orchestrator.compiler.node_paths import child, is_always_false
+from orchestrator.compiler.ir.names import OUTCOME_FIELDS, entity_type, or_null
+from orchestrator.compiler.ir.node_paths import child, is_always_false
+from orchestrator.compiler.ir.nodes import Carried, NameScope, WorkNode
+from orchestrator.compiler.passes.calls import static_type
+from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
 from orchestrator.expressions.types.operators import bare
@@ -18,8 +18,8 @@ from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import Repeat
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode
 
 _OWN_FIELDS = frozenset({"iterations", "count"}) | OUTCOME_FIELDS
 _CHANGES_BY_ITSELF = re.compile(r"\bnow\s*\(")
@@ -35,25 +35,22 @@ class RepeatWork(WorkNode):
         self.key = "while" if spec.kind == "while" else "until"
         outer = step.block.scope
         self.names = NameScope(outer, {"iteration": INTEGER, "previous": ANY})
+        self.carried = self._carried = Carried(self.names, is_tested_first=self.key == "while")
         self.first: list[PlacedTemplate] = []
-        self.initial: dict[str, Value] = {}
-        self.update: dict[str, Value] = {}
         for section in ("initial", "update"):
             entries = child(spec.node, section)
             for entry in entries.entries if isinstance(entries, Mapping) else []:
                 self._declare(entry.key)
-        self._read("initial", outer, self.first, self.initial)
+        self._read("initial", outer, self.first, self._carried.initial)
         self.body = context.blocks.read("repeat", spec.steps or (), NameScope(self.names), step)
         inside = self.body.scope
         self.names.names["previous"] = union_of((Type("object", properties=inside.steps, closed=True), NULL))
-        self.tests: list[PlacedTemplate] = []
         node = child(spec.node, self.key)
-        self.condition = context.templates.condition(node, inside, self.tests) if node is not None else None
-        self.changes: list[PlacedTemplate] = []
-        self._read("update", inside, self.changes, self.update)
+        self.condition = context.templates.condition(node, inside, self._carried.tests) if node is not None else None
+        self._read("update", inside, self._carried.changes, self._carried.update)
         self.outcomes = []
         self.collect = context.value_at(spec.node, ("collect",), inside, self.outcomes)
-        self.places = [*self.first, *self.tests, *self.changes, *self.outcomes]
+        self.places = [*self.first, *self._carried.tests, *self._carried.changes, *self.outcomes]
 
     def _declare(self, key: Scalar) -> None:
         name = key.text
@@ -80,10 +77,10 @@ class RepeatWork(WorkNode):
     def check(self) -> Type:
         """Check the body, the condition, and what is carried on from round to round."""
         first = infer_types(self._context, self.first)
-        carried = self._carried({name: bare(static_type(v, first)) for name, v in self.initial.items()})
+        carried = self._carried_types({name: bare(static_type(v, first)) for name, v in self._carried.initial.items()})
         self._context.blocks.check(self.body)
-        infer_types(self._context, self.tests)
-        infer_types(self._context, self.changes)
+        infer_types(self._context, self._carried.tests)
+        infer_types(self._context, self._carried.changes)
         types = infer_types(self._context, self.outcomes)
         value = bare(self.body.value_type() or ANY)
         if self.collect is not None:
@@ -92,15 +89,15 @@ class RepeatWork(WorkNode):
         fields = {**carried, "iterations": array_of(value), "count": INTEGER}
         return entity_type(or_null(value) if self.key == "while" else value, fields=fields)
 
-    def _carried(self, first: dict[str, Type]) -> dict[str, Type]:
+    def _carried_types(self, first: dict[str, Type]) -> dict[str, Type]:
         """The types of the accumulators: those of their first values, where no update changes them."""
-        types = {name: first.get(name, ANY) for name in (*self.initial, *self.update)}
+        types = {name: first.get(name, ANY) for name in (*self._carried.initial, *self._carried.update)}
         while True:
             self.names.names.update(types)
-            found = infer_types(self._context, self.changes, quiet=True)
+            found = infer_types(self._context, self._carried.changes, quiet=True)
             moved = [
                 name
-                for name, value in self.update.items()
+                for name, value in self._carried.update.items()
                 if types[name] != ANY and bare(static_type(value, found)) != types[name]
             ]
             if not moved:
@@ -118,7 +115,7 @@ class RepeatWork(WorkNode):
         for target in reads:
             if target is None:
                 continue
-            changing = target.name in ("iteration", "previous") or target.name in self.update
+            changing = target.name in ("iteration", "previous") or target.name in self._carried.update
             if target.block is self.body or (target.scope is self.names and changing):
                 return
         if any(reference.name == "steps" for reference in self.condition.references) or None in reads:
@@ -149,7 +146,7 @@ class RepeatWork(WorkNode):
             body=self._context.blocks.plan(self.body),
             max_iterations=self.spec.max_iterations,
             on_limit=self.spec.on_limit,
-            initial=self.initial,
-            update=self.update,
+            initial=self._carried.initial,
+            update=self._carried.update,
             collect=self.collect,
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import NameScope, WorkNode
-from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import NameScope, WorkNode
+from orchestrator.compiler.passes.calls import static_type
+from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
 from orchestrator.expressions.evaluation.text import to_text
@@ -19,8 +19,8 @@ from orchestrator.language.yaml.scalars import resolve
 from orchestrator.plan.steps import CaseKey, Switch
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import BlockNode, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import BlockNode, StepNode
 
 
 class SwitchWork(WorkNode):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.calls import CallChecker, fields_of
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import WorkNode
-from orchestrator.compiler.models import complete_call
-from orchestrator.compiler.names import step_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import step_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.passes.calls import CallChecker, fields_of
+from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.models import complete_call
 from orchestrator.compiler.rules.code_injection import CODE, check_code
 from orchestrator.compiler.rules.mcp_servers import check_server
 from orchestrator.compiler.rules.shell_injection import check_shell
@@ -18,8 +18,8 @@ from orchestrator.expressions import Constant, Type, Value
 from orchestrator.plan.steps import ToolCall
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import NameScope, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import NameScope, StepNode
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.language.yaml.nodes import Node
 

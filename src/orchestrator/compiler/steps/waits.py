@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import WorkNode
-from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.passes.calls import static_type
+from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.expressions import NULL, Constant, Type, Value, describe
 from orchestrator.expressions.types.operators import bare, options
 from orchestrator.language.values.durations import FORMS
@@ -18,8 +18,8 @@ from orchestrator.language.values.times import PLAUSIBLE, timestamp
 from orchestrator.plan.steps import Wait
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.language.yaml.nodes import Node
 
 _WANTED = {"sleep": "a duration", "wait_until": "a time"}

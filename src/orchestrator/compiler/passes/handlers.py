@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import HandlerNode, NameScope
-from orchestrator.compiler.names import HANDLED_ERROR
-from orchestrator.compiler.node_paths import child
-from orchestrator.compiler.rules.error_types import check_error_names, check_retry, retry_from
+from orchestrator.compiler.ir.names import HANDLED_ERROR
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import HandlerNode, NameScope
+from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.policies import retry_from
+from orchestrator.compiler.rules.error_types import check_error_names, check_retry
 from orchestrator.plan.steps import Handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.language.spec.pipeline import HandlerSpec
 
 

@@ -9,8 +9,8 @@ from orchestrator.compiler.rules.unresolved_names import explain_unknown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import PlacedTemplate
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import PlacedTemplate
     from orchestrator.expressions import Type
 
 

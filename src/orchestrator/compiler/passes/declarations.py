@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.compiler.calls import static_type
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.names import PIPELINE, RUN, input_type
-from orchestrator.compiler.node_paths import child, child_key
+from orchestrator.compiler.ir.names import PIPELINE, RUN, input_type
+from orchestrator.compiler.ir.node_paths import child, child_key
+from orchestrator.compiler.passes.calls import static_type
+from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.expressions import ANY, Constant, Type, fits, object_of
 from orchestrator.expressions.types.operators import bare
 from orchestrator.expressions.types.value_types import describe
@@ -16,8 +16,8 @@ from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.model import OutputPlan
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import NameScope, PlacedTemplate
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate
     from orchestrator.language.spec.pipeline import OutputSpec
 
 

@@ -8,22 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
-from orchestrator.compiler.calls import fields_of
-from orchestrator.compiler.model_references import ModelReference, ModelUse, Purpose
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.model_references import ModelReference, ModelUse, Purpose
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.passes.calls import fields_of
 from orchestrator.compiler.rules.output_schema import check_wishes
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
-from orchestrator.models.budget import Budget
 from orchestrator.models.catalog.names import AUTO, OFFLINE, parse_model_name
 from orchestrator.models.messages import ModelName
 from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
-    from orchestrator.language.spec.pipeline import BudgetSpec
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.tools.contract import Action
 
@@ -160,11 +158,6 @@ def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
     """Whether models that make embeddings may be had there; what a server of one's own has is found out when asked."""
     is_own = catalogue.providers[provider].free and provider != OFFLINE.provider
     return is_own or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
-
-
-def budget_of(spec: BudgetSpec | None) -> Budget | None:
-    """Return a budget as the plan has it."""
-    return None if spec is None else Budget(spec.usd, spec.tokens, spec.requests)
 
 
 def with_constants(parameters: Value, added: dict[str, Any]) -> Value:

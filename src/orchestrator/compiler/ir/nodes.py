@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from orchestrator.compiler.jumps import Cover, Jump, JumpKind
-from orchestrator.compiler.names import NAMESPACES
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.jumps import Cover, Jump, JumpKind
+from orchestrator.compiler.ir.names import NAMESPACES
+from orchestrator.compiler.ir.node_paths import child
 from orchestrator.diagnostics import Vocabulary
 from orchestrator.expressions import Reference, Template, Value
 from orchestrator.expressions.types.environment import Environment
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.language import Document
     from orchestrator.plan.policies import OnFailure
     from orchestrator.plan.steps import Block, StepPlan, Work
+    from orchestrator.tools.contract import Action, Tool
 
 BlockKind = Literal["pipeline", "for_each", "repeat", "case", "group", "parallel", "handler", "finally"]
 
@@ -304,6 +305,10 @@ class WorkNode(ABC):
         """The file of the pipeline that the step calls."""
         self.calls_tool = False
         """Whether the step is one call of a tool, so that the default timeout is that of its attempts."""
+        self.call: tuple[Tool, Action] | None = None
+        """The tool and the action that it calls, if both are known."""
+        self.item_work: WorkNode | None = None
+        """The call that is made for each item, where the step is a loop over its own call."""
         self.result_type: Type | None = None
         """The type of the step, where it is known when the step has been read."""
         self.carried: Carried | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.ir import PlacedTemplate
+from orchestrator.compiler.ir.nodes import PlacedTemplate
 from orchestrator.expressions import (
     Constant,
     ListValue,
@@ -18,8 +18,8 @@ from orchestrator.expressions import (
 from orchestrator.language.yaml.nodes import LITERAL, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.diagnostics import Diagnostics
-    from orchestrator.compiler.ir import NameScope
+    from orchestrator.compiler.ir.diagnostics import Diagnostics
+    from orchestrator.compiler.ir.nodes import NameScope
 
 
 class TemplateReader:

@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.compiler.context import CompilationContext
-from orchestrator.compiler.cycles import in_order, report_cycles
-from orchestrator.compiler.dependencies import add_declared, add_jumps, add_reads
-from orchestrator.compiler.handlers import check_handlers, plan_handlers, read_handlers
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import BlockNode, StepNode, WorkNode
-from orchestrator.compiler.jumps import Between
-from orchestrator.compiler.models import budget_of
-from orchestrator.compiler.names import entity_type
-from orchestrator.compiler.node_paths import child
-from orchestrator.compiler.rules.error_types import check_retry, retry_from
-from orchestrator.compiler.rules.output_checks import check_output, plan_check, read_check
+from orchestrator.compiler.ir.context import CompilationContext
+from orchestrator.compiler.ir.cycles import in_order, report_cycles
+from orchestrator.compiler.ir.jumps import Between
+from orchestrator.compiler.ir.names import entity_type
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import BlockNode, StepNode, WorkNode
+from orchestrator.compiler.passes.dependencies import add_declared, add_jumps, add_reads
+from orchestrator.compiler.passes.handlers import check_handlers, plan_handlers, read_handlers
+from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.output_checks import check_output, plan_check, read_check
+from orchestrator.compiler.passes.policies import budget_of, cache_of, retry_of, timeout_of
+from orchestrator.compiler.rules.error_types import check_retry
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY
 from orchestrator.language.yaml.nodes import Scalar
-from orchestrator.plan.policies import MODEL_RETRY, CachePolicy, OnFailure, Retry
+from orchestrator.plan.policies import OnFailure, Retry
 from orchestrator.plan.steps import Block, StepPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.compiler.ir import BlockKind, NameScope
+    from orchestrator.compiler.ir.nodes import BlockKind, NameScope
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.language.yaml.nodes import Node
 
@@ -193,24 +193,3 @@ class BlockCompiler:
 def _is_a_case_of_its_own(node: Node) -> bool:
     """Whether a step got its id from `true: {...}` or `null: {...}`, where no expression can mean it."""
     return isinstance(node, Scalar) and node.style == "synthetic" and node.text in ("true", "false", "null", "none")
-
-
-def retry_of(context: CompilationContext, spec: StepSpec, work: WorkNode) -> Retry:
-    """The retry policy of a step that calls a tool."""
-    defaults = context.spec.defaults
-    retry = spec.retry or (defaults.retry if defaults else None)
-    if retry is None:
-        return MODEL_RETRY if work.asks_models else Retry()
-    return retry_from(retry)
-
-
-def timeout_of(context: CompilationContext, spec: StepSpec) -> float | None:
-    """How long an attempt of a step that calls a tool may take."""
-    defaults = context.spec.defaults
-    return spec.timeout if spec.timeout is not None else (defaults.timeout if defaults else None)
-
-
-def cache_of(step: StepNode) -> CachePolicy | None:
-    """How the results of a step are shared across runs."""
-    cache = step.spec.cache
-    return CachePolicy(cache.ttl, step.cache_key, cache.scope) if cache is not None else None

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.diagnostics import Diagnostics
-from orchestrator.compiler.files import FileLocation, PipelineFiles
-from orchestrator.compiler.ir import (
+from orchestrator.compiler.ir.diagnostics import Diagnostics
+from orchestrator.compiler.ir.files import FileLocation, PipelineFiles
+from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelReference
+from orchestrator.compiler.ir.names import RESERVED
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import (
     BlockNode,
     BlockPasses,
     HandlerNode,
@@ -18,10 +21,7 @@ from orchestrator.compiler.ir import (
     StepNode,
     TargetKind,
 )
-from orchestrator.compiler.model_references import ModelEnvironment, ModelReference
-from orchestrator.compiler.names import RESERVED
-from orchestrator.compiler.node_paths import child
-from orchestrator.compiler.templates import TemplateReader
+from orchestrator.compiler.ir.templates import TemplateReader
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Reference, Type, Value
 from orchestrator.language.yaml.nodes import Node

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.ir import Dependency
-from orchestrator.compiler.jumps import JUMP_KINDS, Jump, JumpKind, covers, last_jumps
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.jumps import JUMP_KINDS, Jump, JumpKind, covers, last_jumps
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import Dependency
 from orchestrator.compiler.rules.unresolved_names import around, report_unknown_step
 from orchestrator.diagnostics import suggest
 from orchestrator.language.aliases import keys
@@ -22,8 +22,8 @@ from orchestrator.text.words import quoted_list, shorten
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import BlockNode, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import BlockNode, PlacedTemplate, StepNode
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Reference
     from orchestrator.language.spec.pipeline import StepSpec

@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.rules.conversion import conversion
 from orchestrator.compiler.rules.name_hints import YOUR_OWN, asks_for_a_form, call_of_a_model, meant
 from orchestrator.diagnostics import suggest
@@ -35,7 +35,7 @@ from orchestrator.tools import Unresolved, check_value, missing_extra
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.compiler.context import CompilationContext
+    from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.diagnostics import Related, Span
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.tools.contract import Action, Parameter, Tool

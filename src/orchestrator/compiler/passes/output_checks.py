@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
-from orchestrator.compiler.inference import infer_types
-from orchestrator.compiler.ir import CheckNode, NameScope
-from orchestrator.compiler.models import judge_model
-from orchestrator.compiler.node_paths import child
+from orchestrator.compiler.ir.node_paths import child
+from orchestrator.compiler.ir.nodes import CheckNode, NameScope
+from orchestrator.compiler.passes.inference import infer_types
+from orchestrator.compiler.passes.models import judge_model
 from orchestrator.compiler.rules.output_schema import check_form
 from orchestrator.expressions import ANY, Constant, parse_expression
 from orchestrator.expressions.types.operators import bare
@@ -17,8 +17,8 @@ from orchestrator.language.yaml.nodes import Scalar, Sequence
 from orchestrator.plan.policies import Check, Judge
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.context import CompilationContext
-    from orchestrator.compiler.ir import StepNode
+    from orchestrator.compiler.ir.context import CompilationContext
+    from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.expressions import Type
     from orchestrator.language.spec.pipeline import CheckSpec
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.compiler.ir import StepNode
+from orchestrator.compiler.ir.nodes import StepNode
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.compiler.context import CompilationContext, CompilationSession, PipelineCall
-from orchestrator.compiler.files import FileLocation, Unreadable
+from orchestrator.compiler.ir.context import CompilationContext, CompilationSession, PipelineCall
+from orchestrator.compiler.ir.files import FileLocation, Unreadable
 
 if TYPE_CHECKING:
     from orchestrator.language import Document

@@ -43,9 +43,9 @@ def test_it_is_said_of_each_run_why_a_step_ran_or_did_not(shout: Project) -> Non
     shout("run", "shout.yaml")
     out = why(shout)
     assert out.startswith("upper: succeeded\n  2")
-    assert f"its result was taken from the cache: `upper` of run {first} made it" in out
+    assert f"its result was taken from the cache: `upper` of run {first}, " in out
     shout("run", "shout.yaml", "-i", "text=b")
-    assert "the parameter `template` differed" in why(shout)
+    assert "the parameter `template` changed since run" in why(shout)
     assert "never: skipped\n" in why(shout, "never")
     assert "its condition `text == 'never'` was false" in why(shout, "never")
     data = shout("why", "last", "upper", "--json").json
@@ -114,4 +114,4 @@ def test_a_pause_stops_running_steps_if_it_is_told_to(project: Project) -> None:
         done = project("pause", "last", "--now")
         assert (done.code, process.wait(30)) == (0, 3)
     assert f"run {run_id} is paused" in done.err
-    assert "it was interrupted by a pause, and will run again" in why(project, "forever")
+    assert "a pause interrupted it; it will run again" in why(project, "forever")

@@ -93,7 +93,7 @@ def test_what_the_calls_of_many_items_tell_is_found_once(client: Any) -> None:
         found = client().compile({"steps": [each], "outputs": {"all": "{{ each }}"}}).run().qc().findings
         return sorted(f"{one.where} {one.message}" for one in found)
 
-    rules = "was answered by rules (`offline`), and not by a language model"
+    rules = "was answered by rules (`offline`), not by a language model"
     assert findings(2) == [f"each[0].say {rules}", f"each[1].say {rules}"]
     assert findings(40) == [f"each.say {rules} (40 times)"]
 

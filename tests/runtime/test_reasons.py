@@ -34,9 +34,9 @@ def test_a_step_ran_because_what_it_waits_for_had_ended(client: orc.Orchestrator
         pipeline(step("a"), step("b"), step("c", "echo", "a", "b"), step("d", "echo", "c", condition="1 < 2"))
     ).run()
     run = last(client)
-    assert told(run, "a") == ("succeeded", ["ran: it ran, as it waits for no other step"])
-    assert told(run, "c") == ("succeeded", ["ran: it ran, as `a` and `b` had ended"])
-    assert told(run, "d") == ("succeeded", ["ran: it ran, as `c` had ended, and its condition `1 < 2` held"])
+    assert told(run, "a") == ("succeeded", ["ran: it ran at once, because it depends on no other step"])
+    assert told(run, "c") == ("succeeded", ["ran: it ran after `a` and `b` had ended"])
+    assert told(run, "d") == ("succeeded", ["ran: it ran after `c` had ended; its condition `1 < 2` was true"])
 
 
 def test_a_skipped_step_names_its_condition_or_who_jumped_over_it(client: orc.Orchestrator):
@@ -54,9 +54,9 @@ def test_a_skipped_step_names_its_condition_or_who_jumped_over_it(client: orc.Or
     ).run()
     run = last(client)
     assert told(run, "e") == ("skipped", ["skipped: its condition `1 > 2` was false"])
-    assert told(run, "b") == ("skipped", ["skipped: `a` jumped over it, whose `on_success` goes on at `d`"])
-    assert told(run, "g") == ("skipped", ["skipped: `f` jumped over it, whose `on_failure` goes on at `h`"])
-    assert told(run, "f")[1][-1] == "failed: it failed: it broke; its `on_failure` goes on at `h`"
+    assert told(run, "b") == ("skipped", ["skipped: `a` jumped over it: its `on_success` continues at `d`"])
+    assert told(run, "g") == ("skipped", ["skipped: `f` jumped over it: its `on_failure` continues at `h`"])
+    assert told(run, "f")[1][-1] == "failed: it failed: it broke; its `on_failure` continues at `h`"
 
 
 def test_each_further_attempt_names_the_failure_of_the_one_before(client: orc.Orchestrator, bench: Bench):
@@ -65,11 +65,11 @@ def test_each_further_attempt_names_the_failure_of_the_one_before(client: orc.Or
     assert told(last(client), "a") == (
         "succeeded",
         [
-            "ran: it ran, as it waits for no other step",
-            "waiting: attempt 1 failed, and it is tried again: 2 failures left",
-            "ran: attempt 2: it ran again, as attempt 1 had failed: 2 failures left",
-            "waiting: attempt 2 failed, and it is tried again: 1 failures left",
-            "ran: attempt 3: it ran again, as attempt 2 had failed: 1 failures left",
+            "ran: it ran at once, because it depends on no other step",
+            "waiting: attempt 1 failed and is retried: 2 failures left",
+            "ran: attempt 2: it ran again because attempt 1 failed: 2 failures left",
+            "waiting: attempt 2 failed and is retried: 1 failures left",
+            "ran: attempt 3: it ran again because attempt 2 failed: 1 failures left",
         ],
     )
 
@@ -78,8 +78,8 @@ def test_what_did_not_begin_says_what_was_before_it(client: orc.Orchestrator):
     group = {"id": "g", "steps": [step("x"), step("y", "echo", "x")], "dependencies": ["a"]}
     ended(client.compile(pipeline(step("a", "fail", retryable=False), step("b", "echo", "a"), group)))
     run = last(client)
-    assert told(run, "b") == ("pending", ["pending: the run failed before its turn: `a` failed"])
-    assert told(run, "g.y") == ("pending", ["pending: `g`, which it stands in, has not begun"])
+    assert told(run, "b") == ("pending", ["pending: the run failed before it started: `a` failed"])
+    assert told(run, "g.y") == ("pending", ["pending: `g`, which contains it, has not started"])
 
 
 def test_a_step_that_must_wait_names_what_for(client: orc.Orchestrator, bench: Bench):
@@ -89,8 +89,8 @@ def test_a_step_that_must_wait_names_what_for(client: orc.Orchestrator, bench: B
         .start()
     )
     assert next(event.path for event in run.events() if event.type == "step.ready") == "c"
-    assert told(run, "b") == ("pending", ["pending: `a` has not ended yet"])
-    assert told(run, "c") == ("ready", ["pending: it waits for a free place: as many steps run as may at once"])
+    assert told(run, "b") == ("pending", ["pending: it waits for `a`"])
+    assert told(run, "c") == ("ready", ["pending: it waits for a free slot: `max_parallel` steps are running"])
     run.pause()
     bench.open("a")
     run.wait()
@@ -118,8 +118,8 @@ def again_after_a_pause(run: orc.Run, client: orc.Orchestrator, bench: Bench) ->
     ("stop", "cause"),
     [
         (again_after_a_cancellation, "it had been cancelled, and the run was resumed"),
-        (again_after_a_crash, "the process that ran it had ended before it did"),
-        (again_after_a_pause, "a pause had interrupted it"),
+        (again_after_a_crash, "the process that ran it ended before it did"),
+        (again_after_a_pause, "a pause interrupted it"),
     ],
 )
 def test_a_step_that_ran_again_names_what_had_stopped_it(
@@ -142,10 +142,10 @@ def test_a_step_that_ran_again_names_what_had_stopped_it(
         stop(run, other, bench)
         other.resume(run.id)
         run.result()
-        assert told(run, "a")[1] == ["ran: it ran, as it waits for no other step"]
+        assert told(run, "a")[1] == ["ran: it ran at once, because it depends on no other step"]
         state, reasons = told(run, "b")
         assert (state, calls) == ("succeeded", 2)
-        assert reasons[-1].endswith(f"it ran again, as {cause}")
+        assert reasons[-1].endswith(f"it ran again because {cause}")
 
 
 def test_a_step_that_had_failed_ran_again_when_the_run_was_resumed(client: orc.Orchestrator, bench: Bench):
@@ -153,9 +153,9 @@ def test_a_step_that_had_failed_ran_again_when_the_run_was_resumed(client: orc.O
     ended(client.compile(pipeline(step("a", "flaky"))))
     client.resume(last(client).id).result()
     assert told(last(client), "a")[1] == [
-        "ran: it ran, as it waits for no other step",
+        "ran: it ran at once, because it depends on no other step",
         "failed: it failed: 1 failures left",
-        "ran: it ran again, as it had failed, and the run was resumed",
+        "ran: it ran again because it had failed, and the run was resumed",
     ]
 
 
@@ -164,15 +164,15 @@ def test_a_step_that_was_to_be_done_again_names_which_one(client: orc.Orchestrat
     run = client.retry(last(client).id, "a")
     run.result()
     me = getpass.getuser()
-    assert f"it ran again, as {me} had `a` done again" in told(run, "a")[1][-1]
-    assert f"it ran again, as {me} had `a` done again" in told(run, "b")[1][-1]
+    assert f"it ran again because {me} retried `a`" in told(run, "a")[1][-1]
+    assert f"it ran again because {me} retried `a`" in told(run, "b")[1][-1]
 
 
 def test_a_question_says_what_it_asks_and_that_somebody_answered(client: orc.Orchestrator):
     run = client.compile(pipeline({"id": "ok", "ask": "Go on?"}, step("b", "echo", "ok"))).start()
     run.wait()
     assert told(run, "ok") == ("waiting", ["waiting: it asks: Go on?"])
-    assert told(run, "b") == ("pending", ["pending: `ok` has not ended yet"])
+    assert told(run, "b") == ("pending", ["pending: it waits for `ok`"])
     run.answer("ok", "yes")
     run.result()
     assert [text.partition(":")[0] for text in told(run, "ok")[1]] == ["waiting", "answered"]
@@ -182,11 +182,11 @@ def test_items_and_steps_in_loops_have_reasons_of_their_own(client: orc.Orchestr
     loop = {"id": "l", "for_each": [1, 2], "steps": [step("x"), step("y", condition="item > 1")]}
     client.compile(pipeline(loop, {"id": "own", "for_each": [1], "tool": "echo"})).run()
     run = last(client)
-    assert told(run, "l[1]") == ("succeeded", ["ran: the steps in it ran"])
-    assert told(run, "l[1].x") == ("succeeded", ["ran: it ran, as its turn had come"])
+    assert told(run, "l[1]") == ("succeeded", ["ran: its steps ran"])
+    assert told(run, "l[1].x") == ("succeeded", ["ran: it ran when `l[1]` started"])
     assert told(run, "l[0].y") == ("skipped", ["skipped: its condition `item > 1` was false"])
     assert told(run, "own[0]")[0] == "succeeded"
-    assert told(run, "l[7].x") == ("pending", ["pending: `l`, which it stands in, ended without it"])
+    assert told(run, "l[7].x") == ("pending", ["pending: `l`, which contains it, ended without it"])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.history.quality import Finding
+from orchestrator.journal.payloads import StepModelPayload
 from orchestrator.runtime.steps.answers import as_text
 from orchestrator.text.words import quoted_list, shorten
 
@@ -122,17 +123,16 @@ def _of_calls(result: Result) -> Iterator[Finding]:
 
 
 def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
-    data = event.data
-    model = data.get("model", "")
-    if data.get("error"):
-        yield "note", event.path, f"a call of {model} failed: {_excerpt(data['error'].get('message', ''))}"
+    call = StepModelPayload.from_data(event.data)
+    if call.error:
+        yield "note", event.path, f"a call to {call.model} failed: {_excerpt(call.error.get('message', ''))}"
         return
-    if data.get("finish") == "length":
+    if call.finish == "length":
         yield "warning", event.path, "an answer reached `max_tokens` and was cut off"
-    if model == OFFLINE:
-        yield "warning", event.path, "was answered by rules (`offline`), and not by a language model"
-    if data.get("cost") is None:
-        yield "note", event.path, f"the price of {model} is not known, so its cost is not counted"
+    if call.model == OFFLINE:
+        yield "warning", event.path, "was answered by rules (`offline`), not by a language model"
+    if call.cost is None:
+        yield "note", event.path, f"the price of {call.model} is unknown, so its cost is not counted"
 
 
 def _excerpt(value: object) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
+from orchestrator.journal.payloads import RunRevisedPayload, StepFailedPayload, StepStartedPayload
 from orchestrator.journal.state.resume_state import failed_for_branches, recorded
 from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_aside, is_at_or_below, item_of, parent_of
@@ -122,7 +123,7 @@ def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[st
         if not path or is_aside(path) or event.type in _PASSING or forgotten.has(event):
             continue
         taken: list[Event] = []
-        if event.type == "step.started" and event.data.get("kind"):
+        if event.type == "step.started" and StepStartedPayload.from_data(event.data).kind:
             taken = [event]
         elif event.type not in _ENDS:
             pending.setdefault(path, []).append(event)
@@ -143,9 +144,10 @@ def _is_tried_again(event: Event, failures: Mapping[str, Event]) -> bool:
         return False
     item = item_of(event.path)
     around = failures.get(parent_of(event.path) if item is None else item[0])
-    if around is None or around.seq < event.seq or around.data.get("handled", "fail") != "fail":
+    if around is None or around.seq < event.seq:
         return False
-    return item is not None or failed_for_branches(around)
+    failure = StepFailedPayload.from_data(around.data)
+    return failure.handled == "fail" and (item is not None or failed_for_branches(around.path, failure))
 
 
 class _Forgotten:
@@ -167,7 +169,7 @@ class _Forgotten:
         """Pass events on, and note those that revise the run."""
         for event in events:
             if event.type == "run.revised":
-                self.add(event.data.get("forget", ()), event.seq)
+                self.add(RunRevisedPayload.from_data(event.data).forget, event.seq)
             yield event
 
     def add(self, paths: Iterable[str], seq: float = inf) -> None:

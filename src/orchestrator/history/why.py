@@ -1,6 +1,6 @@
-"""Why a step of a run ran, ran again, was taken from the cache or skipped, waits, or has not begun: in words.
+"""Why a step ran, ran again, was taken from the cache, was skipped, waits or has not started, in sentences.
 
-All of it follows from what is recorded: the run's events and its plan.
+All of it is derived from what is recorded: the run's events and its plan.
 """
 
 from __future__ import annotations
@@ -12,24 +12,39 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orchestrator import codes
 from orchestrator.errors import RunError
+from orchestrator.journal.payloads import (
+    Payload,
+    RunRevisedPayload,
+    RunStartedPayload,
+    StepAnsweredPayload,
+    StepCancelledPayload,
+    StepFailedPayload,
+    StepRequeuedPayload,
+    StepSkippedPayload,
+    StepStartedPayload,
+    StepSucceededPayload,
+    StepWaitingPayload,
+)
+from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_aside, is_at_or_below, parent_of
 from orchestrator.plan.lookup import definition_at, jump_over, paths_of
 from orchestrator.text.words import word_list
 
 if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus, Store
+    from orchestrator.journal.events import StepState
 
 Data = Mapping[str, Any]
 
 EARLIER_RUNS: Final = 100
-"""How many earlier runs are looked through for one of the same pipeline with the same step."""
+"""How many earlier runs are searched for one of the same pipeline with the same step."""
 
 ReasonKind = Literal["pending", "ran", "cached", "failed", "skipped", "waiting", "answered", "cancelled", "requeued"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that became of a step, and why: `text` is a sentence. `at` is None for what has not happened yet."""
+    """One thing that happened to a step, and why: `text` is a sentence. `at` is None for what has not happened yet."""
 
     kind: ReasonKind
     text: str
@@ -38,7 +53,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The key of a cached step beside that of the last earlier run: `parts` are the names of those that differ."""
+    """The cache key of a step compared to that of the last earlier run: `parts` are the names of those that differ."""
 
     run_id: str
     at: float
@@ -47,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a step stands where it stands: `reasons` in the order of time, the last one is that of `state`."""
+    """Why a step is in its state: `reasons` in order of time, the last one is that of `state`."""
 
     run_id: str
     path: str
@@ -70,7 +85,7 @@ class Why:
 
 
 def why(store: Store, status: RunStatus, path: str) -> Why:
-    """Say why the step at `path` of a run stands where it stands.
+    """Return why the step at `path` of a run is in its state.
 
     Raises:
         RunError: ORC809, the run has no such step.
@@ -79,9 +94,8 @@ def why(store: Store, status: RunStatus, path: str) -> Why:
     definition = definition_at(record.plan, path, numbered=True)
     if definition is None:
         raise _no_such_step(status.run_id, record.plan, path)
-    story = _Story(path, definition, record.plan)
-    story.shared_by = str((record.forked_from or {}).get("run_id") or "")
-    for event in _events(store, status.run_id, story.interesting):
+    story = _Story(path, definition, record.plan, shared_by=str((record.forked_from or {}).get("run_id") or ""))
+    for event in _events(store, status.run_id, story.paths):
         story.take(event)
     reasons = story.told(status)
     compared = None
@@ -104,28 +118,39 @@ def _no_such_step(run_id: str, plan: Data, path: str) -> RunError:
 
 @dataclass(slots=True)
 class _Story:
-    """What the events say of one step, taken in one after another."""
+    """What the events tell of one step, taken in one after another."""
 
     path: str
     definition: Data
     plan: Data
-    state: str = "pending"
+    shared_by: str = ""
     reasons: list[Reason] = field(default_factory=list)
     cache: Data | None = None
-    cached: bool = False
     cause: str = ""
-    handled: str = ""
-    shared_by: str = ""
-    others: dict[str, str] = field(default_factory=dict)
+    record: StepRecord = field(init=False)
+    others: dict[str, StepRecord] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.record = StepRecord(self.path)
 
     @property
-    def interesting(self) -> list[str]:
-        """The paths of the step, of what it stands in, and of what it depends on; "" is the run's."""
-        return ["", self.path, *self._around, *self._before]
+    def state(self) -> StepState:
+        """The state of the step."""
+        return self.record.state
+
+    @property
+    def cached(self) -> bool:
+        """Whether its result was taken from the cache."""
+        return self.record.cached is not None
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the step, of what contains it, and of what it depends on; "" is the run's."""
+        return ["", self.path, *self._around, *self._dependencies]
 
     @property
     def _around(self) -> list[str]:
-        """The steps that it stands in, the innermost first."""
+        """The steps that contain it, the innermost first."""
         found, path = [], parent_of(self.path)
         while path:
             if definition_at(self.plan, path) is not None and not path.endswith("]"):
@@ -134,169 +159,152 @@ class _Story:
         return found
 
     @property
-    def _before(self) -> list[str]:
+    def _dependencies(self) -> list[str]:
         around = parent_of(self.path)
         return [f"{around}.{other}" if around else other for other in self.definition.get("dependencies", ())]
 
     def take(self, event: Event) -> None:
         """Take an event in."""
-        if event.type == "run.started":
-            if self.shared_by:
-                self.shared_by = ""  # what follows is the fork's own
-            elif event.data.get("resumed"):
-                self._resumed()
-        elif event.type == "run.revised":
-            self._revised(event)
-        elif event.path == self.path:
-            self._own(event)
-        elif event.path:
-            self.others[event.path] = _state_after(event, self.others.get(event.path, "pending"))
+        match event.payload:
+            case RunStartedPayload() as started:
+                if self.shared_by:
+                    self.shared_by = ""  # what follows is the fork's own
+                elif started.resumed:
+                    self._resumed()
+            case RunRevisedPayload() as revised:
+                self._revised(revised)
+            case payload if event.path == self.path:
+                self._own(event, payload)
+                apply(self.record, event)
+            case _ if event.path:
+                apply(self.others.setdefault(event.path, StepRecord(event.path)), event)
+            case _:
+                pass
 
     def told(self, status: RunStatus) -> list[Reason]:
-        """Return the reasons; the last one of a step that is not under way says what it waits for."""
+        """Return the reasons; the last one of a step that is not running says what it waits for."""
         if self.state == "pending" or (self.state == "ready" and status.state not in ("running", "interrupted")):
-            self.reasons.append(Reason("pending", self._not_begun(status)))
+            self.reasons.append(Reason("pending", self._not_started(status)))
         elif status.state == "interrupted" and self.state in ("ready", "running"):
-            self.reasons.append(Reason("pending", "the process that ran it has ended; resume the run to go on with it"))
+            self.reasons.append(Reason("pending", "the process that ran it has ended; resume the run to continue"))
         elif self.state == "ready":
-            self.reasons.append(Reason("pending", "it waits for a free place: as many steps run as may at once"))
+            self.reasons.append(Reason("pending", "it waits for a free slot: `max_parallel` steps are running"))
         return self.reasons
 
     def _add(self, kind: ReasonKind, text: str, event: Event) -> None:
         self.reasons.append(Reason(kind, text, event.at))
 
-    def _own(self, event: Event) -> None:
-        data = event.data
-        self.cache = None if self.shared_by else data.get("cache") or self.cache
-        match event.type:
-            case "step.ready":
-                self.state = "ready"
-            case "step.started":
+    def _own(self, event: Event, payload: Payload) -> None:
+        match payload:
+            case StepStartedPayload():
                 self._add("ran", self._started(event), event)
-                self.state, self.cause, self.cached, self.cache = "running", "", False, data.get("cache")
-            case "step.waiting":
-                self.state = "waiting"
-                self._add("waiting", _waiting(event), event)
-                if data.get("reason") == "retry":
-                    self.cause = f"attempt {event.attempt} had failed: {_message(data.get('error'))}"
-            case "step.running":
-                self.state = "running"
-            case "step.answered":
-                self._add("answered", f"{_by(event) or 'somebody'} answered", event)
-            case "step.succeeded" if self.shared_by:
-                self.state = "succeeded"
-                self.reasons[:] = [Reason("ran", f"it was taken over from run {self.shared_by}", event.at)]
-            case "step.succeeded":
-                self.state = "succeeded"
-                if not self.reasons:
-                    self._add("ran", "the steps in it ran", event)
-                if source := data.get("cached"):
-                    self.cached = True
-                    self.reasons[-1:] = [Reason("cached", _cached(source), event.at)]
-            case "step.failed":
-                self.state, self.handled = "failed", str(data.get("handled") or "fail")
-                self._add("failed", _failed(event), event)
-            case "step.skipped":
-                self.state = "skipped"
-                self._add("skipped", self._skipped(event), event)
-            case "step.cancelled":
-                self.state = "cancelled"
-                self._add("cancelled", _cancelled(event), event)
-            case "step.requeued":
-                self.state = "pending"
-                self.cause = "a pause had interrupted it"
-                self._add("requeued", "it was interrupted by a pause, and will run again", event)
+                self.cause, self.cache = "", None
+            case StepWaitingPayload():
+                self._add("waiting", _waiting(event.attempt, payload), event)
+                if payload.reason == "retry":
+                    self.cause = f"attempt {event.attempt} failed: {_message(payload.error)}"
+            case StepAnsweredPayload():
+                self._add("answered", f"{payload.by} answered" if payload.by else "it was answered", event)
+            case StepSucceededPayload():
+                self._succeeded(event, payload)
+            case StepFailedPayload():
+                self.cache = payload.cache or self.cache
+                self._add("failed", _failed(payload), event)
+            case StepSkippedPayload():
+                self._add("skipped", self._skipped(payload), event)
+            case StepCancelledPayload(reason=reason):
+                self._add(
+                    "cancelled", f"it was cancelled: {reason}" if reason else "it was cancelled with the run", event
+                )
+            case StepRequeuedPayload():
+                self.cause = "a pause interrupted it"
+                self._add("requeued", "a pause interrupted it; it will run again", event)
+            case _:
+                pass
+
+    def _succeeded(self, event: Event, end: StepSucceededPayload) -> None:
+        if self.shared_by:
+            self.reasons[:] = [Reason("ran", f"its result was copied from run {self.shared_by}", event.at)]
+            return
+        self.cache = end.cache or self.cache
+        if not self.reasons:
+            self._add("ran", "its steps ran", event)
+        if end.cached:
+            self.reasons[-1:] = [Reason("cached", _cached(end.cached), event.at)]
 
     def _resumed(self) -> None:
+        record = self.record
         if is_aside(self.path):
-            self.cause = "the run was resumed, and these steps run each time"
-        elif self.state in ("running", "ready") or (self.state == "waiting" and self.cause):
-            self.cause = "the process that ran it had ended before it did"
-        elif self.state == "failed" and self.handled == "fail":
+            self.cause = "the run was resumed, and the steps of `finally` and `error_handlers` run each time"
+        elif record.state in ("running", "ready") or (record.state == "waiting" and self.cause):
+            self.cause = "the process that ran it ended before it did"
+        elif record.state == "failed" and record.handled == "fail":
             self.cause = "it had failed, and the run was resumed"
-        elif self.state == "cancelled":
+        elif record.state == "cancelled":
             self.cause = "it had been cancelled, and the run was resumed"
         else:
             return
-        self.state = "pending"
+        self.record = StepRecord(self.path)
 
-    def _revised(self, event: Event) -> None:
-        forget = event.data.get("forget", ())
-        self.others = {p: "pending" if any(_touches(f, p) for f in forget) else s for p, s in self.others.items()}
-        forgotten = [path for path in forget if _touches(path, self.path)]
+    def _revised(self, revised: RunRevisedPayload) -> None:
+        for path in [path for path in self.others if any(_touches(other, path) for other in revised.forget)]:
+            del self.others[path]
+        forgotten = [path for path in revised.forget if _touches(path, self.path)]
         if not forgotten or self.state == "pending":
             return
-        by = _by(event) or "somebody"
-        if event.data.get("reason") == "with":
-            self.cause = f"{by} went on with an edited pipeline, by which its result no longer held"
+        by = revised.by or "a user"
+        if revised.reason == "with":
+            self.cause = f"{by} continued with an edited pipeline, which made its result invalid"
         else:
-            self.cause = f"{by} had `{event.data.get('step') or forgotten[0]}` done again"
-        self.state = "pending"
+            self.cause = f"{by} retried `{revised.step or forgotten[0]}`"
+        self.record = StepRecord(self.path)
 
     def _started(self, event: Event) -> str:
         attempt = f"attempt {event.attempt}: " if event.attempt > 1 else ""
         if self.cause:
-            return f"{attempt}it ran again, as {self.cause}"
+            return f"{attempt}it ran again because {self.cause}"
         names = word_list(f"`{name}`" for name in self.definition.get("dependencies", ()))
         around = parent_of(self.path)
         if names:
-            why = f"{names} had ended"
+            why = f"it ran after {names} had ended"
         else:
-            why = "its turn had come" if around else "it waits for no other step"
+            why = f"it ran when `{around}` started" if around else "it ran at once, because it depends on no other step"
         condition = self.definition.get("condition")
-        held = f", and its condition `{condition}` held" if condition else ""
-        return f"{attempt}it ran, as {why}{held}"
+        return f"{attempt}{why}" + (f"; its condition `{condition}` was true" if condition else "")
 
-    def _skipped(self, event: Event) -> str:
-        by = event.data.get("by")
-        if event.data.get("reason") != "jump" or not by:
+    def _skipped(self, skip: StepSkippedPayload) -> str:
+        if skip.reason != "jump" or not skip.by:
             condition = self.definition.get("condition")
             return "its condition " + (f"`{condition}` was false" if condition else "was false")
-        jump = jump_over(self.plan, str(by), self.path)
-        told = f", whose `{jump[0]}` goes on at `{jump[1]}`" if jump is not None else ""
-        return f"`{by}` jumped over it{told}"
+        jump = jump_over(self.plan, skip.by, self.path)
+        return f"`{skip.by}` jumped over it" + (f": its `{jump[0]}` continues at `{jump[1]}`" if jump else "")
 
-    def _not_begun(self, status: RunStatus) -> str:
-        begun = f"it will run again, as {self.cause}; " if self.cause else ""
+    def _not_started(self, status: RunStatus) -> str:
+        again = f"it will run again because {self.cause}; " if self.cause else ""
         for path in self._around:
-            state = self.others.get(path, "pending")
+            state = self._state_of(path)
             if state in ("skipped", "cancelled"):
-                return f"{begun}`{path}`, which it stands in, was {state}"
+                return f"{again}`{path}`, which contains it, was {state}"
             if state == "failed":
-                return f"{begun}`{path}`, which it stands in, failed before its turn"
+                return f"{again}`{path}`, which contains it, failed before it started"
             if state == "succeeded":
-                return f"{begun}`{path}`, which it stands in, ended without it"
+                return f"{again}`{path}`, which contains it, ended without it"
         for path in self._around:
-            if self.others.get(path, "pending") == "pending":
-                return f"{begun}`{path}`, which it stands in, has not begun"
-        open_ = [path for path in self._before if self.others.get(path, "pending") not in _OVER]
+            if self._state_of(path) == "pending":
+                return f"{again}`{path}`, which contains it, has not started"
         if status.ended:
-            return f"{begun}the run {_ENDED[status.state]} before its turn{_because(status)}"
+            return f"{again}the run {_ENDED[status.state]} before it started{_because(status)}"
+        open_ = [path for path in self._dependencies if self._state_of(path) not in ("succeeded", "skipped", "failed")]
         if open_:
-            verb = "has" if len(open_) == 1 else "have"
-            return f"{begun}{word_list(f'`{path}`' for path in open_)} {verb} not ended yet"
-        if status.state == "paused":
-            return f"{begun}the run is paused"
-        return f"{begun}its turn comes next"
+            return f"{again}it waits for {word_list(f'`{path}`' for path in open_)}"
+        return f"{again}the run is paused" if status.state == "paused" else f"{again}it starts next"
+
+    def _state_of(self, path: str) -> StepState:
+        record = self.others.get(path)
+        return "pending" if record is None else record.state
 
 
-_OVER: Final = frozenset({"succeeded", "skipped", "failed"})
 _ENDED: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
-_STATES: Final = {
-    "step.ready": "ready",
-    "step.started": "running",
-    "step.waiting": "waiting",
-    "step.running": "running",
-    "step.succeeded": "succeeded",
-    "step.failed": "failed",
-    "step.skipped": "skipped",
-    "step.cancelled": "cancelled",
-    "step.requeued": "pending",
-}
-
-
-def _state_after(event: Event, before: str) -> str:
-    return _STATES.get(event.type, before)
 
 
 def _touches(forgotten: str, path: str) -> bool:
@@ -310,50 +318,40 @@ def _because(status: RunStatus) -> str:
     return f": {status.reason}" if status.reason else ""
 
 
-def _waiting(event: Event) -> str:
-    data = event.data
-    question = data.get("question") or {}
-    match data.get("reason"):
+def _waiting(attempt: int, waiting: StepWaitingPayload) -> str:
+    match waiting.reason:
         case "retry":
-            return f"attempt {event.attempt} failed, and it is tried again: {_message(data.get('error'))}"
+            return f"attempt {attempt} failed and is retried: {_message(waiting.error)}"
         case "handler":
-            return f"attempt {event.attempt} failed, and its handler runs: {_message(data.get('error'))}"
+            return f"attempt {attempt} failed, and its error handler runs: {_message(waiting.error)}"
         case "human":
-            return f"it asks: {question.get('prompt') or 'for an answer'}"
+            return f"it asks: {(waiting.question or {}).get('prompt') or 'for an answer'}"
         case "time":
-            return "it waits for its time"
+            return "it waits for its scheduled time"
         case other:
             return f"it waits for {other}"
 
 
 def _cached(source: Data) -> str:
     made = datetime.fromtimestamp(source.get("at", 0)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    return f"its result was taken from the cache: `{source.get('path')}` of run {source.get('run_id')} made it, {made}"
+    return f"its result was taken from the cache: `{source.get('path')}` of run {source.get('run_id')}, {made}"
 
 
-def _failed(event: Event) -> str:
-    message = f"it failed: {_message(event.data.get('error'))}"
-    match event.data.get("handled"):
+def _failed(failure: StepFailedPayload) -> str:
+    message = f"it failed: {_message(failure.error)}"
+    match failure.handled:
         case "continue":
-            return f"{message}; its `on_failure` lets the run go on without a value"
+            return f"{message}; its `on_failure` continues the run without a value"
         case "value":
             return f"{message}; its fallback value is used"
         case "jump":
-            return f"{message}; its `on_failure` goes on at `{event.data.get('target')}`"
-    return message
-
-
-def _cancelled(event: Event) -> str:
-    reason = event.data.get("reason")
-    return f"it was cancelled: {reason}" if reason else "it was cancelled with the run"
+            return f"{message}; its `on_failure` continues at `{failure.target}`"
+        case _:
+            return message
 
 
 def _message(error: Any) -> str:
     return str(error.get("message") or error.get("type") or "an error") if isinstance(error, Mapping) else "an error"
-
-
-def _by(event: Event) -> str:
-    return str(event.data.get("by") or "")
 
 
 def _events(store: Store, run_id: str, paths: list[str]) -> Iterator[Event]:
@@ -363,11 +361,11 @@ def _events(store: Store, run_id: str, paths: list[str]) -> Iterator[Event]:
         after = batch[-1].seq
 
 
-# --- the key of a cached step beside that of an earlier run
+# --- the cache key of a step, compared to that of an earlier run
 
 
 def _compared(store: Store, status: RunStatus, path: str, cache: Data) -> Comparison | None:
-    """Find the newest earlier run of the same pipeline whose step at `path` was looked up, and compare the keys."""
+    """Compare the cache key to that of the newest earlier run of the same pipeline whose step had one."""
     earlier = [
         each
         for each in store.list(limit=EARLIER_RUNS)
@@ -383,18 +381,18 @@ def _compared(store: Store, status: RunStatus, path: str, cache: Data) -> Compar
 
 
 def _with_comparison(reasons: list[Reason], compared: Comparison | None, *, cached: bool) -> list[Reason]:
-    """Add to the last run of a step why its result was not in the cache."""
+    """Add to the reason of the last execution why the result was not in the cache."""
     last = max((index for index, reason in enumerate(reasons) if reason.kind == "ran"), default=None)
     if cached or last is None:
         return reasons
     if compared is None:
-        told = "no earlier run of this pipeline had asked the cache for it"
+        told = "no earlier run of this pipeline looked it up"
     elif compared.parts:
-        told = f"other than in run {compared.run_id}, {word_list(map(part_in_words, compared.parts))} differed"
+        told = f"{word_list(map(part_in_words, compared.parts))} changed since run {compared.run_id}"
     else:
         told = (
-            f"its key was that of run {compared.run_id}, but the result there was not to be used (`--refresh`), "
-            "too old (`ttl`), or is gone"
+            f"its key was that of run {compared.run_id}, but that result was excluded (`--refresh`), expired (`ttl`), "
+            "or was removed"
         )
     text = f"{reasons[last].text}; the cache had no result for it: {told}"
     return [*reasons[:last], Reason("ran", text, reasons[last].at), *reasons[last + 1 :]]

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.journal.events import ENDS, Event, RunState, StepState
+from orchestrator.journal.payloads import (
+    Payload,
+    RunCancelledPayload,
+    RunCreatedPayload,
+    RunEndPayload,
+    RunFailedPayload,
+    RunPausedPayload,
+    RunResumedPayload,
+    RunRevisedPayload,
+    RunStartedPayload,
+    RunSucceededPayload,
+    RunWarningPayload,
+    StepAnsweredPayload,
+    StepCancelledPayload,
+    StepEndPayload,
+    StepFailedPayload,
+    StepModelPayload,
+    StepProgressPayload,
+    StepReadyPayload,
+    StepRequeuedPayload,
+    StepRunningPayload,
+    StepSkippedPayload,
+    StepStartedPayload,
+    StepSucceededPayload,
+    StepWaitingPayload,
+)
 from orchestrator.journal.state.run_state import FAILURES, WARNINGS, ActiveState, RunFold
 from orchestrator.journal.state.status import ActiveStep, RunStatus, ended_steps
-from orchestrator.journal.state.usage import spending_of
 from orchestrator.paths import is_aside, is_at_or_below, is_in_handler, is_top_level, parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 STEP_STATES: tuple[StepState, ...] = (
     "pending",
@@ -33,7 +58,7 @@ def fold(state: RunFold, event: Event) -> RunFold:
         return state
     change = _CHANGES.get(event.type)
     if change is not None:
-        change(state, event)
+        change(state, event, event.payload)
         _set_clock(state, event.at)
     state.last_seq = event.seq
     state.last_at = event.at
@@ -178,20 +203,34 @@ def _stop_clock(state: RunFold, at: float) -> None:
 
 # --- what each event changes
 
+P = TypeVar("P", bound=Payload)
 
-def _run_created(state: RunFold, event: Event) -> None:
-    data = event.data
+_CHANGES: dict[str, Callable[[RunFold, Event, Any], None]] = {}
+
+
+def _on(*types: type[P]) -> Callable[[Callable[[RunFold, Event, P], None]], Callable[[RunFold, Event, P], None]]:
+    """Register what events with these payloads change."""
+
+    def register(change: Callable[[RunFold, Event, P], None]) -> Callable[[RunFold, Event, P], None]:
+        _CHANGES.update(dict.fromkeys((each.type for each in types), change))
+        return change
+
+    return register
+
+
+@_on(RunCreatedPayload)
+def _run_created(state: RunFold, event: Event, created: RunCreatedPayload) -> None:
     state.run_id = event.run_id
-    state.pipeline = data.get("pipeline", "")
-    state.name = data.get("name", "")
-    state.total = data.get("steps", 0)
+    state.pipeline = created.pipeline
+    state.name = created.name
+    state.total = created.steps
     state.created_at = event.at
-    state.metadata = data.get("metadata", {})
+    state.metadata = created.metadata
 
 
-def _run_revised(state: RunFold, event: Event) -> None:
-    data = event.data
-    forget = tuple(data.get("forget", ()))
+@_on(RunRevisedPayload)
+def _run_revised(state: RunFold, event: Event, revised: RunRevisedPayload) -> None:
+    forget = tuple(revised.forget)
 
     def is_forgotten(path: str) -> bool:
         return any(is_at_or_below(path, other) or is_at_or_below(other, path) for other in forget)
@@ -205,27 +244,29 @@ def _run_revised(state: RunFold, event: Event) -> None:
     state.error = None
     state.reason = ""
     state.ended_at = None
-    settled = data.get("settled", {})
+    settled = revised.settled
     state.succeeded = settled.get("succeeded", 0)
     state.skipped = settled.get("skipped", 0)
     state.gone_on = settled.get("failed", 0)
-    state.total = data.get("steps", state.total)
-    if "source" in data:
+    if revised.steps is not None:
+        state.total = revised.steps
+    if revised.source is not None:
         state.revised = event.seq
 
 
-def _run_started(state: RunFold, event: Event) -> None:
+@_on(RunStartedPayload)
+def _run_started(state: RunFold, event: Event, started: RunStartedPayload) -> None:
     state.state = "running"
     state.error = None
     state.reason = ""
     state.ended_at = None
     if state.started_at is None:
         state.started_at = event.at
-    state.budget = event.data.get("budget")
-    state.allowed = event.data.get("allowed")
+    state.budget = started.budget
+    state.allowed = started.allowed
     _stop_clock(state, state.last_at)  # after a crash, the last owner's stretch ends with its last event
     state.since = event.at
-    if event.data.get("resumed"):
+    if started.resumed:
         # What the last owner left unfinished is pending again; a failure that the run went on after stays one.
         for path, step in list(state.active.items()):
             if is_aside(path) or is_in_handler(path) or not step.outlives_owner:
@@ -234,83 +275,91 @@ def _run_started(state: RunFold, event: Event) -> None:
             unfinished.clear()
 
 
-def _run_paused(state: RunFold, event: Event) -> None:
+@_on(RunPausedPayload)
+def _run_paused(state: RunFold, event: Event, paused: RunPausedPayload) -> None:
     state.state = "paused"
-    state.paused_by = str(event.data.get("by") or "")
+    state.paused_by = paused.by or ""
 
 
-def _run_resumed(state: RunFold, event: Event) -> None:
+@_on(RunResumedPayload)
+def _run_resumed(state: RunFold, event: Event, _: RunResumedPayload) -> None:
     state.state = "running"
     if state.since is None:
         state.since = event.at
 
 
-def _run_ended(state: RunFold, event: Event) -> None:
-    if event.type == "run.succeeded":
-        state.state = "succeeded"
-    elif event.type == "run.failed":
-        state.state = "failed"
-        state.error = event.data.get("error")
-    else:
-        state.state = "cancelled"
-        state.reason = str(event.data.get("reason") or "")
+@_on(RunSucceededPayload, RunFailedPayload, RunCancelledPayload)
+def _run_ended(state: RunFold, event: Event, end: RunEndPayload) -> None:
+    match end:
+        case RunSucceededPayload():
+            state.state = "succeeded"
+        case RunFailedPayload():
+            state.state = "failed"
+            state.error = end.error
+        case RunCancelledPayload():
+            state.state = "cancelled"
+            state.reason = end.reason or ""
     state.ended_at = event.at
     _stop_clock(state, event.at)
     state.before = state.spent
 
 
-def _run_warning(state: RunFold, event: Event) -> None:
-    message = str(event.data.get("message") or "")
+@_on(RunWarningPayload)
+def _run_warning(state: RunFold, event: Event, warning: RunWarningPayload) -> None:
+    message = warning.message
     if len(state.warnings) < WARNINGS and message not in state.warnings:
         state.warnings.append(message)
 
 
-def _step_model(state: RunFold, event: Event) -> None:
-    state.spending += spending_of(event.data)
+@_on(StepModelPayload)
+def _step_model(state: RunFold, event: Event, call: StepModelPayload) -> None:
+    state.spending += call.spending
 
 
-def _step_ready(state: RunFold, event: Event) -> None:
+@_on(StepReadyPayload)
+def _step_ready(state: RunFold, event: Event, _: StepReadyPayload) -> None:
     _begin(state, event.path)
     state.leave(event.path)
     if is_top_level(event.path):
         state.ready[event.path] = None
 
 
-def _step_started(state: RunFold, event: Event) -> None:
-    data, path = event.data, event.path
+@_on(StepStartedPayload)
+def _step_started(state: RunFold, event: Event, started: StepStartedPayload) -> None:
+    path = event.path
     _begin(state, path)
     step = ActiveState("running", event.attempt, event.at)
-    if data.get("kind"):
-        step.kind = data["kind"]
-        step.of = data.get("of")
-        step.done = data.get("done", 0)
-        step.failed = data.get("failed", 0)
+    if started.kind:
+        step.kind = started.kind
+        step.of = started.of
+        step.done = started.done
+        step.failed = started.failed
     elif path in state.below:
         _leave_below(state, path)
     state.enter(path, step)
 
 
-def _step_progress(state: RunFold, event: Event) -> None:
+@_on(StepProgressPayload)
+def _step_progress(state: RunFold, event: Event, progress: StepProgressPayload) -> None:
     step = state.active.get(event.path)
     if step is None:
         return
-    fraction = event.data.get("fraction")
-    if fraction is not None:
-        step.fraction = min(1.0, max(0.0, fraction))
-    step.message = event.data.get("message") or step.message
+    if progress.fraction is not None:
+        step.fraction = min(1.0, max(0.0, progress.fraction))
+    step.message = progress.message or step.message
 
 
-def _step_waiting(state: RunFold, event: Event) -> None:
-    data = event.data
+@_on(StepWaitingPayload)
+def _step_waiting(state: RunFold, event: Event, waiting: StepWaitingPayload) -> None:
     _begin(state, event.path)
     before = state.active.get(event.path)
-    question = data.get("question")
+    question = waiting.question
     step = ActiveState(
         "waiting",
         event.attempt or (before.attempt if before else 0),
         event.at,
-        waiting_on=data.get("reason") or "",
-        waiting_until=data.get("until"),
+        waiting_on=waiting.reason or "",
+        waiting_until=waiting.until,
         question=question,
     )
     if before is not None and question is not None and question == before.question:
@@ -318,13 +367,15 @@ def _step_waiting(state: RunFold, event: Event) -> None:
     state.enter(event.path, step)
 
 
-def _step_running(state: RunFold, event: Event) -> None:
+@_on(StepRunningPayload)
+def _step_running(state: RunFold, event: Event, _: StepRunningPayload) -> None:
     step = state.active.get(event.path)
     if step is not None and step.state == "waiting":
         state.enter(event.path, ActiveState("running", step.attempt, event.at))
 
 
-def _step_answered(state: RunFold, event: Event) -> None:
+@_on(StepAnsweredPayload)
+def _step_answered(state: RunFold, event: Event, _: StepAnsweredPayload) -> None:
     step = state.active.get(event.path)
     if step is not None and step.state == "waiting":
         state.leave(event.path)
@@ -332,34 +383,41 @@ def _step_answered(state: RunFold, event: Event) -> None:
         state.enter(event.path, step)
 
 
-def _step_ended(state: RunFold, event: Event) -> None:
-    path, kind = event.path, event.type
+@_on(StepSucceededPayload, StepFailedPayload, StepSkippedPayload, StepCancelledPayload)
+def _step_ended(
+    state: RunFold,
+    event: Event,
+    end: StepEndPayload,
+) -> None:
+    path = event.path
     if path in state.below:
         _leave_below(state, path)
     state.leave(path)
-    goes_on = kind == "step.failed" and event.data.get("handled", "fail") != "fail"
+    failed = isinstance(end, StepFailedPayload)
+    continues = isinstance(end, StepFailedPayload) and end.handled != "fail"
     if is_top_level(path):
         _begin(state, path)
-        if kind == "step.succeeded":
+        if isinstance(end, StepSucceededPayload):
             state.succeeded += 1
-        elif kind == "step.skipped":
+        elif isinstance(end, StepSkippedPayload):
             state.skipped += 1
-        elif kind == "step.cancelled":
+        elif isinstance(end, StepCancelledPayload):
             state.cancelled[path] = None
-        elif goes_on:
+        elif continues:
             state.gone_on += 1
         else:
             state.failed[path] = None
-    elif kind != "step.cancelled":
+    elif not isinstance(end, StepCancelledPayload):
         around = state.active.get(parent_of(path))
         if around is not None:
             around.done += 1
-            around.failed += kind == "step.failed"
-    if goes_on and len(state.handled) < FAILURES:
+            around.failed += failed
+    if continues and len(state.handled) < FAILURES:
         state.handled[path] = None
 
 
-def _step_requeued(state: RunFold, event: Event) -> None:
+@_on(StepRequeuedPayload)
+def _step_requeued(state: RunFold, event: Event, _: StepRequeuedPayload) -> None:
     _begin(state, event.path)
     if event.path in state.below:
         _leave_below(state, event.path)
@@ -378,28 +436,3 @@ def _begin(state: RunFold, path: str) -> None:
 def _leave_below(state: RunFold, path: str) -> None:
     for inner in [other for other in state.active if other != path and is_at_or_below(other, path)]:
         state.leave(inner)
-
-
-_CHANGES: Mapping[str, Callable[[RunFold, Event], None]] = {
-    "run.created": _run_created,
-    "run.revised": _run_revised,
-    "run.started": _run_started,
-    "run.paused": _run_paused,
-    "run.resumed": _run_resumed,
-    "run.succeeded": _run_ended,
-    "run.failed": _run_ended,
-    "run.cancelled": _run_ended,
-    "run.warning": _run_warning,
-    "step.model": _step_model,
-    "step.ready": _step_ready,
-    "step.started": _step_started,
-    "step.progress": _step_progress,
-    "step.waiting": _step_waiting,
-    "step.running": _step_running,
-    "step.answered": _step_answered,
-    "step.succeeded": _step_ended,
-    "step.failed": _step_ended,
-    "step.skipped": _step_ended,
-    "step.cancelled": _step_ended,
-    "step.requeued": _step_requeued,
-}

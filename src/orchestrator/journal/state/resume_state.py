@@ -8,6 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import codes
+from orchestrator.journal.payloads import (
+    Payload,
+    RunRevisedPayload,
+    RunStartedPayload,
+    StepAnsweredPayload,
+    StepCancelledPayload,
+    StepFailedPayload,
+    StepModelPayload,
+    StepRequeuedPayload,
+    StepSkippedPayload,
+    StepStartedPayload,
+    StepSucceededPayload,
+    StepWaitingPayload,
+)
 from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import aside_in, item_of, parent_of
 
@@ -128,10 +142,10 @@ def recorded(events: Iterable[Event]) -> Recorded:
     return tree.recorded
 
 
-def failed_for_branches(event: Event) -> bool:
-    """Whether a failure is that of a group of which fewer branches have succeeded than it asks for."""
-    error = event.data.get("error") or {}
-    return (error.get("code"), error.get("step")) == (_TOO_FEW_BRANCHES, event.path)
+def failed_for_branches(path: str, failure: StepFailedPayload) -> bool:
+    """Return whether a group failed because fewer of its branches succeeded than it requires."""
+    error = failure.error or {}
+    return (error.get("code"), error.get("step")) == (_TOO_FEW_BRANCHES, path)
 
 
 class _Tree:
@@ -147,28 +161,29 @@ class _Tree:
 
     def take(self, event: Event) -> None:
         path = event.path
-        match event.type:
-            case "run.started":
+        payload = event.payload
+        match payload:
+            case RunStartedPayload():
                 self.drop_asides()
-            case "run.revised":
-                for forgotten in event.data.get("forget", ()):
+            case RunRevisedPayload():
+                for forgotten in payload.forget:
                     self.forget(forgotten)
-            case "step.started":
-                self._started(event)
-            case "step.model" if "kept" in event.data:
-                self.recorded.keep(path, event.data["kept"], {name: event.data[name] for name in ("reply", "cost")})
+            case StepStartedPayload():
+                self._started(event, payload)
+            case StepModelPayload() if payload.kept is not None:
+                self.recorded.keep(path, payload.kept, {"reply": payload.reply, "cost": payload.cost})
                 self._grow(path)
-            case "step.waiting" if event.data.get("reason") not in _BEYOND_ATTEMPT:
-                pass  # its attempt is under way all the same
-            case "step.waiting" | "step.answered":
+            case StepWaitingPayload() if payload.reason not in _BEYOND_ATTEMPT:
+                pass  # its attempt is in flight all the same
+            case StepWaitingPayload() | StepAnsweredPayload():
                 record = self._record(path)
                 apply(record, event)
                 if not record.outlives_owner and not record.failed_attempts:
                     del self.recorded.steps[path]
-            case "step.requeued" | "step.cancelled":
+            case StepRequeuedPayload() | StepCancelledPayload():
                 self._stopped(path)
-            case "step.succeeded" | "step.failed" | "step.skipped":
-                self._ended(event)
+            case StepSucceededPayload() | StepFailedPayload() | StepSkippedPayload():
+                self._ended(event, payload)
 
     def drop_asides(self) -> None:
         """Drop what stands beside the steps of pipelines."""
@@ -190,15 +205,15 @@ class _Tree:
                 self.recorded.items[item[0]].set(item[1], "", 0)
             around = parent_of(around)
 
-    def _started(self, event: Event) -> None:
+    def _started(self, event: Event, started: StepStartedPayload) -> None:
         path = event.path
-        if event.data.get("kind"):
+        if started.kind:
             self._drop(f"{path}.on_error")
         else:
             self._drop_below(path)
         apply(self._record(path), event)
-        if event.data.get("mark") is not None:
-            self._ends(path).mark = event.data["mark"]
+        if started.mark is not None:
+            self._ends(path).mark = started.mark
 
     def _stopped(self, path: str) -> None:
         """Forget an attempt that was stopped, but not how many had failed before it."""
@@ -217,14 +232,14 @@ class _Tree:
             self._grow(loop)
         return ends
 
-    def _ended(self, event: Event) -> None:
+    def _ended(self, event: Event, end: Payload) -> None:
         path, steps = event.path, self.recorded.steps
         record = self._record(path)
         apply(record, event)
         if not record.settled:
             del steps[path]
             self._try_again(path)
-            if failed_for_branches(event):
+            if isinstance(end, StepFailedPayload) and failed_for_branches(path, end):
                 self._try_branches_again(path)
             return
         self.recorded.kept.pop(path, None)

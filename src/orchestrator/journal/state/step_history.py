@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.journal.events import Event, StepState
-from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
+from orchestrator.journal.payloads import (
+    RunRevisedPayload,
+    RunStartedPayload,
+    StepAnsweredPayload,
+    StepCancelledPayload,
+    StepFailedPayload,
+    StepModelPayload,
+    StepReadyPayload,
+    StepRequeuedPayload,
+    StepRunningPayload,
+    StepSkippedPayload,
+    StepStartedPayload,
+    StepSucceededPayload,
+    StepWaitingPayload,
+    StepWarningPayload,
+)
+from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import ancestors, handled_step, is_aside, is_at_or_below, is_in_handler, parent_of
 
 
@@ -82,18 +98,14 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     with_handlers: set[str] = set()
     for event in events:
         if event.type == "step.model":
-            call = spending_of(event.data)
+            call = StepModelPayload.from_data(event.data).spending
             for path in ancestors(event.path):
                 spent[path] = spent.get(path, NOTHING) + call
-        elif event.type == "run.started" and event.data.get("resumed"):
-            _begin_again(records)
+        elif event.type == "run.started":
+            if RunStartedPayload.from_data(event.data).resumed:
+                _begin_again(records)
         elif event.type == "run.revised":
-            forget = tuple(event.data.get("forget", ()))
-            for path, last in list(records.items()):
-                if any(is_at_or_below(path, other) for other in forget):
-                    del records[path]
-                elif any(is_at_or_below(other, path) for other in forget):
-                    records[path] = StepRecord(path, warnings=last.warnings)
+            _revise(records, RunRevisedPayload.from_data(event.data).forget)
         elif event.path:
             record = records.get(event.path)
             if record is None:
@@ -107,6 +119,15 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
         if path in records:
             records[path].spending = spending
     return records
+
+
+def _revise(records: dict[str, StepRecord], forget: Sequence[str]) -> None:
+    """Forget what is recorded at these paths and below, and that what contains them has ended."""
+    for path, last in list(records.items()):
+        if any(is_at_or_below(path, other) for other in forget):
+            del records[path]
+        elif any(is_at_or_below(other, path) for other in forget):
+            records[path] = StepRecord(path, warnings=last.warnings)
 
 
 def _begin_again(records: dict[str, StepRecord]) -> None:
@@ -140,67 +161,68 @@ def _is_over(path: str, records: Mapping[str, StepRecord]) -> bool:
 
 def apply(record: StepRecord, event: Event) -> None:
     """Bring a step's record up to one of its own events."""
-    data = event.data
-    match event.type:
-        case "step.ready":
+    payload = event.payload
+    match payload:
+        case StepReadyPayload():
             record.state = "ready"
-        case "step.started":
+        case StepStartedPayload():
             record.state = "running"
             record.attempts = max(event.attempt, record.attempts)
             record.started_at = event.at if record.started_at is None else record.started_at
             record.attempt_started_at = event.at
             record.ended_at = None
             record.reason = ""
-            record.kind = data.get("kind", "")
-            record.case = data.get("case")
+            record.kind = payload.kind or ""
+            record.case = payload.case
             record.until = record.question = record.answer = record.cached = None
             record.answered = False
-        case "step.waiting":
+        case StepWaitingPayload():
             record.state = "waiting"
-            record.reason = data.get("reason") or ""
-            record.error = data.get("error") or record.error
-            record.until = data.get("until")
-            if data.get("question") != record.question:
-                record.question, record.answered, record.answer = data.get("question"), False, None
-        case "step.running":
+            record.reason = payload.reason or ""
+            record.error = payload.error or record.error
+            record.until = payload.until
+            if payload.question != record.question:
+                record.question, record.answered, record.answer = payload.question, False, None
+        case StepRunningPayload():
             record.state, record.reason, record.until = "running", "", None
-        case "step.answered":
-            record.answered, record.answer = True, data.get("value")
-        case "step.requeued":
+        case StepAnsweredPayload():
+            record.answered, record.answer = True, payload.value
+        case StepRequeuedPayload():
             record.state = "pending"
-            record.reason = data.get("reason") or ""
-        case "step.warning":
-            record.warnings.append(data.get("message", ""))
-        case "step.succeeded":
-            _end(record, event, "succeeded")
-            record.output = data.get("output")
+            record.reason = payload.reason or ""
+        case StepWarningPayload():
+            record.warnings.append(payload.message)
+        case StepSucceededPayload():
+            _end(record, event, "succeeded", duration=payload.duration)
+            record.output = payload.output
             record.error = None
-            record.items = data.get("items")
-            record.accumulators = data.get("state")
-            record.values = data.get("values")
-            record.cache = data.get("cache")
-            record.cached = data.get("cached")
-        case "step.failed":
-            _end(record, event, "failed")
-            record.cache = data.get("cache")
-            record.error = data.get("error")
-            record.handled = data.get("handled", "fail")
-            record.output = data.get("value")
-            record.target = data.get("target")
-            record.items = data.get("items")
-        case "step.skipped":
-            _end(record, event, "skipped")
-        case "step.cancelled":
-            _end(record, event, "cancelled")
+            record.items = payload.items
+            record.accumulators = payload.state
+            record.values = payload.values
+            record.cache = payload.cache
+            record.cached = payload.cached
+        case StepFailedPayload():
+            _end(record, event, "failed", duration=payload.duration)
+            record.cache = payload.cache
+            record.error = payload.error
+            record.handled = payload.handled
+            record.output = payload.value
+            record.target = payload.target
+            record.items = payload.items
+        case StepSkippedPayload():
+            _end(record, event, "skipped", payload.reason)
+        case StepCancelledPayload():
+            _end(record, event, "cancelled", payload.reason)
 
 
-def _end(record: StepRecord, event: Event, state: StepState) -> None:
+def _end(
+    record: StepRecord, event: Event, state: StepState, reason: str | None = None, duration: float | None = None
+) -> None:
     record.state = state
     record.seq = event.seq
     record.attempts = max(event.attempt, record.attempts)
     record.ended_at = event.at
-    record.reason = event.data.get("reason") or ""
-    duration = event.data.get("duration")
+    record.reason = reason or ""
     if duration is None:
         duration = event.at - record.attempt_started_at if record.attempt_started_at is not None else 0.0
     record.duration = duration

@@ -1,0 +1,437 @@
+"""What each type of event records, as frozen classes that are written and read as JSON data.
+
+Times are seconds since the epoch, durations seconds, money USD; paths are those of `orchestrator.paths`. In a stored
+event, a large value may be a reference to a blob: `{"$blob": sha256, "size": characters}`.
+"""
+
+# ruff: noqa: RUF009 - what is called returns fields
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal, Self
+
+from orchestrator.journal.state.usage import Spending, spending_of
+
+EventType = Literal[
+    "run.created",
+    "run.revised",
+    "run.started",
+    "run.paused",
+    "run.resumed",
+    "run.succeeded",
+    "run.failed",
+    "run.cancelled",
+    "run.warning",
+    "step.ready",
+    "step.started",
+    "step.progress",
+    "step.log",
+    "step.warning",
+    "step.model",
+    "step.partial",
+    "step.waiting",
+    "step.running",
+    "step.answered",
+    "step.succeeded",
+    "step.failed",
+    "step.skipped",
+    "step.cancelled",
+    "step.requeued",
+]
+
+RevisionReason = Literal["retry", "with"]
+"""Why a run was revised: a step is run again, or the pipeline or its inputs were edited."""
+
+CompositeKind = Literal["for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent"]
+"""The kind of a step that consists of other steps."""
+
+Handling = Literal["fail", "continue", "value", "jump"]
+"""What follows a failure: it ends what the step is in, or the run continues without a value, with one, elsewhere."""
+
+SkipReason = Literal["condition", "jump"]
+
+QuestionKind = Literal["ask", "approve", "resume"]
+
+WaitReason = str
+"""`retry`, `human`, `time`, `handler`, or what a model call waits for, in words."""
+
+Json = Mapping[str, Any]
+
+
+def _written(default: Any = None) -> Any:
+    """Return a field that is written also when it has its default value."""
+    return field(default=default, metadata={"written": True})
+
+
+def _written_object() -> Any:
+    """Return a field that is written also when it is an empty object."""
+    return field(default_factory=dict, metadata={"written": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """The data of one event. A field with its default value is left out of the JSON, unless it is always written."""
+
+    type: ClassVar[EventType]
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the payload as JSON data."""
+        found = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            default = {} if each.default is MISSING else each.default
+            if "written" in each.metadata or value != default:
+                found[each.name] = value
+        return found
+
+    @classmethod
+    def from_data(cls, data: Json) -> Self:
+        """Read the payload from JSON data; unknown keys are ignored."""
+        known = _FIELDS[cls]
+        if data.keys() <= known:
+            return cls(**data)
+        return cls(**{name: data[name] for name in data if name in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEndPayload(Payload):
+    """How the run ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEndPayload(Payload):
+    """How a step ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCreatedPayload(Payload):
+    """A new run. `steps` counts the top-level steps of the plan, `now` is the one time that the run reads as now.
+
+    `sources` are the texts of the pipelines that it calls, by their keys in the plan. `forked_from` has the run and the
+    step that it was forked from: `{run_id, step}`, `batch` the row that it runs: `{id, row}`.
+    """
+
+    type: ClassVar[EventType] = "run.created"
+    pipeline: str = _written("")
+    name: str = _written("")
+    source_name: str = _written("")
+    source: str = _written("")
+    directory: str = _written("")
+    digest: str = _written("")
+    plan: Json = _written_object()
+    inputs: Json = _written_object()
+    options: Json = _written_object()
+    now: float = _written(0.0)
+    steps: int = _written(0)
+    metadata: Json = _written_object()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    forked_from: Mapping[str, str] | None = None
+    batch: Json | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRevisedPayload(Payload):
+    """Between two owners, the run forgets what is recorded at the paths `forget`, below them, and the ends around them.
+
+    `settled` counts the top-level steps that remain ended: `{succeeded, skipped, failed}`. With another `source`, the
+    run consists of the new source, plan and inputs from now on.
+    """
+
+    type: ClassVar[EventType] = "run.revised"
+    reason: RevisionReason | None = None
+    step: str | None = None
+    forget: Sequence[str] = _written(())
+    settled: Mapping[str, int] = _written_object()
+    by: str | None = None
+    source: str | None = None
+    source_name: str | None = None
+    sources: Mapping[str, str] | None = None
+    directory: str | None = None
+    plan: Json | None = None
+    digest: str | None = None
+    steps: int | None = None
+    inputs: Json | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStartedPayload(Payload):
+    """Once per owner; `resumed` after an earlier owner. What is recorded below `finally` and `error_handlers` is reset.
+
+    `budget` is what the run may spend on models, `allowed` the part of it that was given when the run was started or
+    resumed, which later owners keep: `{[usd], [tokens], [requests]}`.
+    """
+
+    type: ClassVar[EventType] = "run.started"
+    owner: str = _written("")
+    resumed: bool = _written(False)
+    budget: Mapping[str, float] | None = None
+    allowed: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPausedPayload(Payload):
+    """A person paused the run."""
+
+    type: ClassVar[EventType] = "run.paused"
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumedPayload(Payload):
+    """The same owner continues after a pause."""
+
+    type: ClassVar[EventType] = "run.resumed"
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSucceededPayload(RunEndPayload):
+    """The run ended with its declared outputs."""
+
+    type: ClassVar[EventType] = "run.succeeded"
+    outputs: Json = _written_object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailedPayload(RunEndPayload):
+    """The run ended with an error: `{code, type, message, help, step, attempt}`."""
+
+    type: ClassVar[EventType] = "run.failed"
+    error: Json | None = _written()
+    step: str | None = _written()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelledPayload(RunEndPayload):
+    """A person cancelled the run."""
+
+    type: ClassVar[EventType] = "run.cancelled"
+    reason: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWarningPayload(Payload):
+    """A warning about the run as a whole."""
+
+    type: ClassVar[EventType] = "run.warning"
+    message: str = _written("")
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReadyPayload(Payload):
+    """The step must wait for a free slot."""
+
+    type: ClassVar[EventType] = "step.ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStartedPayload(Payload):
+    """An attempt starts: of a `tool`, or with a `kind` of a composite step, each time an owner starts or continues it.
+
+    What error handlers below it have recorded is forgotten. `of` is the number of its items or steps, where that is
+    known, `done` how many of them have ended already, `failed` how many of those failed. `mark` is the digest of the
+    file that a loop iterates over.
+    """
+
+    type: ClassVar[EventType] = "step.started"
+    tool: str | None = None
+    action: str | None = None
+    kind: CompositeKind | None = None
+    of: int | None = None
+    done: int = 0
+    failed: int = 0
+    case: Any = None
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProgressPayload(Payload):
+    """Progress that a tool reported: `fraction` is from 0 to 1."""
+
+    type: ClassVar[EventType] = "step.progress"
+    fraction: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLogPayload(Payload):
+    """A line that a tool logged."""
+
+    type: ClassVar[EventType] = "step.log"
+    level: str = _written("info")
+    message: str = _written("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWarningPayload(Payload):
+    """A warning about the step."""
+
+    type: ClassVar[EventType] = "step.warning"
+    message: str = _written("")
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepModelPayload(Payload):
+    """One model call, also one that failed: then `error` is `{code, type, message}`.
+
+    `usage` is `{input, output, cached, reasoning, requests}`; `cost` is null where the price is unknown. It may follow
+    the end of its step, if that was abandoned. `reply` is an intermediate answer, and `kept` the digest of its request:
+    a step that is started again, and was not forgotten, reuses it.
+    """
+
+    type: ClassVar[EventType] = "step.model"
+    model: str = _written("")
+    usage: Mapping[str, int] = _written_object()
+    cost: float | None = _written()
+    latency: float | None = _written()
+    finish: str | None = _written()
+    why: str | None = _written()
+    error: Json | None = _written()
+    kept: str | None = None
+    reply: Json | None = None
+
+    @property
+    def spending(self) -> Spending:
+        """The usage and the cost of the call."""
+        return spending_of({"usage": self.usage, "cost": self.cost})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPartialPayload(Payload):
+    """A piece of an answer that a model is streaming. It is not recorded: its event has the `seq` 0."""
+
+    type: ClassVar[EventType] = "step.partial"
+    text: str = _written("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWaitingPayload(Payload):
+    """The step waits, for the `reason` given, until a time or an answer.
+
+    `question` is `{kind, prompt, [answer], [choices], [default], [content], [editable]}`: `kind` is a `QuestionKind`,
+    `answer` the specification of the answer, like that of an input.
+    """
+
+    type: ClassVar[EventType] = "step.waiting"
+    reason: WaitReason | None = None
+    until: float | None = None
+    error: Json | None = None
+    question: Json | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRunningPayload(Payload):
+    """The attempt continues after it waited for permission to call a model."""
+
+    type: ClassVar[EventType] = "step.running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAnsweredPayload(Payload):
+    """A person answered; the step waits until the owner of the run takes the answer."""
+
+    type: ClassVar[EventType] = "step.answered"
+    value: Any = _written()
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSucceededPayload(StepEndPayload):
+    """The step, item or round ended with an output; that of a `for_each` is null, as its items have their own.
+
+    `cache` is the key of its result, `{key, parts {name: digest}}`, `cached` where the result was found: `{key, run_id,
+    path, at}`. A loop has `items` `{count, succeeded, failed}`, a round the accumulators (`state`), a group the
+    `values` of its steps by their ids, a switch its `case`.
+    """
+
+    type: ClassVar[EventType] = "step.succeeded"
+    output: Any = _written()
+    duration: float | None = None
+    cache: Json | None = None
+    cached: Json | None = None
+    items: Mapping[str, int] | None = None
+    state: Json | None = None
+    values: Json | None = None
+    case: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailedPayload(StepEndPayload):
+    """The last attempt of the step failed, or an item did; the run continues unless it is `handled` as `fail`.
+
+    A failure within a block with `fail` ends the block; the event of what contains it tells how that was handled.
+    """
+
+    type: ClassVar[EventType] = "step.failed"
+    error: Json | None = _written()
+    duration: float | None = None
+    handled: Handling = "fail"
+    value: Any = None
+    target: str | None = None
+    cache: Json | None = None
+    items: Mapping[str, int] | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSkippedPayload(StepEndPayload):
+    """The step's condition was false, or the step `by` jumped over it."""
+
+    type: ClassVar[EventType] = "step.skipped"
+    reason: SkipReason | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCancelledPayload(StepEndPayload):
+    """The step was stopped."""
+
+    type: ClassVar[EventType] = "step.cancelled"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequeuedPayload(Payload):
+    """The step was interrupted by a pause, and is pending again."""
+
+    type: ClassVar[EventType] = "step.requeued"
+    reason: str | None = None
+
+
+PAYLOADS: Final[Mapping[str, type[Payload]]] = {
+    each.type: each
+    for each in (
+        RunCreatedPayload,
+        RunRevisedPayload,
+        RunStartedPayload,
+        RunPausedPayload,
+        RunResumedPayload,
+        RunSucceededPayload,
+        RunFailedPayload,
+        RunCancelledPayload,
+        RunWarningPayload,
+        StepReadyPayload,
+        StepStartedPayload,
+        StepProgressPayload,
+        StepLogPayload,
+        StepWarningPayload,
+        StepModelPayload,
+        StepPartialPayload,
+        StepWaitingPayload,
+        StepRunningPayload,
+        StepAnsweredPayload,
+        StepSucceededPayload,
+        StepFailedPayload,
+        StepSkippedPayload,
+        StepCancelledPayload,
+        StepRequeuedPayload,
+    )
+}
+"""The class of each type of event."""
+
+_FIELDS: Final = {cls: frozenset(each.name for each in fields(cls)) for cls in PAYLOADS.values()}

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.expressions import ANY, STRING, Constant, ListValue, MappingValue, Templated, Value, parse_template
 from orchestrator.expressions.template import parse_expression
-from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan.auto_values import AutoValue
 from orchestrator.plan.model import OutputPlan, Plan

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.compiler.ir import diagnostics as findings
 from orchestrator.diagnostics import Vocabulary, bounded_suggestions, render_text, suggest, to_json
 from orchestrator.diagnostics import suggest as suggest_module
-from orchestrator.language.spec import steps, validation
+from orchestrator.language.loader import steps, validation
 from tests.compiler.test_compilation import compiled
 
 WRONG = 'inputs: {{topic: x}}\nsteps:\n  - id: a\n    tool: echo\n    parameters: {{value: "{}"}}\n'

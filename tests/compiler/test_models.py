@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from orchestrator.compiler import Compilation, compile_pipeline
 from orchestrator.diagnostics import render_text
-from orchestrator.language.spec.pipeline import CallSpec, keys
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.model_options import CallSpec
 from orchestrator.models.actions import model_tools
 from orchestrator.models.budget import Budget
 from orchestrator.models.catalog.providers import PROVIDERS
@@ -98,7 +99,7 @@ def test_what_is_said_in_the_step_is_the_same_as_below_parameters(names: set[str
 def test_every_key_of_a_call_is_a_parameter_of_an_action() -> None:
     model = REGISTRY.get("model")
     assert model is not None
-    assert set(keys(CallSpec)) <= {name for action in model.actions.values() for name in action.parameters}
+    assert set(key_fields(CallSpec)) <= {name for action in model.actions.values() for name in action.parameters}
 
 
 SPELLED = {

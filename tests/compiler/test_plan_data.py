@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.expressions import Constant, Template, parse_template
 from orchestrator.expressions.types.value_types import Type
-from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan import auto_values, model, policies, steps
 from orchestrator.plan.model import Plan

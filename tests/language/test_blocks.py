@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.language import read
-from orchestrator.language.spec.pipeline import keys
+from orchestrator.language.spec.base import key_fields
 from orchestrator.language.yaml.nodes import Mapping, Scalar, Sequence
 from orchestrator.language.yaml.writer import write_yaml
 
@@ -88,12 +88,12 @@ def test_every_step_at_any_depth_is_read_and_knows_its_place(pipeline: dict[str,
         assert isinstance(id, Scalar)
         assert excerpt(lines, id) == step.id
         for name in step.model_fields_set:
-            key = {field: key for key, field in keys(type(step)).items()}[name]
+            key = {field: key for key, field in key_fields(type(step)).items()}[name]
             place = step.node.key(key)
             assert place is not None
             assert excerpt(lines, place) == key
         assert set(step.node.table) == {
-            key for key, field in keys(type(step)).items() if field in step.model_fields_set
+            key for key, field in key_fields(type(step)).items() if field in step.model_fields_set
         }
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from orchestrator.diagnostics import CODES
 from orchestrator.language import Document, read
 from orchestrator.language.reference.schema import json_schema
-from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.model_options import CallSpec
+from orchestrator.language.spec.pipeline import StepSpec
 from orchestrator.language.yaml.nodes import plain
 
 CALL = "{id: x, tool: log}"
@@ -117,7 +119,7 @@ EFFECTS = {
     "metadata: {a: 1}": set(WORK),
     "check: output": set(WORK),
     "budget: 2": set(WORK),
-    **{f"{name}: x": {"tool"} for name in keys(CallSpec)},
+    **{f"{name}: x": {"tool"} for name in key_fields(CallSpec)},
 }
 
 
@@ -138,7 +140,7 @@ def test_a_key_is_carried_out_or_refused(kind: str, key: str) -> None:
 
 def test_every_key_has_a_kind_of_work_for_which_it_is_tested() -> None:
     tested = {part.split(":")[0] for part in EFFECTS} | set(WORK) | {"id", "action", "cases"}
-    assert {*keys(StepSpec), *keys(CallSpec)} == tested
+    assert {*key_fields(StepSpec), *key_fields(CallSpec)} == tested
 
 
 def test_a_key_of_a_pipeline_at_a_tool_is_told_by_another_name() -> None:
@@ -370,7 +372,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(sorted({*keys(StepSpec), *keys(CallSpec)})), JSON, max_size=6), JSON, JSON)
+@given(
+    st.dictionaries(st.sampled_from(sorted({*key_fields(StepSpec), *key_fields(CallSpec)})), JSON, max_size=6),
+    JSON,
+    JSON,
+)
 def test_whatever_is_written_is_read_without_an_exception(step: dict[str, Any], last: Any, handlers: Any) -> None:
     found = read({"steps": [{"id": "a", "tool": "x"}, step], "finally": last, "error_handlers": handlers})
     for diagnostic in found.diagnostics:

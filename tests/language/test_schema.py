@@ -14,21 +14,12 @@ from orchestrator.language import read
 from orchestrator.language.reference.editor_schema import schemas
 from orchestrator.language.reference.page import reference_markdown
 from orchestrator.language.reference.schema import json_schema
-from orchestrator.language.spec.pipeline import (
-    ApproveSpec,
-    AskSpec,
-    BudgetSpec,
-    CacheSpec,
-    CallSpec,
-    CheckSpec,
-    HandlerSpec,
-    InputSpec,
-    JudgeSpec,
-    Kind,
-    PipelineSpec,
-    StepSpec,
-    keys,
-)
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.inputs import InputSpec
+from orchestrator.language.spec.kinds import Kind
+from orchestrator.language.spec.model_options import BudgetSpec, CallSpec, CheckSpec, JudgeSpec
+from orchestrator.language.spec.pipeline import CacheSpec, HandlerSpec, PipelineSpec, StepSpec
+from orchestrator.language.spec.questions import ApproveSpec, AskSpec
 from orchestrator.language.yaml.nodes import plain
 
 EXAMPLES = [
@@ -51,8 +42,8 @@ def test_every_example_is_valid(path: Path) -> None:
     VALIDATOR.validate(plain(root))
 
 
-def with_step(**keys: Any) -> dict[str, Any]:
-    return {"steps": [{"id": "a", "tool": "x", **keys}]}
+def with_step(**key_fields: Any) -> dict[str, Any]:
+    return {"steps": [{"id": "a", "tool": "x", **key_fields}]}
 
 
 GOOD: list[dict[str, Any]] = [
@@ -127,9 +118,9 @@ def test_only_canonical_keys_and_words_are_offered() -> None:
         for model in (InputSpec, AskSpec, ApproveSpec, CacheSpec, CheckSpec, JudgeSpec, BudgetSpec)
     }
     offered = {name: set(schema["$defs"][name]["properties"]) for name in models}
-    assert offered == {name: set(keys(model)) for name, model in models.items()}
-    assert set(schema["properties"]) == set(keys(PipelineSpec))
-    assert set(schema["$defs"]["StepBody"]["properties"]) == {*keys(StepSpec), *keys(CallSpec)}
+    assert offered == {name: set(key_fields(model)) for name, model in models.items()}
+    assert set(schema["properties"]) == set(key_fields(PipelineSpec))
+    assert set(schema["$defs"]["StepBody"]["properties"]) == {*key_fields(StepSpec), *key_fields(CallSpec)}
     for place in schemas(schema):
         assert not any(field.get("deprecated") for field in place.get("properties", {}).values())
         assert not (place.get("deprecated") and "enum" in place)
@@ -155,7 +146,7 @@ def test_the_reference_page_names_every_key() -> None:
     page = reference_markdown()
     models = (PipelineSpec, StepSpec, InputSpec, AskSpec, ApproveSpec, CacheSpec, HandlerSpec)
     for model in (*models, CallSpec, CheckSpec, JudgeSpec, BudgetSpec):
-        for name, field in keys(model).items():
+        for name, field in key_fields(model).items():
             assert f"| `{name}` |" in page
             assert model.model_fields[field].description
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
+from orchestrator.language.spec.inputs import InputSpec
 
 
 def spec(**keys: Any) -> InputSpec:
@@ -41,15 +42,15 @@ def spec(**keys: Any) -> InputSpec:
     ],
 )
 def test_a_value_fits_its_declaration_or_is_told_why_not(keys: dict[str, Any], good: Any, bad: Any) -> None:
-    assert spec(**keys).problems(good) == []
+    assert input_problems(spec(**keys), good) == []
     if bad is not ...:
-        (problem,) = spec(**keys).problems(bad)
+        (problem,) = input_problems(spec(**keys), bad)
         assert "must" in problem or "missing" in problem
 
 
 def test_a_problem_names_the_path_inside_the_value() -> None:
     rows = spec(type="array", items={"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}})
-    assert rows.problems([{"n": 1}, {"n": 0}, {}, {"n": "x"}]) == [
+    assert input_problems(rows, [{"n": 1}, {"n": 0}, {}, {"n": "x"}]) == [
         "`[1].n` must be at least 1, not 0",
         "`[2].n` is missing",
         "`[3].n` must be an integer, not the string `x`",
@@ -108,7 +109,7 @@ def test_an_input_without_default_is_required_unless_it_says_otherwise() -> None
     ],
 )
 def test_a_text_is_converted_by_the_declared_type(type: str | None, text: str, value: Any) -> None:
-    found = spec(type=type).parse_text(text)
+    found = parse_input_text(spec(type=type), text)
     assert found == value
     assert found.__class__ is value.__class__
 
@@ -128,11 +129,11 @@ def test_a_text_is_converted_by_the_declared_type(type: str | None, text: str, v
 )
 def test_a_text_of_another_type_is_told_why_not(type: str, text: str) -> None:
     with pytest.raises(ValueError, match="it must be"):
-        spec(type=type).parse_text(text)
+        parse_input_text(spec(type=type), text)
 
 
 def test_defaults_of_missing_properties_are_filled_in() -> None:
     declared = spec(
         properties={"a": {"default": 1}, "b": {"properties": {"c": {"default": 2}}}, "d": {"required": False}}
     )
-    assert declared.filled({"b": {}}) == {"a": 1, "b": {"c": 2}}
+    assert fill_defaults(declared, {"b": {}}) == {"a": 1, "b": {"c": 2}}

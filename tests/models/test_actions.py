@@ -6,7 +6,9 @@ import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelUnavailable, StepError
 from orchestrator.expressions import describe
-from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.model_options import CallSpec
+from orchestrator.language.spec.pipeline import StepSpec
 from orchestrator.models.actions import model_tools
 from orchestrator.models.messages import Message, ModelReply, Usage
 from orchestrator.models.offline import OfflineClient
@@ -45,8 +47,8 @@ def test_every_action_takes_the_choice_of_a_model_and_says_who_answered(action: 
 def test_a_step_may_say_itself_all_that_the_actions_take() -> None:
     written = (action for name, action in TOOL.actions.items() if name != "auto")  # a file writes `<AUTO>` for it
     taken = {name for action in written for name in action.parameters}
-    assert taken & keys(StepSpec).keys() == {"parallel"}
-    assert keys(CallSpec).keys() == taken - {"parallel"}
+    assert taken & key_fields(StepSpec).keys() == {"parallel"}
+    assert key_fields(CallSpec).keys() == taken - {"parallel"}
 
 
 def test_the_settings_of_a_step_reach_the_model(desk: Desk) -> None:

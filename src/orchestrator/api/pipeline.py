@@ -24,7 +24,7 @@ from orchestrator.runtime.run.model_access import merged
 
 if TYPE_CHECKING:
     from orchestrator.api.backend import Backend
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import OutputPlan, Plan
     from orchestrator.plan.steps import StepPlan

@@ -11,9 +11,9 @@ from typing import Any
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span, sort
-from orchestrator.language.spec.loader import read_pipeline
+from orchestrator.language.loader.pipeline import read_pipeline
+from orchestrator.language.loader.validation import Validation
 from orchestrator.language.spec.pipeline import PipelineSpec
-from orchestrator.language.spec.validation import Validation
 from orchestrator.language.yaml.layout import Layout
 from orchestrator.language.yaml.nodes import Mapping
 from orchestrator.language.yaml.reader import MAX_CHARACTERS, Reading, read_tree

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.expressions import Value
 from orchestrator.expressions.types.value_types import Type
-from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan.auto_values import AutoValue
 from orchestrator.plan.steps import Block, Handler, StepPlan

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.expressions import Value
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.plan.auto_values import AutoValue
     from orchestrator.plan.model import Plan
 

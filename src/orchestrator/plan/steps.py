@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from orchestrator.expressions import Constant, Template, Value
 from orchestrator.expressions.evaluation.text import to_text
-from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.models.budget import Budget
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.children import Children

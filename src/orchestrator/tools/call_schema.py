@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import to_json_schema
 from orchestrator.language.reference.editor_schema import explain, schemas
-from orchestrator.language.spec.pipeline import CallSpec, StepSpec, keys
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.model_options import CallSpec
+from orchestrator.language.spec.pipeline import StepSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +23,7 @@ _MODEL: Final = "model"
 
 _WITHOUT_TOOL: Final[Schema] = {"not": {"required": ["tool"]}}
 
-_IN_STEP: Final = frozenset(keys(CallSpec)) - frozenset(keys(StepSpec))
+_IN_STEP: Final = frozenset(key_fields(CallSpec)) - frozenset(key_fields(StepSpec))
 """Parameters of calls of models that may stand in the step itself, and mean nothing else there."""
 
 _IN_RUN: Final[Schema] = {"type": "string", "pattern": r"\{\{|\{%|<AUTO>"}
@@ -124,8 +126,8 @@ def _tools_of_agent(field: Schema, tools: list[Tool]) -> Schema:
     return {**_described(field), "anyOf": [{"type": "array", "items": items}, {"type": "string"}]}
 
 
-def _has(**keys: str) -> Schema:
-    return {"properties": {key: {"const": value} for key, value in keys.items()}, "required": list(keys)}
+def _has(**key_fields: str) -> Schema:
+    return {"properties": {key: {"const": value} for key, value in key_fields.items()}, "required": list(key_fields)}
 
 
 def _calls(tool: Tool, action: Action) -> Iterator[Schema]:

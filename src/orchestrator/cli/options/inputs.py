@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.config.project_file import project_directory
 from orchestrator.errors import InputError
+from orchestrator.language.spec.input_values import parse_input_text
 from orchestrator.runtime.values.inputs import input_error
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.content import NotText, decode_text, read_content
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.api import Run
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 
@@ -44,7 +45,7 @@ def read_inputs(specs: Mapping[str, InputSpec], pairs: Sequence[str], source: st
             values[name] = text  # named as unknown, with all other problems, when the inputs are bound
             continue
         try:
-            value = spec.parse_text(text)
+            value = parse_input_text(spec, text)
             values[name] = _from_here(value) if spec.type == "file" else value
         except ValueError as error:
             hide = Redactor({name: text} if spec.secret else {}, "hidden")
@@ -64,7 +65,7 @@ def _from_here(path: Any) -> Any:
 
 def declared(run: Run) -> dict[str, InputSpec]:
     """Return the inputs that the pipeline of a run declares, as it was recorded."""
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
 
     return {name: InputSpec.model_validate(spec) for name, spec in run.record().plan["inputs"].items()}
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.models.messages import ModelClient
     from orchestrator.models.recordings.clients import RecordingClient
 

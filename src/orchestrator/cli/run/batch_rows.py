@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import InputError, OrchestratorError
+from orchestrator.language.spec.input_values import parse_input_text
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
 from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, delimiter_problem, table
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.runtime.host.batches import Row
 
 MOST_LINE: Final = 64 * 1024 * 1024
@@ -136,7 +137,7 @@ class Rows:
             if not cell:
                 continue
             try:
-                values[name] = cell if spec is None else spec.parse_text(cell)
+                values[name] = cell if spec is None else parse_input_text(spec, cell)
             except ValueError as error:
                 hide = Redactor({name: cell} if spec is not None and spec.secret else {}, "hidden")
                 said = hide.text(str(error).removeprefix("it "))

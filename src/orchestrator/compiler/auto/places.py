@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.language.spec.pipeline import InputSpec, StepSpec
+    from orchestrator.language.spec.inputs import InputSpec
+    from orchestrator.language.spec.pipeline import StepSpec
 
 Schema = Mapping[str, Any]
 

@@ -22,7 +22,7 @@ from orchestrator.expressions.types.value_types import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.tools.contract import Action
 
 NAMESPACES = ("inputs", "variables", "steps", "run", "pipeline")

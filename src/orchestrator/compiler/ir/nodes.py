@@ -18,7 +18,8 @@ from orchestrator.diagnostics import Vocabulary
 from orchestrator.expressions import Reference, Template, Value
 from orchestrator.expressions.types.environment import Environment
 from orchestrator.expressions.types.value_types import Type
-from orchestrator.language.spec.pipeline import CheckSpec, HandlerSpec, StepSpec
+from orchestrator.language.spec.model_options import CheckSpec
+from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
 from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.plan.auto_values import is_auto
 

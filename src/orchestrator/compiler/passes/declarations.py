@@ -18,7 +18,7 @@ from orchestrator.plan.model import OutputPlan
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate
-    from orchestrator.language.spec.pipeline import OutputSpec
+    from orchestrator.language.spec.inputs import OutputSpec
 
 
 def declare_inputs(context: CompilationContext) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import StepNode
     from orchestrator.expressions import Type
-    from orchestrator.language.spec.pipeline import CheckSpec
+    from orchestrator.language.spec.model_options import CheckSpec
 
 OUTPUT: Final = "output"
 """What the step's value is called in its `check`."""

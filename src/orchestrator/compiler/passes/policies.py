@@ -10,7 +10,8 @@ from orchestrator.plan.policies import MODEL_RETRY, NO_RETRY, CachePolicy, Retry
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import StepNode, WorkNode
-    from orchestrator.language.spec.pipeline import BudgetSpec, RetrySpec, StepSpec
+    from orchestrator.language.spec.model_options import BudgetSpec
+    from orchestrator.language.spec.pipeline import RetrySpec, StepSpec
 
 
 def retry_of(context: CompilationContext, spec: StepSpec, work: WorkNode) -> Retry:

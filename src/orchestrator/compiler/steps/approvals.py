@@ -13,13 +13,14 @@ from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
 from orchestrator.expressions.types.operators import bare
+from orchestrator.language.spec.input_values import input_problems
 from orchestrator.language.yaml.nodes import Sequence
 from orchestrator.plan.steps import Approve, Ask
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import StepNode
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.language.yaml.nodes import Node
 
 
@@ -46,7 +47,7 @@ class AskWork(WorkNode):
         plain = self.answer.model_copy(update={"enum": None})
         if isinstance(self.choices, Constant) and isinstance(choices, Sequence):
             for node, value in zip(choices.items, self.choices.value, strict=True):
-                for problem in plain.problems(value):
+                for problem in input_problems(plain, value):
                     self._wrong(node, f"a choice of `{self.spec.id}`", problem)
         elif self.choices is not None and choices is not None:
             type_ = bare(static_type(self.choices, types))

@@ -15,6 +15,7 @@ from orchestrator.compiler.passes.library import find_pipeline, note_call
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe, object_of
+from orchestrator.language.spec.input_values import input_problems
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import SubPipeline
 from orchestrator.text.words import quoted_list
@@ -22,7 +23,7 @@ from orchestrator.text.words import quoted_list
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.nodes import StepNode
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
 
 
 class PipelineWork(WorkNode):
@@ -78,7 +79,7 @@ class PipelineWork(WorkNode):
             related = [_declaration(called, name)]
             checked[name] = CallChecker(self._context).typed(value, input_type(spec), place, what, types, related)
             if isinstance(value, Constant) and len(self._context.diagnostics) == before:
-                for problem in spec.problems(value.value, name):
+                for problem in input_problems(spec, value.value, name):
                     self._context.diagnostics.add(
                         codes.WRONG_PARAMETER_TYPE,
                         place.span,

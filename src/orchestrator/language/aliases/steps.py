@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.language.aliases import keys
-from orchestrator.language.spec import kinds
+from orchestrator.language.spec import kinds, step_keys
 from orchestrator.language.values.auto_markup import AUTO
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 
@@ -65,7 +65,7 @@ def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
 def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Mapping, clashes: list[Clash]) -> None:
     """Move what is said to a model below `parameters`. A `prompt` alone makes the step a call of a model."""
     rest = {name: entry for name, entry in entries.items() if name not in names}
-    first = next(iter(kinds.heads(Mapping(rest, node.start, node.end, node.layout))), "")
+    first = next(iter(step_keys.heads(Mapping(rest, node.start, node.end, node.layout))), "")
     if first == "for_each" and "steps" not in entries:
         first = next((key for key in kinds.CALL if key in entries), "")
     if first not in kinds.CALL:

@@ -5,21 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.language.spec.kinds import OWNERS
-from orchestrator.language.spec.pipeline import (
-    ApproveSpec,
-    AskSpec,
-    BudgetSpec,
-    CacheSpec,
-    CallSpec,
-    CheckSpec,
-    HandlerSpec,
-    JudgeSpec,
-    Kind,
-    Spec,
-    StepSpec,
-    keys,
-)
+from orchestrator.language.spec.base import Spec, key_fields
+from orchestrator.language.spec.kinds import OWNERS, Kind
+from orchestrator.language.spec.model_options import BudgetSpec, CallSpec, CheckSpec, JudgeSpec
+from orchestrator.language.spec.pipeline import CacheSpec, HandlerSpec, StepSpec
+from orchestrator.language.spec.questions import ApproveSpec, AskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -309,7 +299,7 @@ error_handlers:
 
 def work_markdown(table: Callable[[type[Spec], Iterable[str]], str]) -> Iterator[str]:
     """The sections on steps. `table` makes the table of some keys of a model."""
-    every = [key for key in keys(StepSpec) if key not in OWNERS or key == "timeout"]
+    every = [key for key in key_fields(StepSpec) if key not in OWNERS or key == "timeout"]
     yield "## A step\n"
     yield (
         "Below `steps:`, a list. A step has exactly one kind of work, of those below; a key of another kind is "
@@ -322,25 +312,25 @@ def work_markdown(table: Callable[[type[Spec], Iterable[str]], str]) -> Iterator
         yield f"{work.text}\n"
         yield table(StepSpec, _keys(work))
         if work.part is not None:
-            name = next(key for key, field in keys(StepSpec).items() if _is(field, work.part))
+            name = next(key for key, field in key_fields(StepSpec).items() if _is(field, work.part))
             yield f"`{name}` as a mapping:\n"
-            yield table(work.part, keys(work.part))
+            yield table(work.part, key_fields(work.part))
         if work.kinds == ("tool",):
             yield _MODELS
-            yield table(CallSpec, keys(CallSpec))
+            yield table(CallSpec, key_fields(CallSpec))
     yield _CHECK
-    yield table(CheckSpec, keys(CheckSpec))
+    yield table(CheckSpec, key_fields(CheckSpec))
     yield "`judge` as a mapping:\n"
-    yield table(JudgeSpec, keys(JudgeSpec))
+    yield table(JudgeSpec, key_fields(JudgeSpec))
     yield _BUDGET
-    yield table(BudgetSpec, keys(BudgetSpec))
+    yield table(BudgetSpec, key_fields(BudgetSpec))
     yield _HANDLERS
-    yield table(HandlerSpec, keys(HandlerSpec))
+    yield table(HandlerSpec, key_fields(HandlerSpec))
 
 
 def _keys(work: Work) -> list[str]:
     owned = [key for key, kinds in OWNERS.items() if key != "timeout" and not set(kinds).isdisjoint(work.kinds)]
-    return [key for key in keys(StepSpec) if key in owned]
+    return [key for key in key_fields(StepSpec) if key in owned]
 
 
 def _is(field: str, part: type[Spec]) -> bool:

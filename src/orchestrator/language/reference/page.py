@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from orchestrator.language.aliases import keys as spellings
 from orchestrator.language.reference.kinds_page import work_markdown
-from orchestrator.language.spec.pipeline import (
-    DefaultsSpec,
-    Duration,
-    InputSpec,
-    OnFailureSpec,
-    OutputSpec,
-    PipelineSpec,
-    RetrySpec,
-    Spec,
-    StepSpec,
-    keys,
-)
+from orchestrator.language.spec.base import Duration, Spec, key_fields
+from orchestrator.language.spec.inputs import InputSpec, OutputSpec
+from orchestrator.language.spec.pipeline import DefaultsSpec, OnFailureSpec, PipelineSpec, RetrySpec, StepSpec
 from orchestrator.language.values.durations import format_duration
 from orchestrator.language.yaml.reader import MAX_CHARACTERS
 from orchestrator.language.yaml.tree import MAX_DEPTH, MAX_NODES
@@ -110,14 +101,14 @@ def reference_markdown() -> str:
 
 
 def _section(title: str, model: type[Spec], text: str) -> str:
-    names = ["value"] if model is OnFailureSpec else keys(model)
+    names = ["value"] if model is OnFailureSpec else key_fields(model)
     return "\n".join([f"## {title}", "", *([text, ""] if text else []), _table(model, names)])
 
 
 def _table(model: type[Spec], names: Iterable[str]) -> str:
     lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
     for name in names:
-        field = model.model_fields[keys(model)[name]]
+        field = model.model_fields[key_fields(model)[name]]
         meaning = (field.description or "").replace("|", "\\|")
         lines.append(f"| `{name}` | {_type(name, field)} | {_default(name, field)} | {meaning} |")
     return "\n".join([*lines, ""])

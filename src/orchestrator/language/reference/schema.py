@@ -18,7 +18,8 @@ from orchestrator.language.reference.step_schema import (
     retries,
     write_steps,
 )
-from orchestrator.language.spec.pipeline import CallSpec, PipelineSpec
+from orchestrator.language.spec.model_options import CallSpec
+from orchestrator.language.spec.pipeline import PipelineSpec
 
 SCHEMA_ID = "urn:orchestrator:pipeline"
 

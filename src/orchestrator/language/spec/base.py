@@ -51,6 +51,6 @@ class Spec(BaseModel):
 
 
 @cache
-def keys(model: type[BaseModel]) -> dict[str, str]:
+def key_fields(model: type[BaseModel]) -> dict[str, str]:
     """The keys that a file may write for a model, each with the name of its field: `while` is kept in `while_`."""
     return {field.alias or name: name for name, field in model.model_fields.items()}

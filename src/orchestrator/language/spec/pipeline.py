@@ -7,134 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from orchestrator.language.spec.base import Duration, Pause, Spec, Words, keys
-from orchestrator.language.spec.model_options import BudgetSpec, CallSpec, CheckSpec, JudgeSpec, Models, Selection
-from orchestrator.language.values import input_values
-
-__all__ = [
-    "ApproveSpec",
-    "AskSpec",
-    "BudgetSpec",
-    "CacheSpec",
-    "CallSpec",
-    "CheckSpec",
-    "DefaultsSpec",
-    "Duration",
-    "HandlerSpec",
-    "InputSpec",
-    "InputType",
-    "ItemsSpec",
-    "JudgeSpec",
-    "Kind",
-    "OnFailureSpec",
-    "OutputSpec",
-    "PipelineSpec",
-    "RangeSpec",
-    "RetrySpec",
-    "Spec",
-    "StepSpec",
-    "keys",
-]
-
-InputType = Literal["string", "integer", "number", "boolean", "array", "object", "file"]
-
-Kind = Literal[
-    "tool",
-    "for_each",
-    "while",
-    "until",
-    "switch",
-    "parallel",
-    "steps",
-    "pipeline",
-    "ask",
-    "approve",
-    "wait_until",
-    "sleep",
-]
-"""What a step does, by the key that says so."""
-
-
-class InputSpec(Spec):
-    """One declared input of a pipeline: what callers may pass, and what the expressions can rely on."""
-
-    type: InputType | None = Field(
-        default=None, description="The type of the value. Without it the type follows from `default`; else any."
-    )
-    description: str | None = Field(default=None, description="What the input is for.")
-    default: Any = Field(default=None, description="The value when none is given.")
-    required: bool = Field(
-        default=False,
-        description="Whether a value must be given. Default: yes, unless there is a `default`.",
-    )
-    enum: list[Any] | None = Field(default=None, min_length=1, description="The only values allowed.")
-    minimum: float | None = Field(default=None, description="The least number allowed.")
-    maximum: float | None = Field(default=None, description="The greatest number allowed.")
-    min_length: int | None = Field(default=None, ge=0, description="The least length of a string or array.")
-    max_length: int | None = Field(default=None, ge=0, description="The greatest length of a string or array.")
-    pattern: str | None = Field(
-        default=None,
-        description="A regular expression that must match somewhere in the string; anchor it with `^`, `$`.",
-    )
-    items: InputSpec | None = Field(default=None, description="What each item of an array must be.")
-    properties: dict[str, InputSpec] | None = Field(
-        default=None, description="The known fields of an object; others are allowed."
-    )
-    secret: bool = Field(default=False, description="Never stored, logged or shown.")
-    default_from_env: str | None = Field(
-        default=None, description="The environment variable that gives the value when none is passed."
-    )
-
-    _has_default: bool = PrivateAttr(default=False)
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Resolve what follows from other keys: the type from the default, `required` from its absence."""
-        given = self.model_fields_set
-        set_field = self.__dict__.__setitem__
-        private = {"_node": None, "_has_default": "default" in given}
-        object.__setattr__(self, "__pydantic_private__", private)
-        if "required" not in given:
-            set_field("required", "default" not in given)
-        if self.type is None:
-            set_field("type", input_values.inferred_type(self))
-
-    @property
-    def has_default(self) -> bool:
-        """Whether `default` was written, be it null."""
-        return self._has_default
-
-    def problems(self, value: Any, name: str = "") -> list[str]:
-        """Return what is wrong with a value, one plain sentence each; empty if it fits. Null fits if not required.
-
-        The sentences call the value by its `name`, if it has one.
-        """
-        return input_values.problems(self, value, name)
-
-    def parse_text(self, text: str) -> Any:
-        """Convert a text from a command line or an environment variable to the declared type.
-
-        Raises:
-            ValueError: the text cannot be such a value; the message says why in plain words.
-        """
-        return input_values.parse_text(self, text)
-
-    def filled(self, value: Any) -> Any:
-        """Return the value with the defaults of missing properties put in and 3.0 as an integer's 3, at every depth."""
-        return input_values.filled(self, value)
-
-
-class OutputSpec(Spec):
-    """One declared output of a pipeline."""
-
-    value: Any = Field(description="A template, or any value with templates in it.")
-    type: InputType | None = Field(default=None, description="The type that the value must have.")
-    description: str | None = Field(default=None, description="What the output is.")
-
-    def as_input(self) -> InputSpec:
-        """Return the declared type in the form of an input's, for what works on both."""
-        return InputSpec(type=self.type, required=True)
+from orchestrator.language.spec.base import Duration, Pause, Spec, Words, key_fields
+from orchestrator.language.spec.inputs import InputSpec, OutputSpec
+from orchestrator.language.spec.kinds import HEADS, Kind
+from orchestrator.language.spec.model_options import BudgetSpec, CheckSpec, Models, Selection
+from orchestrator.language.spec.questions import ApproveSpec, AskSpec
 
 
 class RetrySpec(Spec):
@@ -205,62 +84,6 @@ class ItemsSpec(Spec):
     encoding: str | None = Field(
         default=None, description="The file's encoding, such as `windows-1252`. Default: UTF-8, or UTF-16 by its mark."
     )
-
-
-class AskSpec(Spec):
-    """A question to a person. The step's value is the answer. Short form: the question alone."""
-
-    prompt: str = Field(description="The question; it may hold templates.")
-    type: InputType | None = Field(
-        default=None, description="The type of the answer. Without it that of `default` or `choices`; else string."
-    )
-    choices: list[Any] | str | None = Field(
-        default=None, description="The only answers allowed: a list, or a template that gives one."
-    )
-    default: Any = Field(default=None, description="The answer when `timeout` has passed; a value or a template.")
-    minimum: float | None = Field(default=None, description="The least number allowed.")
-    maximum: float | None = Field(default=None, description="The greatest number allowed.")
-    min_length: int | None = Field(default=None, ge=0, description="The least length of a string or array.")
-    max_length: int | None = Field(default=None, ge=0, description="The greatest length of a string or array.")
-    pattern: str | None = Field(default=None, description="A regular expression that must match in the answer.")
-    items: InputSpec | None = Field(default=None, description="What each item of an array must be.")
-    properties: dict[str, InputSpec] | None = Field(default=None, description="The known fields of an object.")
-
-    @property
-    def has_default(self) -> bool:
-        """Whether `default` was written, be it null."""
-        return "default" in self.model_fields_set
-
-    def as_input(self) -> InputSpec:
-        """Return what the answer must be, in the form of an input's declaration.
-
-        `choices` and `default` are in it if they are constants; whoever evaluates templates looks after the others.
-        """
-        given: dict[str, Any] = {
-            name: value for name in _LIMITS_OF_ANSWERS if (value := getattr(self, name)) is not None
-        }
-        if isinstance(self.choices, list) and self.choices and not input_values.has_template(self.choices):
-            given["enum"] = self.choices
-        if self.has_default and not input_values.has_template(self.default):
-            given["default"] = self.default
-        spec = InputSpec(**given, required=True)
-        free = self.choices is None and not self.has_default
-        return spec.model_copy(update={"type": "string"}) if spec.type is None and free else spec
-
-
-_LIMITS_OF_ANSWERS = ("type", *input_values.LIMITS)
-
-
-class ApproveSpec(Spec):
-    """Something that a person approves or rejects. The step's value is `approved`, true or false.
-
-    Short form: the title alone.
-    """
-
-    title: str = Field(description="What is to be approved; it may hold templates.")
-    content: Any = Field(default=None, description="What the person looks at: a template or any value.")
-    allow_editing: bool = Field(default=False, description="Whether the person may change the content.")
-    default: bool | None = Field(default=None, description="The decision when `timeout` has passed.")
 
 
 class CacheSpec(Spec):
@@ -394,28 +217,13 @@ class StepSpec(Spec):
     def kind(self) -> Kind | None:
         """The kind of work, None if there is none. `steps` is the kind of a group only, not of a loop's body."""
         given = self.model_fields_set
-        for name, kind in _KINDS.items():
+        for name, kind in _KIND_BY_FIELD.items():
             if name in given:
                 return kind
         return None
 
 
-# The fields that say what a step does. A loop comes before what is in its body.
-_KINDS: dict[str, Kind] = {
-    "for_each": "for_each",
-    "while_": "while",
-    "until": "until",
-    "switch": "switch",
-    "parallel": "parallel",
-    "pipeline": "pipeline",
-    "ask": "ask",
-    "approve": "approve",
-    "wait_until": "wait_until",
-    "sleep": "sleep",
-    "steps": "steps",
-    "tool": "tool",
-    "action": "tool",
-}
+_KIND_BY_FIELD: dict[str, Kind] = {key_fields(StepSpec)[head]: kind for head, kind in HEADS.items()}
 
 
 class HandlerSpec(Spec):

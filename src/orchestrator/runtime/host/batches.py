@@ -18,6 +18,7 @@ from orchestrator import codes
 from orchestrator.errors import BudgetExceeded, InputError, OrchestratorError, RunError, RunNotResumable, StoreError
 from orchestrator.journal.events import RunState
 from orchestrator.journal.state.usage import NOTHING, Spending
+from orchestrator.language.spec.input_values import fill_defaults, input_problems
 from orchestrator.models.budget import Ledger
 from orchestrator.runtime.host.follow import Follower, in_thread
 from orchestrator.runtime.ids import new_run_id
@@ -282,7 +283,7 @@ class Batch:
             if spec is None or spec.secret or name not in recorded:
                 continue
             value = plain(value)
-            if spec.problems(value, name) or spec.filled(value) != recorded[name]:
+            if input_problems(spec, value, name) or fill_defaults(spec, value) != recorded[name]:
                 raise RunError(
                     f"row {row} is another than when the batch `{self.id}` began: its `{name}` differs",
                     run_id=run_id,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
 from orchestrator.errors import InputError
-from orchestrator.language.spec.pipeline import InputSpec
+from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
+from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import describe_value
 
@@ -62,7 +63,7 @@ def parsed(question: Mapping[str, Any], text: str) -> Any:
         if text.strip() == as_text(choice):
             return accepted(question, choice)
     try:
-        value = _spec(question).parse_text(text)
+        value = parse_input_text(_spec(question), text)
     except ValueError as error:
         raise _refusal(str(error), question) from None
     return accepted(question, value)
@@ -95,13 +96,13 @@ def _spec(question: Mapping[str, Any]) -> InputSpec:
 
 def _answer(question: Mapping[str, Any], value: Any) -> Any:
     spec = _spec(question)
-    problems = spec.problems(value)
+    problems = input_problems(spec, value)
     if problems:
         raise _refusal(problems[0], question, problems)
     choices: Sequence[Any] | None = question.get("choices")
     if choices and not any(_same(value, choice) for choice in choices):
         raise _refusal(f"it must be {expected(question)}, not {describe_value(value)}", question)
-    return spec.filled(value)
+    return fill_defaults(spec, value)
 
 
 def _approval(question: Mapping[str, Any], value: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EvaluationError
-from orchestrator.language.values.input_values import pattern_matches
+from orchestrator.language.spec.input_values import pattern_matches
 from orchestrator.patterns import SearchTooLong
 from orchestrator.runtime.run.run_graph import StepFailure
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError
+from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.words import quoted_list, shorten
 from orchestrator.tools.functions.results import NotJson, to_json
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec.pipeline import InputSpec
+    from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.tools.sandbox.permissions import Permissions
 
 
@@ -63,7 +64,7 @@ def bind(
             # The words of a fault quote the value, which must not be read anywhere if it is secret.
             hide = Redactor({name: value} if spec.secret else {}, "hidden")
             problems.extend((codes.INVALID_INPUT, hide.text(fault)) for fault in faults)
-            value = value if faults else spec.filled(value)
+            value = value if faults else fill_defaults(spec, value)
         elif spec.required:
             problems.append((codes.MISSING_INPUT, _missing(name, spec)))
         values[name] = value
@@ -107,7 +108,7 @@ def rebind(
         is_new = name not in recorded or (name in given and not fixed and not spec.secret)
         if not is_new and not (spec.secret and recorded[name] is not None):
             values[name] = recorded[name]
-            unfit = [] if values[name] is None and not spec.required else spec.problems(values[name], name)
+            unfit = [] if values[name] is None and not spec.required else input_problems(spec, values[name], name)
             problems.extend((codes.INCOMPATIBLE_PIPELINE, f"as the run was created, {fault}") for fault in unfit)
             continue
         found, value, faults = _value(name, spec, given, environment)
@@ -128,7 +129,7 @@ def rebind(
             problems.append(
                 (codes.INCOMPATIBLE_PIPELINE, f"`{name}` is required, and the run was created without it: {how}")
             )
-        values[name] = value if faults or not found else spec.filled(value)
+        values[name] = value if faults or not found else fill_defaults(spec, value)
         if spec.secret and value is not None:
             secrets[name] = value
     if problems:
@@ -148,7 +149,7 @@ def _value(
     if spec.default_from_env and spec.default_from_env in environment:
         text = environment[spec.default_from_env]
         try:
-            return True, spec.parse_text(text), []
+            return True, parse_input_text(spec, text), []
         except ValueError as error:
             return True, text, [f"`{name}`, from the environment variable `{spec.default_from_env}`: {error}"]
     if spec.has_default:
@@ -157,7 +158,7 @@ def _value(
 
 
 def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) -> list[str]:
-    faults = spec.problems(value, name)
+    faults = input_problems(spec, value, name)
     if faults or spec.type != "file" or not isinstance(value, str):
         return faults
     path = Path(permissions.directory, value)

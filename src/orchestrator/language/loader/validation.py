@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
 from orchestrator.language.aliases.keys import written
-from orchestrator.language.spec import messages
-from orchestrator.language.spec.pipeline import Spec, keys
+from orchestrator.language.loader.key_diagnostics import conflicting_keys
+from orchestrator.language.loader.model_errors import refused
+from orchestrator.language.spec.base import Spec, key_fields
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
 from orchestrator.text.words import describe_value, shorten
 
@@ -80,7 +81,7 @@ class Validation:
 
     def canonical(self, canonical: Canonical, what: str) -> Mapping:
         """Report the clashes of spellings, and return the mapping."""
-        self.report(*(messages.clash(self.source, clash, what) for clash in canonical.clashes))
+        self.report(*(conflicting_keys(self.source, clash, what) for clash in canonical.clashes))
         return canonical.node
 
     def names(self, section: Node | None, what: str) -> None:
@@ -117,7 +118,7 @@ class Validation:
             try:
                 spec = model.model_validate({**plain(node), **filled})
             except ValidationError as error:
-                refusal = messages.refused(error, node, model, what, self.source, whole or node)
+                refusal = refused(error, node, model, what, self.source, whole or node)
                 for diagnostic in refusal.diagnostics:
                     if (diagnostic.message, diagnostic.span) not in reported:
                         reported.add((diagnostic.message, diagnostic.span))
@@ -176,7 +177,7 @@ def _required(model: type[Spec]) -> tuple[str, ...]:
 
 def _less_excess(model: type[Spec], node: Mapping) -> Mapping:
     """Return the mapping less the unknown keys beyond those that are reported, for each takes time and memory."""
-    known = keys(model)
+    known = key_fields(model)
     unknown = [key for key in node.table if key not in known]
     return node.without(unknown[MAX_DIAGNOSTICS + 1 :])
 

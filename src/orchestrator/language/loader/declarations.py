@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.language.aliases import keys
-from orchestrator.language.spec import messages
-from orchestrator.language.spec.pipeline import InputSpec, OutputSpec
-from orchestrator.language.spec.validation import is_null
-from orchestrator.language.values.input_values import LIMITS, pattern_problem
+from orchestrator.language.loader.key_diagnostics import conflicting_keys
+from orchestrator.language.loader.validation import is_null
+from orchestrator.language.spec.input_values import input_problems, pattern_problem
+from orchestrator.language.spec.inputs import LIMITS, InputSpec, OutputSpec
 from orchestrator.language.yaml.nodes import Entry, Mapping, Sequence
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec.validation import Validation
+    from orchestrator.language.loader.validation import Validation
     from orchestrator.language.yaml.nodes import Node
 
 
@@ -62,7 +62,7 @@ def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, w
         return value
     if isinstance(value, Sequence):
         listed = keys.by_name(value, outputs=name == "outputs")
-        checks.report(*(messages.clash(checks.source, again, f"`{name}`") for again in listed.again))
+        checks.report(*(conflicting_keys(checks.source, again, f"`{name}`") for again in listed.again))
         for node in listed.nameless:
             checks.wrong(node, f"an {what} in a list needs a name: `- name: ...`")
         return listed.node
@@ -108,7 +108,7 @@ def check_declaration(checks: Validation, spec: InputSpec, node: Mapping, what: 
             help=reason[1],
         )
     elif spec.has_default and (place := node.get("default")):
-        for problem in spec.problems(spec.default):
+        for problem in input_problems(spec, spec.default):
             checks.add(
                 codes.INVALID_DEFAULT,
                 place,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.language.aliases import keys as spellings
 from orchestrator.language.aliases import steps
-from orchestrator.language.spec import messages
-from orchestrator.language.spec.declarations import read_inputs, read_outputs
-from orchestrator.language.spec.model_parts import read_budget
-from orchestrator.language.spec.pipeline import PipelineSpec, keys
-from orchestrator.language.spec.steps import listed, read_block, read_handlers, read_list
-from orchestrator.language.spec.validation import Validation, complete, is_null, place
+from orchestrator.language.loader.declarations import read_inputs, read_outputs
+from orchestrator.language.loader.key_diagnostics import meant_key
+from orchestrator.language.loader.model_parts import read_budget
+from orchestrator.language.loader.steps import listed, read_block, read_handlers, read_list
+from orchestrator.language.loader.validation import Validation, complete, is_null, place
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.pipeline import PipelineSpec
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Sequence
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
         for name, entry in entries.items()
         if name in parts or name in spec.node.table
     ]
-    fields = keys(PipelineSpec)
+    fields = key_fields(PipelineSpec)
     spec = complete(spec, node.replaced(kept), {fields[name]: value for name, (value, _) in parts.items()})
     if spec.defaults and isinstance(inner := spec.node.get("defaults"), Mapping):
         place(spec.defaults, inner)
@@ -66,8 +67,8 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
     if isinstance(section, Mapping):
         section = listed(checks, section)
     if section is None or is_null(section) or (isinstance(section, Sequence) and not section.items):
-        unknown = (key.key for name, key in entries.items() if name not in keys(PipelineSpec))
-        misspelt = any(messages.meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
+        unknown = (key.key for name, key in entries.items() if name not in key_fields(PipelineSpec))
+        misspelt = any(meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
         if not checks.partial and not misspelt:
             _no_steps(checks, entry, root)
         section = Sequence([], root.start, root.start, root.layout)

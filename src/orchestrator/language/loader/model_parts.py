@@ -6,36 +6,34 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.language.aliases import keys, steps
-from orchestrator.language.spec import messages
-from orchestrator.language.spec.pipeline import BudgetSpec, CheckSpec, JudgeSpec
-from orchestrator.language.spec.validation import complete, is_null
+from orchestrator.language.loader.expected_values import BUDGET_HELP, CHECK_HELP, EXPECTED_VALUES
+from orchestrator.language.loader.validation import complete, is_null
+from orchestrator.language.spec.model_options import BudgetSpec, CheckSpec, JudgeSpec
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec.validation import Validation
+    from orchestrator.language.loader.validation import Validation
 
 
 def read_budget(checks: Validation, entry: Entry, what: str) -> tuple[BudgetSpec | None, Node]:
     """Read how much may be spent; None if that cannot be understood."""
     node = steps.budget(entry.value)
     if not isinstance(node, Mapping):
-        checks.mistyped(entry, messages.expected("budget"), _meant(node))
+        checks.mistyped(entry, EXPECTED_VALUES["budget"], _meant(node))
         return None, entry.value
     name = f"`budget` of {what}"
     before = len(checks.diagnostics)
     budget = checks.spec(BudgetSpec, node, name)
     if not budget.node.table and len(checks.diagnostics) == before:
-        checks.add(
-            codes.INVALID_MODEL_OPTIONS, entry.key, f"{name} sets no limit", label="no limit", help=messages.BUDGET_HELP
-        )
+        checks.add(codes.INVALID_MODEL_OPTIONS, entry.key, f"{name} sets no limit", label="no limit", help=BUDGET_HELP)
     return budget, budget.node
 
 
 def _meant(node: Node) -> str:
     if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
         return "a budget must be known before the run: write a number; a run can be given another one"
-    return messages.BUDGET_HELP
+    return BUDGET_HELP
 
 
 def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec | None, Node]:
@@ -43,7 +41,7 @@ def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec |
     name = f"`check` of {what}"
     canonical = steps.check(entry.value)
     if canonical is None:
-        checks.mistyped(entry, messages.expected("check"))
+        checks.mistyped(entry, EXPECTED_VALUES["check"])
         return None, entry.value
     before = len(checks.diagnostics)
     node = checks.canonical(canonical, name)
@@ -54,7 +52,7 @@ def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec |
         whole = check.node.replaced([*check.node.entries, Entry(judge.key, spec.node)])
         check = complete(check, whole, {"judge": spec})
     elif judge is not None and not is_null(judge.value):
-        checks.mistyped(judge, messages.expected("judge"))
+        checks.mistyped(judge, EXPECTED_VALUES["judge"])
     if not (check.that or check.schema_ not in (None, {}) or check.judge) and len(checks.diagnostics) == before:
         key = shorten(keys.written(entry.key))
         checks.add(
@@ -62,6 +60,6 @@ def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec |
             entry.key,
             f"`{key}` of {what} checks nothing",
             label="and what?",
-            help=messages.CHECK_HELP,
+            help=CHECK_HELP,
         )
     return check, check.node

@@ -6,7 +6,6 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.language.values.auto_markup import AUTO
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
 from orchestrator.text.json_text import NotJsonText, read_json
 from orchestrator.text.words import describe_value
@@ -14,7 +13,7 @@ from orchestrator.text.words import describe_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.language.spec.pipeline import InputSpec, InputType
+    from orchestrator.language.spec.inputs import InputSpec, InputType
 
 _WORDS: dict[str, str] = {
     "string": "a string",
@@ -28,65 +27,8 @@ _WORDS: dict[str, str] = {
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
-LIMITS: dict[str, frozenset[str]] = {
-    "minimum": frozenset({"integer", "number"}),
-    "maximum": frozenset({"integer", "number"}),
-    "min_length": frozenset({"string", "array", "file"}),
-    "max_length": frozenset({"string", "array", "file"}),
-    "pattern": frozenset({"string", "file"}),
-    "items": frozenset({"array"}),
-    "properties": frozenset({"object"}),
-}
-"""The types of input for which each limit has a meaning."""
 
-
-def type_name(value: Any) -> str:
-    """Return the language's word for the type of a JSON value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "object" if isinstance(value, dict) else "array"
-
-
-_LONGEST_NUMBER = 10**40  # Python refuses to write integers of more than 4,300 digits
-_READ = 200  # characters of a text that are looked at to show its beginning
-
-
-def has_template(value: Any) -> bool:
-    """Whether a template stands anywhere in a value of a file."""
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value or AUTO in value
-    if isinstance(value, dict):
-        return any(has_template(part) for part in value.values())
-    return isinstance(value, list) and any(has_template(part) for part in value)
-
-
-def inferred_type(spec: InputSpec) -> InputType | None:
-    """Return the type that an input without `type` has by its default, allowed values or limits; None: any."""
-    samples = [spec.default] if spec.default is not None else list(spec.enum or ())
-    names = {type_name(sample) for sample in samples if sample is not None}
-    if names == {"integer", "number"}:
-        return "number"
-    if len(names) == 1:
-        return names.pop()  # type: ignore[return-value]  # the words of `type_name` are those of InputType
-    given = {name for name in LIMITS if getattr(spec, name) is not None}
-    if "properties" in given:
-        return "object"
-    if "items" in given:
-        return "array"
-    if "pattern" in given:
-        return "string"
-    return "number" if given & {"minimum", "maximum"} else None
-
-
-def problems(spec: InputSpec, value: Any, name: str = "") -> list[str]:
+def input_problems(spec: InputSpec, value: Any, name: str = "") -> list[str]:
     """Return what is wrong with `value`, one plain sentence each, by its `name`; empty if it fits."""
     return list(_problems(spec, value, name))
 
@@ -183,7 +125,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
-def filled(spec: InputSpec, value: Any) -> Any:
+def fill_defaults(spec: InputSpec, value: Any) -> Any:
     """Return the value with the defaults of missing properties put in and 3.0 as an integer's 3, at every depth."""
     if spec.type == "integer":
         return _whole(value)
@@ -191,16 +133,16 @@ def filled(spec: InputSpec, value: Any) -> Any:
         complete = dict(value)
         for name, part in spec.properties.items():
             if name in complete:
-                complete[name] = filled(part, complete[name])
+                complete[name] = fill_defaults(part, complete[name])
             elif part.has_default:
-                complete[name] = filled(part, part.default)
+                complete[name] = fill_defaults(part, part.default)
         return complete
     if isinstance(value, list) and spec.items is not None:
-        return [filled(spec.items, item) for item in value]
+        return [fill_defaults(spec.items, item) for item in value]
     return value
 
 
-def parse_text(spec: InputSpec, text: str) -> Any:
+def parse_input_text(spec: InputSpec, text: str) -> Any:
     """Convert a text to the declared type.
 
     An input of any type takes JSON where the text is JSON that loses nothing, and the text itself otherwise: `2.5` is a

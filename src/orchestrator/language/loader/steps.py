@@ -9,20 +9,23 @@ from orchestrator import codes
 from orchestrator.diagnostics import Related
 from orchestrator.language.aliases import keys as spellings
 from orchestrator.language.aliases import steps as step_spellings
-from orchestrator.language.spec import messages
-from orchestrator.language.spec.kind_rules import check_work
-from orchestrator.language.spec.kinds import HEADS, PARAMETERS, PLAIN_KEYS, heads
-from orchestrator.language.spec.model_parts import read_budget, read_check
-from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec, keys
-from orchestrator.language.spec.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
-from orchestrator.language.spec.validation import as_name, complete, is_null
+from orchestrator.language.loader.expected_values import EXPECTED_VALUES
+from orchestrator.language.loader.key_diagnostics import conflicting_keys, name_as_id
+from orchestrator.language.loader.kind_rules import check_work
+from orchestrator.language.loader.model_parts import read_budget, read_check
+from orchestrator.language.loader.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
+from orchestrator.language.loader.validation import as_name, complete, is_null
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.kinds import HEADS, PARAMETERS
+from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
+from orchestrator.language.spec.step_keys import PLAIN_KEYS, heads
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.language.spec.validation import Validation
+    from orchestrator.language.loader.validation import Validation
 
 MAX_STEPS: Final = 50_000
 """Steps of one file, at every depth. 20,000 are checked in two seconds and 200 MB, more take more in proportion."""
@@ -75,7 +78,7 @@ def _too_many(checks: Validation, item: Mapping) -> None:
 def listed(checks: Validation, section: Mapping) -> Sequence:
     """Turn steps by their ids into a list of steps."""
     steps, clashes = step_spellings.steps_of_mapping(section)
-    checks.report(*(messages.clash(checks.source, clash, "a step") for clash in clashes))
+    checks.report(*(conflicting_keys(checks.source, clash, "a step") for clash in clashes))
     return steps
 
 
@@ -113,7 +116,7 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
     if step.id:
         checks.name(step.node.get("id") or step.node, step.id, "a step's id")
-    elif (meant := messages.name_as_id(node)) and meant not in ids:
+    elif (meant := name_as_id(node)) and meant not in ids:
         ids.add(meant)  # the mistake is reported, and what reads the step by this name adds nothing to it
         read_from = step.node
         step = step.model_copy(update={"id": meant})
@@ -129,9 +132,9 @@ def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
         if key in _PARTS:
             parts[key] = _PARTS[key](checks, entry, what)
         elif key in HEADS and key not in ("tool", "action") and is_null(entry.value):
-            checks.mistyped(entry, messages.expected(key))
+            checks.mistyped(entry, EXPECTED_VALUES[key])
     step = checks.spec(StepSpec, node.without(parts), what, node)
-    fields = keys(StepSpec)
+    fields = key_fields(StepSpec)
     values = {fields[key]: value for key, (value, _) in parts.items()}
     for head in heads(node)[:1]:
         if fields[head] not in step.model_fields_set:
@@ -200,7 +203,7 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
 _STEP_BEGINNINGS: Final = ("id", "tool", "action")
 
 _STEP_WORDS: Final = frozenset(
-    {*keys(StepSpec), *PARAMETERS, *spellings.RETRY_COUNTS, spellings.ATTEMPTS, "continue_on_error"}
+    {*key_fields(StepSpec), *PARAMETERS, *spellings.RETRY_COUNTS, spellings.ATTEMPTS, "continue_on_error"}
 )
 
 _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
@@ -214,7 +217,7 @@ def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
     if isinstance(value, Mapping) and value.table:
         value = Sequence([value], value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not is_null(value):
-        checks.mistyped(entry, messages.expected("on_error"), "a handler says what to do: `{steps: [...]}`")
+        checks.mistyped(entry, EXPECTED_VALUES["on_error"], "a handler says what to do: `{steps: [...]}`")
     elif not checks.partial and (not isinstance(value, Sequence) or not value.items):
         help = "add a handler: `{error_types: [...], steps: [...]}`"
         checks.add(
@@ -297,7 +300,7 @@ def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
     return Mapping(rest, node.start, node.end, node.layout)
 
 
-_HANDLER_KEYS: Final = frozenset(keys(HandlerSpec))
+_HANDLER_KEYS: Final = frozenset(key_fields(HandlerSpec))
 
 _PARTS: Final[dict[str, Callable[[Validation, Entry, str], Read]]] = {
     "for_each": read_items,

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.language.aliases import keys, steps
-from orchestrator.language.spec import messages
-from orchestrator.language.spec.declarations import check_declaration
-from orchestrator.language.spec.pipeline import ApproveSpec, AskSpec, ItemsSpec, RangeSpec
-from orchestrator.language.spec.validation import complete
-from orchestrator.language.values.input_values import has_template, pattern_problem
+from orchestrator.language.loader.declarations import check_declaration
+from orchestrator.language.loader.expected_values import EXPECTED_VALUES
+from orchestrator.language.loader.validation import complete
+from orchestrator.language.spec.input_values import pattern_problem
+from orchestrator.language.spec.pipeline import ItemsSpec, RangeSpec
+from orchestrator.language.spec.questions import ApproveSpec, AskSpec
+from orchestrator.language.values.templates import has_template
 from orchestrator.language.values.times import FORMS, timestamp
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
 from orchestrator.text.words import describe_value, shorten
 
 if TYPE_CHECKING:
+    from orchestrator.language.loader.validation import Validation
     from orchestrator.language.spec.pipeline import HandlerSpec, StepSpec
-    from orchestrator.language.spec.validation import Validation
 
 
 def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec | None, Node]:
@@ -27,7 +29,7 @@ def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec |
     if not isinstance(node, Mapping):
         meant = _items_meant(entry.value.value) if isinstance(entry.value, Scalar) else None
         help = f"did you mean `{meant}`?" if meant else None
-        checks.mistyped(entry, messages.expected("for_each"), help, meant)
+        checks.mistyped(entry, EXPECTED_VALUES["for_each"], help, meant)
         return None, entry.value
     if "value" in node.table and node.get("value") is entry.value:
         return checks.spec(ItemsSpec, node, name), node
@@ -87,7 +89,7 @@ def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | Non
     name = f"`{shorten(keys.written(entry.key))}` of {what}"
     canonical = steps.ask(entry.value)
     if canonical is None:
-        checks.mistyped(entry, messages.expected("ask"))
+        checks.mistyped(entry, EXPECTED_VALUES["ask"])
         return None, entry.value
     ask = checks.spec(AskSpec, checks.canonical(canonical, name), name)
     choices = ask.node.get("choices")
@@ -104,7 +106,7 @@ def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSp
     name = f"`{shorten(keys.written(entry.key))}` of {what}"
     canonical = steps.approve(entry.value)
     if canonical is None:
-        checks.mistyped(entry, messages.expected("approve"))
+        checks.mistyped(entry, EXPECTED_VALUES["approve"])
         return None, entry.value
     approve = checks.spec(ApproveSpec, checks.canonical(canonical, name), name)
     return approve, approve.node

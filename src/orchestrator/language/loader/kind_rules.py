@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Final
 from orchestrator import codes
 from orchestrator.diagnostics import Related
 from orchestrator.language.aliases.keys import written
-from orchestrator.language.spec import kinds, messages
-from orchestrator.language.spec.kinds import CALL, DOES, HEADS, LOOPS, OWNERS, PARAMETERS
-from orchestrator.language.spec.pipeline import StepSpec, keys
+from orchestrator.language.loader.key_diagnostics import meant_key
+from orchestrator.language.spec import step_keys
+from orchestrator.language.spec.base import key_fields
+from orchestrator.language.spec.kinds import CALL, HEADS, KINDS, LOOPS, OWNERS, PARAMETERS
+from orchestrator.language.spec.pipeline import StepSpec
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
-    from orchestrator.language.spec.pipeline import Kind
-    from orchestrator.language.spec.validation import Validation
+    from orchestrator.language.loader.validation import Validation
+    from orchestrator.language.spec.kinds import Kind
     from orchestrator.language.yaml.nodes import Mapping, Scalar
 
 
@@ -23,11 +25,11 @@ def check_work(checks: Validation, node: Mapping, what: str) -> Mapping:
 
     Return the step without what was refused.
     """
-    heads = kinds.heads(node)
+    heads = step_keys.heads(node)
     whole = node
     if len(heads) > 1:
         node = _first_kind(checks, node, heads, what)
-    of = kinds.kinds(node)
+    of = step_keys.kinds_of(node)
     kind = HEADS[heads[0]] if heads else None
     refused = []
     for key, entry in node.table.items():
@@ -59,8 +61,8 @@ def _second_kind(checks: Validation, node: Mapping, first: str, other: str, what
     checks.add(
         codes.SEVERAL_KINDS_OF_WORK,
         two,
-        f"{what} does two things: it {DOES[HEADS[first]]} (`{shorten(written(one))}`) "
-        f"and it {DOES[HEADS[other]]} (`{shorten(written(two))}`)",
+        f"{what} does two things: it {KINDS[HEADS[first]].does} (`{shorten(written(one))}`) "
+        f"and it {KINDS[HEADS[other]].does} (`{shorten(written(two))}`)",
         label="a second kind of work",
         help=_one_of_two(first, other),
         related=(Related("the first is here", checks.source, one.span),),
@@ -103,7 +105,7 @@ _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "swit
 
 
 def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
-    name, does = shorten(written(place)), f"which {DOES[kind]}"
+    name, does = shorten(written(place)), f"which {KINDS[kind].does if kind else 'does nothing'}"
     if kind in ("ask", "approve") and key in PARAMETERS:
         first = "prompt" if kind == "ask" else "title"
         text = f"`{kind}: {{{first}: ...}}`"
@@ -165,9 +167,9 @@ def _lacking(checks: Validation, node: Mapping, kind: Kind | None, what: str) ->
     table = node.table
     if not key or key in table or (kind == "for_each" and any(call in table for call in CALL)):
         return
-    known = keys(StepSpec)
+    known = key_fields(StepSpec)
     if checks.partial or any(
-        messages.meant_key(entry.key, StepSpec) == key for entry in node.entries if entry.key.text not in known
+        meant_key(entry.key, StepSpec) == key for entry in node.entries if entry.key.text not in known
     ):
         return  # it is there in another spelling, which is reported
     checks.add(codes.MISSING_KEY, table[kind or ""].key, f"{what} {lack}", label=f"`{key}` is missing", help=help)

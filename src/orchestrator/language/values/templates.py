@@ -1,0 +1,16 @@
+"""Whether a value of a file holds a template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.language.values.auto_markup import AUTO
+
+
+def has_template(value: Any) -> bool:
+    """Whether a template stands anywhere in a value of a file."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or AUTO in value
+    if isinstance(value, dict):
+        return any(has_template(part) for part in value.values())
+    return isinstance(value, list) and any(has_template(part) for part in value)

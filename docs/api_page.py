@@ -17,7 +17,7 @@ GROUPS = {
     "Pipelines and runs": ("Orchestrator", "Pipeline", "Report", "Result", "Run", "RunStatus", "StepResult"),
     "Models": ("Budget", "Quality", "Finding", "Judgement"),
     "Batches": ("AsyncBatchResults", "BatchResults", "RowResult"),
-    "What they are made of": (
+    "Data types": (
         "Changes",
         "Diagnostic",
         "Event",
@@ -31,12 +31,12 @@ GROUPS = {
 }
 
 MADE_BY = {
-    "Pipeline": "Made by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
-    "LockUpdate": "Made by `Orchestrator.lock`.",
-    "LockedPlace": "One of `LockUpdate.values`.",
-    "Run": "Made by `Pipeline.start`, `get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
+    "Pipeline": "Returned by `compile`. Attributes: `id`, `name`, `description`, and `diagnostics`, the warnings.",
+    "LockUpdate": "Returned by `Orchestrator.lock`.",
+    "LockedPlace": "An item of `LockUpdate.values`.",
+    "Run": "Returned by `Pipeline.start`, `get_run`, `resume`, `fork` and `retry`. Attribute: `id`.",
 }
-"""Classes that users never make themselves."""
+"""Classes that users do not instantiate."""
 
 
 def api_page() -> str:
@@ -48,8 +48,8 @@ def api_page() -> str:
     lines = [
         "# Python API",
         "",
-        "Everything here is imported as `import orchestrator as orc`. A sync method that waits for a run has an async",
-        "twin of the same name with an `a` before it (that of `wait` is `wait_async`). Everything else is private.",
+        "Import the package as `import orchestrator as orc`. A sync method that waits for a run has an async twin of",
+        "the same name with the prefix `a` (that of `wait` is `wait_async`). Names not listed here are private.",
     ]
     for title, names in GROUPS.items():
         lines += ["", f"## {title}"]
@@ -78,7 +78,7 @@ def _entry(name: str, value: Any) -> Iterator[str]:
         yield from _fields(name, value)
     elif _is_error(value):
         for base in bases:
-            yield from ["", f"*A kind of `{base}`.*"]
+            yield from ["", f"*A subclass of `{base}`.*"]
     elif name in MADE_BY:
         yield from ["", MADE_BY[name]]
     elif "__init__" in vars(value) and not getattr(value, "_is_protocol", False):

@@ -46,7 +46,7 @@ GROUPS = {
 
 
 def tracked_pages() -> dict[Path, str]:
-    """Return every generated file that is kept in the repository, and its text."""
+    """Return the generated files that are kept in the repository, and their texts."""
     found = {
         REFERENCE / "language.md": language_page(),
         REFERENCE / "expressions.md": expressions_page(),
@@ -71,30 +71,30 @@ def exports_stub() -> str:
 
 
 def site_pages() -> dict[Path, str]:
-    """Return the pages that only the site needs: the index of codes, and again the page of each."""
+    """Return the pages that only the site needs: the index of codes, and a copy of each page."""
     folder = REFERENCE / "diagnostics"
     found = {folder / "index.md": index_page()}
     return found | {folder / f"{code.code}.md": code_page(code) for code in CODES.values()}
 
 
 def code_page(code: Code) -> str:
-    """Return the page of one code; its example is the first case that triggers it: a pipeline or a session."""
+    """Return the page of one code; its example is the first case that triggers it, a pipeline or a session."""
     lines = [f"# {code.code}: {code.title}", "", code.explanation]
     if code.severity == "warning":
-        lines += ["", "This is a warning: the pipeline can run all the same."]
+        lines += ["", "This is a warning: the pipeline can still run."]
     for case in sorted((CASES / code.code).glob("*.yaml"))[:1]:
         shown = case.with_suffix(".txt")
         lines += ["", "## Example", "", *fenced(case.read_text(encoding="utf-8", errors="replace"), "yaml")]
         if shown.exists():
             said = shown.read_text(encoding="utf-8")
-            lines += ["", "`orchestrator check` says:", "", *fenced(said, "text")]
+            lines += ["", "`orchestrator check` prints:", "", *fenced(said, "text")]
     for session in sorted((SESSIONS / code.code).glob("*.txt"))[:1]:
         lines += ["", "## Example", "", *fenced(session.read_text(encoding="utf-8"), "console")]
     return "\n".join(lines)
 
 
 def fenced(text: str, language: str) -> Iterator[str]:
-    """Fence a text with more backticks than it has itself."""
+    """Fence a text with more backticks than it contains."""
     fence = "```"
     while fence in text:
         fence += "`"
@@ -120,12 +120,12 @@ def decisions_page() -> str:
 def index_page() -> str:
     """Return the table of all codes."""
     lines = [
-        "# Codes",
+        "# Error codes",
         "",
         "Every diagnostic and error has a stable code. `orchestrator explain CODE` prints its page.",
     ]
     for digit, title in GROUPS.items():
-        lines += ["", f"## {title}", "", "| code | what it is |", "| --- | --- |"]
+        lines += ["", f"## {title}", "", "| code | meaning |", "| --- | --- |"]
         lines += [
             f"| [{code.code}]({code.code}.md) | {code.title} |"
             for code in CODES.values()
@@ -140,14 +140,14 @@ def cli_page() -> str:
     lines = [
         "# Command",
         "",
-        "`orchestrator` and `orc` are the same command. Data go to stdout, words for people to stderr; colour and the",
-        "live table only to a terminal, and no colour where `NO_COLOR` is set.",
+        "`orchestrator` and `orc` are the same command. Data go to stdout, messages to stderr. Colour and the live",
+        "table are used only on a terminal; `NO_COLOR` turns colour off.",
         "",
         "| exit code | meaning |",
         "| --- | --- |",
-        "| 0 | done |",
+        "| 0 | success |",
         "| 1 | the run failed, or problems were found |",
-        "| 2 | wrong usage, or a pipeline that does not compile |",
+        "| 2 | usage error, or a pipeline that does not compile |",
         "| 3 | the run is paused, or waits for an answer |",
         "| 130 | interrupted by Ctrl-C, SIGTERM or SIGHUP |",
     ]
@@ -174,7 +174,7 @@ def cell(text: str) -> str:
 
 
 def stale(wanted: Mapping[Path, str]) -> list[Path]:
-    """Return the files that differ from what they should be, and those that should not be there."""
+    """Return the files that are out of date, and those that should not exist."""
     differ = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     generated = {path.parent for path in wanted} - {ARCHITECTURE.parent, DECISIONS}
     there = [path for folder in generated for path in folder.glob("*.md")]

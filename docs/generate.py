@@ -19,11 +19,11 @@ from architecture_page import architecture_page
 import orchestrator
 from orchestrator.cli.app import COMMANDS, build
 from orchestrator.diagnostics import CODES, Code
-from orchestrator.expressions.builtins.reference_page import reference_markdown as expressions_page
+from orchestrator.expressions.builtins.reference_page import builtins_markdown as expressions_page
 from orchestrator.language.reference.page import reference_markdown as language_page
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
-from orchestrator.tools.reference_page import reference_markdown as tools_page
+from orchestrator.tools.reference_page import tools_markdown as tools_page
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"

@@ -13,7 +13,7 @@ from orchestrator.expressions import (
     Entity,
     EvaluationError,
     Template,
-    fits,
+    is_assignable,
     parse_expression,
     parse_template,
     type_of,
@@ -93,7 +93,7 @@ def check(template: Template, names: dict[str, Any]) -> None:
         assert 0 <= result.start <= result.end <= length
     else:
         json.dumps(result, allow_nan=False)
-        assert inference.problems or fits(type_of(result), inference.type)
+        assert inference.problems or is_assignable(type_of(result), inference.type)
 
 
 def outcome(template: Template, names: dict[str, Any]) -> Any:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.expressions import ANY, parse_expression, parse_template
-from orchestrator.expressions.builtins.equivalents import FILTERS_ELSEWHERE, FUNCTIONS_ELSEWHERE, TESTS_ELSEWHERE
+from orchestrator.expressions.builtins.equivalents import FILTER_EQUIVALENTS, FUNCTION_EQUIVALENTS, TEST_EQUIVALENTS
 from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.tests import TESTS
 from tests.expressions.conftest import evaluate
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.builtins.builtin import Builtin
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_text_with_braces_that_are_meant_is_no_mistake() -> None:
         assert parse_template(text).problems == ()
 
 
-@pytest.mark.parametrize("table", [FILTERS_ELSEWHERE, TESTS_ELSEWHERE, FUNCTIONS_ELSEWHERE], ids=["|", "is", "()"])
+@pytest.mark.parametrize("table", [FILTER_EQUIVALENTS, TEST_EQUIVALENTS, FUNCTION_EQUIVALENTS], ids=["|", "is", "()"])
 def test_what_a_help_says_to_write_can_be_written(table: dict[str, str]) -> None:
     names = dict.fromkeys(("value", "other", "b", "low", "high"), ANY)
     for name, help in table.items():
@@ -187,10 +187,10 @@ def test_what_a_help_says_to_write_can_be_written(table: dict[str, str]) -> None
 
 @pytest.mark.parametrize(
     ("elsewhere", "ours"),
-    [(FILTERS_ELSEWHERE, FILTERS), (TESTS_ELSEWHERE, TESTS), (FUNCTIONS_ELSEWHERE, FUNCTIONS)],
+    [(FILTER_EQUIVALENTS, FILTERS), (TEST_EQUIVALENTS, TESTS), (FUNCTION_EQUIVALENTS, FUNCTIONS)],
     ids=["|", "is", "()"],
 )
-def test_what_is_known_here_is_not_explained_as_unknown(elsewhere: dict[str, str], ours: dict[str, Entry]) -> None:
+def test_what_is_known_here_is_not_explained_as_unknown(elsewhere: dict[str, str], ours: dict[str, Builtin]) -> None:
     assert not elsewhere.keys() & ours.keys()
 
 

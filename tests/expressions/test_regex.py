@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.expressions.builtins import regex_filters
-from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.evaluation.scope import OperationError
 
 PROSE = "The quick fox, aged 12, jumped over 3 dogs. foo@example.com wrote: key = value; see https://a.b/c\n" * 2000
 
@@ -54,7 +54,7 @@ def test_a_pattern_that_a_backtracking_engine_never_ends_with_has_its_matches(
     ],
 )
 def test_what_would_take_too_long_is_refused(pattern: str, text: str, said: str) -> None:
-    with pytest.raises(Failure, match=said):
+    with pytest.raises(OperationError, match=said):
         find(pattern, text)
 
 
@@ -82,6 +82,8 @@ def test_what_people_write_works_on_long_texts(pattern: str, matches: int) -> No
 
 def test_a_fenced_block_is_found_in_a_long_answer() -> None:
     answer = PROSE + "```json\n" + '{"a": 1}\n' * 500 + "```\n" + PROSE
-    found = regex_filters.search(answer, regex_filters.compiled(r"```(?:json)?\s*([\s\S]*?)```", ignorecase=False), 1)
+    found = regex_filters.search_match(
+        answer, regex_filters.compiled(r"```(?:json)?\s*([\s\S]*?)```", ignorecase=False), 1
+    )
     assert found is not None
     assert found.startswith('{"a": 1}')

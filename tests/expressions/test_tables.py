@@ -12,12 +12,12 @@ from orchestrator.expressions import EvaluationError, parse_template
 from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
-from orchestrator.expressions.builtins.reference_page import reference_markdown
+from orchestrator.expressions.builtins.reference_page import builtins_markdown
 from orchestrator.expressions.builtins.tests import TESTS
 from tests.expressions.conftest import evaluate, scope
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.builtins.builtin import Builtin
 
 ENTRIES = list(chain(FILTERS.values(), TESTS.values(), FUNCTIONS.values(), METHODS.values()))
 
@@ -32,7 +32,7 @@ REQUIRED_FILTERS = {
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_the_example_of_each_entry_gives_its_result(entry: Entry) -> None:
+def test_the_example_of_each_entry_gives_its_result(entry: Builtin) -> None:
     template, result = entry.example
     parsed = parse_template(template)
     assert parsed.problems == ()
@@ -42,7 +42,7 @@ def test_the_example_of_each_entry_gives_its_result(entry: Entry) -> None:
 
 
 def test_the_reference_page_shows_each_entry_once() -> None:
-    page = reference_markdown()
+    page = builtins_markdown()
     for entry in ENTRIES:
         if not entry.alias_of:
             assert entry.example[0] in page
@@ -53,7 +53,7 @@ def test_all_promised_filters_are_there() -> None:
 
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if not e.alias_of], ids=lambda entry: entry.name)
-def test_a_table_knows_the_arguments_of_its_functions(entry: Entry) -> None:
+def test_a_table_knows_the_arguments_of_its_functions(entry: Builtin) -> None:
     names = [
         name for name, p in inspect.signature(entry.function).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD
     ]

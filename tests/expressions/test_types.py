@@ -19,15 +19,15 @@ from orchestrator.expressions import (
     STRING,
     Type,
     array_of,
-    describe,
+    describe_type,
     explain_mismatch,
-    fits,
     from_json_schema,
+    is_assignable,
     object_of,
     to_json_schema,
+    type_mismatches,
     type_of,
     union_of,
-    validate,
 )
 
 ROW = object_of({"name": STRING, "n": INTEGER}, required=frozenset({"name"}))
@@ -48,7 +48,7 @@ ROW = object_of({"name": STRING, "n": INTEGER}, required=frozenset({"name"}))
     ],
 )
 def test_a_type_is_said_in_words(type_: Type, words: str) -> None:
-    assert describe(type_) == words
+    assert describe_type(type_) == words
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_type_is_said_in_words(type_: Type, words: str) -> None:
     ],
 )
 def test_a_type_fits_where_one_of_its_values_could(source: Type, target: Type, fit: bool) -> None:
-    assert fits(source, target) is fit
+    assert is_assignable(source, target) is fit
     assert (explain_mismatch(source, target) is None) is fit
 
 
@@ -96,11 +96,11 @@ def test_a_type_fits_where_one_of_its_values_could(source: Type, target: Type, f
 )
 def test_a_misfit_is_explained_with_the_path_of_the_culprit(value: Any, target: Type, problem: str) -> None:
     assert explain_mismatch(value, target) == problem
-    assert problem in validate(value, target)
+    assert problem in type_mismatches(value, target)
 
 
 def test_all_misfits_are_found() -> None:
-    problems = validate([{"name": 1}, {}, {"name": "x", "n": "y"}], array_of(ROW))
+    problems = type_mismatches([{"name": 1}, {}, {"name": "x", "n": "y"}], array_of(ROW))
     assert len(problems) == 3
 
 
@@ -142,8 +142,8 @@ json_values = st.recursive(
 @given(json_values)
 def test_a_value_fits_its_own_type_and_schema(value: Any) -> None:
     type_ = type_of(value)
-    assert validate(value, type_) == []
-    assert fits(type_, type_)
+    assert type_mismatches(value, type_) == []
+    assert is_assignable(type_, type_)
     schema = to_json_schema(type_)
     jsonschema.validate(value, schema)
     assert from_json_schema(schema) == type_
@@ -153,6 +153,6 @@ def test_a_value_fits_its_own_type_and_schema(value: Any) -> None:
 @given(json_values, json_values)
 def test_the_types_of_fitting_values_fit(value: Any, other: Any) -> None:
     target = type_of(other)
-    if validate(value, target) == []:
-        assert fits(type_of(value), target)
-    assert (explain_mismatch(value, target) is None) == (validate(value, target) == [])
+    if type_mismatches(value, target) == []:
+        assert is_assignable(type_of(value), target)
+    assert (explain_mismatch(value, target) is None) == (type_mismatches(value, target) == [])

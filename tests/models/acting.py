@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.models.actions import model_tools
 from orchestrator.models.calls.gateway import ModelGateway
 from orchestrator.models.calls.service import ModelService
-from orchestrator.tools import Permissions, Unresolved, call
+from orchestrator.tools import Permissions, Unresolved, call_action
 from tests.models.asked import Client, Host
 from tests.tools.support import FakeContext
 
@@ -65,4 +65,4 @@ class Desk:
         assert not isinstance(found, Unresolved), found
         service = ModelService(self.directory, client=client or self.client)
         self.context = Context(Permissions(self.directory), gateway=service.for_run().for_step(self.host))
-        return await call(found[1], {"model": MODEL, **parameters}, self.context)
+        return await call_action(found[1], {"model": MODEL, **parameters}, self.context)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelUnavailable, StepError
-from orchestrator.expressions import describe
+from orchestrator.expressions import describe_type
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.model_options import CallSpec
 from orchestrator.language.spec.pipeline import StepSpec
@@ -157,11 +157,11 @@ def test_a_text_may_be_asked_to_hold_data(desk: Desk) -> None:
 
 
 def test_what_a_text_holds_is_known_before_the_run() -> None:
-    assert describe(known_type("generate_text", vars={"a": "What?"}).properties["data"]) == "an object with `a`"
-    assert describe(known_type("generate_text", response_format="json").properties["data"]) == "an object"
-    assert describe(known_type("generate_text", response_format="text", vars=None).properties["data"]) == "null"
-    assert describe(known_type("generate_text", response_format=None, vars=None).properties["data"]) == "null"
-    assert describe(known_type("generate_text").properties["data"]) == "any value"
+    assert describe_type(known_type("generate_text", vars={"a": "What?"}).properties["data"]) == "an object with `a`"
+    assert describe_type(known_type("generate_text", response_format="json").properties["data"]) == "an object"
+    assert describe_type(known_type("generate_text", response_format="text", vars=None).properties["data"]) == "null"
+    assert describe_type(known_type("generate_text", response_format=None, vars=None).properties["data"]) == "null"
+    assert describe_type(known_type("generate_text").properties["data"]) == "any value"
 
 
 # --- generate
@@ -213,7 +213,7 @@ def test_a_form_that_is_missing_wrong_or_there_twice_is_refused(desk: Desk, form
 def test_the_fields_of_an_answer_are_known_before_the_run_and_go_before_those_of_the_call(desk: Desk) -> None:
     result = known_type("generate", schema={"cost": "number", "model": "string"})
     assert result.properties.keys() == {"data", "why", "offline", "usage"}
-    assert describe(result.properties["data"]) == "an object with `cost`, `model`"
+    assert describe_type(result.properties["data"]) == "an object with `cost`, `model`"
     desk.says('{"cost": 3, "model": "T"}')
     called = desk("generate", prompt="Hi", schema={"cost": "number", "model": "string"})
     assert called.keys() == result.properties.keys()
@@ -223,7 +223,7 @@ def test_the_fields_of_an_answer_are_known_before_the_run_and_go_before_those_of
 def test_of_a_form_that_is_not_known_yet_nothing_is_said(constants: Any) -> None:
     result = known_type("generate", **constants)
     assert not result.closed
-    assert describe(result.properties["data"]) == "any value"
+    assert describe_type(result.properties["data"]) == "any value"
 
 
 # --- chat
@@ -305,11 +305,11 @@ def test_labels_that_make_no_sense_are_refused_before_the_run_and_in_it(desk: De
 
 def test_the_labels_are_known_before_the_run() -> None:
     one = known_type("classify", labels=["a", "b"], multiple=False)
-    assert describe(one.properties["label"]) == "one of `a`, `b`"
+    assert describe_type(one.properties["label"]) == "one of `a`, `b`"
     several = known_type("classify", labels={"a": "x", "b": "y"}, multiple=True)
     assert several.properties["label"].items == one.properties["label"]
     either = known_type("classify", labels=["a", "b"])
-    assert describe(either.properties["label"]) == "one of `a`, `b` or a list of strings"
+    assert describe_type(either.properties["label"]) == "one of `a`, `b` or a list of strings"
 
 
 def test_data_are_read_out_of_a_text(desk: Desk) -> None:
@@ -317,7 +317,9 @@ def test_data_are_read_out_of_a_text(desk: Desk) -> None:
     result = desk("extract", text="Total: 3.50", schema={"total": "number", "due": "date?"})
     assert result["data"] == {"total": 3.5, "due": None}
     assert "<text>\nTotal: 3.50\n</text>" in desk.prompt
-    assert describe(known_type("extract", schema={"total": "number"}).properties["data"]) == "an object with `total`"
+    assert (
+        describe_type(known_type("extract", schema={"total": "number"}).properties["data"]) == "an object with `total`"
+    )
 
 
 @pytest.mark.parametrize("where", [{}, {"text": "a", "file": "b"}])

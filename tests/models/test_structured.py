@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
-from orchestrator.expressions import describe, validate
+from orchestrator.expressions import describe_type, type_mismatches
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.models.messages import ModelReply
 from orchestrator.models.output.schemas import SchemaError, accepted, misfits, problems_of, structure_of
@@ -55,9 +55,9 @@ def test_a_short_form_is_a_closed_object_with_all_of_its_fields() -> None:
 
 def test_the_type_of_a_form_has_its_fields() -> None:
     type_ = structure_of(SHORT).type
-    assert describe(type_) == "an object with `title`, `tags`, `score`, `kind`, `by`"
-    assert describe(type_.properties["score"]) == "a number or null"
-    assert describe(type_.properties["kind"]) == "one of `one`, `two`"
+    assert describe_type(type_) == "an object with `title`, `tags`, `score`, `kind`, `by`"
+    assert describe_type(type_.properties["score"]) == "a number or null"
+    assert describe_type(type_.properties["kind"]) == "one of `one`, `two`"
     assert type_.closed
     assert type_.required == type_.properties.keys()
 
@@ -356,7 +356,7 @@ def test_whatever_has_the_form_is_accepted_and_fits_its_type(case: tuple[Any, An
     structure = structure_of(form)
     Draft202012Validator.check_schema(structure.schema)
     assert misfits(structure, value) == []
-    assert validate(value, structure.type) == []
+    assert type_mismatches(value, structure.type) == []
 
 
 class Stranger:

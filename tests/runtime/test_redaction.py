@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.runtime.values.redaction import Redactor
-from orchestrator.tools.sandbox.network import public_url, shown
+from orchestrator.tools.sandbox.network import public_url, safe_url
 from tests.expressions.conftest import evaluate
 
 SECRET = 'pä ss/"w0rd"+\n=%'
@@ -191,7 +191,7 @@ def test_a_secret_in_the_name_of_a_host_is_found(host: str) -> None:
     secret = next(word for word in ("SeCrEtTok42", "SeCrEt", "köLn", "Köln") if word in host)
     redactor = Redactor({"key": secret}, "n0")
     response = httpx2.Response(200, request=httpx2.Request("GET", f"http://user:pass@{host}:81/x?y=1#z"))
-    for text in (public_url(response.url), shown(f"http://{host}/")):
+    for text in (public_url(response.url), safe_url(f"http://{host}/")):
         assert "[redacted:key" in redactor.text(text)
         assert "pass" not in text
         assert redactor.restore(redactor.text(text)) == text

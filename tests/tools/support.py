@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.tools import Permissions, Tool, Unresolved, builtin_registry, call, to_tool
+from orchestrator.tools import Permissions, Tool, Unresolved, builtin_registry, call_action, to_tool
 
 REGISTRY = builtin_registry()
 
@@ -46,11 +46,11 @@ class Workplace:
     async def acall(self, name: str, /, **parameters: Any) -> Any:
         resolved = REGISTRY.resolve(None, name)
         assert not isinstance(resolved, Unresolved), resolved
-        return await call(resolved[1], parameters, self.context)
+        return await call_action(resolved[1], parameters, self.context)
 
 
 def call_tool(obj: Any, parameters: Mapping[str, Any], directory: Path = Path()) -> Any:
     """Call the only action of whatever can be a tool."""
     tool: Tool = to_tool(obj)
     assert tool.only_action is not None
-    return asyncio.run(call(tool.only_action, parameters, FakeContext(Permissions(directory))))
+    return asyncio.run(call_action(tool.only_action, parameters, FakeContext(Permissions(directory))))

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from orchestrator.errors import MissingExtra, PermissionDenied, StepError
 from orchestrator.language.yaml.writer import write_yaml
-from orchestrator.tools import Permissions, Refusal, call, missing_extra, to_tool, tool
-from orchestrator.tools.functions.results import NotJson, to_json
+from orchestrator.tools import Permissions, Refusal, call_action, missing_requirement, to_tool, tool
+from orchestrator.tools.functions.results import NotJson, json_result
 from tests.tools.support import FakeContext, call_tool
 
 JSON = st.recursive(
@@ -120,7 +120,7 @@ def test_a_cancelled_call_leaves_its_thread_behind() -> None:
 
     async def main() -> None:
         action = to_tool(block).actions["block"]
-        task = asyncio.create_task(call(action, {}, FakeContext(Permissions(Path()))))
+        task = asyncio.create_task(call_action(action, {}, FakeContext(Permissions(Path()))))
         await asyncio.to_thread(started.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -142,7 +142,7 @@ def test_as_many_threads_as_calls_run_at_once() -> None:
     async def main() -> list[Any]:
         action = to_tool(meet).actions["meet"]
         context = FakeContext(Permissions(Path()))
-        return await asyncio.gather(*(call(action, {}, context) for _ in range(60)))
+        return await asyncio.gather(*(call_action(action, {}, context) for _ in range(60)))
 
     assert sum(asyncio.run(main())) == 60
 
@@ -173,7 +173,7 @@ def test_a_missing_requirement_names_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtra) as caught:
         call_tool(needy, {})
     assert caught.value.help == "install it with: pip install no-such-thing"
-    assert missing_extra(to_tool(needy).actions["needy"]) is not None
+    assert missing_requirement(to_tool(needy).actions["needy"]) is not None
 
 
 def test_a_list_default_is_not_shared_between_calls() -> None:
@@ -187,7 +187,7 @@ def test_a_list_default_is_not_shared_between_calls() -> None:
 
 @given(JSON)
 def test_json_data_come_through_unchanged(value: Any) -> None:
-    assert to_json(value) == value
+    assert json_result(value) == value
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_json_data_come_through_unchanged(value: Any) -> None:
     ],
 )
 def test_results_of_python_become_json_data(value: Any, data: Any) -> None:
-    assert to_json(value) == data
+    assert json_result(value) == data
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_results_of_python_become_json_data(value: Any, data: Any) -> None:
 )
 def test_what_is_no_json_data_is_named_by_its_place(value: Any, said: str) -> None:
     with pytest.raises(NotJson) as caught:
-        to_json(value)
+        json_result(value)
     assert said in str(caught.value)
 
     def give() -> Any:
@@ -240,14 +240,14 @@ def test_a_result_that_holds_itself_is_refused() -> None:
     ring: list[Any] = []
     ring.append(ring)
     with pytest.raises(NotJson, match="levels deep"):
-        to_json(ring)
+        json_result(ring)
 
 
 @pytest.mark.parametrize("value", [{1: "x", "1": "y"}, {"a": [{2: 0, "2": 1}]}, {date(2024, 1, 2): 1, "2024-01-02": 2}])
 def test_two_keys_that_are_the_same_text_are_an_error_and_none_is_lost(value: Any) -> None:
     with pytest.raises(NotJson, match=r"two keys that are both `(1|2|2024-01-02)` as text"):
-        to_json(value)
-    assert to_json({1: "x", "2": "y"}) == {"1": "x", "2": "y"}
+        json_result(value)
+    assert json_result({1: "x", "2": "y"}) == {"1": "x", "2": "y"}
 
 
 def test_a_mapping_with_two_keys_that_are_the_same_text_is_not_a_pipeline() -> None:

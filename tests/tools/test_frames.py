@@ -12,7 +12,7 @@ import pytest
 import orchestrator as orc
 from orchestrator.errors import InputError
 from orchestrator.tools.functions.annotations import describe_annotation
-from orchestrator.tools.functions.results import NotJson, to_json
+from orchestrator.tools.functions.results import NotJson, json_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def values() -> dict[str, tuple[Any, Any]]:
 @pytest.mark.parametrize("kind", values())
 def test_series_arrays_and_scalars_are_plain_data(kind: str) -> None:
     made, expected = values()[kind]
-    assert to_json(made()) == expected
+    assert json_result(made()) == expected
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_is_no_json_is_named_with_its_path_and_the_way_out_in_a_few_lines(
     assert said in caught.value.message
     assert len(str(caught.value).splitlines()) <= 5
     with pytest.raises(NotJson, match="the result"):
-        to_json(made())
+        json_result(made())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.errors import PermissionDenied, StepError, StepTimeout
 from orchestrator.tools import Unresolved
-from orchestrator.tools.sandbox import guardian, guardians, processes
+from orchestrator.tools.sandbox import guardian, guardian_server, processes
 from tests.tools.support import REGISTRY, Workplace
 
 
@@ -163,7 +163,7 @@ WITHOUT_GROUPS = (
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "no control groups":
         code = WITHOUT_GROUPS.format(directory=str(Path(guardian.__file__).parent))
-        monkeypatch.setattr(guardians, "SCRIPT", (sys.executable, "-I", "-S", "-c", code))
+        monkeypatch.setattr(guardian_server, "SCRIPT", (sys.executable, "-I", "-S", "-c", code))
 
 
 @pytest.fixture
@@ -229,7 +229,8 @@ def test_what_a_killed_process_had_started_ends_too(started: str, noting: Workpl
     name, parameters = call_for(started)
     code = KILLED.replace(
         "asyncio.run",
-        f"from orchestrator.tools import guardians\nguardians.SCRIPT = {guardians.SCRIPT!r}\nasyncio.run",
+        "from orchestrator.tools.sandbox import guardian_server\n"
+        f"guardian_server.SCRIPT = {guardian_server.SCRIPT!r}\nasyncio.run",
     )
     with subprocess.Popen([sys.executable, "-c", code, str(noting.directory), name, json.dumps(parameters)]) as owner:
         pid = noted(noting.directory)
@@ -280,7 +281,7 @@ def test_a_program_ends_with_its_guardian(started: str, noting: Workplace) -> No
 @needs_linux
 def test_programs_run_after_somebody_has_killed_what_makes_guardians(shell: Workplace) -> None:
     assert shell("terminal.execute", command="echo one")["stdout"] == "one\n"
-    pid, _ = guardians._servers[guardians.SCRIPT]
+    pid, _ = guardian_server._servers[guardian_server.SCRIPT]
     os.kill(pid, 9)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert shell("terminal.execute", command="echo two")["stdout"] == "two\n"

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.tools import Registry, Unresolved, builtin_registry, entry_point_tools, load_tools, to_tool, tool
-from orchestrator.tools.reference_page import reference_markdown
+from orchestrator.tools.reference_page import tools_markdown
 
 
 @tool
@@ -106,7 +106,7 @@ def test_every_built_in_action_is_documented_with_an_example() -> None:
 
 
 def test_the_reference_page_tells_of_every_action() -> None:
-    page = reference_markdown(builtin_registry())
+    page = tools_markdown(builtin_registry())
     for found in builtin_registry():
         for action in found.actions.values():
             assert f"### `{found.name}.{action.name}`" in page
@@ -189,7 +189,7 @@ def test_a_broken_plugin_is_a_warning_and_leaves_the_others_alone(monkeypatch: p
     def found(**_: Any) -> list[EntryPoint]:
         return points
 
-    monkeypatch.setattr("orchestrator.tools.installed.entry_points", found)
+    monkeypatch.setattr("orchestrator.tools.default_tools.entry_points", found)
     registry = entry_point_tools()
     assert registry.names() == ("bad", "hello")
     hello = registry.get("hello")

@@ -12,7 +12,7 @@ from orchestrator.expressions import Type, to_json_schema
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.contract import Action
-from orchestrator.tools.reference_page import reference_markdown
+from orchestrator.tools.reference_page import tools_markdown
 
 REGISTRY = builtin_registry() | model_tools()
 ACTIONS = [(tool.name, action) for tool in REGISTRY for action in tool.actions.values()]
@@ -39,7 +39,7 @@ def test_the_fields_of_a_response_are_told_apart() -> None:
     assert schema["body"]["description"] == "The response as text."
     assert "JSON, else null" in schema["json"]["description"]
     assert "JSON, else its text" in schema["content"]["description"]
-    page = reference_markdown(REGISTRY)
+    page = tools_markdown(REGISTRY)
     assert "- `body`: a string. The response as text." in page
 
 

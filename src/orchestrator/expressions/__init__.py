@@ -4,7 +4,7 @@ from orchestrator.errors import EvaluationError
 from orchestrator.expressions.evaluation.scope import Entity, Scope
 from orchestrator.expressions.syntax.problem import Inference, Problem, Reference
 from orchestrator.expressions.template import Template, parse_expression, parse_template
-from orchestrator.expressions.types.assignability import explain_mismatch, fits, validate
+from orchestrator.expressions.types.assignability import explain_mismatch, is_assignable, type_mismatches
 from orchestrator.expressions.types.schema import from_json_schema, to_json_schema
 from orchestrator.expressions.types.value_types import (
     ANY,
@@ -17,7 +17,7 @@ from orchestrator.expressions.types.value_types import (
     STRING,
     Type,
     array_of,
-    describe,
+    describe_type,
     object_of,
     type_of,
     union_of,
@@ -49,15 +49,15 @@ __all__ = [
     "Value",
     "array_of",
     "constant_of",
-    "describe",
+    "describe_type",
     "explain_mismatch",
-    "fits",
     "from_json_schema",
+    "is_assignable",
     "object_of",
     "parse_expression",
     "parse_template",
     "to_json_schema",
+    "type_mismatches",
     "type_of",
     "union_of",
-    "validate",
 ]

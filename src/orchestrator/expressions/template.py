@@ -151,29 +151,29 @@ class Template:
 
         return self._expression is not None and follows(self._expression, {(text, holds) for text, holds, _ in given})
 
-    def unquoted(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
+    def shell_injections(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
         """Where the template puts text into a shell command that is neither quoted nor harmless.
 
         `trusted` says of a read of a name whether its value comes from the pipeline itself.
         """
-        from orchestrator.expressions.types.shell_text import unquoted
+        from orchestrator.expressions.types.injection import shell_injections
 
-        return [(found.start, found.end) for found in unquoted(self._body, env, trusted)]
+        return [(found.start, found.end) for found in shell_injections(self._body, env, trusted)]
 
-    def spliced(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
+    def code_injections(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[tuple[int, int]]:
         """Where the template puts text into code, such as Python or SQL, that would be run with it.
 
         `trusted` is as for `unquoted`.
         """
-        from orchestrator.expressions.types.shell_text import spliced
+        from orchestrator.expressions.types.injection import code_injections
 
-        return [(found.start, found.end) for found in spliced(self._body, env, trusted)]
+        return [(found.start, found.end) for found in code_injections(self._body, env, trusted)]
 
-    def quoted(self) -> list[tuple[int, int]]:
+    def shell_quoted(self) -> list[tuple[int, int]]:
         """Where the template puts quoted text into a shell command."""
-        from orchestrator.expressions.types.shell_text import quoted
+        from orchestrator.expressions.types.injection import shell_quoted
 
-        return [(found.start, found.end) for found in quoted(self._body)]
+        return [(found.start, found.end) for found in shell_quoted(self._body)]
 
     def evaluate(self, scope: Scope) -> Any:
         """Compute the value: JSON data, or text where there is more than one expression.
@@ -200,13 +200,13 @@ class Template:
         Raises:
             EvaluationError: As `evaluate`.
         """
-        from orchestrator.expressions.evaluation.scope import Failure
+        from orchestrator.expressions.evaluation.scope import OperationError
         from orchestrator.expressions.evaluation.text import to_text
 
         value = self.evaluate(scope)
         try:
             return to_text(value)
-        except Failure as failure:
+        except OperationError as failure:
             raise self._error(failure.message) from None
 
     def _error(self, message: str, help: str | None = None) -> EvaluationError:
@@ -217,9 +217,9 @@ class Template:
         for problem in self.problems:
             if problem.severity == "error":
                 raise self._error(f"the template is malformed: {problem.message}", problem.help)
-        from orchestrator.expressions.evaluation.compile_statement import program
+        from orchestrator.expressions.evaluation.statement_compiler import compile_template
 
-        return program(self.text, self._body, self._expression)
+        return compile_template(self.text, self._body, self._expression)
 
 
 def _again(text: str, hyphenated: frozenset[str], condition: bool, constant: bool) -> Template:
@@ -237,7 +237,7 @@ def parse_template(text: str, *, hyphenated: frozenset[str] = _NO_NAMES) -> Temp
         return Template(text, [], None, (), constant=True)
     if len(text) > MAX_TEMPLATE:
         return Template(text, [], None, (_too_long(text),))
-    from orchestrator.expressions.syntax.statements import TemplateParser
+    from orchestrator.expressions.syntax.template_parser import TemplateParser
 
     parser = TemplateParser(text, hyphenated)
     try:
@@ -273,13 +273,13 @@ def parse_expression(text: str, *, hyphenated: frozenset[str] = _NO_NAMES, condi
 
 
 def _bare(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> list[nodes.Statement]:
+    from orchestrator.expressions.syntax.expression_parser import ExpressionParser, ParseError
     from orchestrator.expressions.syntax.lexer import tokenize
-    from orchestrator.expressions.syntax.parser import Abandoned, Parser
 
     try:
         tokens = tokenize(text, 0, hyphenated=hyphenated)
-        return [nodes.Output(Parser(text, tokens, problems).whole())]
-    except Abandoned as abandoned:
+        return [nodes.Output(ExpressionParser(text, tokens, problems).whole())]
+    except ParseError as abandoned:
         problems.append(_unbraced(text) or abandoned.problem)
     except RecursionError:
         problems.append(_too_deep(text))
@@ -302,7 +302,7 @@ def _unbraced(text: str) -> Problem | None:
 
 
 def _braced(text: str, hyphenated: frozenset[str], problems: list[Problem]) -> list[nodes.Statement]:
-    from orchestrator.expressions.syntax.statements import TemplateParser
+    from orchestrator.expressions.syntax.template_parser import TemplateParser
 
     parser = TemplateParser(text, hyphenated)
     try:

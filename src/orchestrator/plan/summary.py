@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions import ANY, Constant, MappingValue
-from orchestrator.expressions.types.value_types import describe as describe_type
+from orchestrator.expressions.types.value_types import describe_type as describe_type
 from orchestrator.models.budget import limits_in_words
 from orchestrator.plan.steps import (
     Agent,

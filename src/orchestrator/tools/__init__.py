@@ -1,11 +1,11 @@
 """Tools: the work that steps can do, their contract, where they come from, and what they are permitted."""
 
-from orchestrator.tools.call import call, check_value
+from orchestrator.tools.call import call_action, check_value
 from orchestrator.tools.contract import Action, Parameter, Tool, ToolContext
+from orchestrator.tools.default_tools import builtin_registry, entry_point_tools
 from orchestrator.tools.executor import LocalExecutor, ToolExecutor
-from orchestrator.tools.extras import missing_extra
+from orchestrator.tools.extras import missing_requirement
 from orchestrator.tools.functions.definition import to_tool, tool
-from orchestrator.tools.installed import builtin_registry, entry_point_tools
 from orchestrator.tools.loader import load_tools, to_tools
 from orchestrator.tools.registry import Registry, Unresolved
 from orchestrator.tools.sandbox.permissions import Permissions
@@ -23,11 +23,11 @@ __all__ = [
     "ToolExecutor",
     "Unresolved",
     "builtin_registry",
-    "call",
+    "call_action",
     "check_value",
     "entry_point_tools",
     "load_tools",
-    "missing_extra",
+    "missing_requirement",
     "to_tool",
     "to_tools",
     "tool",

@@ -18,8 +18,8 @@ from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Parameter
-from orchestrator.tools.extras import missing_extra
-from orchestrator.tools.functions.results import NotJson, to_json
+from orchestrator.tools.extras import missing_requirement
+from orchestrator.tools.functions.results import NotJson, json_result
 from orchestrator.tools.functions.threads import run_in_thread
 from orchestrator.tools.functions.tracebacks import exception_message, innermost_line
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.tools.sandbox.permissions import Permissions
 
 
-async def call(action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
+async def call_action(action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
     """Call an action with JSON values and return its result as JSON data.
 
     Raises:
@@ -121,7 +121,7 @@ def _quick_types(type: Type) -> frozenset[type]:
 
 
 def _prepare(action: Action) -> _Prepared:
-    error = missing_extra(action)
+    error = missing_requirement(action)
     if error is not None:
         raise error
     parameters = action.parameters.values()
@@ -198,7 +198,7 @@ def _run(action: Action, values: dict[str, Any]) -> Any:
 
 def _checked_result(action: Action, result: Any) -> Any:
     try:
-        return to_json(result)
+        return json_result(result)
     except NotJson as error:
         raise StepError(f"`{action.name}`: {error}", code=codes.RESULT_NOT_JSON, retryable=False) from None
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # a property or a method of the user's own class

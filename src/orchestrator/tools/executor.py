@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.tools.call import call
+from orchestrator.tools.call import call_action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,4 +33,4 @@ class LocalExecutor:
 
     async def call(self, action: Action, parameters: Mapping[str, Any], context: ToolContext) -> Any:
         """Return the result of the action as JSON data."""
-        return await call(action, parameters, context)
+        return await call_action(action, parameters, context)

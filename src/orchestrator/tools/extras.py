@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MODULES = {"data": ("polars",), "mcp": ("mcp",), "postgres": ("psycopg",)}
 
 
-def missing_extra(action: Action) -> MissingExtra | None:
+def missing_requirement(action: Action) -> MissingExtra | None:
     """Return the error to raise for the first requirement of an action that is not installed, if there is one."""
     for requirement in action.requires:
         if not _installed(requirement):

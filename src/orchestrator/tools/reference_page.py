@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from orchestrator.distribution import install_command
-from orchestrator.expressions.types.value_types import describe
+from orchestrator.expressions.types.value_types import describe_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.tools.contract import Action, Parameter, Tool
 
 
-def reference_markdown(tools: Iterable[Tool]) -> str:
+def tools_markdown(tools: Iterable[Tool]) -> str:
     """Return a page in Markdown with every action of the tools: parameters, result, example."""
     return "# Tools\n\n" + "\n".join(_tool(tool) for tool in tools)
 
@@ -44,17 +44,17 @@ def _action(tool: Tool, action: Action) -> str:
 
 def _parameter(parameter: Parameter) -> str:
     default = "required" if parameter.required else f"`{json.dumps(parameter.default, ensure_ascii=False)}`"
-    cells = (f"`{parameter.name}`", describe(parameter.type), default, parameter.description)
+    cells = (f"`{parameter.name}`", describe_type(parameter.type), default, parameter.description)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _result(action: Action) -> list[str]:
     returns = action.returns
     if returns.kind != "object" or not returns.properties:
-        return [f"The result is {describe(returns)}."]
+        return [f"The result is {describe_type(returns)}."]
     lines = ["Fields of the result:", ""]
     lines += [
-        f"- `{name}`: {describe(kind)}{_mark(name, action)}{f'. {kind.description}' if kind.description else ''}"
+        f"- `{name}`: {describe_type(kind)}{_mark(name, action)}{f'. {kind.description}' if kind.description else ''}"
         for name, kind in returns.properties.items()
     ]
     return lines

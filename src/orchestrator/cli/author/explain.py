@@ -120,7 +120,7 @@ def describe(tool: "Tool", action: "Action") -> str:
     from json import dumps
 
     from orchestrator.cli.terminal.output import table
-    from orchestrator.expressions import describe as describe_type
+    from orchestrator.expressions import describe_type as describe_type
 
     title = tool.name if action.name == tool.name else f"{tool.name}.{action.name}"
     lines = [title, *(f"  {line}".rstrip() for line in action.description.strip().split("\n"))]
@@ -141,7 +141,7 @@ def describe(tool: "Tool", action: "Action") -> str:
 def _result(action: "Action") -> list[str]:
     """Write what an action returns, with what each field of it is."""
     from orchestrator.cli.terminal.output import table
-    from orchestrator.expressions import describe as describe_type
+    from orchestrator.expressions import describe_type as describe_type
 
     returns = action.returns
     if returns.kind != "object" or not any(kind.description for kind in returns.properties.values()):

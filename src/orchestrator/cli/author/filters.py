@@ -9,7 +9,7 @@ from orchestrator import codes
 from orchestrator.cli.options import common
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.builtins.builtin import Builtin
 
 
 def filters(
@@ -47,7 +47,7 @@ def filters(
         emit(table((section.kind.upper(), f"WRITTEN {section.written}"), rows) + "\n")
 
 
-def entry_object(kind: str, entry: "Entry") -> dict[str, Any]:
+def entry_object(kind: str, entry: "Builtin") -> dict[str, Any]:
     """Return a filter, test, function or method as JSON data."""
     template, result = entry.example
     return {
@@ -61,26 +61,26 @@ def entry_object(kind: str, entry: "Entry") -> dict[str, Any]:
     }
 
 
-def _tables() -> Mapping[str, tuple[str, Mapping[str, "Entry"]]]:
+def _tables() -> Mapping[str, tuple[str, Mapping[str, "Builtin"]]]:
     from orchestrator.expressions.builtins.reference_page import SECTIONS
 
     return {section.kind: (section.sign, section.table) for section in SECTIONS}
 
 
-def _entries(name: str) -> Iterator[tuple[str, "Entry"]]:
+def _entries(name: str) -> Iterator[tuple[str, "Builtin"]]:
     """Yield what has this name, with its kind."""
     for kind, (_, entries) in _tables().items():
         if name in entries:
             yield kind, entries[name]
 
 
-def _signed(found: list[tuple[str, "Entry"]]) -> Iterator[tuple[str, "Entry"]]:
+def _signed(found: list[tuple[str, "Builtin"]]) -> Iterator[tuple[str, "Builtin"]]:
     tables = _tables()
     for kind, entry in found:
         yield tables[kind][0], entry
 
 
-def _described(sign: str, entry: "Entry") -> str:
+def _described(sign: str, entry: "Builtin") -> str:
     brackets = entry.signature or ("()" if sign in ("", ".") else "")
     template, result = entry.example
     lines = [f"{sign}{entry.name}{brackets}", f"  {entry.summary}"]
@@ -95,14 +95,14 @@ def _unknown(name: str) -> Exception:
     """The error for a name that is in no table, with what stands for it."""
     from orchestrator.errors import OrchestratorError
     from orchestrator.expressions import parse_expression
-    from orchestrator.expressions.builtins.equivalents import FUNCTIONS_ELSEWHERE, METHODS_ELSEWHERE, TESTS_ELSEWHERE
+    from orchestrator.expressions.builtins.equivalents import FUNCTION_EQUIVALENTS, METHOD_EQUIVALENTS, TEST_EQUIVALENTS
 
     word = name.strip().lstrip("|.").strip()
     form, code = f"value | {word}", codes.UNKNOWN_FILTER
-    if word in TESTS_ELSEWHERE:
+    if word in TEST_EQUIVALENTS:
         form, code = f"value is {word}", codes.UNKNOWN_TEST
-    elif word in FUNCTIONS_ELSEWHERE or word in METHODS_ELSEWHERE:
-        form, code = (f"{word}(value)" if word in FUNCTIONS_ELSEWHERE else f"value.{word}()"), codes.UNKNOWN_FUNCTION
+    elif word in FUNCTION_EQUIVALENTS or word in METHOD_EQUIVALENTS:
+        form, code = (f"{word}(value)" if word in FUNCTION_EQUIVALENTS else f"value.{word}()"), codes.UNKNOWN_FUNCTION
     problems = parse_expression(form).problems if word.isidentifier() else ()
     help = next((problem.help for problem in problems if problem.help), None)
     message = f"there is no filter, test, function or method `{name}`"

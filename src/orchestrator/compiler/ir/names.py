@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.expressions.types.value_types import (
     ANY,
     BOOLEAN,
@@ -92,7 +92,7 @@ def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str,
 
     `result` is the type of all that it gives, where its value is a part of that.
     """
-    whole = bare(value) if result is None else result
+    whole = without_attributes(value) if result is None else result
     own = whole if result is None or result is value else replace(value, attributes=dict(fields or {}))
     attributes: dict[str, Type] = dict(fields or {})
     attributes.update(
@@ -123,4 +123,4 @@ def step_type(action: Action | None, returns: Type | None = None) -> Type:
 
 def or_null(type_: Type) -> Type:
     """The type of a value that may also be missing."""
-    return union_of((bare(type_), NULL))
+    return union_of((without_attributes(type_), NULL))

@@ -21,16 +21,16 @@ from orchestrator.expressions import (
     Templated,
     Type,
     Value,
-    describe,
+    describe_type,
     explain_mismatch,
-    fits,
+    is_assignable,
     type_of,
 )
-from orchestrator.expressions.types.operators import options
+from orchestrator.expressions.types.operators import alternatives
 from orchestrator.language.spec.kinds import PARAMETERS
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 from orchestrator.text.words import describe_value, quoted_list
-from orchestrator.tools import Unresolved, check_value, missing_extra
+from orchestrator.tools import Unresolved, check_value, missing_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -186,7 +186,7 @@ class CallChecker:
 
     def _missing(self, label: str, parameter: Parameter, step: StepSpec, action: Action) -> None:
         name = parameter.name
-        expected = describe(parameter.type) if parameter.type != ANY else _begun_small(parameter.description)
+        expected = describe_type(parameter.type) if parameter.type != ANY else _begun_small(parameter.description)
         self._diagnostics.add(
             codes.MISSING_PARAMETER,
             _place_of_call(step, action),
@@ -233,7 +233,7 @@ class CallChecker:
                 if actual.kind in ("array", "object", "null"):
                     self._misfit(node, what, wanted, actual, value)
                 return Rendered(value.template)
-            if not fits(actual, wanted):
+            if not is_assignable(actual, wanted):
                 self._misfit(node, what, wanted, actual, value)
             return value
         if isinstance(value, ListValue) and isinstance(node, Sequence):
@@ -269,7 +269,7 @@ class CallChecker:
         if reason is None:
             return
         if wanted.kind == "union" and value is not None:
-            given = [option for option in options(wanted) if option.kind != "null"]
+            given = [option for option in alternatives(wanted) if option.kind != "null"]
             wanted = given[0] if len(given) == 1 else wanted
         before = len(self._diagnostics)
         if isinstance(node, Sequence) and isinstance(value, list) and wanted.kind == "array":
@@ -287,9 +287,9 @@ class CallChecker:
         self._diagnostics.add(
             codes.WRONG_PARAMETER_TYPE,
             node.span,
-            f"{what} must be {describe(wanted)}, not {describe_value(value)}",
-            label=f"expected {describe(wanted)}",
-            help=f"write it as {replacement}" if replacement else f"give {describe(wanted)}",
+            f"{what} must be {describe_type(wanted)}, not {describe_value(value)}",
+            label=f"expected {describe_type(wanted)}",
+            help=f"write it as {replacement}" if replacement else f"give {describe_type(wanted)}",
             notes=() if isinstance(node, Scalar) else (reason,),
             replacement=replacement,
             related=self._declared,
@@ -311,8 +311,8 @@ class CallChecker:
         self._diagnostics.add(
             codes.WRONG_PARAMETER_TYPE,
             node.span,
-            f"{what} must be {describe(wanted)}, and this is {describe(actual)}",
-            label=f"expected {describe(wanted)}",
+            f"{what} must be {describe_type(wanted)}, and this is {describe_type(actual)}",
+            label=f"expected {describe_type(wanted)}",
             help=conversion(value, wanted, actual),
             related=self._declared,
         )
@@ -332,7 +332,7 @@ class CallChecker:
         )
 
     def _check_extras(self, step: StepSpec, action: Action) -> None:
-        missing = missing_extra(action)
+        missing = missing_requirement(action)
         if missing is not None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
             self._diagnostics.add(

@@ -9,9 +9,9 @@ from orchestrator.compiler.ir.names import PIPELINE, RUN, input_type
 from orchestrator.compiler.ir.node_paths import child, child_key
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
-from orchestrator.expressions import ANY, Constant, Type, fits, object_of
-from orchestrator.expressions.types.operators import bare
-from orchestrator.expressions.types.value_types import describe
+from orchestrator.expressions import ANY, Constant, Type, is_assignable, object_of
+from orchestrator.expressions.types.operators import without_attributes
+from orchestrator.expressions.types.value_types import describe_type
 from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.model import OutputPlan
 
@@ -112,16 +112,16 @@ def _check_output(context: CompilationContext, scope: NameScope, name: str, outp
         _report_constant(context, name, value.value, node)
     declared = input_type(output.as_input()) if output.type else ANY
     actual = static_type(value, types)
-    if not fits(actual, declared):
+    if not is_assignable(actual, declared):
         context.diagnostics.add(
             codes.WRONG_OUTPUT_TYPE,
             node.span,
-            f"the output `{name}` is declared as {describe(declared)}, and its value is {describe(actual)}",
-            label=f"expected {describe(declared)}",
+            f"the output `{name}` is declared as {describe_type(declared)}, and its value is {describe_type(actual)}",
+            label=f"expected {describe_type(declared)}",
             help="change the `type:` or convert the value",
             severity="error",
         )
-    context.output_types[name] = declared if output.type else bare(actual)
+    context.output_types[name] = declared if output.type else without_attributes(actual)
     context.outputs[name] = OutputPlan(name, value, declared, output.description or "", tuple(reads))
 
 

@@ -12,7 +12,7 @@ from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import judge_model
 from orchestrator.compiler.rules.output_schema import check_form
 from orchestrator.expressions import ANY, Constant, parse_expression
-from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.language.yaml.nodes import Scalar, Sequence
 from orchestrator.plan.policies import Check, Judge
 
@@ -60,7 +60,9 @@ def _is_prose(context: CompilationContext, step: StepNode, node: Scalar) -> bool
 def check_output(context: CompilationContext, step: StepNode, check: CheckNode, type_: Type) -> None:
     """Report what is wrong with a `check`, now that the type of the step is known."""
     item = step.work.item_type if step.work is not None else None
-    check.scope.names[OUTPUT] = ANY if step.id in context.shared else bare(type_ if item is None else item)
+    check.scope.names[OUTPUT] = (
+        ANY if step.id in context.shared else without_attributes(type_ if item is None else item)
+    )
     infer_types(context, check.places)
     for place in check.places:
         if place.template in check.conditions and not place.template.references and not place.template.problems:

@@ -36,7 +36,9 @@ def check_code(context: CompilationContext, step: StepNode, action: str, places:
 
 
 def _check_text(context: CompilationContext, step: StepNode, place: PlacedTemplate, language: str) -> None:
-    for start, end in place.template.spliced(place.scope, lambda read: is_own(context, step, place.scope, read)):
+    for start, end in place.template.code_injections(
+        place.scope, lambda read: is_own(context, step, place.scope, read)
+    ):
         written = place.template.text[start:end]
         context.diagnostics.add(
             codes.CODE_INJECTION,

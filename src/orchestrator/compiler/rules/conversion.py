@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.expressions import Templated, Type, describe, fits
-from orchestrator.expressions.types.operators import bare, options
+from orchestrator.expressions import Templated, Type, is_assignable
+from orchestrator.expressions.types.operators import alternatives, without_attributes
+from orchestrator.expressions.types.value_types import describe_type
 
 if TYPE_CHECKING:
     from orchestrator.expressions import Value
@@ -28,7 +29,7 @@ def conversion(value: Value, wanted: Type, actual: Type) -> str:
         return f"read one of its fields: {choices}{whole}"
     converted = _converted(wanted, actual)
     if converted is None:
-        return f"give {describe(wanted)}"
+        return f"give {describe_type(wanted)}"
     if not written:
         return f"convert it: `{converted}`"
     return f"convert it: `{{{{ {written} {converted} }}}}`"
@@ -55,24 +56,26 @@ def _fitting_fields(wanted: Type, actual: Type) -> list[str]:
     return [
         name
         for name, type_ in actual.properties.items()
-        if type_.kind not in ("any", "union") and fits(bare(type_), wanted) and _is_alike(type_, wanted)
+        if type_.kind not in ("any", "union")
+        and is_assignable(without_attributes(type_), wanted)
+        and _is_alike(type_, wanted)
     ]
 
 
 def _is_alike(type_: Type, wanted: Type) -> bool:
     """Whether a field is of a wanted kind itself, and not only convertible to it."""
-    kinds = {option.kind for option in options(wanted)}
+    kinds = {option.kind for option in alternatives(wanted)}
     return type_.kind in kinds or (type_.kind == "integer" and "number" in kinds)
 
 
 def _takes_text(wanted: Type) -> bool:
-    return any(option.kind == "string" and not option.enum for option in options(wanted))
+    return any(option.kind == "string" and not option.enum for option in alternatives(wanted))
 
 
 def _converted(wanted: Type, actual: Type) -> str | None:
     """The filters that convert, as they are written behind the value."""
-    kinds = {option.kind for option in options(wanted)} - {"null"}
-    items = bare(actual.items) if actual.items is not None else None
+    kinds = {option.kind for option in alternatives(wanted)} - {"null"}
+    items = without_attributes(actual.items) if actual.items is not None else None
     if "string" in kinds:
         if actual.kind == "array" and items is not None and items.kind in _SCALARS:
             return "| join(', ')"

@@ -53,7 +53,9 @@ def _check_text(context: CompilationContext, step: StepNode, place: PlacedTempla
     if whole and place.template.infer(place.scope).type.kind == "array":  # a list, which no shell reads
         return
     reported = set()
-    for start, end in place.template.unquoted(place.scope, lambda read: is_own(context, step, place.scope, read)):
+    for start, end in place.template.shell_injections(
+        place.scope, lambda read: is_own(context, step, place.scope, read)
+    ):
         written = text[start:end]
         quotes = _quotes_before(text, start)
         help = f"quote it: `{{{{ {_quoted(written)} }}}}`"
@@ -72,7 +74,7 @@ def _check_text(context: CompilationContext, step: StepNode, place: PlacedTempla
             replacement=None if quotes or whole else _quoted(written),
         )
         reported.add(start)
-    for start, end in place.template.quoted():
+    for start, end in place.template.shell_quoted():
         if start not in reported and (sign := _quotes_before(text, start)):
             context.diagnostics.add(
                 codes.SHELL_INJECTION,

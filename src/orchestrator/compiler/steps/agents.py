@@ -19,7 +19,7 @@ from orchestrator.language.yaml.nodes import Scalar, Sequence
 from orchestrator.models.actions.agent import AGENT, MAX_TURNS, OWN_PARAMETERS, RESERVED_NAMES, offered_name
 from orchestrator.plan.steps import Agent, AgentServer, AgentTool
 from orchestrator.text.words import quoted_list
-from orchestrator.tools import Unresolved, missing_extra
+from orchestrator.tools import Unresolved, missing_requirement
 from orchestrator.tools.builtin import mcp
 from orchestrator.tools.contract import Tool
 from orchestrator.tools.functions.definition import to_action
@@ -122,7 +122,7 @@ class AgentWork(WorkNode):
             self._check_extra(node, action)
 
     def _check_extra(self, node: Node, action: Action) -> None:
-        missing = missing_extra(action)
+        missing = missing_requirement(action)
         if missing is not None:
             self._context.diagnostics.add(
                 codes.TOOL_EXTRA_MISSING, node.span, missing.message, label="not installed", help=missing.help

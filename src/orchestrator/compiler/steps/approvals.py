@@ -11,8 +11,8 @@ from orchestrator.compiler.ir.nodes import WorkNode
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe, fits, object_of
-from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions import ANY, ARRAY, BOOLEAN, Constant, Type, Value, describe_type, is_assignable, object_of
+from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.language.spec.input_values import input_problems
 from orchestrator.language.yaml.nodes import Sequence
 from orchestrator.plan.steps import Approve, Ask
@@ -50,13 +50,13 @@ class AskWork(WorkNode):
                 for problem in input_problems(plain, value):
                     self._wrong(node, f"a choice of `{self.spec.id}`", problem)
         elif self.choices is not None and choices is not None:
-            type_ = bare(static_type(self.choices, types))
-            if not fits(type_, ARRAY):
-                self._wrong(choices, f"`choices` of `{self.spec.id}`", f"it is {describe(type_)}, not a list")
+            type_ = without_attributes(static_type(self.choices, types))
+            if not is_assignable(type_, ARRAY):
+                self._wrong(choices, f"`choices` of `{self.spec.id}`", f"it is {describe_type(type_)}, not a list")
         if self.default is not None and default is not None and not isinstance(self.default, Constant):
-            type_ = bare(static_type(self.default, types))
-            if not fits(type_, wanted):
-                what = f"it is {describe(type_)}, not {describe(wanted)}"
+            type_ = without_attributes(static_type(self.default, types))
+            if not is_assignable(type_, wanted):
+                what = f"it is {describe_type(type_)}, not {describe_type(wanted)}"
                 self._wrong(default, f"the default of `{self.spec.id}`", what)
         return entity_type(wanted)
 
@@ -94,7 +94,7 @@ class ApproveWork(WorkNode):
     def check(self) -> Type:
         """Check what is shown."""
         types = infer_types(self._context, self.places)
-        content = ANY if self.approve.allow_editing else bare(static_type(self.content, types))
+        content = ANY if self.approve.allow_editing else without_attributes(static_type(self.content, types))
         result = object_of({"approved": BOOLEAN, "content": content, "comment": ANY})
         return entity_type(BOOLEAN, result=result, fields=result.properties)
 

@@ -25,13 +25,13 @@ from orchestrator.expressions import (
     Type,
     Value,
     array_of,
-    describe,
-    fits,
+    describe_type,
+    is_assignable,
     object_of,
     union_of,
 )
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
-from orchestrator.expressions.types.operators import bare, options
+from orchestrator.expressions.types.operators import alternatives, without_attributes
 from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import FILE_FORMATS, Block, FileItems, ForEach, RangeItems, StepPlan
@@ -94,16 +94,16 @@ class ForEachWork(WorkNode):
             called = self.body.check()
             self.inside.names[self.spec.id] = called
             self.model = self.body.model
-            value = self.item_type = bare(called)
+            value = self.item_type = without_attributes(called)
         else:
             self._context.blocks.check(self.body)
-            value = bare(self.body.value_type() or ANY)
+            value = without_attributes(self.body.value_type() or ANY)
         types = infer_types(self._context, self.outcomes)
         if self.collect is not None:
-            value = bare(static_type(self.collect, types))
+            value = without_attributes(static_type(self.collect, types))
         given = infer_types(self._context, self.fallbacks)
         if self.fallback is not None:
-            value = union_of((value, bare(static_type(self.fallback, given))))
+            value = union_of((value, without_attributes(static_type(self.fallback, given))))
         elif self.spec.on_item_failure is not None and self.spec.on_item_failure.kind == "continue":
             value = or_null(value)
         return entity_type(array_of(value), fields=_COUNTS)
@@ -123,11 +123,11 @@ class ForEachWork(WorkNode):
             case FileItems():
                 return self._check_file(self.items, types)
         place = child(node, "value") or node or self.spec.node
-        type_ = bare(static_type(self.items, types))
+        type_ = without_attributes(static_type(self.items, types))
         if isinstance(self.items, ListValue) and len(self.items.items) <= _MOST_ITEMS:
-            return union_of(bare(static_type(item, types)) for item in self.items.items)
+            return union_of(without_attributes(static_type(item, types)) for item in self.items.items)
         found: list[Type] = []
-        for option in options(type_):
+        for option in alternatives(type_):
             if option.kind == "array":
                 found.append(option.items or ANY)
             elif option.kind == "object":
@@ -150,7 +150,7 @@ class ForEachWork(WorkNode):
         self._context.diagnostics.add(
             codes.WRONG_TYPE,
             place.span,
-            f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe(type_)}",
+            f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe_type(type_)}",
             label="nothing to loop over",
             help=help,
         )
@@ -160,12 +160,12 @@ class ForEachWork(WorkNode):
             node = child(self.spec.node, "for_each", "range", name)
             if node is None:
                 continue
-            type_ = bare(static_type(value, types))
-            if not fits(type_, INTEGER):
+            type_ = without_attributes(static_type(value, types))
+            if not is_assignable(type_, INTEGER):
                 self._context.diagnostics.add(
                     codes.WRONG_TYPE,
                     node.span,
-                    f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe(type_)}",
+                    f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe_type(type_)}",
                     label="not an integer",
                     help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
                 )
@@ -183,12 +183,12 @@ class ForEachWork(WorkNode):
         path = items.path.value if isinstance(items.path, Constant) else None
         node = child(self.spec.node, "for_each", "file")
         if isinstance(items.path, Rendered) and node is not None:
-            type_ = bare(types.get(id(items.path.template), ANY))
-            if not fits(type_, STRING):
+            type_ = without_attributes(types.get(id(items.path.template), ANY))
+            if not is_assignable(type_, STRING):
                 self._context.diagnostics.add(
                     codes.WRONG_TYPE,
                     node.span,
-                    f"the file of `{self.spec.id}` is named by a string, and this is {describe(type_)}",
+                    f"the file of `{self.spec.id}` is named by a string, and this is {describe_type(type_)}",
                     label="not a path",
                     help="give the path of a file; to loop over a value write it as `for_each:` itself",
                 )

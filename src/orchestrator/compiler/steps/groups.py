@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.compiler.ir.names import entity_type, or_null
 from orchestrator.compiler.ir.nodes import NameScope, WorkNode
 from orchestrator.expressions import ANY, Type, object_of
-from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.plan.auto_values import is_auto
 from orchestrator.plan.steps import Group
 
@@ -43,7 +43,7 @@ class GroupWork(WorkNode):
         """Check the steps."""
         self._context.blocks.check(self.body)
         wanted = self.wait_for
-        values = {id: bare(type_) for id, type_ in self.body.scope.steps.items() if not is_auto(id)}
+        values = {id: without_attributes(type_) for id, type_ in self.body.scope.steps.items() if not is_auto(id)}
         if not self.parallel:
             return entity_type(self.body.value_type() or ANY, fields=values)
         if wanted is not None and wanted < self._count:  # those that are cancelled are null

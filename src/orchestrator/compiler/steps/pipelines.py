@@ -14,7 +14,7 @@ from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.library import find_pipeline, note_call
 from orchestrator.diagnostics import Related, suggest
 from orchestrator.errors import OrchestratorError
-from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe, object_of
+from orchestrator.expressions import ANY, Constant, MappingValue, Type, Value, describe_type, object_of
 from orchestrator.language.spec.input_values import input_problems
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import SubPipeline
@@ -129,7 +129,7 @@ class PipelineWork(WorkNode):
             key.span if key else self.spec.node.span,
             f"`{called.document.source.name}` needs the input `{name}`, which is not given",
             label=f"`{name}` is missing",
-            help=f"add `{name}:` ({describe(input_type(spec))}) under `inputs:`",
+            help=f"add `{name}:` ({describe_type(input_type(spec))}) under `inputs:`",
             related=[_declaration(called, name)],
         )
 

@@ -13,7 +13,7 @@ from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
-from orchestrator.expressions.types.operators import bare
+from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.plan.steps import Repeat
 
@@ -77,14 +77,16 @@ class RepeatWork(WorkNode):
     def check(self) -> Type:
         """Check the body, the condition, and what is carried on from round to round."""
         first = infer_types(self._context, self.first)
-        carried = self._carried_types({name: bare(static_type(v, first)) for name, v in self._carried.initial.items()})
+        carried = self._carried_types(
+            {name: without_attributes(static_type(v, first)) for name, v in self._carried.initial.items()}
+        )
         self._context.blocks.check(self.body)
         infer_types(self._context, self._carried.tests)
         infer_types(self._context, self._carried.changes)
         types = infer_types(self._context, self.outcomes)
-        value = bare(self.body.value_type() or ANY)
+        value = without_attributes(self.body.value_type() or ANY)
         if self.collect is not None:
-            value = bare(static_type(self.collect, types))
+            value = without_attributes(static_type(self.collect, types))
         self._check_end()
         fields = {**carried, "iterations": array_of(value), "count": INTEGER}
         return entity_type(or_null(value) if self.key == "while" else value, fields=fields)
@@ -98,7 +100,7 @@ class RepeatWork(WorkNode):
             moved = [
                 name
                 for name, value in self._carried.update.items()
-                if types[name] != ANY and bare(static_type(value, found)) != types[name]
+                if types[name] != ANY and without_attributes(static_type(value, found)) != types[name]
             ]
             if not moved:
                 return types

@@ -11,9 +11,9 @@ from orchestrator.compiler.ir.nodes import NameScope, WorkNode
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.diagnostics import suggest
-from orchestrator.expressions import ANY, NULL, Constant, Type, describe, union_of
+from orchestrator.expressions import ANY, NULL, Constant, Type, describe_type, union_of
 from orchestrator.expressions.evaluation.text import to_text
-from orchestrator.expressions.types.operators import bare, options
+from orchestrator.expressions.types.operators import alternatives, without_attributes
 from orchestrator.language.yaml.nodes import LITERAL, Mapping, Scalar
 from orchestrator.language.yaml.scalars import resolve
 from orchestrator.plan.steps import CaseKey, Switch
@@ -49,7 +49,7 @@ class SwitchWork(WorkNode):
 
     def check(self) -> Type:
         """Check that each case can be taken, and the steps of all of them."""
-        subject = bare(static_type(self.subject, infer_types(self._context, self.places)))
+        subject = without_attributes(static_type(self.subject, infer_types(self._context, self.places)))
         if isinstance(self.subject, Constant):
             self._constant(self.subject.value)
         else:
@@ -59,7 +59,7 @@ class SwitchWork(WorkNode):
         blocks = [*self.blocks, *([self.default] if self.default is not None else [])]
         for block in blocks:
             self._context.blocks.check(block)
-        values = [bare(block.value_type() or ANY) for block in blocks]
+        values = [without_attributes(block.value_type() or ANY) for block in blocks]
         return entity_type(union_of(values if self.default is not None else [*values, NULL]), fields={"case": ANY})
 
     def _constant(self, value: Any) -> None:
@@ -95,7 +95,7 @@ class SwitchWork(WorkNode):
 
     def _case(self, key: Scalar, value: CaseKey, subject: Type) -> None:
         """Report a case that the subject can never equal, as far as its type tells."""
-        kinds = options(subject)
+        kinds = alternatives(subject)
         if key.text == "default" and self.default is None and "default" not in (each for o in kinds for each in o.enum):
             self._context.diagnostics.add(
                 codes.VALUE_NOT_ALLOWED,
@@ -116,7 +116,7 @@ class SwitchWork(WorkNode):
         self._context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             key.span,
-            f"the case `{key.text}` is never taken: `switch` gives {describe(subject)}",
+            f"the case `{key.text}` is never taken: `switch` gives {describe_type(subject)}",
             label="never taken",
             help=help,
             replacement=near,

@@ -11,8 +11,8 @@ from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import WorkNode
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
-from orchestrator.expressions import NULL, Constant, Type, Value, describe
-from orchestrator.expressions.types.operators import bare, options
+from orchestrator.expressions import NULL, Constant, Type, Value, describe_type
+from orchestrator.expressions.types.operators import alternatives, without_attributes
 from orchestrator.language.values.durations import FORMS
 from orchestrator.language.values.times import PLAUSIBLE, timestamp
 from orchestrator.plan.steps import Wait
@@ -48,13 +48,13 @@ class WaitWork(WorkNode):
             if node is not None and self.key == "wait_until" and isinstance(self.value, Constant):
                 self._check_plausible(node, self.value.value)
             return entity_type(NULL)
-        type_ = bare(static_type(self.value, types))
-        kinds = {option.kind for option in options(type_)}
+        type_ = without_attributes(static_type(self.value, types))
+        kinds = {option.kind for option in alternatives(type_)}
         if kinds.isdisjoint({"any", "string", "integer", "number"}):
             self._context.diagnostics.add(
                 codes.INVALID_DURATION if self.key == "sleep" else codes.VALUE_NOT_ALLOWED,
                 node.span,
-                f"`{self.key}` of `{self.spec.id}` needs {_WANTED[self.key]}, and this is {describe(type_)}",
+                f"`{self.key}` of `{self.spec.id}` needs {_WANTED[self.key]}, and this is {describe_type(type_)}",
                 label="another type",
                 help=f"give {_FORMS[self.key]}",
             )

@@ -8,12 +8,12 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions.builtins import regex_filters
-from orchestrator.expressions.builtins.table import FILTERS, Enter, Misuse, entry, number_like
-from orchestrator.expressions.builtins.text_filters import whole
+from orchestrator.expressions.builtins.builtin import FILTERS, BuiltinDecorator, Misuse, builtin, number_type
+from orchestrator.expressions.builtins.text_filters import integer_argument
 from orchestrator.expressions.builtins.times import format_time, read_time, time_in_zone
 from orchestrator.expressions.evaluation.operations import defined, is_true, text_of
-from orchestrator.expressions.evaluation.scope import Failure, Undefined
-from orchestrator.expressions.evaluation.text import to_json
+from orchestrator.expressions.evaluation.scope import OperationError, Undefined
+from orchestrator.expressions.evaluation.text import json_of
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import (
     ANY,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _NUMBERS: tuple[Kind, ...] = ("integer", "number", "boolean")
 
 
-def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) -> Enter:
-    return entry(FILTERS, name, *aliases, example=example, **options)
+def _filter(name: str, *aliases: str, example: tuple[str, str], **options: Any) -> BuiltinDecorator:
+    return builtin(FILTERS, name, *aliases, example=example, **options)
 
 
 # --- what stands in for a missing value
@@ -71,7 +71,7 @@ def _required_type(value: Type, arguments: Any) -> Type:
 def _required(value: Any, message: Any = "a value is required here, and there is none") -> Any:
     """The value; null, or nothing at all, is an error with the message."""
     if value is None or type(value) is Undefined:
-        raise Failure(text_of(message))
+        raise OperationError(text_of(message))
     return value
 
 
@@ -82,32 +82,32 @@ def _number(value: Any, name: str) -> int | float:
     value = defined(value)
     if not isinstance(value, int | float):
         help = "convert the string with `| float`" if isinstance(value, str) else None
-        raise Failure(f"`{name}` takes a number, not {describe_data(value)}", help)
+        raise OperationError(f"`{name}` takes a number, not {describe_data(value)}", help)
     return value
 
 
-@_filter("abs", result=number_like, accepts=_NUMBERS, example=("{{ -3 | abs }}", "3"))
+@_filter("abs", result=number_type, accepts=_NUMBERS, example=("{{ -3 | abs }}", "3"))
 def _abs(value: Any) -> int | float:
     """The number without its sign."""
     return abs(_number(value, "abs"))
 
 
-@_filter("round", result=number_like, accepts=_NUMBERS, example=("{{ 2.345 | round(1) }}", "2.3"))
+@_filter("round", result=number_type, accepts=_NUMBERS, example=("{{ 2.345 | round(1) }}", "2.3"))
 def _round(value: Any, precision: Any = 0, method: Any = "common") -> int | float:
     """Rounded to so many places; `method` is 'common', 'ceil' or 'floor'."""
     number = _number(value, "round")
-    places = whole(precision, "the precision", least=-400)
+    places = integer_argument(precision, "the precision", least=-400)
     if method == "common":
         return round(number, min(places, 400))
     if method not in ("ceil", "floor"):
-        raise Failure("`method` is 'common', 'ceil' or 'floor'")
+        raise OperationError("`method` is 'common', 'ceil' or 'floor'")
     if abs(places) > 300:
-        raise Failure("the precision is at most 300")
+        raise OperationError("the precision is at most 300")
     scale = 10.0**places
     try:
         return (math.ceil if method == "ceil" else math.floor)(number * scale) / scale
     except (OverflowError, ValueError):
-        raise Failure("the number is too large to be rounded") from None
+        raise OperationError("the number is too large to be rounded") from None
 
 
 @_filter("int", result=INTEGER, example=("{{ '42.7' | int }}", "42"))
@@ -118,7 +118,7 @@ def _int(value: Any, default: Any = 0, base: Any = 10) -> Any:
             if len(value) > 1_000:
                 return default
             try:
-                return int(value, whole(base, "the base"))
+                return int(value, integer_argument(base, "the base"))
             except ValueError:
                 return int(float(value))
         return int(value)
@@ -142,9 +142,9 @@ def _filesizeformat(value: Any, binary: Any = False) -> str:
     try:
         size = float(value) if isinstance(value, str) else float(_number(value, "filesizeformat"))
     except ValueError:
-        raise Failure(f"`filesizeformat` takes a number, not {describe_data(value)}") from None
+        raise OperationError(f"`filesizeformat` takes a number, not {describe_data(value)}") from None
     if not math.isfinite(size):
-        raise Failure("`filesizeformat` takes a finite number")
+        raise OperationError("`filesizeformat` takes a finite number")
     base = 1024 if is_true(binary) else 1000
     if size == 1:
         return "1 Byte"
@@ -170,30 +170,30 @@ def _string(value: Any) -> str:
 @_filter("to_json", "tojson", result=STRING, example=("{{ {'b': [true, none]} | to_json }}", '{"b": [true, null]}'))
 def _to_json(value: Any, indent: Any = None, sort_keys: Any = False) -> str:
     """The value as JSON; with `indent` on several lines."""
-    spaces = None if indent is None else min(whole(indent, "the indent", least=0), 100)
-    return to_json(defined(value), indent=spaces, sort_keys=is_true(sort_keys))
+    spaces = None if indent is None else min(integer_argument(indent, "the indent", least=0), 100)
+    return json_of(defined(value), indent=spaces, sort_keys=is_true(sort_keys))
 
 
 @_filter("pprint", result=STRING, example=("{{ [1, 2] | pprint }}", "[\n  1,\n  2\n]"))
 def _pprint(value: Any) -> str:
     """The value as JSON on several lines, for people to read."""
-    return to_json(defined(value), indent=2)
+    return json_of(defined(value), indent=2)
 
 
 @_filter("from_json", result=ANY, accepts=("string",), example=("{{ ('{\"a\": [1, 2]}' | from_json).a[1] }}", "2"))
 def _from_json(value: Any) -> Any:
     """The value that a text of JSON means."""
     if not isinstance(value, str):
-        raise Failure(
+        raise OperationError(
             f"`from_json` takes a string, not {describe_data(value)}", "the value is data already; leave the filter out"
         )
     try:
         return read_json(value)
     except NotJsonText as error:
         if error.position is None:
-            raise Failure(f"the text is not JSON: {error}") from None
+            raise OperationError(f"the text is not JSON: {error}") from None
         excerpt = value[max(error.position - 10, 0) : error.position + 20]
-        raise Failure(
+        raise OperationError(
             f"the text is not JSON: {error}, near `{excerpt}`",
             "look at what the text begins and ends with: prose and code fences are not JSON",
         ) from None
@@ -235,7 +235,9 @@ def _hash_check(arguments: Mapping[str, Any]) -> Misuse | None:
 def _hash(value: Any, algorithm: Any = "sha256") -> str:
     """The digest of the text (in UTF-8), in hexadecimal: sha256, sha512, sha1, md5 or blake2b."""
     if algorithm not in _ALGORITHMS:
-        raise Failure(f"there is no algorithm {describe_data(algorithm)}", f"it is one of {', '.join(_ALGORITHMS)}")
+        raise OperationError(
+            f"there is no algorithm {describe_data(algorithm)}", f"it is one of {', '.join(_ALGORITHMS)}"
+        )
     return hashlib.new(algorithm, text_of(value).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
@@ -248,7 +250,7 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
         return None
     try:
         regex_filters.compiled(pattern, ignorecase=False)
-    except Failure as failure:
+    except OperationError as failure:
         help = failure.help or "fix the pattern; a `\\` before a character takes it literally"
         return Misuse("pattern", f"is given a pattern that cannot be used: {failure.message}", help)
     return None
@@ -262,11 +264,11 @@ def _pattern_check(arguments: Mapping[str, Any]) -> Misuse | None:
 )
 def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any = 0, ignorecase: Any = False) -> str:
     r"""With every match, or the first `count`, replaced; `\\\\1` in the replacement is the first group."""
-    return regex_filters.replace(
+    return regex_filters.replace_matches(
         text_of(value),
         regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)),
         text_of(replacement),
-        whole(count, "the count", least=0),
+        integer_argument(count, "the count", least=0),
     )
 
 
@@ -278,7 +280,9 @@ def _regex_replace(value: Any, pattern: Any, replacement: Any = "", count: Any =
 )
 def _regex_search(value: Any, pattern: Any, group: Any = 0, ignorecase: Any = False) -> str | None:
     """The first match, or the group of it that is asked for; null if there is none."""
-    return regex_filters.search(text_of(value), regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)), group)
+    return regex_filters.search_match(
+        text_of(value), regex_filters.compiled(pattern, ignorecase=is_true(ignorecase)), group
+    )
 
 
 @_filter(

@@ -42,7 +42,7 @@ _PATH: Final = "a tool reads paths as they are; take one apart with `basename` a
 _ADDRESS: Final = "take an address apart with `regex_search`, as in `{value} | regex_search('^https?://([^/]+)', 1)`"
 _NO_TYPES: Final = "write a test: `{value} is string`, `is number`, `is mapping`, `is sequence`"
 
-FILTERS_ELSEWHERE: Final = {
+FILTER_EQUIVALENTS: Final = {
     # Jinja2
     "attr": _FIELD,
     "random": _REPEATABLE,
@@ -207,7 +207,7 @@ FILTERS_ELSEWHERE: Final = {
 }
 """By the name of a filter elsewhere, what to write."""
 
-TESTS_ELSEWHERE: Final = {
+TEST_EQUIVALENTS: Final = {
     **dict.fromkeys(("str", "text", "a_string", "basestring", "unicode"), "write `{value} is string`"),
     **dict.fromkeys(("dict", "map", "hash", "dictionary", "a_dict"), "write `{value} is mapping`"),
     **dict.fromkeys(("int", "digit", "numeric_int"), "write `{value} is integer`"),
@@ -259,7 +259,7 @@ TESTS_ELSEWHERE: Final = {
 }
 """By the name of a test elsewhere, what to write."""
 
-METHODS_ELSEWHERE: Final = {
+METHOD_EQUIVALENTS: Final = {
     "format": "use the filter: `'%s of %s' | format(a, b)`, or put the parts together with `~`",
     "append": "values do not change; build a new list: `items + [value]`",
     "extend": "values do not change; build a new list: `items + more`",
@@ -292,7 +292,7 @@ METHODS_ELSEWHERE: Final = {
 }
 """By the name of a method of Python or JavaScript, what to write."""
 
-FUNCTIONS_ELSEWHERE: Final = {
+FUNCTION_EQUIVALENTS: Final = {
     "env": "declare an input with `default_from_env: NAME` and read the input",
     "getenv": "declare an input with `default_from_env: NAME` and read the input",
     "super": "templates do not inherit; write the text out",

@@ -7,7 +7,7 @@ from orchestrator.expressions.builtins import (  # noqa: F401 - each registers i
     list_filters,
     text_filters,
 )
-from orchestrator.expressions.builtins.table import FILTERS
+from orchestrator.expressions.builtins.builtin import FILTERS
 
 __all__ = ["FILTERS"]
 

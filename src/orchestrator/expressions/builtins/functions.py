@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions.builtins.table import Entry, entry
+from orchestrator.expressions.builtins.builtin import Builtin, builtin
 from orchestrator.expressions.builtins.times import format_time
-from orchestrator.expressions.evaluation.scope import Failure, Namespace
+from orchestrator.expressions.evaluation.scope import Namespace, OperationError
 from orchestrator.expressions.syntax.limits import MAX_RANGE, range_count
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, OBJECT, STRING, array_of
@@ -14,37 +14,37 @@ from orchestrator.expressions.types.value_types import ANY, INTEGER, OBJECT, STR
 if TYPE_CHECKING:
     from datetime import datetime
 
-FUNCTIONS: dict[str, Entry] = {}
+FUNCTIONS: dict[str, Builtin] = {}
 
 
-@entry(FUNCTIONS, "range", result=array_of(INTEGER), example=("{{ range(1, 4) }}", "[1, 2, 3]"), skip=0)
+@builtin(FUNCTIONS, "range", result=array_of(INTEGER), example=("{{ range(1, 4) }}", "[1, 2, 3]"), skip=0)
 def _range(start: Any, stop: Any = None, step: Any = 1) -> list[int]:
     """The integers from `start` (0 if only one is given) up to, not including, `stop`; at most 100,000."""
     if stop is None:
         start, stop = 0, start
     for bound in (start, stop, step):
         if not isinstance(bound, int):
-            raise Failure(f"`range` counts in integers, not in {describe_data(bound)}")
+            raise OperationError(f"`range` counts in integers, not in {describe_data(bound)}")
     if step == 0:
-        raise Failure("the step of a `range` cannot be 0")
+        raise OperationError("the step of a `range` cannot be 0")
     if range_count(start, stop, step) > MAX_RANGE:
-        raise Failure(f"`range` gives at most {MAX_RANGE:,} numbers")
+        raise OperationError(f"`range` gives at most {MAX_RANGE:,} numbers")
     return list(range(start, stop, step))
 
 
-@entry(FUNCTIONS, "now", result=STRING, example=("{{ now('%Y-%m-%d') }}", "2026-02-03"))
+@builtin(FUNCTIONS, "now", result=STRING, example=("{{ now('%Y-%m-%d') }}", "2026-02-03"))
 def _now(now: datetime, format: Any = None) -> str:
     """The time of the run as ISO text, or in a format such as `'%Y-%m-%d'`. The same whenever a run asks for it."""
     return now.isoformat() if format is None else format_time(now, format)
 
 
-@entry(FUNCTIONS, "dict", result=OBJECT, example=("{{ dict(a=1) }}", '{"a": 1}'), skip=0)
+@builtin(FUNCTIONS, "dict", result=OBJECT, example=("{{ dict(a=1) }}", '{"a": 1}'), skip=0)
 def _dict(**fields: Any) -> dict[str, Any]:
     """An object with these fields."""
     return fields
 
 
-@entry(
+@builtin(
     FUNCTIONS,
     "namespace",
     result=ANY,

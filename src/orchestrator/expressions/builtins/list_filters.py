@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.expressions.builtins.table import (
+from orchestrator.expressions.builtins.builtin import (
     FILTERS,
     TESTS,
-    Enter,
-    Entry,
+    Builtin,
+    BuiltinDecorator,
     Misuse,
     ResultRule,
-    entry,
-    list_of,
-    lists_of,
-    same,
+    builtin,
+    list_type,
+    nested_list_type,
+    same_type,
 )
-from orchestrator.expressions.builtins.table import item_of as item_type
-from orchestrator.expressions.builtins.text_filters import whole
-from orchestrator.expressions.evaluation.operations import add, defined, field_of, is_true, item_of, items_of, text_of
-from orchestrator.expressions.evaluation.scope import Failure, Group, Undefined
-from orchestrator.expressions.evaluation.text import plain, room_for, space_for
+from orchestrator.expressions.builtins.builtin import item_type as item_type
+from orchestrator.expressions.builtins.text_filters import integer_argument
+from orchestrator.expressions.evaluation.operations import (
+    add,
+    defined,
+    is_true,
+    iterable_items,
+    read_field,
+    read_item,
+    text_of,
+)
+from orchestrator.expressions.evaluation.scope import ItemGroup, OperationError, Undefined
+from orchestrator.expressions.evaluation.text import check_list_size, check_text_size, plain_value
 from orchestrator.expressions.syntax.problem import near
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, INTEGER, STRING, Kind, Type, array_of
@@ -37,8 +45,8 @@ def _filter(
     result: Type | ResultRule = ANY,
     accepts: tuple[Kind, ...] = _ITERABLE,
     check: Any = None,
-) -> Enter:
-    return entry(FILTERS, name, *aliases, result=result, example=example, accepts=accepts, check=check)
+) -> BuiltinDecorator:
+    return builtin(FILTERS, name, *aliases, result=result, example=example, accepts=accepts, check=check)
 
 
 # --- reading a field of each item
@@ -59,7 +67,7 @@ def _getter(attribute: Any, default: Any = None) -> Key:
     def read(item: Any) -> Any:
         for index, part in enumerate(parts):
             what = "the item" if not index else f"{parts[index - 1]}"
-            item = field_of(item, part, what) if isinstance(part, str) else item_of(item, part, what)
+            item = read_field(item, part, what) if isinstance(part, str) else read_item(item, part, what)
             if type(item) is Undefined and default is not None:
                 item = default
         return item
@@ -71,9 +79,9 @@ def _sort_key(attribute: Any, case_sensitive: Any) -> Key:
     read = _getter(attribute)
 
     def key(item: Any) -> Any:
-        value = plain(defined(read(item)))
+        value = plain_value(defined(read(item)))
         if isinstance(value, dict):
-            raise Failure("objects have no order", "name the field to go by: `sort(attribute='name')`")
+            raise OperationError("objects have no order", "name the field to go by: `sort(attribute='name')`")
         return value if case_sensitive or not isinstance(value, str) else value.lower()
 
     return key
@@ -83,7 +91,7 @@ def _ordered(compute: Callable[[], Any], what: str) -> Any:
     try:
         return compute()
     except TypeError:
-        raise Failure(f"{what} are of different types, so they have no order") from None
+        raise OperationError(f"{what} are of different types, so they have no order") from None
 
 
 def _flag(value: Any) -> bool:
@@ -99,60 +107,60 @@ def _length(value: Any) -> int:
     value = defined(value)
     if not isinstance(value, list | str | Mapping):
         help = "give an empty list in its place: `| default([], true)`" if value is None else None
-        raise Failure(f"{describe_data(value)} has no length", help)
+        raise OperationError(f"{describe_data(value)} has no length", help)
     return len(value)
 
 
 @_filter("first", result=item_type, example=("{{ ['a', 'b'] | first }}", "a"))
 def _first(value: Any) -> Any:
     """The first item; undefined if there is none."""
-    items = items_of(value)
+    items = iterable_items(value)
     return items[0] if items else Undefined("there is no first item: the list is empty")
 
 
 @_filter("last", result=item_type, example=("{{ ['a', 'b'] | last }}", "b"))
 def _last(value: Any) -> Any:
     """The last item; undefined if there is none."""
-    items = items_of(value)
+    items = iterable_items(value)
     return items[-1] if items else Undefined("there is no last item: the list is empty")
 
 
-@_filter("list", result=list_of, example=("{{ 'abc' | list }}", '["a", "b", "c"]'))
+@_filter("list", result=list_type, example=("{{ 'abc' | list }}", '["a", "b", "c"]'))
 def _list(value: Any) -> list[Any]:
     """The items as a list: the characters of a string, the names of an object's fields."""
-    return list(items_of(value))
+    return list(iterable_items(value))
 
 
-@_filter("reverse", result=same, accepts=("string", "array"), example=("{{ [1, 2] | reverse }}", "[2, 1]"))
+@_filter("reverse", result=same_type, accepts=("string", "array"), example=("{{ [1, 2] | reverse }}", "[2, 1]"))
 def _reverse(value: Any) -> Any:
     """The items, or the characters of a string, in the opposite order."""
-    return value[::-1] if isinstance(value, str) else items_of(value)[::-1]
+    return value[::-1] if isinstance(value, str) else iterable_items(value)[::-1]
 
 
 # --- order and choice
 
 
-@_filter("sort", result=list_of, example=("{{ [3, 1, 2] | sort(reverse=true) }}", "[3, 2, 1]"))
+@_filter("sort", result=list_type, example=("{{ [3, 1, 2] | sort(reverse=true) }}", "[3, 2, 1]"))
 def _sort(value: Any, reverse: Any = False, case_sensitive: Any = False, attribute: Any = None) -> list[Any]:
     """The items in order, or in the order of an attribute of theirs (of several: `'a,b'`)."""
     names = attribute.split(",") if isinstance(attribute, str) else [attribute]
     keys = [_sort_key(name, case_sensitive) for name in names]
     key = keys[0] if len(keys) == 1 else lambda item: [one(item) for one in keys]
-    result: list[Any] = _ordered(lambda: sorted(items_of(value), key=key, reverse=_flag(reverse)), "the items")
+    result: list[Any] = _ordered(lambda: sorted(iterable_items(value), key=key, reverse=_flag(reverse)), "the items")
     return result
 
 
-@_filter("unique", result=list_of, example=("{{ ['a', 'A', 'b'] | unique }}", '["a", "b"]'))
+@_filter("unique", result=list_type, example=("{{ ['a', 'A', 'b'] | unique }}", '["a", "b"]'))
 def _unique(value: Any, case_sensitive: Any = False, attribute: Any = None) -> list[Any]:
     """Each item once, at its first place; letters' case counts only if asked for."""
     read = _getter(attribute)
     seen: set[Any] = set()
     result = []
-    for item in items_of(value):
+    for item in iterable_items(value):
         key = defined(read(item))
         if isinstance(key, str) and not case_sensitive:
             key = key.lower()
-        frozen = _frozen(plain(key))
+        frozen = _frozen(plain_value(key))
         if frozen not in seen:
             seen.add(frozen)
             result.append(item)
@@ -168,14 +176,14 @@ def _frozen(value: Any) -> Any:
 @_filter("min", result=item_type, example=("{{ [3, 1, 2] | min }}", "1"))
 def _min(value: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
     """The least item, or the one with the least attribute; undefined if there is none."""
-    items, key = items_of(value), _sort_key(attribute, case_sensitive)
+    items, key = iterable_items(value), _sort_key(attribute, case_sensitive)
     return _ordered(lambda: min(items, key=key), "the items") if items else Undefined("an empty list has no least item")
 
 
 @_filter("max", result=item_type, example=("{{ [{'n': 1}, {'n': 2}] | max(attribute='n') }}", '{"n": 2}'))
 def _max(value: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
     """The greatest item, or the one with the greatest attribute; undefined if there is none."""
-    items, key = items_of(value), _sort_key(attribute, case_sensitive)
+    items, key = iterable_items(value), _sort_key(attribute, case_sensitive)
     if not items:
         return Undefined("an empty list has no greatest item")
     return _ordered(lambda: max(items, key=key), "the items")
@@ -191,7 +199,7 @@ def _sum(value: Any, attribute: Any = None, start: Any = 0) -> Any:
     """The items, or an attribute of theirs, added up from `start`."""
     read = _getter(attribute)
     total = start
-    for item in items_of(value):
+    for item in iterable_items(value):
         total = add(total, read(item))
     return total
 
@@ -204,30 +212,30 @@ def _join(value: Any, d: Any = "", attribute: Any = None) -> str:
     """The items, or an attribute of theirs, as text, with a separator between them."""
     read = _getter(attribute)
     separator = text_of(d)
-    parts = [text_of(read(item)) for item in items_of(value)]
-    room_for(sum(map(len, parts)) + len(separator) * len(parts))
+    parts = [text_of(read(item)) for item in iterable_items(value)]
+    check_text_size(sum(map(len, parts)) + len(separator) * len(parts))
     return separator.join(parts)
 
 
-@_filter("batch", result=lists_of, example=("{{ [1, 2, 3] | batch(2, 0) }}", "[[1, 2], [3, 0]]"))
+@_filter("batch", result=nested_list_type, example=("{{ [1, 2, 3] | batch(2, 0) }}", "[[1, 2], [3, 0]]"))
 def _batch(value: Any, linecount: Any, fill_with: Any = None) -> list[list[Any]]:
     """Lists of so many items each; the last one is filled up if `fill_with` is given."""
-    size = whole(linecount, "the number of items", least=1)
-    items = items_of(value)
+    size = integer_argument(linecount, "the number of items", least=1)
+    items = iterable_items(value)
     result = [items[start : start + size] for start in range(0, len(items), size)]
     if result and fill_with is not None:
         missing = size - len(result[-1])
-        space_for(missing)
+        check_list_size(missing)
         result[-1] = result[-1] + [fill_with] * missing
     return result
 
 
-@_filter("slice", result=lists_of, example=("{{ [1, 2, 3] | slice(2) }}", "[[1, 2], [3]]"))
+@_filter("slice", result=nested_list_type, example=("{{ [1, 2, 3] | slice(2) }}", "[[1, 2], [3]]"))
 def _slice(value: Any, slices: Any, fill_with: Any = None) -> list[list[Any]]:
     """So many lists, as equal in length as can be; the shorter ones are filled up if `fill_with` is given."""
-    count = whole(slices, "the number of lists", least=1)
-    space_for(count)
-    items = items_of(value)
+    count = integer_argument(slices, "the number of lists", least=1)
+    check_list_size(count)
+    items = iterable_items(value)
     size, longer = divmod(len(items), count)
     result, start = [], 0
     for index in range(count):
@@ -249,20 +257,20 @@ def _slice(value: Any, slices: Any, fill_with: Any = None) -> list[list[Any]]:
         "Bonn: Ann, Al",
     ),
 )
-def _groupby(value: Any, attribute: Any, default: Any = None, case_sensitive: Any = False) -> list[Group]:
+def _groupby(value: Any, attribute: Any, default: Any = None, case_sensitive: Any = False) -> list[ItemGroup]:
     """Pairs of a value of the attribute (`.grouper`) and the items that have it (`.list`), in the value's order."""
     read = _getter(attribute, default)
 
     def key(item: Any) -> Any:
-        found = plain(defined(read(item)))
+        found = plain_value(defined(read(item)))
         return found if case_sensitive or not isinstance(found, str) else found.lower()
 
-    groups: list[Group] = []
+    groups: list[ItemGroup] = []
     last: Any = None
-    for item in _ordered(lambda: sorted(items_of(value), key=key), "the values to group by"):
+    for item in _ordered(lambda: sorted(iterable_items(value), key=key), "the values to group by"):
         current = key(item)
         if not groups or current != last:
-            groups.append(Group([defined(read(item)), []]))
+            groups.append(ItemGroup([defined(read(item)), []]))
             last = current
         groups[-1][1].append(item)
     return groups
@@ -283,7 +291,7 @@ def _items(value: Any) -> list[list[Any]]:
 def _dictsort(value: Any, case_sensitive: Any = False, by: Any = "key", reverse: Any = False) -> list[list[Any]]:
     """The fields of an object as pairs, in the order of their names or (`by='value'`) of their values."""
     if by not in ("key", "value"):
-        raise Failure("`by` is 'key' or 'value'")
+        raise OperationError("`by` is 'key' or 'value'")
     key = _sort_key(0 if by == "key" else 1, case_sensitive)
     pairs = [[name, item] for name, item in _object(value).items()]
     result: list[Any] = _ordered(lambda: sorted(pairs, key=key, reverse=_flag(reverse)), "the values")
@@ -293,7 +301,7 @@ def _dictsort(value: Any, case_sensitive: Any = False, by: Any = "key", reverse:
 def _object(value: Any) -> Mapping[str, Any]:
     value = defined(value)
     if not isinstance(value, Mapping):
-        raise Failure(f"{describe_data(value)} has no fields")
+        raise OperationError(f"{describe_data(value)} has no fields")
     return value
 
 
@@ -304,7 +312,7 @@ def _map_check(arguments: Mapping[str, Any]) -> Misuse | None:
     return _unknown_name(arguments, "filter", FILTERS, "'upper'")
 
 
-def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, Entry], example: str) -> Misuse | None:
+def _unknown_name(arguments: Mapping[str, Any], kind: str, table: Mapping[str, Builtin], example: str) -> Misuse | None:
     name = arguments.get(kind)
     if not isinstance(name, str) or name in table:
         return None
@@ -324,24 +332,24 @@ def _map(
     """An attribute of each item (`attribute=`, with a `default` for those that lack it), or a filter's result."""
     if filter is None:
         if attribute is None:
-            raise Failure("`map` needs the name of a filter, or `attribute=`")
+            raise OperationError("`map` needs the name of a filter, or `attribute=`")
         read = _getter(attribute, default)
-        return [defined(read(item)) for item in items_of(value)]
+        return [defined(read(item)) for item in iterable_items(value)]
     if attribute is not None:
         named["attribute"] = attribute
     if default is not None:
         named["default"] = default
     call = _looked_up(FILTERS, "filter", filter, arguments, named)
-    return [defined(call(item, *arguments, **named)) for item in items_of(value)]
+    return [defined(call(item, *arguments, **named)) for item in iterable_items(value)]
 
 
-def _looked_up(table: Mapping[str, Entry], kind: str, name: Any, arguments: Any, named: Mapping[str, Any]) -> Key:
+def _looked_up(table: Mapping[str, Builtin], kind: str, name: Any, arguments: Any, named: Mapping[str, Any]) -> Key:
     found = table.get(name) if isinstance(name, str) else None
     if found is None:
-        raise Failure(f"there is no {kind} {describe_data(name)}")
+        raise OperationError(f"there is no {kind} {describe_data(name)}")
     wrong = found.misuse(len(arguments), tuple(named))
     if wrong:
-        raise Failure(f"the {kind} `{found.name}` {wrong}")
+        raise OperationError(f"the {kind} `{found.name}` {wrong}")
     return found.function
 
 
@@ -351,23 +359,23 @@ def _test_check(arguments: Mapping[str, Any]) -> Misuse | None:
 
 def _chosen(value: Any, read: Key, test: Any, arguments: Any, wanted: bool) -> list[Any]:
     if test is None:
-        return [item for item in items_of(value) if is_true(read(item)) is wanted]
+        return [item for item in iterable_items(value) if is_true(read(item)) is wanted]
     call = _looked_up(TESTS, "test", test, arguments, {})
     takes_undefined = TESTS[test].undefined
     return [
         item
-        for item in items_of(value)
+        for item in iterable_items(value)
         if is_true(call(read(item) if takes_undefined else defined(read(item)), *arguments)) is wanted
     ]
 
 
-@_filter("select", result=list_of, check=_test_check, example=("{{ [1, 2, 3] | select('odd') }}", "[1, 3]"))
+@_filter("select", result=list_type, check=_test_check, example=("{{ [1, 2, 3] | select('odd') }}", "[1, 3]"))
 def _select(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
     """The items that pass a test; without one, those that count as true."""
     return _chosen(value, lambda item: item, test, arguments, True)
 
 
-@_filter("reject", result=list_of, check=_test_check, example=("{{ [1, 2, 3] | reject('odd') }}", "[2]"))
+@_filter("reject", result=list_type, check=_test_check, example=("{{ [1, 2, 3] | reject('odd') }}", "[2]"))
 def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
     """The items that do not pass a test; without one, those that count as false."""
     return _chosen(value, lambda item: item, test, arguments, False)
@@ -375,7 +383,7 @@ def _reject(value: Any, test: Any = None, *arguments: Any) -> list[Any]:
 
 @_filter(
     "selectattr",
-    result=list_of,
+    result=list_type,
     check=_test_check,
     example=("{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) }}", '[{"n": 2}]'),
 )
@@ -386,7 +394,7 @@ def _selectattr(value: Any, attribute: Any, test: Any = None, *arguments: Any) -
 
 @_filter(
     "rejectattr",
-    result=list_of,
+    result=list_type,
     check=_test_check,
     example=("{{ [{'n': 1}, {'n': 2}] | rejectattr('n', 'gt', 1) }}", '[{"n": 1}]'),
 )

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions.builtins.table import Enter, Entry, entry
-from orchestrator.expressions.evaluation.scope import Failure
-from orchestrator.expressions.evaluation.text import plain, room_for, space_for
+from orchestrator.expressions.builtins.builtin import Builtin, BuiltinDecorator, builtin
+from orchestrator.expressions.evaluation.scope import OperationError
+from orchestrator.expressions.evaluation.text import check_list_size, check_text_size, plain_value
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, STRING, Kind, Type, array_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-METHODS: dict[str, Entry] = {}
+METHODS: dict[str, Builtin] = {}
 
 
-def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> Enter:
-    return entry(METHODS, name, result=result, example=example, accepts=kinds)
+def _method(name: str, *kinds: Kind, result: Any, example: tuple[str, str]) -> BuiltinDecorator:
+    return builtin(METHODS, name, result=result, example=example, accepts=kinds)
 
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise Failure(f"{what} is a string, not {describe_data(value)}")
+        raise OperationError(f"{what} is a string, not {describe_data(value)}")
     return value
 
 
@@ -32,7 +32,7 @@ def _optional(value: Any, what: str) -> str | None:
 
 def _number(value: Any, what: str) -> int:
     if not isinstance(value, int):
-        raise Failure(f"{what} is an integer, not {describe_data(value)}")
+        raise OperationError(f"{what} is an integer, not {describe_data(value)}")
     return value
 
 
@@ -82,7 +82,7 @@ def _rstrip(value: str, chars: Any = None) -> str:
 def _split(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
     """The parts between the separators; without one, the words."""
     separator = _separator(sep)
-    space_for(value.count(separator) if separator else len(value) // 2)
+    check_list_size(value.count(separator) if separator else len(value) // 2)
     return value.split(separator, _number(maxsplit, "the number of splits"))
 
 
@@ -90,21 +90,21 @@ def _split(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
 def _rsplit(value: str, sep: Any = None, maxsplit: Any = -1) -> list[str]:
     """As `split`, counted from the end."""
     separator = _separator(sep)
-    space_for(value.count(separator) if separator else len(value) // 2)
+    check_list_size(value.count(separator) if separator else len(value) // 2)
     return value.rsplit(separator, _number(maxsplit, "the number of splits"))
 
 
 def _separator(sep: Any) -> str | None:
     separator = _optional(sep, "a separator")
     if separator == "":
-        raise Failure("a separator cannot be empty")
+        raise OperationError("a separator cannot be empty")
     return separator
 
 
 @_method("splitlines", "string", result=array_of(STRING), example=("{{ 'a\\nb'.splitlines() }}", '["a", "b"]'))
 def _splitlines(value: str) -> list[str]:
     """The lines."""
-    space_for(value.count("\n"))
+    check_list_size(value.count("\n"))
     return value.splitlines()
 
 
@@ -112,8 +112,8 @@ def _splitlines(value: str) -> list[str]:
 def _join(value: str, items: Any) -> str:
     """The strings of a list, put together with this one between them."""
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise Failure("`.join()` takes a list of strings", "the filter takes any list: `items | join(', ')`")
-    room_for(sum(map(len, items)) + len(value) * len(items))
+        raise OperationError("`.join()` takes a list of strings", "the filter takes any list: `items | join(', ')`")
+    check_text_size(sum(map(len, items)) + len(value) * len(items))
     return value.join(items)
 
 
@@ -156,7 +156,7 @@ def _replace(value: str, old: Any, new: Any, count: Any = -1) -> str:
 def replaced(value: str, old: str, new: str, count: int) -> str:
     """The text with `old` replaced by `new`, if the result is not too long."""
     found = value.count(old) if count < 0 else min(count, value.count(old))
-    room_for(len(value) + found * (len(new) - len(old)))
+    check_text_size(len(value) + found * (len(new) - len(old)))
     return value.replace(old, new, count)
 
 
@@ -171,8 +171,8 @@ def _count(value: Any, sub: Any) -> int:
     """How often the other string, or the item, is in it."""
     if isinstance(value, str):
         return value.count(_text(sub, "what to count"))
-    sub = plain(sub)
-    return sum(1 for item in plain(value) if item == sub)
+    sub = plain_value(sub)
+    return sum(1 for item in plain_value(value) if item == sub)
 
 
 @_method("index", "string", "array", result=INTEGER, example=("{{ ['a', 'b'].index('b') }}", "1"))
@@ -181,9 +181,9 @@ def _index(value: Any, item: Any) -> int:
     try:
         if isinstance(value, str):
             return value.index(_text(item, "what to look for"))
-        return int(plain(value).index(plain(item)))
+        return int(plain_value(value).index(plain_value(item)))
     except ValueError:
-        raise Failure(f"{describe_data(item)} is not in it") from None
+        raise OperationError(f"{describe_data(item)} is not in it") from None
 
 
 @_method("isdigit", "string", result=BOOLEAN, example=("{{ '12'.isdigit() }}", "true"))
@@ -213,27 +213,27 @@ def _islower(value: str) -> bool:
 @_method("zfill", "string", result=STRING, example=("{{ '7'.zfill(3) }}", "007"))
 def _zfill(value: str, width: Any) -> str:
     """Filled up with zeros to a width."""
-    room_for(_number(width, "the width"))
+    check_text_size(_number(width, "the width"))
     return value.zfill(width)
 
 
 @_method("ljust", "string", result=STRING, example=("{{ 'a'.ljust(3, '.') }}", "a.."))
 def _ljust(value: str, width: Any, fillchar: Any = " ") -> str:
     """Filled up at the end to a width."""
-    room_for(_number(width, "the width"))
+    check_text_size(_number(width, "the width"))
     return value.ljust(width, _filler(fillchar))
 
 
 @_method("rjust", "string", result=STRING, example=("{{ 'a'.rjust(3, '.') }}", "..a"))
 def _rjust(value: str, width: Any, fillchar: Any = " ") -> str:
     """Filled up at the beginning to a width."""
-    room_for(_number(width, "the width"))
+    check_text_size(_number(width, "the width"))
     return value.rjust(width, _filler(fillchar))
 
 
 def _filler(value: Any) -> str:
     if not isinstance(value, str) or len(value) != 1:
-        raise Failure(f"a fill character is one character, not {describe_data(value)}")
+        raise OperationError(f"a fill character is one character, not {describe_data(value)}")
     return value
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.expressions.builtins.builtin import Builtin
 from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
-from orchestrator.expressions.builtins.table import Entry
 from orchestrator.expressions.builtins.tests import TESTS
 from orchestrator.expressions.syntax import limits
 from orchestrator.patterns.syntax import MAX_LENGTH
@@ -23,7 +23,7 @@ Each example is run by a test; `→` shows the text that it gives. `orchestrator
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class BuiltinSection:
     """One of the tables: what its entries are called, how they are written, and the sign before their names."""
 
     title: str
@@ -31,19 +31,19 @@ class Section:
     written: str
     form: str
     sign: str
-    table: Mapping[str, Entry]
+    table: Mapping[str, Builtin]
 
 
 SECTIONS: Final = (
-    Section("Filters", "filter", "after a `|`", "{{ value | name(arguments) }}", "| ", FILTERS),
-    Section("Tests", "test", "after `is` or `is not`", "{{ value is name }}", "is ", TESTS),
-    Section("Functions", "function", "by themselves", "{{ name(arguments) }}", "", FUNCTIONS),
-    Section("Methods", "method", "after a dot", "{{ value.name(arguments) }}", ".", METHODS),
+    BuiltinSection("Filters", "filter", "after a `|`", "{{ value | name(arguments) }}", "| ", FILTERS),
+    BuiltinSection("Tests", "test", "after `is` or `is not`", "{{ value is name }}", "is ", TESTS),
+    BuiltinSection("Functions", "function", "by themselves", "{{ name(arguments) }}", "", FUNCTIONS),
+    BuiltinSection("Methods", "method", "after a dot", "{{ value.name(arguments) }}", ".", METHODS),
 )
 _KINDS = {"string": "string", "array": "list", "object": "object"}
 
 
-def reference_markdown() -> str:
+def builtins_markdown() -> str:
     """The page `docs/reference/expressions.md`."""
     parts = [_INTRODUCTION]
     for section in SECTIONS:
@@ -58,7 +58,7 @@ def reference_markdown() -> str:
     return "\n".join(parts)
 
 
-def _entry(entry: Entry, sign: str, title: str, table: Mapping[str, Entry]) -> str:
+def _entry(entry: Builtin, sign: str, title: str, table: Mapping[str, Builtin]) -> str:
     signature = entry.signature or ("()" if title in ("Functions", "Methods") else "")
     aliases = [f"`{name}`" for name, other in table.items() if other.alias_of == entry.name]
     lines = [f"### `{sign}{entry.name}{signature}`", "", entry.summary]

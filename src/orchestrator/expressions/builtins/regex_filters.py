@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.evaluation.scope import OperationError
 from orchestrator.expressions.syntax.limits import MAX_ITEMS, MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 def compiled(pattern: Any, *, ignorecase: bool) -> Pattern:
     """Compile a pattern, or say why it cannot be used."""
     if not isinstance(pattern, str):
-        raise Failure(f"a pattern is a string, not {describe_data(pattern)}")
+        raise OperationError(f"a pattern is a string, not {describe_data(pattern)}")
     try:
         return compile_pattern(pattern, "python", "i" if ignorecase else "")
     except PatternError as error:
-        raise Failure(f"`{pattern[:80]}` is not a regular expression that can be used: {error}", error.help) from None
+        raise OperationError(
+            f"`{pattern[:80]}` is not a regular expression that can be used: {error}", error.help
+        ) from None
 
 
 @contextmanager
@@ -32,17 +34,17 @@ def _bounded() -> Iterator[None]:
     try:
         yield
     except SearchTooLong as error:
-        raise Failure(str(error)) from None
+        raise OperationError(str(error)) from None
 
 
-def search(text: str, pattern: Pattern, group: Any) -> str | None:
+def search_match(text: str, pattern: Pattern, group: Any) -> str | None:
     """A group of the first match."""
     if not isinstance(group, int | str):
-        raise Failure(f"a group is a number or a name, not {describe_data(group)}")
+        raise OperationError(f"a group is a number or a name, not {describe_data(group)}")
     with _bounded():
         found = pattern.search(text)
     if (group not in pattern.names) if isinstance(group, str) else not 0 <= group <= pattern.groups:
-        raise Failure(f"the pattern has no group `{group}`")
+        raise OperationError(f"the pattern has no group `{group}`")
     return None if found is None else found.group(group)
 
 
@@ -54,17 +56,17 @@ def find_all(text: str, pattern: Pattern) -> list[Any]:
             groups = [each or "" for each in match.groups()]
             found.append(match.group() if not groups else groups[0] if len(groups) == 1 else groups)
             if len(found) > MAX_ITEMS:
-                raise Failure(f"the list would have more than {MAX_ITEMS:,} items")
+                raise OperationError(f"the list would have more than {MAX_ITEMS:,} items")
     return found
 
 
-def replace(text: str, pattern: Pattern, replacement: str, count: int) -> str:
+def replace_matches(text: str, pattern: Pattern, replacement: str, count: int) -> str:
     """The text with matches replaced, at most `count` of them unless that is 0."""
     try:
         written = read_replacement(replacement, pattern)
         with _bounded():
             return written.replaced(text, count, most=MAX_TEXT)[0]
     except ReplacementError as error:
-        raise Failure(f"the replacement `{replacement[:80]}` cannot be used: {error}") from None
+        raise OperationError(f"the replacement `{replacement[:80]}` cannot be used: {error}") from None
     except OverflowError:
-        raise Failure(f"the text would have more than {MAX_TEXT:,} characters") from None
+        raise OperationError(f"the text would have more than {MAX_TEXT:,} characters") from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.builtins.table import FILTERS, TESTS, Enter, entry
+from orchestrator.expressions.builtins.builtin import FILTERS, TESTS, BuiltinDecorator, builtin
 from orchestrator.expressions.evaluation.operations import COMPARISONS, contains, defined, equal, text_of
-from orchestrator.expressions.evaluation.scope import Failure, Undefined
-from orchestrator.expressions.evaluation.text import plain, to_json
+from orchestrator.expressions.evaluation.scope import OperationError, Undefined
+from orchestrator.expressions.evaluation.text import json_of, plain_value
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import BOOLEAN, Kind
 
@@ -24,8 +24,8 @@ def _test(
     undefined: bool = False,
     absent: bool = False,
     accepts: tuple[Kind, ...] = (),
-) -> Enter:
-    return entry(
+) -> BuiltinDecorator:
+    return builtin(
         TESTS, name, *aliases, result=BOOLEAN, example=example, undefined=undefined, absent=absent, accepts=accepts
     )
 
@@ -136,13 +136,13 @@ def _even(value: Any) -> bool:
 def _divisible_by(value: Any, num: Any) -> bool:
     """The number can be divided without a rest."""
     if _as_number(num) == 0:
-        raise Failure("division by zero")
+        raise OperationError("division by zero")
     return bool(_as_number(value) % num == 0)
 
 
 def _as_number(value: Any) -> int | float:
     if not isinstance(value, int | float):
-        raise Failure(f"{describe_data(value)} is not a number")
+        raise OperationError(f"{describe_data(value)} is not a number")
     return value
 
 
@@ -161,8 +161,8 @@ def _upper(value: Any) -> bool:
 @_test("sameas", example=("{{ 0 is sameas false }}", "false"))
 def _same_as(value: Any, other: Any) -> bool:
     """The two are equal and of one type: 0 is not the same as false, nor 1 as 1.0."""
-    value, other = plain(defined(value)), plain(defined(other))
-    return to_json(value, sort_keys=True) == to_json(other, sort_keys=True)
+    value, other = plain_value(defined(value)), plain_value(defined(other))
+    return json_of(value, sort_keys=True) == json_of(other, sort_keys=True)
 
 
 @_test("eq", "equalto", "==", example=("{{ 3 is eq 3 }}", "true"))

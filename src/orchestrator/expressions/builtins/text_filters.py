@@ -11,28 +11,28 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from orchestrator.expressions.builtins.builtin import FILTERS, BuiltinDecorator, builtin
 from orchestrator.expressions.builtins.methods import replaced
-from orchestrator.expressions.builtins.table import FILTERS, Enter, entry
-from orchestrator.expressions.evaluation.operations import items_of, text_of
-from orchestrator.expressions.evaluation.scope import Failure
-from orchestrator.expressions.evaluation.text import room_for
+from orchestrator.expressions.evaluation.operations import iterable_items, text_of
+from orchestrator.expressions.evaluation.scope import OperationError
+from orchestrator.expressions.evaluation.text import check_text_size
 from orchestrator.expressions.syntax.limits import MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.expressions.types.value_types import INTEGER, STRING
 
 
-def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = STRING) -> Enter:
-    return entry(FILTERS, name, *aliases, result=result, example=example)
+def _filter(name: str, *aliases: str, example: tuple[str, str], result: Any = STRING) -> BuiltinDecorator:
+    return builtin(FILTERS, name, *aliases, result=result, example=example)
 
 
-def whole(value: Any, what: str, *, least: int = -(2**62)) -> int:
+def integer_argument(value: Any, what: str, *, least: int = -(2**62)) -> int:
     """An argument that must be an integer."""
     if not isinstance(value, int):
-        raise Failure(f"{what} is an integer, not {describe_data(value)}")
+        raise OperationError(f"{what} is an integer, not {describe_data(value)}")
     if value < least:
-        raise Failure(f"{what} is at least {least}, not {value}")
+        raise OperationError(f"{what} is at least {least}, not {value}")
     if value > MAX_TEXT:
-        raise Failure(f"{what} is at most {MAX_TEXT:,}")
+        raise OperationError(f"{what} is at most {MAX_TEXT:,}")
     return value
 
 
@@ -73,7 +73,7 @@ def _trim(value: Any, chars: Any = None) -> str:
 @_filter("replace", example=("{{ 'a-b-c' | replace('-', '+', 1) }}", "a+b-c"))
 def _replace(value: Any, old: Any, new: Any, count: Any = None) -> str:
     """With every `old`, or the first `count` of them, replaced by `new`."""
-    number = -1 if count is None else whole(count, "the count")
+    number = -1 if count is None else integer_argument(count, "the count")
     return replaced(text_of(value), text_of(old), text_of(new), number)
 
 
@@ -81,8 +81,8 @@ def _replace(value: Any, old: Any, new: Any, count: Any = None) -> str:
 def _truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = 5) -> str:
     """Cut to a length, at a space unless `killwords`, with `end` put on; not for `leeway` characters more."""
     text, tail = text_of(value), text_of(end)
-    limit = whole(length, "the length", least=len(tail))
-    if len(text) <= limit + whole(leeway, "the leeway", least=0):
+    limit = integer_argument(length, "the length", least=len(tail))
+    if len(text) <= limit + integer_argument(leeway, "the leeway", least=0):
         return text
     head = text[: limit - len(tail)]
     return (head if killwords else head.rsplit(" ", 1)[0]) + tail
@@ -92,7 +92,7 @@ def _truncate(value: Any, length: Any = 255, killwords: Any = False, end: Any = 
 def _truncate_words(value: Any, count: Any = 50, end: Any = "...") -> str:
     """The first words, with `end` put on if there are more."""
     text = text_of(value)
-    number = whole(count, "the count", least=0)
+    number = integer_argument(count, "the count", least=0)
     for index, word in enumerate(re.finditer(r"\S+", text)):
         if index == number:
             return text[: word.start()].rstrip() + text_of(end)
@@ -115,10 +115,10 @@ def _wordwrap(
 ) -> str:
     """Broken into lines of at most a width."""
     end = "\n" if wrapstring is None else text_of(wrapstring)
-    text, columns = text_of(value), whole(width, "the width", least=1)
+    text, columns = text_of(value), integer_argument(width, "the width", least=1)
     if len(text) > _MAX_WRAPPED:
-        raise Failure(f"`wordwrap` takes at most {_MAX_WRAPPED:,} characters, and this text has {len(text):,}")
-    room_for(len(text) + len(text) // columns * len(end))
+        raise OperationError(f"`wordwrap` takes at most {_MAX_WRAPPED:,} characters, and this text has {len(text):,}")
+    check_text_size(len(text) + len(text) // columns * len(end))
     lines = [
         end.join(
             textwrap.wrap(
@@ -138,10 +138,10 @@ def _wordwrap(
 @_filter("indent", example=("{{ 'a\\nb' | indent(2) }}", "a\n  b"))
 def _indent(value: Any, width: Any = 4, first: Any = False, blank: Any = False) -> str:
     """Each line but the first moved to the right, by a number of spaces or by a text; not the blank ones."""
-    margin = width if isinstance(width, str) else " " * whole(width, "the width", least=0)
+    margin = width if isinstance(width, str) else " " * integer_argument(width, "the width", least=0)
     text = text_of(value)
     lines = (text + "\n").splitlines()
-    room_for(len(text) + len(lines) * len(margin))
+    check_text_size(len(text) + len(lines) * len(margin))
     rest = [margin + line if line or blank else line for line in lines[1:]]
     return (margin if first else "") + "\n".join([lines[0], *rest])
 
@@ -149,7 +149,7 @@ def _indent(value: Any, width: Any = 4, first: Any = False, blank: Any = False) 
 @_filter("center", example=("{{ 'ab' | center(6) }}|", "  ab  |"))
 def _center(value: Any, width: Any = 80) -> str:
     """Between spaces, in the middle of a width."""
-    return text_of(value).center(whole(width, "the width"))
+    return text_of(value).center(integer_argument(width, "the width"))
 
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"})
@@ -159,7 +159,7 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;",
 def _escape(value: Any) -> str:
     """Safe to stand in HTML: `&`, `<`, `>` and quotes as entities."""
     text = text_of(value)
-    room_for(len(text) * 5 if len(text) > MAX_TEXT // 5 else 0)
+    check_text_size(len(text) * 5 if len(text) > MAX_TEXT // 5 else 0)
     return text.translate(_ENTITIES)
 
 
@@ -197,12 +197,12 @@ def _urlencode(value: Any) -> str:
     else:
         return _quoted(text_of(value), quote)
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise Failure("`urlencode` takes a text, an object, or a list of pairs")
+        raise OperationError("`urlencode` takes a text, an object, or a list of pairs")
     return "&".join(f"{_quoted(text_of(key), quote_plus)}={_quoted(text_of(item), quote_plus)}" for key, item in pairs)
 
 
 def _quoted(text: str, quoting: Any) -> str:
-    room_for(len(text) * 3 if len(text) > MAX_TEXT // 3 else 0)
+    check_text_size(len(text) * 3 if len(text) > MAX_TEXT // 3 else 0)
     return str(quoting(text.encode("utf-8", "replace"), safe="/" if quoting is quote else ""))
 
 
@@ -232,33 +232,35 @@ def _format(value: Any, *parts: Any, **fields: Any) -> str:
         if found["percent"]:
             return "%"
         if found["type"] is None:
-            raise Failure(f"`{found.string[found.start() :][:10]}` is no placeholder", "write `%%` for a percent sign")
+            raise OperationError(
+                f"`{found.string[found.start() :][:10]}` is no placeholder", "write `%%` for a percent sign"
+            )
         if found["name"]:
             if found["name"] not in fields:
-                raise Failure(f"no argument `{found['name']}` is given")
+                raise OperationError(f"no argument `{found['name']}` is given")
             part = fields[found["name"]]
         else:
             try:
                 part = next(remaining)
             except StopIteration:
-                raise Failure("there are more placeholders than arguments") from None
+                raise OperationError("there are more placeholders than arguments") from None
         return _formatted(found, part)
 
     result = _SPECIFIER.sub(one, text_of(value))
     if next(remaining, None) is not None and not fields:
-        raise Failure("there are more arguments than placeholders")
+        raise OperationError("there are more arguments than placeholders")
     return result
 
 
 def _formatted(found: re.Match[str], part: Any) -> str:
     width, precision, letter = found["width"], found["precision"], found["type"]
     if int(width or 0) > _MAX_WIDTH or int(precision or 0) > _MAX_WIDTH:
-        raise Failure(f"widths and precisions are at most {_MAX_WIDTH}")
+        raise OperationError(f"widths and precisions are at most {_MAX_WIDTH}")
     specifier = f"%{found['flags']}{width}" + ("" if precision is None else f".{precision}") + letter
     if letter == "s":
         return str(specifier % text_of(part))
     if not isinstance(part, int | float) or (letter in "xXo" and not isinstance(part, int)):
-        raise Failure(
+        raise OperationError(
             f"`{found.group()}` takes a number, not {describe_data(part)}", "convert it with `| int` or `| float`"
         )
     return str(specifier % part)
@@ -271,25 +273,25 @@ def _quote(value: Any) -> str:
         return " ".join(_quote(item) for item in value)
     text = text_of(value)
     if "\0" in text:
-        raise Failure("a shell command cannot hold the character U+0000", "remove it with `| replace`")
+        raise OperationError("a shell command cannot hold the character U+0000", "remove it with `| replace`")
     return shlex.quote(text)
 
 
 @_filter("markdown_table", example=("{{ [{'a': 1, 'b': 2}] | markdown_table }}", "| a | b |\n| --- | --- |\n| 1 | 2 |"))
 def _markdown_table(value: Any, columns: Any = None) -> str:
     """A list of objects as a table in Markdown, with all of their fields or with the named columns."""
-    rows = items_of(value)
+    rows = iterable_items(value)
     if not all(isinstance(row, Mapping) for row in rows):
-        raise Failure("`markdown_table` takes a list of objects")
+        raise OperationError("`markdown_table` takes a list of objects")
     if columns is None:
         names = list(dict.fromkeys(name for row in rows for name in row))
     else:
-        names = [text_of(name) for name in items_of(columns)]
+        names = [text_of(name) for name in iterable_items(columns)]
     if not names:
         return ""
     lines = [_row(names), _row(["---"] * len(names))]
     lines += [_row([_cell(row.get(name)) for name in names]) for row in rows]
-    room_for(sum(map(len, lines)))
+    check_text_size(sum(map(len, lines)))
     return "\n".join(lines)
 
 

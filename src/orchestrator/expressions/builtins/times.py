@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.expressions.evaluation.scope import Failure
+from orchestrator.expressions.evaluation.scope import OperationError
 from orchestrator.expressions.types.assignability import describe_data
 from orchestrator.language.values.times import in_zone, parse_time
 
@@ -23,13 +23,13 @@ def read_time(value: Any) -> datetime:
         try:
             return datetime.fromtimestamp(value, UTC)
         except (OverflowError, ValueError, OSError):
-            raise Failure(f"{describe_data(value)} is too far away to be a time") from None
+            raise OperationError(f"{describe_data(value)} is too far away to be a time") from None
     if isinstance(value, str):
         try:
             return parse_time(value)
         except ValueError as error:
-            raise Failure(f"{describe_data(value)} is not a time: {error}", _FORMS) from None
-    raise Failure(
+            raise OperationError(f"{describe_data(value)} is not a time: {error}", _FORMS) from None
+    raise OperationError(
         f"{describe_data(value)} is not a time",
         _FORMS,
     )
@@ -38,25 +38,25 @@ def read_time(value: Any) -> datetime:
 def time_in_zone(time: datetime, zone: Any) -> datetime:
     """A time as the clocks of a named zone show it."""
     if not isinstance(zone, str):
-        raise Failure(f"a zone is a string such as `'Europe/Berlin'`, not {describe_data(zone)}")
+        raise OperationError(f"a zone is a string such as `'Europe/Berlin'`, not {describe_data(zone)}")
     try:
         return in_zone(time, zone)
     except ValueError as error:
-        raise Failure(str(error)) from None
+        raise OperationError(str(error)) from None
 
 
 def format_time(time: datetime, format: Any) -> str:
     """Write a time in a `strftime` format. `%-d` and the like leave out the leading zero, on every system."""
     if not isinstance(format, str):
-        raise Failure(f"a format is a string such as `'%Y-%m-%d'`, not {describe_data(format)}")
+        raise OperationError(f"a format is a string such as `'%Y-%m-%d'`, not {describe_data(format)}")
     if len(format) > _MAX_FORMAT:
-        raise Failure(f"a format has at most {_MAX_FORMAT} characters")
+        raise OperationError(f"a format has at most {_MAX_FORMAT} characters")
 
     def one(found: re.Match[str]) -> str:
         word = found[1]
         letter = word[-1]
         if letter not in _DIRECTIVES or (len(word) == 2 and letter not in _WITHOUT_ZERO):
-            raise Failure(f"`%{word}` has no meaning in a format", "the directives are those of `strftime`")
+            raise OperationError(f"`%{word}` has no meaning in a format", "the directives are those of `strftime`")
         match letter:
             case "%":
                 return "%"

@@ -7,8 +7,16 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from orchestrator.expressions.evaluation.scope import NOTHING, Entity, Failure, Group, Loop, Namespace, Undefined
-from orchestrator.expressions.evaluation.text import plain, room_for, space_for, to_text
+from orchestrator.expressions.evaluation.scope import (
+    NOTHING,
+    Entity,
+    ItemGroup,
+    Loop,
+    Namespace,
+    OperationError,
+    Undefined,
+)
+from orchestrator.expressions.evaluation.text import check_list_size, check_text_size, plain_value, to_text
 from orchestrator.expressions.syntax.limits import MAX_INTEGER_BITS
 from orchestrator.expressions.syntax.problem import near
 from orchestrator.expressions.types.assignability import describe_data
@@ -28,7 +36,7 @@ _VERBS: Final = {
 def defined(value: Any) -> Any:
     """The value itself, if there is one; what an entity stands for."""
     if type(value) is Undefined:
-        raise Failure(value.message, value.help)
+        raise OperationError(value.message, value.help)
     if type(value) is Entity:
         return value.value
     return value
@@ -38,12 +46,12 @@ def _bounded(result: Any) -> Any:
     kind = type(result)
     if kind is int:
         if result.bit_length() > MAX_INTEGER_BITS:
-            raise Failure("the result is too large an integer")
+            raise OperationError("the result is too large an integer")
     elif kind is float:
         if not math.isfinite(result):
-            raise Failure("the result is too large a number")
+            raise OperationError("the result is too large a number")
     elif kind is complex:
-        raise Failure("the result is not a real number")
+        raise OperationError("the result is not a real number")
     return result
 
 
@@ -53,12 +61,12 @@ def _numbers(sign: str, left: Any, right: Any, compute: Callable[[Any, Any], Any
     try:
         return _bounded(compute(left, right))
     except ZeroDivisionError:
-        raise Failure("division by zero", "guard it: `a / b if b else 0`") from None
+        raise OperationError("division by zero", "guard it: `a / b if b else 0`") from None
     except OverflowError:
-        raise Failure("the result is too large a number") from None
+        raise OperationError("the result is too large a number") from None
 
 
-def _unsuited(sign: str, left: Any, right: Any) -> Failure:
+def _unsuited(sign: str, left: Any, right: Any) -> OperationError:
     left, right = defined(left), defined(right)
     help = None
     if sign == "+" and (isinstance(left, str) or isinstance(right, str)):
@@ -71,17 +79,17 @@ def _unsuited(sign: str, left: Any, right: Any) -> Failure:
         first, second = right, left
     else:
         first, second = left, right
-    return Failure(f"{describe_data(first)} cannot be {_VERBS[sign]} {describe_data(second)}", help)
+    return OperationError(f"{describe_data(first)} cannot be {_VERBS[sign]} {describe_data(second)}", help)
 
 
 def add(left: Any, right: Any) -> Any:
     """`left + right`: numbers, two strings or two lists."""
     kind = type(left)
     if kind is str and type(right) is str:
-        room_for(len(left) + len(right))
+        check_text_size(len(left) + len(right))
         return left + right
     if isinstance(left, list) and isinstance(right, list):
-        space_for(len(left) + len(right))
+        check_list_size(len(left) + len(right))
         return [*left, *right]
     return _numbers("+", left, right, operator.add)
 
@@ -97,10 +105,10 @@ def multiply(left: Any, right: Any) -> Any:
         left, right = right, left
     if isinstance(right, int):
         if isinstance(left, str):
-            room_for(len(left) * right)
+            check_text_size(len(left) * right)
             return left * right
         if isinstance(left, list):
-            space_for(len(left) * right)
+            check_list_size(len(left) * right)
             return list(left) * right
     return _numbers("*", left, right, operator.mul)
 
@@ -118,7 +126,7 @@ def floor_divide(left: Any, right: Any) -> Any:
 def remainder(left: Any, right: Any) -> Any:
     """`left % right`."""
     if type(left) is str:
-        raise Failure("`%` does not fill in text", "use the filter: `'%s of %s' | format(a, b)`")
+        raise OperationError("`%` does not fill in text", "use the filter: `'%s of %s' | format(a, b)`")
     return _numbers("%", left, right, operator.mod)
 
 
@@ -126,7 +134,7 @@ def power(left: Any, right: Any) -> Any:
     """`left ** right`."""
     whole = isinstance(left, int) and isinstance(right, int) and abs(left) > 1
     if whole and left.bit_length() * abs(right) > MAX_INTEGER_BITS + left.bit_length():
-        raise Failure("the result is too large an integer")
+        raise OperationError("the result is too large an integer")
     return _numbers("**", left, right, operator.pow)
 
 
@@ -144,14 +152,14 @@ ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
 def negate(value: Any) -> Any:
     """`-value`."""
     if not isinstance(value, int | float):
-        raise Failure(f"{describe_data(defined(value))} has no negative")
+        raise OperationError(f"{describe_data(defined(value))} has no negative")
     return -value
 
 
-def unchanged(value: Any) -> Any:
+def unary_plus(value: Any) -> Any:
     """`+value`."""
     if not isinstance(value, int | float):
-        raise Failure(f"`+` before {describe_data(defined(value))} has no meaning")
+        raise OperationError(f"`+` before {describe_data(defined(value))} has no meaning")
     return +value
 
 
@@ -161,7 +169,7 @@ def unchanged(value: Any) -> Any:
 def equal(left: Any, right: Any) -> bool:
     """`left == right`: as JSON data, but that true is 1 and false is 0, as in Jinja2."""
     if isinstance(left, list | dict) and isinstance(right, list | dict):
-        left, right = plain(left), plain(right)
+        left, right = plain_value(left), plain_value(right)
     else:
         left, right = defined(left), defined(right)
     return bool(left == right)
@@ -178,21 +186,21 @@ def _ordered(left: Any, right: Any, compute: Callable[[Any, Any], Any]) -> bool:
     if not numbers and not texts:
         if not (isinstance(left, list) and isinstance(right, list)):
             raise _unordered(left, right)
-        left, right = plain(left), plain(right)
+        left, right = plain_value(left), plain_value(right)
     try:
         return bool(compute(left, right))
     except TypeError:
         raise _unordered(left, right) from None
 
 
-def _unordered(left: Any, right: Any) -> Failure:
+def _unordered(left: Any, right: Any) -> OperationError:
     left, right = defined(left), defined(right)
     help = None
     if isinstance(left, str) != isinstance(right, str) and isinstance(left, str | int | float):
         help = "convert the string with `| int` or `| float`" if right is not None else None
     if left is None or right is None:
         help = "give a value in its place with `| default(0, true)`"
-    return Failure(f"{describe_data(left)} and {describe_data(right)} have no order", help)
+    return OperationError(f"{describe_data(left)} and {describe_data(right)} have no order", help)
 
 
 def contains(container: Any, item: Any) -> bool:
@@ -200,15 +208,17 @@ def contains(container: Any, item: Any) -> bool:
     container, item = defined(container), defined(item)
     if isinstance(container, str):
         if not isinstance(item, str):
-            raise Failure(f"a string has only strings in it, never {describe_data(item)}", "convert it with `| string`")
+            raise OperationError(
+                f"a string has only strings in it, never {describe_data(item)}", "convert it with `| string`"
+            )
         return item in container
     if isinstance(container, list):
         if isinstance(item, list | dict):
-            item, container = plain(item), plain(container)
+            item, container = plain_value(item), plain_value(container)
         return item in container
     if isinstance(container, Mapping):
         return isinstance(item, str) and item in container
-    raise Failure(f"nothing is `in` {describe_data(container)}", "`in` looks into a string, a list or an object")
+    raise OperationError(f"nothing is `in` {describe_data(container)}", "`in` looks into a string, a list or an object")
 
 
 COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -226,7 +236,7 @@ COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 # --- fields and items
 
 
-def field_of(target: Any, name: str, what: str) -> Any:
+def read_field(target: Any, name: str, what: str) -> Any:
     """`target.name`, as it is kept: an entity stays one. `what` is how the template wrote the target."""
     kind = type(target)
     if kind is dict:
@@ -236,7 +246,7 @@ def field_of(target: Any, name: str, what: str) -> Any:
     if kind is Entity:
         return _entity_field(target, name, what)
     if kind is Undefined:
-        raise Failure(target.message, target.help)
+        raise OperationError(target.message, target.help)
     if target is None:
         return Undefined(
             f"`{what}` is null, so it has no field `{name}`",
@@ -246,7 +256,7 @@ def field_of(target: Any, name: str, what: str) -> Any:
         return target.get(name)
     if kind is Namespace:
         return target.fields[name] if name in target.fields else _no_field(target.fields, name, what)
-    if kind is Group and name in ("grouper", "list"):
+    if kind is ItemGroup and name in ("grouper", "list"):
         return target[0 if name == "grouper" else 1]
     if isinstance(target, Mapping):
         return target[name] if name in target else _no_field(target, name, what)
@@ -267,7 +277,7 @@ def _entity_field(target: Entity, name: str, what: str) -> Any:
             return _no_field({**value, **dict.fromkeys(attributes)}, name, what, first=value)
     if target.null_fields:
         return NOTHING
-    return _no_field(attributes, name, what) if attributes else field_of(value, name, what)
+    return _no_field(attributes, name, what) if attributes else read_field(value, name, what)
 
 
 def _no_field(fields: Mapping[str, Any], name: str, what: str, first: Mapping[str, Any] | None = None) -> Undefined:
@@ -280,10 +290,10 @@ def _no_field(fields: Mapping[str, Any], name: str, what: str, first: Mapping[st
     return Undefined(f"`{name}` is not a field of `{what}`; {has}", help)
 
 
-def item_of(target: Any, index: Any, what: str) -> Any:
+def read_item(target: Any, index: Any, what: str) -> Any:
     """`target[index]`: a field by its name, or an item by its number; negative numbers count from the end."""
     if type(index) is str:
-        return field_of(target, index, what)
+        return read_field(target, index, what)
     if type(target) is Entity:
         if target.null_fields and target.value is None:
             return NOTHING
@@ -291,7 +301,7 @@ def item_of(target: Any, index: Any, what: str) -> Any:
     target, index = defined(target), defined(index)
     if isinstance(target, list | str):
         if type(index) is not int:
-            raise Failure(f"an item is read by an integer, not by {describe_data(index)}")
+            raise OperationError(f"an item is read by an integer, not by {describe_data(index)}")
         if -len(target) <= index < len(target):
             return target[index]
         return Undefined(f"`{what}` has {_counted(len(target))}, so there is no `[{index}]`")
@@ -299,37 +309,37 @@ def item_of(target: Any, index: Any, what: str) -> Any:
         return Undefined(f"`{what}` is null, so it has no `[{describe_data(index).split('`')[1] if index else 0}]`")
     if isinstance(target, Mapping):
         return Undefined(f"the fields of `{what}` have names; there is none for {describe_data(index)}")
-    raise Failure(f"{describe_data(target)} has no items")
+    raise OperationError(f"{describe_data(target)} has no items")
 
 
 def _counted(number: int) -> str:
     return {0: "no items", 1: "one item"}.get(number, f"{number:,} items")
 
 
-def slice_of(target: Any, low: Any, high: Any, step: Any) -> Any:
+def read_slice(target: Any, low: Any, high: Any, step: Any) -> Any:
     """`target[low:high:step]` of a string or list."""
     target = defined(target)
     if not isinstance(target, str | list):
-        raise Failure(f"{describe_data(target)} cannot be sliced")
+        raise OperationError(f"{describe_data(target)} cannot be sliced")
     bounds = [defined(bound) for bound in (low, high, step)]
     for bound in bounds:
         if bound is not None and type(bound) is not int:
-            raise Failure(f"the bounds of a slice are integers, not {describe_data(bound)}")
+            raise OperationError(f"the bounds of a slice are integers, not {describe_data(bound)}")
     if bounds[2] == 0:
-        raise Failure("the step of a slice cannot be 0")
+        raise OperationError("the step of a slice cannot be 0")
     return target[slice(*bounds)]
 
 
-def items_of(value: Any) -> list[Any]:
+def iterable_items(value: Any) -> list[Any]:
     """What a loop or list filter goes through: items of a list, names of an object's fields, characters of a string."""
     value = defined(value)
     if isinstance(value, list):
         return value
     if isinstance(value, str | Mapping):
-        space_for(len(value))
+        check_list_size(len(value))
         return list(value)
     help = "give an empty list in its place: `| default([], true)`" if value is None else None
-    raise Failure(f"{describe_data(value)} has no items to go through", help)
+    raise OperationError(f"{describe_data(value)} has no items to go through", help)
 
 
 def is_true(value: Any) -> bool:

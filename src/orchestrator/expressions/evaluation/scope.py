@@ -62,7 +62,7 @@ class Undefined:
         return False
 
 
-class Failure(Exception):
+class OperationError(Exception):
     """An operation that cannot be done with these values; the caller adds the place and makes it an error."""
 
     def __init__(self, message: str, help: str | None = None) -> None:
@@ -71,7 +71,7 @@ class Failure(Exception):
         self.help = help
 
 
-class Group(list[Any]):
+class ItemGroup(list[Any]):
     """One group of `groupby`: the pair of its key and its items, which are also `.grouper` and `.list`."""
 
     __slots__ = ()

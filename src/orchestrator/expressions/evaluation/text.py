@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Namespace, Undefined
+from orchestrator.expressions.evaluation.scope import Entity, Loop, Namespace, OperationError, Undefined
 from orchestrator.expressions.syntax.limits import MAX_DEPTH, MAX_ITEMS, MAX_TEXT
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -27,7 +27,7 @@ def to_text(value: Any) -> str:
         return "true" if value else "false"
     if kind is float:
         return number_text(value)
-    return to_json(value)
+    return json_of(value)
 
 
 def integer_text(value: int) -> str:
@@ -35,28 +35,28 @@ def integer_text(value: int) -> str:
     try:
         return str(value)
     except ValueError:  # the interpreter's own limit on digits
-        raise Failure("the integer has too many digits to be written") from None
+        raise OperationError("the integer has too many digits to be written") from None
 
 
 def number_text(value: float) -> str:
     """A number as JSON writes it."""
     if not math.isfinite(value):
-        raise Failure("the result is not a finite number")
+        raise OperationError("the result is not a finite number")
     return repr(value)
 
 
-def to_json(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+def json_of(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
     """A value as JSON, on one line unless an indentation is given."""
-    value = plain(value)
+    value = plain_value(value)
     try:
         if indent is None and not sort_keys:
             return checked_text(_ENCODER.encode(value))
         return checked_text(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys))
     except (ValueError, TypeError):
-        raise Failure("the value cannot be written as JSON: it has a number that is not finite") from None
+        raise OperationError("the value cannot be written as JSON: it has a number that is not finite") from None
 
 
-def plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """The value as JSON data of a size that is safe to walk: entities become what they stand for.
 
     Values can share parts, so a small template could build one that is astronomically large when written out. The
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
 def _weigh(value: Any, budget: list[int], depth: int) -> bool:
     """Count the value against the budget; true if it holds anything but JSON data, so must be converted."""
     if depth == 0:
-        raise Failure(f"the value is nested more than {MAX_DEPTH} levels deep")
+        raise OperationError(f"the value is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
         budget[0] -= len(value)
         items: Any = value.values()
@@ -82,7 +82,7 @@ def _weigh(value: Any, budget: list[int], depth: int) -> bool:
         _refuse(value)
         return True
     if budget[0] < 0:
-        raise Failure(f"the value has more than {MAX_ITEMS:,} parts")
+        raise OperationError(f"the value has more than {MAX_ITEMS:,} parts")
     convert = False
     for item in items:
         kind = type(item)
@@ -91,19 +91,19 @@ def _weigh(value: Any, budget: list[int], depth: int) -> bool:
         elif kind not in _SCALARS:
             convert = _weigh(item, budget, depth - 1) or convert
     if budget[1] < 0:
-        raise Failure(f"the value has more than {MAX_TEXT:,} characters")
+        raise OperationError(f"the value has more than {MAX_TEXT:,} characters")
     return convert
 
 
 def _refuse(value: Any) -> None:
     if isinstance(value, Undefined):
-        raise Failure(value.message, value.help)
+        raise OperationError(value.message, value.help)
     if isinstance(value, Namespace):
-        raise Failure("a namespace is no value; read its fields")
+        raise OperationError("a namespace is no value; read its fields")
     if isinstance(value, Loop):
-        raise Failure("`loop` is no value; read its fields, such as `loop.index`")
+        raise OperationError("`loop` is no value; read its fields, such as `loop.index`")
     if not isinstance(value, Entity | Mapping | tuple):
-        raise Failure("the value is not JSON data")
+        raise OperationError("the value is not JSON data")
 
 
 def _converted(value: Any) -> Any:
@@ -121,17 +121,17 @@ def _converted(value: Any) -> Any:
 def checked_text(text: str) -> str:
     """The text itself, if it is not too long."""
     if len(text) > MAX_TEXT:
-        raise Failure(f"the text has more than {MAX_TEXT:,} characters")
+        raise OperationError(f"the text has more than {MAX_TEXT:,} characters")
     return text
 
 
-def room_for(characters: int) -> None:
+def check_text_size(characters: int) -> None:
     """Refuse, before it is made, a text of more characters than are allowed."""
     if characters > MAX_TEXT:
-        raise Failure(f"the text would have more than {MAX_TEXT:,} characters")
+        raise OperationError(f"the text would have more than {MAX_TEXT:,} characters")
 
 
-def space_for(items: int) -> None:
+def check_list_size(items: int) -> None:
     """Refuse, before it is made, a list of more items than are allowed."""
     if items > MAX_ITEMS:
-        raise Failure(f"the list would have more than {MAX_ITEMS:,} items")
+        raise OperationError(f"the list would have more than {MAX_ITEMS:,} items")

@@ -44,7 +44,7 @@ def _names(node: Expression) -> set[str]:
         return {node.name}
     if isinstance(node, nodes.Attribute) and isinstance(node.target, nodes.Name) and node.target.name in _NAMESPACES:
         return {node.name}
-    return {name for child in nodes.children(node) for name in _names(child)}
+    return {name for child in nodes.subexpressions(node) for name in _names(child)}
 
 
 def _text(node: Any) -> str:

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.expressions.builtins.equivalents import (
-    FILTERS_ELSEWHERE,
-    FUNCTIONS_ELSEWHERE,
-    METHODS_ELSEWHERE,
-    TESTS_ELSEWHERE,
+    FILTER_EQUIVALENTS,
+    FUNCTION_EQUIVALENTS,
+    METHOD_EQUIVALENTS,
+    TEST_EQUIVALENTS,
 )
 from orchestrator.expressions.builtins.filters import FILTERS
 from orchestrator.expressions.builtins.functions import FUNCTIONS
 from orchestrator.expressions.builtins.methods import METHODS
 from orchestrator.expressions.builtins.tests import TESTS
+from orchestrator.expressions.syntax.external_reads import EXTERNAL_READERS, external_read, source_help
 from orchestrator.expressions.syntax.lexer import CLOSERS, Token
 from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import Attribute, Expression, Item, Literal, Name
 from orchestrator.expressions.syntax.problem import Problem, near
-from orchestrator.expressions.syntax.sources import SOURCES, reading, source_help
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.expressions.builtins.table import Entry, Misuse
+    from orchestrator.expressions.builtins.builtin import Builtin, Misuse
 
 _HINTS: Final = {
     "&": "write `and` instead of `&&`",
@@ -69,11 +69,11 @@ _NO_COMPREHENSION: Final = (
 )
 
 REFUSED_NAMES: Final = {
-    "env": FUNCTIONS_ELSEWHERE["env"],
-    "environ": FUNCTIONS_ELSEWHERE["env"],
-    "os": FUNCTIONS_ELSEWHERE["env"],
-    "datetime": FUNCTIONS_ELSEWHERE["datetime"],
-    "today": FUNCTIONS_ELSEWHERE["today"],
+    "env": FUNCTION_EQUIVALENTS["env"],
+    "environ": FUNCTION_EQUIVALENTS["env"],
+    "os": FUNCTION_EQUIVALENTS["env"],
+    "datetime": FUNCTION_EQUIVALENTS["datetime"],
+    "today": FUNCTION_EQUIVALENTS["today"],
     "loop": "`loop` exists only inside of a `{% for %}`",
 }
 _TIME_PARTS: Final = {
@@ -91,9 +91,9 @@ _MAX_ARGUMENT: Final = 40
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 
 
-def unexpected(text: str, tokens: list[Token], position: int, wanted: str) -> Problem:
+def unexpected_token(text: str, tokens: list[Token], position: int, wanted: str) -> Problem:
     """The token at `position` cannot stand where `wanted` should."""
-    meant = reading(text, tokens, position)
+    meant = external_read(text, tokens, position)
     if meant is not None:
         return meant
     kind, value, start, end = tokens[position]
@@ -201,7 +201,7 @@ def bad_escape(start: int, end: int) -> Problem:
     )
 
 
-def too_large(start: int, end: int) -> Problem:
+def number_too_large(start: int, end: int) -> Problem:
     """A number is written with more digits than can be computed with."""
     return Problem(
         codes.MALFORMED_EXPRESSION,
@@ -220,7 +220,7 @@ def bad_number(value: str, start: int, end: int) -> Problem:
     return Problem(codes.MALFORMED_EXPRESSION, f"`{value}` is not a number", start, end, help, replacement=safe)
 
 
-def private(name: str, start: int, end: int) -> Problem:
+def private_name(name: str, start: int, end: int) -> Problem:
     """A name with two leading underscores is read as a field."""
     return Problem(
         codes.UNSUPPORTED_TEMPLATE_FEATURE,
@@ -253,12 +253,12 @@ def unpacked_arguments(start: int, end: int) -> Problem:
     )
 
 
-def twice(name: str, start: int, end: int) -> Problem:
+def repeated_argument(name: str, start: int, end: int) -> Problem:
     """A keyword is given twice."""
     return Problem(codes.WRONG_ARGUMENTS, f"the argument `{name}` is given twice", start, end, "remove one of them")
 
 
-def misused(kind: str, entry: Entry, wrong: str, start: int, end: int) -> Problem:
+def wrong_arguments(kind: str, entry: Builtin, wrong: str, start: int, end: int) -> Problem:
     """A call has arguments that do not fit."""
     sign = {"filter": "| ", "test": "is ", "method": ".", "function": ""}[kind]
     brackets = entry.signature or ("()" if kind in ("method", "function") else "")
@@ -271,7 +271,7 @@ def misused(kind: str, entry: Entry, wrong: str, start: int, end: int) -> Proble
     )
 
 
-def bad_argument(text: str, kind: str, entry: Entry, misuse: Misuse, argument: Expression) -> Problem:
+def bad_argument(text: str, kind: str, entry: Builtin, misuse: Misuse, argument: Expression) -> Problem:
     """A constant argument has a value that cannot work."""
     start, end = argument.start, argument.end
     quote = text[start]
@@ -286,7 +286,7 @@ def bad_argument(text: str, kind: str, entry: Entry, misuse: Misuse, argument: E
     )
 
 
-def unknown(
+def unknown_name(
     text: str, kind: str, name: str, start: int, end: int, target: Expression | None, argument: Expression | None
 ) -> Problem:
     """No table has this name. `argument` is the first argument of the call, if it has one."""
@@ -294,13 +294,13 @@ def unknown(
     value = _operand(text, operand)
     if kind == "method":
         return _unknown_method(name, start, end, target)
-    if name in SOURCES:
+    if name in EXTERNAL_READERS:
         instead = source_help(name, value if isinstance(operand, Literal) else "")
         return Problem(_CODES[kind], f"there is no {kind} `{name}`", start, end, instead, "unknown")
     tables: dict[str, tuple[Mapping[str, object], Mapping[str, str]]] = {
-        "filter": (FILTERS, FILTERS_ELSEWHERE),
-        "test": (TESTS, TESTS_ELSEWHERE),
-        "function": (FUNCTIONS, FUNCTIONS_ELSEWHERE),
+        "filter": (FILTERS, FILTER_EQUIVALENTS),
+        "test": (TESTS, TEST_EQUIVALENTS),
+        "function": (FUNCTIONS, FUNCTION_EQUIVALENTS),
     }
     ours, elsewhere = tables[kind]
     help = _elsewhere(name, value, elsewhere)
@@ -325,11 +325,11 @@ def _as_filter(name: str, value: str) -> str | None:
         return None
     if (meant := name if name in FILTERS else near(name, FILTERS)) is not None:
         return f"`{meant}` is a filter: write `{value} | {meant}`"
-    return _elsewhere(name, value, FILTERS_ELSEWHERE)
+    return _elsewhere(name, value, FILTER_EQUIVALENTS)
 
 
 def _unknown_method(name: str, start: int, end: int, target: Expression | None) -> Problem:
-    help = METHODS_ELSEWHERE.get(name)
+    help = METHOD_EQUIVALENTS.get(name)
     if help is None and name in FILTERS:
         help = f"use the filter: `| {name}`"
     code = codes.UNSUPPORTED_TEMPLATE_FEATURE if name == "format" else codes.UNKNOWN_FUNCTION

@@ -253,7 +253,7 @@ class Declare:
 Statement = Text | Output | If | For | Assign | Capture | Declare
 
 
-def children(node: Expression) -> list[Expression]:
+def subexpressions(node: Expression) -> list[Expression]:
     """The expressions directly below an expression, in the order of the text."""
     match node:
         case Literal() | Name():
@@ -291,5 +291,5 @@ def height(root: Expression) -> int:
     row = [root]
     while row:
         levels += 1
-        row = [child for node in row for child in children(node)]
+        row = [child for node in row for child in subexpressions(node)]
     return levels

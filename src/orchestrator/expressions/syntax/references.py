@@ -6,16 +6,16 @@ from typing import Any
 
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.facts import facts
-from orchestrator.expressions.syntax.nodes import Expression, Statement, children
+from orchestrator.expressions.syntax.nodes import Expression, Statement, subexpressions
 from orchestrator.expressions.syntax.problem import Fact, Reference
 
 DEFINITION_TESTS = frozenset({"defined", "undefined", "none", "null", "empty", "true", "false"})
-STANDING_IN = frozenset({"default", "d"})
+DEFAULT_FILTERS = frozenset({"default", "d"})
 
 
 def references_of(body: list[Statement], *, condition: bool) -> tuple[Reference, ...]:
     """The reads of free names in the order of the text; with `condition` the value is used only for its truth."""
-    finder = _Finder()
+    finder = _ReferenceFinder()
     finder.statements(body, set(), frozenset(), truth=condition)
     finder.found.sort(key=lambda reference: (reference.start, reference.end))
     return tuple(finder.found)
@@ -66,7 +66,7 @@ def assigned_members(body: list[Statement]) -> list[str]:
     return names
 
 
-def names_read(node: Expression) -> set[str]:
+def names_in(node: Expression) -> set[str]:
     """The names that an expression reads."""
     found: set[str] = set()
     stack = [node]
@@ -75,7 +75,7 @@ def names_read(node: Expression) -> set[str]:
         if isinstance(current, nodes.Name):
             found.add(current.name)
         else:
-            stack.extend(children(current))
+            stack.extend(subexpressions(current))
     return found
 
 
@@ -103,7 +103,7 @@ def path_of(node: Expression) -> tuple[nodes.Name, tuple[str | int, ...]] | None
             return None
 
 
-class _Finder:
+class _ReferenceFinder:
     """Walks a template. `known` are the names that are surely set by it, `safe` those that a condition has tested."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class _Finder:
         before = self.given
         for test, body in statement.branches:
             self.expression(test, known, safe, guarded=True)
-            safe = safe | names_read(test)
+            safe = safe | names_in(test)
             inner = set(known)
             others = self.given
             self._assume(test, known, holds=True)
@@ -160,7 +160,7 @@ class _Finder:
         inside = known.union(statement.targets)
         if statement.condition is not None:
             self.expression(statement.condition, inside, safe, guarded=True)
-            safe = safe | names_read(statement.condition)
+            safe = safe | names_in(statement.condition)
         self.statements(statement.body, inside | {"loop"}, safe)
         self.statements(statement.otherwise or [], set(known), safe)
 
@@ -177,11 +177,11 @@ class _Finder:
                 self.expression(node.left, known, safe, guarded=True)
                 before = self.given
                 self._assume(node.left, known, holds=node.operator == "and")
-                self.expression(node.right, known, safe | names_read(node.left), guarded=guarded)
+                self.expression(node.right, known, safe | names_in(node.left), guarded=guarded)
                 self.given = before
             case nodes.Conditional():
                 self.expression(node.test, known, safe, guarded=True)
-                safe = safe | names_read(node.test)
+                safe = safe | names_in(node.test)
                 before = self.given
                 self._assume(node.test, known, holds=True)
                 self.expression(node.then, known, safe, guarded=guarded)
@@ -195,11 +195,11 @@ class _Finder:
             case nodes.Call():
                 self._call(node, known, safe, guarded)
             case _:
-                for child in children(node):
+                for child in subexpressions(node):
                     self.expression(child, known, safe)
 
     def _call(self, node: nodes.Call, known: set[str], safe: frozenset[str], guarded: bool) -> None:
-        copes = (node.kind == "filter" and node.name in STANDING_IN) or (
+        copes = (node.kind == "filter" and node.name in DEFAULT_FILTERS) or (
             node.kind == "test" and node.name in DEFINITION_TESTS
         )
         if node.target is not None and node.kind != "loop":

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.expressions.types.value_types import ANY, Type, describe, type_of
+from orchestrator.expressions.types.value_types import ANY, Type, describe_type, type_of
 from orchestrator.text.words import describe_value, quoted_list
 
 _MAX_MESSAGES = 20
 
 
-def fits(source: Type, target: Type) -> bool:
+def is_assignable(source: Type, target: Type) -> bool:
     """Whether a value of type `source` could be a `target`. In doubt it fits.
 
     `any` fits everywhere. Of a union, one fitting option is enough. An integer is a number, and a number may be an
     integer (2.0 is). A string is never a number: text is not re-typed.
     """
-    return _misfit(source, target, "") is None
+    return _mismatch(source, target, "") is None
 
 
 def explain_mismatch(source: Any, target: Type) -> str | None:
@@ -26,13 +26,13 @@ def explain_mismatch(source: Any, target: Type) -> str | None:
     The message names the innermost culprit by its path: "`rows[2].name` must be a string, not an integer".
     """
     if isinstance(source, Type):
-        return _misfit(source, target, "")
+        return _mismatch(source, target, "")
     problems: list[str] = []
     _check(source, target, "", problems, most=1)
     return problems[0] if problems else None
 
 
-def validate(value: Any, type_: Type) -> list[str]:
+def type_mismatches(value: Any, type_: Type) -> list[str]:
     """Check a value against a type and return one line in plain words for each misfit, at most 20; empty if it fits."""
     problems: list[str] = []
     _check(value, type_, "", problems, most=_MAX_MESSAGES)
@@ -51,14 +51,14 @@ def _at(path: str, key: str | int) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _misfit(source: Type, target: Type, path: str) -> str | None:
+def _mismatch(source: Type, target: Type, path: str) -> str | None:
     if source.kind == "any" or target.kind == "any":
         return None
     if source.kind == "union":
-        reasons = [_misfit(option, target, path) for option in source.options]
+        reasons = [_mismatch(option, target, path) for option in source.options]
         return None if None in reasons else _must(path, target, source)
     if target.kind == "union":
-        options = [_misfit(source, option, path) for option in target.options]
+        options = [_mismatch(source, option, path) for option in target.options]
         if None in options:
             return None
         same = [reason for reason, option in zip(options, target.options, strict=True) if option.kind == source.kind]
@@ -70,11 +70,11 @@ def _misfit(source: Type, target: Type, path: str) -> str | None:
         both_numbers = {source.kind, target.kind} == {"integer", "number"}
         return None if both_numbers else _must(path, target, source)
     if source.kind == "array" and source.items is not None and target.items is not None:
-        return _misfit(source.items, target.items, f"{path}[]")
-    return _misfit_of_objects(source, target, path) if source.kind == "object" else None
+        return _mismatch(source.items, target.items, f"{path}[]")
+    return _object_mismatch(source, target, path) if source.kind == "object" else None
 
 
-def _misfit_of_objects(source: Type, target: Type, path: str) -> str | None:
+def _object_mismatch(source: Type, target: Type, path: str) -> str | None:
     if source.closed:
         for name in sorted(target.required):
             if name not in source.properties:
@@ -87,17 +87,17 @@ def _misfit_of_objects(source: Type, target: Type, path: str) -> str | None:
     for name, wanted in target.properties.items():
         actual = source.properties.get(name)
         if actual is not None and (name in source.required or name in target.required):
-            reason = _misfit(actual, wanted, _at(path, name))
+            reason = _mismatch(actual, wanted, _at(path, name))
             if reason is not None:
                 return reason
     return None
 
 
 def _must(path: str, target: Type, source: Type) -> str:
-    return f"{_subject(path)} must be {describe(target)}, not {describe(source)}"
+    return f"{_subject(path)} must be {describe_type(target)}, not {describe_type(source)}"
 
 
-def _kind_fits(value: Any, kind: str) -> bool:
+def _matches_kind(value: Any, kind: str) -> bool:
     match kind:
         case "any":
             return True
@@ -122,11 +122,11 @@ def _check(value: Any, type_: Type, path: str, problems: list[str], most: int) -
     if len(problems) >= most or (type_.kind == "any" and not type_.enum):
         return
     if type_.enum and not any(value == allowed and _same_kind(value, allowed) for allowed in type_.enum):
-        problems.append(f"{_subject(path)} must be {describe(type_)}, not {describe_data(value)}")
+        problems.append(f"{_subject(path)} must be {describe_type(type_)}, not {describe_data(value)}")
     elif type_.kind == "union":
         _check_union(value, type_, path, problems, most)
-    elif not _kind_fits(value, type_.kind):
-        problems.append(f"{_subject(path)} must be {describe(type_)}, not {describe_data(value)}")
+    elif not _matches_kind(value, type_.kind):
+        problems.append(f"{_subject(path)} must be {describe_type(type_)}, not {describe_data(value)}")
     elif type_.kind == "array":
         if type_.items is not None and type_.items.kind != "any":
             for index, item in enumerate(value):
@@ -144,12 +144,12 @@ def _check_union(value: Any, type_: Type, path: str, problems: list[str], most: 
         _check(value, option, path, found, most)
         if not found:
             return
-        if _kind_fits(value, option.kind):
+        if _matches_kind(value, option.kind):
             closest.append(found)
     if len(closest) == 1:  # one option is of the right kind, so what is wrong inside of it says more
         problems.extend(closest[0])
     else:
-        problems.append(f"{_subject(path)} must be {describe(type_)}, not {describe_data(value)}")
+        problems.append(f"{_subject(path)} must be {describe_type(type_)}, not {describe_data(value)}")
 
 
 def _check_object(value: Mapping[str, Any], type_: Type, path: str, problems: list[str], most: int) -> None:
@@ -178,4 +178,4 @@ def describe_data(value: Any) -> str:
     described = type_of(value)
     if described == ANY:
         return "a value that is not JSON data"
-    return describe(Type(described.kind, items=described.items if described.kind == "array" else None))
+    return describe_type(Type(described.kind, items=described.items if described.kind == "array" else None))

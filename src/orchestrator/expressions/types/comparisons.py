@@ -8,8 +8,8 @@ from orchestrator import codes
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.problem import Problem, near
 from orchestrator.expressions.syntax.references import path_of
-from orchestrator.expressions.types.operators import NUMERIC, bare, options
-from orchestrator.expressions.types.value_types import describe
+from orchestrator.expressions.types.operators import NUMERIC, alternatives, without_attributes
+from orchestrator.expressions.types.value_types import describe_type
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def _against(node: Expression, type_: Type, constant: nodes.Literal, sign: str) 
         return
     words = _closed(type_)
     if words is None:
-        if isinstance(value, str) and all(option.kind in NUMERIC for option in options(type_)):
-            message = f"{_named(node)} is {describe(bare(type_))}, and never the text '{value}'"
+        if isinstance(value, str) and all(option.kind in NUMERIC for option in alternatives(type_)):
+            message = f"{_named(node)} is {describe_type(without_attributes(type_))}, and never the text '{value}'"
             yield _problem(node, constant, sign, message, "write the number without quotes")
         return
     if value in words:
@@ -93,7 +93,7 @@ def _named(node: Expression) -> str:
 def _closed(type_: Type) -> list[Any] | None:
     """All values that a type has, but for null; None if they are not known."""
     words: list[Any] = []
-    for option in options(type_):
+    for option in alternatives(type_):
         if option.enum:
             words += option.enum
         elif option.kind == "boolean":

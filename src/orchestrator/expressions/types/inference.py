@@ -18,11 +18,11 @@ from orchestrator.expressions.evaluation.scope import LOOP_FIELDS
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.messages import REFUSED_NAMES, missing_field
 from orchestrator.expressions.syntax.problem import Inference, Problem, near
-from orchestrator.expressions.syntax.references import DEFINITION_TESTS, STANDING_IN, assigned_members, path_of
+from orchestrator.expressions.syntax.references import DEFAULT_FILTERS, DEFINITION_TESTS, assigned_members, path_of
 from orchestrator.expressions.types.comparisons import never_equal
 from orchestrator.expressions.types.environment import vocabulary_of
 from orchestrator.expressions.types.operand_help import operand_help
-from orchestrator.expressions.types.operators import NUMERIC, arithmetic, bare, comparable, options
+from orchestrator.expressions.types.operators import NUMERIC, alternatives, arithmetic, comparable, without_attributes
 from orchestrator.expressions.types.value_types import (
     ANY,
     BOOLEAN,
@@ -33,7 +33,7 @@ from orchestrator.expressions.types.value_types import (
     STRING,
     Type,
     array_of,
-    describe,
+    describe_type,
     object_of,
     union_of,
 )
@@ -68,6 +68,10 @@ def infer(body: list[Statement], expression: Expression | None, env: Mapping[str
         inferrer.statements(body, {})
         type_ = STRING
     return Inference(type_, tuple(inferrer.problems))
+
+
+def _describe(type_: Type) -> str:
+    return describe_type(without_attributes(type_))
 
 
 class _Inferrer:
@@ -125,7 +129,9 @@ class _Inferrer:
         outcomes.append(inner)
         for name in {name for outcome in outcomes for name in outcome}:
             kinds = [outcome.get(name) or self.env.get(name) or ANY for outcome in outcomes]
-            local[name] = kinds[0] if all(kind is kinds[0] for kind in kinds) else union_of(map(bare, kinds))
+            local[name] = (
+                kinds[0] if all(kind is kinds[0] for kind in kinds) else union_of(map(without_attributes, kinds))
+            )
 
     def _for(self, statement: nodes.For, local: dict[str, Type]) -> None:
         source = self.type(statement.iterable, local)
@@ -147,13 +153,13 @@ class _Inferrer:
         self.statements(statement.otherwise or [], dict(local))
 
     def _not_unpacked(self, value: Type, targets: list[str], node: Expression, help: str) -> None:
-        message = f"{describe(bare(value))} cannot fill {quoted_list(targets, most=8)}"
+        message = f"{_describe(value)} cannot fill {quoted_list(targets, most=8)}"
         self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
 
     def item_type(self, source: Type, node: Expression) -> Type:
         """The type of what a loop over the source goes through."""
         items = []
-        for option in options(source):
+        for option in alternatives(source):
             if option.kind == "any":
                 return ANY
             if option.kind == "array":
@@ -163,7 +169,7 @@ class _Inferrer:
         if not items:
             self.report(
                 codes.INCOMPATIBLE_TYPES,
-                f"a loop cannot go through {describe(source)}",
+                f"a loop cannot go through {describe_type(source)}",
                 node,
                 "loop over a list, an object or a string",
                 "not a list",
@@ -223,7 +229,7 @@ class _Inferrer:
         if name in source.attributes:
             return source.attributes[name]
         found = []
-        for option in options(source):
+        for option in alternatives(source):
             if option.kind == "any":
                 return ANY
             if option.kind == "object":
@@ -236,7 +242,7 @@ class _Inferrer:
         if found:
             return union_of(found) if len(found) > 1 else found[0]
         if not self.asked:  # no default makes a field that never exists more than a mistake
-            fields = (each for option in options(source) if option.kind == "object" for each in option.properties)
+            fields = (each for option in alternatives(source) if option.kind == "object" for each in option.properties)
             known = dict.fromkeys([*fields, *source.attributes])  # last: what is only this value's is looked for first
             self._no_field(source, target, name, known, start, node.end)
         return ANY
@@ -255,7 +261,7 @@ class _Inferrer:
                 f"did you mean `{suggestion}`?" if suggestion else "read one of these, or change what makes the value"
             )
         else:
-            message = f"{what} is {describe(bare(source))}, so it has no field `{name}`"
+            message = f"{what} is {_describe(source)}, so it has no field `{name}`"
             written = what.strip("`") if place else "value"
             if isinstance(target, nodes.Call) and target.name == "now":
                 written = "now()"
@@ -274,7 +280,7 @@ class _Inferrer:
                 return self._field(node.index, source, node.target, node.index.value, node.index.start)
             return ANY
         items = []
-        for option in options(source):
+        for option in alternatives(source):
             if option.kind == "array":
                 items.append(option.items or ANY)
             elif option.kind == "string":
@@ -282,7 +288,7 @@ class _Inferrer:
             elif option.kind in ("any", "object"):
                 return ANY
         if not items and not self.quiet:
-            message = f"{describe(bare(source))} has no items"
+            message = f"{_describe(source)} has no items"
             self.report(
                 codes.INCOMPATIBLE_TYPES,
                 message,
@@ -303,10 +309,13 @@ class _Inferrer:
                 self.type(part, local)
         if self._never(source, ("string", "array")):
             self.report(
-                codes.INCOMPATIBLE_TYPES, f"{describe(bare(source))} cannot be sliced", node, "slice a list or a string"
+                codes.INCOMPATIBLE_TYPES,
+                f"{_describe(source)} cannot be sliced",
+                node,
+                "slice a list or a string",
             )
             return ANY
-        return bare(source)
+        return without_attributes(source)
 
     def _unary(self, node: nodes.Unary, local: dict[str, Type]) -> Type:
         if node.operator == "not":
@@ -314,14 +323,14 @@ class _Inferrer:
             return BOOLEAN
         operand = self.type(node.operand, local)
         if self._never(operand, NUMERIC):
-            message = f"{describe(bare(operand))} has no negative"
+            message = f"{_describe(operand)} has no negative"
             self.report(codes.INCOMPATIBLE_TYPES, message, node, "convert it with `| int` or `| float`", "not a number")
             return ANY
         return INTEGER if operand.kind in ("integer", "boolean") else NUMBER if operand.kind == "number" else ANY
 
     def _never(self, source: Type, kinds: Any) -> bool:
         """Whether no value of the type is of one of these kinds."""
-        return all(option.kind not in kinds and option.kind != "any" for option in options(source))
+        return all(option.kind not in kinds and option.kind != "any" for option in alternatives(source))
 
     def _binary(self, node: nodes.Binary, local: dict[str, Type]) -> Type:
         echoes = len(self.problems)
@@ -339,7 +348,7 @@ class _Inferrer:
                     help = "fill in text with the filter: `'%s of %s' | format(a, b)`"
             self.report(
                 codes.INCOMPATIBLE_TYPES,
-                f"`{node.operator}` does not work on {describe(bare(left))} and {describe(bare(right))}",
+                f"`{node.operator}` does not work on {_describe(left)} and {_describe(right)}",
                 node,
                 help,
                 "types that do not fit",
@@ -392,7 +401,7 @@ class _Inferrer:
             self.problems.extend(never_equal(left_node, left, sign, operand, right))
             if sign in ("in", "not in"):
                 if self._never(right, _SIZED):
-                    message = f"nothing is `in` {describe(bare(right))}"
+                    message = f"nothing is `in` {_describe(right)}"
                     self.report(
                         codes.INCOMPATIBLE_TYPES,
                         message,
@@ -404,7 +413,7 @@ class _Inferrer:
                 self.problems.append(
                     Problem(
                         codes.INCOMPATIBLE_TYPES,
-                        f"{describe(bare(left))} and {describe(bare(right))} have no order",
+                        f"{_describe(left)} and {_describe(right)} have no order",
                         left_node.start,
                         operand.end,
                         "convert the string with `| int` or `| float`"
@@ -426,9 +435,9 @@ class _Inferrer:
     def _logic(self, node: nodes.Logic, local: dict[str, Type]) -> Type:
         left = self._unless_missing(node.left, local)
         right = self.type(node.right, local)
-        first, second = bare(left), bare(right)
+        first, second = without_attributes(left), without_attributes(right)
         if node.operator == "or":  # null is false, so it is never the result of the left side
-            kinds = [option for option in options(first) if option.kind != "null"]
+            kinds = [option for option in alternatives(first) if option.kind != "null"]
             first = union_of(kinds) if kinds else second
         return union_of([first, second])
 
@@ -436,10 +445,10 @@ class _Inferrer:
         self._unless_missing(node.test, local)
         then = self.type(node.then, local)
         otherwise = self.type(node.otherwise, local) if node.otherwise is not None else NULL
-        return union_of([bare(then), bare(otherwise)])
+        return union_of([without_attributes(then), without_attributes(otherwise)])
 
     def _list(self, node: nodes.ListOf, local: dict[str, Type]) -> Type:
-        items = [bare(self.type(item, local)) for item in node.items]
+        items = [without_attributes(self.type(item, local)) for item in node.items]
         return array_of(union_of(items)) if items else Type("array")
 
     def _dict(self, node: nodes.DictOf, local: dict[str, Type]) -> Type:
@@ -447,14 +456,17 @@ class _Inferrer:
         constant = True
         for key, value in node.entries:
             name = self.type(key, local)
-            kind = bare(self.type(value, local))
+            kind = without_attributes(self.type(value, local))
             if isinstance(key, nodes.Literal) and isinstance(key.value, str):
                 properties[key.value] = kind
             else:
                 constant = False
                 if self._never(name, ("string",)):
                     self.report(
-                        codes.INCOMPATIBLE_TYPES, f"a field's name is a string, not {describe(name)}", key, "quote it"
+                        codes.INCOMPATIBLE_TYPES,
+                        f"a field's name is a string, not {describe_type(name)}",
+                        key,
+                        "quote it",
                     )
         return object_of(properties) if constant else OBJECT
 
@@ -469,14 +481,14 @@ class _Inferrer:
                 self.type(part, local)
             return ANY
         entry = _TABLES[node.kind][node.name]
-        provides = node.name in (STANDING_IN if node.kind == "filter" else DEFINITION_TESTS)
+        provides = node.name in (DEFAULT_FILTERS if node.kind == "filter" else DEFINITION_TESTS)
         provides = provides and node.kind in ("filter", "test")
         self.quiet += provides
         self.asked += provides and node.kind == "test"
         target = ANY if node.target is None else self.type(node.target, local)
         self.quiet -= provides
         self.asked -= provides and node.kind == "test"
-        positional = [bare(self.type(part, local)) for part in node.positional]
+        positional = [without_attributes(self.type(part, local)) for part in node.positional]
         for part in node.keywords.values():
             self.type(part, local)
         if node.kind == "function" and node.name == "namespace":
@@ -484,14 +496,14 @@ class _Inferrer:
         if entry.accepts and node.target is not None and self._never(target, entry.accepts):
             place = path_of(node.target)
             written = "" if place is None else ".".join([place[0].name, *map(str, place[1])])
-            wanted = " or ".join(describe(Type(kind)) for kind in entry.accepts if kind != "boolean")
-            message = f"the {node.kind} `{node.name}` works on {wanted}, not on {describe(bare(target))}"
+            wanted = " or ".join(describe_type(Type(kind)) for kind in entry.accepts if kind != "boolean")
+            message = f"the {node.kind} `{node.name}` works on {wanted}, not on {_describe(target)}"
             if node.kind == "method":
-                message = f"{describe(bare(target))} has no method `{node.name}`"
-            help = operand_help(node.kind, entry, bare(target), written)
+                message = f"{_describe(target)} has no method `{node.name}`"
+            help = operand_help(node.kind, entry, without_attributes(target), written)
             self.report(codes.INCOMPATIBLE_TYPES, message, node, help, "types that do not fit")
             return ANY
-        return entry.result_type(bare(target), positional)
+        return entry.result_type(without_attributes(target), positional)
 
 
 _RULES: Final[dict[type, Callable[[_Inferrer, Any, dict[str, Type]], Type]]] = {

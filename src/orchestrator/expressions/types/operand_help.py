@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions.builtins.filters import FILTERS
-from orchestrator.expressions.types.value_types import Type, describe
+from orchestrator.expressions.types.value_types import Type, describe_type
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.builtins.builtin import Builtin
 
 _NUMBERS: Final = frozenset({"integer", "number", "boolean"})
 _SIZED: Final = frozenset({"string", "array", "object"})
@@ -41,7 +41,7 @@ _METHODS: Final = {
 }
 
 
-def operand_help(kind: str, entry: Entry, target: Type, written: str) -> str:
+def operand_help(kind: str, entry: Builtin, target: Type, written: str) -> str:
     """Say how to apply a filter, test or method to what it works on. `written` is the value as the template has it."""
     by_name = (_METHODS if kind == "method" else _NEEDLESS).get((entry.name, target.kind))
     if by_name is not None:
@@ -56,7 +56,7 @@ def operand_help(kind: str, entry: Entry, target: Type, written: str) -> str:
             return f"use the filter: `| {entry.name}`"
         if accepted == {"string"} and target.kind in _NUMBERS:
             return f"make it a text first: `(value | string).{entry.name}(...)`"
-        kinds = " or ".join(describe(Type(each)) for each in entry.accepts)
+        kinds = " or ".join(describe_type(Type(each)) for each in entry.accepts)
         return f"the method is one of {kinds}"
     sign = "is" if kind == "test" else "|"
     if accepted >= _NUMBERS and target.kind == "array":
@@ -69,10 +69,10 @@ def operand_help(kind: str, entry: Entry, target: Type, written: str) -> str:
         return f"it is null: give a value in its place, such as `| default([], true) {sign} {entry.name}`"
     if target.kind in _SIZED and accepted == {"object"}:
         return f"if it is JSON, write `| from_json {sign} {entry.name}`"
-    wanted = " or ".join(describe(Type(each)) for each in entry.accepts if each != "boolean")
+    wanted = " or ".join(describe_type(Type(each)) for each in entry.accepts if each != "boolean")
     return f"give it {wanted}"
 
 
-def _fields(entry: Entry, target: Type) -> list[str]:
+def _fields(entry: Builtin, target: Type) -> list[str]:
     """The fields of an object on which it would work."""
     return [name for name, type_ in target.properties.items() if type_.kind in entry.accepts and name.isidentifier()]

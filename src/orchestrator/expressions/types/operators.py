@@ -9,12 +9,12 @@ from orchestrator.expressions.types.value_types import ANY, INTEGER, NUMBER, STR
 NUMERIC: Final = frozenset({"integer", "number", "boolean"})
 
 
-def options(type_: Type) -> tuple[Type, ...]:
+def alternatives(type_: Type) -> tuple[Type, ...]:
     """The types of which a value has one."""
     return type_.options if type_.kind == "union" else (type_,)
 
 
-def bare(type_: Type) -> Type:
+def without_attributes(type_: Type) -> Type:
     """The type of the value itself, without the attributes of the entity around it."""
     if not type_.attributes:
         return type_
@@ -31,8 +31,8 @@ def bare(type_: Type) -> Type:
 
 def comparable(left: Type, right: Type) -> bool:
     """Whether some values of the two types have an order."""
-    for one in options(left):
-        for other in options(right):
+    for one in alternatives(left):
+        for other in alternatives(right):
             if "any" in (one.kind, other.kind):
                 return True
             if one.kind in NUMERIC and other.kind in NUMERIC:
@@ -45,8 +45,8 @@ def comparable(left: Type, right: Type) -> bool:
 def arithmetic(sign: str, left: Type, right: Type) -> Type | None:
     """The type of a result, or None if no values of these types have one."""
     results = []
-    for one in options(left):
-        for other in options(right):
+    for one in alternatives(left):
+        for other in alternatives(right):
             result = _one_result(sign, one, other)
             if result is not None:
                 results.append(result)
@@ -69,5 +69,5 @@ def _one_result(sign: str, left: Type, right: Type) -> Type | None:
     if sign == "*":
         for one, other in ((left, right), (right, left)):
             if one.kind in ("string", "array") and other.kind in ("integer", "boolean"):
-                return bare(one)
+                return without_attributes(one)
     return None

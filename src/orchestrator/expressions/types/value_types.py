@@ -96,7 +96,7 @@ def type_of(value: Any, *, depth: int = 0) -> Type:
     return ANY
 
 
-def describe(type_: Type, *, depth: int = 0) -> str:
+def describe_type(type_: Type, *, depth: int = 0) -> str:
     """Say a type in words, with its article: "a list of strings", "an object with `a`, `b`"."""
     if type_.enum:
         return _one_of(type_.enum)
@@ -107,7 +107,7 @@ def describe(type_: Type, *, depth: int = 0) -> str:
     if type_.kind == "object":
         return f"an object{_fields(type_)}"
     if type_.kind == "union":
-        words = list(dict.fromkeys(describe(option, depth=depth + 1) for option in type_.options))
+        words = list(dict.fromkeys(describe_type(option, depth=depth + 1) for option in type_.options))
         return word_list(words, last="or")
     return _WORDS[type_.kind]
 

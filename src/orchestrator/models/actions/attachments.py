@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.models.actions.common import invalid, names_file
 from orchestrator.models.messages import Media
 from orchestrator.text.words import shorten
-from orchestrator.tools.builtin.access import refuse
+from orchestrator.tools.builtin.access import check_access
 from orchestrator.tools.builtin.filesystem import read_bytes
 from orchestrator.tools.functions.threads import run_in_thread
 
@@ -77,11 +77,11 @@ def checks_files(*parameters: str) -> RefusalCheck:
         for parameter in parameters:
             value = known.get(parameter)
             for path in value if isinstance(value, list) else [value]:
-                if isinstance(path, str) and (found := refuse(permissions, path, "read", parameter)) is not None:
+                if isinstance(path, str) and (found := check_access(permissions, path, "read", parameter)) is not None:
                     return found
         personality = known.get("personality")
         if isinstance(personality, str) and names_file(personality):
-            return refuse(permissions, personality, "read", "personality")
+            return check_access(permissions, personality, "read", "personality")
         return None
 
     return refusal

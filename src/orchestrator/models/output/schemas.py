@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRefused
-from orchestrator.expressions.types.assignability import validate
+from orchestrator.expressions.types.assignability import type_mismatches
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import from_json_schema
 from orchestrator.expressions.types.value_types import Type
@@ -117,7 +117,7 @@ def misfits(structure: Structure, value: Any) -> list[str]:
     if not errors:
         return []
     # The type's words are better; what a type cannot hold, such as limits, only the schema knows.
-    said = validate(value, structure.type) or [_in_words(error) for error in errors]
+    said = type_mismatches(value, structure.type) or [_in_words(error) for error in errors]
     return list(dict.fromkeys(said))[:_MOST_REASONS]
 
 

@@ -18,7 +18,7 @@ from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_
 from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, table
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import describe_value
-from orchestrator.tools.sandbox.paths import Location, open_location, status_of
+from orchestrator.tools.sandbox.paths import Location, open_location, path_status
 from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _file_items(path: Path, items: FileItems, permissions: Permissions) -> Items
     if isinstance(place, Refusal):
         raise PermissionDenied(place.message, flag=place.flag, help=place.help)
     try:
-        state = status_of(place)
+        state = path_status(place)
     except OSError as error:
         raise _unreadable(path, error) from error
     if state is None:

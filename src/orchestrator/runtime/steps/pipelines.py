@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
-from orchestrator.expressions import validate
+from orchestrator.expressions import type_mismatches
 from orchestrator.expressions.types.integers import with_integers
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.language.values.durations import format_duration
@@ -219,7 +219,7 @@ def outputs_of(plan: Plan, scope: BlockScope) -> dict[str, Any]:
         except StepError as error:
             error.message = f"output `{name}`: {error.message}"
             raise
-        problems = validate(value, output.type) if value is not None and output.type.kind != "any" else ()
+        problems = type_mismatches(value, output.type) if value is not None and output.type.kind != "any" else ()
         if problems:
             raise StepError(
                 f"output `{name}`: {problems[0]}", code=codes.WRONG_OUTPUT_TYPE, help="change its `type:` or its value"

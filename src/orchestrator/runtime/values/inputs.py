@@ -15,7 +15,7 @@ from orchestrator.errors import InputError
 from orchestrator.language.spec.input_values import fill_defaults, input_problems, parse_input_text
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.words import quoted_list, shorten
-from orchestrator.tools.functions.results import NotJson, to_json
+from orchestrator.tools.functions.results import NotJson, json_result
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.inputs import InputSpec
@@ -143,7 +143,7 @@ def _value(
     """Find a value: whether there is one, the value, and what is wrong with how it is written."""
     if name in given:
         try:
-            return True, to_json(given[name], f"`{name}`"), []
+            return True, json_result(given[name], f"`{name}`"), []
         except NotJson as error:
             return True, None, [str(error).replace("; return ", "; give ", 1)]
     if spec.default_from_env and spec.default_from_env in environment:
@@ -178,7 +178,7 @@ def _faults(name: str, spec: InputSpec, value: Any, permissions: Permissions) ->
 def plain(value: Any) -> Any:
     """Return the JSON data that a Python value stands for; the value itself if it stands for none."""
     try:
-        return to_json(value)
+        return json_result(value)
     except NotJson:
         return value
 

@@ -40,7 +40,7 @@ def checks_paths(**accesses: Access) -> RefusalCheck:
         for parameter, access in accesses.items():
             path = known.get(parameter)
             if isinstance(path, str):
-                found = refuse(permissions, path, access, parameter)
+                found = check_access(permissions, path, access, parameter)
                 if found is not None:
                     return found
         return None
@@ -48,7 +48,7 @@ def checks_paths(**accesses: Access) -> RefusalCheck:
     return refusal
 
 
-def refuse(permissions: Permissions, path: str, access: Access, parameter: str | None = None) -> Refusal | None:
+def check_access(permissions: Permissions, path: str, access: Access, parameter: str | None = None) -> Refusal | None:
     """Check one path for one kind of access."""
     match access:
         case "read":
@@ -59,13 +59,13 @@ def refuse(permissions: Permissions, path: str, access: Access, parameter: str |
             return permissions.check_remove(path, parameter=parameter)
 
 
-def permitted(context: ToolContext, path: str, access: Access) -> Location:
+def permitted_location(context: ToolContext, path: str, access: Access) -> Location:
     """Return the place of a path.
 
     Raises:
         PermissionDenied: This access to it is not permitted.
     """
-    refusal = refuse(context.permissions, path, access)
+    refusal = check_access(context.permissions, path, access)
     place = refusal or context.permissions.locate(path, access=access)
     if isinstance(place, Refusal):
         raise PermissionDenied(place.message, flag=place.flag, help=place.help)

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
+from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.builtin.filesystem import read_bytes, write_bytes
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
@@ -16,7 +16,7 @@ from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
-    from orchestrator.tools.tables.files import Layout
+    from orchestrator.tools.tables.files import TextLayout
 
 Row = dict[str, Any]
 Rows = Annotated[list[Row] | str, "The rows: a list of objects, or the path of a CSV, JSON, JSONL or Parquet file."]
@@ -33,7 +33,7 @@ _MAX_BYTES = 500_000_000
 _EXTRA = ("data",)
 
 
-class Table(TypedDict):
+class RowTable(TypedDict):
     """Rows as a list of objects, the names of the columns, and the number of rows."""
 
     rows: Annotated[list[Row], "The rows, as a list of objects."]
@@ -71,7 +71,7 @@ def read(
     types: Annotated[
         dict[str, Literal["string", "integer", "number", "boolean"]] | None, "The types of columns of CSV, by name."
     ] = None,
-) -> Table:
+) -> RowTable:
     """Read a file of rows. In CSV a column becomes numbers or booleans where that loses nothing: `007` stays text.
 
     So do `1E5`, integers of more than 18 digits and decimal numbers of more digits than a number keeps; `1.50` is a
@@ -84,9 +84,9 @@ def read(
           parameters:
             path: sales.csv
     """
-    from orchestrator.tools.tables.files import Layout
+    from orchestrator.tools.tables.files import TextLayout
 
-    rows = _load(path, context, format, Layout(encoding, delimiter, types))
+    rows = _load(path, context, format, TextLayout(encoding, delimiter, types))
     if columns is not None:
         _require_columns(rows, columns)
         rows = [{name: row.get(name) for name in columns} for row in rows]
@@ -112,11 +112,11 @@ def write(
             rows: "{{ totals }}"
             path: output/totals.csv
     """
-    from orchestrator.tools.tables.files import dump
+    from orchestrator.tools.tables.files import dump_rows
 
     table = _load(rows, context)
-    data = dump(table, _format(path, format), delimiter)
-    place = permitted(context, path, "write")
+    data = dump_rows(table, _format(path, format), delimiter)
+    place = permitted_location(context, path, "write")
     with file_errors("write", path):
         write_bytes(place, data, mode=file_mode(mode))
     return {"path": path, "count": len(table), "size": len(data)}
@@ -128,7 +128,7 @@ async def filter(
     where: Annotated[str, "An SQL condition, such as `amount > 100 AND region = 'west'`."],
     context: ToolContext,
     inputs: SqlInputs = None,
-) -> Table:
+) -> RowTable:
     """Keep the rows that meet a condition; they stay as they are, in their order.
 
     Example:
@@ -140,12 +140,12 @@ async def filter(
             where: amount > 100 AND region = :region
             inputs: {region: "{{ region }}"}
     """
-    from orchestrator.tools.tables.driver import ROW_INDEX
-    from orchestrator.tools.tables.transformations import Transformation, transformed
+    from orchestrator.tools.tables.sql_driver import ROW_INDEX
+    from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
     table = await run_in_thread(lambda: _load(rows, context))
     filtering = Transformation("filter", {"where": where}, inputs=inputs or {})
-    kept, _ = await transformed(filtering, {"rows": table}, context)
+    kept, _ = await transform_tables(filtering, {"rows": table}, context)
     return _table([table[row[ROW_INDEX]] for row in kept])
 
 
@@ -155,7 +155,7 @@ async def select(
     columns: Annotated[list[str] | dict[str, str], "Columns to keep, or new names with an SQL expression for each."],
     context: ToolContext,
     inputs: SqlInputs = None,
-) -> Table:
+) -> RowTable:
     """Choose columns, or compute new ones.
 
     Example:
@@ -166,14 +166,16 @@ async def select(
             rows: "{{ sales }}"
             columns: {region: region, net: amount * 0.9}
     """
-    from orchestrator.tools.tables.transformations import Transformation, transformed
+    from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
     table = await run_in_thread(lambda: _load(rows, context))
     if isinstance(columns, list):
         _require_columns(table, columns)
         return _table([{name: row.get(name) for name in columns} for row in table], columns)
     expressions = {f"columns.{name}": text for name, text in columns.items()}
-    found, _ = await transformed(Transformation("select", expressions, inputs=inputs or {}), {"rows": table}, context)
+    found, _ = await transform_tables(
+        Transformation("select", expressions, inputs=inputs or {}), {"rows": table}, context
+    )
     return _table(found, list(columns))
 
 
@@ -183,7 +185,7 @@ def sort(
     by: Names,
     context: ToolContext,
     descending: Annotated[bool | list[bool], "Whether the largest come first; one for all, or one for each."] = False,
-) -> Table:
+) -> RowTable:
     """Sort rows by one column or several; nulls come last, equal rows keep their order.
 
     Example:
@@ -216,7 +218,7 @@ async def aggregate(
     context: ToolContext,
     by: Annotated[str | list[str] | None, "The columns to group by; without them all rows are one group."] = None,
     inputs: SqlInputs = None,
-) -> Table:
+) -> RowTable:
     """Compute sums, counts, means and the like for each group, in the order in which the groups first appear.
 
     Example:
@@ -228,14 +230,14 @@ async def aggregate(
             by: region
             values: {total: SUM(amount), orders: COUNT(*)}
     """
-    from orchestrator.tools.tables.transformations import Transformation, transformed
+    from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
     table, names = await run_in_thread(lambda: _load(rows, context)), _listed(by or [])
     expressions = {f"values.{name}": text for name, text in values.items()}
     if not table and names:
         return _table([], [*names, *values])
     grouping = Transformation("aggregate", expressions, tuple(names), inputs or {})
-    found, known = await transformed(grouping, {"rows": table}, context)
+    found, known = await transform_tables(grouping, {"rows": table}, context)
     return _table(found, known)
 
 
@@ -247,7 +249,7 @@ def join(
     on: Annotated[str | list[str] | None, "The columns that must be equal (none for `how: cross`)."] = None,
     how: Annotated[Literal["inner", "left", "full", "semi", "anti", "cross"], "Which rows are kept."] = "inner",
     suffix: Annotated[str, "Added to the names of the right table's columns that the left one has too."] = "_right",
-) -> Table:
+) -> RowTable:
     """Join two tables on columns of the same name.
 
     Example:
@@ -293,7 +295,7 @@ def pivot(
     aggregate: Annotated[
         Literal["first", "last", "sum", "min", "max", "mean", "median", "len"], "What several values become."
     ] = "sum",
-) -> Table:
+) -> RowTable:
     """Turn the values of one column into columns.
 
     Example:
@@ -306,8 +308,8 @@ def pivot(
             columns: month
             values: amount
     """
-    from orchestrator.tools.tables.driver import computed
     from orchestrator.tools.tables.files import check_size, polars_errors, to_frame, to_rows
+    from orchestrator.tools.tables.sql_driver import computed
 
     table = _load(rows, context)
     if not table:
@@ -328,7 +330,7 @@ def deduplicate(
     context: ToolContext,
     by: Annotated[str | list[str] | None, "The columns that make rows the same; default all."] = None,
     keep: Annotated[Literal["first", "last"], "Which of several same rows is kept."] = "first",
-) -> Table:
+) -> RowTable:
     """Leave out rows that are there already; the others stay as they are, in their order.
 
     Example:
@@ -357,7 +359,7 @@ async def sql(
     tables: Annotated[dict[str, Any], "The tables by name: lists of objects, or paths of files."],
     context: ToolContext,
     inputs: SqlInputs = None,
-) -> Table:
+) -> RowTable:
     """Query tables with SQL. It reads the tables that are given, and no files of its own.
 
     Values go into `inputs`, and the query reads them as `:name`: what is in them is never read as SQL.
@@ -379,14 +381,16 @@ async def sql(
               GROUP BY name ORDER BY total DESC
     """
     from orchestrator.tools.tables.files import bad_data
-    from orchestrator.tools.tables.transformations import Transformation, transformed
+    from orchestrator.tools.tables.transformations import Transformation, transform_tables
 
     loaded: dict[str, list[Row]] = {}
     for name, source in tables.items():
         if not isinstance(source, str) and not _are_rows(source):
             raise bad_data(f"the table `{name}` is neither a list of objects nor a path")
         loaded[name] = await run_in_thread(partial(_load, source, context))
-    return _table(*await transformed(Transformation("sql", {"query": query}, inputs=inputs or {}), loaded, context))
+    return _table(
+        *await transform_tables(Transformation("sql", {"query": query}, inputs=inputs or {}), loaded, context)
+    )
 
 
 def _are_rows(value: Any) -> bool:
@@ -394,15 +398,17 @@ def _are_rows(value: Any) -> bool:
 
 
 def _load(
-    rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "Layout | None" = None
+    rows: list[Row] | str, context: ToolContext, format: str | None = None, layout: "TextLayout | None" = None
 ) -> list[Row]:
     """The rows themselves; a text is the path of a file."""
     if isinstance(rows, list):
         return rows
     from orchestrator.text.csv_text import delimiter_name
-    from orchestrator.tools.tables.files import Layout, parse
+    from orchestrator.tools.tables.files import TextLayout, parse_rows
 
-    found, guessed = parse(read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or Layout())
+    found, guessed = parse_rows(
+        read_bytes(context, rows, _MAX_BYTES), _format(rows, format), rows, layout or TextLayout()
+    )
     if guessed is not None:
         given = json.dumps(guessed)
         context.log(f"`{rows}` was read with {delimiter_name(guessed)} between its cells; `delimiter: {given}` says so")
@@ -420,7 +426,7 @@ def _format(path: str, format: str | None) -> str:
     return found
 
 
-def _table(rows: list[Row], columns: list[str] | None = None) -> Table:
+def _table(rows: list[Row], columns: list[str] | None = None) -> RowTable:
     names = columns if columns is not None else list({name: None for row in rows for name in row})
     return {"rows": rows, "columns": names, "count": len(rows)}
 

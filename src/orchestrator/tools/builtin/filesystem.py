@@ -11,14 +11,14 @@ from typing import Annotated, TypedDict
 from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.text.content import NotText, decode_text, encoding_problem
-from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
+from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox import trees
-from orchestrator.tools.sandbox.paths import Location, open_location, open_parent, status_of
+from orchestrator.tools.sandbox.paths import Location, open_location, open_parent, path_status
 from orchestrator.tools.sandbox.permissions import Access
 from orchestrator.tools.sandbox.refusal import Refusal
-from orchestrator.tools.sandbox.trees import Kind, Node, kind_of, replacing, require_file
+from orchestrator.tools.sandbox.trees import Kind, TreeEntry, file_kind, replacing, require_file
 
 _MAX_BYTES = 10_000_000
 
@@ -55,7 +55,7 @@ class DeleteResult(TypedDict):
     deleted: Annotated[bool, "Whether something was there."]
 
 
-class Entry(TypedDict):
+class DirectoryEntry(TypedDict):
     """One entry of a directory. `size` in bytes, `modified` in UTC as ISO 8601."""
 
     name: Annotated[str, "The name without the directory."]
@@ -65,10 +65,10 @@ class Entry(TypedDict):
     modified: Annotated[str, "When it was last changed, in UTC as ISO 8601."]
 
 
-class ListResult(TypedDict):
+class DirectoryListing(TypedDict):
     """The entries of a directory, sorted by name."""
 
-    entries: Annotated[list[Entry], "The entries, sorted by name."]
+    entries: Annotated[list[DirectoryEntry], "The entries, sorted by name."]
     count: Annotated[int, "The number of entries."]
 
 
@@ -103,7 +103,7 @@ def read(
           parameters:
             path: notes.txt
     """
-    place = permitted(context, path, "read")
+    place = permitted_location(context, path, "read")
     with file_errors("read", path):
         data = _read_bytes(place, max_bytes)
     return {"content": _decode(data, encoding, path), "path": path, "size": len(data)}
@@ -131,7 +131,7 @@ def write(
             path: output/report.md
             content: "{{ report }}"
     """
-    place = permitted(context, path, "write")
+    place = permitted_location(context, path, "write")
     data, chosen = _encode(content, encoding, path), file_mode(mode)
     with file_errors("write", path):
         write_bytes(place, data, mode=chosen, overwrite=overwrite)
@@ -155,7 +155,7 @@ def append(
             path: output/log.txt
             content: "{{ summary }}"
     """
-    place = permitted(context, path, "write")
+    place = permitted_location(context, path, "write")
     data = _encode(content, encoding, path)
     with file_errors("append to", path):
         with open_parent(place, create=True):
@@ -181,11 +181,11 @@ def copy(
             path: data.csv
             destination: backup/data.csv
     """
-    source, target = permitted(context, path, "read"), permitted(context, destination, "write")
+    source, target = permitted_location(context, path, "read"), permitted_location(context, destination, "write")
     with file_errors("copy", path):
-        found = status_of(source)
-        if found is not None and kind_of(found.st_mode) == "directory":
-            if not overwrite and status_of(target) is not None:
+        found = path_status(source)
+        if found is not None and file_kind(found.st_mode) == "directory":
+            if not overwrite and path_status(target) is not None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination)
             trees.copy_tree(source, target, refuse_link=context.permissions.check_replace)
         else:
@@ -210,12 +210,12 @@ def move(
             path: inbox/a.txt
             destination: done/a.txt
     """
-    source, target = _unresolved(context, path, "remove"), permitted(context, destination, "write")
+    source, target = _unresolved(context, path, "remove"), permitted_location(context, destination, "write")
     refusal = context.permissions.check_replace(target)
     if refusal is not None:
         raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
     with file_errors("move", path):
-        trees.move(source, target, overwrite=overwrite)
+        trees.move_entry(source, target, overwrite=overwrite)
     return {"path": path, "destination": destination}
 
 
@@ -239,7 +239,7 @@ def delete(
     place = _unresolved(context, path, "remove")
     with file_errors("delete", path):
         try:
-            trees.remove(place, recursive=recursive)
+            trees.remove_entry(place, recursive=recursive)
         except FileNotFoundError:
             if not missing_ok:
                 raise
@@ -253,7 +253,7 @@ def list_(
     path: PathText = ".",
     recursive: Annotated[bool, "Whether directories below are listed too (links are not followed)."] = False,
     hidden: Annotated[bool, "Whether names that begin with a dot are listed."] = False,
-) -> ListResult:
+) -> DirectoryListing:
     """List a directory, sorted by name.
 
     Example:
@@ -263,9 +263,9 @@ def list_(
           parameters:
             path: inbox
     """
-    place = permitted(context, path, "read")
+    place = permitted_location(context, path, "read")
     with file_errors("list", path):
-        nodes = trees.walk(place, enter=lambda node: recursive and (hidden or not _is_hidden(node)))
+        nodes = trees.walk_tree(place, enter=lambda node: recursive and (hidden or not _is_hidden(node)))
         entries = [_entry(node) for node in nodes if hidden or not _is_hidden(node)]
     entries.sort(key=lambda entry: entry["path"])
     return {"entries": entries, "count": len(entries)}
@@ -286,7 +286,7 @@ def glob(
           parameters:
             pattern: "docs/**/*.md"
     """
-    place = permitted(context, path, "read")
+    place = permitted_location(context, path, "read")
     parts = Path(pattern).parts
     if not parts or Path(pattern).is_absolute() or ".." in parts:
         raise StepError(
@@ -304,7 +304,7 @@ def glob(
     with file_errors("search", path):
         paths = sorted(
             _readable(place.child(*names).text)
-            for names in trees.find(place, parts, directories=pattern.endswith("/"), follow=follow)
+            for names in trees.find_matches(place, parts, directories=pattern.endswith("/"), follow=follow)
         )
     return {"paths": paths, "count": len(paths)}
 
@@ -320,17 +320,17 @@ def exists(path: PathText, context: ToolContext) -> ExistsResult:
           parameters:
             path: cache/page.html
     """
-    place = permitted(context, path, "read")
+    place = permitted_location(context, path, "read")
     with file_errors("look at", path):
-        found = status_of(place)
+        found = path_status(place)
     if found is None:
         return {"exists": False, "type": None, "size": None}
-    return {"exists": True, "type": kind_of(found.st_mode), "size": found.st_size}
+    return {"exists": True, "type": file_kind(found.st_mode), "size": found.st_size}
 
 
 def read_bytes(context: ToolContext, path: str, max_bytes: int) -> bytes:
     """Read a file on behalf of another tool, with the same checks and errors."""
-    place = permitted(context, path, "read")
+    place = permitted_location(context, path, "read")
     with file_errors("read", path):
         return _read_bytes(place, max_bytes)
 
@@ -374,9 +374,9 @@ def _read_bytes(place: Location, max_bytes: int) -> bytes:
 
 def _unresolved(context: ToolContext, path: str, access: Access) -> Location:
     """The place of the name itself: of a symbolic link, not of what it leads to."""
-    permitted(context, path, access)
+    permitted_location(context, path, access)
     text = Path(os.path.normpath(context.permissions.directory / path))
-    parent = permitted(context, str(text.parent), "write")
+    parent = permitted_location(context, str(text.parent), "write")
     return Location(parent.root, (*parent.parts, text.name), path, parent.guard)
 
 
@@ -419,11 +419,11 @@ def _unknown_encoding(encoding: str) -> StepError:
     return StepError(f"there is no encoding `{encoding}`", code=codes.INVALID_TOOL_INPUT, help=help, retryable=False)
 
 
-def _is_hidden(node: Node) -> bool:
+def _is_hidden(node: TreeEntry) -> bool:
     return node.names[-1].startswith(".")
 
 
-def _entry(node: Node) -> Entry:
+def _entry(node: TreeEntry) -> DirectoryEntry:
     return {
         "name": _readable(node.names[-1]),
         "path": _readable(node.place.text),

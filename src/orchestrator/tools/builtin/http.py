@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
-from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted
+from orchestrator.tools.builtin.access import Mode, file_errors, file_mode, permitted_location
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox.permissions import Permissions
@@ -207,7 +207,7 @@ async def download(
             url: https://example.org/data.zip
             path: downloads/data.zip
     """
-    place, chosen = permitted(context, path, "write"), file_mode(mode)
+    place, chosen = permitted_location(context, path, "write"), file_mode(mode)
     async with _exchange(context, "GET", url, timeout, headers=headers, params=params) as response:
         from orchestrator.tools.sandbox.network import read_limited
 
@@ -247,7 +247,7 @@ async def _exchange(
 
     import httpx2
 
-    from orchestrator.tools.sandbox.network import guarded_client, send, shown
+    from orchestrator.tools.sandbox.network import guarded_client, safe_url, send_request
 
     _check_url(url)
     _check_headers(headers)
@@ -255,19 +255,21 @@ async def _exchange(
         async with asyncio.timeout(timeout), guarded_client(context.permissions, timeout) as client:
             body = {"content": data} if isinstance(data, str) else {"data": data}
             sent = client.build_request(method, url, headers=headers, params=params, json=json, **body)
-            response = await send(client, sent, follow=follow)
+            response = await send_request(client, sent, follow=follow)
             try:
                 yield response
             finally:
                 await response.aclose()
     except (TimeoutError, httpx2.TimeoutException) as error:
-        raise StepTimeout(f"{shown(url)} did not answer within {timeout:g} s", seconds=timeout) from error
+        raise StepTimeout(f"{safe_url(url)} did not answer within {timeout:g} s", seconds=timeout) from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
-        raise StepError(f"{shown(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False) from error
+        raise StepError(
+            f"{safe_url(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False
+        ) from error
     except httpx2.HTTPError as error:
         help = "check the address, and that the server runs and can be reached from here"
         raise StepError(
-            f"{shown(url)} cannot be reached: {_reason(error)}", code=codes.HTTP_FAILED, help=help
+            f"{safe_url(url)} cannot be reached: {_reason(error)}", code=codes.HTTP_FAILED, help=help
         ) from error
 
 
@@ -284,18 +286,20 @@ def _reason(error: BaseException) -> str:
 
 
 def _check_url(url: str) -> None:
-    from orchestrator.tools.sandbox.network import shown
+    from orchestrator.tools.sandbox.network import safe_url
 
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise StepError(f"{shown(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False) from error
+        raise StepError(
+            f"{safe_url(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False
+        ) from error
     if parts.scheme.lower() not in ("http", "https"):
         help = "begin it with `https://`"
-        raise StepError(f"{shown(url)} is no HTTP address", code=codes.INVALID_PARAMETER, help=help, retryable=False)
+        raise StepError(f"{safe_url(url)} is no HTTP address", code=codes.INVALID_PARAMETER, help=help, retryable=False)
     if not host or any(sign in host for sign in " %\\"):
-        raise StepError(f"{shown(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False)
+        raise StepError(f"{safe_url(url)} is no valid address", code=codes.INVALID_PARAMETER, retryable=False)
 
 
 def _result(context: ToolContext, response: "httpx2.Response", body: bytes) -> HttpResult:
@@ -321,11 +325,11 @@ def _text(context: ToolContext, response: "httpx2.Response", body: bytes, *, by_
     JSON is UTF-8, whatever else is stated, or has a byte order mark.
     """
     from orchestrator.text.content import ENCODING_SAMPLE, NotText, decode_text, encoding_of
-    from orchestrator.tools.sandbox.network import shown
+    from orchestrator.tools.sandbox.network import safe_url
 
     marked = encoding_of(body[:ENCODING_SAMPLE])
     stated = None if by_mark and marked != "utf-8-sig" else response.charset_encoding
-    what = f"the response of {shown(str(response.url))}"
+    what = f"the response of {safe_url(str(response.url))}"
     try:
         return decode_text(body, stated)
     except NotText as error:
@@ -384,12 +388,12 @@ def _check_status(response: "httpx2.Response", body: bytes) -> None:
     status = response.status_code
     if status < 400:
         return
-    from orchestrator.tools.sandbox.network import shown
+    from orchestrator.tools.sandbox.network import safe_url
 
     said = " ".join(body.decode(errors="replace").split())
     excerpt = f": {said if len(said) <= _EXCERPT else said[:_EXCERPT] + '…'}" if said else ""
     raise StepError(
-        f"{shown(str(response.url))} answered {status} {response.reason_phrase}{excerpt}",
+        f"{safe_url(str(response.url))} answered {status} {response.reason_phrase}{excerpt}",
         code=codes.HTTP_FAILED,
         help=_STATUS_HELP.get(status, "give `check: false` to go on with whatever the server answers"),
         retryable=status in _TRY_AGAIN,

@@ -22,7 +22,7 @@ class OfferedTool(TypedDict):
     parameters: Annotated[dict[str, Any], "The JSON Schema of its arguments."]
 
 
-class ListResult(TypedDict):
+class OfferedTools(TypedDict):
     """The tools of a server."""
 
     tools: Annotated[list[OfferedTool], "The tools of the server."]
@@ -54,7 +54,7 @@ async def call(
 async def list_(
     context: ToolContext,
     server: Annotated[str, "The server: the NAME of a table `[mcp.NAME]` in orchestrator.toml."],
-) -> ListResult:
+) -> OfferedTools:
     """List the tools of a server.
 
     Example:

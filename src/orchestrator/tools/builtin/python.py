@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
-from orchestrator.tools.builtin.access import permitted
+from orchestrator.tools.builtin.access import permitted_location
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
-from orchestrator.tools.sandbox.isolated import run_python
+from orchestrator.tools.sandbox.isolated_python import run_python
 from orchestrator.tools.sandbox.permissions import Permissions
 from orchestrator.tools.sandbox.refusal import Refusal
 
@@ -54,6 +54,6 @@ async def execute(
               from statistics import mean
               result = mean(inputs)
     """
-    directory = permitted(context, cwd, "read").path
+    directory = permitted_location(context, cwd, "read").path
     done = await run_python(code, inputs, directory=directory, environment=env, timeout=timeout, max_output=max_output)
     return {"result": done.result, "stdout": done.stdout, "stderr": done.stderr}

@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Annotated, TypedDict
 
-from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted
+from orchestrator.tools.builtin.access import Mode, checks_paths, file_errors, file_mode, permitted_location
 from orchestrator.tools.builtin.filesystem import write_bytes
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
@@ -71,7 +71,7 @@ def html(
     chosen = title if title is not None else heading[1].strip().rstrip("#").strip() if heading else "Report"
     page = _PAGE.format(language=escape(language), title=escape(chosen), body=body)
     if path is not None:
-        place = permitted(context, path, "write")
+        place = permitted_location(context, path, "write")
         with file_errors("write", path):
             write_bytes(place, page.encode(), mode=file_mode(mode))
     return {"html": page, "title": chosen, "path": path}

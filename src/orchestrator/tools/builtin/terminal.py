@@ -9,18 +9,18 @@ from typing import Annotated, Any, TypedDict
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.text.words import shorten
-from orchestrator.tools.builtin.access import permitted
+from orchestrator.tools.builtin.access import permitted_location
 from orchestrator.tools.contract import ToolContext
 from orchestrator.tools.functions.definition import tool
 from orchestrator.tools.sandbox.permissions import Permissions
-from orchestrator.tools.sandbox.processes import Completed, run_program
+from orchestrator.tools.sandbox.processes import CompletedProcess, run_program
 from orchestrator.tools.sandbox.refusal import Refusal
 
 _LOADER_VARIABLES = ("PATH", "LD_", "DYLD_")
 _SHOWN = 2_000
 
 
-class Execution(TypedDict):
+class CommandResult(TypedDict):
     """How the command ended. `exit_code` is minus the signal's number where a signal ended it; `duration` in seconds.
 
     `truncated` says that there was more output than `max_output`.
@@ -66,7 +66,7 @@ async def execute(
     timeout: Annotated[float | None, "Seconds after which the command and all it started are ended."] = None,  # noqa: ASYNC109 - the name that pipelines use
     max_output: Annotated[int, "Bytes of each output that are kept."] = 10_000_000,
     check: Annotated[bool, "Whether an exit status other than 0 is a failure."] = True,
-) -> Execution:
+) -> CommandResult:
     """Run a command and capture its output.
 
     Needs `--allow-run`, or `run` under `[allow]` in orchestrator.toml. Of too much standard output the beginning is
@@ -91,7 +91,7 @@ async def execute(
     try:
         done = await run_program(
             command,
-            directory=permitted(context, cwd, "read").path,
+            directory=permitted_location(context, cwd, "read").path,
             environment={**os.environ, **(env or {})},
             stdin=stdin.encode(),
             timeout=timeout,
@@ -131,7 +131,7 @@ def _how_it_ended(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _ending(done: Completed) -> str:
+def _ending(done: CompletedProcess) -> str:
     """The end of what the command said, for the message."""
     said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
     return f":\n{said if len(said) <= _SHOWN else '…' + said[-_SHOWN:]}" if said else ""

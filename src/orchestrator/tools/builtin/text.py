@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from orchestrator import codes
 from orchestrator.errors import StepError
-from orchestrator.patterns import Match as FoundMatch
 from orchestrator.patterns import (
+    Match,
     Pattern,
     PatternError,
     ReplacementError,
@@ -27,7 +27,7 @@ class SplitResult(TypedDict):
     count: Annotated[int, "The number of parts."]
 
 
-class Match(TypedDict):
+class TextMatch(TypedDict):
     """One match: its text, where it starts and ends, its groups in order, and the named ones by name."""
 
     text: Annotated[str, "The text that matched."]
@@ -40,7 +40,7 @@ class Match(TypedDict):
 class RegexResult(TypedDict):
     """All matches, in order."""
 
-    matches: Annotated[list[Match], "The matches, in their order."]
+    matches: Annotated[list[TextMatch], "The matches, in their order."]
     count: Annotated[int, "The number of matches."]
 
 
@@ -180,7 +180,7 @@ def regex(text: Annotated[str, "The text to search."], pattern: Expression, flag
     """
     compiled = _compiled(pattern, flags)
     with _bounded():
-        matches: list[Match] = [_match(found) for found in compiled.finditer(text, seconds=_SECONDS)]
+        matches: list[TextMatch] = [_match(found) for found in compiled.finditer(text, seconds=_SECONDS)]
     return {"matches": matches, "count": len(matches)}
 
 
@@ -245,7 +245,7 @@ def _bounded() -> Iterator[None]:
         raise StepError(str(error), code=codes.INVALID_TOOL_INPUT, retryable=False) from error
 
 
-def _match(found: FoundMatch) -> Match:
+def _match(found: Match) -> TextMatch:
     return {
         "text": found.group() or "",
         "start": found.start,

@@ -28,14 +28,14 @@ from orchestrator.expressions.types.value_types import (
     array_of,
     union_of,
 )
-from orchestrator.tools.functions.frames import described
+from orchestrator.tools.functions.dataframes import dataframe_type
 
 Direction = Literal["in", "out"]
 """Whether the annotation is of a parameter or of a result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class AnnotationType:
     """What an annotation says: the JSON type, how to convert a value to it, and a description."""
 
     type: Type
@@ -61,7 +61,7 @@ _PLAIN: Mapping[Any, Type] = {
 }
 
 
-def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any, ...] = ()) -> Described:
+def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any, ...] = ()) -> AnnotationType:
     """Read one annotation.
 
     Raises:
@@ -72,38 +72,38 @@ def describe_annotation(annotation: Any, direction: Direction, within: tuple[Any
     except TypeError:  # an unhashable annotation, such as Annotated with a list in it
         plain = None
     if plain is not None:
-        return Described(plain)
+        return AnnotationType(plain)
     if annotation in within:
-        return Described(OBJECT)
+        return AnnotationType(OBJECT)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _annotated(annotation, arguments[0], arguments[1:], direction, within)
     if origin is Literal:
-        return Described(_literal(arguments))
+        return AnnotationType(_literal(arguments))
     if origin is Union or origin is types.UnionType:
         return _union(annotation, arguments, direction, within)
     if origin in (list, Sequence):
         items = describe_annotation(arguments[0], direction, within)
-        return _asked(annotation, direction) if items.convert else Described(array_of(items.type))
+        return _from_pydantic(annotation, direction) if items.convert else AnnotationType(array_of(items.type))
     if origin in (dict, Mapping) and arguments[0] is str:
         values = describe_annotation(arguments[1], direction, within)
-        return _asked(annotation, direction) if values.convert else Described(OBJECT)
+        return _from_pydantic(annotation, direction) if values.convert else AnnotationType(OBJECT)
     if isinstance(annotation, type):
-        frame = described(annotation)
+        frame = dataframe_type(annotation)
         if frame is not None:
-            return Described(frame[0], _converting(frame[1]) if direction == "in" else None)
+            return AnnotationType(frame[0], _converting(frame[1]) if direction == "in" else None)
         if issubclass(annotation, PurePath):
-            return Described(STRING, Path if direction == "in" else None)
+            return AnnotationType(STRING, Path if direction == "in" else None)
         if is_typeddict(annotation):
             return _typed_dict(annotation, direction, within)
         if dataclasses.is_dataclass(annotation) and direction == "out":
             return _dataclass(annotation, within)
-    return _asked(annotation, direction)
+    return _from_pydantic(annotation, direction)
 
 
 def _annotated(
     whole: Any, annotation: Any, metadata: tuple[Any, ...], direction: Direction, within: tuple[Any, ...]
-) -> Described:
+) -> AnnotationType:
     description, constrained = "", False
     for item in metadata:
         if isinstance(item, str):
@@ -113,8 +113,10 @@ def _annotated(
             constrained = constrained or bool(item.metadata)
         else:
             constrained = True
-    described = _asked(whole, direction) if constrained else describe_annotation(annotation, direction, within)
-    return dataclasses.replace(described, description=description or described.description)
+    dataframe_type = (
+        _from_pydantic(whole, direction) if constrained else describe_annotation(annotation, direction, within)
+    )
+    return dataclasses.replace(dataframe_type, description=description or dataframe_type.description)
 
 
 def _literal(values: tuple[Any, ...]) -> Type:
@@ -123,14 +125,16 @@ def _literal(values: tuple[Any, ...]) -> Type:
     return Type(kind, enum=values)
 
 
-def _union(annotation: Any, arguments: tuple[Any, ...], direction: Direction, within: tuple[Any, ...]) -> Described:
+def _union(
+    annotation: Any, arguments: tuple[Any, ...], direction: Direction, within: tuple[Any, ...]
+) -> AnnotationType:
     members = [describe_annotation(argument, direction, within) for argument in arguments]
     converting = [member.convert for member in members if member.convert is not None]
     if not converting:
-        return Described(union_of(member.type for member in members))
+        return AnnotationType(union_of(member.type for member in members))
     if len(members) == 2 and NULL in (members[0].type, members[1].type):
-        return Described(union_of(member.type for member in members), _unless_null(converting[0]))
-    return _asked(annotation, direction)
+        return AnnotationType(union_of(member.type for member in members), _unless_null(converting[0]))
+    return _from_pydantic(annotation, direction)
 
 
 def _converting(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -152,23 +156,23 @@ def _unless_null(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return converted
 
 
-def _typed_dict(annotation: type, direction: Direction, within: tuple[Any, ...]) -> Described:
+def _typed_dict(annotation: type, direction: Direction, within: tuple[Any, ...]) -> AnnotationType:
     hints = typing.get_type_hints(annotation, include_extras=True)
     fields = {name: describe_annotation(_bare(hint), direction, (*within, annotation)) for name, hint in hints.items()}
     if any(field.convert for field in fields.values()):
-        return _asked(annotation, direction)
+        return _from_pydantic(annotation, direction)
     properties = {name: field.type for name, field in fields.items()}
     if direction == "out":
         properties = {name: _field(field) for name, field in fields.items()}
     required = frozenset(annotation.__required_keys__)  # type: ignore[attr-defined] # every TypedDict has it
-    return Described(Type("object", properties=properties, required=required, closed=True))
+    return AnnotationType(Type("object", properties=properties, required=required, closed=True))
 
 
-def _field(described: Described) -> Type:
+def _field(dataframe_type: AnnotationType) -> Type:
     """The type of a field of a result, with what the field is."""
-    if not described.description:
-        return described.type
-    return dataclasses.replace(described.type, description=described.description)
+    if not dataframe_type.description:
+        return dataframe_type.type
+    return dataclasses.replace(dataframe_type.type, description=dataframe_type.description)
 
 
 def _bare(hint: Any) -> Any:
@@ -176,16 +180,16 @@ def _bare(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) in (typing.Required, typing.NotRequired) else hint
 
 
-def _dataclass(annotation: type, within: tuple[Any, ...]) -> Described:
+def _dataclass(annotation: type, within: tuple[Any, ...]) -> AnnotationType:
     hints = typing.get_type_hints(annotation, include_extras=True)
     properties = {
         field.name: _field(describe_annotation(hints[field.name], "out", (*within, annotation)))
         for field in dataclasses.fields(annotation)
     }
-    return Described(Type("object", properties=properties, required=frozenset(properties), closed=True))
+    return AnnotationType(Type("object", properties=properties, required=frozenset(properties), closed=True))
 
 
-def _asked(annotation: Any, direction: Direction) -> Described:
+def _from_pydantic(annotation: Any, direction: Direction) -> AnnotationType:
     """Ask Pydantic for the schema and the conversion."""
     from pydantic import PydanticUserError, TypeAdapter, ValidationError
     from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
@@ -204,8 +208,8 @@ def _asked(annotation: Any, direction: Direction) -> Described:
 
     description = schema.get("description", "") if "$ref" not in schema else ""
     if direction == "in":
-        return Described(from_json_schema(schema), convert, description)
-    return Described(_with_descriptions(from_json_schema(schema), schema), None, description)
+        return AnnotationType(from_json_schema(schema), convert, description)
+    return AnnotationType(_with_descriptions(from_json_schema(schema), schema), None, description)
 
 
 def _with_descriptions(type_: Type, schema: Mapping[str, Any]) -> Type:

@@ -18,7 +18,7 @@ from orchestrator.text.words import quoted_list
 from orchestrator.tools.contract import Action, Parameter, RefusalCheck, Tool, ToolContext
 from orchestrator.tools.functions.annotations import annotation_name, describe_annotation
 from orchestrator.tools.functions.docstrings import Docstring, parse_docstring
-from orchestrator.tools.functions.results import to_json
+from orchestrator.tools.functions.results import json_result
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -184,7 +184,7 @@ def _parameter(given: inspect.Parameter, annotation: Any, documentation: Docstri
     default = None
     if not required:
         try:
-            default = to_json(_field_default(given.default), "the default")
+            default = json_result(_field_default(given.default), "the default")
         except ValueError as error:
             raise _wrong(place, f"the default of `{given.name}` is not JSON data: {error}", _TYPES_HELP) from error
     description = described.description or documentation.parameters.get(given.name, "")

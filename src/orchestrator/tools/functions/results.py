@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from orchestrator.tools.functions.frames import NOT_A_FRAME, rows_of
+from orchestrator.tools.functions.dataframes import NOT_A_FRAME, rows_of
 
 _LARGEST_INTEGER = 10**4000
 """Python refuses to read back a number of more than 4,300 digits."""
@@ -24,7 +24,7 @@ class NotJson(ValueError):
     """A part of a result is no JSON data; the message names the part."""
 
 
-def to_json(value: Any, place: str = "the result") -> Any:
+def json_result(value: Any, place: str = "the result") -> Any:
     """Return `value` as JSON data of its own: nothing in it is shared with the original.
 
     Dataclasses and models become objects; tuples and sets arrays (sets in sorted order); data frames arrays of objects,

@@ -20,7 +20,7 @@ _IDLE_SECONDS = 10.0
 _Job = tuple[Callable[[], Any], asyncio.Future[Any], contextvars.Context]
 
 
-class _Pool:
+class _WorkerPool:
     """As many threads as there are calls at once (the scheduler bounds them); idle ones end after a while."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
         future.set_exception(error)
 
 
-_POOL = _Pool()
+_POOL = _WorkerPool()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_POOL.__init__)  # type: ignore[misc]  # a child has none of the threads

@@ -28,7 +28,7 @@ from orchestrator.diagnostics import suggest
 from orchestrator.distribution import VERSION
 from orchestrator.errors import McpError
 from orchestrator.text.words import quoted_list, shorten
-from orchestrator.tools.mcp.link import Link
+from orchestrator.tools.mcp.message_relay import MessageRelay
 from orchestrator.tools.sandbox.processes import guarded
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class McpResult:
     data: Any = None
 
 
-class Connection:
+class McpConnection:
     """A server that is in use. It is begun with the first call, and ended by `close` or when the server ends."""
 
     def __init__(self, server: McpServer, directory: Path, working: Path) -> None:
@@ -69,7 +69,7 @@ class Connection:
         self._directory = directory
         self._working = working
         self._said: IO[str] | None = None
-        self._link = Link()
+        self._link = MessageRelay()
         self._stop = asyncio.Event()
         # Not `Task.cancel`: the SDK ends its program in a scope that is shielded, which only scopes respect.
         self._scope = anyio.CancelScope()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
-    from orchestrator.tools.mcp.connection import Connection, McpResult, McpTool
+    from orchestrator.tools.mcp.connection import McpConnection, McpResult, McpTool
     from orchestrator.tools.mcp.settings import McpServer
 
 T = TypeVar("T")
@@ -41,8 +41,8 @@ class McpServers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._connections: dict[str, Connection] = {}
-        self._ending: set[Connection] = set()
+        self._connections: dict[str, McpConnection] = {}
+        self._ending: set[McpConnection] = set()
 
     async def tools(self, server: str) -> tuple[McpTool, ...]:
         """Return what a server offers.
@@ -132,12 +132,12 @@ class McpServers:
     async def _call(self, server: McpServer, tool: str, arguments: Mapping[str, Any]) -> McpResult:
         return await self._connection(server).call(tool, arguments)
 
-    def _connection(self, server: McpServer) -> Connection:
+    def _connection(self, server: McpServer) -> McpConnection:
         """The connection to a server; a new one if the last one has ended."""
-        from orchestrator.tools.mcp.connection import Connection
+        from orchestrator.tools.mcp.connection import McpConnection
 
         connection = self._connections.get(server.name)
         if connection is None or connection.ended:
             self._ending = {each for each in (connection, *self._ending) if each is not None and not each.is_gone}
-            connection = self._connections[server.name] = Connection(server, self._directory, self._working)
+            connection = self._connections[server.name] = McpConnection(server, self._directory, self._working)
         return connection

@@ -93,7 +93,7 @@ def guarded_client(permissions: Permissions, timeout: float) -> httpx2.AsyncClie
     return httpx2.AsyncClient(transport=GuardedTransport(permissions), timeout=timeout, trust_env=False)
 
 
-async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: bool) -> httpx2.Response:
+async def send_request(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: bool) -> httpx2.Response:
     """Send a request and follow redirects; the body is still to be read.
 
     A redirect to another origin loses every header that the pipeline gave: keys do not travel to strangers.
@@ -107,7 +107,7 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: b
         await response.aclose()
         if following.url.scheme not in ("http", "https"):
             raise StepError(
-                f"{shown(str(request.url))} redirects to a `{following.url.scheme}:` address",
+                f"{safe_url(str(request.url))} redirects to a `{following.url.scheme}:` address",
                 code=codes.HTTP_FAILED,
                 retryable=False,
             )
@@ -117,7 +117,7 @@ async def send(client: httpx2.AsyncClient, request: httpx2.Request, *, follow: b
                 if name not in ("host", "accept-encoding", "connection", "content-length", "transfer-encoding"):
                     following.headers.pop(name, None)
         request = following
-    raise StepError(f"{shown(str(request.url))} redirects more than {_MOST_REDIRECTS} times", code=codes.HTTP_FAILED)
+    raise StepError(f"{safe_url(str(request.url))} redirects more than {_MOST_REDIRECTS} times", code=codes.HTTP_FAILED)
 
 
 def _redirected(request: httpx2.Request, following: httpx2.Request, status: int) -> httpx2.Request:
@@ -150,7 +150,7 @@ async def read_limited(response: httpx2.Response, max_bytes: int) -> AsyncIterat
         size += len(piece)
         if size > max_bytes:
             raise StepError(
-                f"the response of {shown(str(response.url))} is longer than the limit of {max_bytes:,} bytes",
+                f"the response of {safe_url(str(response.url))} is longer than the limit of {max_bytes:,} bytes",
                 code=codes.HTTP_FAILED,
                 help="give a larger `max_bytes`, or download it to a file",
                 retryable=False,
@@ -166,7 +166,7 @@ def public_url(url: httpx2.URL) -> str:
     return f"{url.scheme}://{host}{port}{path}"
 
 
-def shown(url: str) -> str:
+def safe_url(url: str) -> str:
     """An address for messages: without user, password, query and fragment, where keys may stand."""
     try:
         parsed = httpx2.URL(url)

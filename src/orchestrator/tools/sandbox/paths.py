@@ -54,7 +54,7 @@ class Location:
         return replace(self, parts=(*self.parts, *names), text=text)
 
 
-def resolve(path: str | Path) -> str:
+def real_path(path: str | Path) -> str:
     """Return the real path, with every symbolic link resolved; what is not there stays as it is.
 
     Raises:
@@ -86,7 +86,7 @@ def open_location(location: Location, flags: int, mode: int = 0o600) -> int:
                 raise _swapped(location) from error
     try:
         if location.guard.refuses(os.fstat(descriptor)):
-            raise belongs(location)
+            raise protected_error(location)
     except BaseException:
         os.close(descriptor)
         raise
@@ -105,7 +105,7 @@ def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[i
     if not location.parts:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), location.text)
     if any(map(location.guard.refuses_name, location.parts)) or location.guard.refuses_module(str(location.path)):
-        raise belongs(location)
+        raise protected_error(location)
     if not _BY_DESCRIPTOR:
         if create:
             location.path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def open_parent(location: Location, *, create: bool = False) -> Iterator[tuple[i
             os.close(descriptor)
             descriptor = below
             if location.guard.refuses(os.fstat(descriptor)):
-                raise belongs(location)
+                raise protected_error(location)
         _check_last(location, descriptor)
         yield descriptor, location.parts[-1]
     finally:
@@ -143,7 +143,7 @@ def list_location(location: Location) -> list[os.DirEntry[str]]:
         os.close(descriptor)
 
 
-def status_of(location: Location) -> os.stat_result | None:
+def path_status(location: Location) -> os.stat_result | None:
     """Return what a permitted place is, of a link the link itself; None where nothing is there."""
     try:
         if not location.parts:
@@ -154,7 +154,7 @@ def status_of(location: Location) -> os.stat_result | None:
         return None
 
 
-def belongs(location: Location) -> PermissionDenied:
+def protected_error(location: Location) -> PermissionDenied:
     """Return the error for what must not be reached."""
     if location.guard.names:
         message = f"`{location.text}` belongs to Orchestrator; no pipeline may change it"
@@ -174,7 +174,7 @@ def _check_last(location: Location, parent: int) -> None:
     except OSError:
         return
     if location.guard.refuses(found):
-        raise belongs(location)
+        raise protected_error(location)
 
 
 def _enter(part: str, parent: int, location: Location, *, create: bool) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.config.project_file import CONFIGURATION_FILE, Table, keys_file, read_configuration
 from orchestrator.errors import ConfigurationError
 from orchestrator.text.words import quoted_list
-from orchestrator.tools.sandbox.paths import Location, resolve
+from orchestrator.tools.sandbox.paths import Location, real_path
 from orchestrator.tools.sandbox.protection import (
     CODE_ADVICE,
     HOME,
@@ -111,7 +111,7 @@ class Permissions:
     def roots(self) -> tuple[Path, ...]:
         """The directories and files that may be touched, with symbolic links resolved."""
         listed = (self.directory, *((self.output_directory,) if self.output_directory else ()), *self.allow_paths)
-        return tuple(Path(resolve(path)) for path in listed)
+        return tuple(Path(real_path(path)) for path in listed)
 
     @property
     def own_paths(self) -> tuple[str, ...]:
@@ -132,8 +132,8 @@ class Permissions:
             return Refusal(
                 parameter, "the path holds half a character (a lone surrogate), which no file's name can", ""
             )
-        real, keys = Path(resolve(self.directory / text)), str(keys_file())
-        if str(real) == resolve(keys):
+        real, keys = Path(real_path(self.directory / text)), str(keys_file())
+        if str(real) == real_path(keys):
             return Refusal(parameter, f"`{text}` holds the keys of providers; no pipeline may use it", "")
         if access == "read":
             guard = Guard(identities([keys]))
@@ -172,7 +172,7 @@ class Permissions:
         if any(map(is_reserved, (*place.parts, *Path(below).parts))):
             return True
         real = str(place.path)
-        if any(lies_in(real, resolve(own)) or lies_in(lexical, own) for own in self.own_paths):
+        if any(lies_in(real, real_path(own)) or lies_in(lexical, own) for own in self.own_paths):
             return True
         way = [str(place.root.joinpath(*place.parts[:count])) for count in range(1, len(place.parts) + 1)]
         return not place.guard.identities.isdisjoint(identities([*way, lexical]))
@@ -182,10 +182,10 @@ class Permissions:
         refusal = self.check_write(path, parameter=parameter)
         if refusal:
             return refusal
-        real = resolve(self.directory / os.fspath(path))
+        real = real_path(self.directory / os.fspath(path))
         if any(lies_in(str(root), real) and root.is_dir() for root in self.roots):
             return Refusal(parameter, f"`{path}` holds a directory that this run works in; it is not removed", "")
-        if any(lies_in(resolve(own), real) and os.path.lexists(own) for own in self.own_paths):
+        if any(lies_in(real_path(own), real) and os.path.lexists(own) for own in self.own_paths):
             return Refusal(parameter, f"`{path}` holds what belongs to Orchestrator; no pipeline may change it", "")
         return None
 

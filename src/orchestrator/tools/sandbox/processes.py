@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from orchestrator.tools.sandbox import guardian, guardians
+from orchestrator.tools.sandbox import guardian, guardian_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _REST = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletedProcess:
     """How a program ended. `exit_code` is minus the signal's number where a signal ended it; `duration` in seconds.
 
     Of too much standard output the beginning is kept, of too much standard error the end.
@@ -55,7 +55,7 @@ async def run_program(
     stdin: bytes = b"",
     timeout: float | None = None,  # noqa: ASYNC109 - all must have ended before this returns
     max_output: int = 10_000_000,
-) -> Completed:
+) -> CompletedProcess:
     """Run a list of arguments, or a text in the system's shell, and wait for its end.
 
     When the program ends, is cancelled or runs longer than `timeout` seconds, or when this process dies, whatever the
@@ -86,7 +86,7 @@ def has_guardian() -> bool:
 
 def guarded(command: Sequence[str]) -> list[str]:
     """Return a command that runs another one under a guardian, which SIGTERM, or the death of this process, ends."""
-    return [*guardians.SCRIPT, "-", str(os.getpid()), *command] if has_guardian() else list(command)
+    return [*guardian_server.SCRIPT, "-", str(os.getpid()), *command] if has_guardian() else list(command)
 
 
 async def _run_guarded(
@@ -96,7 +96,7 @@ async def _run_guarded(
     stdin: bytes,
     timeout: float | None,  # noqa: ASYNC109 - as above
     watch: _Watch,
-) -> Completed:
+) -> CompletedProcess:
     loop = asyncio.get_running_loop()
     words = ["/bin/sh", "-c", command] if isinstance(command, str) else command
     asked = {
@@ -146,7 +146,7 @@ async def _guardian(watch: _Watch, stack: AsyncExitStack) -> tuple[socket.socket
             given.append(writing)
             pipe, _ = await loop.connect_read_pipe(partial(_Pipe, watch, number), os.fdopen(output, "rb", 0))
             stack.callback(pipe.close)
-        guardians.ask([*given, control.fileno()])
+        guardian_server.start_guardian([*given, control.fileno()])
     return ours, transport
 
 
@@ -268,9 +268,9 @@ class _Watch(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self.exited.set()
 
-    def completed(self, exit_code: int, timed_out: bool, duration: float) -> Completed:
+    def completed(self, exit_code: int, timed_out: bool, duration: float) -> CompletedProcess:
         """Return what has been collected."""
-        return Completed(bytes(self.stdout), bytes(self.stderr), exit_code, self.truncated, timed_out, duration)
+        return CompletedProcess(bytes(self.stdout), bytes(self.stderr), exit_code, self.truncated, timed_out, duration)
 
 
 def _feed(process: asyncio.SubprocessTransport, data: bytes) -> None:

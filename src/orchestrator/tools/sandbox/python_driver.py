@@ -11,7 +11,7 @@ from pathlib import Path
 FILE_NAME = "<code>"
 
 
-def main() -> None:
+def run_code() -> None:
     """Execute the code that standard input holds."""
     task = json.load(sys.stdin)
     sys.argv = [FILE_NAME]
@@ -22,11 +22,11 @@ def main() -> None:
         report = outcome(names.get("result"))
     except SystemExit as error:
         if error.code not in (None, 0):
-            report = {"error": {**described(error, ""), "message": str(error.code)}}
+            report = {"error": {**describe_exception(error, ""), "message": str(error.code)}}
         else:
             report = outcome(names.get("result"))
     except BaseException as error:
-        report = {"error": described(error, task["code"])}
+        report = {"error": describe_exception(error, task["code"])}
     sys.stdout.flush()
     Path(task["report"]).write_text(json.dumps(report), encoding="utf-8")
 
@@ -40,7 +40,7 @@ def outcome(result: object) -> dict[str, object]:
     return {"result": result}
 
 
-def described(error: BaseException, code: str) -> dict[str, object]:
+def describe_exception(error: BaseException, code: str) -> dict[str, object]:
     """Describe an exception by the names of its classes and the line of the user's code that it came from."""
     line = line_of(error)
     lines = code.splitlines()
@@ -62,4 +62,4 @@ def line_of(error: BaseException) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_code()

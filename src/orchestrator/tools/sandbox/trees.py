@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from orchestrator import codes
 from orchestrator.errors import PermissionDenied, StepError
-from orchestrator.tools.sandbox.paths import Location, belongs, list_location, open_location, open_parent, status_of
+from orchestrator.tools.sandbox.paths import (
+    Location,
+    list_location,
+    open_location,
+    open_parent,
+    path_status,
+    protected_error,
+)
 from orchestrator.tools.sandbox.protection import is_importable
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class TreeEntry:
     """Something in a tree: `names` lead to it from the top, `status` is that of a link itself."""
 
     place: Location
@@ -50,10 +57,10 @@ class Node:
     @property
     def kind(self) -> Kind:
         """What it is."""
-        return kind_of(self.status.st_mode)
+        return file_kind(self.status.st_mode)
 
 
-def kind_of(mode: int) -> Kind:
+def file_kind(mode: int) -> Kind:
     """Return what a file is, by its mode."""
     if stat.S_ISLNK(mode):
         return "link"
@@ -62,7 +69,7 @@ def kind_of(mode: int) -> Kind:
     return "file" if stat.S_ISREG(mode) else "other"
 
 
-def walk(top: Location, *, enter: Callable[[Node], bool] = lambda _: True) -> Iterator[Node]:
+def walk_tree(top: Location, *, enter: Callable[[TreeEntry], bool] = lambda _: True) -> Iterator[TreeEntry]:
     """Yield what is below a directory, a directory before what it holds; links are not followed.
 
     `enter` decides about each directory.
@@ -77,14 +84,14 @@ def walk(top: Location, *, enter: Callable[[Node], bool] = lambda _: True) -> It
         for entry in list_location(directory):
             count += 1
             if count > MOST_ENTRIES or len(names) >= _MOST_DEPTH:
-                raise too_large(top.text)
-            node = Node(directory.child(entry.name), (*names, entry.name), entry.stat(follow_symlinks=False))
+                raise tree_too_large(top.text)
+            node = TreeEntry(directory.child(entry.name), (*names, entry.name), entry.stat(follow_symlinks=False))
             yield node
             if node.kind == "directory" and enter(node):
                 waiting.append((node.place, node.names))
 
 
-def find(
+def find_matches(
     top: Location, pattern: Sequence[str], *, directories: bool, follow: Callable[[Location], Location | None]
 ) -> Iterator[tuple[str, ...]]:
     """Yield the names of what matches a pattern, given part by part; `**` stands for any directories, and no links.
@@ -113,7 +120,7 @@ def find(
         for entry in _entries(directory, tolerant=bool(names)):
             count += 1
             if count > 10 * MOST_ENTRIES or len(names) >= _MOST_DEPTH:
-                raise too_large(top.text)
+                raise tree_too_large(top.text)
             below, found = directory.child(entry.name), (*names, entry.name)
             if below.guard.refuses(entry.stat(follow_symlinks=False)):
                 continue
@@ -136,13 +143,13 @@ def _puts_module(source: Location, status: os.stat_result, target: Location) -> 
     path = str(target.path)
     if target.guard.refuses_module(path):
         return True
-    kind, name = kind_of(status.st_mode), target.path.name
+    kind, name = file_kind(status.st_mode), target.path.name
     if kind not in ("directory", "link") or not is_importable(name) or not target.guard.is_searched(path):
         return False
     return kind == "link" or any(
         target.guard.refuses_module(str(target.child(*node.names).path))
         or (node.kind == "link" and all(map(is_importable, node.names)))
-        for node in walk(source)
+        for node in walk_tree(source)
     )
 
 
@@ -152,15 +159,15 @@ def require_free(top: Location) -> None:
     Raises:
         PermissionDenied: It holds the project's configuration, its store, modules of its tools, or the like.
     """
-    status = status_of(top)
+    status = path_status(top)
     if status is None or not stat.S_ISDIR(status.st_mode):
         return
-    for node in walk(top):
+    for node in walk_tree(top):
         guard = node.place.guard
         if guard.refuses_name(node.names[-1]) or guard.refuses(node.status):
-            raise belongs(node.place)
+            raise protected_error(node.place)
         if guard.refuses_module(str(node.place.path)):
-            raise belongs(node.place)
+            raise protected_error(node.place)
 
 
 def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Location], Refusal | None]) -> None:
@@ -173,20 +180,20 @@ def copy_tree(source: Location, target: Location, *, refuse_link: Callable[[Loca
         StepError: Something is no file, directory or link.
     """
     require_apart(source, target, "copied")
-    nodes = list(walk(source))
+    nodes = list(walk_tree(source))
     for node in nodes:
         place = target.child(*node.names)
         if node.place.guard.refuses(node.status):
-            raise belongs(node.place)
+            raise protected_error(node.place)
         if any(map(place.guard.refuses_name, node.names)) or _puts_module(node.place, node.status, place):
-            raise belongs(place)
+            raise protected_error(place)
         if node.kind == "other":
             message = f"`{node.place.text}` is a device, a pipe or a socket, not a file"
             raise StepError(message, code=codes.FILE_FAILED, retryable=False)
         refusal = refuse_link(place) if node.kind == "link" else None
         if refusal is not None:
             raise PermissionDenied(refusal.message, flag=refusal.flag, help=refusal.help)
-    top = status_of(source)
+    top = path_status(source)
     make_directory(target, 0o700 if top is None else stat.S_IMODE(top.st_mode))
     for node in nodes:
         place = target.child(*node.names)
@@ -208,7 +215,7 @@ def copy_file(source: Location, target: Location, *, overwrite: bool = True) -> 
             shutil.copyfileobj(original, file, _CHUNK)
 
 
-def move(source: Location, target: Location, *, overwrite: bool) -> None:
+def move_entry(source: Location, target: Location, *, overwrite: bool) -> None:
     """Rename something, a link itself and not what it leads to.
 
     Raises:
@@ -216,16 +223,16 @@ def move(source: Location, target: Location, *, overwrite: bool) -> None:
     """
     require_apart(source, target, "moved")
     require_free(source)
-    status = status_of(source)
+    status = path_status(source)
     if status is not None and _puts_module(source, status, target):
-        raise belongs(target)
+        raise protected_error(target)
     with open_parent(source) as (from_directory, name), open_parent(target, create=True) as (to_directory, new):
         if not overwrite and _exists(new, to_directory):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.text)
         os.replace(name, new, src_dir_fd=from_directory, dst_dir_fd=to_directory)
 
 
-def remove(place: Location, *, recursive: bool) -> None:
+def remove_entry(place: Location, *, recursive: bool) -> None:
     """Remove a file, a link itself, or a directory; `recursive` with what it holds.
 
     Raises:
@@ -295,7 +302,7 @@ def require_file(descriptor: int, path: str) -> int:
 
 def require_apart(source: Location, target: Location, done: str) -> None:
     """Refuse a directory that is to be copied or moved into itself."""
-    if target.path.is_relative_to(source.path) and stat.S_ISDIR(getattr(status_of(source), "st_mode", 0)):
+    if target.path.is_relative_to(source.path) and stat.S_ISDIR(getattr(path_status(source), "st_mode", 0)):
         raise StepError(
             f"`{source.text}` cannot be {done} into itself, to `{target.text}`",
             code=codes.INVALID_TOOL_INPUT,
@@ -304,7 +311,7 @@ def require_apart(source: Location, target: Location, done: str) -> None:
         )
 
 
-def too_large(path: str) -> StepError:
+def tree_too_large(path: str) -> StepError:
     """Return the error for a tree that no step goes through."""
     message = f"`{path}` holds more than {MOST_ENTRIES:,} entries, or is more than {_MOST_DEPTH} directories deep"
     return StepError(message, code=codes.FILE_FAILED, help="name a directory further down", retryable=False)
@@ -354,7 +361,7 @@ def _add(temporary: str, name: str, parent: int | None) -> None:
 
 
 def _is_directory(place: Location) -> bool:
-    status = status_of(place)
+    status = path_status(place)
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 

@@ -20,7 +20,7 @@ from orchestrator.text.csv_text import BadRecord, csv_of, delimited, delimiter_p
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.tables.columns import ColumnType, column_values
-from orchestrator.tools.tables.driver import MAX_CELLS, ROW_INDEX
+from orchestrator.tools.tables.sql_driver import MAX_CELLS, ROW_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def check_sql(sql: str, what: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TextLayout:
     """How the text of a file of rows is laid out, where that is given: else it is found out."""
 
     encoding: str | None = None
@@ -159,7 +159,7 @@ class Layout:
     types: Mapping[str, ColumnType] | None = None
 
 
-def parse(data: bytes, format: str, path: str, layout: Layout = Layout()) -> tuple[list[Row], str | None]:
+def parse_rows(data: bytes, format: str, path: str, layout: TextLayout = TextLayout()) -> tuple[list[Row], str | None]:
     """Read rows from the bytes of a file, and return them with the delimiter, if that had to be guessed."""
     _refuse_layout(format, delimiter=layout.delimiter, types=layout.types)
     if format == "parquet":
@@ -206,7 +206,7 @@ def _objects(value: Any, path: str) -> list[Row]:
     return value
 
 
-def _parse_csv(text: str, format: str, path: str, layout: Layout) -> tuple[list[Row], str | None]:
+def _parse_csv(text: str, format: str, path: str, layout: TextLayout) -> tuple[list[Row], str | None]:
     """Read a CSV file. A column becomes numbers only if that loses nothing: `007` stays text."""
     usual = "\t" if format == "tsv" else ","
     named = layout.delimiter or ("\t" if format == "tsv" else None)
@@ -241,7 +241,7 @@ def _parse_csv(text: str, format: str, path: str, layout: Layout) -> tuple[list[
     return rows, delimiter if layout.delimiter is None and delimiter != usual else None
 
 
-def dump(rows: list[Row], format: str, delimiter: str | None = None) -> bytes:
+def dump_rows(rows: list[Row], format: str, delimiter: str | None = None) -> bytes:
     """Write rows as the bytes of a file."""
     _refuse_layout(format, delimiter=delimiter)
     if format == "json":

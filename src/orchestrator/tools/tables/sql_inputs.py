@@ -19,7 +19,7 @@ _PIECE: Final = re.compile(
 """Texts, quoted names, comments, casts and slices, in which a colon is something else; else a name to be replaced."""
 
 
-def with_inputs(sql: str, inputs: Mapping[str, Any], what: str) -> str:
+def substitute_inputs(sql: str, inputs: Mapping[str, Any], what: str) -> str:
     """Return the SQL with a literal in the place of each `:name`; `what` names the SQL in errors.
 
     Raises:

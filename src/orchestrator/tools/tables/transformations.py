@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from orchestrator.tools.functions.threads import run_in_thread
-from orchestrator.tools.sandbox.processes import Completed, run_program
-from orchestrator.tools.tables import driver
+from orchestrator.tools.sandbox.processes import CompletedProcess, run_program
+from orchestrator.tools.tables import sql_driver
 from orchestrator.tools.tables.files import bad_data, check_sql, polars_errors, to_frame, to_rows
-from orchestrator.tools.tables.sql_inputs import with_inputs
+from orchestrator.tools.tables.sql_inputs import substitute_inputs
 
 if TYPE_CHECKING:
     from orchestrator.tools.contract import ToolContext
@@ -75,7 +75,7 @@ class Transformation:
         )
 
 
-async def transformed(
+async def transform_tables(
     transformation: Transformation, tables: Mapping[str, list[Row]], context: ToolContext
 ) -> tuple[list[Row], list[str]]:
     """Return the rows and the columns that a transformation of tables gives.
@@ -88,7 +88,9 @@ async def transformed(
         _check_length(text, name)
     if transformation.kind == "sql":
         _check_query(transformation.expressions["query"])
-    given = {name: with_inputs(text, transformation.inputs, name) for name, text in transformation.expressions.items()}
+    given = {
+        name: substitute_inputs(text, transformation.inputs, name) for name, text in transformation.expressions.items()
+    }
     transformation = replace(transformation, expressions=given)
     frames = await run_in_thread(lambda: {name: to_frame(rows, name) for name, rows in tables.items()})
     if transformation.small:
@@ -118,10 +120,10 @@ def _check_query(sql: str) -> None:
 def _here(transformation: Transformation, frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
     doing = [""]
     try:
-        return driver.transform(
+        return sql_driver.transform(
             transformation.kind, dict(transformation.expressions), list(transformation.by), frames, doing
         )
-    except driver.TooLarge as error:
+    except sql_driver.TooLarge as error:
         raise bad_data(str(error), "add a LIMIT, or aggregate") from error
     except BaseException:
         with polars_errors(doing[0]):
@@ -150,7 +152,7 @@ async def _isolated(
             "memory": _memory(),
         }
         done = await run_program(
-            [sys.executable, "-I", "-X", "utf8", str(Path(driver.__file__))],
+            [sys.executable, "-I", "-X", "utf8", str(Path(sql_driver.__file__))],
             directory=context.directory,
             environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             stdin=json.dumps(task).encode(),
@@ -170,11 +172,11 @@ def _memory() -> int:
         return _MEMORY
 
 
-def _raise_failure(done: Completed, report: Path) -> None:
+def _raise_failure(done: CompletedProcess, report: Path) -> None:
     """Raise what went wrong in the process, if anything did."""
     if done.timed_out:
         raise bad_data(f"the SQL ran longer than {_SECONDS:g} s and was ended", "filter or aggregate before joining")
-    if done.exit_code == driver.OUT_OF_MEMORY:
+    if done.exit_code == sql_driver.OUT_OF_MEMORY:
         message = f"the SQL used more than {_memory() / 1e9:.1f} GB of memory and was ended"
         raise bad_data(message, "join on columns, filter before joining, or make texts shorter")
     try:

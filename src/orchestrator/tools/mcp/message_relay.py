@@ -27,7 +27,7 @@ _SHOWN = 200
 logging.getLogger("mcp.client.stdio").addHandler(logging.NullHandler())
 
 
-class Link:
+class MessageRelay:
     """What is known of the messages of one program.
 
     `ended`: it sends no more. `noise`: the last line that it wrote among its messages and that is none.

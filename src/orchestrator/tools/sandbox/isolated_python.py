@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import StepError, StepTimeout
 from orchestrator.tools.sandbox import python_driver
-from orchestrator.tools.sandbox.processes import Completed, run_program
+from orchestrator.tools.sandbox.processes import CompletedProcess, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ _SHOWN = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Isolated:
+class PythonOutcome:
     """What the code left behind: the value of `result`, and what it printed."""
 
     result: Any
@@ -39,7 +39,7 @@ async def run_python(
     environment: Mapping[str, str] | None = None,
     timeout: float | None = None,  # noqa: ASYNC109 - the process must have ended before this returns
     max_output: int = 1_000_000,
-) -> Isolated:
+) -> PythonOutcome:
     """Execute code that reads `inputs` and assigns `result`, in a fresh interpreter without this one's variables.
 
     Raises:
@@ -61,10 +61,10 @@ async def run_python(
         if done.timed_out and timeout is not None:
             raise StepTimeout(f"the code ran longer than {timeout:g} s and was ended", seconds=timeout)
         result = _result(report, done)
-    return Isolated(result, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    return PythonOutcome(result, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def _result(report: Path, done: Completed) -> Any:
+def _result(report: Path, done: CompletedProcess) -> Any:
     """Read what the process reported, and raise what went wrong in it."""
     try:
         outcome: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from orchestrator.expressions.evaluation.compile_expression import ClosureCompiler, Context, cost
-from orchestrator.expressions.evaluation.operations import defined, items_of, text_of
-from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Namespace, Scope, Undefined
-from orchestrator.expressions.evaluation.text import plain
+from orchestrator.expressions.evaluation.expression_compiler import Context, ExpressionCompiler, step_cost
+from orchestrator.expressions.evaluation.operations import defined, iterable_items, text_of
+from orchestrator.expressions.evaluation.scope import Entity, Loop, Namespace, OperationError, Scope, Undefined
+from orchestrator.expressions.evaluation.text import plain_value
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.limits import MAX_TEXT
 from orchestrator.expressions.syntax.references import assigned_names
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def program(text: str, body: list[nodes.Statement], expression: nodes.Expression | None) -> Callable[[Scope], Any]:
+def compile_template(
+    text: str, body: list[nodes.Statement], expression: nodes.Expression | None
+) -> Callable[[Scope], Any]:
     """Compile a template: to the value of its only `expression`, or to the text that its statements make."""
     compiler = StatementCompiler(text, frozenset(assigned_names(body)))
     if expression is None:
@@ -42,14 +44,14 @@ def program(text: str, body: list[nodes.Statement], expression: nodes.Expression
         if type(result) in _SCALARS:
             return result
         try:
-            return plain(defined(result))
-        except Failure as failure:
+            return plain_value(defined(result))
+        except OperationError as failure:
             fail(failure, only)
 
     return compute
 
 
-class StatementCompiler(ClosureCompiler):
+class StatementCompiler(ExpressionCompiler):
     """Compiles statements: each closure appends to the output."""
 
     def body(self, statements: list[nodes.Statement]) -> Execute:
@@ -93,7 +95,7 @@ class StatementCompiler(ClosureCompiler):
         return write
 
     def _overflow(self) -> NoReturn:
-        self.fail(Failure(f"the text has more than {MAX_TEXT:,} characters"), nodes.Bad([], 0, len(self.text)))
+        self.fail(OperationError(f"the text has more than {MAX_TEXT:,} characters"), nodes.Bad([], 0, len(self.text)))
 
     def _output(self, node: nodes.Expression) -> Execute:
         value, fail = self.value(node), self.fail
@@ -102,7 +104,7 @@ class StatementCompiler(ClosureCompiler):
             result = value(context)
             try:
                 text = result if type(result) is str else text_of(result)
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
             context.room -= len(text)
             if context.room < 0:
@@ -141,7 +143,7 @@ class StatementCompiler(ClosureCompiler):
                 value = value.value
             if not isinstance(value, list) or len(value) != count:
                 what = f"a list of {len(value):,}" if isinstance(value, list) else _described(value)
-                fail(Failure(f"{count} names are to be filled from {what}", help), node)
+                fail(OperationError(f"{count} names are to be filled from {what}", help), node)
             context.local.update(zip(targets, value, strict=True))
 
         return bind
@@ -157,7 +159,7 @@ class StatementCompiler(ClosureCompiler):
             outer = context.local
             source = iterable(context)
             try:
-                items = items_of(source)
+                items = iterable_items(source)
                 context.spend(len(items))
                 if condition is not None:
                     chosen = []
@@ -176,7 +178,7 @@ class StatementCompiler(ClosureCompiler):
                     context.local = {**outer, "loop": loop}
                     bind(context, item)
                     body(context, out)
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node.iterable)
             finally:
                 context.local = outer
@@ -199,15 +201,15 @@ class StatementCompiler(ClosureCompiler):
             target = context.local.get(name)
             try:
                 if not isinstance(target, Namespace):
-                    raise Failure(
+                    raise OperationError(
                         f"`{name}` is no namespace, so its fields cannot be set",
                         f"begin with `{{% set {name} = namespace({member}=0) %}}`",
                     )
                 new = value(context)
                 if isinstance(new, Namespace | Loop):
-                    raise Failure("this cannot be kept in a namespace")
+                    raise OperationError("this cannot be kept in a namespace")
                 target.fields[member] = new
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node.value)
 
         return assign
@@ -223,7 +225,7 @@ class StatementCompiler(ClosureCompiler):
             body(context, inner)
             context.room, context.local = room, outer
             text = "".join(inner)
-            context.spend(cost(text))
+            context.spend(step_cost(text))
             if filters is not None:
                 context.local[placeholder] = text
                 text = filters(context)

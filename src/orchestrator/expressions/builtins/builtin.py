@@ -11,7 +11,7 @@ from orchestrator.expressions.types.value_types import ANY, Kind, Type
 ResultRule = Callable[[Type, Sequence[Type]], Type]
 """The type of the result from the types of the value and of the positional arguments."""
 
-Enter = Callable[[Callable[..., Any]], Callable[..., Any]]
+BuiltinDecorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 """A decorator that enters a function into a table."""
 
 
@@ -33,7 +33,7 @@ Check = Callable[[Mapping[str, Any]], Misuse | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class BuiltinParameter:
     """One argument of a filter, test, function or method."""
 
     name: str
@@ -42,7 +42,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Builtin:
     """One filter, test, function or method.
 
     `function` takes the value (but for functions) and then the arguments. `accepts` are the kinds of values that it
@@ -53,7 +53,7 @@ class Entry:
 
     name: str
     function: Callable[..., Any]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[BuiltinParameter, ...]
     result: Type | ResultRule
     summary: str
     example: tuple[str, str]
@@ -98,18 +98,18 @@ class Entry:
         return self.result(value, arguments) if callable(self.result) else self.result
 
 
-FILTERS: Final[dict[str, Entry]] = {}
+FILTERS: Final[dict[str, Builtin]] = {}
 """All filters, by name. Complete once `builtins.filters` has been imported."""
 
-TESTS: Final[dict[str, Entry]] = {}
+TESTS: Final[dict[str, Builtin]] = {}
 """All tests, by name. Complete once `builtins.tests` has been imported."""
 
 _VARIADIC: Final = 0x04
 _KEYWORDS: Final = 0x08
 
 
-def entry(
-    table: dict[str, Entry],
+def builtin(
+    table: dict[str, Builtin],
     name: str,
     *aliases: str,
     result: Type | ResultRule = ANY,
@@ -119,7 +119,7 @@ def entry(
     absent: bool = False,
     check: Check | None = None,
     skip: int = 1,
-) -> Enter:
+) -> BuiltinDecorator:
     """Enter the decorated function into a table; its docstring is the summary, its own signature the arguments.
 
     `skip` is the number of its first parameters that are no arguments.
@@ -131,11 +131,11 @@ def entry(
         defaults = function.__defaults__ or ()
         required = len(names) - len(defaults)
         parameters = tuple(
-            Parameter(n, index < required, None if index < required else defaults[index - required])
+            BuiltinParameter(n, index < required, None if index < required else defaults[index - required])
             for index, n in enumerate(names)
         )
         for position, spelling in enumerate((name, *aliases)):
-            table[spelling] = Entry(
+            table[spelling] = Builtin(
                 name=spelling,
                 function=function,
                 parameters=parameters,
@@ -167,30 +167,30 @@ def _spelled(value: Any) -> str:
     return repr(value)
 
 
-def same(value: Type, arguments: Sequence[Type]) -> Type:
+def same_type(value: Type, arguments: Sequence[Type]) -> Type:
     """The result has the type of the value."""
     return Type(value.kind, items=value.items, options=value.options, properties=value.properties)
 
 
-def item_of(value: Type, arguments: Sequence[Type]) -> Type:
+def item_type(value: Type, arguments: Sequence[Type]) -> Type:
     """The result is an item of the value."""
     if value.kind == "string":
         return Type("string")
     return value.items or ANY if value.kind == "array" else ANY
 
 
-def list_of(value: Type, arguments: Sequence[Type]) -> Type:
+def list_type(value: Type, arguments: Sequence[Type]) -> Type:
     """The result is a list of the value's items."""
     if value.kind == "string" or value.kind == "object":
         return Type("array", items=Type("string"))
     return Type("array", items=value.items if value.kind == "array" else None)
 
 
-def lists_of(value: Type, arguments: Sequence[Type]) -> Type:
+def nested_list_type(value: Type, arguments: Sequence[Type]) -> Type:
     """The result is a list of lists of the value's items."""
-    return Type("array", items=list_of(value, arguments))
+    return Type("array", items=list_type(value, arguments))
 
 
-def number_like(value: Type, arguments: Sequence[Type]) -> Type:
+def number_type(value: Type, arguments: Sequence[Type]) -> Type:
     """An integer stays one; anything else gives a number."""
     return Type("integer") if value.kind in ("integer", "boolean") else Type("number")

@@ -19,7 +19,7 @@ _NUMPY_KINDS: Final = (("integer", INTEGER), ("floating", NUMBER), ("bool", BOOL
 Convert = Callable[[Any], Any]
 
 
-def named(kind: type) -> str:
+def library_class(kind: type) -> str:
     """Return the library and the name of a class of one of the libraries, such as `pandas.DataFrame`; else nothing."""
     library = kind.__module__.partition(".")[0]
     return f"{library}.{kind.__name__}" if library in _LIBRARIES else ""
@@ -30,7 +30,7 @@ def rows_of(value: Any) -> Any:
 
     What is missing (null, NA, NaT, and pandas' NaN) is None. Everything else gives `NOT_A_FRAME`.
     """
-    match named(type(value)):
+    match library_class(type(value)):
         case "":
             return NOT_A_FRAME
         case "pandas.DataFrame":
@@ -55,14 +55,14 @@ def rows_of(value: Any) -> Any:
 def _plain_array(value: Any) -> Any:
     """A NumPy array or scalar, or an index; times as Python's, which have microseconds."""
     kind = getattr(value.dtype, "kind", "")
-    if kind in ("M", "m") and named(type(value)).startswith("numpy."):
+    if kind in ("M", "m") and library_class(type(value)).startswith("numpy."):
         value = value.astype("datetime64[us]" if kind == "M" else "timedelta64[us]")
     return value.tolist()
 
 
-def described(annotation: type) -> tuple[Type, Convert] | None:
+def dataframe_type(annotation: type) -> tuple[Type, Convert] | None:
     """Return the JSON type of an annotation of one of the libraries, and how a value becomes what it names."""
-    name = named(annotation)
+    name = library_class(annotation)
     if not name:
         return None
     make: Any = annotation

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.expressions.syntax import nodes
-from orchestrator.expressions.syntax.references import STANDING_IN, references_of
+from orchestrator.expressions.syntax.references import DEFAULT_FILTERS, references_of
 from orchestrator.expressions.types.inference import infer
-from orchestrator.expressions.types.operators import options
+from orchestrator.expressions.types.operators import alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,17 +21,21 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
 _NO_TEXT: Final = frozenset({"integer", "number", "boolean", "null"})
 
 
-def unquoted(body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[Expression]:
+def shell_injections(
+    body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]
+) -> list[Expression]:
     """Return the expressions whose text a shell would read as a part of its command.
 
     Not among them are quoted values, numbers, words of a closed set, and what is made of trusted reads alone.
     """
-    finder = _Finder(env, trusted)
+    finder = _InjectionFinder(env, trusted)
     finder.statements(body, {})
     return finder.found
 
 
-def spliced(body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]) -> list[Expression]:
+def code_injections(
+    body: list[Statement], env: Mapping[str, Type], trusted: Callable[[Reference], bool]
+) -> list[Expression]:
     """Return the expressions whose text would be run as a part of the code around it.
 
     As `unquoted`, but that `quote` does not help, and lists of numbers do no harm. Code that is one value as a whole,
@@ -40,12 +44,12 @@ def spliced(body: list[Statement], env: Mapping[str, Type], trusted: Callable[[R
     match [part for part in body if not isinstance(part, nodes.Text) or part.text.strip()]:
         case [nodes.Output(expression=whole)] if not isinstance(whole, nodes.Concat | nodes.Binary):
             return []
-    finder = _Finder(env, trusted, shell=False)
+    finder = _InjectionFinder(env, trusted, shell=False)
     finder.statements(body, {})
     return finder.found
 
 
-def quoted(body: list[Statement]) -> Iterator[Expression]:
+def shell_quoted(body: list[Statement]) -> Iterator[Expression]:
     """Yield the expressions of a template that are quoted for a shell."""
     for statement in body:
         match statement:
@@ -53,15 +57,15 @@ def quoted(body: list[Statement]) -> Iterator[Expression]:
                 yield call
             case nodes.If():
                 for _, branch in statement.branches:
-                    yield from quoted(branch)
-                yield from quoted(statement.otherwise or [])
+                    yield from shell_quoted(branch)
+                yield from shell_quoted(statement.otherwise or [])
             case nodes.For():
-                yield from quoted(statement.body)
+                yield from shell_quoted(statement.body)
             case _:
                 pass
 
 
-class _Finder:
+class _InjectionFinder:
     """Walks a template; `local` says of the names that it sets whether their text is harmless."""
 
     def __init__(self, env: Mapping[str, Type], trusted: Callable[[Reference], bool], *, shell: bool = True) -> None:
@@ -79,7 +83,7 @@ class _Finder:
                 case nodes.Assign() if statement.member is None:
                     local.update(dict.fromkeys(statement.targets, self.is_harmless(statement.value, local)))
                 case nodes.Capture():
-                    inner = _Finder(self.env, self.trusted, shell=self.shell)
+                    inner = _InjectionFinder(self.env, self.trusted, shell=self.shell)
                     inner.statements(statement.body, dict(local))
                     local[statement.name] = not inner.found
                 case nodes.If():
@@ -98,7 +102,7 @@ class _Finder:
         match node:
             case nodes.Call(kind="filter") if self.shell and _is_quoted(node):
                 return True
-            case nodes.Call(kind="filter", target=target) if node.name in STANDING_IN and target is not None:
+            case nodes.Call(kind="filter", target=target) if node.name in DEFAULT_FILTERS and target is not None:
                 return all(self.is_harmless(part, local) for part in (target, *node.positional))
             case nodes.Conditional(then=then, otherwise=otherwise):
                 return self.is_harmless(then, local) and (otherwise is None or self.is_harmless(otherwise, local))
@@ -121,7 +125,7 @@ class _Finder:
             or (
                 not self.shell and option.kind == "array" and option.items is not None and self.is_no_text(option.items)
             )
-            for option in options(type_)
+            for option in alternatives(type_)
         )
 
 

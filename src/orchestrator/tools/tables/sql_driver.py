@@ -35,7 +35,7 @@ class TooLarge(Exception):
     """A result is too large to be handed on."""
 
 
-def read(kind: str, expressions: dict[str, str], doing: list[str]) -> list[pl.Expr]:
+def read_expressions(kind: str, expressions: dict[str, str], doing: list[str]) -> list[pl.Expr]:
     """Read the expressions of a transformation; `doing` says at each moment what is done."""
     found = []
     for name, text in expressions.items() if kind != "sql" else ():
@@ -49,7 +49,7 @@ def transform(
     kind: str, expressions: dict[str, str], by: list[str], frames: dict[str, pl.DataFrame], doing: list[str]
 ) -> pl.DataFrame:
     """Return the table that a transformation gives. The names of new columns are those after the last dot."""
-    parsed = read(kind, expressions, doing)
+    parsed = read_expressions(kind, expressions, doing)
     names = list(frames)
 
     def compute(*given: pl.DataFrame) -> pl.DataFrame:
@@ -152,7 +152,7 @@ def limit_memory(most: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main() -> None:
+def run_task() -> None:
     """Do the task that standard input holds."""
     task: dict[str, Any] = json.load(sys.stdin)
     limit_memory(task["memory"])
@@ -167,4 +167,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_task()

@@ -21,7 +21,7 @@ _servers: dict[tuple[str, ...], tuple[int, socket.socket]] = {}
 """The id of the server that a script makes, and a socket to it."""
 
 
-def ask(descriptors: Sequence[int]) -> None:
+def start_guardian(descriptors: Sequence[int]) -> None:
     """Have a guardian made that gets these descriptors: stdin, stdout and stderr of its program, and a socket to us.
 
     Raises:

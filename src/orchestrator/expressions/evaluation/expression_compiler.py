@@ -19,25 +19,25 @@ from orchestrator.expressions.evaluation.operations import (
     ARITHMETIC,
     COMPARISONS,
     defined,
-    field_of,
-    item_of,
     negate,
-    slice_of,
+    read_field,
+    read_item,
+    read_slice,
     text_of,
-    unchanged,
+    unary_plus,
 )
-from orchestrator.expressions.evaluation.scope import Entity, Failure, Loop, Scope, Undefined
-from orchestrator.expressions.evaluation.text import plain, room_for
+from orchestrator.expressions.evaluation.scope import Entity, Loop, OperationError, Scope, Undefined
+from orchestrator.expressions.evaluation.text import check_text_size, plain_value
 from orchestrator.expressions.syntax import nodes
 from orchestrator.expressions.syntax.limits import MAX_SECONDS, MAX_STEPS, MAX_TEXT
 from orchestrator.expressions.types.assignability import describe_data
-from orchestrator.expressions.types.value_types import describe, type_of
+from orchestrator.expressions.types.value_types import describe_type, type_of
 from orchestrator.text.words import quoted_list, shorten
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.builtins.builtin import Builtin
 
 _ABSENT: Final = object()
 _NO_RESULT: Final = Undefined("the step gave no result")
@@ -47,7 +47,7 @@ SMALL: Final = frozenset({int, float, bool, type(None)})
 _LARGE: Final = "work on large data in a tool's step"
 
 
-def cost(value: Any) -> int:
+def step_cost(value: Any) -> int:
     """The steps that it takes to make or to go through a value: one for 1,000 characters or 16 items."""
     kind = type(value)
     if kind is str:
@@ -74,19 +74,19 @@ class Context:
         if not self.deadline:
             self.deadline = thread_time() + MAX_SECONDS
         elif thread_time() > self.deadline:
-            raise Failure(f"the template takes longer than {MAX_SECONDS:g} seconds", _LARGE)
+            raise OperationError(f"the template takes longer than {MAX_SECONDS:g} seconds", _LARGE)
 
     def spend(self, steps: int) -> None:
         """Take from the budget of steps."""
         self.steps -= steps
         if self.steps < 0:
-            raise Failure(f"the template takes more than {MAX_STEPS:,} steps", _LARGE)
+            raise OperationError(f"the template takes more than {MAX_STEPS:,} steps", _LARGE)
 
 
 Evaluate = Callable[[Context], Any]
 
 
-class ClosureCompiler:
+class ExpressionCompiler:
     """Compiles the trees of one template. `local` are the names that its own statements may have set."""
 
     def __init__(self, text: str, local: frozenset[str]) -> None:
@@ -98,7 +98,7 @@ class ClosureCompiler:
         text = self.text[node.start : node.end]
         return shorten(text, _EXCERPT)
 
-    def fail(self, failure: Failure, node: nodes.Expression) -> NoReturn:
+    def fail(self, failure: OperationError, node: nodes.Expression) -> NoReturn:
         """Raise the error with the place of its culprit."""
         raise EvaluationError(
             failure.message, expression=self.excerpt(node), start=node.start, end=node.end, help=failure.help
@@ -131,7 +131,7 @@ class ClosureCompiler:
 
         def missing(context: Context) -> Any:
             if name in FUNCTIONS:
-                fail(Failure(f"`{name}` is a function", f"call it: `{name}()`"), node)
+                fail(OperationError(f"`{name}` is a function", f"call it: `{name}()`"), node)
             return Undefined(f"`{name}` is not defined", f"the names are {quoted_list(sorted(context.names), most=20)}")
 
         if name not in self.local:
@@ -162,8 +162,8 @@ class ClosureCompiler:
             if type(value) is dict and name in value:
                 return value[name]
             try:
-                return field_of(value, name, what)
-            except Failure as failure:
+                return read_field(value, name, what)
+            except OperationError as failure:
                 fail(failure, node)
 
         return read
@@ -174,8 +174,8 @@ class ClosureCompiler:
 
         def read(context: Context) -> Any:
             try:
-                return item_of(target(context), index(context), what)
-            except Failure as failure:
+                return read_item(target(context), index(context), what)
+            except OperationError as failure:
                 fail(failure, node)
 
         return read
@@ -186,8 +186,8 @@ class ClosureCompiler:
 
         def read(context: Context) -> Any:
             try:
-                return slice_of(target(context), low(context), high(context), step(context))
-            except Failure as failure:
+                return read_slice(target(context), low(context), high(context), step(context))
+            except OperationError as failure:
                 fail(failure, node)
 
         return read
@@ -196,13 +196,13 @@ class ClosureCompiler:
         operand, fail = self.value(node.operand), self.fail
         if node.operator == "not":
             return lambda context: not operand(context)
-        compute = negate if node.operator == "-" else unchanged
+        compute = negate if node.operator == "-" else unary_plus
 
         def signed(context: Context) -> Any:
             value = operand(context)
             try:
                 return compute(value)
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
 
         return signed
@@ -216,9 +216,9 @@ class ClosureCompiler:
             try:
                 result = compute(first, second)
                 if type(result) is str or type(result) is list:
-                    context.spend(cost(result))
+                    context.spend(step_cost(result))
                 return result
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
 
         return computed
@@ -231,10 +231,10 @@ class ClosureCompiler:
             try:
                 texts = [text_of(value) for value in values]
                 total = sum(map(len, texts))
-                room_for(total)
+                check_text_size(total)
                 context.spend(total // 1_000)
                 return "".join(texts)
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
 
         return joined
@@ -249,9 +249,9 @@ class ClosureCompiler:
                 left, right = first(context), operand(context)
                 try:
                     if type(right) not in SMALL:
-                        context.spend(cost(right))
+                        context.spend(step_cost(right))
                     return compare(left, right)
-                except Failure as failure:
+                except OperationError as failure:
                     fail(failure, node)
 
             return compared
@@ -263,7 +263,7 @@ class ClosureCompiler:
                 try:
                     if not compare(left, right):
                         return False
-                except Failure as failure:
+                except OperationError as failure:
                     fail(failure, node)
                 left = right
             return True
@@ -287,7 +287,7 @@ class ClosureCompiler:
         def built(context: Context) -> list[Any]:
             try:
                 return [defined(item(context)) for item in items]
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
 
         return built
@@ -302,9 +302,11 @@ class ClosureCompiler:
                 try:
                     name = defined(key(context))
                     if type(name) is not str:
-                        raise Failure(f"a field's name is a string, not {describe_data(name)}", "put it between quotes")
+                        raise OperationError(
+                            f"a field's name is a string, not {describe_data(name)}", "put it between quotes"
+                        )
                     result[name] = defined(value(context))
-                except Failure as failure:
+                except OperationError as failure:
                     fail(failure, node)
             return result
 
@@ -314,7 +316,7 @@ class ClosureCompiler:
         fail = self.fail
 
         def refused(context: Context) -> Any:
-            fail(Failure("the template is malformed here"), node)
+            fail(OperationError("the template is malformed here"), node)
 
         return refused
 
@@ -341,7 +343,7 @@ class ClosureCompiler:
 
         return arguments
 
-    def _applied(self, node: nodes.Call, entry: Entry, target_node: nodes.Expression) -> Evaluate:
+    def _applied(self, node: nodes.Call, entry: Builtin, target_node: nodes.Expression) -> Evaluate:
         target = self._maybe_missing(target_node) if entry.absent else self.value(target_node)
         function, fail = entry.function, self.fail
         check = _method_check(entry) if node.kind == "method" else None
@@ -353,12 +355,12 @@ class ClosureCompiler:
                 value = target(context)
                 try:
                     if type(value) is Undefined and not takes_undefined:
-                        raise Failure(value.message, value.help)
+                        raise OperationError(value.message, value.help)
                     result = function(value)
                     if type(value) not in SMALL:
-                        context.spend(cost(value))
+                        context.spend(step_cost(value))
                     return result
-                except Failure as failure:
+                except OperationError as failure:
                     fail(failure, node)
                 except (TypeError, ValueError, OverflowError):
                     fail(_unsuited(name, value), node)
@@ -370,14 +372,14 @@ class ClosureCompiler:
             value = target(context)
             try:
                 if type(value) is Undefined and not takes_undefined:
-                    raise Failure(value.message, value.help)
+                    raise OperationError(value.message, value.help)
                 if check is not None:
                     check(value)
                 positional, named = arguments(context)
                 result = function(value, *positional, **named)
-                context.spend(cost(value) + cost(result))
+                context.spend(step_cost(value) + step_cost(result))
                 return result
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
             except (TypeError, ValueError, OverflowError):
                 fail(_unsuited(name, value), node)
@@ -396,7 +398,7 @@ class ClosureCompiler:
 
         return read
 
-    def _function(self, node: nodes.Call, entry: Entry) -> Evaluate:
+    def _function(self, node: nodes.Call, entry: Builtin) -> Evaluate:
         function, arguments, fail = entry.function, self._arguments(node), self.fail
         timed, name = node.name in TIMED, node.name
 
@@ -404,12 +406,12 @@ class ClosureCompiler:
             try:
                 positional, named = arguments(context)
                 result = function(context.now, *positional, **named) if timed else function(*positional, **named)
-                context.spend(cost(result))
+                context.spend(step_cost(result))
                 return result
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
             except (TypeError, ValueError, OverflowError):
-                fail(Failure(f"`{name}` cannot work with these arguments"), node)
+                fail(OperationError(f"`{name}` cannot work with these arguments"), node)
 
         return called
 
@@ -423,14 +425,14 @@ class ClosureCompiler:
             try:
                 positional, _ = arguments(context)
                 if type(loop) is not Loop or not positional:
-                    raise Failure(f"`loop.{node.name}` needs a loop around it, and something to choose from")
+                    raise OperationError(f"`loop.{node.name}` needs a loop around it, and something to choose from")
                 if cycle:
                     return positional[loop.index0 % len(positional)]
-                positional = plain(positional)
+                positional = plain_value(positional)
                 changed = loop.changed_from != positional
                 loop.changed_from = positional
                 return changed
-            except Failure as failure:
+            except OperationError as failure:
                 fail(failure, node)
 
         return called
@@ -440,38 +442,38 @@ def _nothing(context: Context) -> None:
     return None
 
 
-def _unsuited(name: str, value: Any) -> Failure:
-    described = "this value" if isinstance(value, Undefined) else describe(type_of(value))
-    return Failure(f"`{name}` cannot work on {described} with these arguments")
+def _unsuited(name: str, value: Any) -> OperationError:
+    described = "this value" if isinstance(value, Undefined) else describe_type(type_of(value))
+    return OperationError(f"`{name}` cannot work on {described} with these arguments")
 
 
-def _method_check(entry: Entry) -> Callable[[Any], None]:
+def _method_check(entry: Builtin) -> Callable[[Any], None]:
     kinds: tuple[Any, ...] = tuple({"string": str, "array": list, "object": Mapping}[kind] for kind in entry.accepts)
 
     def check(value: Any) -> None:
         if isinstance(value, kinds):
             return
         help = f"use the filter: `| {entry.name}`" if entry.name in FILTERS else None
-        raise Failure(f"{describe_data(value)} has no method `{entry.name}`", help)
+        raise OperationError(f"{describe_data(value)} has no method `{entry.name}`", help)
 
     return check
 
 
 _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "method": METHODS}
-_COMPILERS: Final[dict[type, Callable[[ClosureCompiler, Any], Evaluate]]] = {
-    nodes.Literal: ClosureCompiler._literal,
-    nodes.Name: ClosureCompiler._name,
-    nodes.Attribute: ClosureCompiler._attribute,
-    nodes.Item: ClosureCompiler._item,
-    nodes.Slice: ClosureCompiler._slice,
-    nodes.Unary: ClosureCompiler._unary,
-    nodes.Binary: ClosureCompiler._binary,
-    nodes.Concat: ClosureCompiler._concat,
-    nodes.Compare: ClosureCompiler._compare,
-    nodes.Logic: ClosureCompiler._logic,
-    nodes.Conditional: ClosureCompiler._conditional,
-    nodes.ListOf: ClosureCompiler._list,
-    nodes.DictOf: ClosureCompiler._dict,
-    nodes.Call: ClosureCompiler._call,
-    nodes.Bad: ClosureCompiler._bad,
+_COMPILERS: Final[dict[type, Callable[[ExpressionCompiler, Any], Evaluate]]] = {
+    nodes.Literal: ExpressionCompiler._literal,
+    nodes.Name: ExpressionCompiler._name,
+    nodes.Attribute: ExpressionCompiler._attribute,
+    nodes.Item: ExpressionCompiler._item,
+    nodes.Slice: ExpressionCompiler._slice,
+    nodes.Unary: ExpressionCompiler._unary,
+    nodes.Binary: ExpressionCompiler._binary,
+    nodes.Concat: ExpressionCompiler._concat,
+    nodes.Compare: ExpressionCompiler._compare,
+    nodes.Logic: ExpressionCompiler._logic,
+    nodes.Conditional: ExpressionCompiler._conditional,
+    nodes.ListOf: ExpressionCompiler._list,
+    nodes.DictOf: ExpressionCompiler._dict,
+    nodes.Call: ExpressionCompiler._call,
+    nodes.Bad: ExpressionCompiler._bad,
 }

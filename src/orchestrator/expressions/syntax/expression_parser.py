@@ -32,7 +32,7 @@ from orchestrator.expressions.syntax.nodes import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.expressions.builtins.table import Entry
+    from orchestrator.expressions.builtins.builtin import Builtin
     from orchestrator.expressions.syntax.problem import Problem
 
 _IF, _OR, _AND, _NOT, _COMPARE, _SUM, _CONCAT, _PRODUCT, _POWER, _UNARY = range(1, 11)
@@ -57,7 +57,7 @@ _TABLES: Final = {"filter": FILTERS, "test": TESTS, "function": FUNCTIONS, "meth
 _LONG: Final = 120
 
 
-class Abandoned(Exception):
+class ParseError(Exception):
     """The rest of a tag makes no sense; the problem says why."""
 
     def __init__(self, problem: Problem) -> None:
@@ -65,7 +65,7 @@ class Abandoned(Exception):
         self.problem = problem
 
 
-class Parser:
+class ExpressionParser:
     """Reads expressions from the tokens of one tag. Problems that do not stop it are put into `problems`."""
 
     __slots__ = ("depth", "position", "problems", "text", "tokens")
@@ -99,7 +99,7 @@ class Parser:
 
     def unexpected(self, wanted: str) -> NoReturn:
         """Give up on this tag at the next token, where `wanted` should stand."""
-        raise Abandoned(messages.unexpected(self.text, self.tokens, self.position, wanted))
+        raise ParseError(messages.unexpected_token(self.text, self.tokens, self.position, wanted))
 
     # --- expressions
 
@@ -114,14 +114,14 @@ class Parser:
         """Parse an expression and refuse one that is too high to be evaluated."""
         node = self.expression(power)
         if len(self.tokens) > _LONG and height(node) > _LONG:
-            raise Abandoned(messages.too_deep(node.start, node.end))
+            raise ParseError(messages.too_deep(node.start, node.end))
         return node
 
     def expression(self, power: int = 0) -> Expression:
         """Parse an expression whose operators bind at least as strongly as `power`."""
         if self.depth > MAX_NESTING:
             token = self.peek()
-            raise Abandoned(messages.too_deep(token[2], token[3]))
+            raise ParseError(messages.too_deep(token[2], token[3]))
         self.depth += 1
         tokens = self.tokens
         begin = tokens[self.position][2]  # of a parenthesis, if the first operand stands in some
@@ -190,7 +190,7 @@ class Parser:
         token = self.tokens[self.position]
         if token[0] in ("-", "+"):
             if self.depth > MAX_NESTING:
-                raise Abandoned(messages.too_deep(token[2], token[3]))
+                raise ParseError(messages.too_deep(token[2], token[3]))
             self.depth += 1
             self.position += 1
             operand = self.unary(with_filters=False)
@@ -229,7 +229,7 @@ class Parser:
             self.position += 1
             number = float(value)
             if number in (float("inf"),):
-                raise Abandoned(messages.too_large(start, end))
+                raise ParseError(messages.number_too_large(start, end))
             return Literal(number, start, end)
         if kind == "(":
             return self._parentheses()
@@ -255,13 +255,13 @@ class Parser:
 
     def _integer(self, value: str, start: int, end: int) -> int:
         if len(value) > MAX_INTEGER_BITS // 4:
-            raise Abandoned(messages.too_large(start, end))
+            raise ParseError(messages.number_too_large(start, end))
         if value.isascii() and value.isdigit() and (value[0] != "0" or value.strip("0") == ""):
             return int(value)
         try:
             return int(value, 0)
         except ValueError:
-            raise Abandoned(messages.bad_number(value, start, end)) from None
+            raise ParseError(messages.bad_number(value, start, end)) from None
 
     def _parentheses(self) -> Expression:
         start = self.take()[2]
@@ -308,7 +308,7 @@ class Parser:
                 if kind == "name" or value in KEYWORDS:
                     self.position += 1
                     if value.startswith("__"):
-                        self.problems.append(messages.private(value, name_start, end))
+                        self.problems.append(messages.private_name(value, name_start, end))
                         return Bad([node], node.start, end)
                     node = Attribute(node, value, node.start, end, name_start)
                 elif kind == "integer":
@@ -358,11 +358,11 @@ class Parser:
         keywords: dict[str, Expression] = {}
         while (token := self.peek())[0] != ")":
             if token[0] in ("*", "**"):
-                raise Abandoned(messages.unpacked_arguments(token[2], token[3]))
+                raise ParseError(messages.unpacked_arguments(token[2], token[3]))
             if token[0] == "name" and self.tokens[self.position + 1][0] == "=":
                 self.position += 2
                 if token[1] in keywords:
-                    self.problems.append(messages.twice(token[1], token[2], token[3]))
+                    self.problems.append(messages.repeated_argument(token[1], token[2], token[3]))
                 keywords[token[1]] = self.expression()
             elif keywords:
                 self.unexpected("a named argument, as those before it are,")
@@ -422,7 +422,7 @@ class Parser:
                 return Call("loop", target, name, positional, keywords, start, end, name_start)
             first = positional[0] if positional else None
             name_end = name_start + len(name)
-            self.problems.append(messages.unknown(self.text, kind, name, name_start, name_end, target, first))
+            self.problems.append(messages.unknown_name(self.text, kind, name, name_start, name_end, target, first))
             return Bad(parts, start, end)
         if positional or keywords or entry.parameters:
             self._check_arguments(kind, entry, positional, keywords, name_start, end)
@@ -431,7 +431,7 @@ class Parser:
     def _check_arguments(
         self,
         kind: str,
-        entry: Entry,
+        entry: Builtin,
         positional: list[Expression],
         keywords: dict[str, Expression],
         start: int,
@@ -439,7 +439,7 @@ class Parser:
     ) -> None:
         wrong = entry.misuse(len(positional), tuple(keywords))
         if wrong is not None:
-            self.problems.append(messages.misused(kind, entry, wrong, start, end))
+            self.problems.append(messages.wrong_arguments(kind, entry, wrong, start, end))
         elif entry.check is not None:
             given = entry.bound(positional, keywords)
             misuse = entry.check({name: node.value for name, node in given.items() if isinstance(node, Literal)})

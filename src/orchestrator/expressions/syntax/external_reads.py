@@ -18,7 +18,7 @@ _FILE: Final = frozenset(
 _ADDRESS: Final = frozenset({"url", "http", "https", "fetch", "uri"})
 _ENVIRONMENT: Final = frozenset({"env", "environ", "environment", "secret", "secrets", "vault"})
 _INPUT: Final = frozenset({"input", "inputs", "param", "params", "parameter", "parameters", "var", "vars"})
-SOURCES: Final = _FILE | _ADDRESS
+EXTERNAL_READERS: Final = _FILE | _ADDRESS
 """Words that read something from outside of the pipeline, as names of functions and filters too."""
 
 _LONGEST: Final = 60
@@ -27,7 +27,7 @@ _PLAIN: Final = re.compile(r"[\w./-]+")
 _SAFE_NAME: Final = re.compile(r"[A-Za-z_]\w*")
 
 
-def reading(text: str, tokens: list[Token], position: int) -> Problem | None:
+def external_read(text: str, tokens: list[Token], position: int) -> Problem | None:
     """Explain `file:prompts/x.txt`, `env:HOME` and `include 'x.txt'`, if the tokens of a tag are one of them."""
     if not tokens or position > 1:
         return None
@@ -42,7 +42,7 @@ def reading(text: str, tokens: list[Token], position: int) -> Problem | None:
     return _named(word.lower(), text[end:last].strip().removeprefix(":"), start, last)
 
 
-def nested(text: str, start: int, inner: int, end: int) -> Problem | None:
+def nested_read(text: str, start: int, inner: int, end: int) -> Problem | None:
     """The same for a tag with another inside: `{{ file:{{ name }}.txt }}`, whose own ends at `end`."""
     prefix = _PREFIXED.fullmatch(text, start + 2, inner)
     if prefix is None:

@@ -8,6 +8,8 @@ from typing import Final
 
 from orchestrator import codes
 from orchestrator.expressions.syntax import messages
+from orchestrator.expressions.syntax.expression_parser import NO_CONDITIONAL, ExpressionParser, ParseError
+from orchestrator.expressions.syntax.external_reads import nested_read, source_help
 from orchestrator.expressions.syntax.lexer import CLOSERS, Token, tokenize
 from orchestrator.expressions.syntax.limits import MAX_NESTING
 from orchestrator.expressions.syntax.nodes import (
@@ -24,9 +26,7 @@ from orchestrator.expressions.syntax.nodes import (
     Statement,
     Text,
 )
-from orchestrator.expressions.syntax.parser import NO_CONDITIONAL, Abandoned, Parser
 from orchestrator.expressions.syntax.problem import Problem, near
-from orchestrator.expressions.syntax.sources import nested, source_help
 
 _OPENING: Final = re.compile(r"\{[{%#]")
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*(-?)%\}")
@@ -175,11 +175,11 @@ class TemplateParser:
         expected = "}}" if opening == "{{" else "%}"
         if closer[1][-2:] != expected:
             return self._badly_closed(start, opening, expected, tokens)
-        parser = Parser(text, tokens, self.problems)
+        parser = ExpressionParser(text, tokens, self.problems)
         if opening == "{{":
             try:
                 expression = parser.whole()
-            except Abandoned as abandoned:
+            except ParseError as abandoned:
                 self.problems.append(abandoned.problem)
                 expression = Bad([], start, closer[3])
                 self.into.append(Output(expression))
@@ -197,9 +197,9 @@ class TemplateParser:
         resume = _OPENING.search(text, start + 2)
         following = len(text) if resume is None else resume.start()
         plain_end = text.find(expected, start + 2, following)
-        nested = self._nested(start, closer[2], expected) if text.startswith("{{", closer[2]) else None
-        if nested is not None:
-            following = nested
+        nested_read = self._nested(start, closer[2], expected) if text.startswith("{{", closer[2]) else None
+        if nested_read is not None:
+            following = nested_read
         elif closer[1] in CLOSERS and closer[2] < following:
             self._report(
                 codes.MALFORMED_EXPRESSION,
@@ -250,7 +250,7 @@ class TemplateParser:
         other = _OPENING.search(text, inner + 2)
         if second < 0 or (other is not None and other.start() < second) or "\n" in text[start:second]:
             return None
-        meant = nested(text, start, inner, second + 2)
+        meant = nested_read(text, start, inner, second + 2)
         if meant is not None:
             self.problems.append(meant)
             return second + 2
@@ -269,7 +269,7 @@ class TemplateParser:
         open_: list[Token] = []
         for token in inside:
             if token[0] == "bad" and token[1] in "'\"":
-                self.problems.append(messages.unexpected(self.text, [token], 0, "a value"))
+                self.problems.append(messages.unexpected_token(self.text, [token], 0, "a value"))
                 return
             if token[0] == "string" and token[3] > end:
                 quote = token[1][0]
@@ -308,7 +308,7 @@ class TemplateParser:
 
     # --- statements
 
-    def _statement(self, parser: Parser, start: int, end: int) -> None:
+    def _statement(self, parser: ExpressionParser, start: int, end: int) -> None:
         tokens = parser.tokens
         name = tokens[0][1] if tokens[0][0] != "end" else ""
         if name in _REFUSED or name in _REFUSED_ENDS or name not in _TAGS:
@@ -318,7 +318,7 @@ class TemplateParser:
         known = len(self.problems)
         try:
             getattr(self, f"_{name}_tag")(parser, start, end)
-        except Abandoned as abandoned:
+        except ParseError as abandoned:
             del self.problems[known:]
             self.problems.append(abandoned.problem)
             self._recover_statement(name, tokens, start, end)
@@ -404,7 +404,7 @@ class TemplateParser:
         self.blocks.pop()
         self.into = self.blocks[-1].into if self.blocks else self.body
 
-    def _finished(self, parser: Parser) -> None:
+    def _finished(self, parser: ExpressionParser) -> None:
         if parser.peek()[0] != "end":
             parser.unexpected("the end of the statement")
 
@@ -427,13 +427,13 @@ class TemplateParser:
         self._report(codes.MALFORMED_EXPRESSION, f"`{{% {name} %}}` has nothing to belong to", start, end, help)
         return None
 
-    def _if_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _if_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         test = parser.checked()
         self._finished(parser)
         node = If([(test, [])])
         self._open("if", node, node.branches[0][1], start, end)
 
-    def _elif_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _elif_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         test = parser.checked()
         self._finished(parser)
         block = self._current("elif", ("if",), start, end)
@@ -445,9 +445,9 @@ class TemplateParser:
             block.node.branches.append((test, []))
             self.into = block.into = block.node.branches[-1][1]
 
-    def _else_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _else_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         if parser.peek()[0] == "if":
-            raise Abandoned(
+            raise ParseError(
                 Problem(
                     codes.MALFORMED_EXPRESSION,
                     "there is no `{% else if %}`",
@@ -468,28 +468,28 @@ class TemplateParser:
             block.node.otherwise = []
             self.into = block.into = block.node.otherwise
 
-    def _end_tag(self, parser: Parser, name: str, kind: str, start: int, end: int) -> None:
+    def _end_tag(self, parser: ExpressionParser, name: str, kind: str, start: int, end: int) -> None:
         self._finished(parser)
         if self._current(name, (kind,), start, end) is not None:
             self._close()
 
-    def _endif_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _endif_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         self._end_tag(parser, "endif", "if", start, end)
 
-    def _endfor_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _endfor_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         self._end_tag(parser, "endfor", "for", start, end)
 
-    def _endset_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _endset_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         self._end_tag(parser, "endset", "set", start, end)
 
-    def _raw_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _raw_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         self._finished(parser)
         self._report(codes.MALFORMED_EXPRESSION, "`{% raw %}` is malformed", start, end, "write `{% raw %}`")
 
-    def _endraw_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _endraw_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         self._report(codes.MALFORMED_EXPRESSION, "`{% endraw %}` has nothing to belong to", start, end, "remove it")
 
-    def _targets(self, parser: Parser) -> tuple[list[str], bool]:
+    def _targets(self, parser: ExpressionParser) -> tuple[list[str], bool]:
         """The names that are assigned to, and whether a list is unpacked into them."""
         bracketed = parser.peek()[0] == "("
         if bracketed:
@@ -508,7 +508,7 @@ class TemplateParser:
             parser.expect(")", "`,` or `)`")
         return names, unpacked
 
-    def _for_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _for_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         targets, unpacked = self._targets(parser)
         parser.expect("in", "`in`")
         iterable = parser.checked(NO_CONDITIONAL)
@@ -530,7 +530,7 @@ class TemplateParser:
         node = For(targets, unpacked, iterable, condition)
         self._open("for", node, node.body, start, end)
 
-    def _set_tag(self, parser: Parser, start: int, end: int) -> None:
+    def _set_tag(self, parser: ExpressionParser, start: int, end: int) -> None:
         first = parser.peek()
         targets, unpacked = self._targets(parser)
         member = None

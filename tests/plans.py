@@ -20,10 +20,10 @@ from orchestrator.plan.steps import (
     CaseKey,
     FileItems,
     ForEach,
-    Group,
     Handler,
     RangeItems,
-    Repeat,
+    RepeatLoop,
+    StepGroup,
     StepPlan,
     SubPipeline,
     Switch,
@@ -59,16 +59,16 @@ def for_each(*steps: StepPlan | str, items: str = "{{ rows }}", **more: Any) -> 
     return ForEach(template(items), block(*steps), **more)
 
 
-def until(condition: str, *steps: StepPlan | str, **more: Any) -> Repeat:
-    return Repeat("until", parse_expression(condition), block(*steps), **more)
+def until(condition: str, *steps: StepPlan | str, **more: Any) -> RepeatLoop:
+    return RepeatLoop("until", parse_expression(condition), block(*steps), **more)
 
 
 def switch(subject: str, default: Block | None = None, **cases: Block) -> Switch:
     return Switch(template(subject), tuple((CaseKey(key, key), body) for key, body in cases.items()), default)
 
 
-def group(*steps: StepPlan | str, **more: Any) -> Group:
-    return Group(block(*steps), **more)
+def group(*steps: StepPlan | str, **more: Any) -> StepGroup:
+    return StepGroup(block(*steps), **more)
 
 
 def plan(*steps: StepPlan | str, id: str = "p", **more: Any) -> Plan:
@@ -106,7 +106,7 @@ def every_construct() -> Plan:
                 collect=template("{{ draft }}"),
             ),
         ),
-        step("poll", work=Repeat("while", parse_expression("x < 1"), block("ask_again"))),
+        step("poll", work=RepeatLoop("while", parse_expression("x < 1"), block("ask_again"))),
     )
     branches = (
         step("route", work=switch("{{ kind }}", block("other_kind"), a=block("first"), b=block("second", "third"))),

@@ -16,7 +16,7 @@ from orchestrator.plan.model import Plan
 from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import Approve, CaseKey, Handler, StepPlan, SubPipeline
 from orchestrator.plan.views import layout
-from orchestrator.plan.views.graph import MOST_STEPS, Edge, edges
+from orchestrator.plan.views.graph import MOST_STEPS, GraphEdge, edges
 from orchestrator.plan.views.layout import lay_out
 from orchestrator.plan.views.mermaid import to_mermaid
 from orchestrator.plan.views.svg import to_svg
@@ -63,7 +63,7 @@ def test_a_plan_is_drawn_as_its_file_shows(name: str, kind: str, draw: object) -
     assert drawn == file.read_text(encoding="utf-8")
 
 
-def pairs_of(found: list[Edge]) -> set[tuple[str, str, str]]:
+def pairs_of(found: list[GraphEdge]) -> set[tuple[str, str, str]]:
     return {(edge.source, edge.target, edge.kind) for edge in found}
 
 

@@ -348,7 +348,7 @@ def test_a_question_waits_for_what_it_reads_and_for_what_its_step_waits_for() ->
         ({}, {}, None),
         ({"model": "offline"}, {}, "offline"),
         ({"model": "offline"}, {"model": ["auto", "offline"]}, ["auto", "offline"]),
-        ({"model": "openai:gpt-5", "orchestrator": "offline"}, {"model": "openai:gpt-5-mini"}, "offline"),
+        ({"model": "openai:gpt-5", "judge_model": "offline"}, {"model": "openai:gpt-5-mini"}, "offline"),
     ],
 )
 def test_the_model_is_that_of_the_orchestrator_or_of_the_step_or_of_the_file(

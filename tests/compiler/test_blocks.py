@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.compiler import Compilation, compile_pipeline
 from orchestrator.diagnostics import render_text
-from orchestrator.plan.steps import Block, ForEach, Group, Repeat, StepPlan, Switch
+from orchestrator.plan.steps import Block, ForEach, RepeatLoop, StepGroup, StepPlan, Switch
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 
@@ -112,7 +112,7 @@ def steps_of(block: Block | StepPlan) -> Iterator[StepPlan]:
 def steps_within(step: StepPlan) -> Iterator[StepPlan]:
     blocks = [handler.body for handler in step.on_error if handler.body is not None]
     match step.work:
-        case ForEach(body=Block() as body) | Repeat(body=body) | Group(body=body):
+        case ForEach(body=Block() as body) | RepeatLoop(body=body) | StepGroup(body=body):
             blocks.append(body)
         case ForEach(body=StepPlan() as item):
             yield from steps_within(item)

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.compiler import Compilation, compile_pipeline
 from orchestrator.diagnostics import render_text, to_github, to_json, to_sarif
-from orchestrator.plan.steps import Group, SubPipeline
+from orchestrator.plan.steps import StepGroup, SubPipeline
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
 
@@ -192,7 +192,7 @@ def test_a_call_inside_of_a_block_is_a_call() -> None:
     write(child=CHILD)
     plan = compiled("steps: [{id: g, steps: [{id: part, pipeline: child.yaml, inputs: {topic: a}}]}]\n").plan
     assert plan is not None
-    assert isinstance(plan.steps[0].work, Group)
+    assert isinstance(plan.steps[0].work, StepGroup)
     assert list(plan.pipelines) == ["child.yaml"]
 
 

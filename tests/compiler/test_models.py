@@ -411,8 +411,8 @@ JUDGES: dict[str, tuple[dict[str, Any], Any, Any, Any]] = {
     "nothing": ({}, None, None, "auto"),
     "the step's": ({}, "offline", None, "offline"),
     "the file's for steps": ({"model": "offline"}, None, None, "offline"),
-    "the file's for judges": ({"model": "auto", "orchestrator": "offline"}, "auto", None, "offline"),
-    "its own": ({"model": "auto", "orchestrator": "auto"}, None, "offline", "offline"),
+    "the file's for judges": ({"model": "auto", "judge_model": "offline"}, "auto", None, "offline"),
+    "its own": ({"model": "auto", "judge_model": "auto"}, None, "offline", "offline"),
     "its own by a template": ({}, None, "{{ m }}", "{{ m }}"),
 }
 

@@ -58,7 +58,7 @@ GOOD: list[dict[str, Any]] = [
     {"steps": [{"id": "a", "action": "classify", "text": "x", "labels": ["a", "b"], "multiple": True}]},
     {"steps": [{"id": "a", "prompt": "x", "tools": ["json"], "parallel": False}]},
     with_step(check={"that": "output", "judge": {"rubric": "x", "min_score": 1}}, budget={"tokens": 10}),
-    with_step() | {"model": "x", "experts": {"log": ["y"]}, "selection": "cost", "budget": 2, "orchestrator": "z"},
+    with_step() | {"model": "x", "experts": {"log": ["y"]}, "selection": "cost", "budget": 2, "judge_model": "z"},
     with_step() | {"default_model": ["x"], "selection": {"strategy": "quality"}},
     {"steps": {"a": {"tool": "x"}}},
 ]

@@ -116,7 +116,7 @@ class Pipeline:
         return architecture(self.plan)
 
     def summary(self) -> str:
-        """Return the pipeline in a model's words: that of `orchestrator`, else `model`, else what `auto` means.
+        """Return the pipeline in a model's words: `judge_model`, else `model`, else what `auto` means.
 
         The model is asked once for as long as the pipeline does the same; then the answer comes from the store.
 

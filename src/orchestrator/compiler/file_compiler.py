@@ -88,7 +88,7 @@ class FileCompiler:
             max_parallel=defaults.max_parallel if defaults else None,
             budget=budget_of(spec.budget),
             timeout=spec.timeout,
-            orchestrator=_named(spec.orchestrator or spec.model),
+            judge_models=_named(spec.judge_model or spec.model),
             metadata=spec.metadata or {},
             autos=tuple(self._autos.values) if self._autos is not None else (),
             lock=self._autos.lock if self._autos is not None else None,

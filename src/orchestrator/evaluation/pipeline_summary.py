@@ -32,14 +32,14 @@ async def summarize_plan(store: Store, services: ModelServices, plan: Plan) -> s
         StoreError: The store cannot be used.
     """
     described = f"{intention(plan)}\n\n{architecture(plan)}"
-    asked = "\n".join([*plan.orchestrator, plan.digest, described])
+    asked = "\n".join([*plan.judge_models, plan.digest, described])
     key = "summary:" + hashlib.sha256(asked.encode()).hexdigest()
     kept = await in_thread(lambda: store.cache_get(key))
     if kept is not None:
         return str(kept.output)
     text = described.replace("</pipeline", "<\\/pipeline")
     request = ModelRequest((Message("user", f"<pipeline>\n{text}\n</pipeline>"),), system=_SYSTEM, temperature=0.0)
-    answer = await AdhocModels(services, plan.orchestrator).ask(request)
+    answer = await AdhocModels(services, plan.judge_models).ask(request)
     summary = answer.reply.text.strip()
     if str(answer.model) != "offline":  # another model may be there the next time
         await in_thread(lambda: store.cache_put(key, "", "", summary))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.history.result import Result
     from orchestrator.runtime import Engine
 
-_NAME_ONE: Final = "name one: `orchestrator:` in the file, `qc --judge --model NAME`, or in Python `qc(judge=...)`"
+_NAME_ONE: Final = "name one: `judge_model:` in the file, `qc --judge --model NAME`, or in Python `qc(judge=...)`"
 
 
 class QualityControl:
@@ -42,7 +42,7 @@ class QualityControl:
         if engine is None or judge is False or not result.outputs:
             return Quality(result.run_id, findings)
         plan = (await in_thread(lambda: engine.store.record(result.run_id))).plan
-        named: Sequence[str] = plan.get("orchestrator", ())
+        named: Sequence[str] = plan.get("judge_models", ())
         if isinstance(judge, str):
             named = [judge]
         elif judge is not True:

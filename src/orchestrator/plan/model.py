@@ -33,7 +33,7 @@ class Plan:
     `pipelines` holds every other pipeline that is called, at any depth, by the path of its file; their own are empty.
     `autos` are the values of its own file that models give, `lock` is the key and the text of the lock that they were
     looked up in.
-    `orchestrator` are the models that judge results and describe the pipeline; steps have theirs in their parameters.
+    `judge_models` judge results and describe the pipeline; steps have theirs in their parameters.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Plan:
     max_parallel: int | None = None
     budget: Budget | None = None
     timeout: float | None = None
-    orchestrator: tuple[str, ...] = ()
+    judge_models: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     autos: tuple[AutoValue, ...] = ()
     lock: tuple[str, str] | None = None

@@ -17,10 +17,10 @@ from orchestrator.plan.steps import (
     CaseKey,
     FileItems,
     ForEach,
-    Group,
     Handler,
     RangeItems,
-    Repeat,
+    RepeatLoop,
+    StepGroup,
     StepPlan,
     SubPipeline,
     Switch,
@@ -43,7 +43,7 @@ Data = dict[str, Any]
 
 def plan_data(plan: Plan) -> Data:
     """Return the plan as JSON data: no functions, templates as their text, steps within steps under their keys."""
-    return _Writer(everything=True).plan(plan)
+    return _PlanWriter(everything=True).plan(plan)
 
 
 def step_data(step: StepPlan, *, everything: bool = True) -> Data:
@@ -51,7 +51,7 @@ def step_data(step: StepPlan, *, everything: bool = True) -> Data:
 
     Without `everything` it holds only what changes what the step does: no names, descriptions and metadata.
     """
-    return _Writer(everything=everything).step(step)
+    return _PlanWriter(everything=everything).step(step)
 
 
 def with_digest(plan: Plan) -> Plan:
@@ -64,12 +64,12 @@ def digest_of(plan: Plan) -> str:
 
     Names for people, descriptions, versions and metadata do not count. A tool is known by its name and version.
     """
-    text = json.dumps(_Writer(everything=False).plan(plan), sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(_PlanWriter(everything=False).plan(plan), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
+class _PlanWriter:
     """Writes a plan down: with everything, or only what changes what it does."""
 
     everything: bool
@@ -104,7 +104,7 @@ class _Writer:
         if plan.pipelines:
             entry["pipelines"] = {key: self.plan(called) for key, called in plan.pipelines.items()}
         if self.everything:
-            entry |= _given(orchestrator=list(plan.orchestrator) or None)
+            entry |= _given(judge_models=list(plan.judge_models) or None)
             entry["metadata"] = dict(plan.metadata)
             entry |= _given(autos=[_auto(auto) for auto in plan.autos] or None)
         return entry
@@ -153,7 +153,7 @@ class _Writer:
                 }
             case ForEach():
                 return self._for_each(work)
-            case Repeat():
+            case RepeatLoop():
                 return {
                     work.kind: work.condition.text,
                     "max_iterations": work.max_iterations,
@@ -169,7 +169,7 @@ class _Writer:
                     "cases": [{**_case(key), "steps": self._block(block)} for key, block in cases],
                     **_given(default=self._block(default) if default is not None else None),
                 }
-            case Group():
+            case StepGroup():
                 return {**_given(wait_for=work.wait_for), "steps": self._block(work.body)}
             case SubPipeline(source, inputs, max_depth):
                 return {"pipeline": source, "inputs": source_of(inputs), **_given(max_depth=max_depth)}

@@ -134,7 +134,7 @@ class ForEach:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class RepeatLoop:
     """Its body again and again: `while` the condition holds before a round, or `until` it holds after one.
 
     The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of
@@ -159,7 +159,7 @@ class Repeat:
         """Return the body."""
         return (Children("body", self.body.steps, segment=EACH),)
 
-    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Repeat:
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> RepeatLoop:
         """Return the loop with other steps inside."""
         return replace(self, body=Block(blocks[0]))
 
@@ -215,7 +215,7 @@ class CaseKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class StepGroup:
     """Steps that share a condition, a timeout, an end. With `parallel` its value is the object of all their values.
 
     `wait_for`: it ends as soon as so many of its steps have succeeded, and the others are cancelled. None: all.
@@ -240,7 +240,7 @@ class Group:
         """Return the body."""
         return (Children("body", self.body.steps),)
 
-    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> Group:
+    def with_children(self, blocks: Sequence[tuple[StepPlan, ...]]) -> StepGroup:
         """Return the group with other steps inside."""
         return replace(self, body=Block(blocks[0]))
 
@@ -380,12 +380,8 @@ class Agent:
         return replace(self, tools=tools)
 
 
-Work = ToolCall | ForEach | Repeat | Switch | Group | SubPipeline | Agent | Ask | Approve | Wait
+Work = ToolCall | ForEach | RepeatLoop | Switch | StepGroup | SubPipeline | Agent | Ask | Approve | Wait
 """What a step does."""
-
-
-Composite = ForEach | Repeat | Switch | Group | SubPipeline | Agent
-"""The work that consists of further steps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.plan.steps import Agent, Block, ForEach, Group, Handler, Repeat, StepPlan, SubPipeline, Switch, Work
+from orchestrator.plan.steps import (
+    Agent,
+    Block,
+    ForEach,
+    Handler,
+    RepeatLoop,
+    StepGroup,
+    StepPlan,
+    SubPipeline,
+    Switch,
+    Work,
+)
 from orchestrator.plan.walk import top_level
 
 if TYPE_CHECKING:
@@ -73,7 +84,9 @@ class _Substitution:
 
 def _with_children(work: Work, blocks: Sequence[tuple[StepPlan, ...]]) -> Work:
     return (
-        work.with_children(blocks) if isinstance(work, ForEach | Repeat | Switch | Group | Agent) and blocks else work
+        work.with_children(blocks)
+        if isinstance(work, ForEach | RepeatLoop | Switch | StepGroup | Agent) and blocks
+        else work
     )
 
 

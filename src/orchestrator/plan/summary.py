@@ -14,8 +14,8 @@ from orchestrator.plan.steps import (
     Approve,
     Ask,
     ForEach,
-    Group,
-    Repeat,
+    RepeatLoop,
+    StepGroup,
     StepPlan,
     SubPipeline,
     Switch,
@@ -30,7 +30,7 @@ from orchestrator.text.words import plural, word_list
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
-    from orchestrator.plan.views.graph import Node, Section
+    from orchestrator.plan.views.graph import GraphNode, GraphSection
 
 _MOST_LINES: Final = 200
 _MOST_NAMES: Final = 6
@@ -92,7 +92,7 @@ def _architecture(plan: Plan) -> Iterator[str]:
         yield from ("", "## Needs", "", *(f"- {need}" for need in needs))
 
 
-def _lines(section: Section, depth: int) -> Iterator[str]:
+def _lines(section: GraphSection, depth: int) -> Iterator[str]:
     titles = {node.key: node.title for node in section.nodes}
     waits: dict[str, list[str]] = {}
     for edge in section.edges:
@@ -102,7 +102,7 @@ def _lines(section: Section, depth: int) -> Iterator[str]:
         yield from _node_lines(node, after, depth)
 
 
-def _node_lines(node: Node, after: str, depth: int) -> Iterator[str]:
+def _node_lines(node: GraphNode, after: str, depth: int) -> Iterator[str]:
     condition = " (only under a condition)" if node.conditional else ""
     yield f"{'  ' * depth}- `{node.title}`: {' '.join(node.what.split())}{condition}{after}"
     for section in node.sections:
@@ -126,11 +126,11 @@ def _work_of(plan: Plan) -> str:
                 kinds["agent"] += 1
             case Ask() | Approve():
                 kinds["person"] += 1
-            case ForEach() | Repeat():
+            case ForEach() | RepeatLoop():
                 kinds["loop"] += 1
             case SubPipeline():
                 kinds["pipeline"] += 1
-            case Switch() | Group() | Wait():
+            case Switch() | StepGroup() | Wait():
                 pass
     does = []
     if kinds["model"]:

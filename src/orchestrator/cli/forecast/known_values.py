@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions.syntax.limits import range_count
-from orchestrator.plan.steps import FileItems, ForEach, RangeItems, Repeat, Work
+from orchestrator.plan.steps import FileItems, ForEach, RangeItems, RepeatLoop, Work
 from orchestrator.runtime.values.scope import pipeline_scope
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def value_of(value: Value, scope: Scope) -> Any:
 
 def times_of(work: Work, scope: Scope) -> int | None:
     """Return how often the work's own steps run; None where only the run will tell."""
-    if isinstance(work, Repeat):
+    if isinstance(work, RepeatLoop):
         return None
     if not isinstance(work, ForEach):
         return 1

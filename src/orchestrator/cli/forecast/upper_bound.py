@@ -12,7 +12,7 @@ from orchestrator.models.actions.prompts import JUDGED_TOKENS
 from orchestrator.models.messages import ModelName, Usage
 from orchestrator.plan.steps import (
     Agent,
-    Repeat,
+    RepeatLoop,
     StepPlan,
     SubPipeline,
     ToolCall,
@@ -90,7 +90,7 @@ class _Walk:
 
     def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> None:
         work = step.work
-        each = work.max_iterations if isinstance(work, Repeat) else times_of(work, scope)
+        each = work.max_iterations if isinstance(work, RepeatLoop) else times_of(work, scope)
         inner = times * each if times is not None and each is not None else None
         body = item_step(step)
         asks = self._asking.get(path, ())

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import BlockKind, StepNode
+    from orchestrator.compiler.ir.nodes import BlockKind, SourceStep
     from orchestrator.expressions import Template
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
@@ -92,7 +92,7 @@ class FileAutos:
 
     # --- before the steps are read
 
-    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: StepNode | None) -> list[StepSpec]:
+    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: SourceStep | None) -> list[StepSpec]:
         """Return the steps of a block with those that ask put before them."""
         around = [part.id for part in owner.outwards()][::-1] if owner is not None else []
         if kind == "handler":
@@ -219,8 +219,8 @@ class FileAutos:
     def _model(self, spec: StepSpec) -> Node | None:
         """Where the model is named that is asked for the values of a step, if not by what holds for any step."""
         context = self._context
-        if context.spec.orchestrator is not None:
-            return context.spec.node.get("orchestrator")
+        if context.spec.judge_model is not None:
+            return context.spec.node.get("judge_model")
         own = child(spec.node, "parameters", "model")
         known = own is not None and "{" not in json.dumps(plain(own)) and not list(tagged(own))
         return own if known and _asks_models(context, spec) else None

@@ -252,7 +252,7 @@ _SECTIONS: Final = {
     "defaults": "write the value itself",
     "experts": _KNOWN_BEFORE["model"],
     "model": _KNOWN_BEFORE["model"],
-    "orchestrator": _KNOWN_BEFORE["model"],
+    "judge_model": _KNOWN_BEFORE["model"],
 }
 _KEYS: Final = {
     **dict.fromkeys(("while", "until", "initial", "update", "collect", "on_item_failure"), _EACH_ROUND),

@@ -13,12 +13,12 @@ from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelRef
 from orchestrator.compiler.ir.names import RESERVED
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import (
-    BlockNode,
     BlockPasses,
-    HandlerNode,
     NameScope,
     PlacedTemplate,
-    StepNode,
+    SourceBlock,
+    SourceHandler,
+    SourceStep,
     TargetKind,
 )
 from orchestrator.compiler.ir.templates import TemplateReader
@@ -86,10 +86,10 @@ class CompilationContext:
         self.model_references: dict[int, ModelReference] = {}
         """By the identity of the node, the places that name models which something asks."""
         self.scope = NameScope(None)
-        self.block: BlockNode | None = None
-        self.finally_: BlockNode | None = None
-        self.handlers: list[HandlerNode] = []
-        self.steps: list[StepNode] = []
+        self.block: SourceBlock | None = None
+        self.finally_: SourceBlock | None = None
+        self.handlers: list[SourceHandler] = []
+        self.steps: list[SourceStep] = []
         self.variables: dict[str, Value] = {}
         self.outputs: dict[str, OutputPlan] = {}
         self.output_types: dict[str, Type] = {}
@@ -99,8 +99,8 @@ class CompilationContext:
         self.within: dict[str, tuple[str, str]] = {}
         self.unknown: list[tuple[PlacedTemplate, Reference]] = []
         self._passes: BlockPasses | None = None
-        self._inside: dict[str, list[StepNode]] | None = None
-        self._holders: dict[int, StepNode] | None = None
+        self._inside: dict[str, list[SourceStep]] | None = None
+        self._holders: dict[int, SourceStep] | None = None
 
     @property
     def blocks(self) -> BlockPasses:
@@ -127,7 +127,7 @@ class CompilationContext:
         return not self.document.partial and all(line in lines for line in wrong)
 
     @property
-    def inside(self) -> Mapping[str, list[StepNode]]:
+    def inside(self) -> Mapping[str, list[SourceStep]]:
         """By their ids, the steps that stand inside of others, in `finally` or in a handler."""
         if self._inside is None:
             self._inside = {}
@@ -136,7 +136,7 @@ class CompilationContext:
                     self._inside.setdefault(step.id, []).append(step)
         return self._inside
 
-    def holder(self, place: PlacedTemplate) -> StepNode | None:
+    def holder(self, place: PlacedTemplate) -> SourceStep | None:
         """The step that holds a template itself, and not in a step within. All steps must have been read."""
         if self._holders is None:
             self._holders = {id(held): step for step in self.steps for held in step.places()}

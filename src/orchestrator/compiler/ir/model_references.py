@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.compiler.ir.nodes import StepNode
+from orchestrator.compiler.ir.nodes import SourceStep
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ModelUse:
     `needs` are capabilities, each with the place that asks for it.
     """
 
-    step: StepNode
+    step: SourceStep
     purpose: Purpose = "text"
     needs: dict[str, Scalar] = field(default_factory=dict)
     action: str = ""

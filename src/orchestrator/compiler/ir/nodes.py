@@ -47,7 +47,7 @@ class Target(NamedTuple):
 
     kind: TargetKind
     name: str
-    block: BlockNode | None = None
+    block: SourceBlock | None = None
     scope: NameScope | None = None
     node: Node | None = None
     word: str = ""
@@ -65,7 +65,7 @@ class NameScope(Environment):
 
     def __init__(self, parent: NameScope | None, names: Mapping[str, Type] | None = None) -> None:
         self.parent = parent
-        self.block: BlockNode | None = None
+        self.block: SourceBlock | None = None
         self.names: dict[str, Type] = {}
         self.steps: dict[str, Type] = {}
         self.targets: dict[str, Target] = {}
@@ -81,7 +81,7 @@ class NameScope(Environment):
         self._vocabulary = None
         self.targets[name] = Target(kind, name, scope=self, node=node, word=word)
 
-    def enter(self, block: BlockNode, ids: Iterable[str], unknown: Type) -> None:
+    def enter(self, block: SourceBlock, ids: Iterable[str], unknown: Type) -> None:
         """Make this the scope of a block with steps of these ids, whose types are not known yet."""
         self.block = block
         self._vocabulary = None
@@ -290,7 +290,7 @@ class Carried:
     changes: list[PlacedTemplate] = field(default_factory=list)
 
 
-class WorkNode(ABC):
+class SourceWork(ABC):
     """The work of one step while it is checked. It is made when the step is read: all its templates are parsed then.
 
     `places` are the templates of the step itself, not those of the steps within.
@@ -308,7 +308,7 @@ class WorkNode(ABC):
         """Whether the step is one call of a tool, so that the default timeout is that of its attempts."""
         self.call: tuple[Tool, Action] | None = None
         """The tool and the action that it calls, if both are known."""
-        self.item_work: WorkNode | None = None
+        self.item_work: SourceWork | None = None
         """The call that is made for each item, where the step is a loop over its own call."""
         self.result_type: Type | None = None
         """The type of the step, where it is known when the step has been read."""
@@ -341,17 +341,17 @@ class WorkNode(ABC):
 
 
 @dataclass(slots=True, eq=False)
-class HandlerNode:
+class SourceHandler:
     """One handler of errors."""
 
     spec: HandlerSpec
-    block: BlockNode | None = None
+    block: SourceBlock | None = None
     fallback: Value | None = None
     places: list[PlacedTemplate] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
-class CheckNode:
+class SourceCheck:
     """What the output of a step must be. `scope` is what the step sees, with `output`."""
 
     spec: CheckSpec
@@ -364,17 +364,17 @@ class CheckNode:
 
 
 @dataclass(slots=True, eq=False)
-class StepNode:
+class SourceStep:
     """One step. `templates` are those that are evaluated if it runs, `guards` those that decide whether it does."""
 
     spec: StepSpec
-    block: BlockNode
-    work: WorkNode | None = None
+    block: SourceBlock
+    work: SourceWork | None = None
     condition: Template | None = None
     fallback: Value | None = None
     cache_key: Value | None = None
-    handlers: list[HandlerNode] = field(default_factory=list)
-    check: CheckNode | None = None
+    handlers: list[SourceHandler] = field(default_factory=list)
+    check: SourceCheck | None = None
     templates: list[PlacedTemplate] = field(default_factory=list)
     guards: list[PlacedTemplate] = field(default_factory=list)
 
@@ -399,33 +399,33 @@ class StepNode:
         if self.check is not None:
             yield from self.check.places
 
-    def outwards(self) -> Iterator[StepNode]:
+    def outwards(self) -> Iterator[SourceStep]:
         """The step, the one that it is part of, and so on."""
-        step: StepNode | None = self
+        step: SourceStep | None = self
         while step is not None:
             yield step
             step = step.block.owner
 
-    def within(self, block: BlockNode) -> StepNode | None:
+    def within(self, block: SourceBlock) -> SourceStep | None:
         """The step of `block` that this one is, or is part of."""
         return next((step for step in self.outwards() if step.block is block), None)
 
 
 @dataclass(slots=True, eq=False)
-class BlockNode:
+class SourceBlock:
     """Steps with a scope of their own. `owner` is the step that they are part of, None for those of the file itself."""
 
     kind: BlockKind
     scope: NameScope
-    owner: StepNode | None = None
-    steps: list[StepNode] = field(default_factory=list)
+    owner: SourceStep | None = None
+    steps: list[SourceStep] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     flow: Flow = field(default_factory=Flow)
     conditions: dict[str, str | None] = field(default_factory=dict)
     """Of each step that may be skipped: the text of its condition, None if a jump skips it."""
 
     @property
-    def last(self) -> StepNode | None:
+    def last(self) -> SourceStep | None:
         """The step whose value is the block's."""
         return self.steps[-1] if self.steps else None
 
@@ -438,15 +438,15 @@ class BlockPasses(Protocol):
     """The passes over a block, for the kinds of work that have blocks inside."""
 
     def read(
-        self, kind: BlockKind, specs: Sequence[StepSpec], scope: NameScope, owner: StepNode | None = None
-    ) -> BlockNode:
+        self, kind: BlockKind, specs: Sequence[StepSpec], scope: NameScope, owner: SourceStep | None = None
+    ) -> SourceBlock:
         """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
 
-    def check(self, block: BlockNode) -> None:
+    def check(self, block: SourceBlock) -> None:
         """Report what is wrong with the steps of a block, and find their types."""
 
-    def plan(self, block: BlockNode) -> Block:
+    def plan(self, block: SourceBlock) -> Block:
         """Build the plan of a block without errors."""
 
-    def plan_item(self, step: StepNode, work: WorkNode, on_failure: OnFailure) -> StepPlan:
+    def plan_item(self, step: SourceStep, work: SourceWork, on_failure: OnFailure) -> StepPlan:
         """Build the plan of the one step that is done for each item of a loop."""

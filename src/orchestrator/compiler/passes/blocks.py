@@ -14,7 +14,7 @@ from orchestrator.compiler.ir.cycles import in_order, report_cycles
 from orchestrator.compiler.ir.jumps import Between
 from orchestrator.compiler.ir.names import entity_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import BlockNode, StepNode, WorkNode
+from orchestrator.compiler.ir.nodes import SourceBlock, SourceStep, SourceWork
 from orchestrator.compiler.passes.dependencies import add_declared, add_jumps, add_reads
 from orchestrator.compiler.passes.handlers import check_handlers, plan_handlers, read_handlers
 from orchestrator.compiler.passes.inference import infer_types
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from orchestrator.language.yaml.nodes import Node
 
 
-WorkFactory = Callable[[CompilationContext, StepNode], WorkNode]
+WorkFactory = Callable[[CompilationContext, SourceStep], SourceWork]
 """Makes the work of a step of any kind."""
 
 
 class StepExpansion(Protocol):
     """What puts further steps before those of the file: steps that ask for `<AUTO>` values."""
 
-    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: StepNode | None) -> Sequence[StepSpec]:
+    def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: SourceStep | None) -> Sequence[StepSpec]:
         """Return the steps of a block with those that are put before them."""
 
 
@@ -57,14 +57,14 @@ class BlockCompiler:
         self._expansion = expansion
 
     def read(
-        self, kind: BlockKind, specs: Sequence[StepSpec], scope: NameScope, owner: StepNode | None = None
-    ) -> BlockNode:
+        self, kind: BlockKind, specs: Sequence[StepSpec], scope: NameScope, owner: SourceStep | None = None
+    ) -> SourceBlock:
         """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
         context = self._context
-        block = BlockNode(kind, scope, owner)
+        block = SourceBlock(kind, scope, owner)
         if self._expansion is not None:
             specs = self._expansion.expanded(specs, kind, owner)
-        block.steps = [StepNode(spec, block) for spec in specs]
+        block.steps = [SourceStep(spec, block) for spec in specs]
         for position, spec in enumerate(specs):
             if spec.id and spec.id not in block.ids:
                 node = child(spec.node, "id")
@@ -78,7 +78,7 @@ class BlockCompiler:
             add_reads(context, step)
         return block
 
-    def _read_step(self, step: StepNode) -> None:
+    def _read_step(self, step: SourceStep) -> None:
         context = self._context
         spec, scope = step.spec, step.block.scope
         node = spec.node
@@ -98,7 +98,7 @@ class BlockCompiler:
         if spec.on_error:
             step.handlers = read_handlers(context, spec.on_error, inner, step)
 
-    def check(self, block: BlockNode) -> None:
+    def check(self, block: SourceBlock) -> None:
         """Report what is wrong with the steps of a block, and find their types."""
         context = self._context
         add_declared(context, block)
@@ -118,7 +118,7 @@ class BlockCompiler:
             if block.ids.get(step.id) != position:  # it has no id, or that of another
                 self._check_step(step)
 
-    def _check_step(self, step: StepNode) -> None:
+    def _check_step(self, step: SourceStep) -> None:
         context = self._context
         scope, id = step.block.scope, step.id
         infer_types(context, step.guards)
@@ -134,12 +134,12 @@ class BlockCompiler:
         if id:
             scope.steps[id] = entity_type(ANY) if id in context.shared else type_
 
-    def plan(self, block: BlockNode) -> Block:
+    def plan(self, block: SourceBlock) -> Block:
         """Build the plan of a block without errors."""
         ids = tuple(step.id for step in block.steps)
         return Block(tuple(self._plan_step(step, ids) for step in block.steps))
 
-    def _plan_step(self, step: StepNode, ids: tuple[str, ...]) -> StepPlan:
+    def _plan_step(self, step: SourceStep, ids: tuple[str, ...]) -> StepPlan:
         """Build the plan of a step without errors; `ids` are those of all steps of its block."""
         context = self._context
         spec, work = step.spec, step.work
@@ -171,7 +171,7 @@ class BlockCompiler:
             line=spec.node.span.start.line,
         )
 
-    def plan_item(self, step: StepNode, work: WorkNode, on_failure: OnFailure) -> StepPlan:
+    def plan_item(self, step: SourceStep, work: SourceWork, on_failure: OnFailure) -> StepPlan:
         """Build the plan of the one step that is done for each item of a loop that has its own action."""
         context = self._context
         spec = step.spec

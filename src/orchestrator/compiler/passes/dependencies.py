@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import BlockNode, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Reference
     from orchestrator.language.spec.pipeline import StepSpec
 
 
-def add_reads(context: CompilationContext, step: StepNode) -> None:
+def add_reads(context: CompilationContext, step: SourceStep) -> None:
     """Add the edges that the expressions of a step make: in its own block, or in the one around it that is read."""
     for place in step.places():
         for reference in place.template.references:
@@ -41,8 +41,8 @@ def add_reads(context: CompilationContext, step: StepNode) -> None:
 
 def _add_read(
     context: CompilationContext,
-    reader: StepNode,
-    block: BlockNode,
+    reader: SourceStep,
+    block: SourceBlock,
     on: str,
     place: PlacedTemplate,
     reference: Reference,
@@ -59,11 +59,11 @@ def _add_read(
         block.flow.add(Dependency(step.id, on, place.scalar, f"{_within(reader, step)} reads `{on}`", part))
 
 
-def _within(reader: StepNode, step: StepNode) -> str:
+def _within(reader: SourceStep, step: SourceStep) -> str:
     return f"`{step.id}`" if reader is step else f"`{reader.id}` in `{step.id}`"
 
 
-def _report_own(context: CompilationContext, reader: StepNode, step: StepNode, span: Span, verb: str) -> None:
+def _report_own(context: CompilationContext, reader: SourceStep, step: SourceStep, span: Span, verb: str) -> None:
     """Report a step that waits for itself, or for the step that it is a part of."""
     if reader is step:
         message = f"step `{step.id}` reads its own result, which does not exist before it has run"
@@ -82,7 +82,7 @@ def _report_own(context: CompilationContext, reader: StepNode, step: StepNode, s
     context.diagnostics.add(codes.SELF_REFERENCE, span, message, label=label, help=help)
 
 
-def add_declared(context: CompilationContext, block: BlockNode) -> None:
+def add_declared(context: CompilationContext, block: SourceBlock) -> None:
     """Add the edges that `dependencies:` declares; on a step outside, they hold for the whole of what is inside."""
     for step in block.steps:
         listed = child(step.spec.node, "dependencies")
@@ -107,7 +107,7 @@ def add_declared(context: CompilationContext, block: BlockNode) -> None:
                 target.block.flow.add(Dependency(waiting.id, name, node, reason))
 
 
-def add_jumps(context: CompilationContext, block: BlockNode) -> None:
+def add_jumps(context: CompilationContext, block: SourceBlock) -> None:
     """Check the jumps, and add the edges that make them safe.
 
     A jump from A to B skips every step between them in the file's order. So that the decision never depends on
@@ -146,7 +146,7 @@ def add_jumps(context: CompilationContext, block: BlockNode) -> None:
 
 
 def _report_no_target(
-    context: CompilationContext, block: BlockNode, position: int, kind: JumpKind, target: str, node: Node
+    context: CompilationContext, block: SourceBlock, position: int, kind: JumpKind, target: str, node: Node
 ) -> None:
     step = block.steps[position]
     if block.scope.step(target) is None and target not in context.inside:
@@ -168,7 +168,7 @@ def _report_no_target(
 
 
 def _report_no_step(
-    context: CompilationContext, block: BlockNode, position: int, kind: JumpKind, target: str, node: Node
+    context: CompilationContext, block: SourceBlock, position: int, kind: JumpKind, target: str, node: Node
 ) -> None:
     """Report a jump to a step that is nowhere. What is no id is hardly one: a text to go on with, or a sentence."""
     key = block.steps[position].spec.node.key(kind)
@@ -197,7 +197,7 @@ def _report_no_step(
     )
 
 
-def _after(block: BlockNode, position: int) -> Iterator[str]:
+def _after(block: SourceBlock, position: int) -> Iterator[str]:
     """The ids of the steps of the file after a position."""
     steps = (block.steps[later] for later in range(position + 1, len(block.steps)))
     return (step.id for step in steps if step.id and not is_auto(step.id))
@@ -207,7 +207,7 @@ _OUTCOMES: Final = ("continue", "fail")
 _ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def _jump_to(block: BlockNode, source: int, target: int, kind: JumpKind, node: Node) -> Jump:
+def _jump_to(block: SourceBlock, source: int, target: int, kind: JumpKind, node: Node) -> Jump:
     """A jump of a step; the step that asks for the target's `<AUTO>` values, right before it, is not skipped."""
     asked = block.steps[target - 1].id == auto_id(block.steps[target].id)
     return Jump(source, target - 1 if asked else target, target, kind, node)

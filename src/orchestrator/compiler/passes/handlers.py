@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.ir.names import HANDLED_ERROR
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import HandlerNode, NameScope
+from orchestrator.compiler.ir.nodes import NameScope, SourceHandler
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.policies import retry_from
 from orchestrator.compiler.rules.error_types import check_error_names, check_retry
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.language.spec.pipeline import HandlerSpec
 
 
 def read_handlers(
-    context: CompilationContext, specs: Sequence[HandlerSpec], scope: NameScope, owner: StepNode | None = None
-) -> list[HandlerNode]:
+    context: CompilationContext, specs: Sequence[HandlerSpec], scope: NameScope, owner: SourceStep | None = None
+) -> list[SourceHandler]:
     """Read handlers; their steps see the names of `scope` and `error`."""
     handlers = []
     for spec in specs:
-        handler = HandlerNode(spec)
+        handler = SourceHandler(spec)
         inner = NameScope(scope, {"error": HANDLED_ERROR})
         if spec.steps:
             inner = NameScope(inner)
@@ -37,7 +37,7 @@ def read_handlers(
     return handlers
 
 
-def check_handlers(context: CompilationContext, handlers: Sequence[HandlerNode]) -> None:
+def check_handlers(context: CompilationContext, handlers: Sequence[SourceHandler]) -> None:
     """Report what is wrong with handlers."""
     for handler in handlers:
         node = handler.spec.node
@@ -48,7 +48,7 @@ def check_handlers(context: CompilationContext, handlers: Sequence[HandlerNode])
         infer_types(context, handler.places)
 
 
-def plan_handlers(context: CompilationContext, handlers: Sequence[HandlerNode]) -> tuple[Handler, ...]:
+def plan_handlers(context: CompilationContext, handlers: Sequence[SourceHandler]) -> tuple[Handler, ...]:
     """Build the plan of handlers without errors."""
     return tuple(
         Handler(

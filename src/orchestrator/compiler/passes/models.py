@@ -21,7 +21,7 @@ from orchestrator.tools import Unresolved
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.tools.contract import Action
 
@@ -29,7 +29,7 @@ _NEEDS: Final = {"images": "vision", "tools": "tools"}
 """What a model must be able to do if this parameter is given. Of a form it need know nothing: any can write JSON."""
 
 
-def complete_call(context: CompilationContext, step: StepNode, tool: str, action: Action, parameters: Value) -> Value:
+def complete_call(context: CompilationContext, step: SourceStep, tool: str, action: Action, parameters: Value) -> Value:
     """Return the parameters of a call with the models that it asks where it names none, and remember who asks."""
     if not action.uses_model or "model" not in action.parameters:
         return parameters
@@ -56,13 +56,13 @@ def complete_call(context: CompilationContext, step: StepNode, tool: str, action
     return with_constants(parameters, added) if added else parameters
 
 
-def judge_model(context: CompilationContext, step: StepNode, own: Value | None) -> Value:
+def judge_model(context: CompilationContext, step: SourceStep, own: Value | None) -> Value:
     """Return the model that judges the output of a step: its own, the file's, or the one that the step asks."""
     node = child(step.spec.node, "check", "judge", "model")
     if own is not None and node is not None:
         _note(context, node, ModelUse(step), given=True)
         return own
-    for key in ("orchestrator", "model"):
+    for key in ("judge_model", "model"):
         if key == "model" and step.work is not None and step.work.model is not None:
             return step.work.model
         place = context.spec.node.get(key) if getattr(context.spec, key) is not None else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import CheckNode, NameScope
+from orchestrator.compiler.ir.nodes import NameScope, SourceCheck
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import judge_model
 from orchestrator.compiler.rules.output_schema import check_form
@@ -18,7 +18,7 @@ from orchestrator.plan.policies import Check, Judge
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.expressions import Type
     from orchestrator.language.spec.model_options import CheckSpec
 
@@ -28,9 +28,9 @@ OUTPUT: Final = "output"
 _PROSE = re.compile(r"[^\W\d]+(?:[,;]? [^\W\d]+){3,}[.!?]?")
 
 
-def read_check(context: CompilationContext, step: StepNode, spec: CheckSpec, scope: NameScope) -> CheckNode:
+def read_check(context: CompilationContext, step: SourceStep, spec: CheckSpec, scope: NameScope) -> SourceCheck:
     """Read the `check` of a step whose attempts see `scope`."""
-    check = CheckNode(spec, NameScope(scope))
+    check = SourceCheck(spec, NameScope(scope))
     context.declare_within(check.scope, "output", OUTPUT, None, step.id)
     listed = child(spec.node, "that")
     for node in listed.items if isinstance(listed, Sequence) else ():
@@ -43,7 +43,7 @@ def read_check(context: CompilationContext, step: StepNode, spec: CheckSpec, sco
     return check
 
 
-def _is_prose(context: CompilationContext, step: StepNode, node: Scalar) -> bool:
+def _is_prose(context: CompilationContext, step: SourceStep, node: Scalar) -> bool:
     """Report a sentence in the place of an expression."""
     if not _PROSE.fullmatch(node.text.strip()) or not parse_expression(node.text).problems:
         return False
@@ -57,7 +57,7 @@ def _is_prose(context: CompilationContext, step: StepNode, node: Scalar) -> bool
     return True
 
 
-def check_output(context: CompilationContext, step: StepNode, check: CheckNode, type_: Type) -> None:
+def check_output(context: CompilationContext, step: SourceStep, check: SourceCheck, type_: Type) -> None:
     """Report what is wrong with a `check`, now that the type of the step is known."""
     item = step.work.item_type if step.work is not None else None
     check.scope.names[OUTPUT] = (
@@ -74,7 +74,7 @@ def check_output(context: CompilationContext, step: StepNode, check: CheckNode, 
         check.model = judge_model(context, step, check.model)
 
 
-def _reads_nothing(context: CompilationContext, step: StepNode, node: Scalar) -> None:
+def _reads_nothing(context: CompilationContext, step: SourceStep, node: Scalar) -> None:
     context.diagnostics.add(
         codes.INVALID_CHECK,
         node.span,
@@ -84,7 +84,7 @@ def _reads_nothing(context: CompilationContext, step: StepNode, node: Scalar) ->
     )
 
 
-def plan_check(step: StepNode) -> Check | None:
+def plan_check(step: SourceStep) -> Check | None:
     """Build the plan of a `check` without errors."""
     check = step.check
     if check is None:

@@ -9,12 +9,12 @@ from orchestrator.plan.policies import MODEL_RETRY, NO_RETRY, CachePolicy, Retry
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode, WorkNode
+    from orchestrator.compiler.ir.nodes import SourceStep, SourceWork
     from orchestrator.language.spec.model_options import BudgetSpec
     from orchestrator.language.spec.pipeline import RetrySpec, StepSpec
 
 
-def retry_of(context: CompilationContext, spec: StepSpec, work: WorkNode) -> Retry:
+def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> Retry:
     """The retry policy of a step that calls a tool."""
     defaults = context.spec.defaults
     retry = spec.retry or (defaults.retry if defaults else None)
@@ -29,7 +29,7 @@ def timeout_of(context: CompilationContext, spec: StepSpec) -> float | None:
     return spec.timeout if spec.timeout is not None else (defaults.timeout if defaults else None)
 
 
-def cache_of(step: StepNode) -> CachePolicy | None:
+def cache_of(step: SourceStep) -> CachePolicy | None:
     """How the results of a step are shared across runs."""
     cache = step.spec.cache
     return CachePolicy(cache.ttl, step.cache_key, cache.scope) if cache is not None else None

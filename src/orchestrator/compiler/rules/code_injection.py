@@ -12,7 +12,7 @@ from orchestrator.language.yaml.nodes import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceStep
 
 CODE: Final = {
     "python.execute": ("code", "Python"),
@@ -26,7 +26,7 @@ CODE: Final = {
 _PATH: Final = re.compile(r"(?:\w+\.)*(?P<last>[A-Za-z_]\w*)(?:\[\w+\])?(?:\s*\|.*)?", re.DOTALL)
 
 
-def check_code(context: CompilationContext, step: StepNode, action: str, places: list[PlacedTemplate]) -> None:
+def check_code(context: CompilationContext, step: SourceStep, action: str, places: list[PlacedTemplate]) -> None:
     """Report the values from outside that the step puts into the text of code; `action` has the tool's name too."""
     parameter, language = CODE[action]
     texts = {id(node) for node in _texts(child(step.spec.node, "parameters", parameter))}
@@ -35,7 +35,7 @@ def check_code(context: CompilationContext, step: StepNode, action: str, places:
             _check_text(context, step, place, language)
 
 
-def _check_text(context: CompilationContext, step: StepNode, place: PlacedTemplate, language: str) -> None:
+def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemplate, language: str) -> None:
     for start, end in place.template.code_injections(
         place.scope, lambda read: is_own(context, step, place.scope, read)
     ):

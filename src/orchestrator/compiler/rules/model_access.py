@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.model_references import ModelEnvironment, ModelReference, ModelUse
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.models.catalog.entries import ModelCard
     from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.messages import ModelName
@@ -189,7 +189,7 @@ def _unpriced(
     return []
 
 
-def _usd_limits(context: CompilationContext, step: StepNode) -> Iterator[tuple[float, Related]]:
+def _usd_limits(context: CompilationContext, step: SourceStep) -> Iterator[tuple[float, Related]]:
     """Yield the limits in USD that hold for a step, from within, each with where it is set."""
     around = [(outer.spec.budget, outer.spec.node) for outer in step.outwards()]
     for budget, node in (*around, (context.spec.budget, context.spec.node)):

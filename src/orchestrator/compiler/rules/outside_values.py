@@ -8,13 +8,13 @@ from orchestrator.expressions import Constant, ListValue, MappingValue, Template
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import NameScope, StepNode
+    from orchestrator.compiler.ir.nodes import NameScope, SourceStep
     from orchestrator.expressions import Reference, Value
 
 _OWN: Final = frozenset({"run", "pipeline", "step"})
 
 
-def is_own(context: CompilationContext, step: StepNode, scope: NameScope, read: Reference) -> bool:
+def is_own(context: CompilationContext, step: SourceStep, scope: NameScope, read: Reference) -> bool:
     """Whether what is read stands in the file itself."""
     if read.name in _OWN:
         return True
@@ -30,7 +30,7 @@ def is_own(context: CompilationContext, step: StepNode, scope: NameScope, read: 
     return False
 
 
-def _is_constant(context: CompilationContext, step: StepNode, scope: NameScope, value: Value | None) -> bool:
+def _is_constant(context: CompilationContext, step: SourceStep, scope: NameScope, value: Value | None) -> bool:
     """Whether a value is made of what stands in the file."""
     match value:
         case Constant():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
 
 
 def report_hidden(context: CompilationContext) -> None:
@@ -48,7 +48,7 @@ def report_hidden(context: CompilationContext) -> None:
                 )  # a comparison with a word of the answer's own field
 
 
-def _hidden(step: StepNode) -> Iterator[tuple[str, Scalar]]:
+def _hidden(step: SourceStep) -> Iterator[tuple[str, Scalar]]:
     """The fields of a step's form that are named like one that every step has, with their places."""
     for name in FORMS:
         form = child(step.spec.node, "parameters", name)

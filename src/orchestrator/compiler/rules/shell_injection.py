@@ -14,7 +14,7 @@ from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceStep
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 _TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -24,7 +24,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_./+@-]+")
 _JOINED: Final = re.compile(r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\s*\|\s*join\((' +'|\" +\")\)")
 
 
-def check_shell(context: CompilationContext, step: StepNode, places: list[PlacedTemplate]) -> None:
+def check_shell(context: CompilationContext, step: SourceStep, places: list[PlacedTemplate]) -> None:
     """Report the values from outside that a command of the step gives to a shell unquoted."""
     command = child(step.spec.node, "parameters", "command")
     texts = {id(node) for node in _texts(command)}
@@ -47,7 +47,7 @@ def _texts(command: Node | None) -> list[Node]:
     return []
 
 
-def _check_text(context: CompilationContext, step: StepNode, place: PlacedTemplate) -> None:
+def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemplate) -> None:
     text, scalar = place.template.text, place.scalar
     whole = place.template.is_expression
     if whole and place.template.infer(place.scope).type.kind == "array":  # a list, which no shell reads

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.compiler.ir.context import CompilationContext
     from orchestrator.compiler.ir.jumps import Jump, JumpKind
-    from orchestrator.compiler.ir.nodes import BlockNode, PlacedTemplate, StepNode, Target
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep, Target
     from orchestrator.expressions import Reference
     from orchestrator.expressions.syntax.problem import Fact
 
@@ -51,7 +51,7 @@ def _is_bare(place: PlacedTemplate, outcomes: set[int]) -> bool:
 # --- steps that never run
 
 
-def _report_jumped_over(context: CompilationContext, block: BlockNode) -> None:
+def _report_jumped_over(context: CompilationContext, block: SourceBlock) -> None:
     """Report the steps that a step before them jumps over whatever becomes of it."""
     end, source = 0, ""
     over: list[Jump] = []
@@ -74,7 +74,7 @@ def _report_jumped_over(context: CompilationContext, block: BlockNode) -> None:
                 end = min(end, block.flow.covers[position].first.end)
 
 
-def _surely(block: BlockNode, step: StepNode) -> list[Jump]:
+def _surely(block: SourceBlock, step: SourceStep) -> list[Jump]:
     """The jumps of a step of which it makes one, whatever becomes of it; none if it may go on to the next step."""
     jumps = block.flow.jumps.get(step.id, {})
     kinds: list[JumpKind] = ["on_success"]
@@ -91,7 +91,7 @@ def _surely(block: BlockNode, step: StepNode) -> list[Jump]:
 # --- reads of steps that may be skipped
 
 
-def _report_reads(context: CompilationContext, places: Iterable[PlacedTemplate], reader: StepNode | None) -> None:
+def _report_reads(context: CompilationContext, places: Iterable[PlacedTemplate], reader: SourceStep | None) -> None:
     for place in places:
         for reference, scalar in place.references():
             target = place.scope.target(reference)
@@ -116,7 +116,7 @@ def _is_guarded(reference: Reference) -> bool:
 
 
 def _way_around(
-    target: Target, block: BlockNode, reader: StepNode | None, place: PlacedTemplate, reference: Reference
+    target: Target, block: SourceBlock, reader: SourceStep | None, place: PlacedTemplate, reference: Reference
 ) -> str | None:
     """A path on which `reader` runs, and the step that it reads does not; None if there is none, or it asks."""
     name = target.name
@@ -140,7 +140,7 @@ def _way_around(
     return None
 
 
-def _skipped(block: BlockNode, name: str, jump: Jump | None) -> str:
+def _skipped(block: SourceBlock, name: str, jump: Jump | None) -> str:
     if jump is not None:
         source, to = block.steps[jump.source].id, block.steps[jump.target].id
         return f"`{source}` {_WHEN[jump.kind]} and jumps to `{to}`, so `{name}` is skipped"
@@ -149,7 +149,9 @@ def _skipped(block: BlockNode, name: str, jump: Jump | None) -> str:
     return f"{because}, so `{name}` is skipped"
 
 
-def _given(block: BlockNode, reader: StepNode | None, place: PlacedTemplate, reference: Reference) -> Iterator[Fact]:
+def _given(
+    block: SourceBlock, reader: SourceStep | None, place: PlacedTemplate, reference: Reference
+) -> Iterator[Fact]:
     """What is known where a step is read, in the words of the scope of its block."""
     known = [(place.scope, reference.given)]
     for step in reader.outwards() if reader is not None else ():
@@ -163,7 +165,7 @@ def _given(block: BlockNode, reader: StepNode | None, place: PlacedTemplate, ref
                 yield fact
 
 
-def _asks(target: Target, step: StepNode) -> bool:
+def _asks(target: Target, step: SourceStep) -> bool:
     """Whether the condition of a step looks at another."""
     return any(
         place.scope.target(reference) == target for place in step.guards for reference in place.template.references

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import BlockNode, StepNode
+    from orchestrator.compiler.ir.nodes import SourceBlock, SourceStep
 
 _QUESTIONS: Final = ("ask", "approve")
 _WITHOUT_EFFECT: Final = {
@@ -48,7 +48,7 @@ def report_unanswered(context: CompilationContext) -> None:
             _report(context, step, acting)
 
 
-def _report(context: CompilationContext, step: StepNode, acting: StepNode) -> None:
+def _report(context: CompilationContext, step: SourceStep, acting: SourceStep) -> None:
     waits = f"`dependencies: [{step.id}]`"
     help = f"add {waits} to `{acting.id}`, or read the answer there: `{{{{ {step.id} }}}}`"
     if step.spec.kind == "approve":
@@ -63,7 +63,7 @@ def _report(context: CompilationContext, step: StepNode, acting: StepNode) -> No
     )
 
 
-def _key(block: BlockNode) -> int:
+def _key(block: SourceBlock) -> int:
     """What tells a block from others: they are compared by identity, and hold much."""
     return id(block)
 
@@ -81,7 +81,7 @@ def _reads(context: CompilationContext) -> Iterator[tuple[int, str]]:
                 yield from ((_key(step.block), step.id) for step in context.steps)
 
 
-def _before(block: BlockNode, id: str) -> set[str]:
+def _before(block: SourceBlock, id: str) -> set[str]:
     """The steps of a block that one of them waits for, directly or not."""
     found: set[str] = set()
     pending = [id]
@@ -93,12 +93,12 @@ def _before(block: BlockNode, id: str) -> set[str]:
     return found
 
 
-def _acts(context: CompilationContext, step: StepNode) -> bool:
+def _acts(context: CompilationContext, step: SourceStep) -> bool:
     """Whether a step, or one within it, may change something outside of the run."""
     return any(_changes_something(each) for each in context.steps if each.within(step.block) is step)
 
 
-def _changes_something(step: StepNode) -> bool:
+def _changes_something(step: SourceStep) -> bool:
     if step.work is None:
         return False
     work = step.work.item_work or step.work

@@ -12,7 +12,7 @@ from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import NameScope, PlacedTemplate, SourceStep
     from orchestrator.diagnostics import Span
     from orchestrator.expressions import Problem
 
@@ -114,7 +114,7 @@ def report_unknown_step(
     name: str,
     scope: NameScope,
     *,
-    holder: StepNode | None = None,
+    holder: SourceStep | None = None,
     fix: bool = True,
 ) -> None:
     """Report that no step is called `name` where `scope` is.
@@ -148,12 +148,12 @@ def report_unknown_step(
     context.diagnostics.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
 
 
-def _own(holder: StepNode | None) -> set[str]:
+def _own(holder: SourceStep | None) -> set[str]:
     """The ids of a step and of those that it is a part of: what it cannot wait for."""
     return set() if holder is None else {part.id for part in holder.outwards()}
 
 
-def around(context: CompilationContext, name: str, scope: NameScope) -> StepNode | None:
+def around(context: CompilationContext, name: str, scope: NameScope) -> SourceStep | None:
     """The step that can be seen from `scope` and that the first inner step called `name` is a part of."""
     inner = context.inside[name][0]
     outer = (step for step in inner.outwards() if step is not inner)
@@ -164,7 +164,7 @@ def out_of_reach(
     context: CompilationContext,
     name: str,
     scope: NameScope,
-    holder: StepNode | None,
+    holder: SourceStep | None,
     place: PlacedTemplate | None = None,
 ) -> tuple[str, str]:
     """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same.
@@ -190,7 +190,7 @@ def out_of_reach(
     return message, _WAYS_OUT[inner.block.kind](name, outer)
 
 
-def _within(name: str, outer: StepNode, inner: StepNode, holder: StepNode, place: PlacedTemplate | None) -> str:
+def _within(name: str, outer: SourceStep, inner: SourceStep, holder: SourceStep, place: PlacedTemplate | None) -> str:
     """What to do where a part of `outer` is read in `outer` itself, which has no value yet. It stands in `inner`."""
     handles = any(part.block.kind == "handler" and part.block.owner is outer for part in holder.outwards())
     if outer is holder and place is not None:
@@ -207,7 +207,7 @@ def _within(name: str, outer: StepNode, inner: StepNode, holder: StepNode, place
     return f"it stands in another part of `{outer.id}`, of which only one runs; read a step outside of `{outer.id}`"
 
 
-def _read(step: StepNode) -> str:
+def _read(step: SourceStep) -> str:
     return f"`{{{{ {step.id} }}}}`"
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import Carried, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import Carried, PlacedTemplate, SourceStep
 
 
 def report_carried(context: CompilationContext) -> None:
@@ -21,7 +21,7 @@ def report_carried(context: CompilationContext) -> None:
             _report(context, loop, carried, names)
 
 
-def _report(context: CompilationContext, loop: StepNode, carried: Carried, names: set[str]) -> None:
+def _report(context: CompilationContext, loop: SourceStep, carried: Carried, names: set[str]) -> None:
     for place in _in_first_round(context, loop, carried):
         if _tells_rounds_apart(place):
             continue
@@ -40,7 +40,7 @@ def _report(context: CompilationContext, loop: StepNode, carried: Carried, names
             )
 
 
-def _in_first_round(context: CompilationContext, loop: StepNode, carried: Carried) -> Iterator[PlacedTemplate]:
+def _in_first_round(context: CompilationContext, loop: SourceStep, carried: Carried) -> Iterator[PlacedTemplate]:
     """The templates that are evaluated before anything is carried on, but for steps that ask which round it is."""
     if carried.is_tested_first:
         yield from carried.tests

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode, TargetKind
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceStep, TargetKind
 
 
 def report_usage(context: CompilationContext) -> None:
@@ -61,7 +61,7 @@ def _report_derived(context: CompilationContext, places: Iterable[PlacedTemplate
                 )
 
 
-def _report_never_cached(context: CompilationContext, step: StepNode, secrets: set[str]) -> None:
+def _report_never_cached(context: CompilationContext, step: SourceStep, secrets: set[str]) -> None:
     for place in (*step.templates, *(step.work.places if step.work is not None else ())):
         for reference, scalar in place.references():
             target = place.scope.target(reference)
@@ -105,7 +105,7 @@ def _is_repeated(key: Scalar, value: Node | None) -> bool:
     return any(value.start <= start <= value.end for start in value.layout.aliased)
 
 
-def _report_never(context: CompilationContext, step: StepNode) -> None:
+def _report_never(context: CompilationContext, step: SourceStep) -> None:
     for key in ("condition", "while"):
         node = child(step.spec.node, key)
         if isinstance(node, Scalar) and is_always_false(node):
@@ -118,7 +118,7 @@ def _report_never(context: CompilationContext, step: StepNode) -> None:
             )
 
 
-def _report_missing_files(context: CompilationContext, step: StepNode) -> None:
+def _report_missing_files(context: CompilationContext, step: SourceStep) -> None:
     """Report files that a step reads before any other could have made them, and that are not there."""
     nodes = [] if step.work is None else step.work.files_read()
     if not nodes or any(_may_come_later(outer) for outer in step.outwards()):
@@ -137,7 +137,7 @@ def _report_missing_files(context: CompilationContext, step: StepNode) -> None:
         )
 
 
-def _may_come_later(step: StepNode) -> bool:
+def _may_come_later(step: SourceStep) -> bool:
     """Whether something runs before the step, or it may be meant to fail."""
     tolerant = step.condition is not None or step.spec.on_failure is not None or step.spec.on_error is not None
     return tolerant or step.block.kind in _LATE or bool(step.block.flow.dependencies(step.id))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode, WorkNode
+    from orchestrator.compiler.ir.nodes import SourceStep, SourceWork
 
 __all__ = ["work_of"]
 
-_WORKS: dict[str, Callable[[CompilationContext, StepNode], WorkNode]] = {
+_WORKS: dict[str, Callable[[CompilationContext, SourceStep], SourceWork]] = {
     "for_each": ForEachWork,
     "while": RepeatWork,
     "until": RepeatWork,
@@ -37,7 +37,7 @@ _WORKS: dict[str, Callable[[CompilationContext, StepNode], WorkNode]] = {
 }
 
 
-def work_of(context: CompilationContext, step: StepNode) -> WorkNode:
+def work_of(context: CompilationContext, step: SourceStep) -> SourceWork:
     """Read the work of a step. One that names no kind of work is taken for a call, which then has no tool."""
     kind = step.spec.kind
     if kind in ("ask", "approve") and getattr(step.spec, kind) is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.ir.names import entity_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import complete_call
@@ -27,7 +27,7 @@ from orchestrator.tools.mcp import load_servers
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import NameScope, StepNode
+    from orchestrator.compiler.ir.nodes import NameScope, SourceStep
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.tools.contract import Action
 
@@ -39,10 +39,10 @@ _TOOL = Tool(AGENT.name, {AGENT.name: AGENT})  # so messages say `agent`
 _CALL = to_action(mcp.call)
 
 
-class AgentWork(WorkNode):
+class AgentWork(SourceWork):
     """`action: agent`; `scope` is what its parameters can see, where that is not all that the step can see."""
 
-    def __init__(self, context: CompilationContext, step: StepNode, scope: NameScope | None = None) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> None:
         super().__init__()
         self._context = context
         self.makes_attempts = self.asks_models = True

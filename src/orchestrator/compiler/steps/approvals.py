@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.ir.names import entity_type, input_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
@@ -19,15 +19,15 @@ from orchestrator.plan.steps import Approve, Ask
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.language.spec.inputs import InputSpec
     from orchestrator.language.yaml.nodes import Node
 
 
-class AskWork(WorkNode):
+class AskWork(SourceWork):
     """`ask`."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         if step.spec.ask is None:
@@ -78,10 +78,10 @@ class AskWork(WorkNode):
         return Ask(self.prompt or Constant(""), self.answer, self.choices, self.default)
 
 
-class ApproveWork(WorkNode):
+class ApproveWork(SourceWork):
     """`approve`."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         if step.spec.approve is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.compiler.ir.names import entity_type, or_null
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import NameScope, WorkNode
+from orchestrator.compiler.ir.nodes import NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.steps.tool_calls import ToolWork, call_of
@@ -40,7 +40,7 @@ from orchestrator.text.csv_text import delimiter_problem
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import BlockNode, PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceBlock, SourceStep
     from orchestrator.language.yaml.nodes import Node
     from orchestrator.plan.steps import FileFormat
 
@@ -51,13 +51,13 @@ _MOST_ITEMS = 200
 _COUNTS = {"count": INTEGER, "succeeded": INTEGER, "failed": INTEGER}
 
 
-class ForEachWork(WorkNode):
+class ForEachWork(SourceWork):
     """`for_each` with `steps`, or with the step's own action.
 
     `names` is the scope of the item's names, `body` a block in it or the call that is made for each item.
     """
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         self.step = step
@@ -71,7 +71,7 @@ class ForEachWork(WorkNode):
         if node is not None and self.name != "item":
             context.claim("item", self.name, node.span, self.names)
         context.declare_within(self.names, "item", self.name, node, spec.id)
-        self.body: BlockNode | WorkNode
+        self.body: SourceBlock | SourceWork
         if spec.steps is not None:
             self.body = context.blocks.read("for_each", spec.steps, NameScope(self.names), step)
             inside = self.body.scope
@@ -84,13 +84,13 @@ class ForEachWork(WorkNode):
         self.collect = context.value_at(spec.node, ("collect",), inside, self.outcomes)
         self.fallbacks: list[PlacedTemplate] = []
         self.fallback = context.value_at(spec.node, ("on_item_failure", "value"), self.names, self.fallbacks)
-        own = self.body.places if isinstance(self.body, WorkNode) else []
+        own = self.body.places if isinstance(self.body, SourceWork) else []
         self.places = [*self.headers, *own, *self.outcomes, *self.fallbacks]
 
     def check(self) -> Type:
         """Check the items, the body with the type of an item, and what an item's value is."""
         self.names.names[self.name] = self._item_type()
-        if isinstance(self.body, WorkNode):
+        if isinstance(self.body, SourceWork):
             called = self.body.check()
             self.inside.names[self.spec.id] = called
             self.model = self.body.model
@@ -231,7 +231,7 @@ class ForEachWork(WorkNode):
     def files_read(self) -> list[Node]:
         """The file of items, and those that the loop's own action reads."""
         node = child(self.spec.node, "for_each", "file")
-        own = self.body.files_read() if isinstance(self.body, WorkNode) else []
+        own = self.body.files_read() if isinstance(self.body, SourceWork) else []
         return own if node is None else [node, *own]
 
     def plan(self) -> ForEach:
@@ -239,7 +239,7 @@ class ForEachWork(WorkNode):
         spec = self.spec
         kind = spec.on_item_failure.kind if spec.on_item_failure is not None else "fail"
         on_failure = OnFailure(kind, value=self.fallback)
-        if isinstance(self.body, WorkNode):
+        if isinstance(self.body, SourceWork):
             body: Block | StepPlan
             if self.collect is None and isinstance(self.body, ToolWork):
                 body = self._context.blocks.plan_item(self.step, self.body, on_failure)
@@ -260,7 +260,7 @@ class ForEachWork(WorkNode):
 
 
 def _read_items(
-    context: CompilationContext, step: StepNode, places: list[PlacedTemplate]
+    context: CompilationContext, step: SourceStep, places: list[PlacedTemplate]
 ) -> Value | FileItems | RangeItems:
     spec = step.spec.for_each
     node, scope = child(step.spec.node, "for_each"), step.block.scope

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.compiler.ir.names import entity_type, or_null
-from orchestrator.compiler.ir.nodes import NameScope, WorkNode
+from orchestrator.compiler.ir.nodes import NameScope, SourceWork
 from orchestrator.expressions import ANY, Type, object_of
 from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.plan.auto_values import is_auto
-from orchestrator.plan.steps import Group
+from orchestrator.plan.steps import StepGroup
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
 
 
-class GroupWork(WorkNode):
+class GroupWork(SourceWork):
     """`steps` alone, and `parallel`."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         self.spec = step.spec
@@ -50,7 +50,7 @@ class GroupWork(WorkNode):
             values = {id: or_null(type_) for id, type_ in values.items()}
         return entity_type(object_of(values), fields=values)
 
-    def plan(self) -> Group:
+    def plan(self) -> StepGroup:
         """Build the group."""
         wanted = self.wait_for
-        return Group(self._context.blocks.plan(self.body), self.parallel, None if wanted == self._count else wanted)
+        return StepGroup(self._context.blocks.plan(self.body), self.parallel, None if wanted == self._count else wanted)

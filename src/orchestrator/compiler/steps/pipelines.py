@@ -8,7 +8,7 @@ from orchestrator import codes
 from orchestrator.compiler.ir.files import Unreadable
 from orchestrator.compiler.ir.names import entity_type, input_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.library import find_pipeline, note_call
@@ -22,14 +22,14 @@ from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.language.spec.inputs import InputSpec
 
 
-class PipelineWork(WorkNode):
+class PipelineWork(SourceWork):
     """`pipeline` with `inputs`."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         self._called: CompilationContext | None = None

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator.compiler.ir.names import entity_type
-from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, Type
 
 if TYPE_CHECKING:
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
 
 
-class RefusedWork(WorkNode):
+class RefusedWork(SourceWork):
     """It may give anything, so that its mistake, which has been reported, causes no echo."""
 
-    def __init__(self, step: StepNode) -> None:
+    def __init__(self, step: SourceStep) -> None:
         super().__init__()
         self.id = step.id
 

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.ir.names import OUTCOME_FIELDS, entity_type, or_null
 from orchestrator.compiler.ir.node_paths import child, is_always_false
-from orchestrator.compiler.ir.nodes import Carried, NameScope, WorkNode
+from orchestrator.compiler.ir.nodes import Carried, NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.errors import OrchestratorError
 from orchestrator.expressions import ANY, INTEGER, NULL, Type, Value, array_of, union_of
 from orchestrator.expressions.types.operators import without_attributes
 from orchestrator.language.yaml.nodes import Mapping, Scalar
-from orchestrator.plan.steps import Repeat
+from orchestrator.plan.steps import RepeatLoop
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import PlacedTemplate, StepNode
+    from orchestrator.compiler.ir.nodes import PlacedTemplate, SourceStep
 
 _OWN_FIELDS = frozenset({"iterations", "count"}) | OUTCOME_FIELDS
 _CHANGES_BY_ITSELF = re.compile(r"\bnow\s*\(")
 
 
-class RepeatWork(WorkNode):
+class RepeatWork(SourceWork):
     """`while` and `until`. `names` is the scope of what each round knows besides its steps."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         self.spec = spec = step.spec
@@ -138,11 +138,11 @@ class RepeatWork(WorkNode):
         node = child(self.spec.node, "while")
         return isinstance(node, Scalar) and is_always_false(node)
 
-    def plan(self) -> Repeat:
+    def plan(self) -> RepeatLoop:
         """Build the loop."""
         if self.condition is None:
             raise OrchestratorError(f"the loop `{self.spec.id}` has no condition, and was not reported")
-        return Repeat(
+        return RepeatLoop(
             kind="while" if self.key == "while" else "until",
             condition=self.condition,
             body=self._context.blocks.plan(self.body),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.compiler.ir.names import entity_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import NameScope, WorkNode
+from orchestrator.compiler.ir.nodes import NameScope, SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.diagnostics import suggest
@@ -20,13 +20,13 @@ from orchestrator.plan.steps import CaseKey, Switch
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import BlockNode, StepNode
+    from orchestrator.compiler.ir.nodes import SourceBlock, SourceStep
 
 
-class SwitchWork(WorkNode):
+class SwitchWork(SourceWork):
     """`switch` with `cases` and `default`."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         self.spec = step.spec
@@ -36,7 +36,7 @@ class SwitchWork(WorkNode):
         cases = child(step.spec.node, "cases")
         self.keys: list[Scalar] = []
         self.values: list[CaseKey] = []
-        self.blocks: list[BlockNode] = []
+        self.blocks: list[SourceBlock] = []
         for name, specs in (step.spec.cases or {}).items():
             key = cases.key(name) if isinstance(cases, Mapping) else None
             if key is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.compiler.ir.names import step_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import CallChecker, fields_of
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.compiler.passes.models import complete_call
@@ -19,12 +19,12 @@ from orchestrator.plan.steps import ToolCall
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import NameScope, StepNode
+    from orchestrator.compiler.ir.nodes import NameScope, SourceStep
     from orchestrator.language.spec.pipeline import StepSpec
     from orchestrator.language.yaml.nodes import Node
 
 
-def call_of(context: CompilationContext, step: StepNode, scope: NameScope | None = None) -> WorkNode:
+def call_of(context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> SourceWork:
     """Read a call; `scope` is what its parameters can see, where that is not all that the step can see."""
     if _is_agent(step.spec):
         from orchestrator.compiler.steps.agents import AgentWork  # loads what there is about models
@@ -39,10 +39,10 @@ def _is_agent(spec: StepSpec) -> bool:
     return spec.tool == "model" and spec.action == "agent"
 
 
-class ToolWork(WorkNode):
+class ToolWork(SourceWork):
     """The call; `scope` is what its parameters can see, where that is not all that the step can see."""
 
-    def __init__(self, context: CompilationContext, step: StepNode, scope: NameScope | None = None) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> None:
         super().__init__()
         self._context = context
         self.makes_attempts = self.calls_tool = True

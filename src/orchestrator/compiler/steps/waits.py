@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.compiler.ir.names import entity_type
 from orchestrator.compiler.ir.node_paths import child
-from orchestrator.compiler.ir.nodes import WorkNode
+from orchestrator.compiler.ir.nodes import SourceWork
 from orchestrator.compiler.passes.calls import static_type
 from orchestrator.compiler.passes.inference import infer_types
 from orchestrator.expressions import NULL, Constant, Type, Value, describe_type
@@ -19,17 +19,17 @@ from orchestrator.plan.steps import Wait
 
 if TYPE_CHECKING:
     from orchestrator.compiler.ir.context import CompilationContext
-    from orchestrator.compiler.ir.nodes import StepNode
+    from orchestrator.compiler.ir.nodes import SourceStep
     from orchestrator.language.yaml.nodes import Node
 
 _WANTED = {"sleep": "a duration", "wait_until": "a time"}
 _FORMS = {"sleep": FORMS, "wait_until": "a text like `2030-12-01T09:00`, or seconds since 1970"}
 
 
-class WaitWork(WorkNode):
+class WaitWork(SourceWork):
     """`wait_until` and `sleep`."""
 
-    def __init__(self, context: CompilationContext, step: StepNode) -> None:
+    def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
         self._context = context
         self.spec = spec = step.spec

@@ -23,6 +23,7 @@ PIPELINE_KEYS = {
     "on_error": "error_handlers",
     "global_error_handlers": "error_handlers",
     "default_model": "model",
+    "orchestrator": "judge_model",
 }
 
 STEP_KEYS = {

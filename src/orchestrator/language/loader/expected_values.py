@@ -43,7 +43,7 @@ EXPECTED_VALUES = {
     "judge": "a rubric, or a mapping such as `{rubric: ..., min_score: 0.8}`",
     "that": "an expression or a list of them",
     "model": "a model's name or a list of them",
-    "orchestrator": "a model's name or a list of them",
+    "judge_model": "a model's name or a list of them",
     "experts": "a mapping from actions to models, such as `{summarize: auto}`",
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
 
 _FINALLY, _HANDLERS = "finally", "error_handlers"
-_ABOUT_MODELS = ("model", "experts", "selection", "orchestrator", "budget")
+_ABOUT_MODELS = ("model", "experts", "selection", "judge_model", "budget")
 
 
 def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:

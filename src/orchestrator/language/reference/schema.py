@@ -192,7 +192,7 @@ def _steps(pipeline: dict[str, Any]) -> None:
     words = {"enum": selection.pop("enum")}
     strategy = {"type": "object", "properties": {"strategy": words}, "required": ["strategy"], "deprecated": True}
     pipeline["properties"]["selection"] = {**described(selection), "anyOf": [words, strategy]}
-    for name in ("model", "orchestrator", "selection", "budget"):
+    for name in ("model", "judge_model", "selection", "budget"):
         pipeline["properties"][name]["anyOf"].append(NULL)
 
 

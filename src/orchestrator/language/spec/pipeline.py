@@ -270,8 +270,8 @@ class PipelineSpec(Spec):
     selection: Selection | None = Field(
         default=None, description="What counts most where a step says what its model must be, and not which it is."
     )
-    orchestrator: Models | None = Field(
-        default=None, description="The model that judges, plans and summarises; default: `model`."
+    judge_model: Models | None = Field(
+        default=None, description="The model that judges results and summarizes the pipeline; default: `model`."
     )
     budget: BudgetSpec | None = Field(
         default=None, description="The most that a run may spend on models: USD, or a mapping."

@@ -33,7 +33,7 @@ MOST_STEPS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class GraphEdge:
     """One step must end before another, or jumps to it."""
 
     source: str
@@ -42,17 +42,17 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class GraphSection:
     """A block within a step: its body, one of its cases, what handles its errors. `edges` are between keys of nodes."""
 
     label: str
     kind: SectionKind
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """A step, or a part of the pipeline that is no step. `key` is unique in the picture.
 
     `title` and `what` are the two lines that are read in its box, `hint` is what there is to say besides. `state` is
@@ -65,7 +65,7 @@ class Node:
     hint: str = ""
     conditional: bool = False
     many: bool = False
-    sections: tuple[Section, ...] = ()
+    sections: tuple[GraphSection, ...] = ()
     state: str = ""
 
 
@@ -74,8 +74,8 @@ class Graph:
     """The whole: the steps, and below them what runs when they have ended."""
 
     title: str
-    steps: Section
-    afterwards: tuple[Node, ...] = ()
+    steps: GraphSection
+    afterwards: tuple[GraphNode, ...] = ()
 
 
 States = Mapping[str, Mapping[str, int]]
@@ -87,7 +87,7 @@ STATES: Final = ("failed", "running", "waiting", "cancelled", "ready", "pending"
 
 def graph_of(plan: Plan, states: States | None = None) -> Graph:
     """Return what a picture of the plan shows, called pipelines included; with `states`, how a run of it stands."""
-    reader = _Reader(plan.pipelines, states)
+    reader = _GraphReader(plan.pipelines, states)
     first, *others = top_level(plan)
     steps = reader.section(first, "")
     handlers = [block for block in others if block.role == "handler"]
@@ -95,14 +95,14 @@ def graph_of(plan: Plan, states: States | None = None) -> Graph:
     if plan.error_handlers:
         key = reader.key()
         sections = tuple(reader.section(block, "") for block in handlers)
-        afterwards.append(Node(key, "error_handlers", "when the run has failed", sections=sections))
+        afterwards.append(GraphNode(key, "error_handlers", "when the run has failed", sections=sections))
     for last in others[len(handlers) :]:
         section = reader.section(last, "")
-        afterwards.append(Node(reader.key(), "finally", "however the run ends", sections=(section,)))
+        afterwards.append(GraphNode(reader.key(), "finally", "however the run ends", sections=(section,)))
     return Graph(plan.name or plan.id, steps, tuple(afterwards))
 
 
-def edges(steps: Sequence[StepPlan]) -> list[Edge]:
+def edges(steps: Sequence[StepPlan]) -> list[GraphEdge]:
     """Return a block's edges by ids: dependencies, without those that longer paths imply, and jumps with their kind."""
     known = {step.id for step in steps}
     jumps = [jump for step in steps for jump in _jumps(step) if jump.target in known]
@@ -110,20 +110,20 @@ def edges(steps: Sequence[StepPlan]) -> list[Edge]:
     pairs = [(dependency, step.id) for step in steps for dependency in step.dependencies if dependency in known]
     pairs = list(dict.fromkeys([*pairs, *jumping]))
     kept = without_implied([step.id for step in steps], pairs) - jumping
-    return [*(Edge(*pair) for pair in pairs if pair in kept), *jumps]
+    return [*(GraphEdge(*pair) for pair in pairs if pair in kept), *jumps]
 
 
-def _jumps(step: StepPlan) -> Iterator[Edge]:
+def _jumps(step: StepPlan) -> Iterator[GraphEdge]:
     if step.on_success:
-        yield Edge(step.id, step.on_success, "on_success")
+        yield GraphEdge(step.id, step.on_success, "on_success")
     if step.on_false:
-        yield Edge(step.id, step.on_false, "on_false")
+        yield GraphEdge(step.id, step.on_false, "on_false")
     if step.on_failure.kind == "jump" and step.on_failure.target:
-        yield Edge(step.id, step.on_failure.target, "on_failure")
+        yield GraphEdge(step.id, step.on_failure.target, "on_failure")
 
 
 @dataclass(slots=True)
-class _Reader:
+class _GraphReader:
     """Reads the steps of a plan. `_trail` names the pipelines that it is inside of."""
 
     pipelines: Mapping[str, Plan]
@@ -135,15 +135,15 @@ class _Reader:
     def key(self) -> str:
         return f"s{next(self._numbers)}"
 
-    def section(self, block: Children[StepPlan], parent: str) -> Section:
+    def section(self, block: Children[StepPlan], parent: str) -> GraphSection:
         """Read a block inside the step at the path `parent`."""
         self._read += len(block.steps)
         key_of = {step.id: self.key() for step in block.steps}
         nodes = tuple(self.node(key_of[step.id], step, block.path(parent, step.id)) for step in block.steps)
-        drawn = (Edge(key_of[edge.source], key_of[edge.target], edge.kind) for edge in edges(block.steps))
-        return Section(block.label, _KINDS.get(block.role, "body"), nodes, tuple(drawn))
+        drawn = (GraphEdge(key_of[edge.source], key_of[edge.target], edge.kind) for edge in edges(block.steps))
+        return GraphSection(block.label, _KINDS.get(block.role, "body"), nodes, tuple(drawn))
 
-    def node(self, key: str, step: StepPlan, path: str) -> Node:
+    def node(self, key: str, step: StepPlan, path: str) -> GraphNode:
         what = step.work.describe()
         state, told = self.state(path)
         what += f" · {told}" if told else ""
@@ -152,7 +152,7 @@ class _Reader:
             hint += f"\nonly if {step.condition.text}"
         if step.description:
             hint += f"\n{step.description}"
-        return Node(
+        return GraphNode(
             key,
             step.id,
             what,
@@ -173,7 +173,7 @@ class _Reader:
             return state, state
         return state, ", ".join(f"{counts[each]} {each}" for each in reversed(STATES) if counts.get(each))
 
-    def sections(self, step: StepPlan, path: str) -> Iterator[Section]:
+    def sections(self, step: StepPlan, path: str) -> Iterator[GraphSection]:
         source = called_pipeline(step)
         called = self.pipelines.get(source) if source is not None else None
         is_entered = source is None or source in self._trail

@@ -23,7 +23,7 @@ MOST_CROSSINGS: Final = 40_000
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class GraphLayout:
     """Where everything is, from the corner (0, 0): the top centre of each box, and each edge's points downwards."""
 
     boxes: Mapping[str, tuple[float, float]]
@@ -32,11 +32,11 @@ class Layout:
     height: float
 
 
-Node = str | tuple[str, str, int]
+GraphNode = str | tuple[str, str, int]
 """A box, or the place where an edge (source, target) crosses a layer."""
 
 
-def lay_out(sizes: Mapping[str, tuple[float, float]], pairs: Sequence[tuple[str, str]]) -> Layout:
+def lay_out(sizes: Mapping[str, tuple[float, float]], pairs: Sequence[tuple[str, str]]) -> GraphLayout:
     """Place boxes of the given widths and heights so that every pair points downwards.
 
     `pairs` must have no cycle. The work is linear in boxes and crossed layers per sweep, with a fixed number of sweeps.
@@ -61,10 +61,10 @@ def lay_out(sizes: Mapping[str, tuple[float, float]], pairs: Sequence[tuple[str,
             points += [(x_of[node], tops[layer]), (x_of[node], bottoms[layer])]
         lines[source, target] = [*points, (x_of[target], tops[last])]
     boxes = {box: (x_of[box], tops[layer_of[box]]) for box in sizes}
-    return Layout(boxes, lines, right, bottoms[-1] if bottoms else 0.0)
+    return GraphLayout(boxes, lines, right, bottoms[-1] if bottoms else 0.0)
 
 
-def _bands(rows: list[list[Node]], sizes: Mapping[str, tuple[float, float]]) -> tuple[list[float], list[float]]:
+def _bands(rows: list[list[GraphNode]], sizes: Mapping[str, tuple[float, float]]) -> tuple[list[float], list[float]]:
     """Return where each row begins and ends: it is as high as its highest box."""
     tops: list[float] = []
     bottoms: list[float] = []
@@ -136,27 +136,29 @@ def _wrapped(
 
 def _with_crossings(
     boxes: Sequence[str], pairs: Sequence[tuple[str, str]], layer_of: Mapping[str, int]
-) -> tuple[list[list[Node]], dict[tuple[str, str], list[Node]]]:
+) -> tuple[list[list[GraphNode]], dict[tuple[str, str], list[GraphNode]]]:
     """Return the rows of nodes, and for each edge the nodes that it runs through, one in each layer."""
-    rows: list[list[Node]] = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
+    rows: list[list[GraphNode]] = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
     for box in boxes:
         rows[layer_of[box]].append(box)
-    chains: dict[tuple[str, str], list[Node]] = {}
+    chains: dict[tuple[str, str], list[GraphNode]] = {}
     spans = sum(layer_of[target] - layer_of[source] - 1 for source, target in pairs)
     # Beyond the budget, which no readable picture reaches, long edges run straight.
     longest = len(rows) if spans <= MOST_CROSSINGS else max(1, MOST_CROSSINGS // max(1, len(pairs)))
     for source, target in dict.fromkeys(pairs):
         between = range(layer_of[source] + 1, layer_of[target])
-        crossings: list[Node] = [(source, target, layer) for layer in between if len(between) < longest]
+        crossings: list[GraphNode] = [(source, target, layer) for layer in between if len(between) < longest]
         for node, layer in zip(crossings, between, strict=False):
             rows[layer].append(node)
         chains[source, target] = [source, *crossings, target]
     return rows, chains
 
 
-def _neighbours(chains: Mapping[tuple[str, str], list[Node]]) -> tuple[dict[Node, list[Node]], dict[Node, list[Node]]]:
-    above: dict[Node, list[Node]] = defaultdict(list)
-    below: dict[Node, list[Node]] = defaultdict(list)
+def _neighbours(
+    chains: Mapping[tuple[str, str], list[GraphNode]],
+) -> tuple[dict[GraphNode, list[GraphNode]], dict[GraphNode, list[GraphNode]]]:
+    above: dict[GraphNode, list[GraphNode]] = defaultdict(list)
+    below: dict[GraphNode, list[GraphNode]] = defaultdict(list)
     for chain in chains.values():
         for upper, lower in pairwise(chain):
             below[upper].append(lower)
@@ -164,12 +166,14 @@ def _neighbours(chains: Mapping[tuple[str, str], list[Node]]) -> tuple[dict[Node
     return above, below
 
 
-def _order(rows: list[list[Node]], above: Mapping[Node, list[Node]], below: Mapping[Node, list[Node]]) -> None:
+def _order(
+    rows: list[list[GraphNode]], above: Mapping[GraphNode, list[GraphNode]], below: Mapping[GraphNode, list[GraphNode]]
+) -> None:
     """Order each row by the mean position of its neighbours in the row before, sweeping down and up."""
     position = {node: float(number) for row in rows for number, node in enumerate(row)}
 
-    def sort_row(row: list[Node], neighbours: Mapping[Node, list[Node]]) -> None:
-        def centre(node: Node) -> float:
+    def sort_row(row: list[GraphNode], neighbours: Mapping[GraphNode, list[GraphNode]]) -> None:
+        def centre(node: GraphNode) -> float:
             near = neighbours.get(node)
             return sum(position[other] for other in near) / len(near) if near else position[node]
 
@@ -184,13 +188,13 @@ def _order(rows: list[list[Node]], above: Mapping[Node, list[Node]], below: Mapp
 
 
 def _place(
-    rows: list[list[Node]],
-    width_of: Mapping[Node, float],
-    above: Mapping[Node, list[Node]],
-    below: Mapping[Node, list[Node]],
-) -> dict[Node, float]:
+    rows: list[list[GraphNode]],
+    width_of: Mapping[GraphNode, float],
+    above: Mapping[GraphNode, list[GraphNode]],
+    below: Mapping[GraphNode, list[GraphNode]],
+) -> dict[GraphNode, float]:
     """Give every node an x: near its neighbours, with the row's order and gaps kept."""
-    x_of: dict[Node, float] = {}
+    x_of: dict[GraphNode, float] = {}
     for row in rows:
         x = 0.0
         for node in row:

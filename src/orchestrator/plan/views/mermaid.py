@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from orchestrator.plan.model import Plan
-    from orchestrator.plan.views.graph import Node, Section, States
+    from orchestrator.plan.views.graph import GraphNode, GraphSection, States
 
 _ENTITIES: Final = {
     ord(c): f"#{name};" for c, name in {"#": "35", "&": "amp", "<": "lt", ">": "gt", '"': "quot"}.items()
@@ -43,7 +43,7 @@ def to_mermaid(plan: Plan, states: States | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _classes(nodes: Iterable[Node]) -> Iterator[str]:
+def _classes(nodes: Iterable[GraphNode]) -> Iterator[str]:
     """Define the looks that are needed, and say which boxes have them."""
     by_state: dict[str, list[str]] = {}
     waiting = list(nodes)
@@ -57,7 +57,7 @@ def _classes(nodes: Iterable[Node]) -> Iterator[str]:
         yield f"    class {','.join(sorted(keys, key=lambda key: int(key[1:])))} {state}"
 
 
-def _section(section: Section, depth: int) -> Iterator[str]:
+def _section(section: GraphSection, depth: int) -> Iterator[str]:
     for node in section.nodes:
         yield from _node(node, depth)
     for edge in section.edges:
@@ -65,7 +65,7 @@ def _section(section: Section, depth: int) -> Iterator[str]:
         yield f"{_indent(depth)}{edge.source} {arrow} {edge.target}"
 
 
-def _node(node: Node, depth: int) -> Iterator[str]:
+def _node(node: GraphNode, depth: int) -> Iterator[str]:
     label = f'"{_escaped(node.title)}<br/><small>{_escaped(node.what)}</small>"'
     if not node.sections:
         opening, closing = ("([", "])") if node.conditional else ("[[", "]]") if node.many else ("[", "]")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.plan.views.graph import LABELS, Edge, Node, Section, States, graph_of
-from orchestrator.plan.views.layout import Layout, lay_out
+from orchestrator.plan.views.graph import LABELS, GraphEdge, GraphNode, GraphSection, States, graph_of
+from orchestrator.plan.views.layout import GraphLayout, lay_out
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class Part:
     One with a label has a frame of its own.
     """
 
-    section: Section
+    section: GraphSection
     left: float
     top: float
     width: float
     height: float
-    layout: Layout
+    layout: GraphLayout
     labels: tuple[Label, ...]
     boxes: tuple[Box, ...]
 
@@ -65,7 +65,7 @@ class Part:
 class Box:
     """A node and its size, with all parts within it."""
 
-    node: Node
+    node: GraphNode
     width: float
     height: float
     parts: tuple[Part, ...] = ()
@@ -100,7 +100,7 @@ def to_svg(plan: Plan, states: States | None = None) -> str:
     return "\n".join([*lines, "</svg>\n"])
 
 
-def measured(node: Node) -> Box:
+def measured(node: GraphNode) -> Box:
     """Lay out what is within a node, and give it its size."""
     heading = 26 + max(_columns(node.title) * CHARACTER, _columns(node.what) * SOFT_CHARACTER)
     if not node.sections:
@@ -125,7 +125,7 @@ def _centred(row: list[Part], width: float) -> list[Part]:
     return [replace(part, left=part.left + shift) for part in row]
 
 
-def _part(section: Section, left: float, top: float) -> Part:
+def _part(section: GraphSection, left: float, top: float) -> Part:
     boxes = tuple(measured(node) for node in section.nodes)
     sizes = {box.node.key: (box.width, box.height) for box in boxes}
     layout = lay_out(sizes, [(edge.source, edge.target) for edge in section.edges])
@@ -177,12 +177,12 @@ def _drawn(box: Box, left: float, top: float) -> Iterator[str]:
     yield "</g>"
 
 
-def _labels(section: Section, layout: Layout) -> Iterator[Label]:
+def _labels(section: GraphSection, layout: GraphLayout) -> Iterator[Label]:
     """Put words beside the edges that have some; those that leave one box, which begin together, at different heights.
 
     Several edges between the same two boxes are one line, and share their words.
     """
-    leaving: dict[str, dict[str, list[Edge]]] = {}
+    leaving: dict[str, dict[str, list[GraphEdge]]] = {}
     for edge in section.edges:
         if LABELS[edge.kind]:
             leaving.setdefault(edge.source, {}).setdefault(edge.target, []).append(edge)
@@ -196,7 +196,7 @@ def _labels(section: Section, layout: Layout) -> Iterator[Label]:
             yield Label(", ".join(LABELS[edge.kind] for edge in parallel), _class(parallel[0]), x + 5, y + 3)
 
 
-def _class(edge: Edge) -> str:
+def _class(edge: GraphEdge) -> str:
     return "data" if edge.kind == "data" else "failure" if edge.kind == "on_failure" else "jump"
 
 

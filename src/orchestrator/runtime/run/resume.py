@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.paths import is_at_or_below
-from orchestrator.plan.steps import ForEach, Repeat
+from orchestrator.plan.steps import ForEach, RepeatLoop
 from orchestrator.runtime.run.pending_wait import ask_about_rerun
 from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.item_values import ItemValues
@@ -49,7 +49,7 @@ def recorded_entity(context: RunContext, step: StepPlan, record: StepRecord) -> 
             "values": restore(record.values),
             "case": restore(record.case),
         }
-        items = recorded_items(context, record.path, step.work) if isinstance(step.work, ForEach | Repeat) else None
+        items = recorded_items(context, record.path, step.work) if isinstance(step.work, ForEach | RepeatLoop) else None
         return step_values.succeeded(step.work, data, attempts=attempts, duration=duration, items=items)
     if record.state == "failed":
         error = restore(record.error or {})
@@ -57,7 +57,7 @@ def recorded_entity(context: RunContext, step: StepPlan, record: StepRecord) -> 
     return step_values.skipped()
 
 
-def recorded_items(context: RunContext, path: str, loop: ForEach | Repeat) -> ItemValues:
+def recorded_items(context: RunContext, path: str, loop: ForEach | RepeatLoop) -> ItemValues:
     """Return the values of the items of a loop that had ended; further ones are added to them."""
     return ItemValues.of_loop(loop, context.recorded.items.pop(path, None), context.load)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.plan.steps import Agent, Approve, Ask, ForEach, Group, Repeat, SubPipeline, Switch, Wait
+from orchestrator.plan.steps import Agent, Approve, Ask, ForEach, RepeatLoop, StepGroup, SubPipeline, Switch, Wait
 from orchestrator.runtime.run.step_run import Executors
 from orchestrator.runtime.steps import questions
 from orchestrator.runtime.steps.error_handlers import handle_error
@@ -28,9 +28,9 @@ def _agent(run: StepRun, work: Agent) -> Activity:
 EXECUTORS: Final = Executors(
     kinds={
         ForEach: ForEachRun,
-        Repeat: RepeatRun,
+        RepeatLoop: RepeatRun,
         Switch: SwitchRun,
-        Group: GroupRun,
+        StepGroup: GroupRun,
         SubPipeline: SubPipelineRun,
         Agent: _agent,
         Ask: questions.ask,

@@ -9,7 +9,7 @@ from orchestrator.errors import StepError
 from orchestrator.runtime.run.run_graph import StepFailure
 
 if TYPE_CHECKING:
-    from orchestrator.plan.steps import Group
+    from orchestrator.plan.steps import StepGroup
     from orchestrator.runtime.run.run_graph import Frame
     from orchestrator.runtime.run.step_run import StepRun
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class GroupRun:
     """A group: one frame. With `wait_for` it ends with the success of so many."""
 
-    def __init__(self, run: StepRun, group: Group) -> None:
+    def __init__(self, run: StepRun, group: StepGroup) -> None:
         self._run = run
         self._group = group
         self._frame: Frame | None = None

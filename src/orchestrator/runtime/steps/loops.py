@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.expressions import Entity
     from orchestrator.journal.state.resume_state import ItemState
-    from orchestrator.plan.steps import ForEach, Repeat
+    from orchestrator.plan.steps import ForEach, RepeatLoop
     from orchestrator.runtime.run.run_graph import Frame
     from orchestrator.runtime.run.step_run import StepRun
 
@@ -208,7 +208,7 @@ class ForEachRun:
 class RepeatRun:
     """One frame after another, until the condition says so."""
 
-    def __init__(self, run: StepRun, loop: Repeat) -> None:
+    def __init__(self, run: StepRun, loop: RepeatLoop) -> None:
         self._run = run
         self._loop = loop
         self._values = recorded_items(run.context, run.path, loop)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.journal.state.resume_state import ItemState
-    from orchestrator.plan.steps import ForEach, Repeat
+    from orchestrator.plan.steps import ForEach, RepeatLoop
 
 KEPT = 1_000_000
 """Characters of JSON: a loop whose values are longer reads them from the journal when they are asked for."""
@@ -36,7 +36,7 @@ class ItemValues:
 
     @classmethod
     def of_loop(
-        cls, loop: ForEach | Repeat, ends: ItemEnds | None, load: Callable[[Sequence[int]], list[Any]]
+        cls, loop: ForEach | RepeatLoop, ends: ItemEnds | None, load: Callable[[Sequence[int]], list[Any]]
     ) -> ItemValues:
         """Return the values of a loop, given the ends of its items that are recorded already."""
         body = loop.body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.expressions import Entity
-from orchestrator.plan.steps import Agent, Approve, ForEach, Group, Repeat, SubPipeline, Switch, ToolCall
+from orchestrator.plan.steps import Agent, Approve, ForEach, RepeatLoop, StepGroup, SubPipeline, Switch, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +42,9 @@ def succeeded(
             counts = data["items"]
             outcome = _outcome("succeeded", whole, whole, None, attempts, duration)
             return Entity(None, {**outcome, **counts}, load=items.values)
-        case Repeat() if items is not None:
+        case RepeatLoop() if items is not None:
             fields = {**(data.get("state") or {}), "iterations": Entity(load=items.values), "count": len(items)}
-        case Group():
+        case StepGroup():
             fields = (result if work.parallel else data.get("values")) or {}
         case Switch():
             fields = {"case": data.get("case")}

@@ -57,7 +57,7 @@ OWN_DOCUMENTS = ("unevaluatedItems.json", "unevaluatedProperties.json")
 
 
 class Doors:
-    """The three ways, in one orchestrator. A model answers with the value at hand."""
+    """The three ways, in one orchestrator. The model answers with the value."""
 
     def __init__(self, directory: Path) -> None:
         self.value: Any = None

@@ -1,11 +1,11 @@
 """LangGraph with its SQLite saver, in two forms.
 
-In the first each step's result has a key of its own in the state, so that any later step can read it, as with the
+In the first form, each step's result has a separate key in the state, so that any later step can read it, as with the
 other contenders. In the second, the cheapest form, all steps overwrite one value, and can read nothing else.
 
-LangGraph runs a graph in rounds and starts a step once in a round, so where all that a step waits for end in the same
-round, an edge from one of them is enough: that too is cheaper. Its `sync` durability is the one that makes the promise
-of the other contenders: what a step achieved is on disk before the next starts.
+LangGraph runs a graph in rounds and starts a step once in a round. If all dependencies of a step end in the same round,
+an edge from one of them is enough, which is cheaper. Its `sync` durability gives the guarantee of the other contenders:
+a step's success is on disk before the next step starts.
 """
 
 import asyncio

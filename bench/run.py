@@ -2,11 +2,11 @@
 
     python bench/run.py                       everything: about ten minutes
     python bench/run.py --only chain compile  some of it
-    python bench/run.py --quick               small sizes, once: to see that it works
+    python bench/run.py --quick               small sizes, once: tests the benchmark
 
-Every measurement has a process and a directory of its own; the contenders take turns; each waits until the machine is
-quiet. The figures are medians, and the best where other programs disturb. They are written to `bench/results.json` too,
-or where `--output` says; what was not measured this time stays there, and in the table, as it was.
+Every measurement has a separate process and directory; the contenders take turns; each waits until the machine is
+quiet. The figures are medians, and best times where other programs disturb. They are also written to
+`bench/results.json`, or to `--output`; figures that were not measured this time are kept.
 """
 
 import argparse

@@ -11,20 +11,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("README.md", "CONTRIBUTING.md", "docs", "examples")
+SOURCE = ROOT / "src" / "orchestrator"
+NOT_YET = {
+    "api", "cli", "compiler", "config", "diagnostics", "distribution.py", "errors.py", "evaluation", "expressions",
+    "history", "journal", "json_schema", "language", "models", "paths.py", "patterns", "plan", "runtime", "testing",
+    "text", "tools",
+}  # fmt: skip
+"""Parts of the source that are still being rewritten."""
+PLACES = [
+    *("README.md", "CONTRIBUTING.md", "docs", "examples", "bench"),
+    *(f"src/orchestrator/{path.name}" for path in sorted(SOURCE.iterdir()) if path.name not in NOT_YET),
+]
 SUFFIXES = {".md", ".py", ".toml", ".yaml", ".yml"}
-GENERATED = ROOT / "docs" / "reference"
+LEFT_OUT = (ROOT / "docs" / "reference", ROOT / "examples" / "data", ROOT / "examples" / "output")
+"""Generated pages, and texts that are data."""
 REPLACEMENTS = {
     r"mend(s|ed|ing)?": "fix",
     r"anew": "again",
-    r"go(es|ne|ing)? on (with|after|where)": "continue, resume",
+    r"(go|goes|gone|going|went) on": "continue, resume",
     r"(?<!there )(is|are) no (?!longer|more\b|one\b)": "is not a",
     r"whoever|whomever": "users who, callers that",
     r"held to": "validated against",
     r"beside": "next to",
     r"besides": "also",
     r"under way": "in flight, running",
-    r"of one's own": "custom",
+    r"of (one's|its|their|your|our) own": "custom, separate, its",
+    r"who (does|do) not": "users who, without",
+    r"by way of": "through",
+    r"all the same": "still",
+    r"at hand": "available",
+    r"dearer": "more expensive",
     r"(is|are) told": "receives, is notified",
     r"left alone": "not changed, rate-limited",
     r"in a circle": "a dependency cycle",
@@ -42,7 +58,7 @@ WORDS = re.compile("|".join(rf"\b(?:{word})" + r"(?!\w)" for word in REPLACEMENT
 def files(place: str) -> Iterator[Path]:
     path = ROOT / place
     found = [path] if path.is_file() else sorted(path.rglob("*"))
-    yield from (each for each in found if each.suffix in SUFFIXES and GENERATED not in each.parents)
+    yield from (each for each in found if each.suffix in SUFFIXES and not set(LEFT_OUT) & set(each.parents))
 
 
 def words(path: Path) -> Iterator[str]:

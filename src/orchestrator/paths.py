@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ASIDE = ("finally", "error_handlers")
-"""What stands beside the steps of a pipeline: it runs anew for every owner of the run."""
+END_BLOCKS = ("finally", "error_handlers")
+"""The blocks that run at the end of a pipeline, again for every owner of the run."""
 
 
-_ASIDE_IN = re.compile(rf"(?:.*?\.)??(?:{'|'.join(ASIDE)})(?:\[\d+\])?(?=\.|$)")
+_END_BLOCK = re.compile(rf"(?:.*?\.)??(?:{'|'.join(END_BLOCKS)})(?:\[\d+\])?(?=\.|$)")
 
 
 _HANDLER_IN = re.compile(r"(?:^|\.)(?:on_error|error_handlers)\[\d+\](?:\.|$)")
@@ -45,16 +45,16 @@ def item_of(path: str) -> tuple[str, int] | None:
     return (loop, int(index)) if index.isdecimal() and index.isascii() else None
 
 
-def is_aside(path: str) -> bool:
-    """Whether the path is at or below one of `ASIDE`."""
-    return aside_in(path) is not None
+def is_in_end_block(path: str) -> bool:
+    """Whether the path is at or below one of `END_BLOCKS`."""
+    return end_block_of(path) is not None
 
 
-def aside_in(path: str) -> str | None:
-    """Return the part of the path up to the first of `ASIDE`, of the run's own pipeline or of one that is called."""
-    if not any(word in path for word in ASIDE):
+def end_block_of(path: str) -> str | None:
+    """Return the path up to the first of `END_BLOCKS`, of the run's own pipeline or of a called one."""
+    if not any(word in path for word in END_BLOCKS):
         return None
-    found = _ASIDE_IN.match(path)
+    found = _END_BLOCK.match(path)
     return found[0] if found else None
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from orchestrator.history.result import Result
 from orchestrator.history.step_results import StepResults
 from orchestrator.history.why import why
-from orchestrator.journal import Event, ItemEnds, RunRecord, fold_all, recorded, status_of, step_records
+from orchestrator.journal import Event, ItemEnds, RunRecord, fold_all, resume_state, status_of, step_records
 from orchestrator.journal.state.usage import Spending
 
 JOURNALS = Path(__file__).with_name("journals.jsonl.gz")
@@ -114,7 +114,7 @@ def _of_run(journals: Journals, run_id: str) -> dict[str, Any]:
         "status": status.to_dict(),
         "interrupted": status_of(state, at, interrupted=True).to_dict(),
         "history": plain(step_records(events)),
-        "resume": plain(recorded(events)),
+        "resume": plain(resume_state(events)),
         "steps": {path: step.to_dict() for path, step in steps.items()},
         "page": result.to_markdown(),
         "why": {path: why(journals, status, path).to_dict() for path in steps},  # type: ignore[arg-type]

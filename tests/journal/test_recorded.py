@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.journal import Event, ItemEnds, Journal, Recorded, Store, recorded
+from orchestrator.journal import Event, ItemEnds, Journal, ResumeState, Store, resume_state
 from orchestrator.journal.store.blob_codec import LIMIT
 from orchestrator.paths import is_at_or_below, item_of, parent_of
 from tests.journal.support import create, story
@@ -19,15 +19,15 @@ LOOP = {"kind": "for_each", "done": 0, "failed": 0}
 ROUNDS = {"kind": "while", "done": 0, "failed": 0}
 
 
-def of(*facts: tuple[Any, ...]) -> Recorded:
-    return recorded(story(*facts))
+def of(*facts: tuple[Any, ...]) -> ResumeState:
+    return resume_state(story(*facts))
 
 
-def states(found: Recorded) -> dict[str, str]:
+def states(found: ResumeState) -> dict[str, str]:
     return {path: record.state for path, record in found.steps.items()}
 
 
-def ends(found: Recorded) -> dict[str, dict[int, str]]:
+def ends(found: ResumeState) -> dict[str, dict[int, str]]:
     return {loop: {index: items.state(index) for index in items} for loop, items in found.items.items()}
 
 
@@ -204,7 +204,7 @@ def test_100_000_items_take_a_few_bytes_each():
             yield Event("r", 2 * index + 4, 0.0, "step.succeeded", f"each[{index}].a", 1, {"output": index})
             yield Event("r", 2 * index + 5, 0.0, "step.succeeded", f"each[{index}]", 1, {"output": index})
 
-    found = recorded(all_events())
+    found = resume_state(all_events())
     assert list(found.steps) == ["each"]
     items = found.items["each"]
     assert (len(items), items.seq(99_999)) == (100_000, 200_003)
@@ -311,7 +311,7 @@ def test_large_values_put_in_their_places_later_make_the_same_records(store: Sto
         run.record(type, path, attempt, data | more)
     run.flush()
     events = store.events(run.run_id, resolve=True)
-    assert store.put_values(recorded(store.events(run.run_id))) == recorded(events)
+    assert store.put_values(resume_state(store.events(run.run_id))) == resume_state(events)
     seqs = [event.seq for event in events if event.type in ("step.succeeded", "step.failed")][::-1]
     by_seq = {event.seq: event.data for event in events}
     assert store.values_at(run.run_id, seqs) == [by_seq[seq].get("output") for seq in seqs]

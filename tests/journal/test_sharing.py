@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RunError, RunNotFound
-from orchestrator.journal import Event, Journal, Owner, Store, recorded
+from orchestrator.journal import Event, Journal, Owner, Store, resume_state
 from orchestrator.journal.store.blob_codec import LIMIT
 from tests.journal.support import create, new_run, owner_elsewhere
 
@@ -207,7 +207,7 @@ def test_a_fork_of_a_fork_has_achieved_what_the_first_run_had(store: Store, jour
         before = new.run_id
     first, last = (store.events(name, after=1, resolve=True) for name in (run.run_id, before))
     assert [(e.seq, e.at, e.path, e.data) for e in first] == [(e.seq, e.at, e.path, e.data) for e in last]
-    assert recorded(first) == recorded(last)
+    assert resume_state(first) == resume_state(last)
 
 
 # --- revisions
@@ -252,7 +252,7 @@ def test_a_large_question_is_part_of_the_status_wherever_it_is_read(store: Store
     run.record("step.waiting", "ask", 1, {"reason": "human", "question": question})
     run.flush()
     assert store.status("one").active[0].question == question
-    assert store.put_values(recorded(store.events("one"))).steps["ask"].question == question
+    assert store.put_values(resume_state(store.events("one"))).steps["ask"].question == question
     run.record("step.answered", "ask", 0, {"value": {"approved": True, "content": LARGE}, "by": "ann"})
     for number in range(300):
         run.record("step.log", "ask", 1, {"level": "info", "message": str(number)})
@@ -260,7 +260,7 @@ def test_a_large_question_is_part_of_the_status_wherever_it_is_read(store: Store
     with Store.open(url) as other:
         step = other.status("one").active[0]
         assert (step.path, step.question, step.answered) == ("ask", question, True)
-        assert other.put_values(recorded(other.events("one"))).steps["ask"].answer == {
+        assert other.put_values(resume_state(other.events("one"))).steps["ask"].answer == {
             "approved": True,
             "content": LARGE,
         }

@@ -291,8 +291,8 @@ def test_pruning_harms_nobody_who_writes_meanwhile(store: Store, url: str):
 @pytest.mark.parametrize(
     ("step", "read"),
     [
-        ("resolve_all", lambda store: store.values_at("r", [2])),
-        ("resolve_all", lambda store: store.events("r", after=1, resolve=True)),
+        ("resolve_all_blobs", lambda store: store.values_at("r", [2])),
+        ("resolve_all_blobs", lambda store: store.events("r", after=1, resolve=True)),
         ("folds", lambda store: store.record("r")),
     ],
 )

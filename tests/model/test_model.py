@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ASIDE = ("finally.", "error_handlers[")
+END_BLOCKS = ("finally.", "error_handlers[")
 ENDS = {
     "step.succeeded": "succeeded",
     "step.failed": "failed",
@@ -74,7 +74,7 @@ def check(plan: Plan, directory: Path, run_id: str, stretches: list[Stretch]) ->
 def check_states(directory: Path, run_id: str, allowed: dict[str, set[str]]) -> None:
     found = dict.fromkeys(allowed, "pending")
     for event in events(directory, run_id):
-        if event.type in ENDS and not event.path.startswith(ASIDE):
+        if event.type in ENDS and not event.path.startswith(END_BLOCKS):
             found[event.path] = ENDS[event.type]
     wrong = {path: (state, allowed.get(path)) for path, state in found.items() if state not in allowed.get(path, ())}
     assert not wrong
@@ -84,7 +84,7 @@ def check_calls(plan: Plan, oracle: Expected, stretches: list[Stretch]) -> None:
     handling = {step.id for step in everything(plan.steps) if step.handlers and isinstance(call_of(step), Act)}
     total = Counter[str]()
     for one in stretches:
-        made = [call for call in one.calls if not call.path.startswith(ASIDE)]
+        made = [call for call in one.calls if not call.path.startswith(END_BLOCKS)]
         for call in made:
             assert call.reads == oracle.calls[call.path].reads, call.path
             # A handler belongs to an attempt of its step: when that is made again, so is what the handler did.
@@ -96,7 +96,7 @@ def check_calls(plan: Plan, oracle: Expected, stretches: list[Stretch]) -> None:
         for path, count in Counter(call.path for call in made).items():
             assert count <= oracle.calls[path].most + requeued, path
         total.update(call.path for call in made)
-        check_aside(plan, one)
+        check_end_blocks(plan, one)
     for path, call in oracle.calls.items():
         strict = len(oracle.states[path]) == 1
         if strict:
@@ -110,7 +110,7 @@ def call_of(step: Step) -> Work | tuple[Step, ...]:
     return step.work.body if isinstance(step.work, ForEach) else step.work
 
 
-def check_aside(plan: Plan, one: Stretch) -> None:
+def check_end_blocks(plan: Plan, one: Stretch) -> None:
     """What runs when the run ends, is told how; a cancellation may come while it runs, and then it is cut short."""
     if one.state in ("succeeded", "failed") and not (one.turn is not None and one.turn.kind == "cancel"):
         last = [call.reads for call in one.calls if call.path == "finally.last"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.journal import Event, Store, recorded
+from orchestrator.journal import Event, Store, resume_state
 from tests.crash.summary import ANSWERED, PARTS, Summaries, pipeline
 from tests.runtime.support import PATIENCE
 
@@ -78,7 +78,7 @@ def test_a_summary_whose_budget_ended_asks_only_for_the_rest(
     result = client.resume(run.id, budget=orc.Budget(requests=100)).result(timeout=PATIENCE)
     assert len(models.asked) == len(set(models.asked)) == PARTS + 1
     assert result.usage.requests == PARTS + 1
-    assert not recorded(result.log).kept
+    assert not resume_state(result.log).kept
 
 
 def test_another_attempt_asks_only_for_the_rest(tmp_path: Path, client: orc.Orchestrator, models: Summaries):
@@ -149,7 +149,7 @@ def test_a_long_answer_is_kept_in_a_blob(tmp_path: Path, client: orc.Orchestrato
     store = Store.open(client.store_url)
     raw, whole = (calls(store.events(run.id, resolve=resolve)) for resolve in (False, True))
     assert all("$blob" in data["reply"] for data in raw if "kept" in data)
-    kept = store.put_values(recorded(store.events(run.id, resolve=False))).kept["gist"]
+    kept = store.put_values(resume_state(store.events(run.id, resolve=False))).kept["gist"]
     assert len(kept) >= ANSWERED
     assert kept == {data["kept"]: {"reply": data["reply"], "cost": data["cost"]} for data in whole if "kept" in data}
     store.close()

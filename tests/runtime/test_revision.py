@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.history.revision import compare
-from orchestrator.journal.state.resume_state import ItemEnds, Recorded
+from orchestrator.journal.state.resume_state import ItemEnds, ResumeState
 from orchestrator.journal.state.step_history import StepRecord
 from orchestrator.plan.diff import inputs_read
 from orchestrator.plan.serialization import plan_data
@@ -28,9 +28,9 @@ def plan(*steps: dict[str, Any], **more: Any) -> Any:
     return plan_data(compiled)
 
 
-def done(*paths: str, items: dict[str, int] | None = None) -> Recorded:
+def done(*paths: str, items: dict[str, int] | None = None) -> ResumeState:
     """These steps have succeeded; of these loops so many items."""
-    found = Recorded({path: StepRecord(path, "succeeded", 1) for path in paths})
+    found = ResumeState({path: StepRecord(path, "succeeded", 1) for path in paths})
     for loop, count in (items or {}).items():
         ends = found.items[loop] = ItemEnds()
         for index in range(count):
@@ -38,7 +38,7 @@ def done(*paths: str, items: dict[str, int] | None = None) -> Recorded:
     return found
 
 
-def table(old: Any, new: Any, recorded: Recorded, failed: str = "") -> dict[str, tuple[str, str]]:
+def table(old: Any, new: Any, recorded: ResumeState, failed: str = "") -> dict[str, tuple[str, str]]:
     changes = compare("run", old, new, recorded, failed=failed)
     return {change.path: (change.action, change.reason) for change in changes.steps}
 

@@ -12,9 +12,9 @@ from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import RunError
 from orchestrator.journal.payloads import RunRevisedPayload, StepFailedPayload, StepStartedPayload
-from orchestrator.journal.state.resume_state import failed_for_branches, recorded
+from orchestrator.journal.state.resume_state import failed_for_branches, resume_state
 from orchestrator.journal.state.step_history import StepRecord, apply
-from orchestrator.paths import is_aside, is_at_or_below, item_of, parent_of
+from orchestrator.paths import is_at_or_below, is_in_end_block, item_of, parent_of
 from orchestrator.plan.lookup import step_of_agent
 from orchestrator.plan.walk import inner_steps
 from orchestrator.text.words import quoted_list
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.journal import Event
-    from orchestrator.journal.state.resume_state import Recorded
+    from orchestrator.journal.state.resume_state import ResumeState
 
     Data = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ _ENDS: Final = frozenset({"step.succeeded", "step.failed", "step.skipped", "step
 _PASSING: Final = frozenset({"step.ready", "step.progress", "step.model"})
 
 
-def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str, ...]:
+def paths_to_forget(run_id: str, plan: Data, found: ResumeState, path: str) -> tuple[str, ...]:
     """Return the paths to forget so that the step at `path` is done again: it, and all that came of it.
 
     What contains it has then not ended either, so that need not be among them.
@@ -41,7 +41,7 @@ def to_forget(run_id: str, plan: Data, found: Recorded, path: str) -> tuple[str,
     Raises:
         RunError: ORC809, the run has no such step.
     """
-    if is_aside(path):
+    if is_in_end_block(path):
         return (path,)  # these run anew whenever the run goes on
     forget = [path]
     block: Sequence[Data] = plan["steps"]
@@ -89,25 +89,25 @@ def dependents(step_id: str, block: Iterable[Data]) -> list[str]:
     return list(found)
 
 
-def roots(found: Recorded) -> set[str]:
+def recorded_roots(found: ResumeState) -> set[str]:
     """Return the top-level steps of which something is recorded."""
     return {path.partition(".")[0].partition("[")[0] for path in (*found.steps, *found.items)}
 
 
-def read_again(read: Callable[[], Iterable[Event]]) -> Recorded:
+def read_resume_state(read: Callable[[], Iterable[Event]]) -> ResumeState:
     """Fold a run's events to what a run that goes on must know. `read` gives them from the beginning.
 
     Of a loop's item that has ended nothing is kept but its end, and of rounds the last. If some of that is forgotten,
     what was before it is needed, so then the events are read a second time, as if that had never been.
     """
     forgotten = _Forgotten()
-    found = recorded(forgotten.noting(read()))
+    found = resume_state(forgotten.noting(read()))
     if not forgotten.within_loops:
         return found
-    return recorded(event for event in read() if not (forgotten.has(event) or forgotten.has_opened(event)))
+    return resume_state(event for event in read() if not (forgotten.has(event) or forgotten.has_opened(event)))
 
 
-def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
+def shared_events(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
     """Yield, numbered from 2, what the new run `run_id` takes over from another one: all but the paths to forget.
 
     A step is taken over once it has ended for good, a loop or group as far as it got; what failed in one that has
@@ -120,7 +120,7 @@ def shared(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[st
     seq = 1  # that of the run's creation
     for event in read():
         path = event.path
-        if not path or is_aside(path) or event.type in _PASSING or forgotten.has(event):
+        if not path or is_in_end_block(path) or event.type in _PASSING or forgotten.has(event):
             continue
         taken: list[Event] = []
         if event.type == "step.started" and StepStartedPayload.from_data(event.data).kind:
@@ -194,7 +194,7 @@ def _around(path: str) -> Iterator[str]:
         yield path
 
 
-def _later_rounds(run_id: str, found: Recorded, step: Data, loop: str, index: int) -> list[str]:
+def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index: int) -> list[str]:
     """The rounds after one that is done again: they read what it changes. Items of a `for_each` do not."""
     if step["kind"] not in _LOOPS:
         raise RunError(

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.history.invalidation import roots
+from orchestrator.history.invalidation import recorded_roots
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.diff import changed_variables, dependency_order, hyphenated_names, names_read, step_difference
 
 if TYPE_CHECKING:
-    from orchestrator.journal.state.resume_state import Recorded
+    from orchestrator.journal.state.resume_state import ResumeState
 
 Data = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ class Changes:
 
 
 def compare(
-    run_id: str, old: Data, new: Data, recorded: Recorded, *, failed: str = "", changed_inputs: Iterable[str] = ()
+    run_id: str, old: Data, new: Data, recorded: ResumeState, *, failed: str = "", changed_inputs: Iterable[str] = ()
 ) -> Changes:
     """Say what of a run with the plan `old` is kept when it goes on with `new`.
 
@@ -79,7 +79,9 @@ def compare(
 
 
 class _Comparison:
-    def __init__(self, old: Data, new: Data, recorded: Recorded, failed: str, changed_inputs: frozenset[str]) -> None:
+    def __init__(
+        self, old: Data, new: Data, recorded: ResumeState, failed: str, changed_inputs: frozenset[str]
+    ) -> None:
         self._old = {step["id"]: step for step in old["steps"]}
         self._new = {step["id"]: step for step in new["steps"]}
         self._pipelines = (old.get("pipelines", {}), new.get("pipelines", {}))
@@ -89,7 +91,7 @@ class _Comparison:
         self._changed = changed_variables(old, new, self._hyphenated) | {
             name: f"the input `{name}`" for name in changed_inputs
         }
-        self._ran = roots(recorded)
+        self._ran = recorded_roots(recorded)
         self._stale: dict[str, str] = {}
 
     def changes(self, run_id: str) -> Changes:

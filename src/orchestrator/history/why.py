@@ -26,7 +26,7 @@ from orchestrator.journal.payloads import (
     StepWaitingPayload,
 )
 from orchestrator.journal.state.step_history import StepRecord, apply
-from orchestrator.paths import is_aside, is_at_or_below, parent_of
+from orchestrator.paths import is_at_or_below, is_in_end_block, parent_of
 from orchestrator.plan.lookup import definition_at, jump_over, paths_of
 from orchestrator.text.words import word_list
 
@@ -234,7 +234,7 @@ class _Story:
 
     def _resumed(self) -> None:
         record = self.record
-        if is_aside(self.path):
+        if is_in_end_block(self.path):
             self.cause = "the run was resumed, and the steps of `finally` and `error_handlers` run each time"
         elif record.state in ("running", "ready") or (record.state == "waiting" and self.cause):
             self.cause = "the process that ran it ended before it did"

@@ -22,7 +22,7 @@ from orchestrator.journal.records import (
     StoreStats,
 )
 from orchestrator.journal.state.fold import fold, fold_all, status_of
-from orchestrator.journal.state.resume_state import ItemEnds, Recorded, recorded
+from orchestrator.journal.state.resume_state import ItemEnds, ResumeState, resume_state
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.state.status import ActiveStep, RunStatus
 from orchestrator.journal.state.step_history import StepRecord, step_records
@@ -46,7 +46,7 @@ __all__ = [
     "NewRun",
     "Owner",
     "Pruned",
-    "Recorded",
+    "ResumeState",
     "RunFold",
     "RunJournal",
     "RunRecord",
@@ -58,7 +58,7 @@ __all__ = [
     "StoreStats",
     "fold",
     "fold_all",
-    "recorded",
+    "resume_state",
     "status_of",
     "step_records",
 ]

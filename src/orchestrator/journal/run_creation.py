@@ -13,7 +13,7 @@ from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import LEASE_SECONDS, Lease, NewRun
 from orchestrator.journal.state.fold import fold
 from orchestrator.journal.state.run_state import RunFold
-from orchestrator.journal.store.blob_codec import Blob, encode, reference, split
+from orchestrator.journal.store.blob_codec import Blob, blob_reference, encode, split_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,11 +44,11 @@ class Beginning:
         """
         beginning = cls(new, owner, ttl)
         first = new.to_data()
-        text, large = split({key: encode(value) for key, value in first.items()})
+        text, large = split_blobs({key: encode(value) for key, value in first.items()})
         beginning.blobs = {blob.hash: blob for blob in large}
         beginning._add(Event(new.run_id, 1, time.time(), "run.created", data=first), text)
         for seq, event in enumerate(copied, 2):
-            beginning.shared.update(filter(None, map(reference, event.data.values())))
+            beginning.shared.update(filter(None, map(blob_reference, event.data.values())))
             again = Event(new.run_id, seq, event.at, event.type, event.path, event.attempt, event.data)
             beginning._add(again, encode(event.data))
         return beginning

@@ -40,7 +40,7 @@ def foreign(url: str, what: str) -> StoreUnavailable:
     return unusable(url, f"{what}, so it cannot be a store of runs", help, code=codes.FOREIGN_DATABASE)
 
 
-def unwritable(url: str, path: Path) -> StoreUnavailable:
+def unwritable_store(url: str, path: Path) -> StoreUnavailable:
     """Return the error of a file that this user cannot write."""
     help = f"allow this user to write {path} and its directory, or choose another store"
     return unusable(url, f"the store {url} cannot be opened for writing", help)

@@ -174,7 +174,7 @@ class SqliteDialect(Dialect):
                 help = f"restore a backup, or save what can be read with: sqlite3 {self.path} .recover"
                 return problems.unusable(self.url, f"the store {self.url} is damaged", help)
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
-                return problems.unwritable(self.url, self.path)
+                return problems.unwritable_store(self.url, self.path)
         message = f"the store {self.url} cannot be used: {error}"
         return problems.unusable(self.url, message, f"check the disk that it is on; {problems.INTACT}")
 

@@ -33,7 +33,7 @@ from orchestrator.journal.payloads import (
 )
 from orchestrator.journal.state.run_state import FAILURES, WARNINGS, ActiveState, RunFold
 from orchestrator.journal.state.status import ActiveStep, RunStatus, ended_steps
-from orchestrator.paths import is_aside, is_at_or_below, is_in_handler, is_top_level, parent_of
+from orchestrator.paths import is_at_or_below, is_in_end_block, is_in_handler, is_top_level, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -269,7 +269,7 @@ def _run_started(state: RunFold, event: Event, started: RunStartedPayload) -> No
     if started.resumed:
         # What the last owner left unfinished is pending again; a failure that the run went on after stays one.
         for path, step in list(state.active.items()):
-            if is_aside(path) or is_in_handler(path) or not step.outlives_owner:
+            if is_in_end_block(path) or is_in_handler(path) or not step.outlives_owner:
                 state.leave(path)
         for unfinished in (state.ready, state.failed, state.cancelled):
             unfinished.clear()

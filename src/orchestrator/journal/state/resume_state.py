@@ -23,7 +23,7 @@ from orchestrator.journal.payloads import (
     StepWaitingPayload,
 )
 from orchestrator.journal.state.step_history import StepRecord, apply
-from orchestrator.paths import aside_in, item_of, parent_of
+from orchestrator.paths import end_block_of, item_of, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -103,7 +103,7 @@ class ItemEnds:
 
 
 @dataclass(slots=True)
-class Recorded:
+class ResumeState:
     """What was achieved in a run, and what was under way.
 
     `steps` holds, by path, the steps that have ended for good, those that wait for a person or a time, those that
@@ -124,21 +124,21 @@ class Recorded:
         """Keep an answer on the way to that of a step: `{reply, cost}`."""
         self.kept.setdefault(path, {})[digest] = answer
 
-    def without(self, paths: Iterable[str]) -> Recorded:
+    def without(self, paths: Iterable[str]) -> ResumeState:
         """Return what is left when the run forgets these paths, all below, and that what contains them has ended."""
         items = {loop: ends.copy() for loop, ends in self.items.items()}
-        tree = _Tree(Recorded(dict(self.steps), items, dict(self.kept)))
+        tree = _Tree(ResumeState(dict(self.steps), items, dict(self.kept)))
         for path in paths:
             tree.forget(path)
         return tree.recorded
 
 
-def recorded(events: Iterable[Event]) -> Recorded:
+def resume_state(events: Iterable[Event]) -> ResumeState:
     """Fold all events of a run. Outputs of steps stay as the events have them: resolved or not."""
-    tree = _Tree(Recorded())
+    tree = _Tree(ResumeState())
     for event in events:
         tree.take(event)
-    tree.drop_asides()  # they run anew for whoever goes on
+    tree.drop_end_blocks()  # they run anew for whoever goes on
     return tree.recorded
 
 
@@ -151,11 +151,11 @@ def failed_for_branches(path: str, failure: StepFailedPayload) -> bool:
 class _Tree:
     """The records with the paths that stand in each path, so that an end costs what is below it and not what is."""
 
-    def __init__(self, found: Recorded) -> None:
+    def __init__(self, found: ResumeState) -> None:
         self.recorded = found
         self._inner: dict[str, dict[str, None]] = {}
         self._rounds: dict[str, int] = {}
-        self._asides: set[str] = set()
+        self._end_blocks: set[str] = set()
         for path in (*found.steps, *found.items, *found.kept):
             self._grow(path)
 
@@ -164,7 +164,7 @@ class _Tree:
         payload = event.payload
         match payload:
             case RunStartedPayload():
-                self.drop_asides()
+                self.drop_end_blocks()
             case RunRevisedPayload():
                 for forgotten in payload.forget:
                     self.forget(forgotten)
@@ -185,11 +185,11 @@ class _Tree:
             case StepSucceededPayload() | StepFailedPayload() | StepSkippedPayload():
                 self._ended(event, payload)
 
-    def drop_asides(self) -> None:
+    def drop_end_blocks(self) -> None:
         """Drop what stands beside the steps of pipelines."""
-        for aside in self._asides:
-            self._drop(aside)
-        self._asides.clear()
+        for block in self._end_blocks:
+            self._drop(block)
+        self._end_blocks.clear()
 
     def forget(self, path: str) -> None:
         """Drop a path and all below, and that the steps around it have ended."""
@@ -286,8 +286,8 @@ class _Tree:
         if record is None or record.seq:
             record = self.recorded.steps[path] = StepRecord(path)
             self._grow(path)
-            if (aside := aside_in(path)) is not None:
-                self._asides.add(aside)
+            if (block := end_block_of(path)) is not None:
+                self._end_blocks.add(block)
         return record
 
     def _grow(self, path: str) -> None:

@@ -24,7 +24,7 @@ from orchestrator.journal.payloads import (
     StepWarningPayload,
 )
 from orchestrator.journal.state.usage import NOTHING, Spending
-from orchestrator.paths import ancestors, handled_step, is_aside, is_at_or_below, is_in_handler, parent_of
+from orchestrator.paths import ancestors, handled_step, is_at_or_below, is_in_end_block, is_in_handler, parent_of
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ def _begin_again(records: dict[str, StepRecord]) -> None:
     """Forget of each step what its last owner left unfinished, as a new one has taken the run up."""
     for path, last in list(records.items()):
         in_handler = is_in_handler(path)
-        continues = in_handler or is_aside(path) or not (last.settled or last.outlives_owner)
+        continues = in_handler or is_in_end_block(path) or not (last.settled or last.outlives_owner)
         if not continues or _is_over(path, records):
             continue
         if in_handler:  # the step is attempted again, and may not fail again

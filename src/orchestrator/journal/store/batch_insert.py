@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.records import Lease
-from orchestrator.journal.store.blob_codec import Blob, encode, split, storable
+from orchestrator.journal.store.blob_codec import Blob, encode, split_blobs, storable
 from orchestrator.models.budget import Spent
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class _Content:
             data = row.data
             key = row.lease.key
             if not isinstance(data, str):
-                data, found = split(data)
+                data, found = split_blobs(data)
                 for blob in found:
                     self.blobs[blob.hash] = blob
                     self.uses.add((key, blob.hash))

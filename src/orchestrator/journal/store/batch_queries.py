@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PAGE = 500
 
 
-def put(database: Database, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
+def put_batch(database: Database, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
     """Record how many rows of a batch have been read.
 
     A batch that is continued reads its rows from the beginning: the larger numbers stay, until the end is reached.
@@ -52,13 +52,13 @@ def put(database: Database, batch_id: str, pipeline: str, *, rows: int, invalid:
         connection.execute(statement.on_conflict_do_update(index_elements=["batch"], set_=changed))
 
 
-def exists(database: Database, batch_id: str) -> bool:
+def batch_exists(database: Database, batch_id: str) -> bool:
     """Return whether a batch was started."""
     with database.read() as connection:
         return connection.execute(sa.select(batches.c.batch).where(batches.c.batch == batch_id)).first() is not None
 
 
-def newest(database: Database, limit: int) -> list[BatchStatus]:
+def newest_batches(database: Database, limit: int) -> list[BatchStatus]:
     """Return the newest batches, newest first: the states of their rows, each by its newest run."""
     amounts = (sa.func.sum(runs.c[name]).label(name) for name in ("usd", "tokens", "requests"))
     query = (
@@ -72,7 +72,7 @@ def newest(database: Database, limit: int) -> list[BatchStatus]:
         found = connection.execute(query).all()
     statuses = []
     for row in found:
-        states: Counter[str] = Counter(state for _, _, state in newest_runs(database, row.batch))
+        states: Counter[str] = Counter(state for _, _, state in batch_rows(database, row.batch))
         if row.invalid:
             states["invalid"] = row.invalid
         statuses.append(
@@ -90,7 +90,7 @@ def newest(database: Database, limit: int) -> list[BatchStatus]:
     return statuses
 
 
-def newest_runs(database: Database, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
+def batch_rows(database: Database, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
     """Yield the rows of a batch that have runs, in order, each with its newest run and its state."""
     last: tuple[int, str, RunState] | None = None
     after = (-1, 0)
@@ -112,7 +112,7 @@ def newest_runs(database: Database, batch_id: str) -> Iterator[tuple[int, str, R
         yield last
 
 
-def remove_empty(connection: Connection, batch_ids: Iterable[str]) -> None:
+def remove_empty_batches(connection: Connection, batch_ids: Iterable[str]) -> None:
     """Remove those of the batches that have no runs, after some were removed."""
     has_runs = sa.exists().where(runs.c.batch == batches.c.batch)
     connection.execute(batches.delete().where(batches.c.batch.in_(list(batch_ids)), ~has_runs))

@@ -79,7 +79,7 @@ def encode_parts(data: Mapping[str, Any]) -> str | dict[str, str]:
     return {key: encode(value) for key, value in data.items()}
 
 
-def split(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
+def split_blobs(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
     """Return the JSON of an event's data with references in place of large values, and the blobs."""
     blobs: list[Blob] = []
     fields: list[str] = []
@@ -101,12 +101,12 @@ def _shared(text: str) -> Blob:
     return Blob.of(text)
 
 
-def decode(encoding: str, content: bytes) -> Any:
+def decode_blob(encoding: str, content: bytes) -> Any:
     """Return the value of a stored blob."""
     return json.loads(zlib.decompress(content) if encoding == "zlib" else content)
 
 
-def reference(value: Any) -> str | None:
+def blob_reference(value: Any) -> str | None:
     """Return the hash if `value` is a reference to a blob."""
     if isinstance(value, Mapping) and value.keys() == _REFERENCE:
         digest = value["$blob"]

@@ -23,34 +23,34 @@ if TYPE_CHECKING:
 _AT_ONCE = 100
 
 
-def resolve(database: Database, value: Any) -> Any:
+def resolve_blobs(database: Database, value: Any) -> Any:
     """Return `value` with blobs in place of references: of itself, or of its values if it is an event's data.
 
     Resolve a value once: what comes out may be anything, also something that looks like a reference.
     """
-    digest = blob_codec.reference(value)
+    digest = blob_codec.blob_reference(value)
     if digest is not None:
         return _contents(database, [digest])[digest]
     if isinstance(value, Mapping):
-        return resolve_all(database, [value])[0]
+        return resolve_all_blobs(database, [value])[0]
     return value
 
 
-def resolve_all(database: Database, many: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def resolve_all_blobs(database: Database, many: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the data of several events with blobs in place of references; each blob is read once."""
-    wanted = {digest for data in many for value in data.values() if (digest := blob_codec.reference(value))}
+    wanted = {digest for data in many for value in data.values() if (digest := blob_codec.blob_reference(value))}
     if not wanted:
         return list(many)
     found = _contents(database, sorted(wanted))
 
     def resolved(value: Any) -> Any:
-        digest = blob_codec.reference(value)
+        digest = blob_codec.blob_reference(value)
         return value if digest is None else found[digest]
 
     return [{key: resolved(value) for key, value in data.items()} for data in many]
 
 
-def keep(connection: Connection, large: Iterable[Blob]) -> None:
+def keep_blobs(connection: Connection, large: Iterable[Blob]) -> None:
     """Write blobs, save for those that are there."""
     rows = [{"hash": b.hash, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
     if rows:
@@ -64,7 +64,7 @@ def _contents(database: Database, digests: list[str]) -> dict[str, Any]:
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
             for row in connection.execute(query.where(blobs.c.hash.in_(some))):
-                found[row.hash] = blob_codec.decode(row.encoding, row.content)
+                found[row.hash] = blob_codec.decode_blob(row.encoding, row.content)
     missing = [digest for digest in digests if digest not in found]
     if missing:
         raise StoreUnavailable(

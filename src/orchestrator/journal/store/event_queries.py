@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from orchestrator.journal.events import Event
 from orchestrator.journal.records import RunRecord
-from orchestrator.journal.store.blob_store import resolve_all
-from orchestrator.journal.store.status_queries import folds, head
+from orchestrator.journal.store.blob_store import resolve_all_blobs
+from orchestrator.journal.store.status_queries import folds, run_head
 from orchestrator.journal.store.tables import events
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from orchestrator.journal.state.resume_state import Recorded
+    from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.store.database import Database
 
 _COLUMNS = (events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt)
@@ -42,14 +42,14 @@ def page(
         rows = connection.execute(query).all()
     many: Sequence[Mapping[str, Any]] = [json.loads(row[5]) for row in rows]
     if whole:
-        many = resolve_all(database, many)
+        many = resolve_all_blobs(database, many)
     return [Event(run_id, *row[:5], data) for row, data in zip(rows, many, strict=True)]
 
 
-def record(database: Database, run_id: str) -> RunRecord:
+def run_record(database: Database, run_id: str) -> RunRecord:
     """Return everything that the run is made of: as it was created, or as it was revised last."""
     with database.read() as connection:
-        row = head(database, connection, run_id)
+        row = run_head(database, connection, run_id)
         state = folds(database, connection, [row])[0]
     parts = dict(_data_at(database, row.key, [1, *filter(None, [state.revised])]))
     changes = {key: value for key, value in parts.get(state.revised, {}).items() if key in _REVISED}
@@ -64,15 +64,15 @@ def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:
     return [found[seq] for seq in seqs]
 
 
-def put_values(database: Database, found: Recorded) -> Recorded:
+def put_values(database: Database, found: ResumeState) -> ResumeState:
     """Put large values in the places of their references, in the records that are there; return them."""
     steps = list(found.steps.values())
     many = [{name: getattr(step, name) for name in _VALUES} for step in steps]
-    for step, values in zip(steps, resolve_all(database, many), strict=True):
+    for step, values in zip(steps, resolve_all_blobs(database, many), strict=True):
         for name in _VALUES:
             setattr(step, name, values[name])
     places = [(path, digest) for path, answers in found.kept.items() for digest in answers]
-    kept = resolve_all(database, [found.kept[path][digest] for path, digest in places])
+    kept = resolve_all_blobs(database, [found.kept[path][digest] for path, digest in places])
     for (path, digest), answer in zip(places, kept, strict=True):
         found.kept[path][digest] = answer
     return found
@@ -84,5 +84,5 @@ def _data_at(database: Database, key: int, seqs: Sequence[int]) -> Iterator[tupl
     for start in range(0, len(seqs), _AT_ONCE):
         with database.read() as connection:
             rows = connection.execute(query.where(events.c.seq.in_(seqs[start : start + _AT_ONCE]))).all()
-        many = resolve_all(database, [json.loads(row.data) for row in rows])
+        many = resolve_all_blobs(database, [json.loads(row.data) for row in rows])
         yield from zip((row.seq for row in rows), many, strict=True)

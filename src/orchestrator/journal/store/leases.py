@@ -11,7 +11,7 @@ from orchestrator.errors import LeaseLost, RunOwned
 from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
-from orchestrator.journal.store.lookup import not_found
+from orchestrator.journal.store.lookup import run_not_found
 from orchestrator.journal.store.tables import runs
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
         ).where(runs.c.run_id == blob_codec.storable(run_id))
         row = connection.execute(query.with_for_update()).first()
         if row is None:
-            raise not_found(connection, database.url, run_id)
+            raise run_not_found(connection, database.url, run_id)
         held_by = holder(row)
         if held_by is not None:
             raise RunOwned(

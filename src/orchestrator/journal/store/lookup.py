@@ -22,7 +22,7 @@ def no_runs(url: str, name: str) -> RunNotFound:
     return RunNotFound(f"there are no runs in {url} yet", run_id=name, help="start one with: orchestrator run FILE")
 
 
-def find(database: Database, name: str) -> str:
+def find_run(database: Database, name: str) -> str:
     """Return the run's id for an id, a unique beginning of one, or `last` (the newest run).
 
     Raises:
@@ -34,7 +34,7 @@ def find(database: Database, name: str) -> str:
         if name == "last":
             run_id = connection.execute(newest.limit(1)).scalar()
             if run_id is None:
-                raise not_found(connection, database.url, name)
+                raise run_not_found(connection, database.url, name)
             return str(run_id)
         if connection.execute(sa.select(runs.c.key).where(runs.c.run_id == name)).first():
             return name
@@ -49,10 +49,10 @@ def find(database: Database, name: str) -> str:
                 run_id=name,
                 help=f"write more of the id: {', '.join(found[:5])}{more}",
             )
-        raise not_found(connection, database.url, name)
+        raise run_not_found(connection, database.url, name)
 
 
-def not_found(connection: Connection, url: str, name: str) -> RunNotFound:
+def run_not_found(connection: Connection, url: str, name: str) -> RunNotFound:
     """The error of who looks for a run that is not there."""
     recent = connection.execute(sa.select(runs.c.run_id).order_by(runs.c.key.desc()).limit(200)).scalars().all()
     if not recent:

@@ -10,15 +10,15 @@ import sqlalchemy as sa
 
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import CacheEntry
-from orchestrator.journal.store.blob_codec import LIMIT, Blob, decode, encode, storable
-from orchestrator.journal.store.blob_store import keep
+from orchestrator.journal.store.blob_codec import LIMIT, Blob, decode_blob, encode, storable
+from orchestrator.journal.store.blob_store import keep_blobs
 from orchestrator.journal.store.tables import blobs, cache
 
 if TYPE_CHECKING:
     from orchestrator.journal.store.database import Database
 
 
-def get(database: Database, key: str, newer_than: float | None) -> CacheEntry | None:
+def get_result(database: Database, key: str, newer_than: float | None) -> CacheEntry | None:
     """Return the result kept under the key, unless it is older than that (seconds since the epoch)."""
     # With its content in one statement: an entry may be pruned at any moment.
     query = (
@@ -32,11 +32,11 @@ def get(database: Database, key: str, newer_than: float | None) -> CacheEntry | 
         row = connection.execute(query).first()
     if row is None:
         return None
-    output = json.loads(row.output) if row.hash is None else decode(row.encoding, row.content)
+    output = json.loads(row.output) if row.hash is None else decode_blob(row.encoding, row.content)
     return CacheEntry(key, row.run_id, row.path, row.at, output)
 
 
-def put(database: Database, key: str, run_id: str, path: str, output: Any) -> None:
+def put_result(database: Database, key: str, run_id: str, path: str, output: Any) -> None:
     """Keep a result under the key; the newest one stays."""
     text = encode(output)
     blob = Blob.of(text) if len(text) > LIMIT else None
@@ -50,7 +50,7 @@ def put(database: Database, key: str, run_id: str, path: str, output: Any) -> No
     }
     with database.write() as connection:
         if blob is not None:
-            keep(connection, [blob])
+            keep_blobs(connection, [blob])
         statement = upsert(connection, cache).values(row)
         newest = {name: statement.excluded[name] for name in row if name != "key"}
         connection.execute(

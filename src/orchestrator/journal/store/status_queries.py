@@ -13,9 +13,9 @@ from orchestrator.journal.records import RunFilter, label_key
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import encode, storable
-from orchestrator.journal.store.blob_store import resolve
+from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.leases import holder, lease_lost
-from orchestrator.journal.store.lookup import not_found
+from orchestrator.journal.store.lookup import run_not_found
 from orchestrator.journal.store.tables import events, runs
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _RUNNING: tuple[RunState, ...] = ("running", "interrupted", "waiting")
 _PAGE = 500
 
 
-def head(database: Database, connection: Connection, run_id: str) -> Row[Any]:
+def run_head(database: Database, connection: Connection, run_id: str) -> Row[Any]:
     """Return the run's row.
 
     Raises:
@@ -60,21 +60,21 @@ def head(database: Database, connection: Connection, run_id: str) -> Row[Any]:
     """
     row = connection.execute(select_heads(database).where(runs.c.run_id == storable(run_id))).first()
     if row is None:
-        raise not_found(connection, database.url, run_id)
+        raise run_not_found(connection, database.url, run_id)
     return row
 
 
-def status(database: Database, run_id: str) -> RunStatus:
+def run_status(database: Database, run_id: str) -> RunStatus:
     """Return where a run stands, whoever executes it.
 
     Raises:
         RunNotFound: there is no such run.
     """
     with database.read() as connection:
-        return statuses_of(database, connection, [head(database, connection, run_id)])[0]
+        return statuses_of(database, connection, [run_head(database, connection, run_id)])[0]
 
 
-def newest(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]:
+def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]:
     """Return the newest runs that are wanted, newest first."""
     state = wanted.state
     found: list[RunStatus] = []
@@ -121,14 +121,14 @@ def running_states(database: Database) -> dict[str, int]:
         after = heads[-1].key
 
 
-def load(database: Database, lease: Lease) -> RunFold:
+def load_fold(database: Database, lease: Lease) -> RunFold:
     """Return the fold's state of a run that this process owns.
 
     Raises:
         LeaseLost: another process has taken the run.
     """
     with database.read() as connection:
-        row = head(database, connection, lease.run_id)
+        row = run_head(database, connection, lease.run_id)
         if row.fence != lease.fence:
             raise lease_lost(database.url, lease)
         return folds(database, connection, [row])[0]
@@ -175,6 +175,6 @@ def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]])
         state = states[row[0]]
         data = json.loads(row[6])
         if row[3] == "step.waiting":  # a question may be large, and it is part of the status
-            data = resolve(database, data)
+            data = resolve_blobs(database, data)
         fold(state, Event(state.run_id, row[1], row[2], row[3], row[4], row[5], data))
     return [states[row.key] for row in heads]

@@ -23,8 +23,8 @@ from orchestrator.journal.store import (
     event_queries,
     leases,
     lookup,
-    pruning,
     result_cache,
+    retention,
     status_queries,
     usage_queries,
 )
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.journal.events import Event, RunState
     from orchestrator.journal.process_identity import Owner
     from orchestrator.journal.records import BatchStatus, CacheEntry, Lease, NewRun, Pruned, RunRecord, StoreStats
-    from orchestrator.journal.state.resume_state import Recorded
+    from orchestrator.journal.state.resume_state import ResumeState
     from orchestrator.journal.state.run_state import RunFold
     from orchestrator.journal.state.status import RunStatus
     from orchestrator.models.budget import Spent
@@ -164,7 +164,7 @@ class Store:
         Raises:
             RunNotFound: there is none, or more than one; the help names the candidates.
         """
-        return lookup.find(self.database, name)
+        return lookup.find_run(self.database, name)
 
     @patient()
     def status(self, run_id: str) -> RunStatus:
@@ -173,30 +173,30 @@ class Store:
         Raises:
             RunNotFound: there is no such run.
         """
-        return status_queries.status(self.database, run_id)
+        return status_queries.run_status(self.database, run_id)
 
     def list(
         self, state: RunState | None = None, limit: int = 50, *, wanted: RunFilter | None = None
     ) -> builtins.list[RunStatus]:
         """Return the newest runs, newest first; only those that stand so, or are `wanted`."""
-        return status_queries.newest(self.database, wanted or RunFilter(state), limit)
+        return status_queries.newest_runs(self.database, wanted or RunFilter(state), limit)
 
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""
-        return batch_queries.newest(self.database, limit)
+        return batch_queries.newest_batches(self.database, limit)
 
     def has_batch(self, batch_id: str) -> bool:
         """Return whether a batch was started."""
-        return batch_queries.exists(self.database, batch_id)
+        return batch_queries.batch_exists(self.database, batch_id)
 
     @patient(locks=True)
     def put_batch(self, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
         """Record how many rows of a batch have been read, how many of them are invalid, and whether there are more."""
-        batch_queries.put(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
+        batch_queries.put_batch(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
         """Yield the rows of a batch in order: each with the id of its newest run and where that stands."""
-        return batch_queries.newest_runs(self.database, batch_id)
+        return batch_queries.batch_rows(self.database, batch_id)
 
     @patient()
     def events(
@@ -228,7 +228,7 @@ class Store:
             return event_queries.values_at(self.database, self._key(run_id), seqs)
 
     @patient(locks=True)
-    def put_values(self, found: Recorded) -> Recorded:
+    def put_values(self, found: ResumeState) -> ResumeState:
         """Put large values in the places of their references, in records made of events without `resolve`.
 
         So those of items that have ended, of which no record is kept, are not read.
@@ -285,7 +285,7 @@ class Store:
             RunNotFound: there is no such run.
         """
         with self._while_there(run_id):
-            return event_queries.record(self.database, run_id)
+            return event_queries.run_record(self.database, run_id)
 
     @patient()
     def resolve(self, value: Any) -> Any:
@@ -293,14 +293,14 @@ class Store:
 
         Resolve a value once: what comes out may be anything, also something that looks like a reference.
         """
-        return blob_store.resolve(self.database, value)
+        return blob_store.resolve_blobs(self.database, value)
 
     # --- what models have cost
 
     @patient()
     def spent_by_batch(self, batch_id: str) -> Spent:
         """Return what all runs of a batch have spent on models."""
-        return usage_queries.by_batch(self.database, batch_id)
+        return usage_queries.spent_by_batch(self.database, batch_id)
 
     @patient(locks=True)
     def spent_since(self, at: float) -> Spent:
@@ -308,19 +308,19 @@ class Store:
 
         Of runs that were pruned, what they had spent from the beginning of that day (UTC) is counted.
         """
-        return usage_queries.since(self.database, at)
+        return usage_queries.spent_since(self.database, at)
 
     # --- results that runs share
 
     @patient(locks=True)
     def cache_get(self, key: str, *, newer_than: float | None = None) -> CacheEntry | None:
         """Return the result that is kept under the key, unless it is older than that (seconds since the epoch)."""
-        return result_cache.get(self.database, key, newer_than)
+        return result_cache.get_result(self.database, key, newer_than)
 
     @patient(locks=True)
     def cache_put(self, key: str, run_id: str, path: str, output: Any) -> None:
         """Keep a result under the key, in the place of an older one. It stays when the run is pruned."""
-        result_cache.put(self.database, key, run_id, path, output)
+        result_cache.put_result(self.database, key, run_id, path, output)
 
     # --- upkeep
 
@@ -333,14 +333,14 @@ class Store:
         With `dry_run` nothing goes at all.
         """
         if dry_run:
-            return pruning.prunable(self.database, older_than=older_than, keep=keep)
-        pruned = pruning.prune(self.database, older_than=older_than, keep=keep)
+            return retention.prunable(self.database, older_than=older_than, keep=keep)
+        pruned = retention.prune_runs(self.database, older_than=older_than, keep=keep)
         self._keys.clear()
         return pruned
 
     def stats(self) -> StoreStats:
         """Return what the store holds, and how large it is."""
-        return pruning.stats(self.database)
+        return retention.store_stats(self.database)
 
     # --- commands
 
@@ -389,7 +389,7 @@ class Store:
         Raises:
             LeaseLost: another process has taken the run.
         """
-        return status_queries.load(self.database, lease)
+        return status_queries.load_fold(self.database, lease)
 
     def announce(self) -> None:
         """Wake the readers of this process that wait for news."""
@@ -412,7 +412,7 @@ class Store:
         key = self._keys.get(run_id)
         if key is None:
             with self.database.read() as connection:
-                key = status_queries.head(self.database, connection, run_id).key
+                key = status_queries.run_head(self.database, connection, run_id).key
             if len(self._keys) > _KEYS:
                 self._keys.clear()
             self._keys[run_id] = key

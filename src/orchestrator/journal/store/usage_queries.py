@@ -23,13 +23,13 @@ _DAY: Final = 86_400
 _AMOUNTS: Final = ("usd", "tokens", "requests")
 
 
-def by_batch(database: Database, batch_id: str) -> Spent:
+def spent_by_batch(database: Database, batch_id: str) -> Spent:
     """Return what all runs of a batch have spent, also those that were begun anew since."""
     with database.read() as connection:
         return _spent(connection.execute(_sums(runs).where(runs.c.batch == batch_id)).one())
 
 
-def since(database: Database, at: float) -> Spent:
+def spent_since(database: Database, at: float) -> Spent:
     """Return what all runs have spent since a time. Of those that began before it, the calls since then are counted.
 
     What runs that are gone had spent is known by the day, and counts from the day that the time is in.
@@ -51,7 +51,7 @@ def since(database: Database, at: float) -> Spent:
     return found
 
 
-def keep(connection: Connection, keys: Sequence[int]) -> None:
+def keep_pruned_spending(connection: Connection, keys: Sequence[int]) -> None:
     """Keep what runs have spent that are about to be removed, in the same transaction."""
     by_day: dict[int, Spent] = {}
     several_days = []

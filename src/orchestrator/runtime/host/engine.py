@@ -17,7 +17,7 @@ import anyio.to_thread
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
 from orchestrator.errors import InputError, OrchestratorError, RunError, RunNotResumable, RunOwned
-from orchestrator.history.invalidation import read_again, shared, to_forget
+from orchestrator.history.invalidation import paths_to_forget, read_resume_state, shared_events
 from orchestrator.history.revision import Changes, compare
 from orchestrator.journal import Command, NewRun, Owner
 from orchestrator.journal.records import label_key
@@ -41,7 +41,7 @@ from orchestrator.tools.source_files import named_sources, searched_directories
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from orchestrator.journal import ActiveStep, Event, Lease, Recorded, RunJournal, RunRecord, RunStatus, Store
+    from orchestrator.journal import ActiveStep, Event, Lease, ResumeState, RunJournal, RunRecord, RunStatus, Store
     from orchestrator.journal.events import EventType
     from orchestrator.models.budget import Ledger
     from orchestrator.plan.model import Plan
@@ -229,12 +229,12 @@ class Engine:
             redactor = Redactor(bound.secrets, nonce)
             inputs = Bound(redactor.restore(bound.values), bound.secrets)
             effective = _effective(options, record)
-            forget = to_forget(run_id, record.plan, self._recorded(run_id), path)
+            forget = paths_to_forget(run_id, record.plan, self._recorded(run_id), path)
             new = replace(
                 self._new_run(plan, inputs, redactor, time.time(), effective, nonce),
                 forked_from={"run_id": run_id, "step": path},
             )
-            events = shared(lambda: self.events(run_id, resolve=False), new.run_id, forget)
+            events = shared_events(lambda: self.events(run_id, resolve=False), new.run_id, forget)
             lease, state = self.store.begin_run(new, self._owner, copied=events)
             journal = self._journal.attach(lease, state)
             found = self._recorded(new.run_id)
@@ -441,14 +441,14 @@ class Engine:
             earlier=earlier,
         )
 
-    def _recorded(self, run_id: str) -> Recorded:
-        return self.store.put_values(read_again(lambda: self.events(run_id, resolve=False)))
+    def _recorded(self, run_id: str) -> ResumeState:
+        return self.store.put_values(read_resume_state(lambda: self.events(run_id, resolve=False)))
 
     def _revision(self, record: RunRecord, assignment: Assignment, again: str | None) -> dict[str, Any]:
         """The data of `run.revised`."""
         found = assignment.recorded
         if again is not None:
-            forget = to_forget(record.run_id, record.plan, found, again)
+            forget = paths_to_forget(record.run_id, record.plan, found, again)
             return {"reason": "retry", "step": again, "forget": list(forget), "settled": _counts(found.without(forget))}
         plan, redactor = assignment.plan, assignment.redactor
         data = redactor.scrub_plan(plan_data(plan))
@@ -467,7 +467,7 @@ class Engine:
             "inputs": assignment.inputs.recorded(redactor),
         }
 
-    def _compared(self, record: RunRecord, plan: Mapping[str, Any], found: Recorded) -> Changes:
+    def _compared(self, record: RunRecord, plan: Mapping[str, Any], found: ResumeState) -> Changes:
         error = self.store.status(record.run_id).error or {}
         return compare(record.run_id, record.plan, plan, found, failed=str(error.get("step") or ""))
 
@@ -567,13 +567,13 @@ def permissions_for(given: Permissions, record: RunRecord) -> Permissions:
     return replace(given, directory=directory)
 
 
-def _counts(found: Recorded) -> dict[str, int]:
+def _counts(found: ResumeState) -> dict[str, int]:
     """How many top-level steps have ended, by how."""
     settled = [record for path, record in found.steps.items() if is_top_level(path) and record.settled]
     return {state: sum(record.state == state for record in settled) for state in ("succeeded", "skipped", "failed")}
 
 
-def _reads_of_changed(record: RunRecord, new: NewRun, found: Recorded) -> Iterator[str]:
+def _reads_of_changed(record: RunRecord, new: NewRun, found: ResumeState) -> Iterator[str]:
     """Say which steps were taken over although an input that they read is another one."""
     changed = [name for name, value in new.inputs.items() if value != record.inputs.get(name)]
     for path, names in inputs_read(new.plan, changed).items():

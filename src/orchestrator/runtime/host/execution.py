@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from orchestrator.errors import ConfigurationError, OrchestratorError, StepError, StoreError, StoreUnavailable
-from orchestrator.journal import Recorded
+from orchestrator.journal import ResumeState
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.plan.model import Plan
 from orchestrator.runtime.run.answer_stream import AnswerPublisher
@@ -84,7 +84,7 @@ class Assignment:
     max_parallel: int = DEFAULT_MAX_PARALLEL
     timeout: float | None = None
     resumed: bool = False
-    recorded: Recorded = field(default_factory=Recorded)
+    recorded: ResumeState = field(default_factory=ResumeState)
     use_cache: bool = True
     refresh: frozenset[str] = frozenset()
     budget: Budget | None = None

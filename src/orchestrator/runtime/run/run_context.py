@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from orchestrator.journal import Event, Recorded
+    from orchestrator.journal import Event, ResumeState
     from orchestrator.journal.events import EventType
     from orchestrator.plan.model import Plan
     from orchestrator.runtime.run.answer_stream import AnswerPublisher
@@ -67,7 +67,7 @@ class RunContext:
         sizes: ResultSizes,
         redactor: Redactor,
         chance: random.Random,
-        recorded: Recorded,
+        recorded: ResumeState,
         load: Callable[[Sequence[int]], list[Any]],
         answers: AnswerPublisher,
     ) -> None:

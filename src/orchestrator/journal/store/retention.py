@@ -24,7 +24,7 @@ _BLOBS_AT_ONCE = 200
 _ENDED = tuple(event.removeprefix("run.") for event in sorted(ENDS))
 
 
-def prune(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
+def prune_runs(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
     """Remove runs that have ended, shared results that are old, and then large values that nothing uses any more."""
     removed = entries = 0
     if older_than is not None or keep is not None:
@@ -59,7 +59,7 @@ def prunable(database: Database, *, older_than: float | None, keep: int | None) 
     return Pruned(removed, entries, gone, int(size or 0))
 
 
-def stats(database: Database) -> StoreStats:
+def store_stats(database: Database) -> StoreStats:
     """Return what the store holds, and how large it is."""
     last_seq = sa.select(sa.func.max(events.c.seq)).where(events.c.run == runs.c.key).scalar_subquery()
     with database.read() as connection:
@@ -110,12 +110,12 @@ def _remove_runs(database: Database, connection: Connection, keys: list[int]) ->
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(found), runs.c.batch.is_not(None)).distinct()
     batch_ids = connection.execute(in_batches).scalars().all()
-    usage_queries.keep(connection, found)
+    usage_queries.keep_pruned_spending(connection, found)
     for table in (events, blob_uses, commands):
         connection.execute(table.delete().where(table.c.run.in_(found)))
     connection.execute(runs.delete().where(runs.c.key.in_(found)))
     if batch_ids:
-        batch_queries.remove_empty(connection, batch_ids)
+        batch_queries.remove_empty_batches(connection, batch_ids)
     return len(found)
 
 

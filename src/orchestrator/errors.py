@@ -1,6 +1,6 @@
 """Every exception that Orchestrator raises on purpose.
 
-    OrchestratorError                 .code .message .help
+    OrchestratorError                 .code .message .help .remedies
     ├── CompilationError              .diagnostics
     ├── InputError                    .problems
     ├── ConfigurationError
@@ -40,37 +40,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.distribution import install_command
+from orchestrator.remedies import InstallExtra, advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.diagnostics import Diagnostic
+    from orchestrator.remedies import Remedy
 
 
 class OrchestratorError(Exception):
     """The root: `except OrchestratorError` catches everything that is ours.
 
-    `code` is stable (`orchestrator explain CODE`), `message` says what happened and where, `help` how to go on.
+    `code` is stable (`orchestrator explain CODE`), `message` says what happened and where, `help` how to fix it.
+    `remedies` are what can be done next, as data; `str(error)` writes them as calls in Python.
     """
 
     default_code = codes.INTERNAL_ERROR
 
-    def __init__(self, message: str, *, code: str | None = None, help: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
         self.help = help
+        self.remedies = tuple(remedies)
+
+    @property
+    def advice(self) -> str:
+        """The help and the remedies, as calls in Python, in one text; empty if there are none."""
+        return advice(self.help, self.remedies)
 
     def __str__(self) -> str:
-        return f"{self.message} [{self.code}]" + (f"\n  help: {self.help}" if self.help else "")
+        text = self.advice
+        return f"{self.message} [{self.code}]" + (f"\n  help: {text}" if text else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON data: `code`, `type`, `message`, `help`."""
-        return {"code": self.code, "type": type(self).__name__, "message": self.message, "help": self.help}
+        """Return the error as JSON data: `code`, `type`, `message`, `help`, and `remedies` if it has any."""
+        data = {"code": self.code, "type": type(self).__name__, "message": self.message, "help": self.help}
+        return {**data, "remedies": [remedy.to_dict() for remedy in self.remedies]} if self.remedies else data
 
 
 def _restored(kind: type[OrchestratorError], args: tuple[Any, ...], state: Mapping[str, Any]) -> OrchestratorError:
@@ -104,8 +121,16 @@ class InputError(OrchestratorError):
 
     default_code = codes.INVALID_INPUT
 
-    def __init__(self, message: str, *, problems: Sequence[str] = (), code: str | None = None, help: str | None = None):
-        super().__init__(message, code=code, help=help)
+    def __init__(
+        self,
+        message: str,
+        *,
+        problems: Sequence[str] = (),
+        code: str | None = None,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
+    ):
+        super().__init__(message, code=code, help=help, remedies=remedies)
         self.problems = tuple(problems)
 
 
@@ -116,12 +141,12 @@ class ConfigurationError(OrchestratorError):
 
 
 class MissingExtra(ConfigurationError):
-    """An optional part is not installed; `help` is the command that installs it."""
+    """An optional part, `extra`, is not installed."""
 
     default_code = codes.EXTRA_MISSING
 
     def __init__(self, message: str, *, extra: str) -> None:
-        super().__init__(message, help=f"install it with: {install_command(extra)}")
+        super().__init__(message, remedies=[InstallExtra(extra)])
         self.extra = extra
 
 
@@ -143,11 +168,12 @@ class StepError(OrchestratorError):
         *,
         code: str | None = None,
         help: str | None = None,
+        remedies: Sequence[Remedy] = (),
         retryable: bool = True,
         retry_after: float | None = None,
         raised: Sequence[str] = (),
     ) -> None:
-        super().__init__(message, code=code, help=help)
+        super().__init__(message, code=code, help=help, remedies=remedies)
         self.retryable = retryable
         self.retry_after = retry_after
         self.raised = tuple(raised)
@@ -196,9 +222,15 @@ class RecordingMissing(StepError):
     default_code = codes.RECORDING_MISSING
 
     def __init__(
-        self, message: str, *, nearest: str = "", difference: Sequence[str] = (), help: str | None = None
+        self,
+        message: str,
+        *,
+        nearest: str = "",
+        difference: Sequence[str] = (),
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
     ) -> None:
-        super().__init__(message, help=help, retryable=False)
+        super().__init__(message, help=help, remedies=remedies, retryable=False)
         self.nearest = nearest
         self.difference = tuple(difference)
 
@@ -208,8 +240,8 @@ class AgentUnfinished(StepError):
 
     default_code = codes.AGENT_UNFINISHED
 
-    def __init__(self, message: str, *, turns: int, help: str | None = None) -> None:
-        super().__init__(message, help=help, retryable=False)
+    def __init__(self, message: str, *, turns: int, help: str | None = None, remedies: Sequence[Remedy] = ()) -> None:
+        super().__init__(message, help=help, remedies=remedies, retryable=False)
         self.turns = turns
 
 
@@ -228,8 +260,10 @@ class CheckFailed(StepError):
 
     default_code = codes.CHECK_FAILED
 
-    def __init__(self, message: str, *, reasons: Sequence[str] = (), help: str | None = None) -> None:
-        super().__init__(message, help=help)
+    def __init__(
+        self, message: str, *, reasons: Sequence[str] = (), help: str | None = None, remedies: Sequence[Remedy] = ()
+    ) -> None:
+        super().__init__(message, help=help, remedies=remedies)
         self.reasons = tuple(reasons)
 
 
@@ -253,12 +287,13 @@ class ModelError(StepError):
         status: int | None = None,
         code: str | None = None,
         help: str | None = None,
+        remedies: Sequence[Remedy] = (),
         retryable: bool | None = None,
         retry_after: float | None = None,
         reply: Any = None,
     ) -> None:
         again = self.default_retryable if retryable is None else retryable
-        super().__init__(message, code=code, help=help, retryable=again, retry_after=retry_after)
+        super().__init__(message, code=code, help=help, remedies=remedies, retryable=again, retry_after=retry_after)
         self.provider = provider
         self.model = model
         self.status = status
@@ -324,9 +359,15 @@ class RunError(OrchestratorError):
     default_code = codes.RUN_NOT_RESUMABLE
 
     def __init__(
-        self, message: str, *, run_id: str | None = None, code: str | None = None, help: str | None = None
+        self,
+        message: str,
+        *,
+        run_id: str | None = None,
+        code: str | None = None,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
     ) -> None:
-        super().__init__(message, code=code, help=help)
+        super().__init__(message, code=code, help=help, remedies=remedies)
         self.run_id = run_id
 
 
@@ -351,8 +392,9 @@ class RunFailed(RunError):
         attempt: int | None = None,
         code: str | None = None,
         help: str | None = None,
+        remedies: Sequence[Remedy] = (),
     ) -> None:
-        super().__init__(message, run_id=run_id, code=code, help=help)
+        super().__init__(message, run_id=run_id, code=code, help=help, remedies=remedies)
         self.result = result
         self.step = step
         self.attempt = attempt
@@ -363,8 +405,16 @@ class RunCancelled(RunError):
 
     default_code = codes.RUN_CANCELLED
 
-    def __init__(self, message: str, *, run_id: str | None = None, result: Any = None, help: str | None = None) -> None:
-        super().__init__(message, run_id=run_id, help=help)
+    def __init__(
+        self,
+        message: str,
+        *,
+        run_id: str | None = None,
+        result: Any = None,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
+    ) -> None:
+        super().__init__(message, run_id=run_id, help=help, remedies=remedies)
         self.result = result
 
 
@@ -379,8 +429,16 @@ class RunOwned(RunError):
 
     default_code = codes.RUN_OWNED
 
-    def __init__(self, message: str, *, run_id: str | None = None, owner: str = "", help: str | None = None) -> None:
-        super().__init__(message, run_id=run_id, help=help)
+    def __init__(
+        self,
+        message: str,
+        *,
+        run_id: str | None = None,
+        owner: str = "",
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
+    ) -> None:
+        super().__init__(message, run_id=run_id, help=help, remedies=remedies)
         self.owner = owner
 
 
@@ -395,8 +453,16 @@ class StoreError(OrchestratorError):
 
     default_code = codes.STORE_UNAVAILABLE
 
-    def __init__(self, message: str, *, url: str = "", code: str | None = None, help: str | None = None) -> None:
-        super().__init__(message, code=code, help=help)
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str = "",
+        code: str | None = None,
+        help: str | None = None,
+        remedies: Sequence[Remedy] = (),
+    ) -> None:
+        super().__init__(message, code=code, help=help, remedies=remedies)
         self.url = url
 
 

@@ -28,7 +28,7 @@ def test_status_has_the_whole_status_as_data_and_the_way_on_as_text(finished: Fi
     assert (data["state"], data["total"], data["error"]["step"]) == ("failed", 2, "second")
     assert data["counts"] == {**dict.fromkeys(data["counts"], 0), "succeeded": 1, "failed": 1}
     text = finished.project("status", "last").out
-    assert f"go on with: orchestrator resume {data['run_id']}" in text
+    assert f"continue with: orchestrator resume {data['run_id']}" in text
     assert finished.project("status", "last", "--watch", "--json").code == 1
 
 

@@ -154,7 +154,7 @@ def test_the_same_command_with_the_batch_goes_on_with_what_did_not_succeed(proje
     first = project("map", "lengths.yaml", rows, "--out", "out.jsonl")
     assert first.code == 1
     batch = batch_of(first.err)
-    assert f"go on with: orchestrator map lengths.yaml rows.jsonl --batch {batch} --out out.jsonl" in first.err
+    assert f"continue with: orchestrator map lengths.yaml rows.jsonl --batch {batch} --out out.jsonl" in first.err
     (project.directory / "lengths.yaml").write_text(LENGTHS.replace("12 // factor", "12 // (factor or 1)"))
     again = project("map", "lengths.yaml", rows, "--out", "out.jsonl", "--batch", batch)
     assert again.code == 0, again.err
@@ -174,7 +174,7 @@ def test_ctrl_c_stops_the_batch_so_that_it_can_go_on(project: Project, number: i
     assert (process.returncode, out) == (130, ""), err
     assert "interrupted, 1 left; 2 rows: 2 succeeded" in err
     assert {result["row"] for result in done} == {2, 3}
-    assert "go on with: orchestrator map lengths.yaml rows.jsonl --batch " in err
+    assert "continue with: orchestrator map lengths.yaml rows.jsonl --batch " in err
     states = {status["run_id"]: status["state"] for status in project("runs", "--json").json}
     assert sorted(states.values()) == ["interrupted", "succeeded", "succeeded"]
     slow = next(run_id for run_id, state in states.items() if state == "interrupted")
@@ -311,7 +311,7 @@ def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_r
         "complete": True,
     }
     assert "1 failed, 5 pending, 3 succeeded" in project("batches").out
-    command = shlex.split(ran.err.rpartition("go on with: orchestrator ")[2])
+    command = shlex.split(ran.err.rpartition("continue with: orchestrator ")[2])
     again = project(*command)
     assert again.code == 0, again.err
     assert "9 rows: 9 succeeded" in again.err
@@ -380,7 +380,7 @@ def test_the_command_that_is_printed_has_the_inputs_that_rows_share(project: Pro
     rows = written(project, "rows.jsonl", {"word": "a"}, {"word": "b", "factor": 0})
     ran = project("map", "lengths.yaml", rows, "-i", "factor=6", "--max-parallel", "3", "--label", "x")
     assert ran.code == 1
-    command = shlex.split(ran.err.rpartition("go on with: orchestrator ")[2])
+    command = shlex.split(ran.err.rpartition("continue with: orchestrator ")[2])
     assert command[-6:] == ["-i", "factor=6", "--max-parallel", "3", "--label", "x"]
     again = project(*command)
     assert "1 succeeded, 1 failed" in again.err

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.errors import LeaseLost, RunNotFound, RunOwned
 from orchestrator.journal import Journal, Owner, Store
+from orchestrator.remedies import Cancel, Follow
 from tests.journal.support import create, new_run, owner_elsewhere
 
 RACER = """
@@ -34,7 +35,7 @@ def test_a_run_that_a_live_process_executes_cannot_be_taken(store: Store):
         store.acquire("one", owner_elsewhere())
     assert caught.value.code == "ORC803"
     assert caught.value.owner == str(Owner.current())
-    assert "orchestrator status one" in str(caught.value.help)
+    assert caught.value.remedies == (Follow("one"), Cancel("one"))
 
 
 def test_a_released_run_is_free_at_once(store: Store):

@@ -12,6 +12,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.models.messages import ModelReply
+from orchestrator.remedies import Resume, remedies_from
 from orchestrator.testing import FakeModel
 from tests.models.asked import Client, replied
 from tests.runtime.support import ended, states
@@ -145,7 +146,7 @@ def test_a_budget_that_is_used_up_ends_the_run_and_a_larger_one_goes_on_without_
     error = error_of(failed)
     assert (error["code"], error["step"], len(models.asked)) == ("ORC727", "c", 2)
     assert "the budget of the run is 2 requests" in error["message"]
-    assert f"orchestrator resume {failed.run_id} --budget 4requests" in error["help"]
+    assert remedies_from(error["remedies"]) == (Resume(failed.run_id, budget="4requests"),)
     first.close()
     second = make()
     still = ended_again(second, failed.run_id)
@@ -179,7 +180,7 @@ def test_the_budget_that_the_help_names_is_enough_for_the_call_that_was_not_made
     step = {"id": "a", "prompt": "Write.", "model": "openai:gpt-5-mini", "max_tokens": 20_000}
     with orc.Orchestrator(directory=tmp_path, models=FakeModel("A text.")) as client:
         failed = ended(client.compile({"budget": {"usd": limit}, "steps": [step]}))
-    named = re.search(r"--budget ([0-9.]+)usd", error_of(failed)["help"])
+    named = re.fullmatch(r"([0-9.]+)usd", error_of(failed)["remedies"][0]["budget"])
     assert named
     with orc.Orchestrator(
         directory=tmp_path, models=FakeModel("A text."), budget=orc.Budget(float(named[1]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import orchestrator as orc
 from orchestrator.journal import fold_all, status_of
+from orchestrator.remedies import Answer
 from tests.runtime.support import Bench, crash, ended, pipeline, states, step
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def test_a_run_that_waits_for_an_answer_says_so_and_goes_on_with_it(client: orc.
     assert [step.path for step in status.active] == ["count"]
     with pytest.raises(orc.RunPaused, match=r"waits for an answer to `count`: How many\?") as caught:
         run.result()
-    assert f"orchestrator answer {run.id} count" in str(caught.value)
+    assert caught.value.remedies == (Answer(run.id, "count"),)
+    assert f'orc.get_run("{run.id}").answer("count", ...)' in str(caught.value)
     run.answer("count", 2)
     assert run.result(timeout=20).outputs == {"after": 3}
     assert bench.calls == ["before", "after"]

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import orchestrator as orc
+from orchestrator.remedies import Resume
 from tests.runtime.support import PATIENCE, Bench, ended, pipeline, states, step
 
 NO_WAIT = {"max_attempts": 3, "delay": 0}
@@ -69,7 +70,8 @@ def test_a_failure_ends_the_run_and_stops_its_siblings(client: orc.Orchestrator,
     assert states(failed.value.result) == {"slow": "cancelled", "go": "succeeded", "bad": "failed", "after": "pending"}
     assert (failed.value.step, failed.value.attempt, failed.value.code) == ("bad", 1, "ORC805")
     assert "it broke" in failed.value.message
-    assert f"orchestrator resume {run.id}" in str(failed.value.help)
+    assert failed.value.remedies == (Resume(run.id),)
+    assert f'continue with: orc.resume("{run.id}")' in str(failed.value)
 
 
 def test_continue_goes_on_with_null(client: orc.Orchestrator) -> None:

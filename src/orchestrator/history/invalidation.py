@@ -17,6 +17,7 @@ from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_at_or_below, is_in_end_block, item_of, parent_of
 from orchestrator.plan.lookup import step_of_agent
 from orchestrator.plan.walk import inner_steps
+from orchestrator.remedies import Remedy, Resume
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -210,12 +211,13 @@ def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index:
     if not ends.state(index) and not any(is_at_or_below(path, under_way) for path in found.steps):
         loop_end = found.steps.get(loop)
         if loop_end is not None and loop_end.settled:
-            what, help = f"`{loop}` has only {len(ends)} items", "they are counted from 0"
+            what, remedies = f"`{loop}` has only {len(ends)} items", tuple[Remedy, ...]()
         else:
             what = f"{len(ends)} items of `{loop}` have ended, and this one has not"
-            help = f"they are counted from 0; to go on with those that are left: orchestrator resume {run_id}"
+            remedies = (Resume(run_id),)
         message = f"run `{run_id}` has no step `{under_way}`: {what}"
-        raise RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help)
+        help = "items are counted from 0"
+        raise RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help, remedies=remedies)
     if step["kind"] == "for_each":
         return []
     last = max(ends, default=-1) + 1  # one may be under way

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.history.step_tree import TreeLine, step_summary, step_tree
 from orchestrator.journal.state.usage import spending_of
+from orchestrator.remedies import advice, remedies_from
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def _page(result: PageContent) -> Iterator[str]:
             f"step `{result.error['step']}`, attempt {result.error['attempt']}: " if result.error.get("step") else ""
         )
         yield f"{where}{_one_line(result.error.get('message'))} [{result.error.get('code')}]"
-        if result.error.get("help"):
-            yield from ("", f"Help: {_one_line(result.error['help'])}")
+        if help := advice(result.error.get("help"), remedies_from(result.error.get("remedies"))):
+            yield from ("", f"Help: {_one_line(help)}")
     if result.outputs:
         yield from ("", "## Outputs")
         for name, value in result.outputs.items():

@@ -28,6 +28,7 @@ from orchestrator.journal.payloads import (
 from orchestrator.journal.state.step_history import StepRecord, apply
 from orchestrator.paths import is_at_or_below, is_in_end_block, parent_of
 from orchestrator.plan.lookup import definition_at, jump_over, paths_of
+from orchestrator.remedies import ShowRun
 from orchestrator.text.words import word_list
 
 if TYPE_CHECKING:
@@ -108,12 +109,14 @@ def why(store: Store, status: RunStatus, path: str) -> Why:
 def _no_such_step(run_id: str, plan: Data, path: str) -> RunError:
     from orchestrator.diagnostics import suggest
 
-    help = f"list its steps with: orchestrator show {run_id}"
+    help = None
     if definition_at(plan, path) is not None:
         help = f"`{path}` is in a loop: name the item, as in `{path.replace('.', '[0].', 1)}`"
     elif near := suggest(path, list(paths_of(plan))):
         help = f"did you mean `{near}`?"
-    return RunError(f"run `{run_id}` has no step `{path}`", run_id=run_id, code=codes.STEP_NOT_FOUND, help=help)
+    remedies = (ShowRun(run_id),) if help is None else ()
+    message = f"run `{run_id}` has no step `{path}`"
+    return RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help, remedies=remedies)
 
 
 @dataclass(slots=True)

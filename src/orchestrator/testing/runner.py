@@ -179,7 +179,7 @@ def forget_unused(outcomes: Sequence[Outcome]) -> int:
 
 def told(error: OrchestratorError) -> str:
     """Return an error in words, with how to go on."""
-    return f"{error.message} [{error.code}]" + (f"\nhelp: {error.help}" if error.help else "")
+    return f"{error.message} [{error.code}]" + (f"\nhelp: {error.advice}" if error.advice else "")
 
 
 def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.models.budget import exact_usd
 from orchestrator.plan.steps import ForEach, StepPlan
 from orchestrator.plan.walk import without_brackets
+from orchestrator.remedies import advice, remedies_from
 from orchestrator.runtime import Result
 from orchestrator.runtime.values.step_values import value_of
 from orchestrator.testing.expectations import unmet
@@ -148,6 +149,7 @@ def _why(ended: Ended) -> str:
     if error:
         where = f"step `{error['step']}`: " if error.get("step") else ""
         code = f" [{error['code']}]" if error.get("code") else ""
-        help = f"\nhelp: {error['help']}" if error.get("help") else ""
+        text = advice(error.get("help"), remedies_from(error.get("remedies")))
+        help = f"\nhelp: {text}" if text else ""
         return f": {where}{error.get('message')}{code}{help}"
     return f": {'; '.join(ended.waiting_on)}" if ended.waiting_on else ""

@@ -21,7 +21,7 @@ def missing_requirement(action: Action) -> MissingExtra | None:
             message = f"`{action.name}` needs `{requirement}`, which is not installed"
             error = MissingExtra(message, extra=requirement)
             if requirement not in _MODULES:
-                error.help = f"install it with: pip install {requirement}"
+                error.help, error.remedies = f"install it with: pip install {requirement}", ()
             return error
     return None
 

@@ -233,7 +233,7 @@ def describe(status: "RunStatus", hints: "Hints") -> str:
         lines += ["", f"error[{status.error.get('code', codes.RUN_FAILED)}]{where}: {message}"]
     left_alone = status.state == "waiting" and status.owner is None and not questions
     if status.state in ("failed", "cancelled", "paused", "interrupted") or left_alone:
-        lines += [f"go on with: {hints.command('resume', status.run_id)}"]
+        lines += [f"continue with: {hints.command('resume', status.run_id)}"]
     return "\n".join(lines)
 
 

@@ -101,8 +101,8 @@ def describe(result: "Result", hints: Hints) -> str:
             "",
             f"error[{result.error.get('code')}]{where}: {printable(str(result.error.get('message')), keep=LINES)}",
         ]
-        if result.error.get("help"):
-            lines.append(f"  help: {printable(hints.completed(str(result.error['help'])))}")
+        if help := hints.advice_of(result.error):
+            lines.append(f"  help: {printable(help)}")
     return "\n".join(lines)
 
 

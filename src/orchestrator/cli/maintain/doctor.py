@@ -156,7 +156,7 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
         with Orchestrator(store=url, permissions=permissions) as orchestrator:
             newest = orchestrator.list_runs(limit=1)
     except OrchestratorError as error:
-        mend = error.help or "name another place with --store or ORCHESTRATOR_STORE"
+        mend = error.advice or "name another place with --store or ORCHESTRATOR_STORE"
         yield Finding(Verdict.FAIL, "store", error.message, mend)
         return
     where = str(path) if path is not None else (url or "").split("@")[-1]
@@ -208,7 +208,7 @@ def _configuration() -> tuple[list[Finding], "Permissions"]:
         check_settings(project)
         permissions = Permissions.load(project)
     except OrchestratorError as error:
-        return [Finding(Verdict.FAIL, name, error.message, error.help or f"fix {name}")], Permissions(Path.cwd())
+        return [Finding(Verdict.FAIL, name, error.message, error.advice or f"fix {name}")], Permissions(Path.cwd())
     allowed = [f"files below {', '.join(str(path) for path in (project, *permissions.allow_paths))}"]
     run = permissions.allow_run
     if run:
@@ -252,11 +252,11 @@ def _models() -> Iterator[Finding]:
         known = [each for each in catalogue.providers.values() if each.key_variables or each.name not in PROVIDERS]
         lacks = {each.name: state_of(each, keys) for each in known}
     except ConfigurationError as error:
-        yield Finding(Verdict.FAIL, "models", error.message, error.help or "orchestrator keys set PROVIDER")
+        yield Finding(Verdict.FAIL, "models", error.message, error.advice or "orchestrator keys set PROVIDER")
         return
     for each in known:
         if lacks[each.name] == "no extra" and (missing := missing_extra(each)) is not None:
-            yield Finding(Verdict.WARN, "models", missing.message, missing.help or "")
+            yield Finding(Verdict.WARN, "models", missing.message, missing.advice)
     ready = [name for name, lacking in lacks.items() if not lacking]
     if ready:
         yield Finding(Verdict.OK, "models", f"{', '.join(ready)} can be asked")
@@ -273,7 +273,7 @@ def _tools(tools: list[str] | None, permissions: "Permissions") -> Finding:
         with Orchestrator(tools=tools or (), permissions=permissions) as orchestrator:
             names = orchestrator.registry.names()
     except OrchestratorError as error:
-        return Finding(Verdict.FAIL, "tools", error.message, error.help or "mend the module, or leave --tools out")
+        return Finding(Verdict.FAIL, "tools", error.message, error.advice or "mend the module, or leave --tools out")
     return Finding(Verdict.OK, "tools", ", ".join(sorted(names)))
 
 

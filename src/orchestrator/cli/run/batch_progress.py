@@ -118,7 +118,7 @@ class Tally:
         if self.used_up:
             say("  its budget is used up; the command names a larger one")
         if not whole and self.begun:
-            say(f"  go on with: {command}")
+            say(f"  continue with: {command}")
 
     def exit_code(self, *, interrupted: bool) -> int:
         """Return the exit code."""

@@ -33,7 +33,7 @@ def pause(
             emit_json(status.to_dict())
         if status.state == "paused":
             say(f"run {handle.id} is paused", "yellow")
-            say(f"  go on with: {hints.command('resume', handle.id)}")
+            say(f"  continue with: {hints.command('resume', handle.id)}")
         elif status.ended:
             say(f"run {handle.id} had {status.state} already")
         else:
@@ -62,7 +62,7 @@ def cancel(
             emit_json(status.to_dict())
         if status.state == "cancelled":
             say(f"run {handle.id} is cancelled", "yellow")
-            say(f"  go on with: {hints.command('resume', handle.id)}")
+            say(f"  continue with: {hints.command('resume', handle.id)}")
         elif status.ended:
             say(f"run {handle.id} had {status.state} already")
         else:

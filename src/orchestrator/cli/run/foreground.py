@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -66,18 +65,17 @@ def reported(showing: Showing) -> Iterator[None]:
     except OrchestratorError as error:
         if isinstance(error.__context__, Told):  # the store fails again when it is closed
             raise error.__context__ from error
-        showing.hints.complete(error)
         if showing.json:
-            emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error)))
-        report(error)
+            emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error, showing.hints)))
+        report(error, showing.hints)
         if isinstance(error, StoreUnavailable) and error.removed:
             _tell_again(showing)
         raise typer.Exit(exit_code(error)) from error
 
 
-def error_object(error: OrchestratorError) -> dict[str, Any]:
+def error_object(error: OrchestratorError, hints: Hints) -> dict[str, Any]:
     """Return an error as JSON data; that of a wrong pipeline has all its diagnostics."""
-    data = error.to_dict()
+    data = {**error.to_dict(), "help": hints.advice(error.help, error.remedies) or None}
     if isinstance(error, CompilationError):
         from orchestrator.diagnostics import to_json
 
@@ -146,14 +144,13 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
 
 def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
     """Say that this process had to leave a run because of its store, and how to continue."""
-    showing.hints.complete(error)
     if showing.json:
-        emit_json(run_object(run.id, None, {}, error_object(error)))
-    report(error)
+        emit_json(run_object(run.id, None, {}, error_object(error, showing.hints)))
+    report(error, showing.hints)
     if isinstance(error, StoreUnavailable) and error.removed:
         _tell_again(showing)
     elif not isinstance(error, LeaseLost):
-        say(f"  go on after mending it: {showing.hints.command('resume', run.id)}")
+        say(f"  fix the problem, then continue with: {showing.hints.command('resume', run.id)}")
 
 
 def _tell_again(showing: Showing) -> None:
@@ -198,26 +195,26 @@ def tell_end(status: RunStatus, showing: Showing, *, by: str | None = None) -> N
         where += f", attempt {attempt}" if attempt > 1 else ""
         say(f"run {run_id} failed{where}{spent}", "red")
         say(f"error[{error.get('code', codes.RUN_FAILED)}]: {printable(str(error.get('message', '')), keep=LINES)}")
-        help = showing.hints.completed(str(error.get("help") or ""))
+        help = showing.hints.advice_of(error)
         if help:
             say(f"  help: {printable(help, keep=LINES)}")
         if error.get("code") == codes.TOOL_FAILED and error.get("type") != "StepError":
             say(f"  see where it failed: {showing.hints.command('show', run_id, '--traceback')}")
-        if not re.search(rf"\borchestrator resume {run_id}\b", help):
-            say(f"  go on after mending it: {resume}")
+        if not any(each.get("kind") == "resume" for each in error.get("remedies") or ()):
+            say(f"  fix the problem, then continue with: {resume}")
     elif status.state == "cancelled":
         why = f": {printable(status.reason)}" if status.reason else ""
         say(f"run {run_id} cancelled" + (f" by {by}" if by else why) + spent, "yellow")
-        say(f"  go on with: {resume}")
+        say(f"  continue with: {resume}")
     elif status.state == "waiting" and (questions := len(open_questions(status))):
         say(f"run {run_id} waits for {'an answer' if questions == 1 else f'{questions} answers'}", "yellow")
         tell_questions(status, showing.hints)
     elif status.state == "paused":
         say(f"run {run_id} is paused{spent}", "yellow")
-        say(f"  go on with: {resume}")
+        say(f"  continue with: {resume}")
     else:
         say(f"run {run_id} was interrupted{spent}", "yellow")
-        say(f"  go on with: {resume}")
+        say(f"  continue with: {resume}")
 
 
 def end_code(status: RunStatus, *, interrupted: bool = False) -> int:

@@ -205,7 +205,7 @@ def answer(
                 say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
             else:
                 say(f"{said}" + (", and is paused" if before.state == "paused" else ""))
-                say(f"  go on with: {hints.command('resume', handle.id)}")
+                say(f"  continue with: {hints.command('resume', handle.id)}")
             raise typer.Exit(DONE)
         code = _shown(
             here, orchestrator, lambda: orchestrator.resume(handle.id, inputs=values or None), since=before.last_seq

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.remedies import (
+    AllowCommands,
+    AllowHost,
+    AllowPath,
+    Answer,
+    Cancel,
+    Follow,
+    ListRuns,
+    Remedy,
+    Resume,
+    Retry,
+    ShowRun,
+    ShowStatus,
+    StartRun,
+    advice,
+    remedies_from,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
 EXECUTING: Final = ("resume", "answer", "retry", "fork")
 """The commands that execute a run, and so need its tools and permissions."""
-
-_COMMAND: Final = re.compile(
-    r"\borchestrator (?:(?P<verb>[a-z]+) 1[0-9a-hjkmnp-tv-z]{19}|runs|run FILE)\b(?! --(?:store|tools|allow))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +61,51 @@ class Hints:
         )
         return Hints(self.store, tuple(lacking.words()))
 
-    def command(self, verb: str, run_id: str, *words: str) -> str:
+    def command(self, verb: str, *words: str) -> str:
         """Return the command to give next about a run, such as `orchestrator resume <id>`."""
-        return shlex.join(["orchestrator", verb, run_id, *words, *self._options(verb)])
+        return shlex.join(["orchestrator", verb, *words, *self._options(verb)])
 
-    def completed(self, text: str) -> str:
-        """Return a text in which the commands about a run have all the options that they need."""
+    def line(self, remedy: Remedy) -> str:
+        """Return the shell line of a remedy."""
+        match remedy:
+            case Resume(run_id, edited, budget):
+                words = [*(("--with", "FILE") if edited else ()), *(("--budget", budget) if budget else ())]
+                return self.command("resume", run_id, *words)
+            case Retry(run_id, path):
+                return self.command("retry", run_id, "--step", path)
+            case Answer(run_id, path):
+                return self.command("answer", run_id, path, "VALUE")
+            case ShowRun(run_id):
+                return self.command("show", run_id)
+            case ShowStatus(run_id):
+                return self.command("status", run_id)
+            case Follow(run_id):
+                return self.command("status", run_id, "--watch")
+            case Cancel(run_id):
+                return self.command("cancel", run_id)
+            case ListRuns():
+                return self.command("runs")
+            case StartRun(record) if not record:
+                return self.command("run", "FILE")
+            case AllowPath(path):
+                return shlex.join(["--allow-path", path])
+            case AllowHost(host):
+                return shlex.join(["--allow-host", host])
+            case AllowCommands():
+                return "--allow-run"
+        return remedy.call
 
-        def complete(found: re.Match[str]) -> str:
-            options = self._options(found["verb"] or "")
-            return found[0] + (f" {shlex.join(options)}" if options else "")
+    def advice(self, help: str | None, remedies: Iterable[Remedy]) -> str:
+        """Return a help text and remedies, as shell lines, in one text."""
+        return advice(help, remedies, self.line)
 
-        return _COMMAND.sub(complete, text)
+    def advice_of(self, error: Mapping[str, Any]) -> str:
+        """Return the help and the remedies of a recorded error in one text."""
+        return self.advice(str(error.get("help") or ""), remedies_from(error.get("remedies")))
 
     def complete(self, error: OrchestratorError) -> None:
-        """Complete the commands that an error suggests."""
-        if error.help:
-            error.help = self.completed(error.help)
+        """Write the remedies of an error into its help, as shell lines."""
+        error.help, error.remedies = self.advice(error.help, error.remedies) or None, ()
 
     def _options(self, verb: str) -> list[str]:
         """The options of a command; a store that the environment names will be found again."""

@@ -14,6 +14,7 @@ from orchestrator import codes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.errors import OrchestratorError
 
 DONE: Final = 0
@@ -177,8 +178,9 @@ def say(text: str = "", style: str = "") -> None:
         _discard(sys.stderr)
 
 
-def report(error: OrchestratorError) -> None:
+def report(error: OrchestratorError, hints: Hints | None = None) -> None:
     """Print one of our errors on stderr: code, message, problems and how to go on."""
+    from orchestrator.cli.terminal.hints import Hints
     from orchestrator.errors import CompilationError
 
     if isinstance(error, CompilationError) and error.diagnostics:
@@ -190,8 +192,8 @@ def report(error: OrchestratorError) -> None:
     for problem in getattr(error, "problems", ()):
         if problem not in error.message:
             say(f"  - {printable(problem)}")
-    if error.help:
-        say(f"  {paint('help', 'cyan')}: {printable(error.help, keep=LINES)}")
+    if text := (hints or Hints()).advice(error.help, error.remedies):
+        say(f"  {paint('help', 'cyan')}: {printable(text, keep=LINES)}")
     if error.code == codes.TOOLS_NOT_LOADABLE and error.__cause__ is not None and os.environ.get("ORCHESTRATOR_DEBUG"):
         from orchestrator.tools.functions.tracebacks import traceback_text
 

@@ -336,7 +336,7 @@ class CallChecker:
         if missing is not None:
             place = child(step.node, "tool") or child(step.node, "action") or step.node
             self._diagnostics.add(
-                codes.TOOL_EXTRA_MISSING, place.span, missing.message, label="not installed", help=missing.help
+                codes.TOOL_EXTRA_MISSING, place.span, missing.message, label="not installed", help=missing.advice
             )
 
 

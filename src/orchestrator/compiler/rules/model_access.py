@@ -139,7 +139,7 @@ def _access(here: ModelEnvironment, name: ModelName, scalar: Scalar, provider: P
         problems.append(_Problem(codes.MISSING_API_KEY, scalar, error.message, help, "no key", codes.MISSING_API_KEY))
     missing: MissingExtra | None = missing_extra(provider)
     if missing is not None:
-        help, cause = missing.help or "", f"ORC423 {missing.extra}"
+        help, cause = missing.advice, f"ORC423 {missing.extra}"
         problems.append(_Problem(codes.PROVIDER_EXTRA_MISSING, scalar, missing.message, help, "not installed", cause))
     return problems
 

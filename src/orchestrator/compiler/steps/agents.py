@@ -125,7 +125,7 @@ class AgentWork(SourceWork):
         missing = missing_requirement(action)
         if missing is not None:
             self._context.diagnostics.add(
-                codes.TOOL_EXTRA_MISSING, node.span, missing.message, label="not installed", help=missing.help
+                codes.TOOL_EXTRA_MISSING, node.span, missing.message, label="not installed", help=missing.advice
             )
 
     def _refuse(

@@ -13,6 +13,7 @@ from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
 from orchestrator.journal.store.lookup import run_not_found
 from orchestrator.journal.store.tables import runs
+from orchestrator.remedies import Cancel, Follow, ShowStatus
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
@@ -46,8 +47,7 @@ def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
                 f"run `{run_id}` is being executed by {held_by}",
                 run_id=run_id,
                 owner=str(held_by),
-                help=f"watch it with: orchestrator status {run_id} --watch, or stop it with: "
-                f"orchestrator cancel {run_id}",
+                remedies=[Follow(run_id), Cancel(run_id)],
             )
         fence = row.fence + 1
         connection.execute(
@@ -85,7 +85,7 @@ def lease_lost(url: str, lease: Lease) -> LeaseLost:
     return LeaseLost(
         f"another process has taken over run `{lease.run_id}`",
         url=url,
-        help=f"see who executes it with: orchestrator status {lease.run_id}",
+        remedies=[ShowStatus(lease.run_id)],
     )
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from orchestrator.errors import RunNotFound
 from orchestrator.journal.store.blob_codec import storable
 from orchestrator.journal.store.tables import runs
+from orchestrator.remedies import ListRuns, StartRun
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def no_runs(url: str, name: str) -> RunNotFound:
     """The error of who looks for a run where there is none at all."""
-    return RunNotFound(f"there are no runs in {url} yet", run_id=name, help="start one with: orchestrator run FILE")
+    return RunNotFound(f"there are no runs in {url} yet", run_id=name, remedies=[StartRun()])
 
 
 def find_run(database: Database, name: str) -> str:
@@ -61,5 +62,6 @@ def run_not_found(connection: Connection, url: str, name: str) -> RunNotFound:
     return RunNotFound(
         f"there is no run `{name}` in {url}",
         run_id=name,
-        help=f"did you mean {' or '.join(near)}?" if near else "list them with: orchestrator runs",
+        help=f"did you mean {' or '.join(near)}?" if near else None,
+        remedies=() if near else [ListRuns()],
     )

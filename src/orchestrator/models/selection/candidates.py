@@ -159,7 +159,7 @@ def _none_fits(
         if not here.keys.suffices(provider):
             return ModelMissing(message, help=f"`{each.card.name}` would fit: {how_to_give_key(provider)}")
         if (missing := missing_extra(provider)) is not None:
-            return ModelMissing(message, help=f"`{each.card.name}` would fit: {missing.help}")
+            return ModelMissing(message, help=f"`{each.card.name}` would fit: {missing.advice}")
     named = "name a model with `model`"
     if needs.purpose == "embeddings":
         named += ", for all such steps with `experts: {embed: openai:text-embedding-3-small}`"

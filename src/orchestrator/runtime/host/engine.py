@@ -26,6 +26,7 @@ from orchestrator.paths import is_top_level
 from orchestrator.plan.diff import inputs_read
 from orchestrator.plan.lookup import require_shared
 from orchestrator.plan.serialization import plan_data
+from orchestrator.remedies import Remedy, Resume, ShowRun, ShowStatus
 from orchestrator.runtime.host.execution import DEFAULT_MAX_PARALLEL, Assignment, Execution
 from orchestrator.runtime.host.lease_keeper import Watch
 from orchestrator.runtime.ids import new_run_id
@@ -313,12 +314,10 @@ class Engine:
         if status.ended:
             if status.state == "cancelled" and command.kind == "cancel":
                 return
-            look = f"look at it with: orchestrator show {run_id}"
-            again = f"go on with: orchestrator resume {run_id}"
             raise RunNotResumable(
                 f"run `{run_id}` has already {_ENDED[status.state]}",
                 run_id=run_id,
-                help=look if status.state == "succeeded" else again,
+                remedies=[ShowRun(run_id) if status.state == "succeeded" else Resume(run_id)],
             )
         if command.kind == "resume" or (command.kind == "pause" and status.state == "paused"):
             if status.owner is not None:
@@ -527,7 +526,7 @@ def refuse_if_succeeded(status: RunStatus) -> None:
         raise RunNotResumable(
             f"run `{status.run_id}` has succeeded, so there is nothing to resume",
             run_id=status.run_id,
-            help=f"look at it with: orchestrator show {status.run_id}",
+            remedies=[ShowRun(status.run_id)],
         )
 
 
@@ -537,8 +536,8 @@ def _unchanged(record: RunRecord, plan: Plan) -> Plan:
         raise RunNotResumable(
             f"run `{record.run_id}` cannot go on: its pipeline compiles to another plan than when the run was created",
             run_id=record.run_id,
-            help="its tools have changed; resume with those that it was started with, or go on with the new ones, "
-            f"which runs their steps again: orchestrator resume {record.run_id} --with FILE",
+            help="its tools have changed; give those that it was started with, or run the steps of the new ones again",
+            remedies=[Resume(record.run_id, edited=True)],
         )
     return plan
 
@@ -593,18 +592,18 @@ def _asked(status: RunStatus, path: str) -> tuple[ActiveStep, Mapping[str, Any]]
 
 
 def _nobody_asked(status: RunStatus, path: str, asked: Sequence[str]) -> RunError:
-    run_id = status.run_id
+    run_id, remedies = status.run_id, tuple[Remedy, ...]()
     if any(step.path == path and step.answered for step in status.active):
-        listed = f"it has its answer already; to go on with it: orchestrator resume {run_id}"
+        listed, remedies = "it has its answer already", (Resume(run_id),)
     elif asked:
         near = suggest(path, asked)
         listed = f"did you mean `{near}`?" if near else "it asks " + quoted_list(asked)
     elif status.ended:
         listed = f"it has {_ENDED[status.state]}"
     else:
-        listed = f"it asks nothing now; look at it with: orchestrator status {run_id}"
+        listed, remedies = "it asks nothing now", (ShowStatus(run_id),)
     message = f"no step `{path}` of run `{run_id}` waits for an answer"
-    return RunError(message, run_id=run_id, code=codes.NO_OPEN_QUESTION, help=listed)
+    return RunError(message, run_id=run_id, code=codes.NO_OPEN_QUESTION, help=listed, remedies=remedies)
 
 
 async def _claimed(take: Callable[[], T], give_back: Callable[[T], None]) -> T:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import codes
 from orchestrator.errors import RunCancelled, RunError, RunFailed, RunPaused
+from orchestrator.remedies import Answer, Resume, remedies_from
 from orchestrator.runtime.steps.answers import expected
 
 if TYPE_CHECKING:
@@ -17,26 +18,25 @@ def verdict(result: Result, cause: BaseException | None = None) -> Result:
     """Return the result of a run that succeeded. `cause` is what a tool raised for which it failed.
 
     Raises:
-        RunFailed, RunCancelled, RunPaused: What happened instead; each says how to go on.
+        RunFailed, RunCancelled, RunPaused: What happened instead; each with the remedy that continues it.
         RunError: ORC808, the run was interrupted.
     """
-    run_id, again = result.run_id, f"orchestrator resume {result.run_id}"
+    run_id, remedies = result.run_id, (Resume(result.run_id),)
     match result.state:
         case "succeeded":
             return result
         case "failed":
-            raise _failed(result, again) from cause
+            raise _failed(result) from cause
         case "cancelled":
-            message, help = f"run `{run_id}` was cancelled", f"go on with: {again}"
-            raise RunCancelled(message, run_id=run_id, result=result, help=help)
+            raise RunCancelled(f"run `{run_id}` was cancelled", run_id=run_id, result=result, remedies=remedies)
         case "paused":
-            raise RunPaused(f"run `{run_id}` is paused", run_id=run_id, help=f"go on with: {again}")
+            raise RunPaused(f"run `{run_id}` is paused", run_id=run_id, remedies=remedies)
         case _:
             raise RunError(
                 f"run `{run_id}` was interrupted: the process that executed it has ended",
                 run_id=run_id,
                 code=codes.RUN_INTERRUPTED,
-                help=f"go on with: {again}",
+                remedies=remedies,
             )
 
 
@@ -47,8 +47,8 @@ def refuse_if_waiting(status: RunStatus) -> None:
     run_id = status.run_id
     open_questions = [step for step in status.active if step.question is not None and not step.answered]
     if not open_questions:
-        message = f"run `{run_id}` waits for somebody to go on with it"
-        raise RunPaused(message, run_id=run_id, help=f"go on with: orchestrator resume {run_id}")
+        message = f"run `{run_id}` waits to be resumed: no process executes it"
+        raise RunPaused(message, run_id=run_id, remedies=[Resume(run_id)])
     first = open_questions[0]
     question = first.question or {}
     prompt = " ".join(str(question.get("prompt") or "").split())
@@ -56,24 +56,24 @@ def refuse_if_waiting(status: RunStatus) -> None:
     raise RunPaused(
         f"run `{run_id}` waits for an answer to `{first.path}`" + (f": {prompt}" if prompt else "") + more,
         run_id=run_id,
-        help=f"answer with {expected(question)}: `run.answer({first.path!r}, ...)`, "
-        f"or orchestrator answer {run_id} {first.path} ...",
+        help=f"it takes {expected(question)}",
+        remedies=[Answer(run_id, first.path)],
     )
 
 
-def _failed(result: Result, again: str) -> RunFailed:
+def _failed(result: Result) -> RunFailed:
     error = result.error or {}
     step, attempt = error.get("step"), error.get("attempt")
     where = f"step `{step}` failed at attempt {attempt}: " if step else ""
-    help = str(error.get("help") or "")
-    if again not in help:
-        hint = f"{help}; then" if help else "when the cause is mended,"
-        help = f"{hint} go on with: {again}"
+    remedies = remedies_from(error.get("remedies"))
+    if not any(isinstance(each, Resume) for each in remedies):
+        remedies = (*remedies, Resume(result.run_id))
     return RunFailed(
         f"run `{result.run_id}` failed: {where}{error.get('message', '')} ({error.get('code', '')})",
         run_id=result.run_id,
         result=result,
         step=step,
         attempt=attempt,
-        help=help,
+        help=str(error.get("help") or "") or "fix the problem",
+        remedies=remedies,
     )

@@ -29,7 +29,7 @@ def as_step_error(error: BaseException) -> OrchestratorError:
 
 
 def error_data(error: OrchestratorError, *, attempt: int = 0, step: str | None = None) -> dict[str, Any]:
-    """Return `{code, type, message, help, step, attempt}`."""
+    """Return `{code, type, message, help, step, attempt}`, and `remedies` if there are any."""
     cause = error.__cause__ if error.code == StepError.default_code else None
     raised = getattr(error, "raised", ())
     return {
@@ -37,6 +37,7 @@ def error_data(error: OrchestratorError, *, attempt: int = 0, step: str | None =
         "type": raised[0] if raised else type(cause if cause is not None else error).__name__,
         "message": bounded(_message(error), LONGEST_MESSAGE),
         "help": None if error.help is None else bounded(error.help, LONGEST_MESSAGE),
+        **({"remedies": [remedy.to_dict() for remedy in error.remedies]} if error.remedies else {}),
         "step": step,
         "attempt": attempt,
     }

@@ -18,6 +18,7 @@ from orchestrator.paths import ancestors
 from orchestrator.plan.lookup import definition_at
 from orchestrator.plan.steps import SubPipeline
 from orchestrator.plan.walk import walk
+from orchestrator.remedies import Resume
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.gateway import Feedback, ModelCall, ModelGateway
     from orchestrator.models.calls.service import ModelService, RunModels
     from orchestrator.models.messages import ModelName
+    from orchestrator.remedies import Remedy
     from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.runtime.run.run_context import RunContext
     from orchestrator.runtime.run.run_graph import StepNode
@@ -84,17 +86,16 @@ class ModelAccess:
         """Whether `scope` names the budget of this step, or of one that contains it."""
         return any(ledger.scope == scope for ledger in self._ledgers_of(node))
 
-    def how_to_allow_more(self, error: OrchestratorError | None) -> str | None:
-        """Return the help for a used-up budget that is not a step's."""
+    def how_to_allow_more(self, error: OrchestratorError | None) -> tuple[str | None, Sequence[Remedy]]:
+        """Return the help and the remedies for a used-up budget that is not a step's."""
         help = None if error is None else error.help
         own = next((each for each in self._ledgers if each.scope == getattr(error, "scope", "")), None)
         if own is None or help is None or "`[models." in help:  # the budget is not what is missing
-            return help
-        more = f"--budget {_more(own, getattr(error, 'needs', None) or {})}"
+            return help, ()
+        more = _more(own, getattr(error, "needs", None) or {})
         if own.scope == THE_RUN:
-            run_id = self._context.run_id
-            return f"allow it more, and no answer is bought twice: orchestrator resume {run_id} {more}"
-        return f"allow the batch more, and no answer is bought twice: `--batch` with its id, and `{more}`"
+            return "raise the budget: no answer is paid for twice", [Resume(self._context.run_id, budget=more)]
+        return f"raise the budget of the batch to {more}, and resume it by its id: no answer is paid for twice", ()
 
     def _for_attempt(self, node: StepNode, label: str) -> AttemptModelAccess:
         access = AttemptModelAccess(self._context, self._slots, node)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
 from orchestrator.errors import StepError
+from orchestrator.remedies import Retry
 from orchestrator.runtime.steps.answers import accepted
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def ask_about_rerun(run: StepRun) -> None:
             StepError(
                 f"`{path}` was under way when its process died, and was not to be run again",
                 code=codes.INTERRUPTED_STEP,
-                help=f"run it again with: orchestrator retry {run.context.run_id} --step {path}",
+                remedies=[Retry(run.context.run_id, path)],
                 retryable=False,
             )
         )

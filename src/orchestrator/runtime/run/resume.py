@@ -9,6 +9,7 @@ from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.paths import is_at_or_below
 from orchestrator.plan.steps import ForEach, RepeatLoop
+from orchestrator.remedies import Retry
 from orchestrator.runtime.run.pending_wait import ask_about_rerun
 from orchestrator.runtime.values import step_values
 from orchestrator.runtime.values.item_values import ItemValues
@@ -69,7 +70,8 @@ def lost_secret(run: StepRun, secret: str) -> StepError:
         f"`{run.path}` is given what holds the secret `{name}` of `{call}`, which is not known any more: "
         f"`{call}` ended before the run was taken up",
         code=codes.SECRET_REQUIRED_AGAIN,
-        help=f"have it called again with: orchestrator retry {run.context.run_id} --step {call!r}",
+        help=f"call `{call}` again",
+        remedies=[Retry(run.context.run_id, call)],
         retryable=False,
     )
 
@@ -121,8 +123,8 @@ def may_rerun(run: StepRun, record: StepRecord) -> bool:
         StepError(
             f"`{node.path}` was under way when its process died, and must not be run again by itself",
             code=codes.INTERRUPTED_STEP,
-            help="see whether its work was done; run it again with: "
-            f"orchestrator retry {run.context.run_id} --step {node.path}",
+            help="check whether its work was done",
+            remedies=[Retry(run.context.run_id, node.path)],
             retryable=False,
         )
     )

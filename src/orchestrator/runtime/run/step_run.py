@@ -318,8 +318,9 @@ class StepRun:
 
         Nothing new starts, but attempts in flight finish: their answers are paid for.
         """
-        help = self.parts.models.how_to_allow_more(failure.error)
-        failure = StepFailure({**failure.data, "help": help}, failure.names, failure.error)
+        help, remedies = self.parts.models.how_to_allow_more(failure.error)
+        more = {"remedies": [remedy.to_dict() for remedy in remedies]} if remedies else {}
+        failure = StepFailure({**failure.data, "help": help, **more}, failure.names, failure.error)
         self.record_failure(failure, "fail", None, tolerable=False)
         self.parts.control.fail(failure.data, graceful=True)
 

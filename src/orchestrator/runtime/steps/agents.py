@@ -27,6 +27,7 @@ from orchestrator.models.actions.generate import form_of
 from orchestrator.models.calls.step_gateway import not_accepted
 from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import StepPlan, ToolCall
+from orchestrator.remedies import Resume
 from orchestrator.runtime.run.run_graph import StepFailure
 from orchestrator.runtime.steps.output_checks import ValueCheck, as_text, check_failed, reasons_with_retry
 from orchestrator.runtime.values.item_values import ItemValues
@@ -181,7 +182,8 @@ class AgentRun:
             raise AgentUnfinished(
                 f"`{run.path}` made {done} turn{'s' * (done != 1)}, and {still}",
                 turns=done,
-                help=self._how_to_allow_more("`max_turns`"),
+                help="raise `max_turns`",
+                remedies=[Resume(run.context.run_id, edited=True)],
             )
         self._started = self._run.context.loop.time()
         offers = [
@@ -290,15 +292,12 @@ class AgentRun:
 
     def _end(self, last: _Data) -> None:
         if last["refused"]:
-            help = self._how_to_allow_more("`max_attempts` under `check`")
-            raise check_failed(self._run.path, last["refused"], self._refused, help=help)
+            remedies = [Resume(self._run.context.run_id, edited=True)]
+            help = "raise `max_attempts` under `check`"
+            raise check_failed(self._run.path, last["refused"], self._refused, help=help, remedies=remedies)
         output = agent_output(last, self._answered, has_form=self._has_form)
         counts = {"count": len(self._answered), "succeeded": len(self._answered), "failed": 0}
         self._run.succeed({"output": output, "items": counts})
-
-    def _how_to_allow_more(self, setting: str) -> str:
-        run_id = self._run.context.run_id
-        return f"allow more with a larger {setting}, and go on with: orchestrator resume {run_id} --with FILE"
 
     # --- steps
 

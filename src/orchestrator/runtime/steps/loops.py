@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.errors import EvaluationError, StepError
 from orchestrator.plan.steps import Block
+from orchestrator.remedies import Retry, ShowRun
 from orchestrator.runtime.run.resume import recorded_entity, recorded_items
 from orchestrator.runtime.run.run_graph import StepFailure
 from orchestrator.runtime.steps.item_sources import items_of
@@ -53,8 +54,8 @@ class ForEachRun:
             raise StepError(
                 f"the file that `{run.path}` goes through has changed since it began",
                 code=codes.ITEMS_FILE_CHANGED,
-                help="put the file back as it was, or begin the loop anew with: "
-                f"orchestrator retry {run.context.run_id} --step {run.path}",
+                help="restore the file, or start the loop over",
+                remedies=[Retry(run.context.run_id, run.path)],
                 retryable=False,
             )
         self._rows = items.rows
@@ -188,8 +189,8 @@ class ForEachRun:
             error = StepError(
                 f"{count - bad:,} of {count:,} items of `{run.path}` succeeded, fewer than {least * 100:.12g}%",
                 code=codes.TOO_FEW_ITEMS,
-                help=f"see what failed with: orchestrator show {run.context.run_id}; when the run is resumed, "
-                "the items that failed are tried again",
+                help="resuming the run tries the failed items again",
+                remedies=[ShowRun(run.context.run_id)],
                 retryable=False,
             )
             run.fail(error)

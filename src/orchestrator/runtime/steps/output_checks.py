@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.models.calls.judge import Opinion
     from orchestrator.models.messages import ModelName
     from orchestrator.plan.policies import Check, Judge
+    from orchestrator.remedies import Remedy
     from orchestrator.runtime.run.run_graph import StepNode
     from orchestrator.runtime.run.step_run import StepRun
     from orchestrator.runtime.run.tool_context import StepContext
@@ -81,7 +82,12 @@ def _calls(node: StepNode) -> int:
 
 
 def check_failed(
-    path: str, reasons: Sequence[str], answers: Mapping[ModelName, int] | Mapping[str, int], *, help: str = ""
+    path: str,
+    reasons: Sequence[str],
+    answers: Mapping[ModelName, int] | Mapping[str, int],
+    *,
+    help: str = "",
+    remedies: Sequence[Remedy] = (),
 ) -> CheckFailed:
     """Return the error of a step whose output did not pass; `answers` says how many each model has given."""
     count = sum(answers.values())
@@ -93,6 +99,7 @@ def check_failed(
     return CheckFailed(
         f"`{path}`: {what}: {'; '.join(reasons)}",
         reasons=reasons,
+        remedies=remedies,
         help=help
         or "ask for it more clearly, name a further model, or ask for less in `check`; an `on_failure` goes on all "
         "the same",

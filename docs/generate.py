@@ -20,7 +20,7 @@ import orchestrator
 from orchestrator.cli.app import COMMANDS, build
 from orchestrator.diagnostics import CODES, Code
 from orchestrator.expressions.builtins.reference_page import builtins_markdown as expressions_page
-from orchestrator.language.reference.page import reference_markdown as language_page
+from orchestrator.language.reference.page import language_markdown as language_page
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.reference_page import tools_markdown as tools_page

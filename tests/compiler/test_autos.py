@@ -14,7 +14,7 @@ import orchestrator as orc
 from orchestrator.compiler import Compilation, compile_pipeline
 from orchestrator.compiler.auto.lock_file import LockedValue, read_lock, write_lock
 from orchestrator.diagnostics import render_text
-from orchestrator.language.values.auto_markup import Mistake, autos_of
+from orchestrator.language.values.auto_markup import MarkupProblem, autos_of
 from orchestrator.models.actions import model_tools
 from orchestrator.models.calls.lock_entries import KeptAnswer, question_digest
 from orchestrator.models.offline import OfflineClient
@@ -488,7 +488,7 @@ def tags() -> st.SearchStrategy[str]:
 @settings(max_examples=300)
 def test_tags_are_found_or_what_is_wrong_with_them_is_said(text: str) -> None:
     found = autos_of(text)
-    if isinstance(found, Mistake):
+    if isinstance(found, MarkupProblem):
         assert 0 <= found.start < found.end <= len(text)
         assert found.message
         assert found.help

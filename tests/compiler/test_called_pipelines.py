@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.compiler import Compilation, compile_pipeline
-from orchestrator.diagnostics import render_text, to_github, to_json, to_sarif
+from orchestrator.diagnostics import diagnostics_json, render_text, to_github, to_sarif
 from orchestrator.plan.steps import StepGroup, SubPipeline
 from orchestrator.tools import Permissions, Registry, builtin_registry, to_tools
 from tests.conformance import tools
@@ -131,7 +131,7 @@ steps:
     assert " --> parts/child.yaml:3:" in text
     assert "::: parts/child.yaml:2:" in text
     assert 'value: "{{ topik }}"' in text
-    first, second = to_json(compilation.diagnostics)["diagnostics"]
+    first, second = diagnostics_json(compilation.diagnostics)["diagnostics"]
     assert (first["file"], first["related"][0]["file"]) == ("main.yaml", "parts/child.yaml")
     assert (second["file"], second["line"]) == ("parts/child.yaml", 3)
     assert "file=parts/child.yaml,line=3" in to_github(compilation.diagnostics)

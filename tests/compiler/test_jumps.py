@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.compiler.ir.jumps import Between, Jump, covers, last_jumps
-from orchestrator.language.yaml.layout import Layout
+from orchestrator.language.yaml.layout import TextLayout
 from orchestrator.language.yaml.nodes import Scalar
 from tests.compiler.test_compilation import compiled
 
 if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
 
-NODE = Scalar("x", "x", "", 0, 1, Layout("x"))
+NODE = Scalar("x", "x", "", 0, 1, TextLayout("x"))
 
 
 @st.composite

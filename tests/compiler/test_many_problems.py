@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.compiler.ir import diagnostics as findings
-from orchestrator.diagnostics import Vocabulary, bounded_suggestions, render_text, suggest, to_json
+from orchestrator.diagnostics import Vocabulary, bounded_suggestions, diagnostics_json, render_text, suggest
 from orchestrator.diagnostics import suggest as suggest_module
 from orchestrator.language.loader import steps, validation
 from tests.compiler.test_compilation import compiled
@@ -41,7 +41,7 @@ def test_more_steps_than_are_read_are_one_problem(monkeypatch: pytest.MonkeyPatc
 
 def test_all_problems_are_in_json_and_the_text_shows_the_first_five() -> None:
     found = compiled(wrong_names(2_000)).diagnostics
-    assert len(to_json(found)["diagnostics"]) == 2_000
+    assert len(diagnostics_json(found)["diagnostics"]) == 2_000
     text = render_text(found)
     assert text.count("`topci` is not defined") == 5
     assert "error[ORC301]: 1,995 more of this kind (undefined name)" in text

@@ -12,10 +12,10 @@ from orchestrator.diagnostics import (
     Related,
     Source,
     Span,
-    sort,
+    diagnostics_json,
+    sort_diagnostics,
     suggest,
     to_github,
-    to_json,
     to_sarif,
 )
 
@@ -34,7 +34,7 @@ WARNING = Diagnostic("ORC501", "the input `x` is never read", SOURCE, Span.at(1,
 
 
 def test_json_has_every_fact_with_lines_and_columns_from_one() -> None:
-    assert to_json([FOUND]) == {
+    assert diagnostics_json([FOUND]) == {
         "diagnostics": [
             {
                 "code": "ORC104",
@@ -65,9 +65,9 @@ def test_json_has_every_fact_with_lines_and_columns_from_one() -> None:
 
 
 def test_warnings_alone_are_ok() -> None:
-    assert to_json([WARNING])["ok"] is True
-    assert to_json([WARNING])["diagnostics"][0]["fix"] is None
-    assert to_json([]) == {"diagnostics": [], "ok": True}
+    assert diagnostics_json([WARNING])["ok"] is True
+    assert diagnostics_json([WARNING])["diagnostics"][0]["fix"] is None
+    assert diagnostics_json([]) == {"diagnostics": [], "ok": True}
 
 
 def test_a_workflow_command_is_one_line_with_everything_escaped() -> None:
@@ -95,7 +95,7 @@ def test_sarif_has_rules_results_and_places() -> None:
 
 
 def test_sorting_follows_the_file_and_drops_repetitions() -> None:
-    assert sort([FOUND, WARNING, FOUND]) == [WARNING, FOUND]
+    assert sort_diagnostics([FOUND, WARNING, FOUND]) == [WARNING, FOUND]
 
 
 def test_every_code_has_a_title_and_an_explanation() -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import orchestrator as orc
-from orchestrator.diagnostics import CODES, Diagnostic, Source, Span, render_text, to_github, to_json, to_sarif
+from orchestrator.diagnostics import CODES, Diagnostic, Source, Span, diagnostics_json, render_text, to_github, to_sarif
 from tests.fuzz.conftest import PROFILE
 from tests.fuzz.mutations import PIECES, pipelines
 
@@ -50,7 +50,7 @@ def assert_checked(client: orc.Orchestrator, text: str) -> None:
         assert_sound(diagnostic)
     render_text(report.diagnostics).encode()
     to_github(report.diagnostics).encode()
-    json.dumps(to_json(report.diagnostics), ensure_ascii=False, allow_nan=False).encode()
+    json.dumps(diagnostics_json(report.diagnostics), ensure_ascii=False, allow_nan=False).encode()
     json.dumps(to_sarif(report.diagnostics), ensure_ascii=False, allow_nan=False).encode()
 
 

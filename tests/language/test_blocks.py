@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.language import read
+from orchestrator.language import read_document
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.yaml.nodes import Mapping, Scalar, Sequence
 from orchestrator.language.yaml.writer import write_yaml
@@ -78,7 +78,7 @@ PIPELINES = st.fixed_dictionaries(
 @given(PIPELINES)
 def test_every_step_at_any_depth_is_read_and_knows_its_place(pipeline: dict[str, Any]) -> None:
     text = write_yaml(pipeline)
-    document = read(text)
+    document = read_document(text)
     assert document.diagnostics == ()
     found = list(all_steps(document.spec))
     assert len(found) == sum(line.lstrip(" -").startswith("id: ") for line in text.splitlines())
@@ -100,7 +100,7 @@ def test_every_step_at_any_depth_is_read_and_knows_its_place(pipeline: dict[str,
 @settings(max_examples=60)
 @given(PIPELINES)
 def test_the_nodes_of_inner_steps_are_those_below_the_nodes_of_outer_ones(pipeline: dict[str, Any]) -> None:
-    spec = read(write_yaml(pipeline)).spec
+    spec = read_document(write_yaml(pipeline)).spec
     below = {id(node) for node in all_mappings(spec.node)}
     for step in all_steps(spec):
         assert id(step.node) in below
@@ -111,8 +111,8 @@ def test_the_nodes_of_inner_steps_are_those_below_the_nodes_of_outer_ones(pipeli
 @settings(max_examples=30)
 @given(PIPELINES)
 def test_what_was_read_reads_as_the_same_again(pipeline: dict[str, Any]) -> None:
-    one = read(pipeline).spec
-    assert one == read(write_yaml(pipeline)).spec
+    one = read_document(pipeline).spec
+    assert one == read_document(write_yaml(pipeline)).spec
 
 
 def all_steps(spec: PipelineSpec) -> Iterator[StepSpec]:
@@ -153,7 +153,7 @@ def excerpt(lines: list[str], node: Scalar) -> str:
 def test_the_steps_of_a_case_stand_below_its_name() -> None:
     cases_of = "      yes: {tool: log}\n      no:\n        - {id: b, tool: log}\n"
     text = f"steps:\n  - id: a\n    switch: 1\n    cases:\n{cases_of}"
-    step = read(text).spec.steps[0]
+    step = read_document(text).spec.steps[0]
     cases = step.node.get("cases")
     assert isinstance(cases, Mapping)
     places = []
@@ -170,7 +170,7 @@ def test_the_steps_of_a_case_stand_below_its_name() -> None:
 
 def test_a_short_form_stands_where_it_is_written() -> None:
     text = "steps:\n  - {id: a, ask: How many?}\n  - {id: b, for_each: {range: [1, 5]}, tool: log}\n"
-    one, two = read(text).spec.steps
+    one, two = read_document(text).spec.steps
     assert one.ask is not None
     prompt = one.ask.node.get("prompt")
     assert prompt is not None
@@ -186,7 +186,7 @@ def test_steps_may_be_nested_as_deep_as_a_file_may_be() -> None:
     text = "steps: [{id: a, tool: x}]"
     for _ in range(40):
         text = f"steps: [{{id: a, {text}}}]"
-    document = read(text + "\n")
+    document = read_document(text + "\n")
     assert document.diagnostics == ()
     assert len(list(all_steps(document.spec))) == 41
 
@@ -195,4 +195,4 @@ def test_a_file_that_nests_deeper_is_refused() -> None:
     text = "steps: [{id: a, tool: x}]"
     for _ in range(200):
         text = f"steps: [{{id: a, {text}}}]"
-    assert [d.code for d in read(text + "\n").diagnostics] == ["ORC105"]
+    assert [d.code for d in read_document(text + "\n").diagnostics] == ["ORC105"]

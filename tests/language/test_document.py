@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.language import Document, read
+from orchestrator.language import Document, read_document
 
 
 def found(text: str) -> list[tuple[str, int, int]]:
-    return [(d.code, d.span.start.line, d.span.start.column) for d in read(text).diagnostics]
+    return [(d.code, d.span.start.line, d.span.start.column) for d in read_document(text).diagnostics]
 
 
 STEP = "steps:\n  - id: a\n    tool: x\n"
@@ -65,7 +65,7 @@ STRUCTURE = {
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_a_mistake_of_structure_is_told_once_with_its_place(name: str) -> None:
     text, code, line, column, words, help = STRUCTURE[name]
-    document = read(text)
+    document = read_document(text)
     assert [(d.code, d.span.start.line, d.span.start.column) for d in document.diagnostics] == [(code, line, column)]
     assert words in document.diagnostics[0].message
     assert help in (document.diagnostics[0].help or "")
@@ -73,14 +73,14 @@ def test_a_mistake_of_structure_is_told_once_with_its_place(name: str) -> None:
 
 @pytest.mark.parametrize("name", STRUCTURE)
 def test_no_message_has_internal_words(name: str) -> None:
-    for diagnostic in read(STRUCTURE[name][0]).diagnostics:
+    for diagnostic in read_document(STRUCTURE[name][0]).diagnostics:
         text = f"{diagnostic.message} {diagnostic.help} {diagnostic.label}".lower()
         for word in ("pydantic", "input should", "spec ", "nonetype", "str,", "dict", "valid "):
             assert word not in text
 
 
 def test_a_duplicate_id_names_both_places_and_both_steps_stay() -> None:
-    document = read("steps:\n  - {id: a, tool: x}\n  - {id: a, tool: y}\n")
+    document = read_document("steps:\n  - {id: a, tool: x}\n  - {id: a, tool: y}\n")
     (diagnostic,) = document.diagnostics
     assert diagnostic.code == "ORC204"
     assert (diagnostic.span.start.line, diagnostic.related[0].span.start.line) == (3, 2)
@@ -88,7 +88,9 @@ def test_a_duplicate_id_names_both_places_and_both_steps_stay() -> None:
 
 
 def test_a_step_without_id_stays_and_so_does_all_that_is_right_in_it() -> None:
-    document = read("steps:\n  - tool: x\n    tol: y\n    timeout: 5s\n    retry: {max_attempts: no, delay: 2s}\n")
+    document = read_document(
+        "steps:\n  - tool: x\n    tol: y\n    timeout: 5s\n    retry: {max_attempts: no, delay: 2s}\n"
+    )
     (step,) = document.spec.steps
     assert (step.id, step.tool, step.timeout) == ("", "x", 5.0)
     assert step.retry is not None
@@ -97,12 +99,12 @@ def test_a_step_without_id_stays_and_so_does_all_that_is_right_in_it() -> None:
 
 
 def test_what_is_refused_is_not_in_the_specs_node() -> None:
-    step = read(STEP + "    condition: 5\n    tol: 1\n").spec.steps[0]
+    step = read_document(STEP + "    condition: 5\n    tol: 1\n").spec.steps[0]
     assert [entry.key.text for entry in step.node.entries] == ["id", "tool"]
 
 
 def test_a_fix_of_an_unknown_key_is_its_replacement() -> None:
-    (diagnostic,) = read(STEP + "    paramters: {}\n").diagnostics
+    (diagnostic,) = read_document(STEP + "    paramters: {}\n").diagnostics
     assert diagnostic.fix is not None
     assert (diagnostic.fix.span, diagnostic.fix.replacement) == (diagnostic.span, "parameters")
 
@@ -117,7 +119,7 @@ def test_every_part_of_a_spec_knows_its_node() -> None:
         + STEP
         + "    retry: 3\noutputs: {o: '{{ a }}'}\n"
     )
-    spec = read(text).spec
+    spec = read_document(text).spec
     assert spec.node.key("inputs") is not None
     assert spec.inputs["i"].node.get("type") is not None
     assert spec.inputs["i"].items is not None
@@ -140,45 +142,45 @@ def code_of(document: Document) -> str:
 def test_a_file_gives_its_name_as_the_id(tmp_path: Path) -> None:
     path = tmp_path / "my report.v2.yaml"
     path.write_text(STEP)
-    assert read(path).spec.id == "my_report_v2"
-    assert read(str(path)).spec.id == "my_report_v2"
-    assert read(path).source.name == str(path)
-    assert read(path, name="r.yaml").source.name == "r.yaml"
+    assert read_document(path).spec.id == "my_report_v2"
+    assert read_document(str(path)).spec.id == "my_report_v2"
+    assert read_document(path).source.name == str(path)
+    assert read_document(path, name="r.yaml").source.name == "r.yaml"
 
 
 def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path: Path) -> None:
-    assert code_of(read(tmp_path / "none.yaml")) == "ORC100"
-    assert code_of(read("none.yaml")) == "ORC100"
-    assert code_of(read("none")) == "ORC100"
-    assert code_of(read(tmp_path)) == "ORC100"
+    assert code_of(read_document(tmp_path / "none.yaml")) == "ORC100"
+    assert code_of(read_document("none.yaml")) == "ORC100"
+    assert code_of(read_document("none")) == "ORC100"
+    assert code_of(read_document(tmp_path)) == "ORC100"
     for content in (b"\x80\x81 a: 1", b"\x89PNG\r\n\x00\x1a\n", "a: 1".encode("utf-16"), b"\0" * 100):
         path = tmp_path / "junk.yaml"
         path.write_bytes(content)
-        assert code_of(read(path)) == "ORC100"
-    assert code_of(read(Path("a\0b.yaml"))) == "ORC100"
+        assert code_of(read_document(path)) == "ORC100"
+    assert code_of(read_document(Path("a\0b.yaml"))) == "ORC100"
 
 
 def test_the_place_of_a_byte_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"name: x\ndescription: caf\xe9 au lait\n")
-    (diagnostic,) = read(path).diagnostics
+    (diagnostic,) = read_document(path).diagnostics
     assert (diagnostic.span.start.line, diagnostic.span.start.column) == (2, 17)
 
 
 def test_a_byte_order_mark_and_carriage_returns_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "windows.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + STEP.replace("\n", "\r\n").encode() + b"    tol: 1\r\n")
-    (diagnostic,) = read(path).diagnostics
+    (diagnostic,) = read_document(path).diagnostics
     assert (diagnostic.span.start.line, diagnostic.span.start.column) == (4, 5)
 
 
 def test_a_text_is_read_as_yaml_also_on_one_line() -> None:
-    assert read("steps: [{id: a, tool: x}]").spec.steps[0].id == "a"
-    assert code_of(read("")) == "ORC107"
+    assert read_document("steps: [{id: a, tool: x}]").spec.steps[0].id == "a"
+    assert code_of(read_document("")) == "ORC107"
 
 
 def test_a_mapping_is_read_like_the_file_that_says_the_same() -> None:
-    document = read({"steps": [{"id": "a", "tool": "x", "retri": 2}], "version": "012"})
+    document = read_document({"steps": [{"id": "a", "tool": "x", "retri": 2}], "version": "012"})
     assert [d.code for d in document.diagnostics] == ["ORC201"]
     assert document.spec.version == "012"
     assert document.source.lines[document.diagnostics[0].span.start.line - 1].strip().startswith("retri")
@@ -186,7 +188,7 @@ def test_a_mapping_is_read_like_the_file_that_says_the_same() -> None:
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), b"x"])
 def test_a_mapping_that_is_not_json_is_a_diagnostic(value: Any) -> None:
-    document = read({"variables": {"a": [value]}})
+    document = read_document({"variables": {"a": [value]}})
     assert code_of(document) == "ORC100"
     assert "`variables.a[0]`" in document.diagnostics[0].message
 
@@ -194,7 +196,7 @@ def test_a_mapping_that_is_not_json_is_a_diagnostic(value: Any) -> None:
 def test_a_mapping_that_holds_itself_is_a_diagnostic() -> None:
     loop: dict[str, Any] = {}
     loop["a"] = loop
-    assert code_of(read(loop)) == "ORC100"
+    assert code_of(read_document(loop)) == "ORC100"
 
 
 json_values = st.recursive(
@@ -207,5 +209,5 @@ json_values = st.recursive(
 @settings(max_examples=150)
 @given(json_values)
 def test_values_of_a_mapping_come_through_unchanged(value: Any) -> None:
-    spec = read({"steps": [{"id": "a", "tool": "x", "parameters": {"v": value}}]}).spec
+    spec = read_document({"steps": [{"id": "a", "tool": "x", "parameters": {"v": value}}]}).spec
     assert spec.steps[0].parameters == {"v": value}

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.language import read
-from orchestrator.language.yaml.events import Parser
+from orchestrator.language import read_document
+from orchestrator.language.yaml.events import EventParser
 
 PIPELINE = """\
 steps:
@@ -30,13 +30,13 @@ def told(parser: Any) -> list[tuple[str, Any]] | None:
 
 
 def test_a_field_that_may_be_missing_is_read_without_libyaml_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = read(PIPELINE)
+    expected = read_document(PIPELINE)
     monkeypatch.setattr(yaml, "__with_libyaml__", False)
-    found = read(PIPELINE)
+    found = read_document(PIPELINE)
     assert not found.diagnostics
     assert found.spec == expected.spec
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_both_parsers_tell_the_same(text: str) -> None:
-    assert told(Parser(text)) == told(yaml.cyaml.CParser(text))
+    assert told(EventParser(text)) == told(yaml.cyaml.CParser(text))

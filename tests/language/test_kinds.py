@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import CODES
-from orchestrator.language import Document, read
+from orchestrator.language import Document, read_document
 from orchestrator.language.reference.schema import json_schema
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.model_options import CallSpec
 from orchestrator.language.spec.pipeline import StepSpec
-from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.nodes import plain_data
 
 CALL = "{id: x, tool: log}"
 
@@ -40,7 +40,7 @@ WORK = {
 
 def document(*steps: str) -> Document:
     lines = [f"  - {{id: s{number}, {step}}}\n" for number, step in enumerate(steps)]
-    return read("steps:\n" + "".join(lines), name="f.yaml")
+    return read_document("steps:\n" + "".join(lines), name="f.yaml")
 
 
 def one(step: str) -> StepSpec:
@@ -301,7 +301,7 @@ BEYOND_THE_SCHEMA = {
 def test_editors_know_of_a_mistake_from_the_schema(name: str) -> None:
     root = document(WRONG[name][0]).root
     assert root is not None
-    valid = jsonschema.Draft202012Validator(json_schema()).is_valid(plain(root))
+    valid = jsonschema.Draft202012Validator(json_schema()).is_valid(plain_data(root))
     assert valid == (name in BEYOND_THE_SCHEMA)
 
 
@@ -314,7 +314,7 @@ def test_one_pass_tells_every_mistake_of_every_step() -> None:
 def test_one_pass_tells_every_mistake_however_deep() -> None:
     steps = "".join(f"      - {{id: s{number}, {step}}}\n" for number, (step, *_) in enumerate(WRONG.values()))
     text = f"steps:\n  - id: outer\n    parallel:\n{steps}finally:\n{steps}error_handlers:\n  - steps:\n{steps}"
-    assert len(read(text).diagnostics) == 3 * len(WRONG)
+    assert len(read_document(text).diagnostics) == 3 * len(WRONG)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in WORK if kind not in ("tool", "steps")])
@@ -336,7 +336,7 @@ def test_an_id_may_come_again_in_another_list_but_not_in_the_same() -> None:
 
 def test_the_pipelines_handlers_cannot_try_again() -> None:
     text = f"steps: [{CALL}]\nerror_handlers:\n  - {{retry: 3, tool: log}}\n  - {{fallback_value: 1, tool: log}}\n"
-    found = read(text).diagnostics
+    found = read_document(text).diagnostics
     assert [(d.code, d.span.start.line) for d in found] == [("ORC213", 3), ("ORC213", 4)]
     assert all("`on_error` of the step" in (d.help or "") for d in found)
 
@@ -351,7 +351,7 @@ SWALLOWED = {
 
 @pytest.mark.parametrize("name", SWALLOWED)
 def test_what_a_syntax_error_may_have_swallowed_is_not_missing(name: str) -> None:
-    found = read("steps:\n" + SWALLOWED[name]).diagnostics
+    found = read_document("steps:\n" + SWALLOWED[name]).diagnostics
     assert {d.code for d in found} & {"ORC101", "ORC102"}
     assert not [d.message for d in found if d.code == "ORC203"]
 
@@ -378,7 +378,7 @@ JSON = st.recursive(
     JSON,
 )
 def test_whatever_is_written_is_read_without_an_exception(step: dict[str, Any], last: Any, handlers: Any) -> None:
-    found = read({"steps": [{"id": "a", "tool": "x"}, step], "finally": last, "error_handlers": handlers})
+    found = read_document({"steps": [{"id": "a", "tool": "x"}, step], "finally": last, "error_handlers": handlers})
     for diagnostic in found.diagnostics:
         assert diagnostic.help or CODES[diagnostic.code].remedy
     for spec in found.spec.steps:

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Diagnostic, Source, render_text
-from orchestrator.language import read
-from orchestrator.language.yaml.nodes import plain
+from orchestrator.language import read_document
+from orchestrator.language.yaml.nodes import plain_data
 from orchestrator.language.yaml.reader import Reading, read_tree
 
 
@@ -168,7 +168,7 @@ def test_a_mistake_is_told_once_with_its_place_and_the_rest_is_read(name: str) -
     assert words in reading.diagnostics[0].message
     assert reading.diagnostics[0].help
     assert reading.root is not None
-    assert plain(reading.root) == value
+    assert plain_data(reading.root) == value
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -202,7 +202,7 @@ def test_no_message_has_internal_words(name: str) -> None:
     ],
 )
 def test_what_is_no_mapping_is_no_pipeline(text: str, code: str, words: str) -> None:
-    document = read(text + "\n", name="f.yaml")
+    document = read_document(text + "\n", name="f.yaml")
     assert [d.code for d in document.diagnostics] == [code]
     assert words in document.diagnostics[0].message
     assert document.spec.steps == ()
@@ -213,21 +213,21 @@ def test_what_is_no_mapping_is_no_pipeline(text: str, code: str, words: str) -> 
     ["a: 1\n\t\nb: 2\n", "a:\n  b: 1\n\t# note\n  c: 2\n", "\ufeffa: 1\n", "a: 1\r\nb: 2\r\n"],
 )
 def test_what_harms_nothing_is_not_reported(text: str) -> None:
-    assert read(text + "steps: [{id: a, tool: x}]\n").diagnostics == tuple(
-        d for d in read(text + "steps: [{id: a, tool: x}]\n").diagnostics if d.code == "ORC201"
+    assert read_document(text + "steps: [{id: a, tool: x}]\n").diagnostics == tuple(
+        d for d in read_document(text + "steps: [{id: a, tool: x}]\n").diagnostics if d.code == "ORC201"
     )
 
 
 def test_merge_keys_add_what_the_mapping_does_not_set() -> None:
     reading = reading_of("base: &b {x: 1, y: 1}\nmore: &m {y: 2, z: 2}\nall:\n  y: 3\n  <<: [*b, *m]\n")
     assert reading.root is not None
-    assert plain(reading.root)["all"] == {"x": 1, "y": 3, "z": 2}
+    assert plain_data(reading.root)["all"] == {"x": 1, "y": 3, "z": 2}
 
 
 def test_an_anchor_may_be_defined_again() -> None:
     reading = reading_of("a: &x 1\nb: *x\nc: &x 2\nd: *x\n")
     assert reading.root is not None
-    assert plain(reading.root) == {"a": 1, "b": 1, "c": 2, "d": 2}
+    assert plain_data(reading.root) == {"a": 1, "b": 1, "c": 2, "d": 2}
 
 
 def test_ten_mistakes_in_one_file_are_ten_diagnostics() -> None:
@@ -245,7 +245,7 @@ def test_ten_mistakes_in_one_file_are_ten_diagnostics() -> None:
         "  - id: nine\n    description: a: b\n    tool: a\n"  # 9 colon
         "  - id: ten\n    tool: a\n    name: 'x\n"  # 10 quote
     )
-    codes = sorted(d.code for d in read(text).diagnostics)
+    codes = sorted(d.code for d in read_document(text).diagnostics)
     expected = ["ORC101", "ORC101", "ORC102", "ORC103", "ORC104", "ORC201", "ORC202", "ORC203", "ORC204", "ORC206"]
     assert codes == expected
 
@@ -265,7 +265,7 @@ EVIL = {
 
 @pytest.mark.parametrize("name", EVIL)
 def test_an_evil_file_is_over_its_budget(name: str) -> None:
-    assert [d.code for d in read(EVIL[name] + "\n").diagnostics] == ["ORC105"]
+    assert [d.code for d in read_document(EVIL[name] + "\n").diagnostics] == ["ORC105"]
 
 
 @settings(max_examples=150)
@@ -274,7 +274,7 @@ def test_an_evil_file_is_over_its_budget(name: str) -> None:
     | st.text(max_size=60)
 )
 def test_any_text_is_read_without_an_exception(text: str) -> None:
-    document = read(text + "\n")
+    document = read_document(text + "\n")
     rendered = render_text(document.diagnostics)
     assert "\x1b" not in rendered
     lines = document.source.lines
@@ -313,7 +313,7 @@ def test_a_pipeline_with_a_few_characters_changed_is_read_without_an_exception(d
         place = data.draw(st.integers(0, len(text)))
         width = data.draw(st.integers(0, 3))
         text = text[:place] + data.draw(st.text("{}[]'\"\t :-#&*\n|", max_size=3)) + text[place + width :]
-    render_text(read(text).diagnostics)
+    render_text(read_document(text).diagnostics)
 
 
 PIECES_OF_TEXT = ["a", "😀", "\\ud83d", "\\uD83D\\uDe00", "\\ue03d", "\ue03d", "\uf7ff", "\ue800", "\ue003"]
@@ -333,7 +333,7 @@ def test_json_reads_as_what_it_is_with_pairs_of_escapes_too(value: dict[str, obj
             continue  # these cannot stand in YAML but as escapes
         reading = read_tree(Source.of("a.json", text))
         assert [problem.message for problem in reading.diagnostics] == [] or not value
-        assert reading.root is None or plain(reading.root) == value
+        assert reading.root is None or plain_data(reading.root) == value
 
 
 @pytest.mark.parametrize("with_libyaml", [True, False])
@@ -356,4 +356,4 @@ def test_an_escape_is_for_a_character_or_for_both_halves_of_one(
     reading = reading_of(f"a: {text}\n")
     assert [problem.message for problem in reading.diagnostics] == messages
     assert reading.root is not None
-    assert plain(reading.root) == {"a": value}
+    assert plain_data(reading.root) == {"a": value}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orchestrator.language import read
+from orchestrator.language import read_document
 from orchestrator.language.reference.schema import json_schema
 
 
@@ -21,7 +21,7 @@ from orchestrator.language.reference.schema import json_schema
     ],
 )
 def test_attempts_count_all_and_retries_those_after_the_first(written: str, attempts: int) -> None:
-    document = read(f"steps:\n  - id: a\n    tool: log\n    parameters: {{message: x}}\n    {written}\n")
+    document = read_document(f"steps:\n  - id: a\n    tool: log\n    parameters: {{message: x}}\n    {written}\n")
     assert document.diagnostics == ()
     retry = document.spec.steps[0].retry
     assert retry is not None

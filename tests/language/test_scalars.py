@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.language import read
+from orchestrator.language import read_document
 from orchestrator.language.values.durations import format_duration, parse_duration
-from orchestrator.language.yaml.scalars import resolve
+from orchestrator.language.yaml.scalars import resolve_scalar
 
 
 @pytest.mark.parametrize(
@@ -26,18 +26,20 @@ from orchestrator.language.yaml.scalars import resolve
     ],
 )
 def test_a_plain_scalar_is_what_it_looks_like(text: str, value: Any) -> None:
-    found = resolve(text)
+    found = resolve_scalar(text)
     assert (type(found), found) == (type(value), value)
 
 
 def test_a_quoted_scalar_is_always_text() -> None:
-    spec = read("variables: {a: '1', b: \"true\", c: 'null'}\nsteps: []\n").spec
+    spec = read_document("variables: {a: '1', b: \"true\", c: 'null'}\nsteps: []\n").spec
     assert spec.variables == {"a": "1", "b": "true", "c": "null"}
 
 
 @pytest.mark.parametrize("word", [".inf", "-.INF", ".nan"])
 def test_a_number_that_json_cannot_hold_is_refused(word: str) -> None:
-    codes = [found.code for found in read(f"variables:\n  a: {word}\nsteps: [{{id: a, tool: x}}]\n").diagnostics]
+    codes = [
+        found.code for found in read_document(f"variables:\n  a: {word}\nsteps: [{{id: a, tool: x}}]\n").diagnostics
+    ]
     assert codes == ["ORC205"]
 
 

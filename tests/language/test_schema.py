@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 
 import orchestrator as orc
-from orchestrator.language import read
-from orchestrator.language.reference.editor_schema import schemas
-from orchestrator.language.reference.page import reference_markdown
+from orchestrator.language import read_document
+from orchestrator.language.reference.editor_schema import subschemas_of
+from orchestrator.language.reference.page import language_markdown
 from orchestrator.language.reference.schema import json_schema
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.inputs import InputSpec
@@ -20,7 +20,7 @@ from orchestrator.language.spec.kinds import Kind
 from orchestrator.language.spec.model_options import BudgetSpec, CallSpec, CheckSpec, JudgeSpec
 from orchestrator.language.spec.pipeline import CacheSpec, HandlerSpec, PipelineSpec, StepSpec
 from orchestrator.language.spec.questions import ApproveSpec, AskSpec
-from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.nodes import plain_data
 
 EXAMPLES = [
     path
@@ -37,9 +37,9 @@ def test_the_schema_is_a_schema() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
-    root = read(path).root
+    root = read_document(path).root
     assert root is not None
-    VALIDATOR.validate(plain(root))
+    VALIDATOR.validate(plain_data(root))
 
 
 def with_step(**key_fields: Any) -> dict[str, Any]:
@@ -94,13 +94,13 @@ BAD: list[dict[str, Any]] = [
 @pytest.mark.parametrize("pipeline", GOOD)
 def test_what_is_right_is_valid_for_both(pipeline: dict[str, Any]) -> None:
     VALIDATOR.validate(pipeline)
-    assert read(pipeline).diagnostics == ()
+    assert read_document(pipeline).diagnostics == ()
 
 
 @pytest.mark.parametrize("pipeline", BAD)
 def test_what_is_wrong_is_refused_by_both(pipeline: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid(pipeline)
-    assert read(pipeline).diagnostics
+    assert read_document(pipeline).diagnostics
 
 
 def test_every_key_has_a_description_for_editors() -> None:
@@ -121,7 +121,7 @@ def test_only_canonical_keys_and_words_are_offered() -> None:
     assert offered == {name: set(key_fields(model)) for name, model in models.items()}
     assert set(schema["properties"]) == set(key_fields(PipelineSpec))
     assert set(schema["$defs"]["StepBody"]["properties"]) == {*key_fields(StepSpec), *key_fields(CallSpec)}
-    for place in schemas(schema):
+    for place in subschemas_of(schema):
         assert not any(field.get("deprecated") for field in place.get("properties", {}).values())
         assert not (place.get("deprecated") and "enum" in place)
 
@@ -139,11 +139,11 @@ def test_closed_sets_of_words_are_offered() -> None:
 
 
 def enums(place: Any) -> list[list[Any]]:
-    return [each["enum"] for each in schemas(place) if "enum" in each]
+    return [each["enum"] for each in subschemas_of(place) if "enum" in each]
 
 
 def test_the_reference_page_names_every_key() -> None:
-    page = reference_markdown()
+    page = language_markdown()
     models = (PipelineSpec, StepSpec, InputSpec, AskSpec, ApproveSpec, CacheSpec, HandlerSpec)
     for model in (*models, CallSpec, CheckSpec, JudgeSpec, BudgetSpec):
         for name, field in key_fields(model).items():
@@ -151,7 +151,7 @@ def test_the_reference_page_names_every_key() -> None:
             assert model.model_fields[field].description
 
 
-EXAMPLES_OF_PAGE = re.findall(r"^```yaml\n(.*?)^```$", reference_markdown(), re.MULTILINE | re.DOTALL)
+EXAMPLES_OF_PAGE = re.findall(r"^```yaml\n(.*?)^```$", language_markdown(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("text", EXAMPLES_OF_PAGE)
@@ -161,15 +161,15 @@ def test_the_examples_of_the_reference_page_are_right(
     monkeypatch.chdir(tmp_path)
     tmp_path.joinpath("f.yaml").write_text(text)
     tmp_path.joinpath("translate.yaml").write_text("inputs: {text: hello}\nsteps: [{id: a, sleep: '{{ text }}'}]\n")
-    document = read(text, name="f.yaml")
+    document = read_document(text, name="f.yaml")
     with orc.Orchestrator(store=f"sqlite:///{tmp_path}/runs.db", directory=tmp_path) as client:
         assert client.check("f.yaml").diagnostics == ()
     assert document.root is not None
-    VALIDATOR.validate(plain(document.root))
+    VALIDATOR.validate(plain_data(document.root))
 
 
 def test_the_reference_page_has_an_example_of_every_kind_of_work() -> None:
-    kinds = {step.kind for text in EXAMPLES_OF_PAGE for step in read(text, name="f.yaml").spec.steps}
+    kinds = {step.kind for text in EXAMPLES_OF_PAGE for step in read_document(text, name="f.yaml").spec.steps}
     assert kinds == set(get_args(Kind)) - {"while"}  # it is written as `until` is
 
 

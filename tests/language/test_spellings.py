@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from orchestrator.language import read
+from orchestrator.language import read_document
 from orchestrator.language.aliases import keys
 from orchestrator.language.reference.schema import json_schema
-from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.nodes import plain_data
 
 if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import PipelineSpec, StepSpec
@@ -20,10 +20,10 @@ SCHEMA = jsonschema.Draft202012Validator(json_schema())
 
 
 def spec_of(text: str) -> PipelineSpec:
-    document = read(text, name="f.yaml")
+    document = read_document(text, name="f.yaml")
     assert not document.diagnostics, [d.message for d in document.diagnostics]
     assert document.root is not None
-    SCHEMA.validate(plain(document.root))  # what is accepted is what the schema describes
+    SCHEMA.validate(plain_data(document.root))  # what is accepted is what the schema describes
     return document.spec
 
 
@@ -279,7 +279,7 @@ def test_a_word_that_is_a_steps_id_is_that_step() -> None:
 def test_two_spellings_of_one_thing_are_an_error_with_both_places(
     text: str, first: tuple[int, int], second: tuple[int, int]
 ) -> None:
-    (diagnostic,) = read(text).diagnostics
+    (diagnostic,) = read_document(text).diagnostics
     assert diagnostic.code == "ORC207"
     assert (diagnostic.span.start.line, diagnostic.span.start.column) == second
     place = diagnostic.related[0].span.start

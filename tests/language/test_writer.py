@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.diagnostics import Source
-from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.nodes import plain_data
 from orchestrator.language.yaml.reader import read_tree
 from orchestrator.language.yaml.writer import write_yaml
 
@@ -57,5 +57,5 @@ def test_what_is_written_reads_back_as_the_same(width: int, value: dict[str, Any
     text = write_yaml(value, width=width)
     reading = read_tree(Source.of("out.yaml", text))
     assert reading.diagnostics == [] or not value
-    assert reading.root is None or repr(plain(reading.root)) == repr(value)
+    assert reading.root is None or repr(plain_data(reading.root)) == repr(value)
     assert yaml.safe_load(text) == value

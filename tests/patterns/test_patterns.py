@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern, parse, read_replacement
+from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern, parse_pattern, read_replacement
 
 CHARACTERS = "ab cdéЯяßſKkİıi\n\r1٣_-,xyXYzK²½漢\u2028\u0085ẞSsµμΣσς"
 TEXTS = st.text(alphabet=CHARACTERS, max_size=20)
@@ -52,7 +52,9 @@ def expected(pattern: str, text: str) -> list[tuple[int, int]]:
 @NO_DEADLINE
 @given(patterns(REPEATS), SOME_TEXT)
 def test_the_first_match_is_that_of_python(pattern: str, text: str) -> None:
-    if parse(pattern, "python").unsupported is not None:  # boundaries of words of Unicode and of ASCII in one pattern
+    if (
+        parse_pattern(pattern, "python").unsupported is not None
+    ):  # boundaries of words of Unicode and of ASCII in one pattern
         return
     compiled = compile_pattern(pattern, "python")
     found = compiled.search(text)
@@ -148,7 +150,7 @@ def test_what_cannot_be_used_is_an_error_in_words(pattern: str) -> None:
     "pattern", ["a++", "(?>a)", r"(a)\1", "(?P<x>a)(?P=x)", "a(?=b)c", "(?=.*a)b", "(?<!ab)c", "(a)?(?(1)b|c)"]
 )
 def test_what_takes_more_than_linear_time_is_read_and_refused_with_help(pattern: str) -> None:
-    parse(pattern, "python")
+    parse_pattern(pattern, "python")
     with pytest.raises(PatternError, match="not supported") as caught:
         compile_pattern(pattern, "python")
     assert caught.value.help

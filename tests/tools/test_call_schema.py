@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 
 import orchestrator as orc
-from orchestrator.language import read
-from orchestrator.language.reference.editor_schema import schemas
+from orchestrator.language import read_document
+from orchestrator.language.reference.editor_schema import subschemas_of
 from orchestrator.language.reference.schema import json_schema
-from orchestrator.language.yaml.nodes import plain
+from orchestrator.language.yaml.nodes import plain_data
 from orchestrator.models.actions import model_tools
 from orchestrator.tools import builtin_registry
 from orchestrator.tools.call_schema import with_tools
@@ -50,11 +50,11 @@ def test_it_is_a_schema() -> None:
 def test_every_sound_pipeline_is_valid() -> None:
     seen = 0
     for path in SOUND:
-        document = read(path)
+        document = read_document(path)
         if document.root is None or "steps" not in document.root.table or document.diagnostics:
             continue
         seen += 1
-        reasons = [error.message for error in VALIDATOR.iter_errors(plain(document.root))]
+        reasons = [error.message for error in VALIDATOR.iter_errors(plain_data(document.root))]
         assert not reasons, f"{path}: {reasons[0]}"
     assert seen > 400
 
@@ -121,7 +121,7 @@ def test_tools_actions_and_parameters_are_offered_with_what_they_are_for() -> No
 
 
 def test_every_description_is_there_in_markdown_and_examples_are_words_that_can_be_offered() -> None:
-    for place in schemas(SCHEMA):
+    for place in subschemas_of(SCHEMA):
         assert place.get("markdownDescription", "").startswith(place.get("description", ""))
         assert ("description" in place) == ("markdownDescription" in place)
         assert not any(isinstance(each, dict | list) for each in place.get("examples", ()))

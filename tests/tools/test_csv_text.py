@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.text.csv_text import BadRecord, Record, delimited, records, table
+from orchestrator.text.csv_text import BadRecord, Record, csv_table, delimited, records
 
 PIECES = st.sampled_from(["a", "b c", ",", ";", '"', '""', "\n", "\r\n", "\n\n", "é", " ", '","', '"\n"'])
 
@@ -36,7 +36,7 @@ def test_records_are_those_of_the_standard_library(text: str) -> None:
 
 def test_a_bad_record_hides_no_other() -> None:
     text = 'a,b\n1,2\n"x"y,3\n4\n5,6\n"7,8\n9,10\n'
-    found = [(r.line, r.cells if isinstance(r, Record) else r.reason) for r in table(lines(text), ",")]
+    found = [(r.line, r.cells if isinstance(r, Record) else r.reason) for r in csv_table(lines(text), ",")]
     assert found == [
         (1, ["a", "b"]),
         (2, ["1", "2"]),

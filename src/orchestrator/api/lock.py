@@ -25,7 +25,7 @@ from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, questio
 from orchestrator.models.messages import Message, ModelRequest
 from orchestrator.models.output.schemas import accepted
 from orchestrator.plan.auto_values import AutoValue
-from orchestrator.text.content import kind_of
+from orchestrator.text.content import path_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -115,7 +115,7 @@ def lock_file(backend: Backend, file: Path, *, run: str | None, fresh: bool, che
     """See `Orchestrator.lock`."""
     plan = plan_of(backend.compile(file, locks=False))
     path = file.with_name(file.name + SUFFIX)
-    old = _old(path, file) if kind_of(path) is not None else None
+    old = _old(path, file) if path_kind(path) is not None else None
     places = {auto.at: _Place(auto) for auto in plan.autos}
     stale = [] if old is None else list(_keep(old, places, fresh=fresh))
     if check:

@@ -16,8 +16,8 @@ from orchestrator.compiler.ir.model_references import ModelEnvironment
 from orchestrator.compiler.passes.library import enter_file
 from orchestrator.compiler.rules.recursive_pipeline import report_recursion
 from orchestrator.compiler.steps import work_of
-from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort
-from orchestrator.language import Document, read
+from orchestrator.diagnostics import Diagnostic, bounded_suggestions, sort_diagnostics
+from orchestrator.language import Document, read_document
 from orchestrator.plan.model import Plan
 from orchestrator.plan.serialization import with_digest
 
@@ -93,10 +93,10 @@ def compile_pipeline(
             PipelineFiles(directory, permissions, sources),
             uses_locks=locks,
         )
-        document = read(source, name=name)
+        document = read_document(source, name=name)
         main = enter_file(document, session, *session.files.places(document.source.name))
         files = _check(main)
-        diagnostics = tuple(sort(diagnostic for file in files.values() for diagnostic in _found(file)))
+        diagnostics = tuple(sort_diagnostics(diagnostic for file in files.values() for diagnostic in _found(file)))
         wrong = any(diagnostic.severity == "error" for diagnostic in diagnostics)
         return Compilation(document, diagnostics, None if wrong else _plan(main, files))
 

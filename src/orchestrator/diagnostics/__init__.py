@@ -1,10 +1,10 @@
 """Diagnostics: what is wrong with a pipeline, where, and how to mend it, for people and for programs."""
 
 from orchestrator.diagnostics.code_table import CODES, Code
-from orchestrator.diagnostics.formats import sort, to_github, to_json, to_sarif
+from orchestrator.diagnostics.formats import diagnostics_json, sort_diagnostics, to_github, to_sarif
 from orchestrator.diagnostics.missing_access import ACCESS, access_last
 from orchestrator.diagnostics.model import MAX_DIAGNOSTICS, Diagnostic, Fix, Position, Related, Severity, Source, Span
-from orchestrator.diagnostics.render import render_text, summary
+from orchestrator.diagnostics.render import count_summary, render_text
 from orchestrator.diagnostics.suggestions import Vocabulary, bounded_suggestions, suggest
 
 __all__ = [
@@ -22,11 +22,11 @@ __all__ = [
     "Vocabulary",
     "access_last",
     "bounded_suggestions",
+    "count_summary",
+    "diagnostics_json",
     "render_text",
-    "sort",
+    "sort_diagnostics",
     "suggest",
-    "summary",
     "to_github",
-    "to_json",
     "to_sarif",
 ]

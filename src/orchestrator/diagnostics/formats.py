@@ -21,7 +21,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _sort_key = attrgetter("sort_key")
 
 
-def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics in the file's order, without exact repetitions; missing keys and packages come last."""
     unique: list[Diagnostic] = []
     place: tuple[object, ...] = ()
@@ -35,7 +35,7 @@ def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return access_last(unique)
 
 
-def to_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
     """Return diagnostics as JSON data. `ok` is true when none is an error. Lines and columns count from 1."""
     diagnostics = list(diagnostics)
     return {

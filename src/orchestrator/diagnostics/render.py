@@ -79,7 +79,7 @@ def render_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> st
             blocks.append("\n".join(_block(diagnostic, paint)))
         elif rest:
             blocks.append("\n".join(_fold(rest, paint)))
-    return "\n\n".join([*blocks, summary(diagnostics)])
+    return "\n\n".join([*blocks, count_summary(diagnostics)])
 
 
 def _kind(diagnostic: Diagnostic) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def _fold(rest: Sequence[Diagnostic], paint: _Paint) -> Iterator[str]:
     yield f"{paint('gutter', ' =')} {paint('bold', 'help')}: fix the first ones; `orchestrator check --json` lists all"
 
 
-def summary(diagnostics: Iterable[Diagnostic]) -> str:
+def count_summary(diagnostics: Iterable[Diagnostic]) -> str:
     """Return "2 errors, 1 warning", leaving out what there is none of."""
     counts = {"error": 0, "warning": 0}
     for diagnostic in diagnostics:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern, parse
+from orchestrator.patterns import PatternError, SearchTooLong, compile_pattern, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +150,7 @@ def _is_expression(instance: object) -> bool:
     if not isinstance(instance, str):
         return True
     try:
-        parse(instance, "ecma")
+        parse_pattern(instance, "ecma")
     except PatternError:
         return False
     return True

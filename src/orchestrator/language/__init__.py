@@ -1,5 +1,5 @@
 """The pipeline language: YAML text becomes a `Document` with a checked `spec`, and every mistake a diagnostic."""
 
-from orchestrator.language.document import Document, read, read_text
+from orchestrator.language.document import Document, read_document, read_document_text
 
-__all__ = ["Document", "read", "read_text"]
+__all__ = ["Document", "read_document", "read_document_text"]

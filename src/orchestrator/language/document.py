@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import codes
-from orchestrator.diagnostics import Diagnostic, Source, Span, sort
+from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics
 from orchestrator.language.loader.pipeline import read_pipeline
 from orchestrator.language.loader.validation import Validation
 from orchestrator.language.spec.pipeline import PipelineSpec
-from orchestrator.language.yaml.layout import Layout
+from orchestrator.language.yaml.layout import TextLayout
 from orchestrator.language.yaml.nodes import Mapping
 from orchestrator.language.yaml.reader import MAX_CHARACTERS, Reading, read_tree
 from orchestrator.language.yaml.writer import write_yaml
@@ -41,7 +41,7 @@ class Document:
     partial: bool = False
 
 
-def read(source: str | Path | MappingABC[str, Any], *, name: str | None = None) -> Document:
+def read_document(source: str | Path | MappingABC[str, Any], *, name: str | None = None) -> Document:
     """Read a pipeline. Never raises for wrong content: mistakes are in `diagnostics`.
 
     Args:
@@ -54,21 +54,21 @@ def read(source: str | Path | MappingABC[str, Any], *, name: str | None = None) 
             text = write_yaml(source)
         except ValueError as error:
             return _failed(name or _MAPPING, f"the pipeline is not JSON data: {error}", "use JSON types only")
-        return read_text(text, name=name or _MAPPING)
+        return read_document_text(text, name=name or _MAPPING)
     path = source if isinstance(source, Path) else _as_path(source)
     if path is None:
-        return read_text(str(source), name=name or _TEXT, default_id=_id_from(name))
+        return read_document_text(str(source), name=name or _TEXT, default_id=_id_from(name))
     return _read_file(path, name or str(source))
 
 
-def read_text(text: str, *, name: str = "<text>", default_id: str | None = None) -> Document:
+def read_document_text(text: str, *, name: str = "<text>", default_id: str | None = None) -> Document:
     """Read a pipeline from YAML text. `default_id` is its id if it names none."""
     source = Source.of(name, text.removeprefix("\ufeff"))
     reading = read_tree(source)
     if reading.root is None:
         spec = PipelineSpec(id=default_id)
-        spec.at(Mapping({}, 0, 0, Layout(source.text)))
-        return Document(source, None, spec, tuple(sort(reading.diagnostics)), partial=True)
+        spec.at(Mapping({}, 0, 0, TextLayout(source.text)))
+        return Document(source, None, spec, tuple(sort_diagnostics(reading.diagnostics)), partial=True)
     checks = Validation(source, partial=reading.partial)
     spec = read_pipeline(checks, reading.root)
     if spec.id is None and default_id:
@@ -77,7 +77,7 @@ def read_text(text: str, *, name: str = "<text>", default_id: str | None = None)
         spec.at(node)
     broken = {mistake.span.start.line for mistake in reading.diagnostics}
     structural = [d for d in checks.diagnostics if not _is_echo(d, reading, broken)]
-    diagnostics = tuple(sort([*reading.diagnostics, *structural]))
+    diagnostics = tuple(sort_diagnostics([*reading.diagnostics, *structural]))
     return Document(source, reading.root, spec, diagnostics, checks.partial)
 
 
@@ -130,10 +130,10 @@ def _read_file(path: Path, name: str) -> Document:
         text = content.decode("utf-8", errors="replace")
         place = len(content[: error.start].decode("utf-8", errors="replace"))
         source = Source.of(name, text if b"\0" not in content[:4096] else "")
-        span = Layout(source.text).span(place, place + 1) if source.text else Span.at(1, 1)
+        span = TextLayout(source.text).span(place, place + 1) if source.text else Span.at(1, 1)
         what = "is not a text file" if b"\0" in content[:4096] else "is not UTF-8 text"
         return _failed(name, f"`{name}` {what}", "save it as UTF-8", source=source, span=span)
-    return read_text(text, name=name, default_id=_id_from(name))
+    return read_document_text(text, name=name, default_id=_id_from(name))
 
 
 def _id_from(name: str | None) -> str | None:
@@ -154,6 +154,6 @@ def _failed(
 ) -> Document:
     source = source or Source.of(name, "")
     spec = PipelineSpec()
-    spec.at(Mapping({}, 0, 0, Layout(source.text)))
+    spec.at(Mapping({}, 0, 0, TextLayout(source.text)))
     diagnostic = Diagnostic(code, message, source, span or Span.at(1, 1), help=help)
     return Document(source, None, spec, (diagnostic,), partial=True)

@@ -5,19 +5,19 @@ RE2 searches, in an alphabet of our own: the characters that a pattern does not 
 of JSON Schema, for every character of Unicode.
 """
 
-from orchestrator.patterns.program import Match, Pattern, SearchTooLong, compile_pattern
+from orchestrator.patterns.program import Pattern, PatternMatch, SearchTooLong, compile_pattern
 from orchestrator.patterns.replacement import Replacement, ReplacementError, read_replacement
-from orchestrator.patterns.syntax import Dialect, PatternError, parse
+from orchestrator.patterns.syntax import Dialect, PatternError, parse_pattern
 
 __all__ = [
     "Dialect",
-    "Match",
     "Pattern",
     "PatternError",
+    "PatternMatch",
     "Replacement",
     "ReplacementError",
     "SearchTooLong",
     "compile_pattern",
-    "parse",
+    "parse_pattern",
     "read_replacement",
 ]

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.patterns.characters import ASCII_WORD, Characters
 from orchestrator.patterns.surroundings import Parts, refusal, separated
-from orchestrator.patterns.syntax import PatternError, parse
-from orchestrator.patterns.tree import Assertion, Atom, Group, Look, Repeat, nodes_of
+from orchestrator.patterns.syntax import PatternError, parse_pattern
+from orchestrator.patterns.tree import Assertion, Atom, GroupNode, Look, RepeatNode, nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.patterns.syntax import Dialect, Syntax
-    from orchestrator.patterns.tree import Node
+    from orchestrator.patterns.tree import PatternNode
 
 _LARGEST_REPEAT: Final = 1_000
 """The most that RE2 takes, of nested repeats the product."""
@@ -66,7 +66,7 @@ class SearchTooLong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PatternMatch:
     """Where a pattern was found. `spans` are those of the match and of its groups, None for one without a part."""
 
     text: str
@@ -106,7 +106,7 @@ def compile_pattern(pattern: str, dialect: Dialect, flags: str = "") -> Pattern:
     Raises:
         PatternError: It is not written as the dialect has it, or cannot be searched for in linear time.
     """
-    syntax = parse(pattern, dialect, flags)
+    syntax = parse_pattern(pattern, dialect, flags)
     if syntax.unsupported is not None:
         raise syntax.unsupported
     return Pattern(pattern, syntax)
@@ -143,7 +143,7 @@ class Pattern:
         program, data = self._prepared(text, _SECONDS, captures=False)
         return program.admits(data) and program.regex.search(data) is not None
 
-    def search(self, text: str) -> Match | None:
+    def search(self, text: str) -> PatternMatch | None:
         """Return the first match.
 
         Raises:
@@ -151,7 +151,7 @@ class Pattern:
         """
         return next(self.finditer(text), None)
 
-    def finditer(self, text: str, *, seconds: float = _SECONDS) -> Iterator[Match]:
+    def finditer(self, text: str, *, seconds: float = _SECONDS) -> Iterator[PatternMatch]:
         """Yield all matches that do not overlap, in order. After an empty one the search continues a character later.
 
         Raises:
@@ -170,7 +170,7 @@ class Pattern:
                     f"the matches of `{self.source[:80]}` took more than {seconds:g} s of processor time; search "
                     "shorter texts, such as single lines"
                 )
-            found = Match(text, program.spans_of(match, self.groups, int(self._parts.edge)), self.names)
+            found = PatternMatch(text, program.spans_of(match, self.groups, int(self._parts.edge)), self.names)
             yield found
             at = found.end + (found.end == found.start)
 
@@ -272,7 +272,7 @@ class _Program:
     @classmethod
     def of(cls, parts: Parts, alphabet: _Alphabet, *, captures: bool) -> _Program:
         """Compile a pattern, with its groups or without."""
-        writer = _Writer(alphabet.members, captures)
+        writer = _ProgramWriter(alphabet.members, captures)
         around = [part for part in (parts.before, parts.after) if part is not None]
         body = replace(parts.body, number=0) if around else parts.body
         text = "".join(writer.node(part, 1) for part in (parts.before, body, parts.after) if part is not None)
@@ -312,7 +312,7 @@ def _compiled(text: str) -> Any:
         raise PatternError(f"the pattern is too large ({reason})") from None
 
 
-class _Writer:
+class _ProgramWriter:
     """Writes a tree in the syntax of RE2, over bytes."""
 
     def __init__(self, members: Mapping[int, frozenset[Characters]], captures: bool) -> None:
@@ -322,10 +322,10 @@ class _Writer:
         self._nodes = 0
         self._sets: dict[Characters, str] = {}
 
-    def branches(self, branches: Sequence[Sequence[Node]], times: int) -> str:
+    def branches(self, branches: Sequence[Sequence[PatternNode]], times: int) -> str:
         return "|".join("".join(self.node(node, times) for node in branch) for branch in branches)
 
-    def node(self, node: Node, times: int) -> str:
+    def node(self, node: PatternNode, times: int) -> str:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
             raise PatternError("the pattern repeats too much inside of repeats")
@@ -334,16 +334,16 @@ class _Writer:
                 return self._set(characters)
             case Assertion(kind):
                 return _ASSERTIONS[kind]
-            case Group(branches, number):
+            case GroupNode(branches, number):
                 if number is None or not self._captures:
                     return f"(?:{self.branches(branches, times)})"
                 self.numbers.append(number)
                 return f"({self.branches(branches, times)})"
-            case Repeat():
+            case RepeatNode():
                 return self._repeat(node, times)
         raise refusal(node)
 
-    def _repeat(self, node: Repeat, times: int) -> str:
+    def _repeat(self, node: RepeatNode, times: int) -> str:
         lazy = "" if node.greedy else "?"
         least, most = node.least, node.most
         bound = max(least, most or 1, 1)
@@ -367,7 +367,7 @@ class _Writer:
                 pieces.append(self._piece(node.part, more % size, f"{{0,{more % size}}}{lazy}"))
         return f"(?:{''.join(pieces)})"
 
-    def _piece(self, part: Node, times: int, sign: str) -> str:
+    def _piece(self, part: PatternNode, times: int, sign: str) -> str:
         written = self.node(part, times)
         return f"(?:{written})" + ("" if sign == "{1}" else sign)
 
@@ -379,15 +379,15 @@ class _Writer:
         return self._sets[characters]
 
 
-def _looks(nodes: Sequence[Node]) -> bool:
+def _looks(nodes: Sequence[PatternNode]) -> bool:
     return any(isinstance(node, Look) for node in nodes)
 
 
-def _product(node: Node) -> int:
+def _product(node: PatternNode) -> int:
     """The largest product of nested repeats within a node."""
     match node:
-        case Group(branches):
+        case GroupNode(branches):
             return max((_product(each) for branch in branches for each in branch), default=1)
-        case Repeat(part, least, most):
+        case RepeatNode(part, least, most):
             return max(least, most or 1, 1) * _product(part)
     return 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.patterns.program import Pattern
 
 if TYPE_CHECKING:
-    from orchestrator.patterns.program import Match
+    from orchestrator.patterns.program import PatternMatch
 
 _ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _DIGITS: Final = "0123456789"
@@ -27,7 +27,7 @@ class Replacement:
     pattern: Pattern
     parts: tuple[str | int, ...]
 
-    def of(self, match: Match) -> str:
+    def of(self, match: PatternMatch) -> str:
         """Return what takes the place of a match."""
         return "".join(part if isinstance(part, str) else match.group(part) or "" for part in self.parts)
 

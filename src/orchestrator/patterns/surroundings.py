@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.patterns.syntax import PatternError
-from orchestrator.patterns.tree import Assertion, Atom, Group, Look, Node, Repeat, nodes_of
+from orchestrator.patterns.tree import Assertion, Atom, GroupNode, Look, PatternNode, RepeatNode, nodes_of
 
 _HELP: Final = (
     "look-ahead can stand at the end of a pattern or after its `^`, and look-behind of one length at its start; else "
@@ -23,7 +23,7 @@ _HELP: Final = (
 class Condition:
     """What must be found at the start of a text, or must not where it is `negated`."""
 
-    wanted: Group
+    wanted: GroupNode
     negated: bool
 
 
@@ -35,14 +35,14 @@ class Parts:
     """
 
     conditions: tuple[Condition, ...]
-    before: Node | None
-    body: Group
-    after: Node | None
+    before: PatternNode | None
+    body: GroupNode
+    after: PatternNode | None
     width: int
     edge: bool = False
 
 
-def separated(root: Group) -> Parts:
+def separated(root: GroupNode) -> Parts:
     """Take a pattern apart.
 
     Raises:
@@ -59,7 +59,7 @@ def separated(root: Group) -> Parts:
     if first == Assertion("start"):
         while len(nodes) > 1 and isinstance(look := nodes[1], Look) and not look.behind and _plain(look):
             del nodes[1]
-            wanted = Group(((Assertion("start"), Group(look.branches)),))
+            wanted = GroupNode(((Assertion("start"), GroupNode(look.branches)),))
             conditions.append(Condition(wanted, look.negated))
     elif isinstance(first, Look) and first.behind:
         del nodes[0]
@@ -69,7 +69,7 @@ def separated(root: Group) -> Parts:
     if isinstance(last, Look) and not last.behind:
         del nodes[-1]
         after = _beside(last, Assertion("end"))
-    body = Group((tuple(nodes),))
+    body = GroupNode((tuple(nodes),))
     for part in (*(each.wanted for each in conditions), before, body, after):
         if part is not None:
             _refuse(part)
@@ -79,33 +79,33 @@ def separated(root: Group) -> Parts:
 
 
 def _plain(look: Look) -> bool:
-    return not any(isinstance(node, Group) and node.number is not None for node in nodes_of(look))
+    return not any(isinstance(node, GroupNode) and node.number is not None for node in nodes_of(look))
 
 
-def _beside(look: Look, edge: Assertion) -> Node:
+def _beside(look: Look, edge: Assertion) -> PatternNode:
     """Return what matches the text beside a match, which may be the edge of the text if it must not be something."""
     if look.behind and _width(look) is None:
         raise refusal(look)
     if not look.negated:
-        return Group(look.branches)
+        return GroupNode(look.branches)
     only = look.branches[0][0] if len(look.branches) == 1 and len(look.branches[0]) == 1 else None
     if not isinstance(only, Atom):
         raise refusal(look)
     other = replace(only.characters, negated=not only.characters.negated)
-    return Group(((edge,), (Atom(other),)))
+    return GroupNode(((edge,), (Atom(other),)))
 
 
-def _width(node: Node) -> int | None:
+def _width(node: PatternNode) -> int | None:
     """How many characters a node matches, where that is always the same."""
     match node:
         case Atom():
             return 1
         case Assertion():
             return 0
-        case Repeat(part, least, most):
+        case RepeatNode(part, least, most):
             inner = _width(part)
             return inner * least if inner is not None and least == most else None
-        case Group(branches) | Look(branches):
+        case GroupNode(branches) | Look(branches):
             found = {_sum([_width(each) for each in branch]) for branch in branches}
             return found.pop() if len(found) == 1 else None
     raise AssertionError(node)  # there is nothing else
@@ -115,7 +115,7 @@ def _sum(widths: list[int | None]) -> int | None:
     return None if None in widths else sum(each for each in widths if each is not None)
 
 
-def _refuse(part: Node) -> None:
+def _refuse(part: PatternNode) -> None:
     for node in nodes_of(part):
         if isinstance(node, Look):
             raise refusal(node)

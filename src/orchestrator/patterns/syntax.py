@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.patterns.characters import Characters, Kind, property_kind
-from orchestrator.patterns.tree import Assertion, AssertionKind, Atom, Group, Look, Node, Repeat
+from orchestrator.patterns.tree import Assertion, AssertionKind, Atom, GroupNode, Look, PatternNode, RepeatNode
 
 Dialect: TypeAlias = Literal["python", "ecma"]
 
@@ -42,7 +42,7 @@ class Syntax:
     `word` says which characters a word consists of, where the pattern asks for its boundaries.
     """
 
-    root: Group
+    root: GroupNode
     names: Mapping[str, int]
     groups: int
     word: Kind | None = None
@@ -62,7 +62,7 @@ class _Flags:
         return replace(self, **{names[letter]: on for letter in letters if letter in names})
 
 
-def parse(pattern: str, dialect: Dialect, flags: str = "") -> Syntax:
+def parse_pattern(pattern: str, dialect: Dialect, flags: str = "") -> Syntax:
     """Read a pattern. `flags` are letters of `aimsx`, as in `(?im)`.
 
     Raises:
@@ -70,7 +70,7 @@ def parse(pattern: str, dialect: Dialect, flags: str = "") -> Syntax:
     """
     if len(pattern) > MAX_LENGTH:
         raise PatternError(f"a pattern has at most {MAX_LENGTH:,} characters")
-    reader = _Reader(pattern, dialect)
+    reader = _PatternReader(pattern, dialect)
     start = _Flags().changed(flags, True)
     branches = reader.branches(reader.global_flags(start), 0)
     if reader.at < len(pattern):
@@ -79,12 +79,12 @@ def parse(pattern: str, dialect: Dialect, flags: str = "") -> Syntax:
     if len(words) > 1 and reader.unsupported is None:
         reader.unsupported = PatternError("boundaries of words by two alphabets are not supported")
     return Syntax(
-        Group(branches), reader.names, reader.groups, next(iter(words)) if words else None, reader.unsupported
+        GroupNode(branches), reader.names, reader.groups, next(iter(words)) if words else None, reader.unsupported
     )
 
 
 @dataclass(slots=True)
-class _Reader:
+class _PatternReader:
     text: str
     dialect: Dialect
     at: int = 0
@@ -117,11 +117,11 @@ class _Reader:
             self.at = end + 1
         return flags
 
-    def branches(self, flags: _Flags, depth: int) -> tuple[tuple[Node, ...], ...]:
+    def branches(self, flags: _Flags, depth: int) -> tuple[tuple[PatternNode, ...], ...]:
         if depth > _DEEPEST:
             raise self.wrong(f"groups are nested more than {_DEEPEST} deep", self.at)
-        found: list[tuple[Node, ...]] = []
-        branch: list[Node] = []
+        found: list[tuple[PatternNode, ...]] = []
+        branch: list[PatternNode] = []
         while self.at < len(self.text) and self.text[self.at] != ")":
             if self.text[self.at] == "|":
                 self.at += 1
@@ -141,12 +141,12 @@ class _Reader:
             return True
         return False
 
-    def _part(self, branch: list[Node], flags: _Flags, depth: int) -> None:
+    def _part(self, branch: list[PatternNode], flags: _Flags, depth: int) -> None:
         place = self.at
         char = self.text[place]
         if char in "*+?" or (char == "{" and self._bounds() is not None):
             raise self.wrong("nothing to repeat", place)
-        node: Node | None
+        node: PatternNode | None
         if char == "(":
             node = self._group(flags, depth)
         elif char == "[":
@@ -159,7 +159,7 @@ class _Reader:
         if node is not None:
             branch.append(self._repeated(node, flags))
 
-    def _plain(self, char: str, flags: _Flags) -> Node:
+    def _plain(self, char: str, flags: _Flags) -> PatternNode:
         if char == ".":
             breaks = "\n" if self.dialect == "python" else "\n\r\u2028\u2029"
             ranges = () if flags.dotall else tuple((ord(each), ord(each)) for each in breaks)
@@ -171,7 +171,7 @@ class _Reader:
             return Assertion("line end" if flags.multiline else end)
         return _literal(char, flags)
 
-    def _repeated(self, node: Node, flags: _Flags) -> Node:
+    def _repeated(self, node: PatternNode, flags: _Flags) -> PatternNode:
         while flags.verbose and self.at < len(self.text) and self._blank():
             pass
         place = self.at
@@ -194,7 +194,7 @@ class _Reader:
             self.refuse("a possessive repeat", place, "leave out its `+`: no repeat here takes more than linear time")
         if self._bounds() is not None:
             raise self.wrong("multiple repeat", self.at)
-        return Repeat(node, least, most, greedy)
+        return RepeatNode(node, least, most, greedy)
 
     def _bounds(self) -> tuple[int, int | None, int] | None:
         """Return what repeats the part before: the least, the most, and where it ends."""
@@ -214,7 +214,7 @@ class _Reader:
         least = int(low or 0)
         return least, (int(high) if high else None) if comma else least, end + 1
 
-    def _group(self, flags: _Flags, depth: int) -> Node | None:
+    def _group(self, flags: _Flags, depth: int) -> PatternNode | None:
         place = self.at
         number = None
         if self.starts("(?#") and self.dialect == "python":
@@ -246,7 +246,7 @@ class _Reader:
             self.at += 1
             self.groups += 1
             number = self.groups
-        group = Group(self.branches(flags, depth + 1), number)
+        group = GroupNode(self.branches(flags, depth + 1), number)
         self._close(place)
         if number is not None:
             self.closed.add(number)
@@ -291,7 +291,7 @@ class _Reader:
 
     # --- escapes
 
-    def _escape(self, flags: _Flags) -> Node:
+    def _escape(self, flags: _Flags) -> PatternNode:
         place = self.at
         letter = self.text[place + 1 : place + 2]
         if letter in ("b", "B") and letter:
@@ -315,23 +315,23 @@ class _Reader:
             return Atom(Characters(kinds=(kind,), ignorecase=flags.ignorecase and not _is_shorthand(kind)))
         return _literal(chr(self._code(in_class=False)), flags)
 
-    def _reference(self, number: int, end: int) -> Node:
+    def _reference(self, number: int, end: int) -> PatternNode:
         if self.dialect == "python" and number not in self.closed:
             raise self.wrong(f"invalid group reference {number}", self.at)
         self.refuse(
             f"the reference `\\{number}` back to a group", self.at, "compare the groups of the match afterwards"
         )
         self.at = end
-        return Group(((),))
+        return GroupNode(((),))
 
-    def _reference_by_name(self, opening: str, closing: str) -> Node:
+    def _reference_by_name(self, opening: str, closing: str) -> PatternNode:
         place = self.at
         self.at += len(opening)
         name = self._name(closing)
         if name not in self.names:
             raise self.wrong(f"unknown group name {name!r}", place)
         self.refuse(f"the reference back to the group `{name}`", place, "compare the groups of the match afterwards")
-        return Group(((),))
+        return GroupNode(((),))
 
     def _kind(self, letter: str, flags: _Flags) -> str:
         if self.dialect == "ecma":

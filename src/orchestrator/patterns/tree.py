@@ -34,18 +34,18 @@ class Assertion:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupNode:
     """Branches in parentheses; `number` is that of a group that captures."""
 
-    branches: tuple[tuple[Node, ...], ...]
+    branches: tuple[tuple[PatternNode, ...], ...]
     number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class RepeatNode:
     """A part that is repeated; `most` is None for any number of times."""
 
-    part: Node
+    part: PatternNode
     least: int
     most: int | None
     greedy: bool = True
@@ -55,22 +55,22 @@ class Repeat:
 class Look:
     """Look-ahead, or look-behind: what the text around a place must be, or must not be."""
 
-    branches: tuple[tuple[Node, ...], ...]
+    branches: tuple[tuple[PatternNode, ...], ...]
     behind: bool
     negated: bool
     place: int
 
 
-Node: TypeAlias = Atom | Assertion | Group | Repeat | Look
+PatternNode: TypeAlias = Atom | Assertion | GroupNode | RepeatNode | Look
 
 
-def nodes_of(root: Node) -> Iterator[Node]:
+def nodes_of(root: PatternNode) -> Iterator[PatternNode]:
     """Yield a node and all that are in it."""
-    pending: list[Node] = [root]
+    pending: list[PatternNode] = [root]
     while pending:
         node = pending.pop()
         yield node
-        if isinstance(node, Group | Look):
+        if isinstance(node, GroupNode | Look):
             pending += [each for branch in node.branches for each in branch]
-        elif isinstance(node, Repeat):
+        elif isinstance(node, RepeatNode):
             pending.append(node.part)

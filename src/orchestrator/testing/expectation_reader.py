@@ -8,7 +8,7 @@ from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, suggest
 from orchestrator.expressions import ANY, parse_expression
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
-from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain_data
 from orchestrator.patterns import PatternError, compile_pattern
 from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEnd
 from orchestrator.testing.expectations import WAYS, Expected
@@ -64,7 +64,7 @@ class ExpectChecks(Checks):
     def _file(self, node: Node) -> ExpectedFile:
         """Return what is expected of a file: its text, or whether it exists and ways to compare its text."""
         if not isinstance(node, MappingNode):
-            if not isinstance(plain(node), str):
+            if not isinstance(plain_data(node), str):
                 self.mistyped(node, "a file", "its text, or a mapping such as `{contains: sun}`")
             return ExpectedFile(text=self._expected(node))
         self.only(node, (*WAYS, "within", "exists"), "an expected file")
@@ -97,7 +97,7 @@ class ExpectChecks(Checks):
     def _expected(self, node: Node) -> Expected:
         """Return what is expected of a value: the value itself, or a mapping of ways to compare it."""
         if not isinstance(node, MappingNode) or not node.table:
-            return Expected({"equals": plain(node)})
+            return Expected({"equals": plain_data(node)})
         unknown = [entry.key for entry in node.entries if entry.key.text not in (*WAYS, "within")]
         if len(unknown) == len(node.table):
             if len(unknown) == 1 and (near := suggest(unknown[0].text, WAYS)):
@@ -107,7 +107,7 @@ class ExpectChecks(Checks):
                     f"did you mean `{near}`? An object with this field is written `{{equals: {{...}}}}`",
                     fix=near,
                 )
-            return Expected({"equals": plain(node)})
+            return Expected({"equals": plain_data(node)})
         for key in unknown:
             near = suggest(key.text, WAYS)
             help = f"did you mean `{near}`?" if near else "write an object that is expected as it is below `equals:`"
@@ -118,7 +118,7 @@ class ExpectChecks(Checks):
         )
 
     def _way(self, way: str, node: Node) -> Any:
-        value = plain(node)
+        value = plain_data(node)
         match way:
             case "matches":
                 return self._pattern(node)
@@ -131,7 +131,7 @@ class ExpectChecks(Checks):
         return value
 
     def _pattern(self, node: Node) -> Any:
-        value = plain(node)
+        value = plain_data(node)
         if not isinstance(value, str):
             return self.mistyped(node, "`matches`", "a regular expression")
         try:
@@ -144,7 +144,7 @@ class ExpectChecks(Checks):
     def _schema(self, node: Node) -> Any:
         from orchestrator.json_schema import faults
 
-        value = plain(node)
+        value = plain_data(node)
         if not isinstance(value, dict | bool):
             return self.mistyped(node, "`schema`", "a JSON Schema")
         for fault in faults(value):

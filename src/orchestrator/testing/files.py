@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from orchestrator import codes, errors
-from orchestrator.diagnostics import Diagnostic, Source, Span, sort, suggest
+from orchestrator.diagnostics import Diagnostic, Source, Span, sort_diagnostics, suggest
 from orchestrator.errors import ConfigurationError, ModelError, StepError
 from orchestrator.language.values.durations import parse_duration
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
-from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain_data
 from orchestrator.language.yaml.reader import read_tree
 from orchestrator.models.actions.agent import offered_name
 from orchestrator.models.budget import Budget
@@ -19,7 +19,7 @@ from orchestrator.models.messages import ToolRequest
 from orchestrator.testing.case import Case, Kind, Models
 from orchestrator.testing.expectation_reader import ExpectChecks
 from orchestrator.testing.reader import Named
-from orchestrator.text.content import kind_of, read_content
+from orchestrator.text.content import path_kind, read_content
 from orchestrator.text.words import describe_value, quoted_list
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
-        if kind_of(path) == "directory":
+        if path_kind(path) == "directory":
             for file in sorted(path.rglob(f"*{SUFFIX}")):
                 if not any(part.startswith(".") or part == "node_modules" for part in file.relative_to(path).parts):
                     found.setdefault(file.resolve(), file)
-        elif kind_of(path) is not None:
+        elif path_kind(path) is not None:
             found.setdefault(path.resolve(), path)
         else:
             raise ConfigurationError(f"there is no test file or directory `{path}`", help="check the path")
@@ -110,7 +110,7 @@ class _Reader(ExpectChecks):
         stub = self._stub(root)
         in_place = self.flag(root, "in_place", default=False)
         cases = self._cases(root, models, inputs, stub, in_place)
-        diagnostics = tuple(sort([*reading.diagnostics, *self.found]))
+        diagnostics = tuple(sort_diagnostics([*reading.diagnostics, *self.found]))
         path = self._path.parent / pipeline if pipeline else default
         place = root.get("pipeline") or next((entry.key for entry in root.entries), None)
         return CaseFile(self._path, self.source, path, cases, diagnostics, tuple(self.names), place, tools)
@@ -120,12 +120,12 @@ class _Reader(ExpectChecks):
         nodes = node.items if isinstance(node, Sequence) else () if node is None else (node,)
         found = []
         for each in nodes:
-            path = self._path.parent / str(plain(each))
+            path = self._path.parent / str(plain_data(each))
             if isinstance(each, Scalar) and path.suffix == ".py" and path.is_file():
                 found.append(path)
             else:
                 help = "name a file beside the test file, such as `tools: tools.py`, or several in a list"
-                self.add(each, f"{describe_value(plain(each))} is no file with tools", help)
+                self.add(each, f"{describe_value(plain_data(each))} is no file with tools", help)
         return tuple(found)
 
     def _cases(
@@ -177,7 +177,7 @@ class _Reader(ExpectChecks):
     def _inputs(self, node: MappingNode) -> dict[str, Any]:
         inputs = self.section(node, "inputs", "a mapping from the names of inputs to their values")
         self.names += [Named("input", entry.key.text, entry.key) for entry in inputs.entries]
-        return {entry.key.text: plain(entry.value) for entry in inputs.entries}
+        return {entry.key.text: plain_data(entry.value) for entry in inputs.entries}
 
     def _stub(self, node: MappingNode) -> dict[str, Any]:
         section = self.section(node, "stub", "a mapping from steps to what they give")
@@ -187,7 +187,7 @@ class _Reader(ExpectChecks):
     def _answers(self, node: MappingNode) -> dict[str, Any]:
         section = self.section(node, "answers", "a mapping from steps to what people answer")
         self.note_steps(section, "question")
-        return {entry.key.text: plain(entry.value) for entry in section.entries}
+        return {entry.key.text: plain_data(entry.value) for entry in section.entries}
 
     def _models(self, node: Node | None, inherited: Models) -> Models:
         kinds = get_args(Kind)
@@ -207,7 +207,7 @@ class _Reader(ExpectChecks):
         near = suggest(str(node.value), kinds) if isinstance(node, Scalar) else None
         self.add(
             node,
-            f"`models` must say who answers, not {describe_value(plain(node))}",
+            f"`models` must say who answers, not {describe_value(plain_data(node))}",
             f"did you mean `{near}`?" if near else _KINDS,
         )
         return inherited
@@ -224,21 +224,21 @@ class _Reader(ExpectChecks):
     def _answer(self, node: Node) -> Any:
         """Return an answer, with the errors and requests for tools that it may be."""
         if not isinstance(node, MappingNode):
-            return plain(node)
+            return plain_data(node)
         if node.table.keys() <= {"raise", "message"} and "raise" in node.table:
-            name, message = plain(node.table["raise"].value), node.get("message")
+            name, message = plain_data(node.table["raise"].value), node.get("message")
             kind = _ERRORS.get(str(name))
             if kind is None:
                 near = suggest(str(name), _ERRORS)
                 help = f"did you mean `{near}`?" if near else f"for example `ModelRefused`; {_of_models()}"
                 self.add(node.table["raise"].value, f"there is no error `{name}` that can be raised", help)
                 return StepError("unknown")
-            return _made(kind, str(plain(message)) if message is not None else "raised by a test")
+            return _made(kind, str(plain_data(message)) if message is not None else "raised by a test")
         if node.table.keys() == {"call", "with"}:
-            arguments = plain(node.table["with"].value)
-            name = str(plain(node.table["call"].value)).removeprefix("mcp:")
+            arguments = plain_data(node.table["with"].value)
+            name = str(plain_data(node.table["call"].value)).removeprefix("mcp:")
             return ToolRequest("call", offered_name(name, ()), arguments)
-        return plain(node)
+        return plain_data(node)
 
     def _budget(self, node: Node | None) -> Budget | None:
         """Return a budget: an amount of USD, or some of `usd`, `tokens` and `requests`."""
@@ -248,7 +248,7 @@ class _Reader(ExpectChecks):
             self.only(node, _LIMITS, "`budget`")
             usd, tokens, requests = (self.number(node, limit) for limit in _LIMITS)
             return Budget(usd, None if tokens is None else int(tokens), None if requests is None else int(requests))
-        usd = plain(node)
+        usd = plain_data(node)
         if isinstance(usd, int | float) and not isinstance(usd, bool) and usd >= 0:
             return Budget(usd)
         self.mistyped(node, "`budget`", "an amount of USD, or `{usd: ..., tokens: ..., requests: ...}`")
@@ -259,7 +259,7 @@ class _Reader(ExpectChecks):
         if value is None:
             return _TIMEOUT
         try:
-            return parse_duration(plain(value))
+            return parse_duration(plain_data(value))
         except (ValueError, TypeError):
             self.mistyped(value, "`timeout`", "a duration such as `30s`")
             return _TIMEOUT

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Fix, Source, Span, suggest
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
-from orchestrator.language.yaml.nodes import Node, Scalar, plain
+from orchestrator.language.yaml.nodes import Node, Scalar, plain_data
 from orchestrator.text.words import describe_value, quoted_list
 
 UNUSABLE: Final = object()
@@ -65,7 +65,7 @@ class Checks:
         """Return names of models, None where they are absent or wrong."""
         if node is None:
             return None
-        value = plain(node)
+        value = plain_data(node)
         if isinstance(value, str):
             return (value,)
         if isinstance(value, list) and all(isinstance(each, str) for each in value):
@@ -76,7 +76,7 @@ class Checks:
     def number(self, node: MappingNode, key: str) -> float | None:
         """Return a number from 0, None where it is absent or wrong."""
         value = node.get(key)
-        found = plain(value) if value is not None else None
+        found = plain_data(value) if value is not None else None
         if value is None or (isinstance(found, int | float) and not isinstance(found, bool) and found >= 0):
             return found
         self.mistyped(value, f"`{key}`", "a number from 0")
@@ -87,7 +87,7 @@ class Checks:
         value = node.get(key)
         if value is None:
             return default
-        found = plain(value)
+        found = plain_data(value)
         if isinstance(found, bool):
             return found
         self.mistyped(value, f"`{key}`", "true or false")
@@ -98,7 +98,7 @@ class Checks:
         value = node.get(key)
         if value is None:
             return None
-        found = plain(value)
+        found = plain_data(value)
         if found in words:
             return found
         near = suggest(str(found), words)
@@ -122,7 +122,7 @@ class Checks:
 
     def mistyped(self, node: Node, what: str, expected: str) -> object:
         """Note a value of another type than expected."""
-        return self.add(node, f"{what} must be {expected}, not {describe_value(plain(node))}", f"write {expected}")
+        return self.add(node, f"{what} must be {expected}, not {describe_value(plain_data(node))}", f"write {expected}")
 
     def add(self, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None) -> object:
         """Note a mistake; `fix` may safely be put in its place."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from orchestrator import codes as code_symbols
 from orchestrator.api import Orchestrator, Pipeline, Run
 from orchestrator.config.project_file import project_directory
-from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort
+from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort_diagnostics
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
 from orchestrator.models.clients.fake import FakeModel
 from orchestrator.models.offline import OfflineClient
@@ -28,7 +28,7 @@ from orchestrator.testing.recordings import hiding, player, recorder, secret_inp
 from orchestrator.testing.stubs import steps_of, stubbed
 from orchestrator.testing.verdict import Ended, problems_of
 from orchestrator.testing.workspace import PREFIX, copied, may_change_files
-from orchestrator.text.content import kind_of
+from orchestrator.text.content import path_kind
 from orchestrator.tools import Permissions
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def load(path: Path, setting: Setting) -> CaseFile:
     file = read_file(path)
     if not (file.cases or file.names):
         return file
-    return replace(file, diagnostics=tuple(sort([*file.diagnostics, *_against_pipeline(file, setting)])))
+    return replace(file, diagnostics=tuple(sort_diagnostics([*file.diagnostics, *_against_pipeline(file, setting)])))
 
 
 def run_cases(selected: Sequence[tuple[CaseFile, Case]], setting: Setting, *, jobs: int = JOBS) -> Generator[Outcome]:
@@ -184,7 +184,7 @@ def told(error: OrchestratorError) -> str:
 
 def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
     """Compile the pipeline, and compare the names in the file with its."""
-    if kind_of(file.pipeline) != "file":
+    if path_kind(file.pipeline) != "file":
         help = "name it with `pipeline:`; without that it is the file of the same name without `.test`"
         message = f"there is no pipeline file `{file.pipeline}`"
         if file.pipeline_place is None:

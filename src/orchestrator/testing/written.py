@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.testing.expectations import Expected, unmet
-from orchestrator.text.content import kind_of, read_content
+from orchestrator.text.content import path_kind, read_content
 from orchestrator.tools.sandbox.protection import lies_in
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _problems_of(path: str, expected: ExpectedFile, folder: Path, names: Mapping
     if not lies_in(place, os.path.realpath(folder)):
         yield "it leads out of the case's folder through a symbolic link, and is not read"
         return
-    kind = kind_of(place)
+    kind = path_kind(place)
     if not expected.exists:
         if kind is not None:
             yield "expected not to exist, and it does"

@@ -47,7 +47,7 @@ def make_private_directory(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def kind_of(path: str | Path) -> Literal["file", "directory", "other"] | None:
+def path_kind(path: str | Path) -> Literal["file", "directory", "other"] | None:
     """Return what is at a path, links followed; None if nothing is, or if it cannot be a path: too long, a NUL in it.
 
     The methods of `Path` that ask the same raise for what is too long.

@@ -43,7 +43,7 @@ class BadRecord:
     help: str
 
 
-def table(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Record | BadRecord]:
+def csv_table(lines: Iterable[str | BadRecord], delimiter: str) -> Iterator[Record | BadRecord]:
     """Yield the record of the column names, and then those of the rows: each has as many cells. Blank lines are none.
 
     Where the names cannot be used nothing follows. A bad record in `lines` comes through.

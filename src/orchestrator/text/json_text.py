@@ -49,7 +49,7 @@ def read_json(text: str, *, unique: bool = True) -> Any:
         raise NotJsonText(f"{reason.removesuffix(' at')} at {where}", error.pos) from None
     except RecursionError:
         raise NotJsonText("it is nested too deeply") from None
-    return whole(value) if _HALF_OR_ESCAPE.search(text) else value
+    return valid_unicode(value) if _HALF_OR_ESCAPE.search(text) else value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,10 +89,10 @@ def _refuse(word: str) -> Any:
     raise NotJsonText(f"{word} is not JSON")
 
 
-def whole(value: Any) -> Any:
+def valid_unicode(value: Any) -> Any:
     """Return JSON data whose strings are valid Unicode: pairs of surrogates are joined, single ones replaced."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(value) else value
     if isinstance(value, dict):
-        return {whole(key): whole(item) for key, item in value.items()}
-    return [whole(item) for item in value] if isinstance(value, list) else value
+        return {valid_unicode(key): valid_unicode(item) for key, item in value.items()}
+    return [valid_unicode(item) for item in value] if isinstance(value, list) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.expressions import to_json_schema
-from orchestrator.language.reference.editor_schema import explain, schemas
+from orchestrator.language.reference.editor_schema import add_explanations, subschemas_of
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.model_options import CallSpec
 from orchestrator.language.spec.pipeline import StepSpec
@@ -59,8 +59,8 @@ def with_tools(schema: Schema, registry: Registry) -> Schema:
     handler: Schema = definitions["HandlerSpec"]  # which may hold a step
     definitions["HandlerSpec"] = {**handler, "allOf": [*handler.get("allOf", ()), *rules]}
     whole = {**schema, "$defs": definitions}
-    explain(whole)
-    for field in schemas(whole):
+    add_explanations(whole)
+    for field in subschemas_of(whole):
         if "examples" in field:  # which stand in the description; some editors offer each, and objects as `[object]`
             field["examples"] = [each for each in field["examples"] if not isinstance(each, dict | list)]
     return whole

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
 from orchestrator.errors import ConfigurationError
-from orchestrator.text.content import kind_of
+from orchestrator.text.content import path_kind
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.call import is_from_keyboard
 from orchestrator.tools.contract import Tool
@@ -88,7 +88,7 @@ def _load_file(source: str, name: str) -> ModuleType:
 
 def _loaded_file(source: str, name: str) -> ModuleType:
     path = Path(name).absolute()
-    if kind_of(path) != "file":
+    if path_kind(path) != "file":
         raise _failed(source, "there is no such file", "check the path")
     package = package_root(path)
     if package is not None:

@@ -95,7 +95,7 @@ def check(
     problems = found.access_last(reported)
     ok = not any(problem.severity == "error" or strict for problem in problems)
     if json or format is ReportFormat.JSON:
-        emit_json({**found.to_json(problems), "ok": ok})
+        emit_json({**found.diagnostics_json(problems), "ok": ok})
     elif format is ReportFormat.SARIF:
         emit_json(found.to_sarif(problems))
     elif format is ReportFormat.GITHUB:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.text.content import kind_of
+from orchestrator.text.content import path_kind
 
 STARTER: Final = """\
 # A pipeline: steps that call tools, in the order that their data asks for.
@@ -70,7 +70,7 @@ outputs:
 def _free(path: Path) -> Path:
     """Return a path beside this one that no file has yet."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return next(other for other in numbered if kind_of(other) is None)
+    return next(other for other in numbered if path_kind(other) is None)
 
 
 def init(
@@ -83,7 +83,7 @@ def init(
     from orchestrator.cli.terminal.output import emit, emit_json, say
     from orchestrator.errors import ConfigurationError
 
-    target = file / "pipeline.yaml" if kind_of(file) == "directory" else file
+    target = file / "pipeline.yaml" if path_kind(file) == "directory" else file
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", target.stem).strip("-") or "pipeline"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ def test(
     Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is wrong or there is none.
     """
     from orchestrator.cli.terminal.output import DONE, FAILED, USAGE, emit_json, only_data
-    from orchestrator.diagnostics import to_json
+    from orchestrator.diagnostics import diagnostics_json
     from orchestrator.testing.runner import forget_unused, run_cases
 
     setting = _setting(update, in_place, tools, common.permissions(allow_path, allow_run, allow_host))
@@ -85,7 +85,7 @@ def test(
         write_junit(junit, outcomes)
     if json:
         report = {"cases": [_data(outcome) for outcome in outcomes], **counts}
-        emit_json({**report, **to_json(problems), "ok": not (wrong or counts["failed"])})
+        emit_json({**report, **diagnostics_json(problems), "ok": not (wrong or counts["failed"])})
     else:
         _tell_end(outcomes, problems, counts)
     raise typer.Exit(USAGE if wrong or not outcomes else FAILED if counts["failed"] else DONE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import ConfigurationError
-from orchestrator.text.content import kind_of
+from orchestrator.text.content import path_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        if kind_of(path) or not _PATTERN.search(str(path)):
+        if path_kind(path) or not _PATTERN.search(str(path)):
             found.setdefault(path)
             continue
         # not Path.glob: before Python 3.13 its `**` matches directories only, and it takes no absolute pattern
@@ -64,7 +64,7 @@ def select_pipelines(paths: Iterable[Path]) -> Selection:
     selection = Selection()
     seen: set[Path] = set()
     for path in expand(paths):
-        if kind_of(path) != "directory":
+        if path_kind(path) != "directory":
             if (place := path.resolve()) not in seen:
                 seen.add(place)
                 selection.files.append(path)

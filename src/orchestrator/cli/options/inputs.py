@@ -133,7 +133,7 @@ def parse(text: str, name: str) -> Any:
     except ValueError:
         pass
     from orchestrator.diagnostics import Source
-    from orchestrator.language.yaml.nodes import plain
+    from orchestrator.language.yaml.nodes import plain_data
     from orchestrator.language.yaml.reader import read_tree
 
     reading = read_tree(Source.of(name.strip("`"), text))
@@ -142,7 +142,7 @@ def parse(text: str, name: str) -> Any:
         first = errors[0]
         where = f"line {first.span.start.line}, column {first.span.start.column}"
         raise InputError(f"{name} is neither JSON nor YAML: {first.message} ({where})", help=first.help)
-    return None if reading.root is None else plain(reading.root)
+    return None if reading.root is None else plain_data(reading.root)
 
 
 def as_json(values: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from orchestrator.errors import InputError, OrchestratorError
 from orchestrator.language.spec.input_values import parse_input_text
 from orchestrator.runtime.values.redaction import Redactor
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
-from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, delimiter_problem, table
+from orchestrator.text.csv_text import BadRecord, csv_table, delimited, delimiter_name, delimiter_problem
 from orchestrator.text.json_text import read_json
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Rows:
 
     def _csv_rows(self) -> Iterator[Row]:
         names: list[str] | None = None
-        for record in table(self._lines(), self._delimiter):
+        for record in csv_table(self._lines(), self._delimiter):
             if isinstance(record, BadRecord):
                 yield self._wrong(record.line, record.reason, record.help)
             elif names is None:

@@ -77,9 +77,9 @@ def error_object(error: OrchestratorError, hints: Hints) -> dict[str, Any]:
     """Return an error as JSON data; that of a wrong pipeline has all its diagnostics."""
     data = {**error.to_dict(), "help": hints.advice(error.help, error.remedies) or None}
     if isinstance(error, CompilationError):
-        from orchestrator.diagnostics import to_json
+        from orchestrator.diagnostics import diagnostics_json
 
-        data["diagnostics"] = to_json(error.diagnostics)["diagnostics"]
+        data["diagnostics"] = diagnostics_json(error.diagnostics)["diagnostics"]
     return data
 
 

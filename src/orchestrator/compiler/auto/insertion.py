@@ -23,9 +23,9 @@ from orchestrator.compiler.passes.models import default_model
 from orchestrator.diagnostics import Diagnostic, Related, Source, Span
 from orchestrator.expressions import parse_template
 from orchestrator.language.spec.pipeline import OnFailureSpec, StepSpec
-from orchestrator.language.syntax.quotes import line_end, quoted
-from orchestrator.language.values.auto_markup import END, Auto, Mistake, Path, autos_of, tagged
-from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain, text_at
+from orchestrator.language.syntax.quotes import line_end, quote_value
+from orchestrator.language.values.auto_markup import END, Auto, MarkupProblem, Path, autos_of, tagged
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, literal, plain_data, text_at
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
 from orchestrator.plan.auto_values import AutoValue, auto_id
 from orchestrator.text.words import shorten
@@ -124,7 +124,7 @@ class FileAutos:
             what = f"`{dotted(hole.path[1:])}` of `{asking.spec.id}` must be known before the run"
             self._refuse(scalar, scalar.span, f"{what}, so it cannot be an `<AUTO>`", hole.refused)
             return
-        if isinstance(autos, Mistake):
+        if isinstance(autos, MarkupProblem):
             self._malformed(scalar, autos)
             return
         whole = len(autos) == 1 and not (text[: autos[0].start] + text[autos[0].end :]).strip()
@@ -213,7 +213,7 @@ class FileAutos:
         if _varies(question.node.text):
             return None
         node = self._model(spec) or default_model(self._context, "model", "auto")
-        model = {} if node is None else {"model": plain(node)}
+        model = {} if node is None else {"model": plain_data(node)}
         return {**_constants(self._context, spec, {name: question}), "questions": {name: question.node.text}, **model}
 
     def _model(self, spec: StepSpec) -> Node | None:
@@ -222,7 +222,7 @@ class FileAutos:
         if context.spec.judge_model is not None:
             return context.spec.node.get("judge_model")
         own = child(spec.node, "parameters", "model")
-        known = own is not None and "{" not in json.dumps(plain(own)) and not list(tagged(own))
+        known = own is not None and "{" not in json.dumps(plain_data(own)) and not list(tagged(own))
         return own if known and _asks_models(context, spec) else None
 
     def _step(self, asking: _Asking, *, counted: bool) -> StepSpec:
@@ -255,7 +255,10 @@ class FileAutos:
             same.append("condition")
         body |= {key: node.table[key] for key in same if key in node.table}
         made = StepSpec(
-            id=id, tool="model", action="auto", parameters={name: plain(entry.value) for name, entry in table.items()}
+            id=id,
+            tool="model",
+            action="auto",
+            parameters={name: plain_data(entry.value) for name, entry in table.items()},
         )
         tolerant = spec.on_error is not None or (spec.on_failure is not None and spec.on_failure.kind != "fail")
         more: dict[str, Any] = {
@@ -362,11 +365,11 @@ class FileAutos:
         self._context.diagnostics.unreadable = True
         self._context.diagnostics.add(codes.MISPLACED_AUTO, span, message, label=label, help=help)
 
-    def _malformed(self, scalar: Scalar, mistake: Mistake) -> None:
+    def _malformed(self, scalar: Scalar, mistake: MarkupProblem) -> None:
         """Report tags that are not written as they must be."""
         help = mistake.help
         if mistake.unclosed and (cut := _cut_off(scalar)) is not None:
-            help = f"put the whole value in quotes: `{shorten(quoted(cut))}`"
+            help = f"put the whole value in quotes: `{shorten(quote_value(cut))}`"
             self._rests.append(scalar)
         self._refuse(scalar, scalar.span_of(mistake.start, mistake.end), mistake.message, help, _NO_QUESTION)
 
@@ -384,13 +387,13 @@ class FileAutos:
             if scalar.start in self._settled or is_prose(path) or any(key.span.start in lost for key in keys):
                 continue
             found = autos_of(scalar.text)
-            if not found or (isinstance(found, Mistake) and self._is_rest(scalar)):
+            if not found or (isinstance(found, MarkupProblem) and self._is_rest(scalar)):
                 continue
             words = [part for part in path if isinstance(part, str)]
             where = f"`{words[-1]}`" if words else "this"
             is_key = child(context.document.root, *path) is not scalar
             message = "a key cannot be an `<AUTO>`" if is_key else f"{where} cannot be an `<AUTO>`"
-            first = found if isinstance(found, Mistake) else found[0]
+            first = found if isinstance(found, MarkupProblem) else found[0]
             self._refuse(scalar, scalar.span_of(first.start, first.end), message, remedy(path))
         for scalar in self._wrong:
             diagnostics.keep_only(codes.MISPLACED_AUTO, scalar.span)
@@ -475,8 +478,8 @@ def _as_text(answer: str) -> str:
     """Write an answer within a text with templates: its own braces are none."""
     if "{" not in answer:
         return answer
-    quoted = json.dumps(answer, ensure_ascii=False).replace("{", "\\u007b").replace("}", "\\u007d")
-    return f"{{{{ {quoted} }}}}"
+    quote_value = json.dumps(answer, ensure_ascii=False).replace("{", "\\u007b").replace("}", "\\u007d")
+    return f"{{{{ {quote_value} }}}}"
 
 
 def _replaced(spec: StepSpec, parts: Iterable[tuple[Path, Node]]) -> StepSpec:
@@ -485,7 +488,7 @@ def _replaced(spec: StepSpec, parts: Iterable[tuple[Path, Node]]) -> StepSpec:
     more: dict[str, Any] = {}
     for path, new in parts:
         node = put(node, path, new)
-        value = plain(new)
+        value = plain_data(new)
         if path == ("ask", "choices") and spec.ask is not None:
             more["ask"] = (more.get("ask") or spec.ask).model_copy(update={"choices": value})
         elif path == ("sleep",):

@@ -10,7 +10,7 @@ from orchestrator import codes
 from orchestrator.compiler.ir.files import SUFFIX
 from orchestrator.diagnostics import Diagnostic, Source, Span
 from orchestrator.language.yaml.nodes import Mapping as MappingNode
-from orchestrator.language.yaml.nodes import Node, Scalar, plain
+from orchestrator.language.yaml.nodes import Node, Scalar, plain_data
 from orchestrator.language.yaml.nodes import Sequence as SequenceNode
 from orchestrator.language.yaml.reader import read_tree
 from orchestrator.language.yaml.writer import write_yaml
@@ -134,7 +134,7 @@ def _values(root: MappingNode) -> Iterable[LockedValue]:
             raise _Wrong(entry.key, "it has no list of `answers`")
         text = _word(body, "text")
         answers = tuple(_answer(item, text) for item in listed.items)
-        yield LockedValue(entry.key.text, text, plain(_mapping(body, "type")), answers, entry.key.span)
+        yield LockedValue(entry.key.text, text, plain_data(_mapping(body, "type")), answers, entry.key.span)
 
 
 def _answer(node: Node, text: str) -> KeptAnswer:
@@ -144,7 +144,7 @@ def _answer(node: Node, text: str) -> KeptAnswer:
     if given is None:
         raise _Wrong(node, "it has no `answer`")
     words = {word: _word(node, word, text if word == "question" else None) for word in _WORDS}
-    return KeptAnswer(answer=plain(given), **words)
+    return KeptAnswer(answer=plain_data(given), **words)
 
 
 def _mapping(node: MappingNode, key: str) -> MappingNode:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.diagnostics import suggest
-from orchestrator.language import Document, read
-from orchestrator.text.content import kind_of, read_content
+from orchestrator.language import Document, read_document
+from orchestrator.text.content import path_kind, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,20 +87,20 @@ class PipelineFiles:
             if self._sources is not None:
                 if key in self._sources:
                     return key, self._sources[key]
-            elif kind_of(path := place.path.with_name(place.path.name + SUFFIX)) == "file":
+            elif path_kind(path := place.path.with_name(place.path.name + SUFFIX)) == "file":
                 return key, read_content(path, _LARGEST_LOCK).decode("utf-8")
         return None
 
     def read(self, place: FileLocation, written: str, name: str) -> Document | Unreadable:
         """Read the file at a place; `name` is what diagnostics call it."""
         if self._sources is not None:
-            return read(self._sources[place.key], name=name)
+            return read_document(self._sources[place.key], name=name)
         refusal = self._permissions.check_read(place.path)
         if refusal is not None:
             return Unreadable(codes.NOT_PERMITTED, refusal.message, refusal.help)
-        if kind_of(place.path) != "file":
+        if path_kind(place.path) != "file":
             return _missing(written, place.path)
-        document = read(place.path, name=name)
+        document = read_document(place.path, name=name)
         first = document.diagnostics[0] if document.diagnostics else None
         if document.root is None and first is not None and first.code == codes.UNREADABLE_FILE:
             return Unreadable(codes.UNREADABLE_PIPELINE, first.message, first.help or "check the file")
@@ -125,7 +125,7 @@ def _without_ups(written: str) -> str:
 
 
 def _missing(written: str, path: Path) -> Unreadable:
-    if kind_of(path) == "directory":
+    if path_kind(path) == "directory":
         return Unreadable(
             codes.UNREADABLE_PIPELINE, f"`{written}` is a directory, not a pipeline file", "name a file in it"
         )

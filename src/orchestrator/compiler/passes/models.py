@@ -14,7 +14,7 @@ from orchestrator.compiler.passes.calls import fields_of
 from orchestrator.compiler.rules.output_schema import check_wishes
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import Constant, MappingValue, Value
-from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
 from orchestrator.models.catalog.names import AUTO, OFFLINE, parse_model_name
 from orchestrator.models.messages import ModelName
 from orchestrator.tools import Unresolved
@@ -46,7 +46,7 @@ def complete_call(context: CompilationContext, step: SourceStep, tool: str, acti
         instead = _for_vectors(context, default) if action.name == "embed" else None
         if instead is None:
             place = default
-        added = {"model": plain(default)} if instead is None else instead
+        added = {"model": plain_data(default)} if instead is None else instead
     if place is not None:
         purpose: Purpose = "embeddings" if action.name == "embed" else "text"
         needs = {_NEEDS[name]: key for name in _NEEDS if name in given and (key := _key(below, name)) is not None}
@@ -68,7 +68,7 @@ def judge_model(context: CompilationContext, step: SourceStep, own: Value | None
         place = context.spec.node.get(key) if getattr(context.spec, key) is not None else None
         if place is not None:
             _note(context, place, ModelUse(step), given=False)
-            return Constant(plain(place))
+            return Constant(plain_data(place))
     return Constant("auto")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator import codes
 from orchestrator.compiler.ir.node_paths import child
 from orchestrator.expressions import Constant
-from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingABC
@@ -35,7 +35,7 @@ def check_wishes(context: CompilationContext, step: StepSpec, given: MappingABC[
         )
     for key in keys[:1]:
         place, name = child(node, key.text), key.text
-        if place is not None and isinstance(given[name], Constant) and plain(place) != "json":
+        if place is not None and isinstance(given[name], Constant) and plain_data(place) != "json":
             check_form(context, place, f"`{name}` of `{step.id}`", described=name == "vars")
     requires, place = given.get("requires_model"), child(node, "requires_model")
     if isinstance(requires, Constant) and isinstance(requires.value, dict) and place is not None:
@@ -54,7 +54,7 @@ def check_form(
     from orchestrator.models.output.schemas import SchemaError, structure_of
 
     try:
-        return structure_of(plain(node), described=described).schema
+        return structure_of(plain_data(node), described=described).schema
     except SchemaError as error:
         for problem in error.problems:
             place = _deepest(node, problem.path)

@@ -15,7 +15,7 @@ from orchestrator.expressions import ANY, NULL, Constant, Type, describe_type, u
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.expressions.types.operators import alternatives, without_attributes
 from orchestrator.language.yaml.nodes import LITERAL, Mapping, Scalar
-from orchestrator.language.yaml.scalars import resolve
+from orchestrator.language.yaml.scalars import resolve_scalar
 from orchestrator.plan.steps import CaseKey, Switch
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SwitchWork(SourceWork):
             key = cases.key(name) if isinstance(cases, Mapping) else None
             if key is not None:
                 self.keys.append(key)
-                self.values.append(CaseKey(key.text, key.text if key.style else resolve(key.text)))
+                self.values.append(CaseKey(key.text, key.text if key.style else resolve_scalar(key.text)))
                 self.blocks.append(context.blocks.read("case", specs, NameScope(self.scope), step))
         self.default = None
         if step.spec.default is not None:
@@ -157,5 +157,5 @@ def _text(value: Any) -> str:
 
 
 def _is_number(text: str) -> bool:
-    value = resolve(text) if text else None
+    value = resolve_scalar(text) if text else None
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.language.yaml.nodes import Node
 
 
-def read_inputs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, InputSpec], Mapping]:
+def read_input_specs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, InputSpec], Mapping]:
     """Read the section `inputs`, in whatever form, and return its canonical one too."""
     named = _by_name(checks, section, root, "inputs", "input")
     specs = {}
@@ -38,7 +38,7 @@ def read_inputs(checks: Validation, section: Node | None, root: Mapping) -> tupl
     return specs, named.replaced(placed)
 
 
-def read_outputs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, OutputSpec], Mapping]:
+def read_output_specs(checks: Validation, section: Node | None, root: Mapping) -> tuple[dict[str, OutputSpec], Mapping]:
     """Read the section `outputs`, in whatever form, and return its canonical one too."""
     named = _by_name(checks, section, root, "outputs", "output")
     specs = {}

@@ -171,7 +171,7 @@ def _hidden(model: type[Spec]) -> frozenset[str]:
 def missing_key(source: Source, node: Mapping, name: str, what: str) -> Diagnostic:
     """A key that must be there."""
     entries = node.entries
-    span = entries[0].key.span if entries else first_line(node.span)
+    span = entries[0].key.span if entries else first_line_of(node.span)
     examples = {
         "prompt": "add `prompt:` with the question",
         "title": "add `title:` with what is to be approved",
@@ -219,7 +219,7 @@ def conflicting_keys(source: Source, found: keys.Clash, what: str) -> Diagnostic
     )
 
 
-def first_line(span: Span) -> Span:
+def first_line_of(span: Span) -> Span:
     """Point to the beginning of what spans several lines."""
     if span.end.line == span.start.line:
         return span

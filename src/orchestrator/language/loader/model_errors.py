@@ -15,12 +15,12 @@ from orchestrator.language.loader.expected_values import (
     EXPECTED_VALUES,
     KEPT_SPELLINGS,
 )
-from orchestrator.language.loader.key_diagnostics import first_line, missing_key, unknown_key
+from orchestrator.language.loader.key_diagnostics import first_line_of, missing_key, unknown_key
 from orchestrator.language.spec.inputs import InputSpec
 from orchestrator.language.spec.model_options import BudgetSpec
 from orchestrator.language.spec.pipeline import CacheSpec, DefaultsSpec, OnFailureSpec, RetrySpec
 from orchestrator.language.values.durations import FORMS, parse_duration
-from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
 from orchestrator.text.words import describe_value, quoted_list, shorten
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.base import Spec
 
 
-def refused(
+def translate_errors(
     error: ValidationError, node: Mapping, model: type[Spec], what: str, source: Source, whole: Mapping
-) -> Refusal:
+) -> ModelErrors:
     """Translate what the model refused in `node`; `what` names the thing for the message: "step `a`".
 
     `whole` is the thing with all of its parts.
     """
-    refusal = Refusal(source, whole)
+    refusal = ModelErrors(source, whole)
     seen: set[tuple[int | str, ...]] = set()
     for entry in error.errors(include_url=False):
         path, key, value = _place(node, entry["loc"])
@@ -50,7 +50,7 @@ def refused(
     return refusal
 
 
-class Refusal:
+class ModelErrors:
     """The diagnostics for what was refused, and the paths of the keys to leave out so that the rest can be used."""
 
     def __init__(self, source: Source, whole: Mapping) -> None:
@@ -79,10 +79,10 @@ class Refusal:
             return
         self.paths.append(path)
         if key is not None and value is not None and key.text in KEPT_SPELLINGS:
-            message = f"`{key.text}` must be {KEPT_SPELLINGS[key.text]}, not {describe_value(plain(value))}"
+            message = f"`{key.text}` must be {KEPT_SPELLINGS[key.text]}, not {describe_value(plain_data(value))}"
             label = f"expected {KEPT_SPELLINGS[key.text]}"
             self.diagnostics.append(
-                Diagnostic(codes.WRONG_TYPE, message, self.source, first_line(value.span), label=label)
+                Diagnostic(codes.WRONG_TYPE, message, self.source, first_line_of(value.span), label=label)
             )
             return
         if kind == "extra_forbidden" and key is not None:
@@ -97,7 +97,7 @@ class Refusal:
             name = "budget"
         span = value.span if value is not None else node.span
         code, expected, help = _complaint(kind, entry, path, owner)
-        given = plain(value) if value is not None else entry["input"]
+        given = plain_data(value) if value is not None else entry["input"]
         if help is None and "true" in expected and str(given).lower() in BOOLEAN_WORDS:
             help = f"write `{BOOLEAN_WORDS[str(given).lower()]}`: in YAML 1.2, `{given}` is a text"
         name = shorten(name)
@@ -108,7 +108,7 @@ class Refusal:
         elif code == codes.INVALID_DURATION:
             message = f"`{name}` is no duration: {_reason(given)}"
         self.diagnostics.append(
-            Diagnostic(code, message, self.source, first_line(span), label=f"expected {expected}", help=help)
+            Diagnostic(code, message, self.source, first_line_of(span), label=f"expected {expected}", help=help)
         )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.language.loader.validation import Validation
 
 
-def read_budget(checks: Validation, entry: Entry, what: str) -> tuple[BudgetSpec | None, Node]:
+def read_budget_spec(checks: Validation, entry: Entry, what: str) -> tuple[BudgetSpec | None, Node]:
     """Read how much may be spent; None if that cannot be understood."""
     node = steps.budget(entry.value)
     if not isinstance(node, Mapping):
@@ -36,7 +36,7 @@ def _meant(node: Node) -> str:
     return BUDGET_HELP
 
 
-def read_check(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec | None, Node]:
+def read_check_spec(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec | None, Node]:
     """Read what an output must be; None if that cannot be understood."""
     name = f"`check` of {what}"
     canonical = steps.check(entry.value)

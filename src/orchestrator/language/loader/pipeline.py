@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import codes
 from orchestrator.language.aliases import keys as spellings
 from orchestrator.language.aliases import steps
-from orchestrator.language.loader.declarations import read_inputs, read_outputs
+from orchestrator.language.loader.declarations import read_input_specs, read_output_specs
 from orchestrator.language.loader.key_diagnostics import meant_key
-from orchestrator.language.loader.model_parts import read_budget
-from orchestrator.language.loader.steps import listed, read_block, read_handlers, read_list
+from orchestrator.language.loader.model_parts import read_budget_spec
+from orchestrator.language.loader.steps import read_body, read_handler_specs, read_step_list, steps_from_mapping
 from orchestrator.language.loader.validation import Validation, complete, is_null, place
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.pipeline import PipelineSpec
@@ -28,19 +28,19 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
     node = checks.canonical(spellings.pipeline(root), "the pipeline")
     entries = dict(node.table)
     parts: dict[str, tuple[Any, Node]] = {
-        "inputs": read_inputs(checks, node.get("inputs"), root),
-        "outputs": read_outputs(checks, node.get("outputs"), root),
+        "inputs": read_input_specs(checks, node.get("inputs"), root),
+        "outputs": read_output_specs(checks, node.get("outputs"), root),
         "steps": _steps(checks, entries, root),
     }
     if _FINALLY in entries:
-        parts[_FINALLY] = read_block(checks, entries[_FINALLY], "the pipeline")
+        parts[_FINALLY] = read_body(checks, entries[_FINALLY], "the pipeline")
     if _HANDLERS in entries:
-        parts[_HANDLERS] = read_handlers(checks, entries[_HANDLERS], "the pipeline")
+        parts[_HANDLERS] = read_handler_specs(checks, entries[_HANDLERS], "the pipeline")
     for name in ("variables", "metadata", "defaults", *_ABOUT_MODELS):
         if name in entries and is_null(entries[name].value):
             del entries[name]
     if "budget" in entries:
-        parts["budget"] = read_budget(checks, entries["budget"], "the pipeline")
+        parts["budget"] = read_budget_spec(checks, entries["budget"], "the pipeline")
     checks.names(node.get("variables"), "variable")
     if isinstance(value := node.get("defaults"), Mapping):
         canonical = checks.canonical(steps.defaults(value), "`defaults`")
@@ -65,7 +65,7 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
     entry = entries.get("steps")
     section: Node | None = entry.value if entry else None
     if isinstance(section, Mapping):
-        section = listed(checks, section)
+        section = steps_from_mapping(checks, section)
     if section is None or is_null(section) or (isinstance(section, Sequence) and not section.items):
         unknown = (key.key for name, key in entries.items() if name not in key_fields(PipelineSpec))
         misspelt = any(meant_key(key, PipelineSpec) == "steps" for key in unknown)  # that is one mistake
@@ -75,7 +75,7 @@ def _steps(checks: Validation, entries: dict[str, Entry], root: Mapping) -> tupl
     elif not isinstance(section, Sequence):
         checks.wrong(section, "`steps` must be a list of steps, each beginning with `- id:`")
         section = Sequence([], section.start, section.end, section.layout)
-    return read_list(checks, section)
+    return read_step_list(checks, section)
 
 
 def _no_steps(checks: Validation, entry: Entry | None, root: Mapping) -> None:

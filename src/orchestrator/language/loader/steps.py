@@ -12,7 +12,7 @@ from orchestrator.language.aliases import steps as step_spellings
 from orchestrator.language.loader.expected_values import EXPECTED_VALUES
 from orchestrator.language.loader.key_diagnostics import conflicting_keys, name_as_id
 from orchestrator.language.loader.kind_rules import check_work
-from orchestrator.language.loader.model_parts import read_budget, read_check
+from orchestrator.language.loader.model_parts import read_budget_spec, read_check_spec
 from orchestrator.language.loader.step_parts import check_details, check_patterns, read_approve, read_ask, read_items
 from orchestrator.language.loader.validation import as_name, complete, is_null
 from orchestrator.language.spec.base import key_fields
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 MAX_STEPS: Final = 50_000
 """Steps of one file, at every depth. 20,000 are checked in two seconds and 200 MB, more take more in proportion."""
 
-Read = tuple[Any, Node]
+ReadPart = tuple[Any, Node]
 """What came of one part of a step: its value, and its node in canonical spelling."""
 
 
-def read_list(checks: Validation, section: Sequence, within: str = "") -> tuple[tuple[StepSpec, ...], Sequence]:
+def read_step_list(checks: Validation, section: Sequence, within: str = "") -> tuple[tuple[StepSpec, ...], Sequence]:
     """Read the steps of one list; `within` says where they are, for one without an id: " of step `review`"."""
     ids = {
         node.text
@@ -75,14 +75,14 @@ def _too_many(checks: Validation, item: Mapping) -> None:
     )
 
 
-def listed(checks: Validation, section: Mapping) -> Sequence:
+def steps_from_mapping(checks: Validation, section: Mapping) -> Sequence:
     """Turn steps by their ids into a list of steps."""
     steps, clashes = step_spellings.steps_of_mapping(section)
     checks.report(*(conflicting_keys(checks.source, clash, "a step") for clash in clashes))
     return steps
 
 
-def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> Read:
+def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> ReadPart:
     """Read the steps below a key of `what`: a list, or a mapping by id. Messages call them by their `name`."""
     key, value = entry.key, entry.value
     name = name or f"`{shorten(spellings.written(key))}`"
@@ -94,7 +94,7 @@ def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> R
         checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", "begin the step with `- id:`")
         value = _one_or_many(value, key, "first")
     if isinstance(value, Mapping):
-        value = listed(checks, value)
+        value = steps_from_mapping(checks, value)
     if is_null(value) or (isinstance(value, Sequence) and not value.items):
         if not checks.partial:
             help = "add a list of steps below it, each with an `id` and its work"
@@ -105,7 +105,7 @@ def read_block(checks: Validation, entry: Entry, what: str, name: str = "") -> R
         checks.wrong(value, f"{name} of {what} must be a list of steps, each beginning with `- id:`", hint)
     if not isinstance(value, Sequence):
         value = Sequence([], value.start, value.end, value.layout)
-    return read_list(checks, value, f" of {what}" if what.startswith("step") else f" of {name}")
+    return read_step_list(checks, value, f" of {what}" if what.startswith("step") else f" of {name}")
 
 
 def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> StepSpec:
@@ -127,7 +127,7 @@ def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> Step
 def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
     """Read a step that has parts of its own. It keeps its kind of work even if the value of that is refused."""
     node = check_work(checks, node, what)
-    parts: dict[str, Read] = {}
+    parts: dict[str, ReadPart] = {}
     for key, entry in node.table.items():
         if key in _PARTS:
             parts[key] = _PARTS[key](checks, entry, what)
@@ -153,7 +153,7 @@ def _compound(checks: Validation, node: Mapping, what: str) -> StepSpec:
     return step
 
 
-def _cases(checks: Validation, entry: Entry, what: str) -> Read:
+def _cases(checks: Validation, entry: Entry, what: str) -> ReadPart:
     """The steps of each case: a list, `{steps: [...]}`, or one step, whose id is the case's name if it has none."""
     section = entry.value
     read: dict[str, tuple[StepSpec, ...]] = {}
@@ -168,14 +168,14 @@ def _cases(checks: Validation, entry: Entry, what: str) -> Read:
         section = Mapping({}, entry.value.start, entry.value.end, entry.value.layout)
     for case in section.entries:
         name = f"the case `{shorten(case.key.text)}`"
-        steps, node = read_block(checks, Entry(case.key, _one_or_many(case.value, case.key)), what, name)
+        steps, node = read_body(checks, Entry(case.key, _one_or_many(case.value, case.key)), what, name)
         read[case.key.text] = steps
         placed.append(Entry(case.key, node))
     return read, section.replaced(placed)
 
 
-def _default(checks: Validation, entry: Entry, what: str) -> Read:
-    return read_block(checks, Entry(entry.key, _one_or_many(entry.value, entry.key)), what)
+def _default(checks: Validation, entry: Entry, what: str) -> ReadPart:
+    return read_body(checks, Entry(entry.key, _one_or_many(entry.value, entry.key)), what)
 
 
 def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
@@ -210,7 +210,7 @@ _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
 """Words that a step is as likely to be called by, and that say nothing without what the step does."""
 
 
-def read_handlers(checks: Validation, entry: Entry, what: str) -> Read:
+def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
     """Read the handlers below a key of `what`: a list of them, or one."""
     value = entry.value
     name = shorten(spellings.written(entry.key))
@@ -251,7 +251,7 @@ def _handler(checks: Validation, item: Mapping, what: str, *, of_step: bool) -> 
     handler = checks.spec(HandlerSpec, node.without(["steps"]), what, node)
     table = dict(handler.node.table)
     if body is not None:
-        steps, block = read_block(checks, body, what)
+        steps, block = read_body(checks, body, what)
         table["steps"] = Entry(body.key, block)
         handler = complete(handler, Mapping(table, node.start, node.end, node.layout), {"steps": steps})
     check_patterns(checks, handler, what)
@@ -302,17 +302,17 @@ def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
 
 _HANDLER_KEYS: Final = frozenset(key_fields(HandlerSpec))
 
-_PARTS: Final[dict[str, Callable[[Validation, Entry, str], Read]]] = {
+_PARTS: Final[dict[str, Callable[[Validation, Entry, str], ReadPart]]] = {
     "for_each": read_items,
     "ask": read_ask,
     "approve": read_approve,
-    "steps": read_block,
-    "parallel": read_block,
+    "steps": read_body,
+    "parallel": read_body,
     "cases": _cases,
     "default": _default,
-    "on_error": read_handlers,
-    "budget": read_budget,
-    "check": read_check,
+    "on_error": read_handler_specs,
+    "budget": read_budget_spec,
+    "check": read_check_spec,
 }
 
 

@@ -12,9 +12,9 @@ from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
 from orchestrator.language.aliases.keys import written
 from orchestrator.language.loader.key_diagnostics import conflicting_keys
-from orchestrator.language.loader.model_errors import refused
+from orchestrator.language.loader.model_errors import translate_errors
 from orchestrator.language.spec.base import Spec, key_fields
-from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, plain
+from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, plain_data
 from orchestrator.text.words import describe_value, shorten
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Validation:
             place: Node = entry.key
             message = f"`{name}` has no value; it must be {expected}"
         else:
-            place, message = entry.value, f"`{name}` must be {expected}, not {describe_value(plain(entry.value))}"
+            place, message = entry.value, f"`{name}` must be {expected}, not {describe_value(plain_data(entry.value))}"
         self.add(codes.WRONG_TYPE, place, message, label=f"expected {expected}", help=help, fix=fix)
 
     def canonical(self, canonical: Canonical, what: str) -> Mapping:
@@ -116,9 +116,9 @@ class Validation:
         reported: set[tuple[str, Span]] = set()
         for _ in range(_MOST_ROUNDS):
             try:
-                spec = model.model_validate({**plain(node), **filled})
+                spec = model.model_validate({**plain_data(node), **filled})
             except ValidationError as error:
-                refusal = refused(error, node, model, what, self.source, whole or node)
+                refusal = translate_errors(error, node, model, what, self.source, whole or node)
                 for diagnostic in refusal.diagnostics:
                     if (diagnostic.message, diagnostic.span) not in reported:
                         reported.add((diagnostic.message, diagnostic.span))

@@ -23,7 +23,7 @@ def offer_canonical(schema: Schema) -> None:
 
     Editors offer what is in `properties` and `enum`, and not what a pattern matches.
     """
-    for place in schemas(schema):
+    for place in subschemas_of(schema):
         properties = place.get("properties")
         if isinstance(properties, dict):
             others = [name for name, field in properties.items() if field.get("deprecated")]
@@ -35,19 +35,19 @@ def offer_canonical(schema: Schema) -> None:
             place.update(type="string", pattern=f"^({words})$")
 
 
-def explain(schema: Schema) -> None:
+def add_explanations(schema: Schema) -> None:
     """Give everything that has a description the same in Markdown, with its examples."""
-    for place in schemas(schema):
+    for place in subschemas_of(schema):
         description = place.get("description")
         if isinstance(description, str):
             place["markdownDescription"] = description + _examples(place)
 
 
-def schemas(schema: Any) -> Iterator[Schema]:
+def subschemas_of(schema: Any) -> Iterator[Schema]:
     """Yield a schema and all schemas within it."""
     if isinstance(schema, list):
         for item in schema:
-            yield from schemas(item)
+            yield from subschemas_of(item)
     elif isinstance(schema, dict):
         yield schema
         for key, value in list(schema.items()):
@@ -55,9 +55,9 @@ def schemas(schema: Any) -> Iterator[Schema]:
                 continue
             if key in _BY_NAME and isinstance(value, dict):
                 for inner in list(value.values()):
-                    yield from schemas(inner)
+                    yield from subschemas_of(inner)
             elif isinstance(value, dict | list):
-                yield from schemas(value)
+                yield from subschemas_of(value)
 
 
 def _examples(place: Schema) -> str:

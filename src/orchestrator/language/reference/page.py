@@ -90,7 +90,7 @@ _AFTER: tuple[_Page, ...] = (
 )
 
 
-def reference_markdown() -> str:
+def language_markdown() -> str:
     """Return the reference page of the pipeline language as Markdown."""
     parts = [_INTRODUCTION]
     parts += [_section(title, model, text) for title, model, text in _BEFORE]

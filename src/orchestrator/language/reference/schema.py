@@ -7,15 +7,15 @@ from functools import cache
 from typing import Any
 
 from orchestrator.language.aliases import keys
-from orchestrator.language.reference.editor_schema import explain, offer_canonical
+from orchestrator.language.reference.editor_schema import add_explanations, offer_canonical
 from orchestrator.language.reference.step_schema import (
     NULL,
-    block,
-    budget,
-    described,
-    duration,
-    handlers,
-    retries,
+    body_schema,
+    describe_field,
+    duration_schema,
+    handlers_schema,
+    write_budget,
+    write_retry_counts,
     write_steps,
 )
 from orchestrator.language.spec.model_options import CallSpec
@@ -118,7 +118,7 @@ def _schema() -> dict[str, Any]:
     _steps(pipeline)
     _named(pipeline["properties"], "inputs", "InputSpec")
     _named(pipeline["properties"], "outputs", "OutputSpec")
-    retries(definitions["DefaultsSpec"]["properties"])
+    write_retry_counts(definitions["DefaultsSpec"]["properties"])
     for name in ("AskSpec", "ApproveSpec"):
         _question(definitions[name])
     inputs["properties"]["default"].pop("default", None)
@@ -127,10 +127,10 @@ def _schema() -> dict[str, Any]:
     part = {"anyOf": [{"$ref": "#/$defs/InputSpec"}, *copy.deepcopy(types)]}
     for definition in (inputs, definitions["AskSpec"]):
         properties = definition["properties"]
-        properties["type"] = {**described(properties["type"]), "anyOf": copy.deepcopy(types)}
-        properties["items"] = {**described(properties["items"]), **part}
+        properties["type"] = {**describe_field(properties["type"]), "anyOf": copy.deepcopy(types)}
+        properties["items"] = {**describe_field(properties["items"]), **part}
         parts = {"type": "object", "additionalProperties": part}
-        properties["properties"] = {**described(properties["properties"]), **parts}
+        properties["properties"] = {**describe_field(properties["properties"]), **parts}
     for name, definition in [*definitions.items(), ("PipelineSpec", pipeline)]:
         if name != "StepSpec":
             _other_spellings(name, definition)
@@ -142,7 +142,7 @@ def _schema() -> dict[str, Any]:
         "$defs": definitions,
     }
     offer_canonical(whole)
-    explain(whole)
+    add_explanations(whole)
     return whole
 
 
@@ -173,25 +173,25 @@ def _named(properties: dict[str, Any], name: str, model: str) -> None:
         by_name["propertyNames"] = {"pattern": _NAME_PATTERN}
     items = {"anyOf": [{"type": "string"}, {"type": "object"}]}
     listed = {"type": "array", "items": items, "deprecated": True}
-    properties[name] = {**described(field), "anyOf": [by_name, listed, {"type": "null"}]}
+    properties[name] = {**describe_field(field), "anyOf": [by_name, listed, {"type": "null"}]}
 
 
 def _steps(pipeline: dict[str, Any]) -> None:
     field = pipeline["properties"]["steps"]
-    pipeline["properties"]["steps"] = block(field)
-    pipeline["properties"]["finally"] = block(pipeline["properties"]["finally"])
-    pipeline["properties"]["error_handlers"] = handlers(pipeline["properties"]["error_handlers"])
+    pipeline["properties"]["steps"] = body_schema(field)
+    pipeline["properties"]["finally"] = body_schema(pipeline["properties"]["finally"])
+    pipeline["properties"]["error_handlers"] = handlers_schema(pipeline["properties"]["error_handlers"])
     pipeline["required"] = ["steps"]
     for name in ("version", "name"):
         pipeline["properties"][name]["type"] = ["string", "number"]
     for name in ("variables", "metadata", "experts"):
         pipeline["properties"][name]["type"] = ["object", "null"]
-    budget(pipeline["properties"])
-    pipeline["properties"]["timeout"] = duration(pipeline["properties"]["timeout"])
+    write_budget(pipeline["properties"])
+    pipeline["properties"]["timeout"] = duration_schema(pipeline["properties"]["timeout"])
     selection = pipeline["properties"]["selection"]
     words = {"enum": selection.pop("enum")}
     strategy = {"type": "object", "properties": {"strategy": words}, "required": ["strategy"], "deprecated": True}
-    pipeline["properties"]["selection"] = {**described(selection), "anyOf": [words, strategy]}
+    pipeline["properties"]["selection"] = {**describe_field(selection), "anyOf": [words, strategy]}
     for name in ("model", "judge_model", "selection", "budget"):
         pipeline["properties"][name]["anyOf"].append(NULL)
 
@@ -200,7 +200,7 @@ def _question(definition: dict[str, Any]) -> None:
     """The answer's `timeout` may be written within the question."""
     limit = {"description": "How long to wait for the answer. Write it in the step.", "deprecated": True}
     for name in ("timeout", "timeout_seconds"):
-        definition["properties"][name] = duration(limit) | {"deprecated": True}
+        definition["properties"][name] = duration_schema(limit) | {"deprecated": True}
     definition["properties"]["default"].pop("default", None)
 
 

@@ -15,33 +15,33 @@ _TEXT: Final[Schema] = {"type": "string"}
 NULL: Final[Schema] = {"type": "null"}
 
 
-def described(field: Schema) -> Schema:
+def describe_field(field: Schema) -> Schema:
     """What is said of a field whatever its forms."""
     return {key: field[key] for key in ("description", "examples", "deprecated") if key in field}
 
 
-def duration(field: Schema) -> Schema:
+def duration_schema(field: Schema) -> Schema:
     """A field in the forms of a duration."""
     forms: list[Schema] = [{"type": "number", "minimum": 0}, {"type": "string", "pattern": PATTERN}]
     kept: Schema = {key: field[key] for key in ("description", "examples", "default") if key in field}
     return {**kept, "anyOf": forms}
 
 
-def reference(name: str) -> Schema:
+def definition_reference(name: str) -> Schema:
     """A reference to a definition."""
     return {"$ref": f"#/$defs/{name}"}
 
 
-def block(field: Schema, *, optional: bool = False) -> Schema:
+def body_schema(field: Schema, *, optional: bool = False) -> Schema:
     """A list of steps, or steps by id; for what is optional also nothing."""
-    return {**described(field), "anyOf": [*_BLOCK, *([NULL] if optional else [])]}
+    return {**describe_field(field), "anyOf": [*_BLOCK, *([NULL] if optional else [])]}
 
 
-_LISTED: Final[Schema] = {"type": "array", "items": reference("StepSpec"), "minItems": 1}
+_LISTED: Final[Schema] = {"type": "array", "items": definition_reference("StepSpec"), "minItems": 1}
 _BY_ID: Final[Schema] = {
     "type": "object",
     "minProperties": 1,
-    "additionalProperties": {"anyOf": [reference("StepBody"), _LISTED]},
+    "additionalProperties": {"anyOf": [definition_reference("StepBody"), _LISTED]},
 }
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT, "minItems": 1}
 _BLOCK: Final = [_LISTED, _BY_ID]
@@ -67,7 +67,10 @@ def write_steps(definitions: dict[str, Schema]) -> None:
     _work(body["properties"])
     body["properties"].update(definitions.pop("CallSpec")["properties"])
     selection = body["properties"]["selection"]
-    body["properties"]["selection"] = {**described(selection), "anyOf": [{"enum": [*get_args(Selection)]}, _TEMPLATE]}
+    body["properties"]["selection"] = {
+        **describe_field(selection),
+        "anyOf": [{"enum": [*get_args(Selection)]}, _TEMPLATE],
+    }
     body["if"] = {"required": ["parallel"], "properties": {"parallel": {"type": "boolean"}}}
     body["then"] = _AGENT
     _check(definitions["CheckSpec"])
@@ -80,75 +83,87 @@ def write_steps(definitions: dict[str, Schema]) -> None:
         del definitions[name]
     definitions["StepSpec"] = {
         "description": body["description"],
-        "allOf": [reference("StepBody")],
+        "allOf": [definition_reference("StepBody")],
         "required": ["id"],
     }
 
 
-def retries(properties: dict[str, Schema]) -> None:
+def write_retry_counts(properties: dict[str, Schema]) -> None:
     """The forms of `retry` and `timeout`, for a step and for the defaults."""
     attempts = {
         "type": "integer",
         "minimum": 1,
         "description": "Attempts in all, the first one included: 2 tries twice.",
     }
-    properties["retry"] = {**described(properties["retry"]), "anyOf": [attempts, reference("RetrySpec")]}
+    properties["retry"] = {
+        **describe_field(properties["retry"]),
+        "anyOf": [attempts, definition_reference("RetrySpec")],
+    }
     if "timeout" in properties:
-        properties["timeout"] = duration(properties["timeout"])
+        properties["timeout"] = duration_schema(properties["timeout"])
 
 
-def budget(properties: dict[str, Schema]) -> None:
+def write_budget(properties: dict[str, Schema]) -> None:
     """The forms of a budget, for a step and for the file."""
     amount = {"type": "number", "minimum": 0, "description": "In USD."}
-    properties["budget"] = {**described(properties["budget"]), "anyOf": [amount, reference("BudgetSpec")]}
+    properties["budget"] = {
+        **describe_field(properties["budget"]),
+        "anyOf": [amount, definition_reference("BudgetSpec")],
+    }
 
 
-def handlers(field: Schema) -> Schema:
+def handlers_schema(field: Schema) -> Schema:
     """One handler, or a list of them."""
-    listed = {"type": "array", "items": reference("HandlerSpec"), "minItems": 1}
-    return {**described(field), "anyOf": [reference("HandlerSpec"), listed]}
+    listed = {"type": "array", "items": definition_reference("HandlerSpec"), "minItems": 1}
+    return {**describe_field(field), "anyOf": [definition_reference("HandlerSpec"), listed]}
 
 
 def _policies(properties: dict[str, Schema]) -> None:
-    retries(properties)
+    write_retry_counts(properties)
     words: Schema = {"enum": ["fail", "continue"]}
     target = {"type": "string", "description": "The id of a later step to jump to."}
-    value = reference("OnFailureSpec")
-    properties["on_failure"] = {**described(properties["on_failure"]), "anyOf": [words, target, value]}
+    value = definition_reference("OnFailureSpec")
+    properties["on_failure"] = {**describe_field(properties["on_failure"]), "anyOf": [words, target, value]}
     others = {"enum": list(keys.ON_FAILURE_WORDS), "deprecated": True}
-    properties["on_item_failure"] = {**described(properties["on_item_failure"]), "anyOf": [words, value, others]}
+    properties["on_item_failure"] = {**describe_field(properties["on_item_failure"]), "anyOf": [words, value, others]}
     for name in ("name", "description"):
         properties[name]["type"] = ["string", "number"]
-    on_error = handlers(properties["on_error"])
+    on_error = handlers_schema(properties["on_error"])
     short = [{**form, "deprecated": True} for form in (_TEXT, value)]
     properties["on_error"] = {**on_error, "anyOf": [*on_error["anyOf"], *short]}
     names = {"type": "array", "items": {"type": "string"}}
     one = {"type": "string", "deprecated": True}
-    properties["dependencies"] = {**described(properties["dependencies"]), "anyOf": [names, one, NULL]}
-    properties["cache"] = {**described(properties["cache"]), "anyOf": [{"type": "boolean"}, reference("CacheSpec")]}
-    budget(properties)
-    properties["check"] = {**described(properties["check"]), "anyOf": [_TEXT, _TEXTS, reference("CheckSpec")]}
+    properties["dependencies"] = {**describe_field(properties["dependencies"]), "anyOf": [names, one, NULL]}
+    properties["cache"] = {
+        **describe_field(properties["cache"]),
+        "anyOf": [{"type": "boolean"}, definition_reference("CacheSpec")],
+    }
+    write_budget(properties)
+    properties["check"] = {
+        **describe_field(properties["check"]),
+        "anyOf": [_TEXT, _TEXTS, definition_reference("CheckSpec")],
+    }
     for name in ("parameters", "inputs", "metadata", "initial", "update"):
         properties[name]["type"] = ["object", "null"]
 
 
 def _work(properties: dict[str, Schema]) -> None:
-    properties["for_each"] = {**described(properties["for_each"]), "anyOf": _items()}
+    properties["for_each"] = {**describe_field(properties["for_each"]), "anyOf": _items()}
     properties["as"]["pattern"] = "^[A-Za-z_][A-Za-z0-9_-]*$"
     for name in ("steps", "parallel"):
-        properties[name] = block(properties[name])
+        properties[name] = body_schema(properties[name])
     properties["parallel"]["anyOf"].append({"type": "boolean", "description": _PARALLEL})
-    case = {"anyOf": [*_BLOCK, reference("StepBody")]}
-    properties["default"] = {**described(properties["default"]), **case}
+    case = {"anyOf": [*_BLOCK, definition_reference("StepBody")]}
+    properties["default"] = {**describe_field(properties["default"]), **case}
     properties["cases"] = {
-        **described(properties["cases"]),
+        **describe_field(properties["cases"]),
         "type": "object",
         "minProperties": 1,
         "additionalProperties": case,
     }
     for name, form in (("ask", "AskSpec"), ("approve", "ApproveSpec")):
-        properties[name] = {**described(properties[name]), "anyOf": [_TEXT, reference(form)]}
-    pause = duration(properties["sleep"])
+        properties[name] = {**describe_field(properties[name]), "anyOf": [_TEXT, definition_reference(form)]}
+    pause = duration_schema(properties["sleep"])
     properties["sleep"] = {**pause, "anyOf": [*pause["anyOf"], _TEMPLATE]}
 
 
@@ -186,21 +201,21 @@ def _items() -> list[Schema]:
 def _retry(definition: Schema) -> None:
     properties = definition["properties"]
     for name in ("delay", "max_delay"):
-        properties[name] = duration(properties[name])
+        properties[name] = duration_schema(properties[name])
     backoff = properties["backoff"]
     properties["backoff"] = {
-        **described(backoff),
+        **describe_field(backoff),
         "default": backoff["default"],
         "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(keys.BACKOFF_WORDS), "deprecated": True}],
     }
     jitter = properties["jitter"]
     properties["jitter"] = {
-        **described(jitter),
+        **describe_field(jitter),
         "default": jitter["default"],
         "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean", "deprecated": True}],
     }
     names = [{"type": "array", "items": _TEXT}, {**_TEXT, "deprecated": True}]
-    properties["on"] = {**described(properties["on"]), "default": [], "anyOf": names}
+    properties["on"] = {**describe_field(properties["on"]), "default": [], "anyOf": names}
 
 
 def _on_failure(definition: Schema) -> None:
@@ -220,27 +235,27 @@ def _on_failure(definition: Schema) -> None:
 def _check(definition: Schema) -> None:
     properties = definition["properties"]
     definition["minProperties"] = 1
-    properties["that"] = {**described(properties["that"]), "anyOf": [_TEXT, _TEXTS]}
-    properties["judge"] = {**described(properties["judge"]), "anyOf": [_TEXT, reference("JudgeSpec")]}
+    properties["that"] = {**describe_field(properties["that"]), "anyOf": [_TEXT, _TEXTS]}
+    properties["judge"] = {**describe_field(properties["judge"]), "anyOf": [_TEXT, definition_reference("JudgeSpec")]}
 
 
 def _cache(definition: Schema) -> None:
     properties = definition["properties"]
-    properties["ttl"] = duration(properties["ttl"])
+    properties["ttl"] = duration_schema(properties["ttl"])
 
 
 def _handler(definition: Schema, body: Schema) -> None:
     """A handler has keys of its own, and those of the one step that may stand in it."""
     properties = definition["properties"]
     definition["minProperties"] = 1
-    retries(properties)
-    properties["steps"] = block(properties["steps"])
+    write_retry_counts(properties)
+    properties["steps"] = body_schema(properties["steps"])
     for name in ("error_types", "error_patterns"):
         properties[name] = {
-            **described(properties[name]),
+            **describe_field(properties[name]),
             "anyOf": [{"type": "array", "items": _TEXT}, {**_TEXT, "deprecated": True}],
         }
     for name, field in body["properties"].items():
         if name not in properties:
-            place = reference(f"StepBody/properties/{name}")
+            place = definition_reference(f"StepBody/properties/{name}")
             properties[name] = {"description": field["description"], "allOf": [place]}

@@ -7,8 +7,8 @@ from typing import Final
 
 from orchestrator import codes
 from orchestrator.language.syntax.indentation import LOOKS_LIKE_KEY
-from orchestrator.language.syntax.mistakes import MAX_EDITS, Mistake
-from orchestrator.language.syntax.quotes import indentation, line_end, line_start, quoted, quoting_edits
+from orchestrator.language.syntax.mistakes import MAX_EDITS, SyntaxProblem
+from orchestrator.language.syntax.quotes import indentation, line_end, line_start, quote_value, quoting_edits
 from orchestrator.language.yaml.layout import Edit
 from orchestrator.text.words import shorten
 
@@ -28,7 +28,7 @@ _WORD: Final = re.compile(r"[A-Za-z_][\w-]*")
 _DASH: Final = re.compile(r"[ \t]*(-)(?=[ \t])")
 
 
-def bracket_mistake(text: str, at: int, opened: int) -> Mistake:
+def bracket_mistake(text: str, at: int, opened: int) -> SyntaxProblem:
     """Explain why the bracket at `opened` cannot be read on from `at`, where a comma or its end is expected."""
     opening, closing = text[opened], _CLOSERS[text[opened]]
     close, commas = _scan(text, opened)
@@ -51,11 +51,11 @@ def bracket_mistake(text: str, at: int, opened: int) -> Mistake:
     return _unknown_item(text, first, end, at, opened)
 
 
-def no_item(text: str, at: int) -> Mistake | None:
+def no_item(text: str, at: int) -> SyntaxProblem | None:
     """Explain what stands in brackets where an item must begin: a dash as in a list of lines, or a further comma."""
     character = text[at : at + 1]
     if character == ",":
-        return Mistake(
+        return SyntaxProblem(
             codes.YAML_SYNTAX,
             "there is no item before this comma",
             at,
@@ -134,8 +134,8 @@ def _content_end(text: str, first: int, at: int) -> int:
     return first
 
 
-def _missing_comma(before: int) -> Mistake:
-    return Mistake(
+def _missing_comma(before: int) -> SyntaxProblem:
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "a comma is missing between two items",
         before,
@@ -147,8 +147,8 @@ def _missing_comma(before: int) -> Mistake:
     )
 
 
-def _missing_colon(before: int) -> Mistake:
-    return Mistake(
+def _missing_colon(before: int) -> SyntaxProblem:
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "a colon is missing between the key and its value",
         before,
@@ -160,7 +160,7 @@ def _missing_colon(before: int) -> Mistake:
     )
 
 
-def _comma_before_key(text: str, first: int, at: int) -> Mistake | None:
+def _comma_before_key(text: str, first: int, at: int) -> SyntaxProblem | None:
     """`{a: 1 b: 2}`, and `a: 1` on one line with `b: 2` on the next: the comma behind the first value is missing."""
     start = line_start(text, at)
     if start > first and _COLON.search(text, first, start):
@@ -173,7 +173,7 @@ def _comma_before_key(text: str, first: int, at: int) -> Mistake | None:
     return _missing_comma(text.rindex(words[0], first, text.rindex(words[1], first, at)) + len(words[0]))
 
 
-def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> Mistake:
+def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> SyntaxProblem:
     colon = _COLON.search(text, first, at) if opening == "{" else None
     start = colon.end() if colon is not None else first
     start, end = _stripped(text, start, end)
@@ -181,43 +181,43 @@ def _colon_in_value(text: str, first: int, end: int, at: int, opening: str) -> M
     key = text[first : colon.start()].strip() if colon is not None else ""
     what = f"the value of `{shorten(key)}`" if key else "this item"
     simple = "\n" not in value and '"' not in value
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"{what} has a `:` in it, so it must be quoted",
         start,
         end,
         label="not quoted",
-        help=f"write {shorten(quoted(value))}",
-        fix=Edit(start, end, quoted(value)) if simple else None,
+        help=f"write {shorten(quote_value(value))}",
+        fix=Edit(start, end, quote_value(value)) if simple else None,
         edits=quoting_edits(text, start, end),
         lossy="\n" in value,
     )
 
 
-def _behind_quote(text: str, first: int, end: int, at: int) -> Mistake:
+def _behind_quote(text: str, first: int, end: int, at: int) -> SyntaxProblem:
     start, stop = _stripped(text, first, end)
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "there is text behind the closing quote of this item",
         at,
         max(stop, at + 1),
         label="behind the closing quote",
-        help=f"put quotes round the whole item: {shorten(quoted(text[start:stop]))}; or a comma between two items",
+        help=f"put quotes round the whole item: {shorten(quote_value(text[start:stop]))}; or a comma between two items",
         edits=quoting_edits(text, start, stop),
         lossy=":" in text[start:stop],
     )
 
 
-def _unknown_item(text: str, first: int, end: int, at: int, opened: int) -> Mistake:
+def _unknown_item(text: str, first: int, end: int, at: int, opened: int) -> SyntaxProblem:
     start, stop = _stripped(text, first, end)
     closing = _CLOSERS[text[opened]]
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"expected `,` or `{closing}` here",
         at,
         at + 1,
         label="neither the next item nor the end",
-        help=f"put a comma between two items, or quotes round this one: {shorten(quoted(text[start:stop]))}",
+        help=f"put a comma between two items, or quotes round this one: {shorten(quote_value(text[start:stop]))}",
         related=(("opened here", opened, opened + 1),),
         edits=quoting_edits(text, start, stop),
         lossy=":" in text[start:stop],
@@ -232,9 +232,9 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _other_closer(text: str, at: int, opened: int) -> Mistake:
+def _other_closer(text: str, at: int, opened: int) -> SyntaxProblem:
     closing = _CLOSERS[text[opened]]
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"`{text[opened]}` is closed by `{text[at]}`",
         at,
@@ -260,13 +260,13 @@ def _around(text: str, opened: int) -> str:
     return ""
 
 
-def _inner_left_open(text: str, at: int, opened: int) -> Mistake:
+def _inner_left_open(text: str, at: int, opened: int) -> SyntaxProblem:
     """The bracket around one is closed before it: `{a: [1, 2}`."""
     end = max(_content_end(text, opened + 1, at), opened + 1)
     return _never_closed(text, opened, end)
 
 
-def _left_open(text: str, at: int, opened: int) -> Mistake:
+def _left_open(text: str, at: int, opened: int) -> SyntaxProblem:
     outer = indentation(text, line_start(text, opened))
     end = line_end(text, opened)
     while end < min(at, len(text)):  # up to the last line that can be a part of it
@@ -280,9 +280,9 @@ def _left_open(text: str, at: int, opened: int) -> Mistake:
     return _never_closed(text, opened, end)
 
 
-def _never_closed(text: str, opened: int, end: int) -> Mistake:
+def _never_closed(text: str, opened: int, end: int) -> SyntaxProblem:
     closing = _CLOSERS[text[opened]]
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"the bracket `{text[opened]}` is never closed",
         opened,
@@ -294,7 +294,7 @@ def _never_closed(text: str, opened: int, end: int) -> Mistake:
     )
 
 
-def _dashes(text: str, at: int) -> Mistake:
+def _dashes(text: str, at: int) -> SyntaxProblem:
     """`- item` lines within brackets: all of them at once."""
     edits: list[Edit] = []
     start = line_start(text, at)
@@ -306,7 +306,7 @@ def _dashes(text: str, at: int) -> Mistake:
         end = line_end(text, place)
         last = _content_end(text, place, end)
         place = min(end + 1, len(text))
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "inside of brackets, items are written without `-`",
         at,

@@ -19,13 +19,13 @@ from orchestrator.language.syntax.indentation import (
     tab_mistake,
     under_indented,
 )
-from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake
+from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_PROBLEMS, SyntaxProblem
 from orchestrator.language.syntax.quotes import (
     indentation,
     line_end,
     line_start,
     next_line,
-    quoted,
+    quote_value,
     quoting_edits,
     template_end,
     unusable_escape,
@@ -45,19 +45,19 @@ _KEY_ONLY_TAIL = re.compile(r"[\n\r][ \t]*(?:- +)*[A-Za-z_][\w.-]*:[ \t]")
 _ESCAPE = re.compile(r"\\(?![0abt\tnvfre \"/\\N_LP\r\n]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})")
 
 
-def explain_templates(text: str, tree: Tree) -> list[Mistake]:
+def explain_templates(text: str, tree: Tree) -> list[SyntaxProblem]:
     """Return a mistake for each unquoted template that YAML took for a mapping."""
-    mistakes: list[Mistake] = []
+    mistakes: list[SyntaxProblem] = []
     done = -1
     for start, in_brackets, last in tree.templates:
-        if start >= done and len(mistakes) < MAX_MISTAKES:
+        if start >= done and len(mistakes) < MAX_PROBLEMS:
             mistake = under_indented(text, start, last) or _template(text, start, in_brackets=in_brackets)
             done = mistake.end
             mistakes.append(mistake)
     return mistakes
 
 
-def explain(text: str, error: Any, tree: Tree) -> Mistake:
+def explain_error(text: str, error: Any, tree: Tree) -> SyntaxProblem:
     """Explain a syntax error.
 
     `error` is what the YAML reader raised; `tree` is how far it had come.
@@ -89,24 +89,24 @@ def explain(text: str, error: Any, tree: Tree) -> Mistake:
     return _unknown(text, at)
 
 
-def _template(text: str, start: int, *, in_brackets: bool) -> Mistake:
+def _template(text: str, start: int, *, in_brackets: bool) -> SyntaxProblem:
     end = template_end(text, start, in_brackets=in_brackets)
     opening = text[start : start + 2]
     value = text[start:end]
-    return Mistake(
+    return SyntaxProblem(
         codes.UNQUOTED_TEMPLATE,
         f"a value that begins with `{opening}` must be quoted",
         start,
         end,
         label="not quoted",
-        help=f"write {shorten(quoted(value))}",
+        help=f"write {shorten(quote_value(value))}",
         notes=("without quotes, YAML takes `{` for the beginning of a mapping",),
-        fix=Edit(start, end, quoted(value)),
+        fix=Edit(start, end, quote_value(value)),
         edits=quoting_edits(text, start, end),
     )
 
 
-def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree: Tree) -> Mistake | None:
+def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
     """A quote that is not closed on its line swallows what follows, up to the next quote or the end of the file."""
     start: int | None = None
     if "quoted scalar" in problem or "unexpected end of stream" in problem or "document indicator" in problem:
@@ -119,7 +119,7 @@ def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree:
         return None
     quote = text[start]
     end = value_end(text, start)
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"the quote `{quote}` is never closed",
         start,
@@ -131,7 +131,7 @@ def _unclosed_quote(text: str, problem: str, at: int, context: int | None, tree:
     )
 
 
-def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tree) -> Mistake | None:
+def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
     """Mistakes that the reader's own complaint tells apart."""
     if "mapping values are not allowed" in problem:
         return _colon(text, at)
@@ -154,7 +154,7 @@ def _by_problem(text: str, problem: str, at: int, context: int | None, tree: Tre
     return None
 
 
-def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree) -> Mistake | None:
+def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree) -> SyntaxProblem | None:
     """Mistakes that only show in where the reader was."""
     if context is not None and text[context : context + 1] in ("[", "{") and ("," in problem):
         return bracket_mistake(text, at, context)
@@ -169,7 +169,7 @@ def _by_place(text: str, problem: str, at: int, context: int | None, tree: Tree)
     return None
 
 
-def _colon(text: str, at: int) -> Mistake | None:
+def _colon(text: str, at: int) -> SyntaxProblem | None:
     """A colon where no key can be: inside an unquoted value, or on a line that belongs to the one above."""
     start = line_start(text, at)
     key = _KEY.match(text, start, line_end(text, start))
@@ -178,14 +178,14 @@ def _colon(text: str, at: int) -> Mistake | None:
         end = value_end(text, value_start)
         value = text[value_start:end]
         if value[:1] not in ("'", '"', "[", "{"):
-            return Mistake(
+            return SyntaxProblem(
                 codes.YAML_SYNTAX,
                 f"the value of `{shorten(key['key'])}` has a `:` in it, so it must be quoted",
                 value_start,
                 end,
                 label="not quoted",
-                help=f"write {shorten(quoted(value))}",
-                fix=Edit(value_start, end, quoted(value)),
+                help=f"write {shorten(quote_value(value))}",
+                fix=Edit(value_start, end, quote_value(value)),
                 edits=quoting_edits(text, value_start, end),
             )
     above = next(lines_above(text, start), None)
@@ -206,7 +206,7 @@ def _colon(text: str, at: int) -> Mistake | None:
     return None
 
 
-def _too_far_in(text: str, start: int, above: tuple[int, int], columns: list[tuple[int, bool]]) -> Mistake | None:
+def _too_far_in(text: str, start: int, above: tuple[int, int], columns: list[tuple[int, bool]]) -> SyntaxProblem | None:
     """A key indented as if it belonged to the line above, which already has a value."""
     mistake = indentation_mistake(text, start + indentation(text, start), columns)
     owner, own = _KEY.match(text, *above), _LINE_KEY.match(text, start, line_end(text, start))
@@ -219,13 +219,13 @@ def _too_far_in(text: str, start: int, above: tuple[int, int], columns: list[tup
     )
 
 
-def _belongs_nowhere(text: str, start: int) -> Mistake:
+def _belongs_nowhere(text: str, start: int) -> SyntaxProblem:
     """A line of text where only a key or an item can be."""
     content = start + indentation(text, start)
     end = value_end(text, start)
     above = next(lines_above(text, start), None)
     commented = above is not None and " #" in text[above[0] : above[1]]
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "this line belongs to nothing: it is no key and no list item",
         content,
@@ -238,9 +238,9 @@ def _belongs_nowhere(text: str, start: int) -> Mistake:
     )
 
 
-def _no_space(match: re.Match[str]) -> Mistake:
+def _no_space(match: re.Match[str]) -> SyntaxProblem:
     colon = match.end("key")
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"there is no space after the colon of `{shorten(match['key'])}:`",
         colon,
@@ -252,7 +252,7 @@ def _no_space(match: re.Match[str]) -> Mistake:
     )
 
 
-def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Mistake | None:
+def _first_character(text: str, at: int, *, in_brackets: bool = False) -> SyntaxProblem | None:
     """Characters that YAML reserves at the beginning of a value."""
     character = text[at : at + 1]
     if not character or character in "\n\r":
@@ -261,20 +261,20 @@ def _first_character(text: str, at: int, *, in_brackets: bool = False) -> Mistak
     stop = re.compile(r"[,\]}]").search(text, at, line_end(text, at)) if in_brackets else None
     end = value_end(text, at, stop.start() if stop else None)
     value = text[at:end]
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"a value cannot begin with {shown} unless it is quoted",
         at,
         end,
         label="not quoted",
-        help=f"write {shorten(quoted(value))}",
-        fix=Edit(at, end, quoted(value)),
+        help=f"write {shorten(quote_value(value))}",
+        fix=Edit(at, end, quote_value(value)),
         edits=quoting_edits(text, at, end),
     )
 
 
-def _directive(text: str, at: int) -> Mistake:
-    return Mistake(
+def _directive(text: str, at: int) -> SyntaxProblem:
+    return SyntaxProblem(
         codes.UNSUPPORTED_YAML,
         "a line cannot begin with `%`: it would be an instruction to the YAML reader, and none is supported",
         at,
@@ -286,7 +286,7 @@ def _directive(text: str, at: int) -> Mistake:
     )
 
 
-def _no_colon(text: str, at: int) -> Mistake | None:
+def _no_colon(text: str, at: int) -> SyntaxProblem | None:
     """A line among keys that is not a key."""
     start = line_start(text, at)
     end = value_end(text, start)
@@ -296,7 +296,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
     word = text[content:end]
     if match := _WORD_AND_REST.match(text, start, end):
         place = match.end("key")
-        return Mistake(
+        return SyntaxProblem(
             codes.YAML_SYNTAX,
             f"there is no colon after `{shorten(match['key'])}`",
             match.start("key"),
@@ -308,7 +308,7 @@ def _no_colon(text: str, at: int) -> Mistake | None:
         )
     if not word:
         return None
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"`{shorten(word)}` is neither a key nor a value: there is no `:`",
         content,
@@ -321,13 +321,13 @@ def _no_colon(text: str, at: int) -> Mistake | None:
     )
 
 
-def _item_in_value(text: str, at: int) -> Mistake | None:
+def _item_in_value(text: str, at: int) -> SyntaxProblem | None:
     """`key: - item` on one line."""
     end = value_end(text, at)
     item = text[at:end].removeprefix("-").strip()
     if not item or not text.startswith("- ", at):
         return None
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "a list cannot begin on the line of its key",
         at,
@@ -339,7 +339,7 @@ def _item_in_value(text: str, at: int) -> Mistake | None:
     )
 
 
-def _escape(text: str, at: int, context: int | None) -> Mistake | None:
+def _escape(text: str, at: int, context: int | None) -> SyntaxProblem | None:
     """A backslash in double quotes that begins no escape: Windows paths and regular expressions."""
     start = at if context is None else context
     place = start + 1
@@ -351,7 +351,7 @@ def _escape(text: str, at: int, context: int | None) -> Mistake | None:
     first = wrong[0].start()
     value = text[start + 1 : place]
     simple = "'" not in value and "\\\\" not in value and "\n" not in value
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"`{text[first : first + 2]}` means nothing between double quotes",
         first,
@@ -365,7 +365,7 @@ def _escape(text: str, at: int, context: int | None) -> Mistake | None:
     )
 
 
-def _block_header(text: str, at: int) -> Mistake:
+def _block_header(text: str, at: int) -> SyntaxProblem:
     """Text behind `|` or `>` on the same line."""
     end = value_end(text, at)
     value = text[at:end]
@@ -374,19 +374,19 @@ def _block_header(text: str, at: int) -> Mistake:
     has_lines = following < len(text) and indentation(text, following) > indent
     sign = 2 if value[1:2] in ("-", "+") else 1
     edits = (Edit(at + sign, end, " " * (end - at - sign)),) if has_lines else quoting_edits(text, at, end)
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"`{value[:1]}` begins a text of several lines, so nothing can follow it on its own line",
         at,
         end,
         label="text behind the sign",
-        help=f"put the text on the next line, indented; or write {shorten(quoted(value))}",
+        help=f"put the text on the next line, indented; or write {shorten(quote_value(value))}",
         edits=edits,
         lossy=has_lines,
     )
 
 
-def _less_indented(text: str, at: int) -> Mistake | None:
+def _less_indented(text: str, at: int) -> SyntaxProblem | None:
     """The file began further right than this line stands."""
     start = line_start(text, at)
     first = len(text) - len(text.lstrip("\n\r \t"))
@@ -396,7 +396,7 @@ def _less_indented(text: str, at: int) -> Mistake | None:
         return None
     mistake = indentation_mistake(text, at, [(root, False)], (first, first + 1))
     rest = shift_block(text, start, root)
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "this line is indented less than the first line of the file",
         mistake.start,
@@ -408,11 +408,11 @@ def _less_indented(text: str, at: int) -> Mistake | None:
     )
 
 
-def _stray(text: str, at: int) -> Mistake | None:
+def _stray(text: str, at: int) -> SyntaxProblem | None:
     character = text[at : at + 1]
     if character in ("]", "}"):
         opening = "[" if character == "]" else "{"
-        return Mistake(
+        return SyntaxProblem(
             codes.YAML_SYNTAX,
             f"there is a `{character}` without a `{opening}` before it",
             at,
@@ -425,29 +425,29 @@ def _stray(text: str, at: int) -> Mistake | None:
     return _first_character(text, at) if character in (",", "%", "&", "*") else None
 
 
-def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> Mistake:
+def _text_behind(text: str, at: int, last: tuple[int, int, str]) -> SyntaxProblem:
     end = max(value_end(text, at), at + 1)
     what = "bracket" if last[2] == "]" else "quote"
     whole = text[last[0] : end]
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"there is text behind the closing {what} of this value",
         at,
         end,
         label=f"behind the closing {what}",
-        help=f"put quotes round the whole value: {shorten(quoted(whole))}",
+        help=f"put quotes round the whole value: {shorten(quote_value(whole))}",
         related=(("the value began here", last[0], last[0] + 1),),
         edits=(Edit(at, end, " " * (end - at)),),
     )
 
 
-def _unknown(text: str, at: int) -> Mistake:
+def _unknown(text: str, at: int) -> SyntaxProblem:
     start = line_start(text, at)
     if at >= len(text):
         above = next(lines_above(text, len(text)), (0, 0))
         start, at = above[0], max(above[1] - 1, 0)
     end = max(value_end(text, at), at + 1)
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         "this cannot be read as YAML",
         at,

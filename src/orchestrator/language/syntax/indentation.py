@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.language.syntax.mistakes import MAX_EDITS, Mistake
+from orchestrator.language.syntax.mistakes import MAX_EDITS, SyntaxProblem
 from orchestrator.language.syntax.quotes import indentation, line_end, line_start, next_line
 from orchestrator.language.yaml.layout import Edit
 from orchestrator.text.words import plural
@@ -21,7 +21,9 @@ _TAB_WIDTHS = (2, 4, 8, 1)
 _MOST_LINES_ABOVE = 2_000
 
 
-def tab_in_block(text: str, offset: int, header: int | None, columns: Sequence[tuple[int, bool]]) -> Mistake | None:
+def tab_in_block(
+    text: str, offset: int, header: int | None, columns: Sequence[tuple[int, bool]]
+) -> SyntaxProblem | None:
     """Repair a `|` or `>` whose first line begins with a tab: text in YAML 1.2, and a mistake to libyaml.
 
     An indicator of the indentation makes both read the same. None where the tab is not in the text of a block.
@@ -35,12 +37,12 @@ def tab_in_block(text: str, offset: int, header: int | None, columns: Sequence[t
     if not 1 <= by <= 9 or any(sign.isdigit() for sign in indicators.split(" ")[0]):
         return None
     edit = Edit(header + 1, header + 1, str(by))
-    return Mistake(
+    return SyntaxProblem(
         codes.TAB_INDENTATION, "a tab at the beginning of a block", offset, offset + 1, edits=(edit,), silent=True
     )
 
 
-def tab_mistake(text: str, offset: int) -> Mistake:
+def tab_mistake(text: str, offset: int) -> SyntaxProblem:
     """Explain a tab in the indentation of the line of `offset`, and repair the lines below that have one too."""
     start = line_start(text, offset)
     edits: list[Edit] = []
@@ -64,11 +66,11 @@ def tab_mistake(text: str, offset: int) -> Mistake:
                 columns = _after_line(columns, spaces, text[place + len(indent) : end])
         place = next_line(text, place)
     if reported is None:  # only blank lines and comments, where a tab does no harm
-        return Mistake(
+        return SyntaxProblem(
             codes.TAB_INDENTATION, "a tab in a blank line", start, start + 1, edits=tuple(edits), silent=True
         )
     first = next(edit for edit in edits if edit.start == reported[0])
-    return Mistake(
+    return SyntaxProblem(
         codes.TAB_INDENTATION,
         "this line is indented with a tab",
         reported[0],
@@ -82,7 +84,7 @@ def tab_mistake(text: str, offset: int) -> Mistake:
 
 def indentation_mistake(
     text: str, offset: int, columns: Sequence[tuple[int, bool]], opened: tuple[int, int] | None = None
-) -> Mistake:
+) -> SyntaxProblem:
     """Explain a line that fits none of the open blocks, and move it to the nearest one that it could belong to.
 
     `columns` are those of the open blocks, each with whether it is a list; `opened` is where the block began that the
@@ -95,7 +97,7 @@ def indentation_mistake(
     target = min(fitting, key=lambda column: (abs(column - indent), -column)) if fitting else indent
     edits = shift_block(text, start, target - indent) if target != indent else ()
     wanted = plural(target, "space")
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"this line is indented by {plural(indent, 'space')}, and no block stands there",
         start + indent,
@@ -109,7 +111,7 @@ def indentation_mistake(
     )
 
 
-def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) -> Mistake | None:
+def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) -> SyntaxProblem | None:
     """Explain a line that was meant for the text of `|` or `>` above it, and is indented too little for that.
 
     `last` is the last scalar before: its offsets and its style. Returns None if the line is another thing.
@@ -135,7 +137,7 @@ def under_indented(text: str, offset: int, last: tuple[int, int, str] | None) ->
             edits.append(Edit(place, place, " " * (wanted - indent)))
         place = next_line(text, place)
     others = len(edits) - 1
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"this line is indented less than the text above, which `{last[2]}` began, so it is no part of it",
         start + own,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source
-from orchestrator.language.yaml.layout import Edit, Layout
+from orchestrator.language.yaml.layout import Edit, TextLayout
 
-MAX_MISTAKES = 100
+MAX_PROBLEMS = 100
 """How many mistakes of syntax are repaired; a file with more is not read to its end."""
 
 MAX_EDITS = 5_000
@@ -15,7 +15,7 @@ MAX_EDITS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class SyntaxProblem:
     """One mistake. Offsets are those of the text that was read.
 
     `edits` repair a copy of the text, so that what follows can be read. `silent` mistakes are repaired and not
@@ -43,12 +43,12 @@ class Mistake:
 class ReadingStopped(Exception):
     """Reading cannot go on: the text is over a budget. Carries the mistake that says so."""
 
-    def __init__(self, mistake: Mistake) -> None:
+    def __init__(self, mistake: SyntaxProblem) -> None:
         super().__init__(mistake.message)
         self.mistake = mistake
 
 
-def to_diagnostic(mistake: Mistake, source: Source, layout: Layout) -> Diagnostic:
+def to_diagnostic(mistake: SyntaxProblem, source: Source, layout: TextLayout) -> Diagnostic:
     """Place a mistake in the file."""
     fix = mistake.fix
     return Diagnostic(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator import codes
-from orchestrator.language.syntax.mistakes import Mistake
+from orchestrator.language.syntax.mistakes import SyntaxProblem
 from orchestrator.language.yaml.layout import Edit
 from orchestrator.text.lines import LINE_BREAK
 
@@ -84,7 +84,7 @@ def _with_continuation(text: str, start: int, last: int) -> int:
     return last
 
 
-def quoted(value: str) -> str:
+def quote_value(value: str) -> str:
     """Return the value in quotes, double ones unless it holds such characters itself."""
     if '"' not in value and "\\" not in value:
         return f'"{value}"'
@@ -100,7 +100,7 @@ def quoting_edits(text: str, start: int, end: int) -> tuple[Edit, ...]:
     return (Edit(start, start, "'"), *inner, Edit(end, end, "'"))
 
 
-def unusable_escape(text: str, at: int, end: int) -> Mistake | None:
+def unusable_escape(text: str, at: int, end: int) -> SyntaxProblem | None:
     """Explain the first escape behind an offset that is not for a character. None if there is no such escape."""
     begin = max(at - 2 * _LONGEST_PAIR, 0)
     alone = PAIR.sub(" " * _LONGEST_PAIR, text[begin:end])
@@ -109,7 +109,7 @@ def unusable_escape(text: str, at: int, end: int) -> Mistake | None:
         return None
     start, escape = begin + found.start(), found[0]
     half = escape[1] == "u"
-    return Mistake(
+    return SyntaxProblem(
         codes.YAML_SYNTAX,
         f"`{escape}` is half of a character" if half else f"`{escape}` is not a character of Unicode",
         start,

@@ -33,7 +33,7 @@ class Auto:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class MarkupProblem:
     """What is wrong with the tags of a text, and from where to where. `unclosed`: the text ends before the question."""
 
     start: int
@@ -48,34 +48,38 @@ def has_tag(text: str) -> bool:
     return "<AUTO" in text or "</AUTO" in text
 
 
-def autos_of(text: str) -> list[Auto] | Mistake:
+def autos_of(text: str) -> list[Auto] | MarkupProblem:
     """Return the values that models give within a text, in order, or the first mistake."""
     found: list[Auto] = []
     opened: re.Match[str] | None = None
     for tag in _TAG.finditer(text):
         if tag[0].startswith("</"):
             if opened is None:
-                return Mistake(tag.start(), tag.end(), "`</AUTO>` ends nothing: no `<AUTO>` is open before it", _HOW)
+                return MarkupProblem(
+                    tag.start(), tag.end(), "`</AUTO>` ends nothing: no `<AUTO>` is open before it", _HOW
+                )
             question = text[opened.end() : tag.start()]
             if not question.strip():
-                return Mistake(opened.start(), tag.end(), "`<AUTO>` is empty: it says nothing to a model", _HOW)
+                return MarkupProblem(opened.start(), tag.end(), "`<AUTO>` is empty: it says nothing to a model", _HOW)
             first = opened.end() + len(question) - len(question.lstrip())
             found.append(Auto(opened.start(), tag.end(), first, first + len(question.strip())))
             opened = None
             continue
         if opened is not None:
             help = "end the first with `</AUTO>`; a question that needs another answer is a step of its own"
-            return Mistake(tag.start(), tag.end(), "an `<AUTO>` stands within another", help)
+            return MarkupProblem(tag.start(), tag.end(), "an `<AUTO>` stands within another", help)
         if tag[0] != AUTO:
             message = f"`{tag[0]}` is not an `<AUTO>`: the question stands between `<AUTO>` and `</AUTO>`"
-            return Mistake(tag.start(), tag.end(), message, _rewritten(text, tag))
+            return MarkupProblem(tag.start(), tag.end(), message, _rewritten(text, tag))
         if _within_braces(text, tag.start()):
             message = "an `<AUTO>` stands inside of an expression, where it is nothing but text"
             help = "put it beside the braces; a step with `action: generate` gives a value that expressions can read"
-            return Mistake(tag.start(), tag.end(), message, help)
+            return MarkupProblem(tag.start(), tag.end(), message, help)
         opened = tag
     if opened is not None:
-        return Mistake(opened.start(), opened.end(), "`<AUTO>` is never closed", _closed(text, opened), unclosed=True)
+        return MarkupProblem(
+            opened.start(), opened.end(), "`<AUTO>` is never closed", _closed(text, opened), unclosed=True
+        )
     return found
 
 

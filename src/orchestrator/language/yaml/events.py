@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
+class EventParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
     """PyYAML's own parser, which here takes a `?` inside of a word between braces, as libyaml does: `{n: number?}`."""
 
     def __init__(self, text: str) -> None:
@@ -42,8 +42,8 @@ class Parser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
         return "x" if self._in_word and found == "?" else found
 
 
-def events(text: str) -> Callable[[], Any]:
+def parse_events(text: str) -> Callable[[], Any]:
     """Return what gives the next event at each call, and None at the end."""
-    parser = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else Parser(text)  # type: ignore[attr-defined]  # the stubs leave it out
+    parser = yaml.cyaml.CParser(text) if yaml.__with_libyaml__ else EventParser(text)  # type: ignore[attr-defined]  # the stubs leave it out
     get: Callable[[], Any] = parser.get_event
     return get

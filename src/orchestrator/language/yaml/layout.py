@@ -18,7 +18,7 @@ class Edit:
     replacement: str
 
 
-class Layout:
+class TextLayout:
     """Translates offsets (code points) in the text that was read into positions of the file.
 
     `text` is what was read: the file's text with `edits` applied, which are given in the file's own offsets. `aliased`

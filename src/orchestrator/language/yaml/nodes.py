@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Sequence as ABCSequence
 
-    from orchestrator.language.yaml.layout import Layout
+    from orchestrator.language.yaml.layout import TextLayout
 
 
 LITERAL: Final = "literal"
@@ -26,7 +26,7 @@ class _Placed:
 
     start: int
     end: int
-    layout: Layout
+    layout: TextLayout
 
     @property
     def span(self) -> Span:
@@ -42,7 +42,7 @@ class Scalar(_Placed):
 
     __slots__ = ("_offsets", "style", "text", "value")
 
-    def __init__(self, value: Any, text: str, style: str, start: int, end: int, layout: Layout) -> None:
+    def __init__(self, value: Any, text: str, style: str, start: int, end: int, layout: TextLayout) -> None:
         self.value = value
         self.text = text
         self.style = style
@@ -118,7 +118,7 @@ class Sequence(_Placed):
 
     __slots__ = ("items",)
 
-    def __init__(self, items: list[Node], start: int, end: int, layout: Layout) -> None:
+    def __init__(self, items: list[Node], start: int, end: int, layout: TextLayout) -> None:
         self.items = items
         self.start = start
         self.end = end
@@ -143,7 +143,7 @@ class Mapping(_Placed):
 
     __slots__ = ("table",)
 
-    def __init__(self, table: dict[str, Entry], start: int, end: int, layout: Layout) -> None:
+    def __init__(self, table: dict[str, Entry], start: int, end: int, layout: TextLayout) -> None:
         self.table = table
         self.start = start
         self.end = end
@@ -181,14 +181,14 @@ class Mapping(_Placed):
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
-def plain(node: Node) -> Any:
+def plain_data(node: Node) -> Any:
     """Return the JSON value of a node."""
     kind = type(node)
     if kind is Scalar:
         return node.value  # type: ignore[union-attr]  # `type() is` is twice as fast as isinstance, unknown to mypy
     if kind is Mapping:
-        return {key: plain(entry.value) for key, entry in node.table.items()}  # type: ignore[union-attr]  # as above
-    return [plain(item) for item in node.items]  # type: ignore[union-attr]  # as above
+        return {key: plain_data(entry.value) for key, entry in node.table.items()}  # type: ignore[union-attr]  # as above
+    return [plain_data(item) for item in node.items]  # type: ignore[union-attr]  # as above
 
 
 def text_at(node: _Placed, text: str, value: Any = None) -> Scalar:

@@ -9,11 +9,11 @@ import yaml
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, Span
-from orchestrator.language.syntax.explanation import explain, explain_templates
-from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_MISTAKES, Mistake, ReadingStopped, to_diagnostic
-from orchestrator.language.yaml.layout import Edit, Layout
+from orchestrator.language.syntax.explanation import explain_error, explain_templates
+from orchestrator.language.syntax.mistakes import MAX_EDITS, MAX_PROBLEMS, ReadingStopped, SyntaxProblem, to_diagnostic
+from orchestrator.language.yaml.layout import Edit, TextLayout
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
-from orchestrator.language.yaml.tree import Tree, build
+from orchestrator.language.yaml.tree import Tree, build_tree
 
 MAX_CHARACTERS = 8 * 1024 * 1024
 _MAX_PASSES = 60
@@ -56,16 +56,16 @@ def read_tree(source: Source) -> Reading:
     moved: set[int] = set()
     partial = bool(diagnostics)
     for number in range(_MAX_PASSES):
-        layout = Layout(text, tuple(edits))
+        layout = TextLayout(text, tuple(edits))
         tree = Tree()
-        error: Mistake | None = None
+        error: SyntaxProblem | None = None
         stopped = False
         try:
-            build(layout, tree)
+            build_tree(layout, tree)
         except ReadingStopped as stop:
             error, stopped = stop.mistake, True
         except yaml.MarkedYAMLError as found:
-            error = explain(layout.text, found, tree)
+            error = explain_error(layout.text, found, tree)
         mistakes = explain_templates(layout.text, tree) or ([error] if error else [])
         for mistake in mistakes:
             diagnostic = to_diagnostic(mistake, source, layout)
@@ -87,7 +87,7 @@ def read_tree(source: Source) -> Reading:
             return Reading(None, diagnostics, partial=True)
         read += len(text)
         repairs = _in_original(layout, edits, mistakes)
-        if repairs is None or number + 1 == _MAX_PASSES or read > _MAX_REREAD or len(diagnostics) >= MAX_MISTAKES:
+        if repairs is None or number + 1 == _MAX_PASSES or read > _MAX_REREAD or len(diagnostics) >= MAX_PROBLEMS:
             diagnostics += [to_diagnostic(mistake, source, layout) for mistake in tree.mistakes]
             if repairs is not None:
                 count = f"{len(diagnostics)} mistake{'s' if len(diagnostics) > 1 else ''}"
@@ -97,7 +97,7 @@ def read_tree(source: Source) -> Reading:
     return Reading(None, diagnostics, partial=True)
 
 
-def _in_original(layout: Layout, edits: list[Edit], mistakes: list[Mistake]) -> list[Edit] | None:
+def _in_original(layout: TextLayout, edits: list[Edit], mistakes: list[SyntaxProblem]) -> list[Edit] | None:
     """Add the mistakes' repairs, given in the text that was read, to those of the file. None if they do not combine."""
     added: list[Edit] = []
     if sum(len(mistake.edits) for mistake in mistakes) > MAX_EDITS:
@@ -180,7 +180,7 @@ def _unreadable_characters(source: Source) -> tuple[list[Diagnostic], str | None
         return [], text
     sample = text[:4096]
     count = len(_UNREADABLE.findall(sample))
-    layout = Layout(text)
+    layout = TextLayout(text)
     span = layout.exact_span(first.start(), first.end())
     if count > _FEW or "\0" in sample:
         diagnostic = Diagnostic(

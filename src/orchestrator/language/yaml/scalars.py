@@ -22,7 +22,7 @@ _NUMERIC_START = frozenset("-+.0123456789")
 _NUMBERS = (_INTEGER, _FLOAT, _OCTAL, _HEXADECIMAL, _NOT_FINITE)
 
 
-def resolve(text: str) -> Any:
+def resolve_scalar(text: str) -> Any:
     """Return the value of a plain scalar: None, a boolean, a number or the text itself.
 
     A number that cannot be kept stays text; `is_not_json` tells that it is one.
@@ -50,4 +50,4 @@ def is_not_json(text: str) -> bool:
 
 def is_plain_text(text: str) -> bool:
     """Tell whether a text, written without quotes, would be read as the same text and not as another value."""
-    return resolve(text) is text and not is_not_json(text) if text else False
+    return resolve_scalar(text) is text and not is_not_json(text) if text else False

@@ -15,17 +15,17 @@ from yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, Scala
 
 from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS
-from orchestrator.language.syntax.mistakes import Mistake, ReadingStopped
+from orchestrator.language.syntax.mistakes import ReadingStopped, SyntaxProblem
 from orchestrator.language.syntax.quotes import unusable_escape
-from orchestrator.language.yaml.events import events
+from orchestrator.language.yaml.events import parse_events
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence
-from orchestrator.language.yaml.scalars import is_not_json, resolve
+from orchestrator.language.yaml.scalars import is_not_json, resolve_scalar
 from orchestrator.language.yaml.stand_in import NONE, stand_ins
 from orchestrator.text.json_text import MAX_DIGITS
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
-    from orchestrator.language.yaml.layout import Layout
+    from orchestrator.language.yaml.layout import TextLayout
 
 MAX_DEPTH = 100
 _LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
@@ -41,7 +41,7 @@ class Tree:
     """What was read so far; also of use when reading broke off."""
 
     root: Node | None = None
-    mistakes: list[Mistake] = field(default_factory=list)
+    mistakes: list[SyntaxProblem] = field(default_factory=list)
     templates: list[tuple[int, bool, tuple[int, int, str] | None]] = field(default_factory=list)
     """Where an unquoted template was taken for a mapping, whether inside brackets, and what was `last` then."""
     last: tuple[int, int, str] | None = None
@@ -80,7 +80,7 @@ class _Anchored:
     height: int
 
 
-def build(layout: Layout, tree: Tree) -> None:
+def build_tree(layout: TextLayout, tree: Tree) -> None:
     """Read the text of `layout` into `tree`.
 
     Raises:
@@ -91,7 +91,7 @@ def build(layout: Layout, tree: Tree) -> None:
 
 
 class _Builder:
-    def __init__(self, layout: Layout, tree: Tree) -> None:
+    def __init__(self, layout: TextLayout, tree: Tree) -> None:
         self.layout = layout
         self.text = layout.text
         self.tree = tree
@@ -106,7 +106,7 @@ class _Builder:
     def run(self) -> None:
         """Read all events."""
         text, self.stand_ins = stand_ins(self.text)
-        get = events(text)
+        get = parse_events(text)
         try:
             while (event := get()) is not None:
                 kind = type(event)
@@ -142,7 +142,7 @@ class _Builder:
             if mistake is not None:
                 self.report(mistake)
             text = _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
-        value = text if style else resolve(text)
+        value = text if style else resolve_scalar(text)
         node = Scalar(value, text, style, start, end, self.layout)
         if not style and value is text and text[0] in ".+-0123456789" and is_not_json(text) and not self.is_key():
             self.report(_not_json(node))
@@ -209,7 +209,7 @@ class _Builder:
         if self.documents > 1:
             start, end = event.start_mark.index, event.end_mark.index
             raise ReadingStopped(
-                Mistake(
+                SyntaxProblem(
                     codes.NOT_A_MAPPING,
                     "the file holds more than one YAML document",
                     start,
@@ -258,7 +258,7 @@ class _Builder:
             what = "a mapping" if type(node) is Mapping else "a list"
         if self.text[node.start : node.start + 2] not in ("{{", "{#"):  # those are reported as templates
             self.report(
-                Mistake(
+                SyntaxProblem(
                     codes.UNSUPPORTED_YAML,
                     f"a key must be text, not {what}",
                     node.start,
@@ -278,7 +278,7 @@ class _Builder:
                     table.setdefault(name, entry)
             else:
                 self.report(
-                    Mistake(
+                    SyntaxProblem(
                         codes.WRONG_TYPE,
                         "`<<` merges mappings, and this is none",
                         key.start,
@@ -296,7 +296,7 @@ class _Builder:
             at = start + (tag.start() if tag else 0)
             word = tag[0] if tag else "!"
             self.report(
-                Mistake(
+                SyntaxProblem(
                     codes.UNSUPPORTED_YAML,
                     f"the YAML tag `{shorten(word)}` is not supported",
                     at,
@@ -307,13 +307,13 @@ class _Builder:
             )
         return match.end() if match else start
 
-    def report(self, mistake: Mistake) -> None:
+    def report(self, mistake: SyntaxProblem) -> None:
         if len(self.tree.mistakes) <= MAX_DIAGNOSTICS:
             self.tree.mistakes.append(mistake)
 
 
-def _duplicate(key: Scalar, first: Scalar) -> Mistake:
-    return Mistake(
+def _duplicate(key: Scalar, first: Scalar) -> SyntaxProblem:
+    return SyntaxProblem(
         codes.DUPLICATE_KEY,
         f"the key `{shorten(key.text)}` is written twice in one mapping",
         key.start,
@@ -324,9 +324,9 @@ def _duplicate(key: Scalar, first: Scalar) -> Mistake:
     )
 
 
-def _not_json(node: Scalar) -> Mistake:
+def _not_json(node: Scalar) -> SyntaxProblem:
     reason = "JSON cannot hold" if len(node.text) < MAX_DIGITS else "is too long to be kept"
-    return Mistake(
+    return SyntaxProblem(
         codes.VALUE_NOT_ALLOWED,
         f"`{shorten(node.text)}` is a number that {reason}",
         node.start,
@@ -336,7 +336,7 @@ def _not_json(node: Scalar) -> Mistake:
     )
 
 
-def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside: bool) -> Mistake:
+def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside: bool) -> SyntaxProblem:
     if inside:
         message = f"the alias `*{shorten(name)}` stands inside the very thing that its anchor names"
         help = "remove the alias"
@@ -350,11 +350,11 @@ def _unknown_alias(name: str, start: int, end: int, known: list[str], *, inside:
             if near
             else f"write `&{shorten(name)}` where it is defined; or quote the value if text is meant"
         )
-    return Mistake(codes.UNKNOWN_ALIAS, message, start, end, label="unknown alias", help=help)
+    return SyntaxProblem(codes.UNKNOWN_ALIAS, message, start, end, label="unknown alias", help=help)
 
 
-def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> Mistake:
-    return Mistake(
+def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> SyntaxProblem:
+    return SyntaxProblem(
         codes.FILE_TOO_LARGE,
         f"the file nests deeper than {MAX_DEPTH} levels",
         start,
@@ -364,8 +364,8 @@ def _too_deep(start: int, *, label: str = f"level {MAX_DEPTH + 1}") -> Mistake:
     )
 
 
-def _too_many(start: int) -> Mistake:
-    return Mistake(
+def _too_many(start: int) -> SyntaxProblem:
+    return SyntaxProblem(
         codes.FILE_TOO_LARGE,
         f"the file has more than {MAX_NODES:,} values, counting what aliases repeat",
         start,

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from orchestrator.language.yaml.scalars import is_plain_text
-from orchestrator.text.json_text import whole
+from orchestrator.text.json_text import valid_unicode
 
 _MOST_LEVELS = 100
 _BLOCK = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]*")
@@ -64,7 +64,7 @@ def _checked(value: Any, path: str, level: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return whole(str(value))
+        return valid_unicode(str(value))
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -76,7 +76,7 @@ def _checked(value: Any, path: str, level: int) -> Any:
         for key, item in value.items():
             if not isinstance(key, str | int | float):
                 raise ValueError(f"a key of `{path or 'the pipeline'}` is not text")
-            name = whole(str(key))
+            name = valid_unicode(str(key))
             if name in entries:
                 raise ValueError(f"`{path or 'the pipeline'}` has two keys that are both `{name}` as text")
             entries[name] = _checked(item, f"{path}.{key}" if path else str(key), level + 1)

@@ -14,7 +14,7 @@ from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.clients.endpoints import missing_extra
 from orchestrator.models.messages import ModelReply, Usage
 from orchestrator.models.output.texts import json_in
-from orchestrator.text.content import kind_of
+from orchestrator.text.content import path_kind
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class LocalClient:
 
     def _folder(self, name: ModelName) -> Path:
         folder = (self._directory / Path(name.model).expanduser()).resolve()
-        if kind_of(folder / "config.json") != "file":
-            what = "has no `config.json`" if kind_of(folder) == "directory" else "is no folder"
+        if path_kind(folder / "config.json") != "file":
+            what = "has no `config.json`" if path_kind(folder) == "directory" else "is no folder"
             raise _missing(name, f"`{folder}` {what}")
         if (missing := missing_extra(PROVIDERS["transformers"])) is not None:
             raise missing

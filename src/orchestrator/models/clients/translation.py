@@ -30,7 +30,7 @@ from orchestrator.errors import ModelRefused
 from orchestrator.json_schema import embedded
 from orchestrator.models.messages import ModelReply, ToolRequest, Usage
 from orchestrator.models.output.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said
-from orchestrator.text.json_text import whole
+from orchestrator.text.json_text import valid_unicode
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def reply_of(
     response: ModelResponse, call: Call, name: ModelName, request: ModelRequest, *, latency: float
 ) -> ModelReply:
     """Return an answer in our words; raise ModelRefused or ModelAnswerInvalid for one that is none."""
-    text: str = whole("".join(part.content for part in response.parts if isinstance(part, TextPart)))
+    text: str = valid_unicode("".join(part.content for part in response.parts if isinstance(part, TextPart)))
     asked = [part for part in response.parts if isinstance(part, ToolCallPart)]
     answers = [part for part in asked if call.mode == "tool" and part.tool_name == ANSWER]
     reply = ModelReply(
@@ -288,14 +288,14 @@ def _refused(response: ModelResponse, name: ModelName, reply: ModelReply) -> Mod
 
 def _tool_request(part: ToolCallPart, reply: ModelReply) -> ToolRequest:
     arguments, problem = _arguments(part, reply)
-    return ToolRequest(part.tool_call_id, whole(part.tool_name), arguments, problem)
+    return ToolRequest(part.tool_call_id, valid_unicode(part.tool_name), arguments, problem)
 
 
 def _arguments(part: ToolCallPart, reply: ModelReply) -> tuple[dict[str, Any], str]:
     """Return what a tool is to be given, and what is wrong with the way in which the model wrote it."""
     if isinstance(part.args, dict):
-        return cast("dict[str, Any]", whole(part.args)), ""
-    written = whole(part.args or "").strip()
+        return cast("dict[str, Any]", valid_unicode(part.args)), ""
+    written = valid_unicode(part.args or "").strip()
     value = loaded(written or "{}")
     if isinstance(value, dict):
         return value, ""

@@ -15,7 +15,7 @@ from orchestrator.errors import PermissionDenied, StepError
 from orchestrator.expressions.syntax.limits import MAX_LOOP_RANGE, RANGE_HELP, range_count, range_problem
 from orchestrator.plan.steps import FILE_FORMATS, FileItems, RangeItems
 from orchestrator.text.content import ENCODING_SAMPLE, NotText, encoding_of, is_damaged, text_file, undecodable
-from orchestrator.text.csv_text import BadRecord, delimited, delimiter_name, table
+from orchestrator.text.csv_text import BadRecord, csv_table, delimited, delimiter_name
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import describe_value
 from orchestrator.tools.sandbox.paths import Location, open_location, path_status
@@ -172,7 +172,7 @@ def _texts(file: TextIOWrapper, path: Path) -> Iterator[str]:
 def _records(file: _File, delimiter: str) -> Generator[dict[str, str], None, None]:
     names: list[str] | None = None
     with _opened(file) as text:
-        for record in table(_texts(text, file.path), delimiter):
+        for record in csv_table(_texts(text, file.path), delimiter):
             if isinstance(record, BadRecord):
                 raise _bad_row(file.path, record.line, f"it {record.reason}", record.help)
             cells = [cell or "" for cell in record.cells]

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, TypedDict
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.patterns import (
-    Match,
     Pattern,
     PatternError,
+    PatternMatch,
     ReplacementError,
     SearchTooLong,
     compile_pattern,
@@ -245,7 +245,7 @@ def _bounded() -> Iterator[None]:
         raise StepError(str(error), code=codes.INVALID_TOOL_INPUT, retryable=False) from error
 
 
-def _match(found: Match) -> TextMatch:
+def _match(found: PatternMatch) -> TextMatch:
     return {
         "text": found.group() or "",
         "start": found.start,

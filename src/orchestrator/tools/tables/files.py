@@ -16,7 +16,7 @@ import polars as pl
 from orchestrator import codes
 from orchestrator.errors import StepError
 from orchestrator.text.content import NotText, decode_text
-from orchestrator.text.csv_text import BadRecord, csv_of, delimited, delimiter_problem, table
+from orchestrator.text.csv_text import BadRecord, csv_of, csv_table, delimited, delimiter_problem
 from orchestrator.text.json_text import read_json
 from orchestrator.text.words import quoted_list
 from orchestrator.tools.tables.columns import ColumnType, column_values
@@ -216,7 +216,7 @@ def _parse_csv(text: str, format: str, path: str, layout: TextLayout) -> tuple[l
     types = layout.types or {}
     names: list[str] | None = None
     cells: list[list[str | None]] = []
-    for record in table(lines, delimiter):
+    for record in csv_table(lines, delimiter):
         if isinstance(record, BadRecord):
             raise bad_data(f"line {record.line} of `{path}` {record.reason}", record.help)
         if names is None:

@@ -470,7 +470,7 @@ def test_a_check_sees_what_the_step_sees_and_waits_for_what_it_reads() -> None:
 def test_output_is_known_in_a_check_only_and_the_step_itself_is_not() -> None:
     step = {"id": "a", "prompt": "x", "check": "a.text and output"}
     [own] = compiled({"steps": [step]}).diagnostics
-    assert (own.code, own.help) == ("ORC304", "in `check` it is called `output`: write that in place of `a`")
+    assert (own.code, own.help) == ("ORC304", "in `check`, write `output` instead of `a`")
     reads = [{"id": "a", "prompt": "x", "check": "output"}, {"id": "b", "prompt": "{{ output }}"}]
     [elsewhere] = compiled({"steps": reads}).diagnostics
     assert elsewhere.code == "ORC301"

@@ -22,7 +22,7 @@ _WITHIN: Final = frozenset({"steps", "step", "cases", "default", "on_error"})
 def step_difference(old: Data, new: Data, old_pipelines: Data, new_pipelines: Data) -> str:
     """Say what changes the result of a step; "" if nothing does. The pipelines are those that the plans call."""
     if old.get("kind") != new.get("kind"):
-        return "it does something else now"
+        return "it does different work now"
     keys = dict.fromkeys((*new, *old))
     for key in keys:
         inner = _is_structure(key)
@@ -54,7 +54,7 @@ def _describe_change(key: str, old: Data, new: Data) -> str:
         before, after = (dict(_inner_steps(key, step)) for step in (old, new))
         for step_id in dict.fromkeys((*after, *before)):
             if _effective(before.get(step_id)) != _effective(after.get(step_id)):
-                return f"`{step_id}` within it changed"
+                return f"`{step_id}` inside it changed"
     name = {"tool_version": "tool's version"}.get(key, f"`{key}`")
     return f"its {name} changed"
 

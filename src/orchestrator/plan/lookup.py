@@ -89,9 +89,9 @@ def require_shared(plan: Plan, paths: Iterable[str]) -> None:
             raise RunError(f"the pipeline `{plan.id}` has no step `{path}`", code=codes.STEP_NOT_FOUND, help=help)
         if not any(_is_shared(step, data) for step in _asked_for(data, path)):
             raise RunError(
-                f"the step `{path}` of `{plan.id}` has no `cache`, so there is no result of it to refresh",
+                f"the step `{path}` of `{plan.id}` has no `cache`, so it has no shared result to refresh",
                 code=codes.STEP_NOT_FOUND,
-                help="its calls are made anew in every run; to share their results, add `cache: true`",
+                help="its calls are made again in every run; to share their results, add `cache: true`",
             )
 
 

@@ -62,11 +62,11 @@ def _architecture(plan: Plan) -> Iterator[str]:
     stages = Counter(layers([step.id for step in plan.steps], pairs).values())
     widest = max(stages.values(), default=0)
     inner = len(steps) - len(plan.steps)
-    within = f" and {plural(inner, 'step')} within them" if inner else ""
+    within = f" and {plural(inner, 'step')} inside them" if inner else ""
     yield f"# {plan.name or plan.id}"
     yield ""
     order = (
-        f"in {plural(len(stages), 'stage')}, up to {widest} steps side by side" if widest > 1 else "one after another"
+        f"in {plural(len(stages), 'stage')}, up to {widest} steps in parallel" if widest > 1 else "one after another"
     )
     yield f"{plural(len(plan.steps), 'step')}{within}{', ' + order if len(plan.steps) > 1 else ''}."
     if plan.inputs:
@@ -103,7 +103,7 @@ def _lines(section: GraphSection, depth: int) -> Iterator[str]:
 
 
 def _node_lines(node: GraphNode, after: str, depth: int) -> Iterator[str]:
-    condition = " (only under a condition)" if node.conditional else ""
+    condition = " (conditional)" if node.conditional else ""
     yield f"{'  ' * depth}- `{node.title}`: {' '.join(node.what.split())}{condition}{after}"
     for section in node.sections:
         if section.label:
@@ -134,9 +134,9 @@ def _work_of(plan: Plan) -> str:
                 pass
     does = []
     if kinds["model"]:
-        does.append(f"asks models in {plural(kinds['model'], 'step')}")
+        does.append(f"calls models in {plural(kinds['model'], 'step')}")
     if kinds["agent"]:
-        does.append(f"lets {plural(kinds['agent'], 'agent')} work")
+        does.append(f"runs {plural(kinds['agent'], 'agent')}")
     if tools:
         names = [f"`{name}`" for name in tools]
         shown = names if len(names) <= _MOST_NAMES else [*names[:_MOST_NAMES], f"{len(names) - _MOST_NAMES} more"]

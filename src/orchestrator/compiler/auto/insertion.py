@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
 _LONGEST_NAME: Final = 40
-_NO_VALUE: Final = "no value can be asked for here"
+_NO_VALUE: Final = "not allowed here"
 _NO_QUESTION: Final = "no question"
 
 
@@ -129,8 +129,8 @@ class FileAutos:
             return
         whole = len(autos) == 1 and not (text[: autos[0].start] + text[autos[0].end :]).strip()
         if hole.whole and not whole:
-            message = f"an `<AUTO>` that says {hole.purpose} must be the whole value"
-            help = "write one `<AUTO>...</AUTO>` and nothing beside it"
+            message = f"an `<AUTO>` for {hole.purpose} must be the whole value"
+            help = "write a single `<AUTO>...</AUTO>` and nothing else"
             self._refuse(scalar, scalar.span, message, help, "more than an `<AUTO>`")
             return
         parts: list[tuple[str, int, int]] = []
@@ -150,7 +150,7 @@ class FileAutos:
                 self._enter(question, "value", answer)
             else:
                 name = asking.name(_without_value(hole.path), question)
-                instead = f"{{{{ steps['{auto_id(asking.spec.id)}'].data.{name} | required('no model gave it') }}}}"
+                instead = f"{{{{ steps['{auto_id(asking.spec.id)}'].data.{name} | required('no model returned it') }}}}"
                 self._enter(question, name, None, self._asks(asking.spec, name, question))
             parts += [(text[last : auto.start], last, auto.start), (instead, auto.start, auto.end)]
             last = auto.end
@@ -170,8 +170,8 @@ class FileAutos:
                 self._refuse(
                     hole.scalar,
                     question.span_of(reference.start, reference.end),
-                    f"this is asked once, before the loop `{spec.id}`; `{reference.name}` is known for each item only",
-                    "give the loop `steps:` with this step in it: then it is asked for each item",
+                    f"this is asked once, before the loop `{spec.id}`; `{reference.name}` is known only for each item",
+                    "move this step into the `steps:` of the loop, so that it is asked for each item",
                 )
                 return True
         return False
@@ -281,7 +281,7 @@ class FileAutos:
             self.lock = lock_of(self._context)
         except (OSError, ValueError) as error:
             source = Source.of(f"{name}.lock", "")
-            reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
+            reason = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
             help = "check its permissions, or remove it"
             message = f"the lock `{source.name}` cannot be read: {reason}"
             self._about_lock.append(
@@ -300,27 +300,29 @@ class FileAutos:
         if found is None:
             return ()
         if secret:
-            message = "this question reads a secret, so no answer to it is kept, and a model is asked in each run"
+            message = "this question reads a secret, so its answer is not stored and a model is asked in every run"
             self._stale(span, message, found, "reads a secret", "removes the answer from the lock")
             return ()
         if found.text != text or found.schema != schema:
             what = "question" if found.text != text else "type of answer"
-            self._stale(span, f"the lock has an answer for another {what} here, so a model is asked in each run", found)
+            self._stale(
+                span, f"the lock has an answer for a different {what} here, so a model is asked in every run", found
+            )
             return ()
         if not _varies(text):
             answer = found.find(question_digest(text, schema))
             if answer is None:
-                self._stale(span, "the lock has no answer to this question, so a model is asked in each run", found)
+                self._stale(span, "the lock has no answer to this question, so a model is asked in every run", found)
                 return ()
             return (answer,) if self._fits(answer, schema, found) else ()
         return tuple(answer for answer in found.answers if self._fits(answer, schema, found))
 
     def _fits(self, answer: KeptAnswer, schema: Schema, found: LockedValue) -> bool:
         reasons = answer_problems(answer.answer, schema)
-        what, label = f"is not of the type that is needed: {'; '.join(reasons)}", "not of this type"
+        what, label = f"does not have the expected type: {'; '.join(reasons)}", "wrong type"
         marked = has_mark(answer.answer)
         if marked:
-            what, label = "has the mark of a secret in it, and not the secret", "no value"
+            what, label = "contains the redaction mark of a secret instead of the secret", "no value"
         if reasons or marked:
             source = self._lock.source
             self._about_lock.append(
@@ -331,7 +333,7 @@ class FileAutos:
                     found.span,
                     severity="error",
                     label=label,
-                    help=f"mend it, or remove it: `orchestrator lock {source.name.removesuffix('.lock')}` asks again",
+                    help=f"fix it or remove it: `orchestrator lock {source.name.removesuffix('.lock')}` asks again",
                 )
             )
         return not reasons and not marked
@@ -342,7 +344,7 @@ class FileAutos:
         message: str,
         found: LockedValue,
         label: str = "not in the lock",
-        does: str = "asks a model, and keeps the answer",
+        does: str = "asks a model and stores the answer",
     ) -> None:
         self._context.diagnostics.add(
             codes.LOCK_MISMATCH,
@@ -404,11 +406,11 @@ class FileAutos:
                 self._about_lock.append(
                     Diagnostic(
                         codes.LOCK_MISMATCH,
-                        f"the lock has an answer for `{value.at}`, where the file asks nothing",
+                        f"the lock has an answer for `{value.at}`, but the file has no question there",
                         self._lock.source,
                         value.span,
                         severity="warning",
-                        label="not asked any more",
+                        label="no longer asked",
                         help=f"`orchestrator lock {context.document.source.name}` removes it",
                     )
                 )

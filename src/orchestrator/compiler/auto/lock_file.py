@@ -115,23 +115,23 @@ def _wrong(source: Source, span: Span, message: str) -> Diagnostic:
         source,
         span,
         severity="error",
-        label="not as it was written",
-        help=f"mend it, or remove it and write it anew with `orchestrator lock {source.name.removesuffix(SUFFIX)}`",
+        label="invalid",
+        help=f"fix it, or remove it and create it again with `orchestrator lock {source.name.removesuffix(SUFFIX)}`",
     )
 
 
 def _values(root: MappingNode) -> Iterable[LockedValue]:
     version = root.get("version")
     if not isinstance(version, Scalar) or version.value != VERSION:
-        raise _Wrong(version or root, f"it is of another version than {VERSION}")
+        raise _Wrong(version or root, f"its version is not {VERSION}")
     values = _mapping(root, "values")
     for entry in values.entries:
         body = entry.value
         if not isinstance(body, MappingNode):
-            raise _Wrong(entry.key, "each value is a mapping with `text`, `type` and `answers`")
+            raise _Wrong(entry.key, "each value must be a mapping with `text`, `type` and `answers`")
         listed = body.get("answers")
         if not isinstance(listed, SequenceNode):
-            raise _Wrong(entry.key, "it has no list of `answers`")
+            raise _Wrong(entry.key, "it has no `answers` list")
         text = _word(body, "text")
         answers = tuple(_answer(item, text) for item in listed.items)
         yield LockedValue(entry.key.text, text, plain_data(_mapping(body, "type")), answers, entry.key.span)
@@ -139,7 +139,7 @@ def _values(root: MappingNode) -> Iterable[LockedValue]:
 
 def _answer(node: Node, text: str) -> KeptAnswer:
     if not isinstance(node, MappingNode):
-        raise _Wrong(node, "an answer is a mapping")
+        raise _Wrong(node, "an answer must be a mapping")
     given = node.get("answer")
     if given is None:
         raise _Wrong(node, "it has no `answer`")
@@ -150,7 +150,7 @@ def _answer(node: Node, text: str) -> KeptAnswer:
 def _mapping(node: MappingNode, key: str) -> MappingNode:
     found = node.get(key)
     if not isinstance(found, MappingNode):
-        raise _Wrong(found or node, f"`{key}` is no mapping")
+        raise _Wrong(found or node, f"`{key}` is not a mapping")
     return found
 
 
@@ -159,5 +159,5 @@ def _word(node: MappingNode, key: str, default: str | None = None) -> str:
     if found is None and default is not None:
         return default
     if not isinstance(found, Scalar) or not isinstance(found.value, str):
-        raise _Wrong(found or node, f"`{key}` is no text")
+        raise _Wrong(found or node, f"`{key}` is not text")
     return found.value

@@ -99,14 +99,14 @@ def _input(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scal
 
 
 def _condition(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
-    yield Hole(path, scalar, {"type": "boolean"}, f"whether the step `{spec.id}` is done", whole=True)
+    yield Hole(path, scalar, {"type": "boolean"}, f"whether the step `{spec.id}` runs", whole=True)
 
 
 def _switch(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
     cases = child(spec.node, "cases")
     keys = [entry.key for entry in cases.entries] if isinstance(cases, MappingNode) else []
     words = [key.value if isinstance(key.value, str) else to_text(key.value) or "null" for key in keys]
-    purpose = f"which of the cases of `{spec.id}` it is"
+    purpose = f"which case of `{spec.id}` applies"
     if spec.default is not None:
         other = next(word for word in ("other", "none of these", "no other case fits") if word not in words)
         words.append(other)
@@ -116,7 +116,7 @@ def _switch(context: CompilationContext, spec: StepSpec, path: Path, scalar: Sca
 
 
 def _items(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
-    what = f"what the loop `{spec.id}` goes over"
+    what = f"what the loop `{spec.id}` iterates over"
     match path[1:]:
         case ("value",):
             yield Hole(path, scalar, {"type": "array"}, f"the list of {what}", whole=True)
@@ -141,7 +141,7 @@ def _approve(context: CompilationContext, spec: StepSpec, path: Path, scalar: Sc
     if path[1:] == ("title",):
         yield Hole(path, scalar, TEXT, "what a person is asked to approve")
     elif path[1:2] == ("content",):
-        yield Hole(path, scalar, ANY, "what the person looks at who approves it")
+        yield Hole(path, scalar, ANY, "the content that a person reviews")
 
 
 def _sleep(context: CompilationContext, spec: StepSpec, path: Path, scalar: Scalar) -> Iterator[Hole]:
@@ -164,13 +164,13 @@ _PLACES: Final = {
     "wait_until": _wait_until,
 }
 
-_FORM: Final = "the form of an answer is known before the run: write it out, and let the prompt say what is wanted"
+_FORM: Final = "the schema of an answer must be known before the run: write it out and describe the rest in the prompt"
 
 _KNOWN_BEFORE: Final = {
-    "model": "write `model: auto`, or say with `requires_model:` what the model must be",
-    "requires_model": "write out what the model must be, or `model: auto`",
+    "model": "write `model: auto`, or describe the model with `requires_model:`",
+    "requires_model": "write out the requirements, or `model: auto`",
     "selection": "write `balanced`, `cost`, `speed` or `quality`",
-    "tools": "write out the names of the tools; which of them are used is up to the model anyway",
+    "tools": "write out the names of the tools; the model chooses which of them to call",
     **dict.fromkeys(("schema", "vars", "response_format"), _FORM),
 }
 """What a step that asks models must say before the run, and how."""
@@ -241,15 +241,15 @@ def _described(spec: InputSpec) -> dict[str, Any]:
     return schema_of_input(spec) | ({"description": spec.description} if spec.description else {})
 
 
-_ELSEWHERE: Final = "ask in a step before this one (`action: generate`), and read its value here: `{{ that_step }}`"
-_EACH_ROUND: Final = "ask in a step of the loop (`action: generate`), and read its value here"
+_ELSEWHERE: Final = "ask in an earlier step (`action: generate`) and read its value here: `{{ that_step }}`"
+_EACH_ROUND: Final = "ask in a step of the loop (`action: generate`) and read its value here"
 
 _SECTIONS: Final = {
     "inputs": "inputs are known when the run starts: write the `<AUTO>` in the step that needs the value",
     "variables": "variables are known when the run starts: write the `<AUTO>` in the step that reads it",
-    "outputs": "ask in a step (`action: generate`), and let the output read it: `{{ that_step }}`",
-    "budget": "write the limit itself",
-    "defaults": "write the value itself",
+    "outputs": "ask in a step (`action: generate`) and read it in the output: `{{ that_step }}`",
+    "budget": "write the limit",
+    "defaults": "write the value",
     "experts": _KNOWN_BEFORE["model"],
     "model": _KNOWN_BEFORE["model"],
     "judge_model": _KNOWN_BEFORE["model"],
@@ -257,16 +257,16 @@ _SECTIONS: Final = {
 _KEYS: Final = {
     **dict.fromkeys(("while", "until", "initial", "update", "collect", "on_item_failure"), _EACH_ROUND),
     "check": "a model judges the output by a rubric: `check: {judge: ...}`",
-    **dict.fromkeys(("id", "tool", "action", "as"), "steps and what they do are known before the run: write it out"),
-    "pipeline": "to choose between several pipelines use `switch:`, which may be an `<AUTO>`",
-    "dependencies": "the order of steps is known before the run: name them; a condition may be an `<AUTO>`",
-    **dict.fromkeys(("on_success", "on_false", "target"), "name the step; to choose between steps use `switch:`"),
+    **dict.fromkeys(("id", "tool", "action", "as"), "steps and their work must be known before the run: write it out"),
+    "pipeline": "to choose between pipelines, use `switch:`, whose value may be an `<AUTO>`",
+    "dependencies": "the order of steps must be known before the run: name them; a condition may be an `<AUTO>`",
+    **dict.fromkeys(("on_success", "on_false", "target"), "name the step; to choose between steps, use `switch:`"),
     **dict.fromkeys(
         ("timeout", "retry", "max_parallel", "max_iterations", "min_success", "wait_for", "max_depth", "budget"),
-        "limits are known before the run: write the value itself",
+        "limits must be known before the run: write the value",
     ),
     "parameters": "write an `<AUTO>` for each parameter: `parameters: {name: <AUTO>...</AUTO>}`",
-    "steps": "steps are known before the run; an agent decides by itself what to do next",
+    "steps": "steps must be known before the run; use an agent to let a model decide what to do next",
 }
 
 

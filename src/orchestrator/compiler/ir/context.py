@@ -177,7 +177,7 @@ class CompilationContext:
             self.diagnostics.add(
                 codes.INVALID_NAME,
                 span,
-                f"`{name}` cannot be the name of {with_article(kind)}: it has a meaning of its own",
+                f"`{name}` cannot be the name of {with_article(kind)}: the name is reserved",
                 label="reserved",
                 help=f"choose another name, for example `my_{name}`",
             )
@@ -192,7 +192,7 @@ class CompilationContext:
         else:
             place = taken.node.span if taken.node is not None else None
         inside = f" in `{within}`" if within else ""
-        outside = " outside of it" if within and taken.block is not None else ""
+        outside = " outside it" if within and taken.block is not None else ""
         self.diagnostics.add(
             codes.AMBIGUOUS_NAME,
             span,

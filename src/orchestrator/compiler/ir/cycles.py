@@ -21,9 +21,9 @@ def report_cycles(flow: Flow, order: Sequence[str], diagnostics: Diagnostics) ->
         diagnostics.add(
             codes.DEPENDENCY_CYCLE,
             first.span,
-            f"steps wait for one another in a circle: {' -> '.join(f'`{name}`' for name in [*cycle, cycle[0]])}",
+            f"dependency cycle: {' -> '.join(f'`{name}`' for name in [*cycle, cycle[0]])}",
             label=first.reason,
-            help="remove one of these references; a step can only read steps that end before it starts",
+            help="remove one of these references; a step can read only steps that end before it starts",
             related=[(edge.reason, edge.span) for edge in others],
         )
 

@@ -63,7 +63,7 @@ class PipelineFiles:
     def find(self, callers: Sequence[FileLocation], written: str) -> FileLocation | Unreadable:
         """Find the file that is called `written` in a file at one of these places; it need not exist."""
         if "\0" in written:
-            return Unreadable(codes.UNREADABLE_PIPELINE, "a path cannot hold a NUL character", "name a file")
+            return Unreadable(codes.UNREADABLE_PIPELINE, "a path cannot contain a NUL character", "name a file")
         bases = [caller.path.parent for caller in callers] or [self._directory]
         places = [self._place(base / written) for base in bases]
         if self._sources is None:
@@ -72,7 +72,7 @@ class PipelineFiles:
         places += [self._place(self._directory / key) for key in self._sources if key.endswith(f"/{tail}")]
         known = (place for place in places if place.key in self._sources)
         missing = Unreadable(
-            codes.UNREADABLE_PIPELINE, f"the run has no record of the pipeline file `{written}`", "start a new run"
+            codes.UNREADABLE_PIPELINE, f"the run did not record the pipeline file `{written}`", "start a new run"
         )
         return next(known, missing)
 
@@ -133,7 +133,7 @@ def _missing(written: str, path: Path) -> Unreadable:
         near = suggest(path.name, [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")])
     except OSError:
         near = None
-    help = f"paths start where the calling file is: `{path.parent}`"
+    help = f"paths are relative to the calling file: `{path.parent}`"
     if near:
         help = f"did you mean `{(Path(written).parent / near).as_posix()}`?"
-    return Unreadable(codes.UNREADABLE_PIPELINE, f"there is no pipeline file `{written}`", help)
+    return Unreadable(codes.UNREADABLE_PIPELINE, f"pipeline file not found: `{written}`", help)

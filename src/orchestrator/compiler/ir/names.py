@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 NAMESPACES = ("inputs", "variables", "steps", "run", "pipeline")
 LOCAL_NAMES = {
-    **dict.fromkeys(("item", "index", "is_first", "is_last"), "inside of a `for_each`"),
-    **dict.fromkeys(("iteration", "previous"), "inside of a `while` or `until` loop"),
+    **dict.fromkeys(("item", "index", "is_first", "is_last"), "inside a `for_each`"),
+    **dict.fromkeys(("iteration", "previous"), "inside a `while` or `until` loop"),
     "error": "in the handlers of `on_error` and `error_handlers`, and in `finally`",
     "step": "in steps",
 }

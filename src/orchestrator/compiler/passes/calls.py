@@ -94,9 +94,9 @@ class CallChecker:
         self._diagnostics.add(
             codes.STEP_WITHOUT_WORK,
             key.span if key else step.node.span,
-            f"step `{step.id}` does nothing: it has neither `tool` nor `action`"
+            f"step `{step.id}` does nothing: it has no `tool` and no `action`"
             if step.id
-            else "a step does nothing: it has neither `tool` nor `action`",
+            else "a step does nothing: it has no `tool` and no `action`",
             label="no work",
             help="add `tool:` (and `action:`), for example `tool: log`; `orchestrator tools` lists them",
         )
@@ -165,7 +165,7 @@ class CallChecker:
             self._diagnostics.add(
                 codes.UNKNOWN_PARAMETER,
                 key.span,
-                f"`{label}` takes no parameter `{name}`",
+                f"unknown parameter `{name}` of `{label}`",
                 label="unknown parameter",
                 help=f"did you mean `{near}`?" if near else _takes(label, action),
                 replacement=None if other else near,
@@ -190,7 +190,7 @@ class CallChecker:
         self._diagnostics.add(
             codes.MISSING_PARAMETER,
             _place_of_call(step, action),
-            f"`{label}` needs the parameter `{name}`, which is not given",
+            f"`{label}` requires the parameter `{name}`",
             label=f"`{name}` is missing",
             help=f"add `{name}:`{f' ({expected})' if expected else ''}{_below(action, name)}",
         )
@@ -200,7 +200,7 @@ class CallChecker:
         self._diagnostics.add(
             codes.MISSING_PARAMETER,
             _place_of_call(step, action),
-            f"`{label}` needs one of {names}, and none of them is given",
+            f"`{label}` requires one of {names}",
             label="one is missing",
             help=f"add {' or '.join(f'`{name}:`' for name in action.one_of)}{_below(action, action.one_of[0])}",
         )
@@ -311,7 +311,7 @@ class CallChecker:
         self._diagnostics.add(
             codes.WRONG_PARAMETER_TYPE,
             node.span,
-            f"{what} must be {describe_type(wanted)}, and this is {describe_type(actual)}",
+            f"{what} must be {describe_type(wanted)}, but is {describe_type(actual)}",
             label=f"expected {describe_type(wanted)}",
             help=conversion(value, wanted, actual),
             related=self._declared,

@@ -40,18 +40,18 @@ def _check_default(context: CompilationContext, name: str) -> None:
         context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             node.span,
-            f"the secret `{name}` has its value in the file, and the file is stored with every run",
-            label="no longer a secret",
-            help="remove the default; name an environment variable with `default_from_env:`, or give it with `-i`",
+            f"the file contains the value of the secret `{name}`, and the file is stored with every run",
+            label="not secret",
+            help="remove the default; use `default_from_env:` to read an environment variable, or pass it with `-i`",
         )
     if isinstance(node, Scalar) and isinstance(node.value, str) and "{{" in node.value:
         context.diagnostics.unreadable = True
         context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             node.span,
-            f"the default of the input `{name}` is a constant; a template in it would never be evaluated",
+            f"the default of the input `{name}` must be a constant; templates in it are not evaluated",
             label="not evaluated",
-            help="move the template to `variables:`, which may read inputs",
+            help="move the template to `variables:`, which can read inputs",
         )
 
 
@@ -116,7 +116,7 @@ def _check_output(context: CompilationContext, scope: NameScope, name: str, outp
         context.diagnostics.add(
             codes.WRONG_OUTPUT_TYPE,
             node.span,
-            f"the output `{name}` is declared as {describe_type(declared)}, and its value is {describe_type(actual)}",
+            f"the output `{name}` is declared as {describe_type(declared)}, but its value is {describe_type(actual)}",
             label=f"expected {describe_type(declared)}",
             help="change the `type:` or convert the value",
             severity="error",
@@ -131,7 +131,7 @@ def _report_constant(context: CompilationContext, name: str, value: Any, node: A
     context.diagnostics.add(
         codes.CONSTANT_OUTPUT,
         node.span,
-        f"the output `{name}` refers to nothing: it is the same constant in every run",
+        f"the output `{name}` is a constant: it is the same in every run",
         label="a constant",
         help=f'did you mean `"{{{{ {word} }}}}"`?' if known else "refer to a step: `{{ step_id }}`",
         replacement=f'"{{{{ {word} }}}}"' if known else None,

@@ -66,19 +66,19 @@ def _within(reader: SourceStep, step: SourceStep) -> str:
 def _report_own(context: CompilationContext, reader: SourceStep, step: SourceStep, span: Span, verb: str) -> None:
     """Report a step that waits for itself, or for the step that it is a part of."""
     if reader is step:
-        message = f"step `{step.id}` reads its own result, which does not exist before it has run"
+        message = f"step `{step.id}` reads its own result, which does not exist until it has run"
         help = "read an earlier step"
         if verb == "is `output`":
-            help = f"in `check` it is called `output`: write that in place of `{step.id}`"
+            help = f"in `check`, write `output` instead of `{step.id}`"
         elif verb != "reads":
             message, help = f"step `{step.id}` depends on itself", f"remove `{step.id}` from its own dependencies"
         label = "itself"
     elif any(part.block.kind == "handler" and part.block.owner is step for part in reader.outwards()):
-        message = f"`{reader.id}` handles a failure of `{step.id}`, which has no result before that is done"
-        help, label = "read `error`: it says what has failed and why", "the step itself"
+        message = f"`{reader.id}` handles a failure of `{step.id}`, which has no result until its handler ends"
+        help, label = "read `error`, which describes the failure", "the step itself"
     else:
-        message = f"`{reader.id}` is a part of `{step.id}`, which has no result before all of its parts have ended"
-        help, label = "read a step that ends before", "the step around it"
+        message = f"`{reader.id}` is inside `{step.id}`, which has no result until all steps inside it have ended"
+        help, label = "read a step that ends earlier", "the enclosing step"
     context.diagnostics.add(codes.SELF_REFERENCE, span, message, label=label, help=help)
 
 
@@ -94,7 +94,7 @@ def add_declared(context: CompilationContext, block: SourceBlock) -> None:
                 continue
             target = block.scope.step(name)
             if target is None or target.block is None:
-                message = f"there is no step `{name}`"
+                message = f"unknown step `{name}`"
                 report_unknown_step(context, codes.UNKNOWN_STEP, node.span, message, name, block.scope, holder=step)
                 continue
             waiting = step.within(target.block)
@@ -129,7 +129,7 @@ def add_jumps(context: CompilationContext, block: SourceBlock) -> None:
                     node.span,
                     f"`{kind}` jumps from `{step.id}` back to {where}",
                     label="jumps only go forward",
-                    help="name a later step; to try a step again use `retry:`",
+                    help="name a later step; to run a step again after a failure, use `retry:`",
                     related=[("the step is here", block.steps[ids[target]].id_span)] if target != step.id else [],
                 )
             elif step.id:
@@ -153,11 +153,11 @@ def _report_no_target(
         _report_no_step(context, block, position, kind, target, node)
         return
     outer = around(context, target, block.scope) if block.scope.step(target) is None else None
-    help = "a jump stays within its own list of steps"
+    help = "a jump cannot leave its list of steps"
     if outer is not None:
-        help += f"; jump to the step that it is a part of: `{outer.id}`"
+        help += f"; jump to the step that contains it: `{outer.id}`"
     elif block.owner is not None:
-        help += f"; to leave `{block.owner.id}` let `{block.owner.id}` itself jump"
+        help += f"; to leave `{block.owner.id}`, put the jump on `{block.owner.id}`"
     context.diagnostics.add(
         codes.UNKNOWN_JUMP_TARGET,
         node.span,
@@ -188,10 +188,10 @@ def _report_no_step(
     elif later and (_ID.fullmatch(target) or not others):
         help = f"later steps: {quoted_list(later, most=12)}" + (f"; or {others}" if others else "")
     else:
-        help = others or "name a later step; none follows this one"
-    message = f"`{written}` jumps to `{shorten(target)}`, and there is no such step"
+        help = others or "name a later step; this one is the last"
+    message = f"`{written}` jumps to unknown step `{shorten(target)}`"
     if not _ID.fullmatch(target):
-        message = f"`{written}` is `{shorten(target)}`, and there is no step of this name to jump to"
+        message = f"`{written}` is `{shorten(target)}`, which is not a step to jump to"
     context.diagnostics.add(
         codes.UNKNOWN_JUMP_TARGET, node.span, message, label="unknown step", help=help, replacement=near
     )

@@ -128,17 +128,17 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
     found: list[Action] = [own] if own is not None else list(tool.actions.values()) if tool is not None else []
     if any(action.uses_model for action in found):
         return
-    code, message = codes.UNKNOWN_TOOL, f"`experts` names `{name}`, and there is no such action or tool"
+    code, message = codes.UNKNOWN_TOOL, f"`experts` names unknown action or tool `{name}`"
     candidates = [*model.actions, *registry.names()] if model is not None else list(registry.names())
     head, dot, _ = name.partition(".")
     if found:
-        code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
+        code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which does not call models"
     elif dot:
         resolved = registry.resolve(None, name)
         if not isinstance(resolved, Unresolved):
             if resolved[1].uses_model:
                 return
-            code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which asks no models"
+            code, message = codes.INVALID_MODEL_OPTIONS, f"`experts` names `{name}`, which does not call models"
         elif resolved.code == codes.UNKNOWN_ACTION:
             code, candidates = codes.UNKNOWN_ACTION, [f"{head}.{action}" for action in resolved.candidates]
     near = suggest(name, candidates) if code != codes.INVALID_MODEL_OPTIONS else None
@@ -146,10 +146,10 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
         code,
         key.span,
         message,
-        label="asks no models" if code == codes.INVALID_MODEL_OPTIONS else "unknown",
+        label="does not call models" if code == codes.INVALID_MODEL_OPTIONS else "unknown",
         help=f"did you mean `{near}`?"
         if near
-        else "name an action that asks models, such as `summarize`, or a tool with such actions",
+        else "name an action that calls models, such as `summarize`, or a tool with such actions",
         replacement=near,
     )
 

@@ -50,9 +50,9 @@ def _is_prose(context: CompilationContext, step: SourceStep, node: Scalar) -> bo
     context.diagnostics.add(
         codes.INVALID_CHECK,
         node.span,
-        f"a `check` of `{step.id}` is a sentence and no expression",
-        label="no expression",
-        help="a model goes by a sentence: `check: {judge: ...}`; an expression looks like `output | length > 100`",
+        f"a `check` of `{step.id}` is a sentence, not an expression",
+        label="not an expression",
+        help="for a model's judgement use `check: {judge: ...}`; an expression looks like `output | length > 100`",
     )
     return True
 

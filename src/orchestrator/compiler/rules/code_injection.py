@@ -43,8 +43,8 @@ def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemp
         context.diagnostics.add(
             codes.CODE_INJECTION,
             place.scalar.span_of(start, end),
-            f"`{written}` comes from outside, and what is in it would be run as {language}",
-            label=f"read as {language}",
+            f"`{written}` comes from outside the file, and its content would run as {language}",
+            label=f"runs as {language}",
             help=_help(written, language),
         )
 
@@ -59,7 +59,7 @@ def _texts(node: Node | None) -> list[Node]:
 def _help(written: str, language: str) -> str:
     path = _PATH.fullmatch(written)
     name = path["last"] if path else "value"
-    given = f'give it as a value, `inputs: {{{name}: "{{{{ {written} }}}}"}}`'
+    given = f'pass it as a value, `inputs: {{{name}: "{{{{ {written} }}}}"}}`'
     if language == "Python":
         return f'{given}, and read `inputs["{name}"]` in the code'
-    return f"{given}, and write `:{name}` in its place, without quotes; a column's name is an input with an `enum`"
+    return f"{given}, and write `:{name}` instead, without quotes; for a column name, use an input with an `enum`"

@@ -46,9 +46,9 @@ def check_error_names(listed: Node | None, diagnostics: Diagnostics) -> None:
         diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             item.span,
-            f"no error that a step can end with is called `{name}`",
-            label="never happens",
-            help=f"did you mean `{near}`?" if near else f"write a code, or one of {', '.join(sorted(_OURS))}",
+            f"unknown error type `{name}`",
+            label="never raised",
+            help=f"did you mean `{near}`?" if near else f"write an error code, or one of {', '.join(sorted(_OURS))}",
             severity="warning" if of_a_tool else "error",
             replacement=near,
         )

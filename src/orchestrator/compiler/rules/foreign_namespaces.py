@@ -93,7 +93,7 @@ def _explain_member(
         help = f"`{member}` is {'an' if word == 'input' else 'a'} {word}: write `{section}.{member}`"
         return replace(problem, help=help, replacement=None)
     if read.name in _DECLARED and problem.replacement is None:
-        return replace(problem, help=f"declare it below `{read.name}:`, or read one of these")
+        return replace(problem, help=f"declare it below `{read.name}:`, or read one of these names")
     return None
 
 
@@ -149,9 +149,9 @@ def _explain_loop(place: PlacedTemplate, problem: Problem, read: Reference) -> P
     meant = (_IN_REPEAT if repeats else _IN_FOR_EACH).get(str(field))
     if meant is None:
         names = quoted_list(known.values())
-        help = f"`loop` exists only inside of a `{{% for %}}`; this loop of steps has the names {names}"
+        help = f"`loop` exists only inside `{{% for %}}`; in this loop of steps, use {names}"
     else:
-        help = f"in a loop of steps write {meant.format_map(known)}"
+        help = f"in a loop of steps, write {meant.format_map(known)}"
     return replace(problem, help=help, replacement=None)
 
 

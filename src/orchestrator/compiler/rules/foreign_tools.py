@@ -181,9 +181,9 @@ _SEND: Final = (
 _MEDIA: Final = ("image-generation", "dall-e", "dalle", "text-to-speech", "tts", "video-processing", "audio-processing")
 
 _STEPS: Final = {
-    **dict.fromkeys((*_ASK, *_ASK_TOO), "a person is asked without `tool:`: write `ask: {prompt}`"),
-    **dict.fromkeys(_APPROVE, "a person approves without `tool:`: write `approve: {prompt}`"),
-    **dict.fromkeys((*_PIPELINE, *_PIPELINE_TOO), "another file is called without `tool:`: write `pipeline: {file}`"),
+    **dict.fromkeys((*_ASK, *_ASK_TOO), "to ask a person, write `ask: {prompt}` without `tool:`"),
+    **dict.fromkeys(_APPROVE, "to ask for an approval, write `approve: {prompt}` without `tool:`"),
+    **dict.fromkeys((*_PIPELINE, *_PIPELINE_TOO), "to call another file, write `pipeline: {file}` without `tool:`"),
     **dict.fromkeys(
         ("loop", "foreach", "for-each", "for", "iterate", "iterator", "map", "each"),
         "a loop is a key of the step that is repeated: write `for_each: [1, 2, 3]` next to its own `tool:`",
@@ -199,25 +199,25 @@ _STEPS: Final = {
     **dict.fromkeys(("if", "when", "condition"), "a condition is a key of the step: write `condition: count > 3`"),
     **dict.fromkeys(
         ("parallel", "concurrent", "fan-out", "fork", "parallel-group"),
-        "steps run side by side below a key of the step: write `parallel:` with a list of steps",
+        "parallel steps are a key of the step: write `parallel:` with a list of steps",
     ),
     **dict.fromkeys(("group", "block", "sequence", "sequential"), "a group is a step with a list of `steps:`"),
     **dict.fromkeys(
         ("set-fact", "set", "variable", "set-variable", "assign", "set-var", "variables"),
-        "write the value below `variables:` of the file, or read the step that gives it where it is needed",
+        "write the value below the file's `variables:`, or read the step that returns it",
     ),
     **dict.fromkeys(
         ("assert", "fail", "raise", "abort", "stop", "expect"),
-        "say what must hold in the step whose output it is about: `check: output | length > 0`",
+        "write the check in the step that produces the output: `check: output | length > 0`",
     ),
     **dict.fromkeys(
         ("noop", "no-op", "dummy", "pass", "start", "begin", "end", "checkpoint", "dummy-step"),
-        "leave the step out: every step's result is recorded, and an order is given by `dependencies:`",
+        "remove the step: every result is recorded, and `dependencies:` sets the order",
     ),
     **dict.fromkeys(("cache", "memoize"), "a cache is a key of the step that is cached: write `cache: true`"),
     **dict.fromkeys(("try", "catch", "error-handler"), "errors are handled by a key of the step: write `on_error:`"),
     **dict.fromkeys(("cleanup", "finally", "teardown"), "write the steps that always run below `finally:` of the file"),
-    **dict.fromkeys(_PROVIDERS, "a model is asked without `tool:`: write `prompt:` in the step, and `model: auto`"),
+    **dict.fromkeys(_PROVIDERS, "to call a model, write `prompt:` in the step and `model: auto`, without `tool:`"),
     **dict.fromkeys(_AGENT, "an agent is an action of a model: write `action: agent` with a `prompt:` and `tools:`"),
     **dict.fromkeys(
         _SEARCH,
@@ -228,11 +228,11 @@ _STEPS: Final = {
         _SEND, "no built-in tool sends messages: call the API of the service with `tool: http`, `action: post`"
     ),
     **dict.fromkeys(
-        _MEDIA, "no built-in tool makes media: call the API of a service with `tool: http`, or write a tool in Python"
+        _MEDIA, "no built-in tool creates media: call the API of a service with `tool: http`, or write a tool in Python"
     ),
     **dict.fromkeys(
         ("pdf", "pdf-compiler", "pdf-generator"),
-        "no built-in tool writes PDF: make a page with `tool: report`, `action: html`, or run a program with "
+        "no built-in tool writes PDF: create a page with `tool: report`, `action: html`, or run a program with "
         "`tool: terminal`",
     ),
 }

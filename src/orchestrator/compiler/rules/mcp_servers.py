@@ -27,12 +27,12 @@ def check_server(context: CompilationContext, node: Node, server: str, written: 
     if near:
         help = f"did you mean `{written(near)}`?"
     elif servers:
-        help = f"there are {quoted_list(sorted(servers))}; for another one {help}"
+        help = f"the servers are {quoted_list(sorted(servers))}; for another one, {help}"
     context.diagnostics.add(
         codes.UNUSABLE_AGENT_TOOL,
         node.span,
-        f"there is no server of tools `{server}`",
-        label="no such server",
+        f"unknown tool server `{server}`",
+        label="unknown server",
         help=help,
         replacement=written(near) if near else None,
     )

@@ -88,7 +88,7 @@ def _of_place(context: CompilationContext, here: ModelEnvironment, reference: Mo
             continue
         if (near := misspelt(name, here.catalogue)) is not None:
             meant = f"{name.provider}:{near}"
-            message = f"nothing is known of the model `{name}`"
+            message = f"unknown model `{name}`"
             help = f"did you mean `{meant}`?"
             whole.append(
                 _Problem(codes.UNKNOWN_MODEL, scalar, message, help, "not known", severity="warning", replacement=meant)
@@ -100,7 +100,7 @@ def _of_place(context: CompilationContext, here: ModelEnvironment, reference: Mo
         for problem in whole:
             if problem.code != codes.UNKNOWN_MODEL:
                 problem.severity = "warning"
-                problem.label += "; others of the list are asked" if len(names) > 1 else ""
+                problem.label += "; other models of the list are used" if len(names) > 1 else ""
     elif len(names) > 1:
         for problem in whole:
             if problem.code in ACCESS:
@@ -129,7 +129,7 @@ def _access(here: ModelEnvironment, name: ModelName, scalar: Scalar, provider: P
     problems = []
     try:
         if not here.keys.suffices(provider):
-            message = f"there is no key of {provider.title}, which `{name}` needs"
+            message = f"no API key for {provider.title}, which `{name}` requires"
             cause = f"ORC422 {provider.name}"
             problems.append(
                 _Problem(codes.MISSING_API_KEY, scalar, message, how_to_give_key(provider), "no key", cause)
@@ -152,25 +152,27 @@ def _abilities(
     for use in reference.uses:
         asked = f"step `{use.step.id}`"
         if use.purpose == "embeddings" and card.lacks("embeddings"):
-            message = f"`{card.name}` makes no embeddings, which {asked} asks it for"
-            help = "name a model that does, such as `openai:text-embedding-3-small`"
+            message = f"`{card.name}` does not create embeddings, which {asked} requires"
+            help = "name a model that does, for example `openai:text-embedding-3-small`"
             if not reference.given:
                 help += "; for all such steps: `experts: {embed: openai:text-embedding-3-small}`"
-            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, "makes no embeddings")
-            problem.related = _related(context, use, "asked for here")
+            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, "does not create embeddings")
+            problem.related = _related(context, use, "required here")
         elif use.purpose == "text" and "embeddings" in card.capabilities:
-            message = f"`{card.name}` makes embeddings and no text, which {asked} asks it for"
-            problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, "name a model that writes text", "makes no text")
-            problem.related = _related(context, use, "asked for here")
+            message = f"`{card.name}` creates embeddings, not text, which {asked} requires"
+            problem = _Problem(
+                codes.INCAPABLE_MODEL, scalar, message, "name a model that writes text", "does not write text"
+            )
+            problem.related = _related(context, use, "required here")
         else:
             lacking = next((need for need in use.needs if card.lacks(need)), None)
             if lacking is None:
                 continue
             node = use.needs[lacking]
-            message = f"`{card.name}` cannot do `{lacking}`, which {asked} needs for its `{node.text}`"
-            help = f"name a model that can: `orchestrator models --capability {lacking}` lists them"
+            message = f"`{card.name}` does not support `{lacking}`, which {asked} requires for its `{node.text}`"
+            help = f"name a model that does: `orchestrator models --capability {lacking}` lists them"
             problem = _Problem(codes.INCAPABLE_MODEL, scalar, message, help, f"no `{lacking}`")
-            problem.related = (Related("needed for this", context.document.source, node.span),)
+            problem.related = (Related("required by this", context.document.source, node.span),)
         problems.setdefault(problem.label, problem)
     return list(problems.values())
 
@@ -180,12 +182,12 @@ def _unpriced(
 ) -> list[_Problem]:
     for use in reference.uses:
         for usd, place in _usd_limits(context, use.step):
-            message = f"nobody knows the price of `{name}`, so a budget of {exact_usd(usd)} cannot be kept with it"
+            message = f"the price of `{name}` is unknown, so a budget of {exact_usd(usd)} cannot be enforced"
             help = (
-                f'give its price in orchestrator.toml: `[models."{name}"]` with `input_price` and `output_price`, '
+                f'set its price in orchestrator.toml: `[models."{name}"]` with `input_price` and `output_price`, '
                 "or set the budget in `tokens`"
             )
-            return [_Problem(codes.INVALID_MODEL_OPTIONS, scalar, message, help, "price not known", related=(place,))]
+            return [_Problem(codes.INVALID_MODEL_OPTIONS, scalar, message, help, "unknown price", related=(place,))]
     return []
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.tools import Registry, Unresolved
 
 YOUR_OWN = (
-    "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds your own"
+    "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds custom tools"
 )
 """What is said where none of the tools that there are seems to be meant."""
 
@@ -76,7 +76,7 @@ def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str
 def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: bool) -> tuple[str, str | None]:
     name = tail if alone else (step.action or "")
     if not alone and head == step.tool and tail in why.candidates:
-        return f"`tool:` names the tool already: write `action: {tail}`", tail
+        return f"`tool:` already names the tool: write `action: {tail}`", tail
     tool = head if alone else (step.tool or "")
     near = suggest(name, why.candidates)
     if near is None:
@@ -84,7 +84,7 @@ def _action(step: StepSpec, why: Unresolved, head: str, tail: str, *, alone: boo
         near = near if near in why.candidates else None
     if near is None and len(why.candidates) == 1:
         (only,) = why.candidates
-        return f"it has one action only: leave `action:` out, or write `{f'{head}.{only}' if alone else only}`", None
+        return f"it has only one action: omit `action:`, or write `{f'{head}.{only}' if alone else only}`", None
     if near is None:
         return f"actions: {quoted_list(sorted(why.candidates))}", None
     whole = f"{head}.{near}" if alone else near

@@ -28,8 +28,8 @@ def check_wishes(context: CompilationContext, step: StepSpec, given: MappingABC[
         context.diagnostics.add(
             codes.INVALID_OUTPUT_SCHEMA,
             second.span,
-            f"`{keys[0].text}` and `{second.text}` of `{step.id}` both say what the answer looks like",
-            label="a second form",
+            f"`{keys[0].text}` and `{second.text}` of `{step.id}` both define the schema of the answer",
+            label="a second schema",
             help="keep one of the two",
             related=[("the first is here", keys[0].span)],
         )
@@ -60,7 +60,7 @@ def check_form(
             place = _deepest(node, problem.path)
             message = f"{what}: {problem.message}"
             context.diagnostics.add(
-                codes.INVALID_OUTPUT_SCHEMA, place.span, message, label="no form of an answer", help=problem.help
+                codes.INVALID_OUTPUT_SCHEMA, place.span, message, label="invalid schema", help=problem.help
             )
     return None
 
@@ -103,6 +103,6 @@ def _check_requirements(context: CompilationContext, node: Node, written: dict[s
             codes.INVALID_MODEL_OPTIONS,
             _named_in(message, node).span,
             f"`requires_model`: {message}",
-            label="cannot be kept",
-            help=help or "see `orchestrator models` for what is known of models",
+            label="invalid requirement",
+            help=help or "run `orchestrator models` to see what is known about models",
         )

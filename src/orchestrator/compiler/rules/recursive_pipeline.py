@@ -21,8 +21,8 @@ def report_recursion(session: CompilationSession) -> None:
         first.context.diagnostics.add(
             codes.RECURSIVE_PIPELINE,
             first.node.span,
-            f"the pipeline calls itself without an end: {path}",
+            f"the pipeline calls itself endlessly: {path}",
             label="calls itself" if len(circle) == 1 else "leads back here",
-            help="add `max_depth:` to the step, or do not call it; a loop repeats steps without it",
-            related=[Related("and this call", call.context.document.source, call.node.span) for call in others],
+            help="add `max_depth:` to the step, or repeat its steps with a loop instead",
+            related=[Related("the next call", call.context.document.source, call.node.span) for call in others],
         )

@@ -37,7 +37,7 @@ def report_hidden(context: CompilationContext) -> None:
                 context.diagnostics.add(
                     codes.INVALID_OUTPUT_SCHEMA,
                     key.span,
-                    f"`{target.name}.{field}` is the `{field}` that every step has, not this field of the answer",
+                    f"`{target.name}.{field}` reads the `{field}` that every step has, not this field of the answer",
                     label="hidden",
                     help=f"read the field as `{{{{ {target.name}.data.{field} }}}}`, or give it another name",
                     related=[("read here", scalar.span_of(reference.start, reference.end))],

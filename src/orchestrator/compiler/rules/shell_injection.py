@@ -60,15 +60,17 @@ def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemp
         quotes = _quotes_before(text, start)
         help = f"quote it: `{{{{ {_quoted(written)} }}}}`"
         if quotes:
-            help = f"take away the quotes around it, and write `{{{{ {_quoted(written)} }}}}`, which adds its own"
+            help = f"remove the quotes around it and write `{{{{ {_quoted(written)} }}}}`, which adds its own"
         if (arguments := _arguments(text)) and isinstance(child(step.spec.node, "parameters", "command"), Scalar):
-            help = f"give a list, which no shell reads: `command: {arguments}`; or {help}"
+            help = f"pass a list, which runs without a shell: `command: {arguments}`; or {help}"
         if whole:
-            help = "take the program and its arguments as a list, which no shell reads (`type: array` for an input)"
+            help = (
+                "take the program and its arguments as a list, which runs without a shell (`type: array` for an input)"
+            )
         context.diagnostics.add(
             codes.SHELL_INJECTION,
             scalar.span_of(start, end),
-            f"`{written}` comes from outside, and the shell would run what is in it",
+            f"`{written}` comes from outside the file, and the shell would run its content",
             label="read by the shell",
             help=help,
             replacement=None if quotes or whole else _quoted(written),
@@ -79,9 +81,9 @@ def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemp
             context.diagnostics.add(
                 codes.SHELL_INJECTION,
                 scalar.span_of(start, end),
-                f"`quote` inside of `{sign}` does not hold: the shell ends its quotes there",
+                f"`quote` has no effect inside `{sign}`: the shell ends its quotes there",
                 label="quoted twice",
-                help="take away the quotes around it: `quote` adds its own",
+                help="remove the quotes around it: `quote` adds its own",
             )
 
 

@@ -63,7 +63,7 @@ def _report_jumped_over(context: CompilationContext, block: SourceBlock) -> None
                 step.id_span,
                 f"step `{step.id}` never runs: `{source}` jumps over it {words}",
                 label="jumped over on every path",
-                help=f"let `{source}` jump to `{step.id}` in one of the cases, or remove the step",
+                help=f"make `{source}` jump to `{step.id}` in one of these cases, or remove the step",
                 related=[(f"`{jump.kind}` jumps to `{block.steps[jump.target].id}`", jump.node.span) for jump in over],
             )
         surely = [] if position < end else _surely(block, step)
@@ -103,7 +103,7 @@ def _report_reads(context: CompilationContext, places: Iterable[PlacedTemplate],
             context.diagnostics.add(
                 codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
-                f"step `{target.name}` may be skipped, and is then null here",
+                f"step `{target.name}` may be skipped and is then null here",
                 label="may be null",
                 notes=(f"for example: {example}",),
                 help=f"guard it: `{{{{ {target.name} | default('...') }}}}`, or `{{% if {target.name} %}}`",

@@ -56,8 +56,8 @@ def _report(context: CompilationContext, step: SourceStep, acting: SourceStep) -
     context.diagnostics.add(
         codes.UNANSWERED_QUESTION,
         step.id_span,
-        f"`{acting.id}` does not depend on `{step.id}` and can run before it is answered",
-        label="nothing waits for the answer",
+        f"`{acting.id}` does not depend on `{step.id}` and can run before the question is answered",
+        label="no step waits for the answer",
         help=help,
         related=[("does not wait for it", acting.id_span)],
     )

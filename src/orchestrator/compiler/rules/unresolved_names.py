@@ -27,7 +27,12 @@ def explain_unknown(context: CompilationContext, place: PlacedTemplate, problem:
     if name in context.inside:
         message, help = out_of_reach(context, name, place.scope, context.holder(place), place)
         return replace(
-            problem, code=codes.NAME_OUT_OF_SCOPE, message=message, help=help, label="out of reach", replacement=None
+            problem,
+            code=codes.NAME_OUT_OF_SCOPE,
+            message=message,
+            help=help,
+            label="not visible here",
+            replacement=None,
         )
     known = _where_known(context, name, place)
     if known is not None:
@@ -42,7 +47,7 @@ def _without_own(context: CompilationContext, place: PlacedTemplate, problem: Pr
         return problem
     near = place.scope.vocabulary.near(place.template.text[problem.start : problem.end], without=own)
     names = [name for name in place.scope.vocabulary.smallest() if name not in own]
-    help = f"did you mean `{near}`?" if near else f"the names here are {quoted_list(names, most=12)}"
+    help = f"did you mean `{near}`?" if near else f"available names: {quoted_list(names, most=12)}"
     return replace(problem, help=help, replacement=near)
 
 
@@ -64,14 +69,14 @@ def _explain_field(context: CompilationContext, place: PlacedTemplate, problem: 
         file = called.source.name
         if all(step.id != name for step in called.spec.steps):
             return problem
-        message = f"`{name}` is a step of `{file}`, and none of its outputs"
+        message = f"`{name}` is a step of `{file}`, not an output"
         return replace(problem, message=message, help=f'add `{name}: "{{{{ {name} }}}}"` under `outputs:` of `{file}`')
     inner = next((step for step in context.inside.get(name, ()) if step.block.owner is outer), None)
     if inner is None or inner.block.kind not in _WAYS_OUT:
         return problem
-    message, help = f"`{name}` is inside of `{id}`", _WAYS_OUT[inner.block.kind](name, outer)
+    message, help = f"`{name}` is inside `{id}`", _WAYS_OUT[inner.block.kind](name, outer)
     return replace(
-        problem, code=codes.NAME_OUT_OF_SCOPE, message=message, help=help, label="out of reach", replacement=None
+        problem, code=codes.NAME_OUT_OF_SCOPE, message=message, help=help, label="not visible here", replacement=None
     )
 
 
@@ -82,16 +87,16 @@ def _where_known(context: CompilationContext, name: str, place: PlacedTemplate) 
         own = holder.work.item_scope.targets
         if name in own:
             return (
-                f"a condition is that of the whole loop, so it cannot read `{name}`; write `steps:` with a step that "
-                "has the condition, or choose the items before: `rows | selectattr('ready')`"
+                f"the condition applies to the whole loop, so it cannot read `{name}`; write `steps:` with a step that "
+                "has the condition, or filter the items first: `rows | selectattr('ready')`"
             )
     word, step = context.within.get(name, ("", ""))
     if word and name not in LOCAL_NAMES:
-        return f"`{name}` is the {word} of `{step}`, and known inside of it only"
+        return f"`{name}` is the {word} of `{step}` and is known only inside it"
     if name not in LOCAL_NAMES:
         return None
     called = next((t.name for scope in place.scope.chain() for t in scope.targets.values() if t.word == name), None)
-    return f"the {name} is called `{called}` here" if called else f"`{name}` is known {LOCAL_NAMES[name]} only"
+    return f"the {name} is called `{called}` here" if called else f"`{name}` is known only {LOCAL_NAMES[name]}"
 
 
 def report_unknown_reads(context: CompilationContext) -> None:
@@ -100,7 +105,7 @@ def report_unknown_reads(context: CompilationContext) -> None:
         if not reference.path or not isinstance(name := reference.path[0], str):
             continue
         span = place.scalar.span_of(reference.start, reference.end)
-        message = f"there is no step `{name}`"
+        message = f"unknown step `{name}`"
         report_unknown_step(
             context, codes.UNKNOWN_STEP, span, message, name, place.scope, holder=context.holder(place), fix=False
         )
@@ -127,10 +132,10 @@ def report_unknown_step(
         if outer is not None and holder is not None and outer in holder.outwards():
             outer = None  # it cannot wait for what it is a part of
         if outer is not None:
-            help = f"name the step that it is a part of: `{outer.id}`"
+            help = f"name the step that contains it: `{outer.id}`"
         replacement = outer.id if outer is not None else None
         context.diagnostics.add(
-            codes.NAME_OUT_OF_SCOPE, span, message, label="out of reach", help=help, replacement=replacement
+            codes.NAME_OUT_OF_SCOPE, span, message, label="not visible here", help=help, replacement=replacement
         )
         return
     section = section_of(context, scope, name)
@@ -144,7 +149,7 @@ def report_unknown_step(
     ids = [id for id in steps.first() if id not in own] if steps is not None else []
     help = f"did you mean `{near}`?" if near else f"steps: {quoted_list(ids, most=12)}"
     if near is None and not ids:
-        help = "there is no other step here"
+        help = "no other step is available here"
     context.diagnostics.add(code, span, message, label="unknown step", help=help, replacement=near if fix else None)
 
 
@@ -179,13 +184,13 @@ def out_of_reach(
         return f"`{name}` is a step of `finally`", "steps of `finally` run after all others; only they can read it"
     if outer is None or not steps:
         return f"`{name}` is a step of a handler", "only the steps of the same handler can read it"
-    message = f"`{name}` is inside of `{steps[0].id}`"
+    message = f"`{name}` is inside `{steps[0].id}`"
     if holder is not None and outer in holder.outwards():
         return message, _within(name, outer, steps[0], holder, place)
     if outer is not steps[0]:
         return (
-            f"{message}, and that inside of `{outer.id}`",
-            f"what leaves `{outer.id}` is its own value: {_read(outer)}",
+            f"{message}, which is inside `{outer.id}`",
+            f"read the value of `{outer.id}`: {_read(outer)}",
         )
     return message, _WAYS_OUT[inner.block.kind](name, outer)
 
@@ -196,15 +201,15 @@ def _within(name: str, outer: SourceStep, inner: SourceStep, holder: SourceStep,
     if outer is holder and place is not None:
         handles = any(place is each for handler in holder.handlers for each in handler.places)
         if holder.check is not None and any(place is each for each in holder.check.places):
-            return f"`check` sees the value of `{outer.id}`: read `output`"
+            return f"in `check`, the value of `{outer.id}` is `output`"
     if handles:
         return (
-            f"`{outer.id}` has failed, so it has no value: `error` says what has failed; a handler that reads `{name}` "
-            f"belongs to a step inside of `{inner.id}`"
+            f"`{outer.id}` has failed, so it has no value: `error` describes the failure; a handler that reads "
+            f"`{name}` belongs to a step inside `{inner.id}`"
         )
     if outer is holder:
-        return f"this is evaluated before `{name}` runs; read a step outside of `{outer.id}`"
-    return f"it stands in another part of `{outer.id}`, of which only one runs; read a step outside of `{outer.id}`"
+        return f"this is evaluated before `{name}` runs; read a step outside `{outer.id}`"
+    return f"it is in another branch of `{outer.id}`, of which one runs; read a step outside `{outer.id}`"
 
 
 def _read(step: SourceStep) -> str:

@@ -33,10 +33,10 @@ def _report(context: CompilationContext, loop: SourceStep, carried: Carried, nam
             context.diagnostics.add(
                 codes.UNGUARDED_NULL,
                 scalar.span_of(reference.start, reference.end),
-                f"`{target.name}` is null in the first round of `{loop.id}`: it has no first value",
-                label="null at first",
-                help=f"give it one below `initial:`, for example `initial: {{{target.name}: 0}}`",
-                related=[] if target.node is None else [("carried on here", target.node.span)],
+                f"`{target.name}` is null in the first round of `{loop.id}`: it has no initial value",
+                label="null in the first round",
+                help=f"set one below `initial:`, for example `initial: {{{target.name}: 0}}`",
+                related=[] if target.node is None else [("updated here", target.node.span)],
             )
 
 

@@ -55,9 +55,9 @@ def _report_derived(context: CompilationContext, places: Iterable[PlacedTemplate
                 context.diagnostics.add(
                     codes.TRANSFORMED_SECRET,
                     scalar.span_of(reference.start, reference.end),
-                    f"the secret `{target.name}` is changed here, and what comes of it is recorded in clear",
-                    label="no longer known as a secret",
-                    help="give the secret to the tool as it is, and let the tool derive what it needs",
+                    f"the secret `{target.name}` is transformed here, and the result is recorded in plain text",
+                    label="no longer redacted",
+                    help="pass the secret unchanged, and let the tool derive what it needs",
                 )
 
 
@@ -70,9 +70,9 @@ def _report_never_cached(context: CompilationContext, step: SourceStep, secrets:
                 context.diagnostics.add(
                     codes.CACHED_SECRET,
                     scalar.span_of(reference.start, reference.end),
-                    f"step `{step.id}` is given the secret `{target.name}`, so its results are never shared",
+                    f"step `{step.id}` reads the secret `{target.name}`, so its results are never cached",
                     label="a secret",
-                    help="remove `cache:`, or make the part that needs the secret a step of its own",
+                    help="remove `cache:`, or move the part that needs the secret into a separate step",
                     related=[("`cache` has no effect", key.span)] if key is not None else [],
                 )
 
@@ -92,7 +92,7 @@ def _report_unused(context: CompilationContext) -> None:
                 context.diagnostics.add(
                     code,
                     key.span,
-                    f"nothing reads the {kind} `{name}`",
+                    f"the {kind} `{name}` is never read",
                     label="never read",
                     help=f"use it as `{{{{ {name} }}}}`, or remove it",
                 )
@@ -131,9 +131,9 @@ def _report_missing_files(context: CompilationContext, step: SourceStep) -> None
         context.diagnostics.add(
             codes.FILE_NOT_FOUND,
             node.span,
-            f"there is no file `{node.value}`, and no step runs before this one that could make it",
-            label="not there",
-            help=f"relative paths start at `{context.directory}`; name the step that makes it under `dependencies:`",
+            f"file not found: `{node.value}`, and no earlier step could create it",
+            label="not found",
+            help=f"relative paths start at `{context.directory}`; name the step that creates it under `dependencies:`",
         )
 
 

@@ -65,7 +65,7 @@ class AgentWork(SourceWork):
                 self._read(item)
         elif self._listed is not None and "{{" in getattr(self._listed, "text", ""):  # others are of a wrong type
             help = f"they must be known before the run: {_FORMS}"
-            self._refuse(self._listed, f"the tools of `{self.spec.id}` are no list", help, label="not a list")
+            self._refuse(self._listed, f"the tools of `{self.spec.id}` are not a list", help, label="not a list")
         given = fields_of(self.parameters)
         known = {name: value.value for name, value in given.items() if isinstance(value, Constant)}
         whole = AGENT.result_type(known) if AGENT.result_type is not None else AGENT.returns
@@ -76,7 +76,7 @@ class AgentWork(SourceWork):
         """Take one entry of the list."""
         text = node.value if isinstance(node, Scalar) else None
         if not isinstance(text, str) or "{{" in text or not text.strip():
-            self._refuse(node, f"this names no tool for `{self.spec.id}`", _FORMS, label="not a name")
+            self._refuse(node, f"this is not the name of a tool for `{self.spec.id}`", _FORMS, label="not a name")
         elif text.startswith(_SERVER):
             self._read_server(node, text.removeprefix(_SERVER))
         else:
@@ -98,8 +98,8 @@ class AgentWork(SourceWork):
             return
         found = registry.resolve(None, name)
         if not isinstance(found, Unresolved) and found[1] is AGENT:
-            help = "give it the tools that the other one has"
-            self._refuse(node, "an agent is a step, and no tool", help, label="not a tool")
+            help = "list the tools of that agent here"
+            self._refuse(node, "an agent is a step, not a tool", help, label="not a tool")
             return
         if not isinstance(found, Unresolved):
             self._offer(node, *found)
@@ -134,7 +134,7 @@ class AgentWork(SourceWork):
         message: str,
         help: str,
         *,
-        label: str = "no such tool",
+        label: str = "unknown tool",
         replacement: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:

@@ -68,9 +68,9 @@ class AskWork(SourceWork):
         self._context.diagnostics.add(
             codes.INVALID_DEFAULT,
             node.span,
-            f"{what} is no possible answer: {problem}",
-            label="not an answer",
-            help="change it, or what `ask` says of the answer",
+            f"{what} is not a valid answer: {problem}",
+            label="invalid answer",
+            help="change it, or the answer's declaration in `ask`",
         )
 
     def plan(self) -> Ask:

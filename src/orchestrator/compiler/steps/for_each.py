@@ -142,15 +142,17 @@ class ForEachWork(SourceWork):
     def _not_items(self, place: Node, type_: Type) -> None:
         help = "give a list or a mapping"
         if type_.kind == "integer" and isinstance(place, Scalar):
-            help = f'to count write `{{range: "{place.text}"}}`'
+            help = f'to count, write `{{range: "{place.text}"}}`'
         elif type_.kind == "string":
-            help = "make a list of it, for example with `.split(',')` or `.splitlines()`; of a file with `{file: ...}`"
+            help = (
+                "convert it to a list, for example with `.split(',')` or `.splitlines()`, or read a file: `{file: ...}`"
+            )
             if isinstance(self.items, Templated) and not self.items.template.is_expression:
-                help = "text beside the braces makes text of it: write `{{ ... }}` and nothing else"
+                help = "text next to the braces turns the value into text: write `{{ ... }}` and nothing else"
         self._context.diagnostics.add(
             codes.WRONG_TYPE,
             place.span,
-            f"`for_each` of `{self.spec.id}` goes over a list or a mapping, and this is {describe_type(type_)}",
+            f"`for_each` of `{self.spec.id}` requires a list or a mapping, but this is {describe_type(type_)}",
             label="nothing to loop over",
             help=help,
         )
@@ -165,7 +167,7 @@ class ForEachWork(SourceWork):
                 self._context.diagnostics.add(
                     codes.WRONG_TYPE,
                     node.span,
-                    f"`{name}` of the range of `{self.spec.id}` must be an integer, and this is {describe_type(type_)}",
+                    f"`{name}` of the range of `{self.spec.id}` must be an integer, but is {describe_type(type_)}",
                     label="not an integer",
                     help="convert it with `| int`" if type_.kind in ("string", "number") else "give an integer",
                 )
@@ -188,9 +190,9 @@ class ForEachWork(SourceWork):
                 self._context.diagnostics.add(
                     codes.WRONG_TYPE,
                     node.span,
-                    f"the file of `{self.spec.id}` is named by a string, and this is {describe_type(type_)}",
+                    f"the file of `{self.spec.id}` must be a path, but is {describe_type(type_)}",
                     label="not a path",
-                    help="give the path of a file; to loop over a value write it as `for_each:` itself",
+                    help="write the path of a file; to loop over a value, write the value as `for_each:`",
                 )
         if isinstance(path, str) and node is not None:
             refusal = self._context.session.permissions.check_read(path)
@@ -210,12 +212,12 @@ class ForEachWork(SourceWork):
         delimiter, encoding = items.delimiter, items.encoding
         found: list[tuple[str, str | None, str]] = []
         if delimiter is not None and self._is_other_than_csv(items):
-            help = "remove `delimiter`, or give `format: csv`"
-            found.append(("delimiter", "only the rows of CSV have cells between delimiters", help))
+            help = "remove `delimiter`, or set `format: csv`"
+            found.append(("delimiter", "a delimiter applies only to CSV files", help))
         elif delimiter is not None:
             found.append(("delimiter", delimiter_problem(delimiter), 'for example `delimiter: ";"`'))
         if encoding is not None:
-            found.append(("encoding", encoding_problem(encoding), "without `encoding` the file is UTF-8"))
+            found.append(("encoding", encoding_problem(encoding), "without `encoding`, the file is read as UTF-8"))
         for key, problem, help in found:
             node = child(self.spec.node, "for_each", key)
             if problem is not None and node is not None:

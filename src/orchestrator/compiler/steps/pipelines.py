@@ -45,9 +45,9 @@ class PipelineWork(SourceWork):
             self._context.diagnostics.add(
                 codes.VALUE_NOT_ALLOWED,
                 node.span,
-                f"the file of `{self.spec.id}` must be known before the run, so it cannot hold a template",
+                f"the file of `{self.spec.id}` must be known before the run, so it cannot contain a template",
                 label="not evaluated",
-                help="write the path of one file; to choose between several use `switch:`",
+                help="write the path of one file; to choose between several, use `switch:`",
             )
             return
         found = find_pipeline(self._context, written)
@@ -127,7 +127,7 @@ class PipelineWork(SourceWork):
         self._context.diagnostics.add(
             codes.MISSING_PIPELINE_INPUT,
             key.span if key else self.spec.node.span,
-            f"`{called.document.source.name}` needs the input `{name}`, which is not given",
+            f"`{called.document.source.name}` requires the input `{name}`",
             label=f"`{name}` is missing",
             help=f"add `{name}:` ({describe_type(input_type(spec))}) under `inputs:`",
             related=[_declaration(called, name)],

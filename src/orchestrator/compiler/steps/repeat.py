@@ -60,7 +60,7 @@ class RepeatWork(SourceWork):
             self._context.diagnostics.add(
                 codes.INVALID_NAME,
                 key.span,
-                f"`{name}` cannot be the name of a carried value: `{self.spec.id}.{name}` has a meaning of its own",
+                f"`{name}` cannot be the name of a carried value: `{self.spec.id}.{name}` is reserved",
                 label="reserved",
                 help=f"choose another name, for example `my_{name}`",
             )
@@ -124,13 +124,13 @@ class RepeatWork(SourceWork):
             return  # something that is reported in its own right
         if not self.body.steps or (not reads and (self.spec.on_limit == "continue" or self._is_never())):
             return  # a fixed number of rounds, or none
-        never = "it goes on until its limit" if reads else "it is a constant"
+        never = "it runs until its limit" if reads else "it is a constant"
         self._context.diagnostics.add(
             codes.ENDLESS_LOOP,
             node.span,
             f"the condition of `{self.spec.id}` never changes: {never}",
             label="the same in every round",
-            help="read a step of the body, `iteration`, or a name under `update:`; for a fixed number of rounds write "
+            help="read a step of the body, `iteration`, or a name under `update:`; for a fixed number of rounds, write "
             "`for_each: {range: 10}`",
         )
 

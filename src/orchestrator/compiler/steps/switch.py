@@ -72,9 +72,9 @@ class SwitchWork(SourceWork):
         self._context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             node.span,
-            f"`switch` of `{self.spec.id}` is a constant, so every run takes the same case",
+            f"`switch` of `{self.spec.id}` is a constant, so every run selects the same case",
             label="a constant",
-            help=f'did you mean `"{{{{ {word} }}}}"`?' if known else 'read something: `switch: "{{ kind }}"`',
+            help=f'did you mean `"{{{{ {word} }}}}"`?' if known else 'read a value: `switch: "{{ kind }}"`',
             replacement=f'"{{{{ {word} }}}}"' if known else None,
         )
 
@@ -87,7 +87,7 @@ class SwitchWork(SourceWork):
                 self._context.diagnostics.add(
                     codes.VALUE_NOT_ALLOWED,
                     key.span,
-                    f"the case `{key.text}` is never taken: `{first[same].text}` is the same value",
+                    f"the case `{key.text}` is never selected: `{first[same].text}` is the same value",
                     label="the same value again",
                     help="remove one of the two",
                 )
@@ -100,9 +100,9 @@ class SwitchWork(SourceWork):
             self._context.diagnostics.add(
                 codes.VALUE_NOT_ALLOWED,
                 key.span,
-                'the case `default` is for the value "default", and not for what fits no case',
-                label="a value like the others",
-                help="for what fits no case write `default:` beside `cases:`",
+                'the case `default` matches the value "default", not everything else',
+                label="matches one value",
+                help="to match everything else, write `default:` next to `cases:`",
             )
             return
         if any(_equals(value, option) for option in kinds):
@@ -112,12 +112,12 @@ class SwitchWork(SourceWork):
         help = f"did you mean `{near}`?" if near else "remove it, or compare with something else"
         if value.text == "null" and not near:
             quoted = value.value is None
-            help = 'for the text write `"null"`, in quotes' if quoted else "for null write `null`, without quotes"
+            help = 'for the text, write `"null"` in quotes' if quoted else "for null, write `null` without quotes"
         self._context.diagnostics.add(
             codes.VALUE_NOT_ALLOWED,
             key.span,
-            f"the case `{key.text}` is never taken: `switch` gives {describe_type(subject)}",
-            label="never taken",
+            f"the case `{key.text}` is never selected: the value of `switch` is {describe_type(subject)}",
+            label="never selected",
             help=help,
             replacement=near,
         )

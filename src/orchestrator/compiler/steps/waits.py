@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.language.yaml.nodes import Node
 
 _WANTED = {"sleep": "a duration", "wait_until": "a time"}
-_FORMS = {"sleep": FORMS, "wait_until": "a text like `2030-12-01T09:00`, or seconds since 1970"}
+_FORMS = {"sleep": FORMS, "wait_until": "a time such as `2030-12-01T09:00`, or seconds since 1970"}
 
 
 class WaitWork(SourceWork):
@@ -54,7 +54,7 @@ class WaitWork(SourceWork):
             self._context.diagnostics.add(
                 codes.INVALID_DURATION if self.key == "sleep" else codes.VALUE_NOT_ALLOWED,
                 node.span,
-                f"`{self.key}` of `{self.spec.id}` needs {_WANTED[self.key]}, and this is {describe_type(type_)}",
+                f"`{self.key}` of `{self.spec.id}` requires {_WANTED[self.key]}, but this is {describe_type(type_)}",
                 label="another type",
                 help=f"give {_FORMS[self.key]}",
             )
@@ -71,9 +71,9 @@ class WaitWork(SourceWork):
             self._context.diagnostics.add(
                 codes.IMPLAUSIBLE_TIME,
                 node.span,
-                f"`wait_until` of `{self.spec.id}` is {moment:%Y-%m-%d %H:%M:%S} UTC, so it waits for nothing",
+                f"`wait_until` of `{self.spec.id}` is {moment:%Y-%m-%d %H:%M:%S} UTC, so it does not wait",
                 label="before 2000",
-                help="a number counts the seconds since 1970; write a date as a text, such as `2030-12-01T09:00`",
+                help="a number is seconds since 1970; write a date as text, such as `2030-12-01T09:00`",
             )
 
     def plan(self) -> Wait:

@@ -95,10 +95,10 @@ def graph_of(plan: Plan, states: States | None = None) -> Graph:
     if plan.error_handlers:
         key = reader.key()
         sections = tuple(reader.section(block, "") for block in handlers)
-        afterwards.append(GraphNode(key, "error_handlers", "when the run has failed", sections=sections))
+        afterwards.append(GraphNode(key, "error_handlers", "if the run fails", sections=sections))
     for last in others[len(handlers) :]:
         section = reader.section(last, "")
-        afterwards.append(GraphNode(reader.key(), "finally", "however the run ends", sections=(section,)))
+        afterwards.append(GraphNode(reader.key(), "finally", "always runs last", sections=(section,)))
     return Graph(plan.name or plan.id, steps, tuple(afterwards))
 
 

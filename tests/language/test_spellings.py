@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from orchestrator.language import read_document
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases import tables
 from orchestrator.language.reference.schema import json_schema
 from orchestrator.language.yaml.nodes import plain_data
 
@@ -219,6 +219,7 @@ FILES = {
     "model: ": "",
     "experts: ": "",
     "defaults: {retry: 3}": "defaults: {retry: {max_attempts: 3}}",
+    "orchestrator: [a/b, c/d]": "judge_model: [a/b, c/d]",
     "defaults: {max_retries: 2, timeout_seconds: 5}": "defaults: {retry: 3, timeout: 5s}",
 }
 
@@ -231,17 +232,17 @@ def test_a_spelling_of_the_file_reads_as_the_canonical_one(written: str) -> None
 
 def test_every_spelling_of_the_tables_has_a_case() -> None:
     cases = " ".join([*STEPS, *WORK, *FILES])
-    tables: list[dict[str, Any]] = [keys.PIPELINE_KEYS, keys.STEP_KEYS, keys.INPUT_KEYS]
-    tables += [keys.OUTPUT_KEYS, keys.RETRY_KEYS, keys.ON_FAILURE_WORDS]
-    tables += [keys.CHECK_KEYS, keys.ASK_KEYS, keys.APPROVE_KEYS, keys.HANDLER_KEYS]
-    for name in [*(name for table in tables for name in table), *keys.RETRY_COUNTS]:
+    every: list[dict[str, Any]] = [tables.PIPELINE_KEYS, tables.STEP_KEYS, tables.INPUT_KEYS]
+    every += [tables.OUTPUT_KEYS, tables.RETRY_KEYS, tables.ON_FAILURE_WORDS]
+    every += [tables.CHECK_KEYS, tables.ASK_KEYS, tables.APPROVE_KEYS, tables.HANDLER_KEYS]
+    for name in [*(name for table in every for name in table), *tables.RETRY_COUNTS]:
         assert name in cases
 
 
-@pytest.mark.parametrize("word", keys.TYPE_WORDS)
+@pytest.mark.parametrize("word", tables.TYPE_WORDS)
 def test_a_word_for_a_type_reads_as_the_type(word: str) -> None:
     spec = spec_of(f"inputs: {{a: {{type: {word}}}}}\nsteps: [{{id: b, tool: x}}]\n")
-    assert spec.inputs["a"].type == keys.TYPE_WORDS[word]
+    assert spec.inputs["a"].type == tables.TYPE_WORDS[word]
 
 
 def test_steps_may_be_a_mapping_by_id() -> None:

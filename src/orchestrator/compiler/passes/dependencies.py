@@ -13,7 +13,7 @@ from orchestrator.compiler.ir.node_paths import child
 from orchestrator.compiler.ir.nodes import Dependency
 from orchestrator.compiler.rules.unresolved_names import around, report_unknown_step
 from orchestrator.diagnostics import suggest
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases.canonical import written_key
 from orchestrator.language.yaml.nodes import Node, Scalar
 from orchestrator.language.yaml.nodes import Sequence as SequenceNode
 from orchestrator.plan.auto_values import auto_id, is_auto
@@ -172,7 +172,7 @@ def _report_no_step(
 ) -> None:
     """Report a jump to a step that is nowhere. What is no id is hardly one: a text to go on with, or a sentence."""
     key = block.steps[position].spec.node.key(kind)
-    written = keys.written(key) if key is not None else kind
+    written = written_key(key) if key is not None else kind
     near = suggest(target, _after(block, position))
     later = [*islice(_after(block, position), 13)]
     others = ""

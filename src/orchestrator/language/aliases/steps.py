@@ -4,7 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases.canonical import (
+    Canonical,
+    Clash,
+    change_value,
+    mapping_at,
+    numbers_as_text,
+    put_entry,
+    rename_keys,
+    renamed_key,
+    word_meaning,
+)
+from orchestrator.language.aliases.declarations import canonical_question
+from orchestrator.language.aliases.tables import (
+    APPROVE_KEYS,
+    ATTEMPTS,
+    BACKOFF_WORDS,
+    CHECK_KEYS,
+    DEFAULTS_KEYS,
+    HANDLER_KEYS,
+    ON_FAILURE_WORDS,
+    RETRY_COUNTS,
+    RETRY_KEYS,
+    STEP_KEYS,
+)
 from orchestrator.language.spec import kinds, step_keys
 from orchestrator.language.values.auto_markup import AUTO
 from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Sequence, text_at
@@ -12,45 +35,43 @@ from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Seque
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from orchestrator.language.aliases.keys import Canonical, Clash
 
-
-def step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
+def canonical_step(node: Mapping, ids: Collection[str] = ()) -> Canonical:
     """One step. `ids` are those of its list: a word such as `skip` that is a step's id means that step."""
     table = node.table
     if _PLAIN_STEP.issuperset(table):
-        return keys.Canonical(keys.texts(node, ("name", "description", "id")))
-    renamed = keys.rename(node, keys.STEP_KEYS)
-    clashes = list(renamed.clashes)
-    entries = dict(renamed.node.table)
+        return Canonical(numbers_as_text(node, ("name", "description", "id")))
+    renamed_key = rename_keys(node, STEP_KEYS)
+    clashes = list(renamed_key.clashes)
+    entries = dict(renamed_key.node.table)
     _retry_counts(entries, clashes)
     if entry := entries.pop("continue_on_error", None):
         value = entry.value
         if isinstance(value, Scalar) and isinstance(value.value, bool):
-            keys.put(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
+            put_entry(entries, "on_failure", entry, text_at(value, "continue" if value.value else "fail"), clashes)
         else:
             entries["continue_on_error"] = entry  # refused below as what it is: not true or false
     if (entry := entries.get("on_error")) and _is_outcome(entry.value):
         del entries["on_error"]
-        keys.put(entries, "on_failure", entry, entry.value, clashes)
+        put_entry(entries, "on_failure", entry, entry.value, clashes)
     if "pipeline" in entries and (entry := entries.pop("parameters", None)):
-        keys.put(entries, "inputs", entry, entry.value, clashes)
+        put_entry(entries, "inputs", entry, entry.value, clashes)
     for name in ("ask", "approve"):
         if (outer := entries.get(name)) and isinstance(outer.value, Mapping):
             for inner in ("timeout", "timeout_seconds"):
                 if entry := outer.value.table.get(inner):
-                    keys.put(entries, "timeout", entry, entry.value, clashes)
+                    put_entry(entries, "timeout", entry, entry.value, clashes)
                     entries[name] = outer = Entry(outer.key, outer.value.without([inner]))
     parameters = [name for name in entries if name in kinds.PARAMETERS or _is_of_agent(name, entries)]
     if parameters:
         _into_parameters(parameters, entries, node, clashes)
-    keys.change(entries, "cache", _cache)
-    keys.change(entries, "on_item_failure", on_failure)
-    keys.change(entries, "dependencies", names)
-    keys.change(entries, "retry", retry)
-    keys.change(entries, "on_failure", lambda value: on_failure(value, ids))
+    change_value(entries, "cache", _cache)
+    change_value(entries, "on_item_failure", canonical_on_failure)
+    change_value(entries, "dependencies", canonical_names)
+    change_value(entries, "retry", canonical_retry)
+    change_value(entries, "on_failure", lambda value: canonical_on_failure(value, ids))
     result = Mapping(entries, node.start, node.end, node.layout)
-    return keys.Canonical(keys.texts(result, ("name", "description", "id")), tuple(clashes))
+    return Canonical(numbers_as_text(result, ("name", "description", "id")), tuple(clashes))
 
 
 def _is_of_agent(name: str, entries: dict[str, Entry]) -> bool:
@@ -86,7 +107,7 @@ def _into_parameters(names: Collection[str], entries: dict[str, Entry], node: Ma
     for entry in moved:
         if (other := table.get(entry.key.text)) is not None:
             one, two = sorted((other.key, entry.key), key=lambda key: key.start)
-            clashes.append(keys.Clash(entry.key.text, one, two))
+            clashes.append(Clash(entry.key.text, one, two))
         else:
             table[entry.key.text] = entry
     place = given if isinstance(given, Mapping) else moved[0].key
@@ -114,7 +135,7 @@ _PLAIN_STEP = frozenset(
 )
 
 
-def names(value: Node) -> Node:
+def canonical_names(value: Node) -> Node:
     """A list of names from one name, or several with commas between them; nothing is an empty list."""
     if not isinstance(value, Scalar):
         return value
@@ -139,31 +160,31 @@ def _part(value: Scalar, text: str, offset: int) -> Scalar:
     return Scalar(text, text, "", start, start + len(text), value.layout)
 
 
-def retry(value: Node) -> Node:
+def canonical_retry(value: Node) -> Node:
     """`retry: 3`, and the words of `backoff` and `jitter`."""
     if isinstance(value, Scalar):
         if value.value is None:
             return value
-        return keys.made(value, max_attempts=value)
+        return mapping_at(value, max_attempts=value)
     if not isinstance(value, Mapping):
         return value
-    entries = dict(keys.rename(value, keys.RETRY_KEYS).node.table)
-    for name in keys.RETRY_COUNTS:
+    entries = dict(rename_keys(value, RETRY_KEYS).node.table)
+    for name in RETRY_COUNTS:
         if (entry := entries.pop(name, None)) and "max_attempts" not in entries:
-            entries["max_attempts"] = Entry(keys.renamed(entry.key, "max_attempts"), _attempts(entry.value))
-    keys.change(entries, "backoff", lambda node: keys.word(node, keys.BACKOFF_WORDS))
-    keys.change(entries, "jitter", _jitter)
-    keys.change(entries, "on", names)
+            entries["max_attempts"] = Entry(renamed_key(entry.key, "max_attempts"), _attempts(entry.value))
+    change_value(entries, "backoff", lambda node: word_meaning(node, BACKOFF_WORDS))
+    change_value(entries, "jitter", _jitter)
+    change_value(entries, "on", canonical_names)
     return Mapping(entries, value.start, value.end, value.layout)
 
 
 def _retry_counts(entries: dict[str, Entry], clashes: list[Clash]) -> None:
     """Numbers of attempts that stand in a step or in the defaults themselves."""
-    if entry := entries.pop(keys.ATTEMPTS, None):
-        keys.put(entries, "retry", entry, entry.value, clashes)
-    for name in keys.RETRY_COUNTS:
+    if entry := entries.pop(ATTEMPTS, None):
+        put_entry(entries, "retry", entry, entry.value, clashes)
+    for name in RETRY_COUNTS:
         if entry := entries.pop(name, None):
-            keys.put(entries, "retry", entry, _attempts(entry.value), clashes)
+            put_entry(entries, "retry", entry, _attempts(entry.value), clashes)
 
 
 def _jitter(value: Node) -> Node:
@@ -172,35 +193,35 @@ def _jitter(value: Node) -> Node:
     return value
 
 
-def on_failure(value: Node, ids: Collection[str] = ()) -> Node:
+def canonical_on_failure(value: Node, ids: Collection[str] = ()) -> Node:
     """`fail`, `continue`, a step's id, or `{value: ...}`."""
     if isinstance(value, Scalar):
         if not isinstance(value.value, str):
             return value
-        word = value.value if value.value in ids else keys.ON_FAILURE_WORDS.get(value.value, value.value)
-        if word in ("fail", "continue"):
-            return keys.made(value, kind=text_at(value, word))
-        return keys.made(value, kind=text_at(value, "jump"), target=value)
+        word_meaning = value.value if value.value in ids else ON_FAILURE_WORDS.get(value.value, value.value)
+        if word_meaning in ("fail", "continue"):
+            return mapping_at(value, kind=text_at(value, word_meaning))
+        return mapping_at(value, kind=text_at(value, "jump"), target=value)
     if not isinstance(value, Mapping):
         return value
-    entries = dict(keys.rename(value, {"jump": "target", "goto": "target", "default": "value"}).node.table)
+    entries = dict(rename_keys(value, {"jump": "target", "goto": "target", "default": "value"}).node.table)
     if "kind" not in entries and len(entries) == 1 and (name := next(iter(entries))) in ("value", "target"):
         kind = "value" if name == "value" else "jump"
         entries["kind"] = Entry(text_at(entries[name].key, "kind"), text_at(value, kind))
     return Mapping(entries, value.start, value.end, value.layout)
 
 
-def defaults(node: Mapping) -> Canonical:
+def canonical_defaults(node: Mapping) -> Canonical:
     """The section `defaults`."""
-    renamed = keys.rename(node, keys.DEFAULTS_KEYS)
-    clashes = list(renamed.clashes)
-    entries = dict(renamed.node.table)
+    renamed_key = rename_keys(node, DEFAULTS_KEYS)
+    clashes = list(renamed_key.clashes)
+    entries = dict(renamed_key.node.table)
     _retry_counts(entries, clashes)
-    keys.change(entries, "retry", retry)
-    return keys.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+    change_value(entries, "retry", canonical_retry)
+    return Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
-def steps_of_mapping(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
+def steps_by_id(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
     """Turn steps that are written as a mapping by id into a list of steps. A list in it is a group with that id."""
     items: list[Node] = []
     clashes = []
@@ -212,7 +233,7 @@ def steps_of_mapping(value: Mapping) -> tuple[Sequence, tuple[Clash, ...]]:
             items.append(Mapping(group, entry.key.start, node.end, node.layout))
         elif isinstance(node, Mapping):
             if inner := node.key("id"):
-                clashes.append(keys.Clash("id", entry.key, inner))
+                clashes.append(Clash("id", entry.key, inner))
             rest = {key: inner_entry for key, inner_entry in node.table.items() if key != "id"}
             items.append(Mapping({"id": id_entry, **rest}, entry.key.start, node.end, node.layout))
         else:
@@ -234,72 +255,72 @@ def _cache(value: Node) -> Node:
     """`true` is a cache without further wishes, `false` is none."""
     if isinstance(value, Scalar) and isinstance(value.value, bool):
         return (
-            keys.made(value)
+            mapping_at(value)
             if value.value
             else Scalar(None, value.text, "synthetic", value.start, value.end, value.layout)
         )
     return value
 
 
-def items(value: Node) -> Node:
+def canonical_items(value: Node) -> Node:
     """What a loop goes over: `{range: ...}`, `{file: ...}`, or a list, a mapping or a template as `{value: ...}`."""
     if isinstance(value, Mapping) and ("range" in value.table or "file" in value.table):
         entries = dict(value.table)
-        keys.change(entries, "range", _range)
+        change_value(entries, "range", _range)
         return Mapping(entries, value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not (
         isinstance(value.value, str) and any(tag in value.value for tag in ("{{", AUTO))
     ):
         return value
-    return keys.made(value, value=value)
+    return mapping_at(value, value=value)
 
 
 def _range(value: Node) -> Node:
     """`10` is up to 10, `[1, 10]` from 1, `[1, 10, 2]` in steps of 2."""
     if isinstance(value, Scalar):
-        return keys.made(value, stop=value)
+        return mapping_at(value, stop=value)
     if isinstance(value, Sequence) and 1 <= len(value.items) <= 3:
         parts = ("stop",) if len(value.items) == 1 else ("start", "stop", "step")
-        return keys.made(value, **dict(zip(parts, value.items, strict=False)))
+        return mapping_at(value, **dict(zip(parts, value.items, strict=False)))
     return value
 
 
-def ask(value: Node) -> Canonical | None:
+def canonical_ask(value: Node) -> Canonical | None:
     """A question: its text, or a mapping. None for what is neither."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
-        return keys.Canonical(keys.made(value, prompt=value))
-    return keys.question(value) if isinstance(value, Mapping) else None
+        return Canonical(mapping_at(value, prompt=value))
+    return canonical_question(value) if isinstance(value, Mapping) else None
 
 
-def approve(value: Node) -> Canonical | None:
+def canonical_approve(value: Node) -> Canonical | None:
     """Something to approve: its title, or a mapping. None for what is neither."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
-        return keys.Canonical(keys.made(value, title=value))
-    return keys.rename(value, keys.APPROVE_KEYS) if isinstance(value, Mapping) else None
+        return Canonical(mapping_at(value, title=value))
+    return rename_keys(value, APPROVE_KEYS) if isinstance(value, Mapping) else None
 
 
-def budget(value: Node) -> Node:
+def canonical_budget(value: Node) -> Node:
     """An amount alone is in USD."""
     number = isinstance(value, Scalar) and isinstance(value.value, int | float) and not isinstance(value.value, bool)
-    return keys.made(value, usd=value) if number else value
+    return mapping_at(value, usd=value) if number else value
 
 
-def check(value: Node) -> Canonical | None:
+def canonical_check(value: Node) -> Canonical | None:
     """What an output must be: an expression, a list of them, or a mapping. None for what is none of these."""
     if isinstance(value, Sequence) or (isinstance(value, Scalar) and isinstance(value.value, str)):
-        return keys.Canonical(keys.made(value, that=_listed(value)))
+        return Canonical(mapping_at(value, that=_listed(value)))
     if not isinstance(value, Mapping):
         return None
-    renamed = keys.rename(value, keys.CHECK_KEYS)
-    entries = dict(renamed.node.table)
-    keys.change(entries, "that", _listed)
-    keys.change(entries, "judge", _judge)
-    return keys.Canonical(Mapping(entries, value.start, value.end, value.layout), renamed.clashes)
+    renamed_key = rename_keys(value, CHECK_KEYS)
+    entries = dict(renamed_key.node.table)
+    change_value(entries, "that", _listed)
+    change_value(entries, "judge", _judge)
+    return Canonical(Mapping(entries, value.start, value.end, value.layout), renamed_key.clashes)
 
 
 def _judge(value: Node) -> Node:
     is_text = isinstance(value, Scalar) and isinstance(value.value, str)
-    return keys.made(value, rubric=value) if is_text else value
+    return mapping_at(value, rubric=value) if is_text else value
 
 
 def _listed(value: Node) -> Node:
@@ -307,21 +328,21 @@ def _listed(value: Node) -> Node:
     return Sequence([value], value.start, value.end, value.layout) if is_text else value
 
 
-def handler(node: Mapping) -> Canonical:
+def canonical_handler(node: Mapping) -> Canonical:
     """A handler. What it has besides its own keys makes one step, whose id is `handle` if it has none."""
-    renamed = keys.rename(node, keys.HANDLER_KEYS)
-    clashes = list(renamed.clashes)
-    entries = dict(renamed.node.table)
+    renamed_key = rename_keys(node, HANDLER_KEYS)
+    clashes = list(renamed_key.clashes)
+    entries = dict(renamed_key.node.table)
     _retry_counts(entries, clashes)
-    keys.change(entries, "retry", retry)
-    keys.change(entries, "error_types", _types)
-    keys.change(entries, "error_patterns", _listed)
-    return keys.Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
+    change_value(entries, "retry", canonical_retry)
+    change_value(entries, "error_types", _types)
+    change_value(entries, "error_patterns", _listed)
+    return Canonical(Mapping(entries, node.start, node.end, node.layout), tuple(clashes))
 
 
 def _types(value: Node) -> Node:
     """Names of errors; `*` is any, which is what no name at all is too."""
-    listed = names(value)
+    listed = canonical_names(value)
     if isinstance(listed, Sequence) and any(isinstance(item, Scalar) and item.value == "*" for item in listed.items):
         return Sequence([], listed.start, listed.end, listed.layout)
     return listed

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases import tables
+from orchestrator.language.aliases.declarations import canonical_input, canonical_output, entries_by_name
 from orchestrator.language.loader.key_diagnostics import conflicting_keys
 from orchestrator.language.loader.validation import is_null
 from orchestrator.language.spec.input_values import input_problems, pattern_problem
@@ -26,8 +27,8 @@ def read_input_specs(checks: Validation, section: Node | None, root: Mapping) ->
     for entry in named.entries:
         name = entry.key.text
         what = f"the input `{shorten(name)}`"
-        node = checks.canonical(keys.input_(entry.value), what)
-        known = {*InputSpec.model_fields, *keys.INPUT_KEYS}
+        node = checks.canonical(canonical_input(entry.value), what)
+        known = {*InputSpec.model_fields, *tables.INPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
             _no_spec(checks, entry, what, "type", "to give an object as the default write `default: {...}`")
             node = Mapping({"default": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
@@ -46,8 +47,8 @@ def read_output_specs(checks: Validation, section: Node | None, root: Mapping) -
     for entry in named.entries:
         name = entry.key.text
         what = f"the output `{shorten(name)}`"
-        node = checks.canonical(keys.output(entry.value), what)
-        known = {*OutputSpec.model_fields, *keys.OUTPUT_KEYS}
+        node = checks.canonical(canonical_output(entry.value), what)
+        known = {*OutputSpec.model_fields, *tables.OUTPUT_KEYS}
         if isinstance(entry.value, Mapping) and node.table and known.isdisjoint(node.table):
             _no_spec(checks, entry, what, "value", "to give an object as the value write `value: {...}`")
             node = Mapping({"value": Entry(entry.key, entry.value)}, node.start, node.end, node.layout)
@@ -61,7 +62,7 @@ def _by_name(checks: Validation, value: Node | None, root: Mapping, name: str, w
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence):
-        listed = keys.by_name(value, outputs=name == "outputs")
+        listed = entries_by_name(value, outputs=name == "outputs")
         checks.report(*(conflicting_keys(checks.source, again, f"`{name}`") for again in listed.again))
         for node in listed.nameless:
             checks.wrong(node, f"an {what} in a list needs a name: `- name: ...`")

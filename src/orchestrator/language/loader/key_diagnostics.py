@@ -7,7 +7,8 @@ from functools import cache
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Fix, Related, Source, Span, suggest
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases import tables
+from orchestrator.language.aliases.canonical import Clash, written_key
 from orchestrator.language.spec import kinds, step_keys
 from orchestrator.language.spec.base import Spec, key_fields
 from orchestrator.language.spec.model_options import BudgetSpec, CallSpec
@@ -17,16 +18,16 @@ from orchestrator.language.yaml.nodes import Mapping, Scalar
 from orchestrator.text.words import quoted_list, shorten
 
 _ALIASES: dict[str, dict[str, str]] = {
-    "PipelineSpec": keys.PIPELINE_KEYS,
-    "StepSpec": keys.STEP_KEYS,
-    "InputSpec": keys.INPUT_KEYS,
-    "OutputSpec": keys.OUTPUT_KEYS,
-    "RetrySpec": keys.RETRY_KEYS,
-    "DefaultsSpec": keys.DEFAULTS_KEYS,
-    "CheckSpec": keys.CHECK_KEYS,
-    "AskSpec": keys.ASK_KEYS,
-    "ApproveSpec": keys.APPROVE_KEYS,
-    "HandlerSpec": keys.HANDLER_KEYS,
+    "PipelineSpec": tables.PIPELINE_KEYS,
+    "StepSpec": tables.STEP_KEYS,
+    "InputSpec": tables.INPUT_KEYS,
+    "OutputSpec": tables.OUTPUT_KEYS,
+    "RetrySpec": tables.RETRY_KEYS,
+    "DefaultsSpec": tables.DEFAULTS_KEYS,
+    "CheckSpec": tables.CHECK_KEYS,
+    "AskSpec": tables.ASK_KEYS,
+    "ApproveSpec": tables.APPROVE_KEYS,
+    "HandlerSpec": tables.HANDLER_KEYS,
 }
 
 # What people write for a key when they know another tool.
@@ -100,7 +101,7 @@ def unknown_key(
     node: Mapping,
 ) -> Diagnostic:
     """A key that is not part of the language here, with the nearest one that is."""
-    written = keys.written(key)
+    written = written_key(key)
     allowed = step_keys.allowed_keys(node) if model is StepSpec else _allowed(model)
     advice = _advice(written, model, node)
     near = None if advice else meant_key(key, model, allowed)
@@ -126,7 +127,7 @@ def _advice(written: str, model: type[Spec], node: Mapping) -> str | None:
     if model is HandlerSpec:
         return _HANDLERS_ELSEWHERE.get(written)
     if model is StepSpec:
-        for head, part, aliases in (("ask", AskSpec, keys.ASK_KEYS), ("approve", ApproveSpec, {})):
+        for head, part, aliases in (("ask", AskSpec, tables.ASK_KEYS), ("approve", ApproveSpec, {})):
             if head in node.table and (written in key_fields(part) or written in aliases):
                 first = "prompt" if head == "ask" else "title"
                 return f"write it below `{head}:`: `{head}: {{{first}: ..., {written}: ...}}`"
@@ -146,7 +147,7 @@ def _listed(allowed: tuple[str, ...], *, of_step: bool) -> str:
 def meant_key(key: Scalar, model: type[Spec], likely: tuple[str, ...] = ()) -> str | None:
     """The key of the model that an unknown key probably means; one of the likely ones if it is near to one."""
     allowed, aliases = _allowed(model), _ALIASES.get(model.__name__, {})
-    written = keys.written(key)
+    written = written_key(key)
     meant = _MEANT.get(written)
     every = _with_aliases(model)
     near = suggest(written, likely) or suggest(written, every) or (meant if meant in allowed else None)
@@ -200,9 +201,9 @@ def name_as_id(node: Mapping) -> str | None:
     return None
 
 
-def conflicting_keys(source: Source, found: keys.Clash, what: str) -> Diagnostic:
+def conflicting_keys(source: Source, found: Clash, what: str) -> Diagnostic:
     """Two spellings of one thing in one place."""
-    first, second = keys.written(found.first), keys.written(found.second)
+    first, second = written_key(found.first), written_key(found.second)
     if first == second:
         message, help = f"`{first}` is written twice in {what}", "remove one of the two"
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator import codes
 from orchestrator.diagnostics import Related
-from orchestrator.language.aliases.keys import written
+from orchestrator.language.aliases.canonical import written_key
 from orchestrator.language.loader.key_diagnostics import meant_key
 from orchestrator.language.spec import step_keys
 from orchestrator.language.spec.base import key_fields
@@ -61,8 +61,8 @@ def _second_kind(checks: Validation, node: Mapping, first: str, other: str, what
     checks.add(
         codes.SEVERAL_KINDS_OF_WORK,
         two,
-        f"{what} does two things: it {KINDS[HEADS[first]].does} (`{shorten(written(one))}`) "
-        f"and it {KINDS[HEADS[other]].does} (`{shorten(written(two))}`)",
+        f"{what} does two things: it {KINDS[HEADS[first]].does} (`{shorten(written_key(one))}`) "
+        f"and it {KINDS[HEADS[other]].does} (`{shorten(written_key(two))}`)",
         label="a second kind of work",
         help=_one_of_two(first, other),
         related=(Related("the first is here", checks.source, one.span),),
@@ -105,7 +105,7 @@ _WITHIN: Final[frozenset[Kind]] = frozenset({"for_each", "while", "until", "swit
 
 
 def _without_effect(checks: Validation, place: Scalar, key: str, kind: Kind | None, what: str) -> None:
-    name, does = shorten(written(place)), f"which {KINDS[kind].does if kind else 'does nothing'}"
+    name, does = shorten(written_key(place)), f"which {KINDS[kind].does if kind else 'does nothing'}"
     if kind in ("ask", "approve") and key in PARAMETERS:
         first = "prompt" if kind == "ask" else "title"
         text = f"`{kind}: {{{first}: ...}}`"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from orchestrator import codes
 from orchestrator.diagnostics import Diagnostic, Source, suggest
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases.canonical import written_key
 from orchestrator.language.loader.expected_values import (
     BOOLEAN_WORDS,
     BUDGET_HELP,
@@ -88,7 +88,7 @@ class ModelErrors:
         if kind == "extra_forbidden" and key is not None:
             self.diagnostics.append(unknown_key(self.source, key, owner, what, self.whole))
             return
-        name = keys.written(key) if key is not None else str(path[-1] if path else "")
+        name = written_key(key) if key is not None else str(path[-1] if path else "")
         if isinstance(path[-1] if path else None, int):
             name = f"{name}` item {int(path[-1]) + 1} `".strip(" `") if path else name
         if type(key) is Scalar and key.style == "synthetic" and len(path) > 1:  # inside a short form: `retry: 0`

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator import codes
-from orchestrator.language.aliases import keys, steps
+from orchestrator.language.aliases.canonical import written_key
+from orchestrator.language.aliases.steps import canonical_budget, canonical_check
 from orchestrator.language.loader.expected_values import BUDGET_HELP, CHECK_HELP, EXPECTED_VALUES
 from orchestrator.language.loader.validation import complete, is_null
 from orchestrator.language.spec.model_options import BudgetSpec, CheckSpec, JudgeSpec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def read_budget_spec(checks: Validation, entry: Entry, what: str) -> tuple[BudgetSpec | None, Node]:
     """Read how much may be spent; None if that cannot be understood."""
-    node = steps.budget(entry.value)
+    node = canonical_budget(entry.value)
     if not isinstance(node, Mapping):
         checks.mistyped(entry, EXPECTED_VALUES["budget"], _meant(node))
         return None, entry.value
@@ -39,7 +40,7 @@ def _meant(node: Node) -> str:
 def read_check_spec(checks: Validation, entry: Entry, what: str) -> tuple[CheckSpec | None, Node]:
     """Read what an output must be; None if that cannot be understood."""
     name = f"`check` of {what}"
-    canonical = steps.check(entry.value)
+    canonical = canonical_check(entry.value)
     if canonical is None:
         checks.mistyped(entry, EXPECTED_VALUES["check"])
         return None, entry.value
@@ -54,7 +55,7 @@ def read_check_spec(checks: Validation, entry: Entry, what: str) -> tuple[CheckS
     elif judge is not None and not is_null(judge.value):
         checks.mistyped(judge, EXPECTED_VALUES["judge"])
     if not (check.that or check.schema_ not in (None, {}) or check.judge) and len(checks.diagnostics) == before:
-        key = shorten(keys.written(entry.key))
+        key = shorten(written_key(entry.key))
         checks.add(
             codes.INVALID_CHECK,
             entry.key,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.language.aliases import keys as spellings
-from orchestrator.language.aliases import steps
+from orchestrator.language.aliases.declarations import canonical_pipeline
+from orchestrator.language.aliases.steps import canonical_defaults
 from orchestrator.language.loader.declarations import read_input_specs, read_output_specs
 from orchestrator.language.loader.key_diagnostics import meant_key
 from orchestrator.language.loader.model_parts import read_budget_spec
@@ -25,7 +25,7 @@ _ABOUT_MODELS = ("model", "experts", "selection", "judge_model", "budget")
 
 def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
     """Read the whole file."""
-    node = checks.canonical(spellings.pipeline(root), "the pipeline")
+    node = checks.canonical(canonical_pipeline(root), "the pipeline")
     entries = dict(node.table)
     parts: dict[str, tuple[Any, Node]] = {
         "inputs": read_input_specs(checks, node.get("inputs"), root),
@@ -43,7 +43,7 @@ def read_pipeline(checks: Validation, root: Mapping) -> PipelineSpec:
         parts["budget"] = read_budget_spec(checks, entries["budget"], "the pipeline")
     checks.names(node.get("variables"), "variable")
     if isinstance(value := node.get("defaults"), Mapping):
-        canonical = checks.canonical(steps.defaults(value), "`defaults`")
+        canonical = checks.canonical(canonical_defaults(value), "`defaults`")
         entries["defaults"] = Entry(entries["defaults"].key, canonical)
     top = node.replaced(entry for name, entry in entries.items() if name not in parts)
     spec = checks.spec(PipelineSpec, top, "the pipeline")

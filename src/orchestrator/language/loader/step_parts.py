@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import codes
-from orchestrator.language.aliases import keys, steps
+from orchestrator.language.aliases.canonical import written_key
+from orchestrator.language.aliases.steps import canonical_approve, canonical_ask, canonical_items
 from orchestrator.language.loader.declarations import check_declaration
 from orchestrator.language.loader.expected_values import EXPECTED_VALUES
 from orchestrator.language.loader.validation import complete
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 def read_items(checks: Validation, entry: Entry, what: str) -> tuple[ItemsSpec | None, Node]:
     """Read what a loop goes over; None if that is nothing to go over."""
-    node = steps.items(entry.value)
-    name = f"`{shorten(keys.written(entry.key))}` of {what}"
+    node = canonical_items(entry.value)
+    name = f"`{shorten(written_key(entry.key))}` of {what}"
     if not isinstance(node, Mapping):
         meant = _items_meant(entry.value.value) if isinstance(entry.value, Scalar) else None
         help = f"did you mean `{meant}`?" if meant else None
@@ -86,8 +87,8 @@ def _check_range(checks: Validation, numbers: RangeSpec) -> None:
 
 def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | None, Node]:
     """Read a question; None if there is none."""
-    name = f"`{shorten(keys.written(entry.key))}` of {what}"
-    canonical = steps.ask(entry.value)
+    name = f"`{shorten(written_key(entry.key))}` of {what}"
+    canonical = canonical_ask(entry.value)
     if canonical is None:
         checks.mistyped(entry, EXPECTED_VALUES["ask"])
         return None, entry.value
@@ -103,8 +104,8 @@ def read_ask(checks: Validation, entry: Entry, what: str) -> tuple[AskSpec | Non
 
 def read_approve(checks: Validation, entry: Entry, what: str) -> tuple[ApproveSpec | None, Node]:
     """Read what is to be approved; None if there is nothing."""
-    name = f"`{shorten(keys.written(entry.key))}` of {what}"
-    canonical = steps.approve(entry.value)
+    name = f"`{shorten(written_key(entry.key))}` of {what}"
+    canonical = canonical_approve(entry.value)
     if canonical is None:
         checks.mistyped(entry, EXPECTED_VALUES["approve"])
         return None, entry.value

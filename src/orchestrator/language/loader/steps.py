@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import codes
 from orchestrator.diagnostics import Related
-from orchestrator.language.aliases import keys as spellings
-from orchestrator.language.aliases import steps as step_spellings
+from orchestrator.language.aliases import tables
+from orchestrator.language.aliases.canonical import written_key
+from orchestrator.language.aliases.steps import canonical_handler, canonical_step, steps_by_id
 from orchestrator.language.loader.expected_values import EXPECTED_VALUES
 from orchestrator.language.loader.key_diagnostics import conflicting_keys, name_as_id
 from orchestrator.language.loader.kind_rules import check_work
@@ -77,7 +78,7 @@ def _too_many(checks: Validation, item: Mapping) -> None:
 
 def steps_from_mapping(checks: Validation, section: Mapping) -> Sequence:
     """Turn steps by their ids into a list of steps."""
-    steps, clashes = step_spellings.steps_of_mapping(section)
+    steps, clashes = steps_by_id(section)
     checks.report(*(conflicting_keys(checks.source, clash, "a step") for clash in clashes))
     return steps
 
@@ -85,7 +86,7 @@ def steps_from_mapping(checks: Validation, section: Mapping) -> Sequence:
 def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> ReadPart:
     """Read the steps below a key of `what`: a list, or a mapping by id. Messages call them by their `name`."""
     key, value = entry.key, entry.value
-    name = name or f"`{shorten(spellings.written(key))}`"
+    name = name or f"`{shorten(written_key(key))}`"
     if isinstance(value, Mapping) and value.table.keys() == {"steps"}:
         help = f"write the list right below `{shorten(key.text)}:`"
         checks.wrong(value.entries[0].key, f"{name} of {what} must be a list of steps", help)
@@ -111,7 +112,7 @@ def read_body(checks: Validation, entry: Entry, what: str, name: str = "") -> Re
 def _step(checks: Validation, item: Mapping, number: str, ids: set[str]) -> StepSpec:
     id = item.get("id")
     what = f"step `{shorten(id.text)}`" if isinstance(id, Scalar) and id.text else f"step {number}"
-    canonical = step_spellings.step(item, ids)
+    canonical = canonical_step(item, ids)
     node = canonical.node if not canonical.clashes else checks.canonical(canonical, what)
     step = checks.spec(StepSpec, node, what) if PLAIN_KEYS.issuperset(node.table) else _compound(checks, node, what)
     if step.id:
@@ -185,7 +186,7 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
     """
     if not isinstance(value, Mapping):
         return value
-    names = {spellings.STEP_KEYS.get(name, name) for name in value.table}
+    names = {tables.STEP_KEYS.get(name, name) for name in value.table}
     if names == {"steps"}:
         return value.entries[0].value
     if names.isdisjoint(_STEP_WORDS - _ALSO_IDS) and all(
@@ -203,7 +204,7 @@ def _one_or_many(value: Node, key: Scalar, id: str = "") -> Node:
 _STEP_BEGINNINGS: Final = ("id", "tool", "action")
 
 _STEP_WORDS: Final = frozenset(
-    {*key_fields(StepSpec), *PARAMETERS, *spellings.RETRY_COUNTS, spellings.ATTEMPTS, "continue_on_error"}
+    {*key_fields(StepSpec), *PARAMETERS, *tables.RETRY_COUNTS, tables.ATTEMPTS, "continue_on_error"}
 )
 
 _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
@@ -213,7 +214,7 @@ _ALSO_IDS: Final = frozenset({"check", "budget", *PARAMETERS})
 def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
     """Read the handlers below a key of `what`: a list of them, or one."""
     value = entry.value
-    name = shorten(spellings.written(entry.key))
+    name = shorten(written_key(entry.key))
     if isinstance(value, Mapping) and value.table:
         value = Sequence([value], value.start, value.end, value.layout)
     if isinstance(value, Scalar) and not is_null(value):
@@ -243,7 +244,7 @@ def read_handler_specs(checks: Validation, entry: Entry, what: str) -> ReadPart:
 
 def _handler(checks: Validation, item: Mapping, what: str, *, of_step: bool) -> HandlerSpec:
     before = len(checks.diagnostics)
-    node = checks.canonical(step_spellings.handler(item), what)
+    node = checks.canonical(canonical_handler(item), what)
     if not of_step:
         node = _too_late(checks, node, what)
     node = _one_step(checks, node, what)
@@ -269,7 +270,7 @@ def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
         checks.add(
             codes.KEY_WITHOUT_EFFECT,
             node.table[key].key,
-            f"`{shorten(spellings.written(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
+            f"`{shorten(written_key(node.table[key].key))}` has no meaning in {what}: the run has failed by then",
             label="only for `on_error` of a step",
             help=f"write `{key}` in the `on_error` of the step that may fail",
         )
@@ -278,7 +279,7 @@ def _too_late(checks: Validation, node: Mapping, what: str) -> Mapping:
 
 def _one_step(checks: Validation, node: Mapping, what: str) -> Mapping:
     """Move what makes one step of a handler into its `steps`, as the step `handle` if it has no id."""
-    names = {name: spellings.STEP_KEYS.get(name, name) for name in node.table if name not in _HANDLER_KEYS}
+    names = {name: tables.STEP_KEYS.get(name, name) for name in node.table if name not in _HANDLER_KEYS}
     work = [name for name in names if names[name] in HEADS or names[name] == "prompt"]
     if not work:
         return node

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator import codes
 from orchestrator.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Fix, Related, Source, Span
-from orchestrator.language.aliases.keys import written
+from orchestrator.language.aliases.canonical import written_key
 from orchestrator.language.loader.key_diagnostics import conflicting_keys
 from orchestrator.language.loader.model_errors import translate_errors
 from orchestrator.language.spec.base import Spec, key_fields
@@ -18,7 +18,7 @@ from orchestrator.language.yaml.nodes import Entry, Mapping, Node, Scalar, Seque
 from orchestrator.text.words import describe_value, shorten
 
 if TYPE_CHECKING:
-    from orchestrator.language.aliases.keys import Canonical
+    from orchestrator.language.aliases.canonical import Canonical
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 _MOST_ROUNDS = 8
@@ -69,7 +69,7 @@ class Validation:
 
     def mistyped(self, entry: Entry, expected: str, help: str | None = None, fix: str | None = None) -> None:
         """Report the value of a key, or that it has none, in the words that the models' own complaints have."""
-        name = shorten(written(entry.key))
+        name = shorten(written_key(entry.key))
         if is_null(entry.value) and self.partial:
             return  # it may stand in the part that was lost
         if is_null(entry.value):

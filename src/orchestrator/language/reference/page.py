@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from orchestrator.language.aliases import keys as spellings
+from orchestrator.language.aliases import tables
 from orchestrator.language.reference.kinds_page import work_markdown
 from orchestrator.language.spec.base import Duration, Spec, key_fields
 from orchestrator.language.spec.inputs import InputSpec, OutputSpec
@@ -176,18 +176,18 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def _spellings() -> str:
-    tables: tuple[tuple[str, dict[str, str]], ...] = (
-        ("the file", spellings.PIPELINE_KEYS),
-        ("a step", spellings.STEP_KEYS),
-        ("`retry`", spellings.RETRY_KEYS),
-        ("an input", spellings.INPUT_KEYS),
-        ("an output", spellings.OUTPUT_KEYS),
-        ("`check`", spellings.CHECK_KEYS),
-        ("`ask`", spellings.ASK_KEYS),
-        ("`approve`", spellings.APPROVE_KEYS),
-        ("a handler", spellings.HANDLER_KEYS),
+    by_place: tuple[tuple[str, dict[str, str]], ...] = (
+        ("the file", tables.PIPELINE_KEYS),
+        ("a step", tables.STEP_KEYS),
+        ("`retry`", tables.RETRY_KEYS),
+        ("an input", tables.INPUT_KEYS),
+        ("an output", tables.OUTPUT_KEYS),
+        ("`check`", tables.CHECK_KEYS),
+        ("`ask`", tables.ASK_KEYS),
+        ("`approve`", tables.APPROVE_KEYS),
+        ("a handler", tables.HANDLER_KEYS),
     )
-    counts = ", ".join(f"`{name}: 2`" for name in spellings.RETRY_COUNTS)
+    counts = ", ".join(f"`{name}: 2`" for name in tables.RETRY_COUNTS)
     lines = [
         "## Other spellings",
         "",
@@ -196,11 +196,11 @@ def _spellings() -> str:
         "| in | written | means |",
         "| --- | --- | --- |",
     ]
-    for place, table in tables:
+    for place, table in by_place:
         lines += [f"| {place} | `{other}` | `{canonical}` |" for other, canonical in table.items()]
     lines += [
         f"| a step, `defaults` | {counts} | `retry: 3`: two attempts after the first |",
-        f"| a step, `defaults` | `{spellings.ATTEMPTS}: 2` | `retry: 2`: two attempts in all |",
+        f"| a step, `defaults` | `{tables.ATTEMPTS}: 2` | `retry: 2`: two attempts in all |",
         "| a step | `continue_on_error: true` | `on_failure: continue` |",
         "| a step | `on_error: continue`, `on_error: {value: 0}` | `on_failure: continue`, `on_failure: {value: 0}` |",
         "| a step | a parameter of a model's action, such as `system: ...` | the same below `parameters` |",
@@ -215,7 +215,7 @@ def _spellings() -> str:
         "| the file | `inputs` as a list: `- topic`, `- topic: solar cells`, `- name: topic` | `inputs` as a mapping |",
         '| the file | `outputs` as a list: `- draft`, `- draft: "{{ draft }}"`, `- name: draft` | as a mapping |',
     ]
-    words = ", ".join(f"`{word}` = `{canonical}`" for word, canonical in spellings.TYPE_WORDS.items())
-    actions = ", ".join(f"`{word}` = `{canonical}`" for word, canonical in spellings.ON_FAILURE_WORDS.items())
+    words = ", ".join(f"`{word}` = `{canonical}`" for word, canonical in tables.TYPE_WORDS.items())
+    actions = ", ".join(f"`{word}` = `{canonical}`" for word, canonical in tables.ON_FAILURE_WORDS.items())
     lines += [f"| `type` | {words} | |", f"| `on_failure` | {actions} (unless a step has that id) | |"]
     return "\n".join([*lines, ""])

@@ -6,7 +6,7 @@ import copy
 from functools import cache
 from typing import Any
 
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases import tables
 from orchestrator.language.reference.editor_schema import add_explanations, offer_canonical
 from orchestrator.language.reference.step_schema import (
     NULL,
@@ -82,16 +82,16 @@ _EXAMPLES: dict[tuple[str, str], list[Any]] = {
 }
 
 _KEYS = {
-    "PipelineSpec": keys.PIPELINE_KEYS,
-    "StepBody": keys.STEP_KEYS,
-    "InputSpec": keys.INPUT_KEYS,
-    "OutputSpec": keys.OUTPUT_KEYS,
-    "RetrySpec": keys.RETRY_KEYS,
-    "DefaultsSpec": keys.DEFAULTS_KEYS,
-    "CheckSpec": keys.CHECK_KEYS,
-    "AskSpec": keys.ASK_KEYS,
-    "ApproveSpec": keys.APPROVE_KEYS,
-    "HandlerSpec": {**keys.STEP_KEYS, **keys.HANDLER_KEYS},
+    "PipelineSpec": tables.PIPELINE_KEYS,
+    "StepBody": tables.STEP_KEYS,
+    "InputSpec": tables.INPUT_KEYS,
+    "OutputSpec": tables.OUTPUT_KEYS,
+    "RetrySpec": tables.RETRY_KEYS,
+    "DefaultsSpec": tables.DEFAULTS_KEYS,
+    "CheckSpec": tables.CHECK_KEYS,
+    "AskSpec": tables.ASK_KEYS,
+    "ApproveSpec": tables.APPROVE_KEYS,
+    "HandlerSpec": {**tables.STEP_KEYS, **tables.HANDLER_KEYS},
 }
 
 
@@ -123,7 +123,7 @@ def _schema() -> dict[str, Any]:
         _question(definitions[name])
     inputs["properties"]["default"].pop("default", None)
     inputs["properties"]["required"].pop("default", None)
-    types = [{"enum": inputs["properties"]["type"].pop("enum")}, {"enum": [*keys.TYPE_WORDS], "deprecated": True}]
+    types = [{"enum": inputs["properties"]["type"].pop("enum")}, {"enum": [*tables.TYPE_WORDS], "deprecated": True}]
     part = {"anyOf": [{"$ref": "#/$defs/InputSpec"}, *copy.deepcopy(types)]}
     for definition in (inputs, definitions["AskSpec"]):
         properties = definition["properties"]
@@ -221,7 +221,7 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
         definition["required"] = [other for other in definition["required"] if other != key]
         definition["anyOf"] = [{"required": [other]} for other in (key, *spelled[key])]
     if name in ("StepBody", "HandlerSpec", "RetrySpec", "DefaultsSpec"):
-        for other in keys.RETRY_COUNTS:
+        for other in tables.RETRY_COUNTS:
             properties[other] = {
                 "type": "integer",
                 "minimum": 0,
@@ -229,7 +229,7 @@ def _other_spellings(name: str, definition: dict[str, Any]) -> None:
                 "deprecated": True,
             }
     if name in ("StepBody", "HandlerSpec", "DefaultsSpec"):
-        properties[keys.ATTEMPTS] = {
+        properties[tables.ATTEMPTS] = {
             "type": "integer",
             "minimum": 1,
             "description": "Attempts in all, the first one included. Write `retry`.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from orchestrator.language.aliases import keys
+from orchestrator.language.aliases import tables
 from orchestrator.language.spec.model_options import Selection
 from orchestrator.language.values.durations import PATTERN
 
@@ -124,7 +124,7 @@ def _policies(properties: dict[str, Schema]) -> None:
     target = {"type": "string", "description": "The id of a later step to jump to."}
     value = definition_reference("OnFailureSpec")
     properties["on_failure"] = {**describe_field(properties["on_failure"]), "anyOf": [words, target, value]}
-    others = {"enum": list(keys.ON_FAILURE_WORDS), "deprecated": True}
+    others = {"enum": list(tables.ON_FAILURE_WORDS), "deprecated": True}
     properties["on_item_failure"] = {**describe_field(properties["on_item_failure"]), "anyOf": [words, value, others]}
     for name in ("name", "description"):
         properties[name]["type"] = ["string", "number"]
@@ -206,7 +206,7 @@ def _retry(definition: Schema) -> None:
     properties["backoff"] = {
         **describe_field(backoff),
         "default": backoff["default"],
-        "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(keys.BACKOFF_WORDS), "deprecated": True}],
+        "anyOf": [{"type": "number", "minimum": 1}, {"enum": list(tables.BACKOFF_WORDS), "deprecated": True}],
     }
     jitter = properties["jitter"]
     properties["jitter"] = {

@@ -51,7 +51,7 @@ def test_an_intention_says_what_goes_in_what_is_done_and_what_comes_out() -> Non
 
 def test_an_architecture_names_every_part_and_what_it_waits_for() -> None:
     text = architecture(plan_of(REPORT))
-    assert "4 steps and 1 step within them, in 2 stages, up to 3 steps in parallel." in text
+    assert "4 steps and 1 step inside them, in 2 stages, up to 3 steps in parallel." in text
     assert "- `topic` (string, required): What about." in text
     assert "- `key` (string, secret, required)" in text
     assert "- `each`: for each item of [topic, key]\n  - `say`: log write\n" in text

@@ -474,5 +474,5 @@ def test_output_is_known_in_a_check_only_and_the_step_itself_is_not() -> None:
     reads = [{"id": "a", "prompt": "x", "check": "output"}, {"id": "b", "prompt": "{{ output }}"}]
     [elsewhere] = compiled({"steps": reads}).diagnostics
     assert elsewhere.code == "ORC301"
-    assert "known inside of it only" in (elsewhere.help or "")
+    assert "known only inside it" in (elsewhere.help or "")
     assert compiled({"inputs": {"output": "x"}, "steps": [{"id": "b", "prompt": "{{ output }}", "check": "output"}]}).ok

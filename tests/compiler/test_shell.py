@@ -57,7 +57,7 @@ def step(command: object) -> str:
 
 def culprits(text: str) -> list[str]:
     found = [each for each in compiled(text).diagnostics if each.code == "ORC433"]
-    assert all("comes from outside" in each.message or "inside of" in each.message for each in found)
+    assert all("comes from outside" in each.message or "no effect inside" in each.message for each in found)
     starts = [(each.span.start.line, each.span.start.column) for each in found]
     assert starts == sorted(starts)
     return [_text_at(text, each) for each in found]

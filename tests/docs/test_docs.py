@@ -1,10 +1,10 @@
-"""The documentation says what is so. Each page is one session in an empty directory, carried out from top to bottom.
+"""The documentation is correct. Each page is one session in an empty directory, executed from top to bottom.
 
-    ```yaml            a pipeline compiles without a diagnostic, a list of steps does as one; with a title it is a file
+    ```yaml            a pipeline, or a list of steps, compiles without diagnostics; with a title it is a file
     ```toml, ```json   with a title it is a file
-    ```python          runs, and prints what its `# >` comments say; with a title it is a file of tools too
-    ```console         commands (`$ ...`) run and print what is shown; `...` stands for any
-                       lines, or the rest of one
+    ```python          runs, and prints its `# >` comments; with a title it is also a tools file
+    ```console         commands (`$ ...`) run and print the output that is shown; `...` stands for any
+                       lines, or the rest of a line
 
 A command must succeed, unless the next one is `echo $?`. Run ids, times and processes may differ from those shown.
 """
@@ -61,7 +61,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Session:
-    """A directory in which a page is carried out."""
+    """A directory in which a page is executed."""
 
     directory: Path
     scratch: Path
@@ -84,7 +84,7 @@ class Session:
             check=False,
         )
 
-    def carry_out(self, block: Block) -> None:
+    def execute(self, block: Block) -> None:
         if block.file:
             path = self.directory / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,11 +143,11 @@ class Session:
                 assert same(shown, done.stdout), f"{block.place}: {command}\n{done.stdout}"
 
 
-def same(shown: str, said: str) -> bool:
-    """Whether a command said what is shown, but for what differs from run to run."""
+def same(shown: str, printed: str) -> bool:
+    """Whether a command printed what is shown, except for what differs from run to run."""
     lines = [".*\n" if line == "..." else re.escape(line) for line in settled(shown).splitlines()]
     pattern = "".join(f"(?:{line})*?" if line == ".*\n" else f"{line}\n" for line in lines)
-    return re.fullmatch(pattern.replace(r"\.\.\.", ".*"), settled(said)) is not None
+    return re.fullmatch(pattern.replace(r"\.\.\.", ".*"), settled(printed)) is not None
 
 
 def settled(text: str) -> str:
@@ -160,12 +160,12 @@ def settled(text: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_everything_on_a_page_is_so(page: Path, tmp_path: Path) -> None:
+def test_a_page_is_correct(page: Path, tmp_path: Path) -> None:
     session = Session(tmp_path / "project", tmp_path / "scratch")
     session.directory.mkdir()
     session.scratch.mkdir()
     for block in blocks(page):
-        session.carry_out(block)
+        session.execute(block)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -1,4 +1,4 @@
-"""The page of workflow patterns shows the cases that are run, and has a case for all that it says can be written."""
+"""The page of workflow patterns shows the cases that are run, and has a case for every supported pattern."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-# Nothing is needed before any of these but Python 3.11 or newer, git and make.
+# These commands need only Python 3.11 or newer, git and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,16 +7,16 @@ PATHS := src tests docs bench
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-latest test-inference check lock docs reference suites bench clean
 
-help: ## Say what can be made
+help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(PIP) --require-hashes -r
 
-# Every version comes from requirements/*.txt, with its hash; `make lock` renews them.
+# Every version comes from requirements/*.txt, with its hash; `make lock` updates them.
 $(VENV)/.installed-base: requirements/base.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
+		|| { echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(LOCKED) requirements/base.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
@@ -39,7 +39,7 @@ $(VENV)/.installed-inference: $(VENV)/.installed
 	$(PIP) --group inference
 	@touch $@
 
-demo: $(VENV)/.installed-base ## Run the first pipeline of the README
+demo: $(VENV)/.installed-base ## Run the quickstart example and show its report
 	@$(BIN)/orchestrator run examples/quickstart.yaml
 	@echo
 	@cat examples/output/report.md
@@ -54,8 +54,8 @@ test-latest: ## Run the test suite on the newest versions that pyproject.toml al
 	.venv-latest/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
 	.venv-latest/bin/python -m pytest -n auto
 
-# Where the server was built once, `make test` runs these tests too.
-test-inference: $(VENV)/.installed-inference ## Build a real inference engine, if need be, and test against it
+# Once the server is built, `make test` runs these tests too.
+test-inference: $(VENV)/.installed-inference ## Test against a real inference engine, which is built first if necessary
 	$(BIN)/python -m tests.inference.build_server
 	$(BIN)/python -m pytest tests/inference -rs
 
@@ -69,25 +69,25 @@ check: $(VENV)/.installed ## Check format, lint, types, import order and generat
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--upgrade --custom-compile-command "make lock" pyproject.toml
 
-lock: $(VENV)/.installed ## Renew the locked versions in requirements/
+lock: $(VENV)/.installed ## Update the locked versions in requirements/
 	$(LOCK) --group dev --output-file requirements/dev.txt
 	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/base.txt
 	$(LOCK) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 	$(LOCK) --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
-reference: $(VENV)/.installed ## Write the generated pages anew
+reference: $(VENV)/.installed ## Update the generated pages
 	$(BIN)/python docs/generate.py
 
 docs: $(VENV)/.installed-docs reference ## Build the documentation site into site/
 	$(BIN)/mkdocs build --quiet --strict
 
-suites: $(VENV)/.installed ## Measure against the test suites of others, which are downloaded
+suites: $(VENV)/.installed ## Run the official JSON Schema test suite, which is downloaded
 	$(BIN)/python bench/json_schema.py
 
-bench: $(VENV)/.installed-bench ## Measure against the floor and another engine
+bench: $(VENV)/.installed-bench ## Run the benchmarks
 	$(BIN)/python bench/run.py
 
-clean: ## Remove everything that these commands made
+clean: ## Remove everything that these commands created
 	rm -rf $(VENV) .venv-latest site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		examples/output .orchestrator
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,7 +19,7 @@ NOT_YET = {
 }  # fmt: skip
 """Parts of the source that are still being rewritten."""
 PLACES = [
-    *("README.md", "CONTRIBUTING.md", "docs", "examples", "bench"),
+    *("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml", "docs", "examples", "bench"),
     *(f"src/orchestrator/{path.name}" for path in sorted(SOURCE.iterdir()) if path.name not in NOT_YET),
 ]
 SUFFIXES = {".md", ".py", ".toml", ".yaml", ".yml"}
@@ -57,8 +57,8 @@ WORDS = re.compile("|".join(rf"\b(?:{word})" + r"(?!\w)" for word in REPLACEMENT
 
 def files(place: str) -> Iterator[Path]:
     path = ROOT / place
-    found = [path] if path.is_file() else sorted(path.rglob("*"))
-    yield from (each for each in found if each.suffix in SUFFIXES and not set(LEFT_OUT) & set(each.parents))
+    found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES)
+    yield from (each for each in found if not set(LEFT_OUT) & set(each.parents))
 
 
 def words(path: Path) -> Iterator[str]:

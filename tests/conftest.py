@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.ollama import Ollama
 from tests.postgres import NoPostgres, Server
 
 if TYPE_CHECKING:
@@ -39,3 +40,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/runs.db"
     server: Server = request.getfixturevalue("postgres")
     return f"{server.url}&schema=test_{next(_schemas)}"
+
+
+@pytest.fixture
+def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ollama]:
+    """A running Ollama, whose answers are samples unless a test scripts them."""
+    with Ollama() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server

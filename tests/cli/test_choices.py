@@ -10,16 +10,16 @@ from tests.cli.conftest import Project
 PIPELINE = """
 id: report
 inputs:
-  which: {type: string, default: offline}
+  which: {type: string, default: "ollama:llama3.2"}
 steps:
   - id: draft
     prompt: Write about the sun.
-    model: [openai:gpt-5-mini, offline]
+    model: [openai:gpt-5-mini, ollama:llama3.2]
   - id: look
     action: generate_text
     prompt: What is on it?
     images: [chart.png]
-    model: [offline, "google:gemini-2.5-flash"]
+    model: [deepseek:deepseek-v4-flash, "google:gemini-2.5-flash"]
   - id: pick
     prompt: "Shorten: {{ draft }}"
     model: "{{ which }}"
@@ -56,7 +56,7 @@ def test_every_step_that_asks_models_says_which_and_why(project: Project, monkey
     assert "nothing was asked" in told.err
     monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
     steps = {each["step"]: each for each in project("models", "--for", "report.yaml", "--json").json["steps"]}
-    assert [each["model"] for each in steps["draft"]["models"]] == ["openai:gpt-5-mini", "offline"]
+    assert [each["model"] for each in steps["draft"]["models"]] == ["openai:gpt-5-mini", "ollama:llama3.2"]
     assert [each["ready"] for each in steps["draft"]["models"]] == [False, True]
     best = steps["each.best"]["models"]
     assert [each["model"].partition(":")[0] for each in best] == ["mistral"] * 3
@@ -65,10 +65,11 @@ def test_every_step_that_asks_models_says_which_and_why(project: Project, monkey
 
 
 def test_a_judge_is_told_apart_from_the_step(project: Project) -> None:
-    text = "steps:\n  - {id: a, prompt: Say it., model: offline, check: {judge: {rubric: Good?, model: auto}}}\n"
+    check = "{judge: {rubric: Good?, model: openai:gpt-5}}"
+    text = f"steps:\n  - {{id: a, prompt: Say it., model: ollama:llama3.2, check: {check}}}\n"
     (project.directory / "a.yaml").write_text(text)
     told = project("models", "--for", "a.yaml").out.splitlines()
-    assert [line.split()[:2] for line in told[1:]] == [["a", "offline"], ["a:judge", "offline"]]
+    assert [line.split()[:2] for line in told[1:]] == [["a", "ollama:llama3.2"], ["a:judge", "openai:gpt-5"]]
 
 
 def test_a_pipeline_that_asks_nobody_says_so(project: Project) -> None:

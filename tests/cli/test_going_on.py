@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.conftest import Project
 from tests.cli.test_terminal import terminal
+from tests.ollama import Ollama
 
 ASK = """
 id: asking
@@ -275,10 +276,12 @@ def test_of_a_long_text_to_approve_the_beginning_is_shown_with_the_command_for_t
     assert project("questions").out == ""
 
 
-def test_the_suggested_command_plays_the_recordings_that_a_run_was_started_with(project: Project) -> None:
+def test_the_suggested_command_plays_the_recordings_that_a_run_was_started_with(
+    project: Project, ollama: Ollama
+) -> None:
     (project.directory / "played.yaml").write_text("""
 id: played
-model: offline
+model: ollama:llama3.2
 steps:
   - {id: before, prompt: Say hello.}
   - {id: ok, approve: "Send {{ before }}?"}

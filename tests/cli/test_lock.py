@@ -19,7 +19,7 @@ from tests.cli.conftest import Project
 LETTER = """
 id: letter
 description: Writes a letter.
-model: offline
+model: ollama:llama3.2
 inputs:
   town: Brest
 steps:
@@ -206,7 +206,7 @@ def test_a_run_records_which_answers_came_from_the_lock(client: orc.Orchestrator
     assert (greeting["at"], greeting["locked"]["answer"], greeting["locked"]["model"]) == (
         GREETING,
         "value 1",
-        "offline",
+        "ollama:llama3.2",
     )
     assert (town["at"], town["locked"]) == (TOWN, None)
 
@@ -322,7 +322,7 @@ def test_the_command_refuses_what_makes_no_sense(letter: Project) -> None:
 
 WAITS = """
 id: waits
-model: offline
+model: ollama:llama3.2
 steps:
   - id: greet
     tool: echo

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.cli.options.budgets import larger_budget, read_budget
 from tests.cli.conftest import Done, Project
 from tests.cli.test_terminal import terminal
+from tests.ollama import Ollama
 
 LENGTHS = """
 id: lengths
@@ -280,12 +281,14 @@ inputs: {word: x}
 steps:
   - id: a
     action: generate_text
-    parameters: {model: offline, prompt: "Say {{ word }}"}
+    parameters: {model: ollama:llama3.2, prompt: "Say {{ word }}"}
 outputs: {a: "{{ a }}"}
 """
 
 
-def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_runs_them(project: Project) -> None:
+def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_runs_them(
+    project: Project, ollama: Ollama
+) -> None:
     (project.directory / "asks.yaml").write_text(ASKS)
     rows = written(project, "rows.jsonl", *({"word": f"w{n}"} for n in range(9)))
     ran = project(

@@ -9,6 +9,7 @@ from pytest_httpserver import HTTPServer
 
 from orchestrator.models.catalog.providers import PROVIDERS
 from tests.cli.conftest import Project
+from tests.ollama import Ollama
 
 SECRET = "sk-proj-4f9aXx"
 
@@ -131,7 +132,6 @@ def test_models_are_listed_with_their_prices_and_whether_they_can_be_asked(proje
     assert rows["MODEL"].split() == ["MODEL", "CONTEXT", "INPUT", "OUTPUT", "READY", "CAN"]
     assert rows["openai:gpt-5-mini"].split()[1:6] == ["400k", "0.25", "2.00", "no", "key"]
     assert "vision" in rows["openai:gpt-5-mini"]
-    assert rows["offline"].split()[1:5] == ["?", "free", "free", "yes"]
     assert "openai:gpt-4" not in rows
     assert "openai:gpt-4" in project("models", "openai").out
     assert not any(name.startswith("groq:") for name in rows)
@@ -190,7 +190,12 @@ def test_the_doctor_says_whose_models_can_be_asked(
         return next((each["verdict"], each["message"]) for each in findings if each["subject"] == "models")
 
     verdict, message = found()
-    assert (verdict, "by rules (`offline`)" in message) == ("warn", True)
+    assert (verdict, "Ollama is not running" in message) == ("warn", True)
+    with Ollama() as ollama:
+        for name, value in ollama.environment.items():
+            monkeypatch.setenv(name, value)
+        assert found() == ("ok", "Ollama is running, and answers for `auto`")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     (project.directory / "orchestrator.toml").write_text('[servers.lab]\nbase_url = "http://127.0.0.1:1/v1"\n')
     assert found() == ("ok", "openai, lab can be asked")

@@ -9,10 +9,11 @@ import pytest
 
 from orchestrator.models.catalog.providers import PROVIDERS
 from tests.cli.conftest import Project
+from tests.ollama import Ollama
 
 PIPELINE = """
 id: report
-model: offline
+model: ollama:llama3.2
 inputs:
   topic: {type: string, default: tides}
   token: {type: string, secret: true, required: false}
@@ -44,7 +45,8 @@ def no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def report(project: Project) -> Project:
+def report(project: Project, ollama: Ollama) -> Project:
+    ollama.answers["Summarize|Sum up"] = "Tides rise."
     (project.directory / "report.yaml").write_text(PIPELINE)
     (project.directory / "report.test.yaml").write_text(CASES)
     return Project(project.directory, tools=None)
@@ -148,12 +150,14 @@ def test_a_run_is_recorded_without_its_secrets_and_played_with_others(report: Pr
 def test_a_replay_needs_no_key_and_the_models_are_those_that_were_recorded(report: Project) -> None:
     assert report("run", "report.yaml", "--record", "rec").code == 0
     (file,) = (report.directory / "rec").iterdir()
-    recorded = file.read_text().replace('"offline"', '"openai:gpt-5-mini"')
+    recorded = file.read_text().replace('"ollama:llama3.2"', '"openai:gpt-5-mini"')
     file.write_text(recorded)
-    (report.directory / "report.yaml").write_text(PIPELINE.replace("model: offline", "model: openai:gpt-5-mini"))
+    (report.directory / "report.yaml").write_text(
+        PIPELINE.replace("model: ollama:llama3.2", "model: openai:gpt-5-mini")
+    )
     assert report("run", "report.yaml").code == 2
     assert report("run", "report.yaml", "--replay", "rec").code == 0
-    (report.directory / "report.yaml").write_text(PIPELINE.replace("model: offline\n", ""))
+    (report.directory / "report.yaml").write_text(PIPELINE.replace("model: ollama:llama3.2\n", ""))
     assert report("run", "report.yaml", "--replay", "rec").code == 0
 
 

@@ -17,7 +17,6 @@ from orchestrator.diagnostics import render_text
 from orchestrator.language.values.auto_markup import MarkupProblem, autos_of
 from orchestrator.models.actions import model_tools
 from orchestrator.models.calls.lock_entries import KeptAnswer, question_digest
-from orchestrator.models.offline import OfflineClient
 from orchestrator.plan.auto_values import AutoValue
 from orchestrator.plan.model import Plan
 from orchestrator.plan.serialization import plan_data
@@ -346,9 +345,9 @@ def test_a_question_waits_for_what_it_reads_and_for_what_its_step_waits_for() ->
     ("file", "own", "asked"),
     [
         ({}, {}, None),
-        ({"model": "offline"}, {}, "offline"),
-        ({"model": "offline"}, {"model": ["auto", "offline"]}, ["auto", "offline"]),
-        ({"model": "openai:gpt-5", "judge_model": "offline"}, {"model": "openai:gpt-5-mini"}, "offline"),
+        ({"model": "ollama:llama3.2"}, {}, "ollama:llama3.2"),
+        ({"model": "ollama:llama3.2"}, {"model": ["auto", "ollama:llama3.2"]}, ["auto", "ollama:llama3.2"]),
+        ({"model": "openai:gpt-5", "judge_model": "ollama:qwen3"}, {"model": "openai:gpt-5-mini"}, "ollama:qwen3"),
     ],
 )
 def test_the_model_is_that_of_the_orchestrator_or_of_the_step_or_of_the_file(
@@ -510,7 +509,7 @@ def everywhere() -> st.SearchStrategy[dict[str, Any]]:
         "id": "p",
         "inputs": {"topic": {"type": "string", "default": "tides"}},
         "variables": {"v": "{{ topic }}"},
-        "model": "offline",
+        "model": "ollama:llama3.2",
         "defaults": {"timeout": "5s", "max_parallel": 2},
         "budget": {"usd": 1},
         "steps": [
@@ -572,12 +571,3 @@ def test_a_value_anywhere_is_asked_for_or_refused_with_the_way_out_and_nothing_e
         return
     assert {each.code for each in found} == {"ORC428"}, render_text(compilation.diagnostics)
     assert all(each.help for each in found)
-
-
-def test_no_value_is_made_up_by_rules_for_who_did_not_ask_for_them(tmp_path: Path) -> None:
-    step = {"id": "a", "tool": "log", "parameters": {"message": "<AUTO>a greeting</AUTO>"}}
-    spec = {"id": "made_up", "steps": [step]}
-    with orc.Orchestrator(directory=tmp_path, models=OfflineClient()) as client:
-        with pytest.raises(orc.RunFailed, match="no language model here to give values"):
-            client.compile(spec).run()
-        assert client.compile({**spec, "model": "offline"}).run().state == "succeeded"

@@ -16,6 +16,7 @@ from orchestrator.language.spec.model_options import CallSpec
 from orchestrator.models.actions import model_tools
 from orchestrator.models.budget import Budget
 from orchestrator.models.catalog.providers import PROVIDERS
+from orchestrator.models.selection import default_model
 from orchestrator.plan.model import Plan
 from orchestrator.plan.policies import Check
 from orchestrator.plan.steps import ForEach, StepPlan, ToolCall
@@ -28,8 +29,9 @@ REGISTRY: Registry = builtin_registry() | model_tools() | Registry(to_tools(tool
 
 @pytest.fixture(autouse=True)
 def nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without keys."""
+    """A machine without keys, on which an Ollama runs."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(default_model, "ollama_is_running", lambda *_: True)
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path / "home"))
     for provider in PROVIDERS.values():
         for variable in (*provider.key_variables, *provider.own_keys):
@@ -67,7 +69,7 @@ GIVEN: dict[str, Any] = {
     "prompt": "Write on {{ topic }}.",
     "system": "Be brief.",
     "personality": "A sailor",
-    "model": ["offline", "auto"],
+    "model": ["ollama:llama3.2", "auto"],
     "requires_model": {"capabilities": ["vision"]},
     "selection": "cost",
     "temperature": 0.2,
@@ -216,18 +218,24 @@ def test_what_the_file_says_of_models_changes_the_digest_and_names_do_not() -> N
     def digest(**file: Any) -> str:
         return plan_of({**file, "steps": [{"id": "a", "prompt": "x"}]}).digest
 
-    told: list[dict[str, Any]] = [{}, {"model": "auto"}, {"model": "offline"}, {"budget": 2}, {"budget": {"tokens": 2}}]
+    told: list[dict[str, Any]] = [
+        {},
+        {"model": "auto"},
+        {"model": "ollama:llama3.2"},
+        {"budget": 2},
+        {"budget": {"tokens": 2}},
+    ]
     assert len({digest(**file) for file in told}) == len(told)
     assert digest(model="auto") == digest(experts={"generate_text": "auto"}, name="Tides", description="On tides")
 
 
 def test_a_called_pipeline_goes_by_its_own_keys(nothing_at_hand: Path) -> None:
-    nothing_at_hand.joinpath("own.yaml").write_text("model: offline\nsteps: [{id: a, prompt: x}]\n")
+    nothing_at_hand.joinpath("own.yaml").write_text("model: ollama:llama3.2\nsteps: [{id: a, prompt: x}]\n")
     nothing_at_hand.joinpath("bare.yaml").write_text("steps: [{id: a, prompt: x}]\n")
     calls = [{"id": name, "pipeline": f"{name}.yaml"} for name in ("own", "bare")]
     plan = plan_of({"model": "auto", "steps": calls})
     found = {key: parameters_of(called.steps[0]) for key, called in plan.pipelines.items()}
-    assert found == {"own.yaml": {"prompt": "x", "model": "offline"}, "bare.yaml": {"prompt": "x"}}
+    assert found == {"own.yaml": {"prompt": "x", "model": "ollama:llama3.2"}, "bare.yaml": {"prompt": "x"}}
 
 
 def test_one_missing_key_is_told_once_with_the_steps_that_need_it() -> None:
@@ -245,6 +253,39 @@ def test_a_missing_key_is_told_where_nothing_else_can_be_asked() -> None:
     [found] = compiled({"steps": steps}).diagnostics
     assert (found.severity, found.label, found.notes) == ("error", "no key", ("2 steps need it: `a`, `b`",))
     assert "gpt-5-nano" in found.message
+
+
+AUTOS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
+    "named": ({"model": "auto"}, [("ORC422", "error")]),
+    "not named": ({}, [("ORC422", "error")]),
+    "in a list": ({"model": ["auto", "ollama:qwen3"]}, [("ORC422", "warning")]),
+    "for a judge": ({"model": "ollama:qwen3", "judge_model": "auto"}, [("ORC422", "error")]),
+}
+
+
+@pytest.mark.parametrize("case", AUTOS)
+def test_auto_needs_a_key_or_a_running_ollama_and_the_ways_out_are_named(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, expected = AUTOS[case]
+    steps = [{"id": name, "prompt": "x", "check": {"judge": "Good?"}} for name in ("a", "b")]
+    assert codes({**file, "steps": steps}) == []
+    monkeypatch.setattr(default_model, "ollama_is_running", lambda *_: False)
+    found = compiled({**file, "steps": steps}).diagnostics
+    assert [(each.code, each.severity) for each in found] == expected
+    assert all(way in (found[0].help or "") for way in ("orchestrator keys set", "start Ollama", "--replay DIR"))
+    assert "`a`, `b`" in found[0].notes[0]
+    assert codes({**file, "steps": steps}, live_models=False) == []
+    monkeypatch.setenv("GROQ_API_KEY", "not-a-real-key")
+    assert codes({**file, "steps": steps}) == []
+
+
+def test_the_default_of_the_settings_needs_its_own_key(nothing_at_hand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nothing_at_hand / "orchestrator.toml").write_text('[models]\ndefault = "openai:gpt-5-mini"\n')
+    [found] = compiled({"steps": [{"id": "a", "prompt": "x"}]}).diagnostics
+    assert (found.code, "OPENAI_API_KEY" in (found.help or "")) == ("ORC422", True)
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
+    assert codes({"steps": [{"id": "a", "prompt": "x"}]}) == []
 
 
 def test_a_key_in_the_environment_or_in_the_file_of_keys_will_do(
@@ -275,8 +316,7 @@ def test_keys_are_of_no_interest_where_no_model_is_asked_by_name(nothing_at_hand
     for source in (
         {"steps": [tool]},
         {"model": "openai:gpt-5-mini", "steps": [tool]},
-        {"model": "auto", "steps": [{"id": "a", "prompt": "x"}]},
-        {"model": "offline", "steps": [{"id": "a", "prompt": "x"}]},
+        {"model": "ollama:llama3.2", "steps": [{"id": "a", "prompt": "x"}]},
         {"inputs": {"m": "openai:gpt-5"}, "steps": [{"id": "a", "prompt": "x", "model": "{{ m }}"}]},
         {"steps": [{"id": "a", "prompt": "x", "requires_model": {"capabilities": ["vision"]}}]},
     ):
@@ -310,10 +350,11 @@ LISTS: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
         ["openai:gpt-5-mini", "mistral:mistral-small-latest"],
         [("ORC422", "error"), ("ORC422", "error")],
     ),
-    "the last can be asked": (["openai:gpt-5-mini", "offline"], [("ORC422", "warning")]),
-    "the first can be asked": (["auto", "openai:gpt-5-mini"], [("ORC422", "warning")]),
-    "one is no model": (["auto", "opnai:gpt-5-mini"], [("ORC421", "error")]),
-    "all can be asked": (["ollama:qwen3", "offline"], []),
+    "the last can be asked": (["openai:gpt-5-mini", "ollama:llama3.2"], [("ORC422", "warning")]),
+    "the first can be asked": (["ollama:qwen3", "openai:gpt-5-mini"], [("ORC422", "warning")]),
+    "one is no model": (["ollama:qwen3", "opnai:gpt-5-mini"], [("ORC421", "error")]),
+    "all can be asked": (["ollama:qwen3", "ollama:llama3.2"], []),
+    "`auto` is the model of the Ollama": (["auto"], []),
 }
 
 
@@ -409,10 +450,10 @@ def test_a_check_is_written_short_or_long() -> None:
 JUDGES: dict[str, tuple[dict[str, Any], Any, Any, Any]] = {
     # what: the file, the step's model, the judge's own, the one that judges
     "nothing": ({}, None, None, "auto"),
-    "the step's": ({}, "offline", None, "offline"),
-    "the file's for steps": ({"model": "offline"}, None, None, "offline"),
-    "the file's for judges": ({"model": "auto", "judge_model": "offline"}, "auto", None, "offline"),
-    "its own": ({"model": "auto", "judge_model": "auto"}, None, "offline", "offline"),
+    "the step's": ({}, "ollama:llama3.2", None, "ollama:llama3.2"),
+    "the file's for steps": ({"model": "ollama:llama3.2"}, None, None, "ollama:llama3.2"),
+    "the file's for judges": ({"model": "auto", "judge_model": "ollama:llama3.2"}, "auto", None, "ollama:llama3.2"),
+    "its own": ({"model": "auto", "judge_model": "auto"}, None, "ollama:llama3.2", "ollama:llama3.2"),
     "its own by a template": ({}, None, "{{ m }}", "{{ m }}"),
 }
 
@@ -423,17 +464,19 @@ def test_a_judge_is_the_one_that_is_named_nearest(case: str) -> None:
     step = {"prompt": "x", "check": {"judge": {"rubric": "y", **({"model": own} if own else {})}}}
     if model:
         step["model"] = model
-    check = step_of(step, inputs={"m": "offline"}, outputs={"m": "{{ m }}"}, **file).check
+    check = step_of(step, inputs={"m": "ollama:llama3.2"}, outputs={"m": "{{ m }}"}, **file).check
     assert check is not None
     assert check.judge is not None
     assert source_of(check.judge.model) == expected
 
 
 def test_a_judge_of_any_work_is_the_files_model() -> None:
-    check = step_of({"tool": "log", "parameters": {"message": "x"}, "check": {"judge": "y"}}, model="offline").check
+    check = step_of(
+        {"tool": "log", "parameters": {"message": "x"}, "check": {"judge": "y"}}, model="ollama:llama3.2"
+    ).check
     assert check is not None
     assert check.judge is not None
-    assert source_of(check.judge.model) == "offline"
+    assert source_of(check.judge.model) == "ollama:llama3.2"
 
 
 OUTPUTS: dict[str, tuple[dict[str, Any], str]] = {

@@ -127,6 +127,7 @@ PROVIDERS_SAY: dict[str, Answer] = {
     "ORC726/no_json": in_pieces(*OPENAI.pieces(("I would give it ", "an eight."))),
     "ORC727/a_budget_that_is_too_small": Answer(status=404),
     "ORC728/a_name_that_means_nothing": Answer(status=404),
+    "ORC729/an_answer_that_says_too_little": in_pieces(*OPENAI.pieces(("Dear Sir or Madam, where is it?",))),
     "ORC733/an_event_without_an_end": in_pieces(*[b"data: x\n" * 1_000] * 9),
     "ORC732/no_answer_in_all_turns": asking_for("text_split", text="Saint-Malo: 13.1 m", separator=": "),
 }

@@ -15,6 +15,7 @@ from orchestrator.diagnostics import CODES, render_text
 from orchestrator.journal import Store
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.clients import endpoints
+from orchestrator.models.selection import default_model
 from orchestrator.testing import FakeModel, ModelReply, ToolRequest
 from tests.conformance import tools
 from tests.conformance.acts import Session, acts_of
@@ -49,13 +50,15 @@ def without_models(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 @pytest.fixture
 def client(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An orchestrator in a directory of its own, where the files of the case lie."""
+    path = request.getfixturevalue("path")
     monkeypatch.chdir(tmp_path)
     without_models(monkeypatch, tmp_path)
+    monkeypatch.setattr(default_model, "ollama_is_running", lambda *_: path.parent.name != "ORC422")
     tools.GATES.close()
-    files = request.getfixturevalue("path").with_suffix(".files")
+    files = path.with_suffix(".files")
     if files.exists():
         shutil.copytree(files, tmp_path, dirs_exist_ok=True)
-    models = scripted(request.getfixturevalue("path").with_suffix(".models.json"))
+    models = scripted(path.with_suffix(".models.json"))
     store = f"sqlite:///{tmp_path}/runs.db"
     with orc.Orchestrator(store=store, tools=[tools], directory=tmp_path, models=models) as client:
         yield client

@@ -6,14 +6,15 @@
     ```console         commands (`$ ...`) run and print the output that is shown; `...` stands for any
                        lines, or the rest of a line
 
-A command must succeed, unless the next one is `echo $?`. Run ids, times and processes may differ from those shown.
+An Ollama runs on the machine; `answers.py` scripts what its model says. A command must succeed, unless the next one is
+`echo $?`. Run ids, times and processes may differ from those shown.
 """
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from orchestrator.models.calls.project_budget import ProjectBudget
 from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.limits import LimitSettings
 from orchestrator.testing import FakeModel
+from tests.docs.answers import ANSWERS
+from tests.ollama import Ollama
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "orchestrator"
@@ -65,12 +68,19 @@ class Session:
 
     directory: Path
     scratch: Path
+    models: Mapping[str, str]
 
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ORCHESTRATOR_")}
         path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
         home = str(self.scratch / "home")
-        return kept | {"PATH": path, "NO_COLOR": "1", "PYTHONPATH": str(self.directory), "ORCHESTRATOR_HOME": home}
+        return kept | {
+            "PATH": path,
+            "NO_COLOR": "1",
+            "PYTHONPATH": str(self.directory),
+            "ORCHESTRATOR_HOME": home,
+            **self.models,
+        }
 
     def process(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -161,11 +171,12 @@ def settled(text: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_correct(page: Path, tmp_path: Path) -> None:
-    session = Session(tmp_path / "project", tmp_path / "scratch")
-    session.directory.mkdir()
-    session.scratch.mkdir()
-    for block in blocks(page):
-        session.execute(block)
+    with Ollama(ANSWERS.get(page.stem)) as ollama:
+        session = Session(tmp_path / "project", tmp_path / "scratch", ollama.environment)
+        session.directory.mkdir()
+        session.scratch.mkdir()
+        for block in blocks(page):
+            session.execute(block)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

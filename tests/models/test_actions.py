@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import ModelAnswerInvalid, ModelMissing, ModelUnavailable, StepError
+from orchestrator.errors import ModelAnswerInvalid, ModelUnavailable, StepError
 from orchestrator.expressions import describe_type
 from orchestrator.language.spec.base import key_fields
 from orchestrator.language.spec.model_options import CallSpec
 from orchestrator.language.spec.pipeline import StepSpec
 from orchestrator.models.actions import model_tools
 from orchestrator.models.messages import Message, ModelReply, Usage
-from orchestrator.models.offline import OfflineClient
+from orchestrator.testing import FakeModel
 from orchestrator.tools import Registry, Unresolved, check_value, to_tool, tool
 from tests.models.acting import MODEL, Desk
 
 TOOL = model_tools().get("model")
 assert TOOL is not None
 SMALL = "openai:text-embedding-3-small"
-DETAILS = {"model", "why", "offline", "usage", "cost"}
+DETAILS = {"model", "why", "usage", "cost"}
 
 
 @pytest.fixture
@@ -66,7 +66,6 @@ def test_a_result_says_who_answered_why_and_what_it_took(desk: Desk) -> None:
     assert result["why"] == "it is named"
     assert result["usage"] == {"input": 100, "output": 10, "cached": 20, "reasoning": 5, "requests": 1}
     assert 0 < result["cost"] < 0.001
-    assert result["offline"] is False
 
 
 def test_a_price_that_nobody_knows_is_no_price_of_zero(desk: Desk) -> None:
@@ -121,17 +120,11 @@ def test_a_personality_is_a_text_or_a_file_and_stands_before_the_system_text(des
     (desk.directory / "pirate.md").write_text("You are a pirate.\n")
     desk("generate_text", prompt="Hi", personality="You are a poet.", system="Rhyme.")
     assert desk.request.system == "You are a poet.\n\nRhyme."
-    desk("classify", text="Hi", labels=["a", "b"], personality="pirate.md", client=OfflineClient(), model="offline")
+    desk("classify", text="Hi", labels=["a", "b"], personality="pirate.md", client=FakeModel())
     desk(
         "chat", messages=[{"role": "system", "content": "S"}, {"role": "user", "content": "U"}], personality="pirate.md"
     )
     assert desk.request.system == "S\n\nYou are a pirate."
-
-
-def test_offline_is_called_what_it_is(desk: Desk) -> None:
-    result = desk("summarize", text="The tide is high. The sea is deep.", model="offline", client=OfflineClient())
-    assert result["offline"] is True
-    assert result["cost"] == 0
 
 
 # --- generate_text
@@ -212,7 +205,7 @@ def test_a_form_that_is_missing_wrong_or_there_twice_is_refused(desk: Desk, form
 
 def test_the_fields_of_an_answer_are_known_before_the_run_and_go_before_those_of_the_call(desk: Desk) -> None:
     result = known_type("generate", schema={"cost": "number", "model": "string"})
-    assert result.properties.keys() == {"data", "why", "offline", "usage"}
+    assert result.properties.keys() == {"data", "why", "usage"}
     assert describe_type(result.properties["data"]) == "an object with `cost`, `model`"
     desk.says('{"cost": 3, "model": "T"}')
     called = desk("generate", prompt="Hi", schema={"cost": "number", "model": "string"})
@@ -328,17 +321,6 @@ def test_data_are_in_one_place(desk: Desk, where: Any) -> None:
         desk("extract", schema={"a": "string"}, **where)
 
 
-def test_rules_classify_and_extract_where_there_is_no_model(desk: Desk) -> None:
-    offline: dict[str, Any] = {"model": "offline", "client": OfflineClient()}
-    labels = {"billing": "invoices, payments", "technical": "crashes, errors", "other": ""}
-    assert desk("classify", text="The app crashes.", labels=labels, **offline)["label"] == "technical"
-    letter = "Invoice number: 7\nTotal: $12.50\nWrite to ada@example.org"
-    data = desk("extract", text=letter, schema={"total": "number", "email": "email", "vat": "number?"}, **offline)[
-        "data"
-    ]
-    assert data == {"total": 12.5, "email": "ada@example.org", "vat": None}
-
-
 # --- embed
 
 
@@ -367,11 +349,6 @@ def test_no_texts_need_no_call(desk: Desk) -> None:
 def test_what_has_no_vector_is_refused(desk: Desk, wrong: Any, said: str) -> None:
     with pytest.raises(StepError, match=said):
         desk("embed", **wrong)
-
-
-def test_rules_make_no_vectors(desk: Desk) -> None:
-    with pytest.raises(ModelMissing):
-        desk("embed", text="a", model="offline", client=OfflineClient())
 
 
 # --- names

@@ -1,4 +1,4 @@
-"""The actions as steps of pipelines: checked, run, recorded, with the model by rules that needs nothing."""
+"""The actions as steps of pipelines: checked, run, recorded, with a model that answers as it is scripted."""
 
 from pathlib import Path
 from typing import Any
@@ -6,18 +6,25 @@ from typing import Any
 import pytest
 
 import orchestrator as orc
+from orchestrator.testing import FakeModel
 
 INPUTS = """
 inputs:
   message: {type: string, default: "I was billed twice: $12.50 on 2026-03-01. Write to ada@example.org."}
-model: offline
+model: ollama:llama3.2
 steps:
 """
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Any:
-    with orc.Orchestrator(directory=tmp_path) as client:
+    answers: dict[str, Any] = {
+        "kind": "billing",
+        "route.payment": {"amount": 12.5, "date": "2026-03-01", "email": "ada@example.org", "vat": None},
+        "topics": {"labels": ["billed", "write"]},
+        "read": {"model": "Tide 3", "cost": 7},
+    }
+    with orc.Orchestrator(directory=tmp_path, models=FakeModel(answers)) as client:
         yield client
 
 
@@ -70,7 +77,7 @@ def test_a_field_of_the_answer_goes_before_one_of_the_call(client: orc.Orchestra
     outputs = '  model: "{{ read.model }}"\n  cost: "{{ read.cost }}"\n  why: "{{ read.why }}"\n'
     found = run(client, steps, outputs)
     assert (found["model"], found["cost"]) == ("Tide 3", 7)
-    assert "no language model" in found["why"]
+    assert found["why"] == "it is named"
 
 
 def test_what_a_step_reads_of_an_answer_is_checked_before_the_run(client: orc.Orchestrator) -> None:

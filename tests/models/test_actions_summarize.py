@@ -11,7 +11,6 @@ from orchestrator.errors import ModelAnswerInvalid, ModelUnavailable, StepError
 from orchestrator.models.calls.estimate import prompt_tokens, tokens_of
 from orchestrator.models.calls.gateway import Feedback
 from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, Usage
-from orchestrator.models.offline import OfflineClient
 from tests.models.acting import Desk
 
 SMALL = "tiny:small"
@@ -159,14 +158,6 @@ def test_what_a_check_has_said_is_heard_before_fewer_words_are_asked_for(desk: D
     assert desk.request.messages[1].content == LONG
 
 
-def test_rules_are_not_asked_for_fewer_words(desk: Desk) -> None:
-    text = " ".join(f"The tide of day {number} is high in Saint-Malo." for number in range(20))
-    result = desk("summarize", text=text, max_words=3, model="offline", client=OfflineClient())
-    assert result["usage"]["requests"] == 1
-    assert result["words"] > 3
-    assert len(warnings(desk)) == 1
-
-
 def test_a_file_is_summarised(desk: Desk) -> None:
     (desk.directory / "book.txt").write_text("\ufeffDay 7.", encoding="utf-8")
     assert desk("summarize", file="book.txt", model=SMALL, client=Reader())["summary"] == "7"
@@ -193,10 +184,3 @@ def test_what_cannot_be_summarised_is_refused(desk: Desk, wrong: Any, said: str)
     with pytest.raises(StepError, match=said):
         desk("summarize", **wrong)
     assert desk.requests == []
-
-
-@pytest.mark.parametrize(("length", "sentences"), [("short", 2), ("medium", 5)])
-def test_rules_pick_as_many_sentences_as_the_length_says(desk: Desk, length: str, sentences: int) -> None:
-    text = " ".join(f"The tide of day {number} is high in Saint-Malo." for number in range(20))
-    result = desk("summarize", text=text, length=length, model="offline", client=OfflineClient())
-    assert result["summary"].count("Saint-Malo.") == sentences

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.models.catalog.entries import Catalogue, _known
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.catalog.settings import CAPABILITIES
 from orchestrator.models.messages import ModelName, Usage
@@ -60,9 +59,7 @@ def test_an_unknown_model_has_no_card_and_an_unknown_cost() -> None:
     assert CATALOGUE.cost(ModelName("nobody", "gpt-5"), Usage()) is None
 
 
-@pytest.mark.parametrize(
-    "name", [OFFLINE, ModelName("ollama", "qwen3:8b"), ModelName("vllm", "never/heard-of")], ids=str
-)
+@pytest.mark.parametrize("name", [ModelName("ollama", "qwen3:8b"), ModelName("vllm", "never/heard-of")], ids=str)
 def test_what_runs_at_home_costs_nothing(name: ModelName) -> None:
     card = CATALOGUE.find(name)
     assert card is not None
@@ -235,7 +232,7 @@ def test_cards_are_models_for_text_or_embeddings_and_every_one_is_found_again() 
 def test_the_rules_of_our_table_are_all_reached() -> None:
     date, rules = _known()
     assert date >= "2026"
-    names = {card.name.model.lower().rpartition("/")[2] for card in CATALOGUE.cards() if card.name != OFFLINE}
+    names = {card.name.model.lower().rpartition("/")[2] for card in CATALOGUE.cards()}
     first = {next(pattern for pattern, _ in rules if pattern.search(name)) for name in names}
     at_home = ["llava", "starcoder2", "deepseek-coder:6.7b", "gemma:2b", "llama2", "codellama", "command-r"]
     first |= {next(pattern for pattern, _ in rules if pattern.search(name)) for name in at_home}

@@ -188,7 +188,7 @@ def test_a_process_that_is_killed_while_it_stores_leaves_the_file_whole(tmp_path
     held = keys(tmp_path)
     held.store(OPENAI, "first")
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom orchestrator.models import keys\n"
+        "import os, sys\nfrom pathlib import Path\nfrom orchestrator.models.catalog import keys\n"
         "from orchestrator.models.catalog.providers import PROVIDERS\n"
         "os.replace = lambda *_: os.kill(os.getpid(), 9)\n"
         "keys.Keys(Path(sys.argv[1]), {}).store(PROVIDERS['openai'], 'second')\n"

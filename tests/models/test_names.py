@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from orchestrator.errors import ModelMissing
 from orchestrator.models.catalog.entries import Catalogue
 from orchestrator.models.catalog.keys import Keys
-from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
+from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, misspelt, parse_model_name
 from orchestrator.models.catalog.providers import PROVIDERS, SPELLINGS
 from orchestrator.models.catalog.settings import ModelSettings
 from orchestrator.models.clients import endpoints
 from orchestrator.models.messages import ModelName
-from orchestrator.models.selection.default_model import auto_model
+from orchestrator.models.selection.default_model import default_model
 
 CATALOGUE = Catalogue()
 
@@ -53,16 +53,15 @@ def test_a_model_is_named_with_its_provider_or_alone_where_its_maker_is_known(
     assert parsed(text) == ModelName(provider, model)
 
 
-def test_auto_and_offline_are_names_of_their_own() -> None:
-    assert (parsed("auto"), parsed("offline"), parsed("offline:offline")) == (AUTO, OFFLINE, OFFLINE)
-    assert (str(AUTO), str(OFFLINE)) == ("auto", "offline")
+def test_auto_is_a_name_without_a_provider() -> None:
+    assert (parsed("auto"), str(AUTO_MODEL)) == (AUTO_MODEL, "auto")
 
 
 @given(st.sampled_from([*PROVIDERS, *SPELLINGS]), st.sampled_from(":/"), st.text("abcxyz0189.:/-", min_size=1))
 def test_whatever_follows_a_provider_is_its_model(provider: str, separator: str, model: str) -> None:
     name = parsed(f"{provider}{separator}{model}")
     assert name.provider == SPELLINGS.get(provider, provider)
-    assert name == OFFLINE or name.model == model
+    assert name.model == model
     assert parsed(str(name)) == name
 
 
@@ -107,7 +106,7 @@ def test_a_misspelt_model_is_told_from_a_new_one() -> None:
     assert misspelt(ModelName("openai", "gpt-9-mini"), CATALOGUE) is None
     assert misspelt(ModelName("openai", "gpt-5-mini-2025-08-07"), CATALOGUE) is None
     assert misspelt(ModelName("ollama", "anything"), CATALOGUE) is None
-    assert misspelt(AUTO, CATALOGUE) is None
+    assert misspelt(AUTO_MODEL, CATALOGUE) is None
 
 
 # auto
@@ -119,27 +118,28 @@ def keys(tmp_path: Path, **environ: str) -> Keys:
 
 def test_auto_takes_the_default_of_the_settings_first(tmp_path: Path) -> None:
     catalogue = Catalogue(ModelSettings(default="ollama:llama3.2"))
-    name, why = auto_model(catalogue, keys(tmp_path, OPENAI_API_KEY="k"), ["qwen3"])
+    name, why = default_model(catalogue, keys(tmp_path, OPENAI_API_KEY="k"), ["qwen3"])
     assert name == ModelName("ollama", "llama3.2")
     assert "orchestrator.toml" in why
 
 
 def test_auto_takes_the_first_provider_with_a_key(tmp_path: Path) -> None:
-    name, why = auto_model(CATALOGUE, keys(tmp_path, GROQ_API_KEY="k", ANTHROPIC_API_KEY="k"), ["qwen3"])
+    name, why = default_model(CATALOGUE, keys(tmp_path, GROQ_API_KEY="k", ANTHROPIC_API_KEY="k"), ["qwen3"])
     assert name.provider == "anthropic"
     assert "ANTHROPIC_API_KEY" in why
 
 
 def test_auto_takes_a_model_of_ollama_that_can_answer(tmp_path: Path) -> None:
-    name, why = auto_model(CATALOGUE, keys(tmp_path), ["nomic-embed-text:latest", "qwen3:8b"])
+    name, why = default_model(CATALOGUE, keys(tmp_path), ["nomic-embed-text:latest", "qwen3:8b"])
     assert name == ModelName("ollama", "qwen3:8b")
     assert "Ollama" in why
 
 
-def test_auto_ends_with_the_rules_and_says_that_they_are_no_language_model(tmp_path: Path) -> None:
-    name, why = auto_model(CATALOGUE, keys(tmp_path), ["all-minilm"])
-    assert name == OFFLINE
-    assert "no language model" in why
+def test_auto_stands_for_no_model_without_a_key_and_an_ollama_and_the_error_names_the_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="no API key of a provider is set, and Ollama is not running") as found:
+        default_model(CATALOGUE, keys(tmp_path), ["all-minilm"])
+    help = found.value.help or ""
+    assert all(way in help for way in ("orchestrator keys set PROVIDER", "start Ollama", "--replay DIR"))
 
 
 def without(*modules: str) -> Callable[[str], object]:
@@ -152,7 +152,7 @@ def test_auto_passes_over_a_provider_whose_packages_are_not_installed(
 ) -> None:
     monkeypatch.setattr(endpoints, "find_spec", without("anthropic"))
     both = keys(tmp_path, GROQ_API_KEY="k", ANTHROPIC_API_KEY="k")
-    name, why = auto_model(CATALOGUE, both)
+    name, why = default_model(CATALOGUE, both)
     assert name.provider == "groq"
     assert why == (
         "GROQ_API_KEY is in the environment; ANTHROPIC_API_KEY is in the environment, but its packages are not "
@@ -162,17 +162,17 @@ def test_auto_passes_over_a_provider_whose_packages_are_not_installed(
 
 def test_auto_names_the_packages_that_a_language_model_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoints, "find_spec", without("pydantic_ai"))
-    name, why = auto_model(CATALOGUE, keys(tmp_path, OPENAI_API_KEY="k"), ["qwen3:8b", "llama3.2"])
-    assert name == OFFLINE
+    with pytest.raises(ModelMissing) as found:
+        default_model(CATALOGUE, keys(tmp_path, OPENAI_API_KEY="k"), ["qwen3:8b", "llama3.2"])
+    why = found.value.message
     assert "OPENAI_API_KEY is in the environment, but its packages are not installed" in why
     assert '(pip install "pyorchestrator[openai]")' in why
     assert why.count('"pyorchestrator[ollama]"') == 1
-    assert "no language model" in why
 
 
 def test_a_wrong_default_is_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="opnai"):
-        auto_model(Catalogue(ModelSettings(default="opnai:gpt-5")), keys(tmp_path))
+        default_model(Catalogue(ModelSettings(default="opnai:gpt-5")), keys(tmp_path))
 
 
 @pytest.mark.parametrize("provider", [each for each in PROVIDERS.values() if each.default], ids=lambda each: each.name)

@@ -26,7 +26,6 @@ from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.calls.estimate import MOST_OUTPUT
 from orchestrator.models.calls.gateway import Choice, Feedback, Requirements
 from orchestrator.models.calls.service import ModelService
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.limits import Limits, LimitSettings, Rate
 from orchestrator.models.limits.windows import PROVIDER
@@ -41,10 +40,13 @@ from orchestrator.models.messages import (
     Usage,
     take_note,
 )
+from orchestrator.models.selection.candidates import Needs
+from orchestrator.models.selection.default_model import ollama_is_running
 from orchestrator.models.selection.requirements import choice_of
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Server
 from tests.models.asked import HELLO, Client, Host, replied
+from tests.ollama import MODEL, Ollama
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,15 +131,37 @@ async def test_what_answers_in_a_test_may_say_what_auto_is(tmp_path: Path) -> No
     assert str((await setting.ask(Choice(("auto",)))).model) == MINI
 
 
-async def test_with_nothing_at_hand_the_rules_answer_and_say_that_they_are_no_language_model(tmp_path: Path) -> None:
+async def test_without_a_key_and_an_ollama_no_model_answers_for_auto(tmp_path: Path) -> None:
     host = Host()
     service = ModelService(tmp_path)
-    answer = await service.for_run().for_step(host).ask(Choice(), HELLO)
-    assert answer.model == OFFLINE
-    assert answer.cost == 0
-    assert "this is no language model" in host.calls[0].why
-    named = await service.for_run().for_step(host).ask(Choice(("offline",)), HELLO)
-    assert "no language model" in named.why
+    gateway = service.for_run().for_step(host)
+    for choice in (Choice(), Choice(("auto",)), Choice(("auto", "auto"))):
+        with pytest.raises(ModelMissing, match="no model is available for `auto`"):
+            await gateway.ask(choice, HELLO)
+    assert host.calls == []
+    await service.aclose()
+
+
+async def test_an_ollama_that_runs_answers_for_auto_and_is_found_by_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = ModelService(tmp_path)
+    assert not ollama_is_running(service.catalogue, service.keys)
+    with Ollama({"Say hello": "Hello!"}) as ollama:
+        for name, value in ollama.environment.items():
+            monkeypatch.setenv(name, value)
+        service = ModelService(tmp_path)
+        assert ollama_is_running(service.catalogue, service.keys)
+        answer = await service.for_run().for_step(Host()).ask(Choice(), HELLO)
+        await service.aclose()
+    assert (str(answer.model), answer.value, answer.cost) == (MODEL, "Hello!", 0)
+    assert answer.why == "`auto`: Ollama is running"
+
+
+async def test_a_named_model_answers_where_auto_stands_for_none(tmp_path: Path) -> None:
+    service = ModelService(tmp_path)
+    (only,) = await service.candidates(Choice(("auto", MINI)), Needs())
+    assert str(only.name) == MINI
     await service.aclose()
 
 
@@ -156,13 +180,13 @@ async def test_a_way_of_selecting_alone_chooses_among_all_that_can_be_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = choice_of(selection="quality")
-    nothing_there = await ModelService(tmp_path).for_run().for_step(Host()).ask(choice, HELLO)
-    assert nothing_there.model == OFFLINE
+    with pytest.raises(ModelMissing, match="no model is available for `auto`"):
+        await ModelService(tmp_path).for_run().for_step(Host()).ask(choice, HELLO)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-real-key")
     card = await ModelService(tmp_path).for_run().for_step(Host()).card(choice)
     assert card is not None
     assert (card.name.provider, card.quality) == ("anthropic", 5)
-    assert choice_of("offline", selection="quality").requires is None
+    assert choice_of("ollama:llama3.2", selection="quality").requires is None
 
 
 async def test_only_what_can_be_asked_from_here_is_selected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +211,8 @@ async def test_what_is_sent_is_required_too(tmp_path: Path) -> None:
     assert answer.why == (
         "number 2 of 2 that are named, after `deepseek:deepseek-v4-flash` is not asked: it cannot do vision"
     )
-    with pytest.raises(ModelMissing, match="it cannot do tools, vision"):
-        await setting.ask(Choice(("offline",)), request)
+    with pytest.raises(ModelMissing, match="it cannot do vision"):
+        await setting.ask(Choice(("deepseek:deepseek-v4-flash",)), request)
     selected = await setting.ask(Choice(requires=Requirements(providers=("deepseek", "openai"))), request)
     assert selected.model.provider == "openai"
 

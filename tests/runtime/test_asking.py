@@ -286,25 +286,6 @@ def test_a_budget_that_is_none_is_refused(make: Make, budget: orc.Budget):
         make().compile(pipeline(asks("a"))).with_options(budget=budget)
 
 
-# --- what is said besides
-
-
-def test_that_rules_answer_for_want_of_a_model_is_said_once_in_events_status_and_result(
-    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OLLAMA_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
-    client = make(models=None)
-    result = client.compile(pipeline(asks("a", model="auto"), asks("b", model="auto"))).run()
-    assert [event.type for event in result.log].count("run.warning") == 1
-    assert len(result.warnings) == 1
-    assert "no language model" in result.warnings[0]
-    assert client.get_run(result.run_id).status().warnings == result.warnings
-    assert client.compile(pipeline(asks("a", model="offline"))).run().warnings == ()
-
-
 def test_keys_that_are_used_are_in_nothing_that_is_recorded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Leaky(Client):
         needs_keys = True

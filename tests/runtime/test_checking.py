@@ -156,13 +156,6 @@ def test_a_judge_is_not_asked_about_what_fails_otherwise(client: orc.Orchestrato
     assert JUDGE not in [name for name, _, _ in models.asked]
 
 
-def test_rules_do_not_judge_and_that_is_said(client: orc.Orchestrator, models: Client):
-    models.answers = {FIRST: ["x"], "offline": [verdict(0.0)]}
-    check = {"judge": {"rubric": "Is it good?", "model": "offline"}}
-    result = client.compile(pipeline(asks(check=check))).run()
-    assert result.warnings == ("nobody has judged `a`: `offline` goes by rules, and cannot",)
-
-
 def test_the_budget_of_a_step_is_for_its_judge_too(client: orc.Orchestrator, models: Client):
     models.answers = {FIRST: ["x"], JUDGE: [verdict(1)]}
     check = {"judge": {"rubric": "Is it good?", "model": JUDGE}}

@@ -88,14 +88,16 @@ def test_what_the_calls_of_many_items_tell_is_found_once(client: Any) -> None:
         each = {
             "id": "each",
             "for_each": {"range": count},
-            "steps": [{"id": "say", "prompt": "Hi", "model": "offline"}],
+            "steps": [{"id": "say", "prompt": "Hi", "model": "openai:gpt-99"}],
         }
-        found = client().compile({"steps": [each], "outputs": {"all": "{{ each }}"}}).run().qc().findings
+        found = (
+            client(models=FakeModel()).compile({"steps": [each], "outputs": {"all": "{{ each }}"}}).run().qc().findings
+        )
         return sorted(f"{one.where} {one.message}" for one in found)
 
-    rules = "was answered by rules (`offline`), not by a language model"
-    assert findings(2) == [f"each[0].say {rules}", f"each[1].say {rules}"]
-    assert findings(40) == [f"each.say {rules} (40 times)"]
+    unpriced = "the price of openai:gpt-99 is unknown, so its cost is not counted"
+    assert findings(2) == [f"each[0].say {unpriced}", f"each[1].say {unpriced}"]
+    assert findings(40) == [f"each.say {unpriced} (40 times)"]
 
 
 def test_a_run_that_failed_has_a_problem(client: Any) -> None:
@@ -153,13 +155,6 @@ def test_a_judgement_costs_nothing_of_the_run_and_is_not_part_of_it(client: Any)
     result.qc(judge=True)
     status = orchestrator.get_run(result.run_id).status()
     assert (status.spending.calls, status.last_seq) == (1, len(result.log))
-
-
-def test_rules_are_no_judge(client: Any, tmp_path: Path) -> None:
-    with orc.Orchestrator(directory=tmp_path) as orchestrator:
-        found = orchestrator.compile({**ASKING, "model": "offline"}).run().qc(judge=True)
-    assert found.judgements == ()
-    assert any("no language model" in finding.message for finding in found.findings)
 
 
 def test_a_pipeline_is_summarised_once_for_as_long_as_it_does_the_same(client: Any) -> None:

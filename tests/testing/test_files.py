@@ -41,7 +41,7 @@ def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) ->
               cost_below: 0.01
               models: fake
           - expect: {error: ORC724}
-            models: offline
+            models: live
         """,
     )
     assert file.diagnostics == ()
@@ -67,7 +67,7 @@ def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) ->
         "check": ExpectedStep("skipped"),
     }
     assert (first.expect.cost_below, first.expect.models) == (0.01, ("fake",))
-    assert (second.name, second.models.kind, second.expect.state) == ("case 2", "offline", "failed")
+    assert (second.name, second.models.kind, second.expect.state) == ("case 2", "live", "failed")
 
 
 def test_recordings_lie_beside_the_file_unless_it_says_where(tmp_path: Path) -> None:

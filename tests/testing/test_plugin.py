@@ -8,7 +8,7 @@ pytest_plugins = ["pytester"]
 
 PIPELINE = """
 id: report
-model: offline
+model: ollama:llama3.2
 inputs:
   topic: {type: string, default: tides}
 steps:
@@ -43,7 +43,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_cases_are_tests_that_pass_fail_and_are_skipped(pytester: pytest.Pytester, project: Path) -> None:
-    (project / "report.yaml").write_text(PIPELINE.replace("offline", "openai:gpt-5-mini"))
+    (project / "report.yaml").write_text(PIPELINE.replace("ollama:llama3.2", "openai:gpt-5-mini"))
     (project / "report.test.yaml").write_text(CASES)
     (project / "foreign.test.yaml").write_text("not: ours\n")
     result = run(pytester, "-rs")

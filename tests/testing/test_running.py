@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from orchestrator.testing import Outcome, Setting, load, run_cases
+from tests.ollama import Ollama
 
 PIPELINE = """
 id: report
@@ -85,7 +86,7 @@ def test_a_case_passes_where_all_is_as_expected(tmp_path: Path) -> None:
         ),
         ("steps: {'each[7].write': x}", "steps.each[7].write: it never began"),
         ("expression: outputs.text | length > 50", "expected `outputs.text | length > 50`, and it does not hold"),
-        ("models: [offline]", "models: expected offline to answer, and it was openai:gpt-5-mini"),
+        ("models: [ollama:llama3.2]", "models: expected ollama:llama3.2 to answer, and it was openai:gpt-5-mini"),
         ("cost_below: 0", "cost_below: expected less than $0, and it was $"),
         ("state: failed", "expected the run to be failed, and it is succeeded"),
     ],
@@ -124,8 +125,8 @@ def test_a_live_case_is_skipped_where_a_key_is_missing(tmp_path: Path, monkeypat
     assert "OPENAI_API_KEY" in found.reasons[0]
 
 
-def test_recordings_are_made_by_an_update_and_played_ever_after(tmp_path: Path) -> None:
-    pipeline = PIPELINE.replace("openai:gpt-5-mini", "offline").partition("  - id: fetch")[0]
+def test_recordings_are_made_by_an_update_and_played_ever_after(tmp_path: Path, ollama: Ollama) -> None:
+    pipeline = PIPELINE.replace("openai:gpt-5-mini", "ollama:llama3.2").partition("  - id: fetch")[0]
     (before,) = outcomes(tmp_path, "cases: [{}]", pipeline=pipeline)
     assert before.end == "failed"
     assert "no recording in `" in before.reasons[0]

@@ -18,6 +18,7 @@ import pytest
 from orchestrator.errors import ConfigurationError
 from orchestrator.testing import Outcome, Setting, load, run_cases, workspace
 from orchestrator.tools import Permissions, loader
+from tests.ollama import Ollama
 
 CHANGING = {
     ("data", "write"),
@@ -294,9 +295,9 @@ def test_servers_of_tools_are_found_in_the_folder_and_work_in_the_copy(project: 
     assert not (project / "made.txt").exists()
 
 
-def test_recordings_are_read_from_the_folder_and_written_there(project: Path) -> None:
+def test_recordings_are_read_from_the_folder_and_written_there(project: Path, ollama: Ollama) -> None:
     steps = """
-        model: offline
+        model: ollama:llama3.2
         steps:
           - {id: draft, prompt: Write about tides.}
           - {id: new, action: filesystem.write, parameters: {path: new.txt, content: "{{ draft }}"}}
@@ -387,7 +388,7 @@ def test_a_case_whose_steps_change_no_files_needs_no_copy(project: Path, monkeyp
     steps = """
         steps:
           - {id: read, action: filesystem.read, parameters: {path: data/a.txt}}
-          - {id: draft, prompt: "{{ read }}", model: offline}
+          - {id: draft, prompt: "{{ read }}", model: ollama:llama3.2}
           - {id: new, action: filesystem.write, parameters: {path: new.txt, content: x}}
     """
     passed(outcomes(project, steps, "cases: [{models: fake, stub: {new: new.txt}}]"))

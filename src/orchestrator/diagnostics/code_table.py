@@ -260,8 +260,9 @@ _TABLE = (
     Code(
         codes.MISSING_API_KEY,
         "missing API key",
-        "The file names a model, and no key for its provider is configured. Keys are read from the environment, then "
-        "from the file that `orchestrator keys set` writes. Without a key, write `model: auto` or name a fallback.",
+        "The API key of a model's provider is not set. Keys are read from the environment, else from the file that "
+        "`orchestrator keys set` writes. For `model: auto`, and for steps that name no model, the key of any provider "
+        "or a running Ollama is enough. Recorded answers (`--replay DIR`) and the fakes of a test file need no key.",
     ),
     Code(
         codes.PROVIDER_EXTRA_MISSING,

@@ -41,6 +41,5 @@ async def summarize_plan(store: Store, services: ModelServices, plan: Plan) -> s
     request = ModelRequest((Message("user", f"<pipeline>\n{text}\n</pipeline>"),), system=_SYSTEM, temperature=0.0)
     answer = await AdhocModels(services, plan.judge_models).ask(request)
     summary = answer.reply.text.strip()
-    if str(answer.model) != "offline":  # another model may be there the next time
-        await in_thread(lambda: store.cache_put(key, "", "", summary))
+    await in_thread(lambda: store.cache_put(key, "", "", summary))
     return summary

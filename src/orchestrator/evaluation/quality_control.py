@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.evaluation.adhoc_models import run_blocking
 from orchestrator.evaluation.judge import judge_outputs
-from orchestrator.evaluation.quality_rules import OFFLINE, findings_of
-from orchestrator.history.quality import Finding, Quality
+from orchestrator.evaluation.quality_rules import findings_of
+from orchestrator.history.quality import Quality
 from orchestrator.runtime import in_thread
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from orchestrator.history.result import Result
     from orchestrator.runtime import Engine
-
-_NAME_ONE: Final = "name one: `judge_model:` in the file, `qc --judge --model NAME`, or in Python `qc(judge=...)`"
 
 
 class QualityControl:
@@ -50,9 +48,6 @@ class QualityControl:
         purpose = f"{plan.get('name', '')}. {plan.get('description', '')}".strip(" .")
         found = await judge_outputs(engine.services, named, result.outputs, rubric=rubric, purpose=purpose)
         judgements, model, spending = found
-        if model == OFFLINE:
-            no_model = Finding("note", "", "nothing was judged: no language model is available", _NAME_ONE)
-            return Quality(result.run_id, (*findings, no_model))
         return Quality(result.run_id, findings, judgements, model, spending)
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.history.result import Result
     from orchestrator.journal import Event
 
-OFFLINE: Final = "offline"
 _MOST_WARNINGS: Final = 20
 _FEW_ITEMS: Final = 3
 _INDEX: Final = re.compile(r"\[\d+\]")
@@ -129,8 +128,6 @@ def _of_call(event: Event) -> Iterator[tuple[Level, str, str]]:
         return
     if call.finish == "length":
         yield "warning", event.path, "an answer reached `max_tokens` and was cut off"
-    if call.model == OFFLINE:
-        yield "warning", event.path, "was answered by rules (`offline`), not by a language model"
     if call.cost is None:
         yield "note", event.path, f"the price of {call.model} is unknown, so its cost is not counted"
 

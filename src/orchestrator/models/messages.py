@@ -15,7 +15,7 @@ Finish = Literal["stop", "length", "tools", "refused", "other"]
 class ModelName:
     """A model at a provider: `openai:gpt-5-mini`. `provider` is one of ours or the name of a server in the settings.
 
-    `auto` and `offline` are both at once, and written alone.
+    `auto` is both at once, and written alone.
     """
 
     provider: str

@@ -11,8 +11,8 @@ from orchestrator.models.budget import Budget
 from orchestrator.testing.expectations import Expected
 from orchestrator.testing.written import ExpectedFile
 
-Kind: TypeAlias = Literal["replay", "fake", "live", "offline"]
-"""Who answers in the place of models: recordings, the test itself, the models after all, or the rules of `offline`."""
+Kind: TypeAlias = Literal["replay", "fake", "live"]
+"""What answers instead of models: recordings, or answers in the test file; `live` asks the models themselves."""
 
 RunEnd: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting", "paused"]
 StepEnd: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "pending", "waiting"]

@@ -266,7 +266,7 @@ class _Reader(ExpectChecks):
 
 
 _NO_MAPPING: Final = "a test file is a mapping with `cases:`"
-_KINDS: Final = "write `replay`, `fake`, `live`, `offline`, or `{fake: {STEP: ANSWER}}`, `{replay: DIR}`"
+_KINDS: Final = "write `replay`, `fake`, `live`, or `{fake: {STEP: ANSWER}}`, `{replay: DIR}`"
 _BEGIN: Final = "begin with `cases:` and a list below it, such as `- {name: short, inputs: {...}, expect: {...}}`"
 
 

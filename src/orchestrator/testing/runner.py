@@ -17,7 +17,6 @@ from orchestrator.config.project_file import project_directory
 from orchestrator.diagnostics import ACCESS, Diagnostic, Span, sort_diagnostics
 from orchestrator.errors import CompilationError, ConfigurationError, OrchestratorError, RunError
 from orchestrator.models.clients.fake import FakeModel
-from orchestrator.models.offline import OfflineClient
 from orchestrator.models.recordings.clients import RecordingClient, remove_others
 from orchestrator.plan.walk import without_brackets
 from orchestrator.testing.case import Case
@@ -203,8 +202,6 @@ def _client(case: Case, file: CaseFile, setting: Setting, hidden: Redactor) -> M
     match case.models.kind:
         case "fake":
             return FakeModel(case.models.answers)
-        case "offline":
-            return OfflineClient()
         case "live":
             return None
         case "replay":

@@ -140,9 +140,7 @@ def _ping(providers: "Sequence[Provider]", keys: "Keys", state: "Mapping[str, st
 
     from orchestrator.models.catalog.probe import probe_all
 
-    asked = [
-        each for each in providers if each.name not in ("offline", "transformers") and "no key" not in state[each.name]
-    ]
+    asked = [each for each in providers if each.name != "transformers" and "no key" not in state[each.name]]
     return {probe.provider: probe for probe in asyncio.run(probe_all(asked, keys))}
 
 

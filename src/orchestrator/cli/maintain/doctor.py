@@ -242,6 +242,7 @@ def _models() -> Iterator[Finding]:
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.catalog.providers import PROVIDERS
     from orchestrator.models.clients.endpoints import missing_extra
+    from orchestrator.models.selection.default_model import HOW_TO_GET_A_MODEL, ollama_is_running
 
     try:
         catalogue = Catalogue.load(project_directory())
@@ -261,8 +262,11 @@ def _models() -> Iterator[Finding]:
     if ready:
         yield Finding(Verdict.OK, "models", f"{', '.join(ready)} can be asked")
     elif not any(lacking == "no extra" for lacking in lacks.values()):
-        message = "there is no key of a provider: `auto` asks an Ollama if one runs, else answers by rules (`offline`)"
-        yield Finding(Verdict.WARN, "models", message, "orchestrator keys set PROVIDER")
+        if ollama_is_running(catalogue, keys):
+            yield Finding(Verdict.OK, "models", "Ollama is running, and answers for `auto`")
+        else:
+            message = "no model is available: no API key of a provider is set, and Ollama is not running"
+            yield Finding(Verdict.WARN, "models", message, HOW_TO_GET_A_MODEL)
 
 
 def _tools(tools: list[str] | None, permissions: "Permissions") -> Finding:

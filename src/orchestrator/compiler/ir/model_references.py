@@ -7,19 +7,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.compiler.ir.nodes import SourceStep
+from orchestrator.errors import ModelMissing
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence
+from orchestrator.models.catalog.names import AUTO_MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.messages import ModelName
 
 Purpose = Literal["text", "embeddings"]
 
 
 class ModelEnvironment:
-    """What is known of models, and the keys at hand. `live`: providers are asked, and no stand-in for them."""
+    """The model catalogue and the API keys that are set. `live`: providers are called, not a fake or a recording."""
 
     def __init__(self, directory: Path, *, live: bool = True) -> None:
         self._directory = directory
@@ -39,6 +42,21 @@ class ModelEnvironment:
 
         return Keys.load()
 
+    @cached_property
+    def default(self) -> ModelName | ModelMissing | None:
+        """The model that `auto` stands for, or why there is none; None: one that a running Ollama has.
+
+        Raises:
+            ConfigurationError: The file of keys cannot be used.
+        """
+        from orchestrator.models.selection.default_model import default_model, ollama_is_running
+
+        try:
+            return default_model(self.catalogue, self.keys)[0]
+        except ModelMissing as error:
+            is_named = self.catalogue.settings.default is not None
+            return None if not is_named and ollama_is_running(self.catalogue, self.keys) else error
+
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
@@ -55,14 +73,20 @@ class ModelUse:
 
 @dataclass(slots=True)
 class ModelReference:
-    """A place that names models, and all that ask them. `steps` itself name them, or go by what the file says."""
+    """A place that names models, and all that ask them. `given`: the step itself names them, not the file.
+
+    `unnamed`: nothing is named, and the default model is asked for what stands at `node`.
+    """
 
     node: Node
     given: bool
     uses: list[ModelUse] = field(default_factory=list)
+    unnamed: bool = False
 
     def names(self) -> list[tuple[str, Scalar]]:
         """The names with their places; templates are known when they run."""
+        if self.unnamed:
+            return [(str(AUTO_MODEL), self.node)] if isinstance(self.node, Scalar) else []
         nodes = self.node.items if isinstance(self.node, Sequence) else [self.node]
         return [
             (node.value, node)

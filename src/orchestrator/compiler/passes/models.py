@@ -15,7 +15,7 @@ from orchestrator.compiler.rules.output_schema import check_wishes
 from orchestrator.diagnostics import suggest
 from orchestrator.expressions import Constant, MappingValue, Value
 from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence, plain_data
-from orchestrator.models.catalog.names import AUTO, OFFLINE, parse_model_name
+from orchestrator.models.catalog.names import AUTO_MODEL, parse_model_name
 from orchestrator.models.messages import ModelName
 from orchestrator.tools import Unresolved
 
@@ -53,6 +53,8 @@ def complete_call(context: CompilationContext, step: SourceStep, tool: str, acti
         if (key := _key(below, "requires_model")) is not None:
             needs = dict.fromkeys(_capabilities(child(below, "requires_model")), key) | needs
         _note(context, place, ModelUse(step, purpose, needs, action.name), given="model" in given)
+    elif action.name != "embed" and "requires_model" not in given:
+        _note_unnamed(context, step, "action", "tool", "prompt", "id")
     return with_constants(parameters, added) if added else parameters
 
 
@@ -69,7 +71,8 @@ def judge_model(context: CompilationContext, step: SourceStep, own: Value | None
         if place is not None:
             _note(context, place, ModelUse(step), given=False)
             return Constant(plain_data(place))
-    return Constant("auto")
+    _note_unnamed(context, step, "check", "id")
+    return Constant(str(AUTO_MODEL))
 
 
 def default_model(context: CompilationContext, tool: str, action: str) -> Node | None:
@@ -101,13 +104,21 @@ def _for_vectors(context: CompilationContext, default: Node) -> dict[str, Any] |
     catalogue = context.session.models.catalogue
     parsed = [parse_model_name(text, catalogue) for text, _ in ModelReference(default, given=False).names()]
     names = [name for name in parsed if isinstance(name, ModelName)]
-    if AUTO in names:
+    if AUTO_MODEL in names:
         return {}
     cards = [card for name in names if (card := catalogue.find(name)) is not None]
     if any("embeddings" in card.capabilities for card in cards):
         return None
     providers = [name for name in dict.fromkeys(name.provider for name in names) if _makes_vectors(catalogue, name)]
     return {"requires_model": {"providers": providers}} if providers else None
+
+
+def _note_unnamed(context: CompilationContext, step: SourceStep, *keys: str) -> None:
+    """Note that a step asks the default model, at the first of these keys that it has."""
+    place = next((key for name in keys if (key := step.spec.node.key(name)) is not None), None)
+    if place is not None:
+        reference = ModelReference(place, given=False, unnamed=True)
+        context.model_references.setdefault(id(place), reference).uses.append(ModelUse(step))
 
 
 def _note(context: CompilationContext, place: Node, use: ModelUse, *, given: bool) -> None:
@@ -156,7 +167,7 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
 
 def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
     """Whether models that make embeddings may be had there; what a server of one's own has is found out when asked."""
-    is_own = catalogue.providers[provider].free and provider != OFFLINE.provider
+    is_own = catalogue.providers[provider].free
     return is_own or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator import codes
 from orchestrator.diagnostics import Related
 from orchestrator.diagnostics.missing_access import ACCESS, ONE_IS_ENOUGH
-from orchestrator.errors import ConfigurationError, MissingExtra
+from orchestrator.errors import ConfigurationError, MissingExtra, ModelMissing
 from orchestrator.language.yaml.nodes import Scalar
 from orchestrator.models.budget import exact_usd
-from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, misspelt, parse_model_name
+from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, misspelt, parse_model_name
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
+from orchestrator.models.selection.default_model import HOW_TO_GET_A_MODEL
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ def _of_place(context: CompilationContext, here: ModelEnvironment, reference: Mo
     whole: list[_Problem] = []
     usable = len(names) == 0
     for text, scalar in names:
-        if text.strip() == str(AUTO):  # which has nothing to be looked up
-            usable = True
+        if text.strip() == str(AUTO_MODEL):
+            problems = _default_access(here, scalar)
+            usable = usable or not problems
+            whole += problems
             continue
         name = parse_model_name(text, here.catalogue)
         if isinstance(name, NameProblem):
@@ -115,7 +118,7 @@ def _of_model(
     context: CompilationContext, here: ModelEnvironment, reference: ModelReference, name: ModelName, scalar: Scalar
 ) -> list[_Problem]:
     problems: list[_Problem] = []
-    if here.live and name != OFFLINE:
+    if here.live:
         problems += _access(here, name, scalar, here.catalogue.providers[name.provider])
     card = here.catalogue.find(name)
     if card is not None:
@@ -123,6 +126,24 @@ def _of_model(
     if card is None or card.input_price is None or card.output_price is None:
         problems += _unpriced(context, reference, name, scalar)
     return problems
+
+
+def _default_access(here: ModelEnvironment, scalar: Scalar) -> list[_Problem]:
+    """What keeps `auto` from standing for a model, if models are called."""
+    if not here.live:
+        return []
+    try:
+        default = here.default
+    except ConfigurationError as error:
+        help = error.help or HOW_TO_GET_A_MODEL
+        return [_Problem(codes.MISSING_API_KEY, scalar, error.message, help, "no key", codes.MISSING_API_KEY)]
+    if isinstance(default, ModelMissing):
+        help = default.help or HOW_TO_GET_A_MODEL
+        code = codes.MISSING_API_KEY if here.catalogue.settings.default is None else codes.UNKNOWN_MODEL
+        return [_Problem(code, scalar, default.message, help, "no model", f"{code} {AUTO_MODEL}")]
+    if default is None or here.catalogue.settings.default is None:
+        return []
+    return _access(here, default, scalar, here.catalogue.providers[default.provider])
 
 
 def _access(here: ModelEnvironment, name: ModelName, scalar: Scalar, provider: Provider) -> list[_Problem]:

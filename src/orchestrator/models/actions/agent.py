@@ -190,7 +190,6 @@ def agent_output(last: Mapping[str, Any], turns: Collection[Mapping[str, Any]], 
         "turns": len(turns),
         "model": last["model"],
         "why": last["why"],
-        "offline": any(each["offline"] for each in turns),
         "usage": usage,
         "cost": None if None in costs else sum(costs),
     }

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from orchestrator.errors import ModelMissing
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.expressions.types.schema import from_json_schema
 from orchestrator.models.actions.common import Asking, ask, model_action
 from orchestrator.models.calls.lock_entries import question_digest
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.output.schemas import Structure, structure_of
 
 if TYPE_CHECKING:
@@ -61,23 +59,9 @@ async def auto(
             data[name] = kept["answer"]
     missing = {name: asked[name]["question"] for name in questions if name not in data}
     if missing:
-        await _require_model(asking)
         system, prompt, structure = asked_at_once(missing, properties, about)
         data |= (await ask(asking, prompt, system=system, structure=structure)).value
     return {"data": {name: data[name] for name in questions}, "asked": asked}
-
-
-async def _require_model(asking: Asking) -> None:
-    """Refuse values by rules to who did not ask for them: they would be made up."""
-    card = await asking.gateway.card(asking.choice)
-    if card is not None and card.name == OFFLINE and str(OFFLINE) not in asking.choice.models:
-        raise ModelMissing(
-            "there is no language model here to give values: `auto` found no key of a provider and no running Ollama",
-            provider=OFFLINE.provider,
-            model=OFFLINE.model,
-            help="store a key with `orchestrator keys set PROVIDER`, write the values instead of `<AUTO>`, or name "
-            "`model: offline` to try the pipeline with values by rules",
-        )
 
 
 def asked_at_once(

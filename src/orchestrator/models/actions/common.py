@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, TypeVar
 from orchestrator import codes
 from orchestrator.errors import BudgetExceeded, StepError
 from orchestrator.models.calls.gateway import Answer, Choice, ModelGateway, Selection
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.messages import Message, ModelReply, ModelRequest, Usage
 from orchestrator.models.output.schemas import Structure, accepted
 from orchestrator.models.selection.requirements import Required, choice_of
@@ -46,7 +45,6 @@ class Details(TypedDict):
 
     model: Annotated[str, "The model that answered."]
     why: Annotated[str, "Why this model was asked."]
-    offline: Annotated[bool, "Whether the answer came from the built-in stand-in, and from no model."]
     usage: Annotated[UsageResult, "The tokens and requests of the call."]
     cost: Annotated[float | None, "What the call cost in USD; null where the price is not known."]
 
@@ -76,7 +74,7 @@ class Asking:
 
 ModelParameter = Annotated[
     str | list[str] | None,
-    "The model, such as `openai:gpt-5-mini`, `auto` or `offline`; of a list, the first that answers.",
+    "The model, such as `openai:gpt-5-mini` or `auto`; of a list, the first that answers.",
 ]
 RequiresParameter = Annotated[
     Required | None, "What the model must be, where it is not named: `{capabilities: [vision], context: 128k}`."
@@ -229,7 +227,6 @@ def details(answers: Iterable[Answer]) -> Details:
     return {
         "model": str(found[-1].model) if found else "",
         "why": found[-1].why if found else "there was nothing to ask",
-        "offline": any(answer.model == OFFLINE for answer in found),
         "usage": typing.cast("UsageResult", usage.to_dict()),
         "cost": sum(known) if len(known) == len(costs) else None,
     }

@@ -12,7 +12,6 @@ from orchestrator.models.actions.attachments import checks_files, no_urls, read_
 from orchestrator.models.actions.chunks import chunks
 from orchestrator.models.actions.common import Asking, ask, at_least, invalid, is_cut, model_action, together
 from orchestrator.models.calls.estimate import tokens_of
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.messages import Message
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ async def _within(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_wo
     """
     if max_words is None or _words(answer.reply.text) <= max_words or answer.reply.finish == "length":
         return answer
-    if answer.model != OFFLINE:
-        answer = await _shorter(asking, prompt, answer, max_words)
+    answer = await _shorter(asking, prompt, answer, max_words)
     if (words := _words(answer.reply.text)) > max_words:
         asking.context.log(f"the summary has {words} words, and `max_words` is {max_words}", "warning")
     return answer
@@ -151,8 +149,6 @@ def _room(asking: Asking, card: ModelCard | None, wanted: _Wanted, chunk_tokens:
     """Return how many tokens of a text can be read at once; None: any number."""
     window = card.context_window if card is not None else None
     if window is None:
-        if card is not None and card.name == OFFLINE:
-            return chunk_tokens
         window = _UNKNOWN_WINDOW
     prompt = wanted.prompt("", part=(1000, 1000), words=1000)
     told = tokens_of(prompt.text) + tokens_of(prompt.system) + tokens_of(asking.system)

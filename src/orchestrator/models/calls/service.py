@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.errors import ModelMissing
 from orchestrator.models.calls.project_budget import ProjectBudget, ProjectLedger
 from orchestrator.models.catalog.entries import Catalogue
 from orchestrator.models.catalog.keys import Keys
-from orchestrator.models.catalog.names import AUTO, OFFLINE
+from orchestrator.models.catalog.names import AUTO_MODEL
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.messages import ModelName
 from orchestrator.models.selection.candidates import Here, candidates
@@ -117,7 +118,7 @@ class ModelService:
         if self._stands_in:
             only = frozenset(getattr(self._client, "models", ()))
             return replace(here, anything=True, auto=getattr(self._client, "auto", None), only=only)
-        by_name = choice.models and str(AUTO) not in choice.models
+        by_name = choice.models and str(AUTO_MODEL) not in choice.models
         if by_name or (not choice.models and choice.requires is None and not _needs_ollama(here, needs)):
             return here
         async with self._looking:
@@ -144,9 +145,15 @@ class RunModels:
 
 
 def _needs_ollama(here: Here, needs: Needs) -> bool:
-    from orchestrator.models.selection.default_model import auto_model
+    from orchestrator.models.selection.default_model import default_model
 
-    return needs.purpose == "embeddings" or auto_model(here.catalogue, here.keys)[0] == OFFLINE
+    if needs.purpose == "embeddings":
+        return True
+    try:
+        default_model(here.catalogue, here.keys)
+    except ModelMissing:
+        return True
+    return False
 
 
 async def _looked_around(here: Here) -> Here:
@@ -156,9 +163,7 @@ async def _looked_around(here: Here) -> Here:
     servers = [
         each
         for each in here.catalogue.providers.values()
-        if each.free
-        and each.kind not in ("transformers", "offline")
-        and (each.name == "ollama" or PROVIDERS.get(each.name) is not each)
+        if each.free and each.kind != "transformers" and (each.name == "ollama" or PROVIDERS.get(each.name) is not each)
     ]
     probes = await probe_all(servers, here.keys)
     found = [here.catalogue.find(ModelName(probe.provider, model)) for probe in probes for model in probe.models]

@@ -31,7 +31,6 @@ from orchestrator.models.calls.estimate import (
     tokens_of,
 )
 from orchestrator.models.calls.gateway import Answer, ModelCall
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.messages import Embeddings, Message, ModelReply, Sending, Usage, asking_step, sending
 from orchestrator.models.output.texts import nothing_said
 from orchestrator.models.recordings.format import described, described_texts
@@ -225,8 +224,8 @@ class _Keeping:
                     yield candidate, kept
 
     def entry(self, name: ModelName, reply: ModelReply | Embeddings) -> Entry | None:
-        """Return what is to be recorded of an answer, so that it is kept. What is made by rules is made anew."""
-        if self._place is None or name == OFFLINE:
+        """Return what is to be recorded of an answer, so that it is kept."""
+        if self._place is None:
             return None
         return self._place.entry(self._place.digest(self._describe(name)), reply)
 

@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.models.catalog import prices
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.catalog.settings import ModelSettings, Override
 from orchestrator.models.messages import ModelName, Usage
 
@@ -24,7 +23,6 @@ MODALITIES: Final = {"vision": "image", "audio": "audio", "video": "video", "fil
 """What a model reads besides text, by the capability that says so."""
 
 _SIZE = re.compile(r"(?:^|[-_:])(?:(\d+)x)?(\d+(?:\.\d+)?)b(?![a-z0-9])")
-_OFFLINE_CAN: Final = frozenset({"streaming", "json_schema"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,6 @@ class Catalogue:
         provider = self.providers.get(name.provider)
         if provider is None:
             return None
-        if name == OFFLINE:
-            return _offline()
         override = self.settings.models.get(name)
         listed = prices.listed(provider, name.model)
         if listed is None and override is None and not provider.free:
@@ -133,8 +129,6 @@ class Catalogue:
                 yield ModelName(provider.name, model)
 
     def _of(self, provider: Provider) -> Iterator[ModelCard]:
-        if provider.name == "offline":
-            yield _offline()
         found = {each.id: each for each in prices.models(provider) if _rule(each.id)["can"]}
         own = {
             name.model: override for name, override in self.settings.models.items() if name.provider == provider.name
@@ -167,19 +161,6 @@ def _card(name: ModelName, provider: Provider, listed: prices.Listed | None, ove
         card = replace(card, **given, certain=card.certain or override.capabilities is not None)
     read = {kind for capability, kind in MODALITIES.items() if capability in card.capabilities}
     return replace(card, modalities=frozenset({"text", *read}))
-
-
-def _offline() -> ModelCard:
-    return ModelCard(
-        OFFLINE,
-        input_price=0.0,
-        cached_price=0.0,
-        output_price=0.0,
-        capabilities=_OFFLINE_CAN,
-        quality=1,
-        speed=5,
-        certain=True,
-    )
 
 
 def _cost(card: ModelCard, usage: Usage) -> float | None:

@@ -1,4 +1,4 @@
-"""How people name models: `openai:gpt-5-mini`, `openai/gpt-5-mini`, `gpt-5-mini`, `auto`, `offline`."""
+"""How people name models: `openai:gpt-5-mini`, `openai/gpt-5-mini`, `gpt-5-mini`, `auto`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
     from orchestrator.models.catalog.providers import Provider
 
-AUTO: Final = ModelName("auto", "auto")
-"""Not a model yet: whichever is there."""
-
-OFFLINE: Final = ModelName("offline", "offline")
-"""The model by rules that needs nothing."""
+AUTO_MODEL: Final = ModelName("auto", "auto")
+"""Stands for the default model, which is chosen when a run needs one."""
 
 _SEPARATOR = re.compile(r"[:/]")
 _TAG = re.compile(r"latest|[0-9.]+[bm](-.*)?", re.IGNORECASE)
@@ -69,14 +66,14 @@ def parse_model_name(text: str, known: Known) -> ModelName | NameProblem:
     name = text.strip()
     if not name:
         return NameProblem("the name of the model is empty", "write for example `openai:gpt-5-mini`")
-    if name in ("auto", "offline"):
-        return AUTO if name == "auto" else OFFLINE
+    if name == str(AUTO_MODEL):
+        return AUTO_MODEL
     before, separator, rest = _split(name)
     provider = provider_named(before, known.providers)
     if separator and provider is not None:
         if not rest.strip():
             return NameProblem(f"`{name}` names a provider and no model", f"write `{provider}:` and the model")
-        return OFFLINE if provider == "offline" else ModelName(provider, rest.strip())
+        return ModelName(provider, rest.strip())
     makers = known.makers_of(name)
     if makers:
         return makers[0]

@@ -65,7 +65,7 @@ async def probe(provider: Provider, keys: Keys) -> Probe:
     key = keys.find(provider)
     if key is None and provider.needs_key:
         return Probe(provider.name, "there is no key")
-    if provider.kind in ("offline", "transformers"):
+    if provider.kind == "transformers":
         return Probe(provider.name)
     request = _request(provider, key, keys.environ)
     if request is None:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal[
-    "openai", "anthropic", "google", "huggingface", "ollama", "mistral", "groq", "bedrock", "transformers", "offline"
-]
+Kind = Literal["openai", "anthropic", "google", "huggingface", "ollama", "mistral", "groq", "bedrock", "transformers"]
 """How a provider is spoken to. `openai` is the protocol of OpenAI's chat completions, which most others offer too."""
 
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
@@ -200,7 +198,6 @@ _ALL: Final = (
     Provider("llamacpp", "llama.cpp", "openai", base_url="http://127.0.0.1:8080/v1", free=True),
     Provider("lmstudio", "LM Studio", "openai", base_url="http://127.0.0.1:1234/v1", free=True),
     Provider("transformers", "Transformers, in a folder", "transformers", free=True),
-    Provider("offline", "Offline, by rules", "offline", free=True),
 )
 
 PROVIDERS: Final = {provider.name: provider for provider in _ALL}

@@ -38,7 +38,7 @@ _PRICES = ("input_price", "cached_price", "output_price")
 _SIZES = ("context_window", "max_output", "quality", "speed")
 _LISTS = ("capabilities", "expertise")
 _MODEL = (*_PRICES, *_SIZES, "size", *_LISTS)
-_OTHER_KINDS = ("transformers", "offline")
+_OTHER_KINDS = ("transformers",)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -92,10 +92,10 @@ class ModelSettings:
 
 
 def _server_name(servers: Table, name: str) -> str:
-    if not _NAME.fullmatch(name) or name in ("auto", "offline"):
+    if not _NAME.fullmatch(name) or name == "auto":
         raise servers.wrong(
             f"`{servers.path(name)}`: a server cannot be named so",
-            "take a letter, then letters, digits, `-`, `_` and `.`; `auto` and `offline` are taken",
+            "take a letter, then letters, digits, `-`, `_` and `.`; `auto` is taken",
         )
     if name in SPELLINGS:
         return SPELLINGS[name]

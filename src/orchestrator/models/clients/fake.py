@@ -22,7 +22,7 @@ from orchestrator.errors import (
     ModelUnavailable,
     StepError,
 )
-from orchestrator.models.filling import fill
+from orchestrator.models.clients.schema_sample import NoSample, sample_of
 from orchestrator.models.messages import (
     Embeddings,
     Message,
@@ -263,8 +263,8 @@ def _as_json(value: Any) -> Any:
 
 def _filled(schema: Mapping[str, Any], asked: Asked) -> Any:
     try:
-        return fill(schema, asked.prompt, asked.request.system)
-    except ModelAnswerInvalid:
+        return sample_of(schema)
+    except NoSample:
         raise _unscripted(asked, "no answer can be made up for the schema of") from None
 
 

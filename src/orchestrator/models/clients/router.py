@@ -1,11 +1,10 @@
-"""The client that most runs use: by rules, by weights in a folder, or over the network."""
+"""The client that most runs use: by weights in a folder, or over the network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.models.catalog.names import OFFLINE
 from orchestrator.models.clients import ProviderClient, endpoint_of
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from orchestrator.models.clients import Endpoint
     from orchestrator.models.clients.local import LocalClient
     from orchestrator.models.messages import Embeddings, ModelClient, ModelName, ModelReply, ModelRequest
-    from orchestrator.models.offline import OfflineClient
 
 
 def provider_client(catalogue: Catalogue, keys: Keys, directory: Path = Path()) -> RoutingClient:
@@ -30,7 +28,6 @@ class RoutingClient:
     def __init__(self, find: Callable[[ModelName], Endpoint], directory: Path = Path()) -> None:
         self._find = find
         self._directory = directory
-        self._offline: OfflineClient | None = None
         self._local: LocalClient | None = None
         self._providers: ProviderClient | None = None
 
@@ -54,12 +51,6 @@ class RoutingClient:
             await providers.aclose()
 
     def _client(self, name: ModelName) -> ModelClient:
-        if name == OFFLINE:
-            if self._offline is None:
-                from orchestrator.models.offline import OfflineClient
-
-                self._offline = OfflineClient()
-            return self._offline
         if name.provider == "transformers":
             if self._local is None:
                 from orchestrator.models.clients.local import LocalClient

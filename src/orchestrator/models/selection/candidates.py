@@ -9,10 +9,10 @@ from orchestrator.errors import ModelMissing
 from orchestrator.models.calls.gateway import Requirements
 from orchestrator.models.catalog.entries import Catalogue, ModelCard
 from orchestrator.models.catalog.keys import Keys
-from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, parse_model_name
+from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, parse_model_name
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
 from orchestrator.models.messages import Media, ModelName
-from orchestrator.models.selection.default_model import auto_model
+from orchestrator.models.selection.default_model import default_model
 from orchestrator.models.selection.ranking import Purpose, described, select, violation
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def candidates(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
     elif choice.requires is not None or needs.purpose == "embeddings":
         found = _selected(choice, needs, here)
     else:
-        found = [_auto(here)]
+        found = [_default(here)]
     requires = choice.requires or Requirements()
     return _without_surprise([_checked(each, requires, needs) for each in found])
 
@@ -96,25 +96,33 @@ def _to_read(media_type: str) -> str:
 
 def _named(choice: Choice, here: Here) -> list[Candidate]:
     found: list[Candidate] = []
+    no_default: ModelMissing | None = None
     for number, text in enumerate(choice.models, start=1):
         name = parse_model_name(text, here.catalogue)
         if isinstance(name, NameProblem):
             raise name.error()
-        candidate = _auto(here) if name == AUTO else Candidate(name, "", here.catalogue.find(name), named=True)
+        if name == AUTO_MODEL:
+            try:
+                candidate = _default(here)
+            except ModelMissing as error:
+                no_default = error
+                continue
+        else:
+            candidate = Candidate(name, "", here.catalogue.find(name), named=True)
         place = f"number {number} of {len(choice.models)} that are named" if len(choice.models) > 1 else "it is named"
-        if name == OFFLINE:
-            place += ", and no language model"
         why = f"{place}: {candidate.why}" if candidate.why else place
         if all(each.name != candidate.name for each in found):
             found.append(replace(candidate, why=why))
+    if no_default is not None and not found:
+        raise no_default
     return found
 
 
-def _auto(here: Here) -> Candidate:
+def _default(here: Here) -> Candidate:
     if here.auto is not None:
         name, why = here.auto, "it is what answers for `auto` in a test"
     else:
-        name, why = auto_model(here.catalogue, here.keys, here.ollama)
+        name, why = default_model(here.catalogue, here.keys, here.ollama)
     return Candidate(name, f"`auto`: {why}", here.catalogue.find(name))
 
 
@@ -126,7 +134,7 @@ def _selected(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
     picked = select(_usable(known, here), requires, selection, needs.purpose)
     fitting = [each for each in picked if each.card.context_window is None or each.card.context_window >= needs.context]
     if not fitting and not described(requires) and needs.purpose == "text":
-        return [_auto(here)]
+        return [_default(here)]
     if not fitting:
         raise _none_fits(requires, needs, picked, select(known, requires, selection, needs.purpose), here)
     return [Candidate(each.card.name, each.why, each.card) for each in fitting[:MOST_SELECTED]]

@@ -1,11 +1,14 @@
-"""Which model `auto` means here, and why."""
+"""Which model `auto` stands for here, and why."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from orchestrator.distribution import install_command
-from orchestrator.models.catalog.names import AUTO, OFFLINE, NameProblem, parse_model_name
+from orchestrator.errors import ModelMissing
+from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, parse_model_name
 from orchestrator.models.clients.endpoints import missing_extra
 from orchestrator.models.messages import ModelName
 
@@ -15,15 +18,23 @@ if TYPE_CHECKING:
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
 
+HOW_TO_GET_A_MODEL: Final = (
+    "set the API key of a provider (orchestrator keys set PROVIDER), start Ollama, "
+    "or replay recorded answers (--replay DIR)"
+)
+"""What a person does who wants `auto` to stand for a model."""
 
-def auto_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) -> tuple[ModelName, str]:
-    """Return the model that `auto` means, and the reason in words. `ollama`: the models of a running Ollama.
+_CONNECT_SECONDS: Final = 0.3
 
-    The default of the settings; else a small model of the first provider whose key is at hand; else the first model of
-    Ollama that can answer; else the model by rules. A provider whose packages are not installed is passed over.
+
+def default_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) -> tuple[ModelName, str]:
+    """Return the model that `auto` stands for, and the reason in words. `ollama`: the models of a running Ollama.
+
+    It is the default of the settings; else a small model of the first provider whose key is set; else the first text
+    model of Ollama. Providers whose packages are not installed are skipped.
 
     Raises:
-        ModelMissing: The default of the settings names no model.
+        ModelMissing: There is no such model, or the default of the settings names none.
         ConfigurationError: The file of keys cannot be used.
     """
     default = catalogue.settings.default
@@ -31,37 +42,47 @@ def auto_model(catalogue: Catalogue, keys: Keys, ollama: Sequence[str] = ()) -> 
         name = parse_model_name(default, catalogue)
         if isinstance(name, NameProblem):
             raise name.error()
-        if name != AUTO:
+        if name != AUTO_MODEL:
             return name, "it is the default in orchestrator.toml"
-    found, passed_over = _first(catalogue, keys, ollama)
-    lacking = [
-        f"{reason}, but its packages are not installed ({install_command(extra)})" for reason, extra in passed_over
-    ]
-    if found is not None:
-        name, reason = found
-        return name, "; ".join((reason, *lacking))
-    if lacking:
-        return OFFLINE, "; ".join((*lacking, "so this is no language model"))
-    reason = "there is no key of a provider (orchestrator keys set PROVIDER) and no running Ollama"
-    return OFFLINE, f"{reason}: this is no language model"
+    found, skipped = _first_installed(catalogue, keys, ollama)
+    lacking = [f"{reason}, but its packages are not installed ({install_command(extra)})" for reason, extra in skipped]
+    if found is None:
+        problem = "; ".join(lacking) or "no API key of a provider is set, and Ollama is not running"
+        raise ModelMissing(f"no model is available for `auto`: {problem}", help=HOW_TO_GET_A_MODEL)
+    name, reason = found
+    return name, "; ".join((reason, *lacking))
 
 
-def _first(
+def ollama_is_running(catalogue: Catalogue, keys: Keys) -> bool:
+    """Whether something accepts connections at the address of Ollama, and its packages are installed here."""
+    provider = catalogue.providers["ollama"]
+    if missing_extra(provider) is not None:
+        return False
+    try:
+        address = urlsplit(provider.url(keys.environ))
+        port = address.port or (443 if address.scheme == "https" else 80)
+        with socket.create_connection((address.hostname or "", port), timeout=_CONNECT_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _first_installed(
     catalogue: Catalogue, keys: Keys, ollama: Sequence[str]
 ) -> tuple[tuple[ModelName, str] | None, list[tuple[str, str]]]:
-    """Return the first model that can be asked, with the reason, and what would go before it with which extra."""
-    lacking: list[tuple[str, str]] = []
-    for name, reason in _wanted(catalogue, keys, ollama):
+    """Return the first model that can be called, with the reason, and the reasons and extras of those before it."""
+    skipped: list[tuple[str, str]] = []
+    for name, reason in _accessible(catalogue, keys, ollama):
         missing = missing_extra(catalogue.providers[name.provider])
         if missing is None:
-            return (name, reason), lacking
-        if (said := (reason, missing.extra)) not in lacking:
-            lacking.append(said)
-    return None, lacking
+            return (name, reason), skipped
+        if (said := (reason, missing.extra)) not in skipped:
+            skipped.append(said)
+    return None, skipped
 
 
-def _wanted(catalogue: Catalogue, keys: Keys, ollama: Sequence[str]) -> Iterator[tuple[ModelName, str]]:
-    """Yield the models that there is access to, the first one first."""
+def _accessible(catalogue: Catalogue, keys: Keys, ollama: Sequence[str]) -> Iterator[tuple[ModelName, str]]:
+    """Yield the models that a key or a running server gives access to, in the order of preference."""
     for provider in catalogue.providers.values():
         key = keys.find(provider) if provider.default else None
         if key is not None:
@@ -71,4 +92,4 @@ def _wanted(catalogue: Catalogue, keys: Keys, ollama: Sequence[str]) -> Iterator
         name = ModelName("ollama", model)
         card = catalogue.find(name)
         if card is None or card.capabilities != {"embeddings"}:
-            yield name, "Ollama runs here"
+            yield name, "Ollama is running"

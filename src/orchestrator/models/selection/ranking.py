@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from orchestrator.models.budget import exact_usd
 from orchestrator.models.catalog.entries import ModelCard
-from orchestrator.models.catalog.names import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +44,7 @@ def select(
 ) -> list[Picked]:
     """Return the models that certainly satisfy all requirements, the best first.
 
-    What is not known of a model does not satisfy a requirement. Old models and `offline` are never among them. The
+    What is not known of a model does not satisfy a requirement. Old models are never among them. The
     order of two models does not depend on which others there are, nor on the requirements. Equals keep the order of
     `cards`, which is that of the providers.
     """
@@ -62,8 +61,6 @@ def select(
 
 def unfit(card: ModelCard, requires: Requirements, purpose: Purpose = "text") -> str:
     """Return why a model is not selected, in words; empty if it may be."""
-    if card.name == OFFLINE:
-        return "it is no language model"
     if ("embeddings" in card.capabilities) != (purpose == "embeddings"):
         return "it makes embeddings and no text" if purpose == "text" else "it makes no embeddings"
     return "it is old" if card.deprecated else violation(card, requires)

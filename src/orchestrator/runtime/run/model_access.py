@@ -166,8 +166,6 @@ class AttemptModelAccess:
         with suppress(StoreError):  # the next commit raises it
             data = context.redactor.scrub_fields(call.to_dict())
             context.log.record("step.model", self._node.path, self._attempt, data)
-            if call.error is None and str(call.model) == "offline" and "`auto`" in call.why:
-                context.warn(_OFFLINE.format(call.why.partition("`auto`: ")[2]))
 
     def reject(self, answer: str, reasons: Sequence[str]) -> None:
         """Have the next answer fix the problems of this one."""
@@ -219,9 +217,6 @@ class AttemptModelAccess:
         if self._is_in_flight:
             with suppress(StoreError):  # the next commit raises it
                 self._context.record(type, self._node, data)
-
-
-_OFFLINE: Final = "steps are answered by rules (`offline`): {}"
 
 
 def merged(base: Budget | None, over: Budget | None) -> Budget | None:

@@ -271,7 +271,7 @@ class AgentRun:
 
     def _remember(self, turn: _Data) -> None:
         """Add a turn to what the model is told in the next."""
-        self._answered.append({key: turn[key] for key in ("usage", "cost", "offline", "refused")})
+        self._answered.append({key: turn[key] for key in ("usage", "cost", "refused")})
         if not turn["refused"]:
             self._history.append({"role": "assistant", "content": turn["text"], "requests": turn["requests"]})
         for request, result in zip(turn["requests"], turn["results"], strict=True):

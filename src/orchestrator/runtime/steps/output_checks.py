@@ -125,7 +125,6 @@ async def _judged(run: StepRun, judge: Judge, scope: Scope, output: str, asked: 
     from orchestrator.models.actions.prompts import judgement
     from orchestrator.models.calls.gateway import Choice
     from orchestrator.models.calls.judge import opinion_of, request_of
-    from orchestrator.models.catalog.names import OFFLINE
 
     model: Any = judge.model.evaluate(scope)
     prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
@@ -135,9 +134,6 @@ async def _judged(run: StepRun, judge: Judge, scope: Scope, output: str, asked: 
         accept=opinion_of,
         final=False,
     )
-    if answer.model == OFFLINE:
-        run.context.warn(f"nobody has judged `{run.path}`: `offline` goes by rules, and cannot")
-        return []
     said: Opinion = answer.value
     if said.score >= judge.min_score:
         return []

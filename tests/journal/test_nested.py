@@ -134,7 +134,7 @@ def test_a_step_that_waits_for_a_person_says_what_it_asks_and_whether_it_was_ans
     assert status.waiting_on == ("ask: an answer",)
     assert json.loads(json.dumps(status.to_dict()))["active"][0]["question"] == QUESTION
     status = at_end([*facts, event(len(facts) + 1, "step.answered", "ask", value=3, by="ann")])
-    assert (status.active[0].answered, status.waiting_on) == (True, ("ask: its owner to take the answer",))
+    assert (status.active[0].answered, status.waiting_on) == (True, ("ask: its owner to accept the answer",))
 
 
 def test_a_wait_for_a_person_or_a_time_outlives_the_owner():

@@ -52,7 +52,7 @@ def test_a_run_is_found_by_its_id_a_unique_beginning_or_last(store: Store):
     assert store.find("last") == "01b-z"
     with pytest.raises(RunNotFound, match="more than one") as caught:
         store.find("01a")
-    assert caught.value.help == "write more of the id: 01a-xy, 01a-x"
+    assert caught.value.help == "give more of the id: 01a-xy, 01a-x"
 
 
 @pytest.mark.parametrize("name", ["", "_", "%", "01A", "01c-z", "\0", "\ud800"])

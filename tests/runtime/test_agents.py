@@ -314,7 +314,7 @@ def test_after_so_many_answers_that_fail_the_agent_does_and_its_retries_are_not_
     model = FakeModel({"research.answer": ["good"]}, otherwise="fail")
     more = agent(check={**check, "max_attempts": most + 1}, retry=3)
     client = opened(model)
-    assert client.changes(run.id, more).steps[0].reason == f"it had failed; {most} that are done of its items are kept"
+    assert client.changes(run.id, more).steps[0].reason == f"it had failed; {most} finished items are kept"
     assert client.resume(run.id).wait(timeout=PATIENCE).state == "failed"
     assert model.requests == []
     assert client.resume(run.id, pipeline=more).result().outputs == {"found": "good"}

@@ -44,7 +44,7 @@ def spec(value: str, **more: Any) -> dict[str, Any]:
         ("Dear [insert name],", "warning", "a placeholder: [insert name]"),
         ("TODO: write this", "warning", "a placeholder: TODO"),
         ("As an AI language model I cannot say.", "warning", "a model's refusal"),
-        ("<AUTO>a colour</AUTO>", "warning", "nobody answered"),
+        ("<AUTO>a colour</AUTO>", "warning", "unanswered"),
         ("word " * 60 + "and then it", "note", "may be cut off"),
         ("word " * 60 + "and then it ended.", "", ""),
     ],
@@ -181,6 +181,6 @@ async def test_all_of_it_has_an_async_twin(client: Any) -> None:
 
 def test_a_page_of_the_result_tells_what_models_were_asked(client: Any) -> None:
     page = client(models=FakeModel()).compile(ASKING).run().to_markdown()
-    assert page.count("One call of a model: ") == 1
+    assert page.count("1 model call: ") == 1
     assert "Models: " not in page
     assert "**step.model** `say`: openai:gpt-5-mini, " in page

@@ -300,11 +300,11 @@ def test_the_rounds_after_one_that_is_done_again_are_done_again(client: orc.Orch
     ("path", "help"),
     [
         ("summ", "did you mean `sum`?"),
-        ("l[1].w", "there are `l[1].x`, `l[1].y`, `l[1].z`"),
+        ("l[1].w", "its steps are `l[1].x`, `l[1].y`, `l[1].z`"),
         ("l[9]", "counted from 0"),
         ("sum[1]", "write `sum`"),
         ("sum.x", "`sum` contains no steps"),
-        ("", "there are `l`, `sum`, `other`"),
+        ("", "its steps are `l`, `sum`, `other`"),
     ],
 )
 def test_a_path_that_the_run_does_not_have_is_named(client: orc.Orchestrator, path: str, help: str) -> None:

@@ -60,7 +60,7 @@ def test_what_changed_runs_again_with_all_that_comes_of_it() -> None:
     assert table(chain(), new, done("a", "b", "c", "d")) == {
         "a": ("run", "its `parameters` changed"),
         "b": ("run", "it reads `a`, which runs again"),
-        "c": ("run", "it waits for `b`, which runs again"),
+        "c": ("run", "it depends on `b`, which runs again"),
         "d": ("keep", ""),
     }
 
@@ -104,8 +104,8 @@ def test_new_and_removed_steps_are_named() -> None:
     assert table(old, new, recorded) == {
         "a": ("keep", ""),
         "n": ("run", "new"),
-        "b": ("run", "it waits for `n`, which is new"),
-        "c": ("remove", "the pipeline has it no more"),
+        "b": ("run", "it depends on `n`, which is new"),
+        "c": ("remove", "the pipeline no longer has it"),
     }
     assert compare("run", old, new, recorded).forget == ("b", "c")
 
@@ -126,7 +126,7 @@ def test_a_loop_that_did_not_change_keeps_its_items() -> None:
     old = plan(loop("{{ x }}"))
     recorded = done(items={"l": 2})
     recorded.steps["l"] = StepRecord("l", "running", kind="for_each")
-    assert table(old, old, recorded, "l[2].y") == {"l": ("run", "it had failed; 2 that are done of its items are kept")}
+    assert table(old, old, recorded, "l[2].y") == {"l": ("run", "it had failed; 2 finished items are kept")}
     assert compare("run", old, old, recorded).forget == ()
 
 

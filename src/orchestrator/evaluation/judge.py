@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.runtime import ModelServices
 
 RUBRIC: Final = (
-    "It does what it is for. It is correct, complete and consistent in itself; it is clearly written and well formed; "
-    "it holds no placeholder, and nothing in it was cut off."
+    "It fulfils its purpose. It is correct, complete and consistent in itself; it is clearly written and well formed; "
+    "it contains no placeholder, and nothing in it is cut off."
 )
 """What an output is held to where nobody says otherwise."""
 

@@ -23,8 +23,8 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 _LONG: Final = 200  # characters from which a text is expected to end as sentences do
 _ENDS: Final = frozenset(".!?…\"'`)]}>*_|:;。！？」』”’»")
 _LEFT_OVER: Final = (
-    (re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL), "a template that was not filled in"),
-    (re.compile(r"</?AUTO>"), "an `<AUTO>` that nobody answered"),
+    (re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL), "an unrendered template"),
+    (re.compile(r"</?AUTO>"), "an unanswered `<AUTO>`"),
     (re.compile(r"\b(TODO|FIXME|TBD)\b|\blorem ipsum\b", re.IGNORECASE), "a placeholder"),
     (re.compile(r"\[(?:insert|your|add)\b[^\]]{0,60}\]", re.IGNORECASE), "a placeholder"),
     (
@@ -44,7 +44,7 @@ def findings_of(result: Result) -> Iterator[Finding]:
     for name, value in result.outputs.items():
         yield from _of_output(f"outputs.{name}", value)
     if result.state == "succeeded" and not result.outputs:
-        yield Finding("note", "", "the run has no outputs", "declare `outputs:`, so that there is something to look at")
+        yield Finding("note", "", "the run has no outputs", "declare `outputs:` to give it a result")
     yield from _of_steps(result)
     yield from _of_calls(result)
 
@@ -56,7 +56,7 @@ def _state(state: str) -> str:
 def _of_output(where: str, value: Any) -> Iterator[Finding]:
     if value is None:
         yield Finding(
-            "warning", where, "is null", "a step that it comes from was skipped, or its failure was passed over"
+            "warning", where, "is null", "a step that it is computed from was skipped, or failed and was ignored"
         )
         return
     if value in ("", [], {}):
@@ -67,7 +67,7 @@ def _of_output(where: str, value: Any) -> Iterator[Finding]:
         for pattern, what in _LEFT_OVER:
             found = pattern.search(text)
             if found is not None:
-                yield Finding("warning", path, f"holds {what}: {_excerpt(found[0])}")
+                yield Finding("warning", path, f"contains {what}: {_excerpt(found[0])}")
         if len(text) >= _LONG and text.rstrip()[-1:] not in _ENDS and not text.rstrip()[-1:].isdigit():
             last = text.split()[-4:]
             yield Finding("note", path, f"may be cut off: it ends with “{_excerpt(' '.join(last))}”")
@@ -92,7 +92,7 @@ def _of_steps(result: Result) -> Iterator[Finding]:
         step = result.steps.head(path)
         if step.state == "failed" and result.state == "succeeded":
             message = (step.error or {}).get("message", "")
-            yield Finding("warning", path, f"failed, and the run went on without its result: {_excerpt(message)}")
+            yield Finding("warning", path, f"failed, and the run continued without its result: {_excerpt(message)}")
         elif step.state == "skipped" and "[" not in path and "." not in path:
             skipped.append(path)
         elif step.attempts > 1 and step.state == "succeeded" and not step.kind:
@@ -104,7 +104,7 @@ def _of_steps(result: Result) -> Iterator[Finding]:
             if told <= _MOST_WARNINGS:
                 yield Finding("warning", path, warning)
     if told > _MOST_WARNINGS:
-        yield Finding("warning", "", f"there are {told - _MOST_WARNINGS} more warnings of steps")
+        yield Finding("warning", "", f"{told - _MOST_WARNINGS} more step warnings")
     if skipped:
         yield Finding("note", "", f"skipped: {quoted_list(skipped)}")
 

@@ -199,7 +199,7 @@ def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index:
     """The rounds after one that is done again: they read what it changes. Items of a `for_each` do not."""
     if step["kind"] not in _LOOPS:
         raise RunError(
-            f"run `{run_id}` has no step `{loop}[{index}]`: `{loop}` is no loop",
+            f"run `{run_id}` has no step `{loop}[{index}]`: `{loop}` is not a loop",
             run_id=run_id,
             code=codes.STEP_NOT_FOUND,
             help=f"write `{loop}`",
@@ -239,5 +239,5 @@ def _unknown(run_id: str, path: str, before: str, block: Sequence[Data]) -> RunE
         f"run `{run_id}` has no step `{path}`",
         run_id=run_id,
         code=codes.STEP_NOT_FOUND,
-        help=f"did you mean `{before}{near}`?" if near else f"there are {listed}" if known else inside,
+        help=f"did you mean `{before}{near}`?" if near else f"its steps are {listed}" if known else inside,
     )

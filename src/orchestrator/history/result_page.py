@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orchestrator.history.step_tree import TreeLine, step_summary, step_tree
 from orchestrator.journal.state.usage import spending_of
 from orchestrator.remedies import advice, remedies_from
-from orchestrator.text.words import shorten
+from orchestrator.text.words import plural, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,7 @@ def result_page(result: PageContent) -> str:
 def _page(result: PageContent) -> Iterator[str]:
     yield f"# Run {result.run_id}: {result.state}"
     if result.spending:
-        calls = "one call of a model" if result.spending.calls == 1 else f"{result.spending.calls:,} calls of models"
-        yield from ("", f"{calls[0].upper()}{calls[1:]}: {result.spending}.")
+        yield from ("", f"{plural(result.spending.calls, 'model call')}: {result.spending}.")
     for message in result.warnings:
         yield from ("", f"Warning: {_one_line(message)}")
     if result.error is not None:

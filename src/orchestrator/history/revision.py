@@ -100,7 +100,7 @@ class _Comparison:
         steps = [self._change(step_id) for step_id in self._new]
         gone = [step_id for step_id in self._old if step_id not in self._new]
         steps += [
-            StepChange(step_id, "remove", "the pipeline has it no more", step_id in self._ran) for step_id in gone
+            StepChange(step_id, "remove", "the pipeline no longer has it", step_id in self._ran) for step_id in gone
         ]
         forget = [step.path for step in steps if step.ran and (step.action == "remove" or self._stale[step.path])]
         return Changes(run_id, tuple(steps), tuple(forget))
@@ -124,7 +124,7 @@ class _Comparison:
         if again and ran:
             reason += f", and {again}"
         elif items:
-            reason += f"; {len(items)} that are done of its items are kept"
+            reason += f"; {len(items)} finished items are kept"
         return StepChange(step_id, "run", reason, ran)
 
     def _why_again(self, step_id: str) -> str:
@@ -139,9 +139,9 @@ class _Comparison:
             if name in read:
                 return f"it reads {words}, which changed"
         for other in dict.fromkeys((*new["dependencies"], *old["dependencies"])):
-            verb = "reads" if other in read else "waits for"
+            verb = "reads" if other in read else "depends on"
             if other not in self._new:
-                return f"it waited for `{other}`, which is gone"
+                return f"it depended on `{other}`, which was removed"
             if self._stale.get(other) and (other in self._ran or other not in self._old):
                 how = "runs again" if other in self._ran else "is new"
                 return f"it {verb} `{other}`, which {how}"

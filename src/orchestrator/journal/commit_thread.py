@@ -230,7 +230,7 @@ class Journal:
             self._settle(late, self._is_closed())
 
     def _is_closed(self) -> StoreError:
-        return StoreError("the journal is closed", url=self.store.url, help="make a new one")
+        return StoreError("the journal is closed", url=self.store.url, help="open a new one")
 
     def _run(self) -> None:
         try:

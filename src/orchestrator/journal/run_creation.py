@@ -66,9 +66,9 @@ class Beginning:
         """
         if self.key is None:
             raise RunError(
-                f"there is already a run `{self.new.run_id}`",
+                f"run `{self.new.run_id}` already exists",
                 run_id=self.new.run_id,
                 code=codes.RUN_ID_TAKEN,
-                help="start it again: it is given another id",
+                help="start it again to get another id",
             )
         return Lease(self.new.run_id, self.owner, 1, self.ttl, self.key)

@@ -49,7 +49,7 @@ STEP_STATES: tuple[StepState, ...] = (
     "cancelled",
 )
 
-_WAITS = {"human": "an answer", "time": "its time", "handler": "what is done about its error"}
+_WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its error handler"}
 
 
 def fold(state: RunFold, event: Event) -> RunFold:
@@ -167,16 +167,14 @@ def _waiting_on(state: RunFold, stands: RunState) -> tuple[str, ...]:
     if f"run.{stands}" in ENDS:
         return ()
     words = [
-        f"{path}: {'its owner to take the answer' if step.answered else _WAITS.get(step.waiting_on, step.waiting_on)}"
+        f"{path}: {'its owner to accept the answer' if step.answered else _WAITS.get(step.waiting_on, step.waiting_on)}"
         for path, step in state.active.items()
         if step.state == "waiting"
     ]
     if stands == "interrupted":
-        words.append("somebody to resume it: its process has ended")
+        words.append("a resume: its process has ended")
     elif stands == "paused":
-        words.append(
-            f"somebody to resume it: paused by {state.paused_by}" if state.paused_by else "somebody to resume it"
-        )
+        words.append(f"a resume: paused by {state.paused_by}" if state.paused_by else "a resume")
     return tuple(words)
 
 

@@ -149,9 +149,9 @@ class Appender:
         for digest in sorted(beginning.shared):
             if cursor.execute(self._known, (digest,)).fetchone() is None:
                 raise RunNotFound(
-                    "what the new run was to share with another is gone",
+                    "results that the new run copies from another run were removed",
                     run_id=(new.forked_from or {}).get("run_id", ""),
-                    help="the other run has been pruned meanwhile; start a new one",
+                    help="the other run was pruned in the meantime; start a new one",
                 )
         values = (
             new.run_id,

@@ -70,6 +70,6 @@ def _contents(database: Database, digests: list[str]) -> dict[str, Any]:
         raise StoreUnavailable(
             f"the store {database.url} lacks the value {missing[0][:12]} that an event refers to",
             url=database.url,
-            help="put a backup in its place",
+            help="restore a backup",
         )
     return found

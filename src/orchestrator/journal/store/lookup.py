@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def no_runs(url: str, name: str) -> RunNotFound:
     """The error of who looks for a run where there is none at all."""
-    return RunNotFound(f"there are no runs in {url} yet", run_id=name, remedies=[StartRun()])
+    return RunNotFound(f"no runs in {url} yet", run_id=name, remedies=[StartRun()])
 
 
 def find_run(database: Database, name: str) -> str:
@@ -48,7 +48,7 @@ def find_run(database: Database, name: str) -> str:
             raise RunNotFound(
                 f"more than one run begins with `{name}`",
                 run_id=name,
-                help=f"write more of the id: {', '.join(found[:5])}{more}",
+                help=f"give more of the id: {', '.join(found[:5])}{more}",
             )
         raise run_not_found(connection, database.url, name)
 
@@ -60,7 +60,7 @@ def run_not_found(connection: Connection, url: str, name: str) -> RunNotFound:
         return no_runs(url, name)
     near = difflib.get_close_matches(name, recent, n=3, cutoff=0.5)
     return RunNotFound(
-        f"there is no run `{name}` in {url}",
+        f"unknown run `{name}` in {url}",
         run_id=name,
         help=f"did you mean {' or '.join(near)}?" if near else None,
         remedies=() if near else [ListRuns()],

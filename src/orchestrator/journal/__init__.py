@@ -1,4 +1,4 @@
-"""Events, the store that keeps them, and the fold from events to where a run stands.
+"""Events, the store that keeps them, and the fold from events to the status of a run.
 
 The store and the journal are loaded when first used: the database toolkit takes longer to import than all the rest.
 """

@@ -1,4 +1,4 @@
-"""The journal of a process: one thread that commits, at once, all that its runs recorded while it last committed."""
+"""The journal of a process: one thread that commits together all events that its runs recorded meanwhile."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Spent
 
 LAZY_SECONDS = 0.05
-"""How long an event that nobody waits for may stay unwritten."""
+"""Seconds after which an event is written at the latest, also if no commit is requested."""
 
 SNAPSHOT_EVENTS = 256
-"""About how many events a reader folds at most: so often the fold's state is written down."""
+"""How many events are recorded between two snapshots: about how many a reader folds at most."""
 
 _NOTHING: Mapping[str, Any] = {}
 
 
 class _Commit:
-    """The wish that a run's events up to `seq` are durable, and with `leave` that then the run is given up."""
+    """A request to make a run's events up to `seq` durable, and with `leave` to release the run then."""
 
     __slots__ = ("journal", "leave", "seq")
 
@@ -50,7 +50,7 @@ class _Commit:
 
 
 class _Waiter:
-    """Somebody who waits for what is wished for: a commit, or the beginning of a run."""
+    """A caller that waits for a commit, or for a new run."""
 
     __slots__ = ("error", "since", "wish")
 
@@ -88,7 +88,7 @@ class _LoopWaiter(_Waiter):
 
 
 class _BeginWaiter(_LoopWaiter):
-    """Whoever begins a run. `abandoned`: cancelled meanwhile. `written`: the run is in the store."""
+    """A caller that starts a run. `abandoned`: it was cancelled. `written`: the run is in the store."""
 
     __slots__ = ("abandoned", "written")
 
@@ -119,7 +119,7 @@ class Journal:
         self._appender = Appender(store.database)
         self._rows: deque[EventRow] = deque()
         self._waiters: deque[_Waiter] = deque()
-        self._wake: SimpleQueue[bool] = SimpleQueue()  # True: somebody waits; False: there is something
+        self._wake: SimpleQueue[bool] = SimpleQueue()  # True: a caller waits; False: events are queued
         self._asleep = False
         self._unwritten: list[EventRow] = []
         self._bearing: list[_Waiter] = []
@@ -131,10 +131,10 @@ class Journal:
         self._closed = False
 
     async def begin(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> RunJournal:
-        """Create a run and begin to record its events. All runs that begin meanwhile are created in one transaction.
+        """Create a run and start recording its events. Runs that start at the same time are created in one transaction.
 
-        Returns when the run is durable. Leave it with `RunJournal.leave`. If the caller is cancelled meanwhile, the run
-        is recorded as cancelled too, and given up: nobody else would ever execute it.
+        Returns when the run is durable. Release it with `RunJournal.leave`. If the caller is cancelled before that, the
+        run is recorded as cancelled and released, because no process would execute it.
 
         Raises:
             RunError: the id is taken (ORC802).
@@ -156,9 +156,9 @@ class Journal:
         return self.attach(beginning.lease, beginning.state)
 
     def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
-        """Begin to record the events of a run that this process owns, after those that the store has.
+        """Start recording events of a run that this process owns, after those in the store.
 
-        `state` is the fold's state of a run that was only just created; without, it is read.
+        `state` is the fold of a run that was just created; by default it is read from the store.
 
         Raises:
             LeaseLost: another process has taken the run.
@@ -202,14 +202,14 @@ class Journal:
             self._wake.put(False)
 
     def request(self, waiter: _Waiter) -> None:
-        """Have everything queued so far written at once, and the waiter told."""
+        """Write everything queued so far at once, and notify the waiter."""
         self._waiters.append(waiter)
         self._wake.put(True)
         if self._closed:
             self._refuse_waiters()
 
     def forget(self, journal: RunJournal) -> None:
-        """No longer record this run's events; those queued are still written."""
+        """Stop recording this run's events; queued ones are still written."""
         with self._lock:
             self._journals.pop((journal.lease.key, journal.lease.fence), None)
 
@@ -224,7 +224,7 @@ class Journal:
                 self._thread.start()
 
     def _refuse_waiters(self) -> None:
-        """Tell those who came after the thread had ended."""
+        """Notify waiters that were added after the thread had ended."""
         late = [self._waiters.popleft() for _ in range(len(self._waiters))]
         if late:
             self._settle(late, self._is_closed())
@@ -236,7 +236,7 @@ class Journal:
         try:
             while True:
                 urgent = self._sleep()
-                # Whoever waits queued their events first, so the rows are taken after the waiters.
+                # Waiters queue their events first, so the rows are taken after the waiters.
                 waiters, self._bearing = self._bearing, []
                 waiters += [self._waiters.popleft() for _ in range(len(self._waiters))]
                 if waiters or self._rows or self._unwritten:
@@ -247,17 +247,17 @@ class Journal:
             self._appender.close()
 
     def _sleep(self) -> bool:
-        """Wait until there is something to write; return whether somebody waits for it."""
+        """Wait until there is something to write; return whether a caller waits for it."""
         while True:
             try:
-                # An event that nobody waits for does not end the wait: what follows it shares its commit.
+                # An event without a waiter does not end the wait: later events share its commit.
                 while not self._wake.get(timeout=self._retry_seconds if self.error else LAZY_SECONDS):
                     pass
                 return True
             except Empty:
                 if self._rows or self._unwritten or self._bearing:
                     return False
-            # Nothing came for a while: sleep until `put` or `request` wakes the thread.
+            # No event for a while: sleep until `put` or `request` wakes the thread.
             self._asleep = True
             if not self._rows and self._wake.get():
                 return True
@@ -280,7 +280,7 @@ class Journal:
                 if not self._closing:
                     self._bearing = [waiter for waiter in waiters if waiter.bears(error)]
                     waiters = [waiter for waiter in waiters if waiter not in self._bearing]
-            except Exception as error:  # whoever waits must hear of it, whatever it is
+            except Exception as error:  # every waiter must be notified, whatever the error is
                 self.error = problem = StoreError(
                     f"the events could not be written: {error}",
                     url=self.store.url,
@@ -304,7 +304,7 @@ class Journal:
         self._settle(waiters, problem)
 
     def _give_up(self, beginning: Beginning) -> None:
-        """End a run that was begun for a caller who has left. Called from any thread."""
+        """End a run whose caller was cancelled. May be called from any thread."""
         if beginning.key is None:
             return
         journal = RunJournal(self, beginning.lease, beginning.state)
@@ -350,11 +350,11 @@ class RunJournal:
         self.error: StoreError | None = None
         self.durable = state.last_seq
         self.left = False
-        """Whether the run was given up with `leave`."""
+        """Whether the run was released with `leave`."""
         self.held_until = time.monotonic() + lease.ttl
         """Until when the lease is known to hold, by this process's monotonic clock."""
         self.last_size = 0
-        """How many characters of JSON the data of the newest event have."""
+        """The size of the newest event's data, in characters of JSON."""
         self._journal = journal
         self._state = state
         self._owner = str(lease.owner)
@@ -380,13 +380,14 @@ class RunJournal:
         *,
         most: int | None = None,
     ) -> Event:
-        """Number an event, count it in the status, and queue it; it is written with the next commit or soon.
+        """Number an event, apply it to the status, and queue it; it is written with the next commit, or soon.
 
-        `data` is JSON data, copied at once. After the lease is lost, or left, events are dropped: `commit` says so.
+        `data` is JSON data, which is copied at once. After the lease is lost or released, events are dropped, and
+        `commit` raises.
 
         Raises:
             EventTooLarge: `data` has more than `most` characters of JSON; nothing was recorded.
-            TypeError, ValueError: `data` is no JSON data; nothing was recorded.
+            TypeError, ValueError: `data` is not JSON data; nothing was recorded.
         """
         data = data or _NOTHING
         encoded = encode_parts(data) if data else "{}"
@@ -410,9 +411,9 @@ class RunJournal:
         return event
 
     def bears(self, problem: StoreError) -> bool:
-        """Whether the run goes on although the store cannot be used now: as long as its lease is known to hold.
+        """Whether the run continues although the store is unavailable: as long as its lease is known to hold.
 
-        While an SQLite file is locked nobody else can take the run either, so that is borne for longer.
+        While an SQLite file is locked, no other process can take the run either, so the limit is longer.
         """
         more = retry.LOCK_PATIENCE if problem.code == retry.LOCKED else 0.0
         return retry.is_passing(problem) and time.monotonic() < self.held_until + more
@@ -422,8 +423,8 @@ class RunJournal:
 
         Raises:
             LeaseLost: another process has taken the run; what was recorded since is not stored.
-            StoreUnavailable: the store cannot write, and if that may pass, still could not when the lease ran out.
-                Nothing is lost: the next commit tries all of it again.
+            StoreUnavailable: the store cannot write; a temporary failure is retried until the lease expires. Nothing is
+                lost: the next commit writes it.
         """
         if self._is_durable():
             return
@@ -432,7 +433,7 @@ class RunJournal:
         await waiter.future
 
     async def leave(self) -> None:
-        """Commit what is recorded, and give the run up in the same transaction: anybody may take it then.
+        """Commit what is recorded, and release the run in the same transaction: any process may take it then.
 
         Raises:
             LeaseLost, StoreUnavailable: as `commit`; then the lease is kept.
@@ -444,7 +445,7 @@ class RunJournal:
         await waiter.future
 
     def flush(self, timeout: float | None = None) -> None:
-        """Do what `commit` does without an event loop, waiting `timeout` seconds at most.
+        """As `commit`, without an event loop; wait at most `timeout` seconds.
 
         Raises:
             LeaseLost, StoreUnavailable: as `commit`.
@@ -461,12 +462,12 @@ class RunJournal:
 
     @property
     def spent(self) -> Spent:
-        """What all calls of models of the run have taken, of earlier owners too."""
+        """The usage and cost of all model calls of the run, including those of earlier owners."""
         return self._state.spending.spent
 
     @property
     def allowed(self) -> Mapping[str, float] | None:
-        """What was said when the run was started or resumed of what it may spend, as in `run.started`."""
+        """The budget that was given when the run was started or resumed, as in `run.started`."""
         return self._state.allowed
 
     @property
@@ -480,11 +481,11 @@ class RunJournal:
         return state.spent - state.before + open_stretch, state.since is not None
 
     def status(self) -> RunStatus:
-        """Return where the run stands now, with what is recorded and not yet durable."""
+        """Return the status of the run, including events that are not yet durable."""
         return status_of(self._state, time.time(), owner=self._owner)
 
     def detach(self) -> None:
-        """Record no more. What is queued is still written; the lease is kept."""
+        """Stop recording. Queued events are still written; the lease is kept."""
         self._journal.forget(self)
 
     def _is_durable(self) -> bool:

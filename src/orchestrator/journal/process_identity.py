@@ -1,4 +1,4 @@
-"""Who owns a run: a process, told apart from a later one with the same number, and whether it still lives."""
+"""The process that owns a run: distinguished from a later one with the same id, and whether it is alive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process. `process_start` tells it from a later process with the same `pid`; "" where the system does not say.
+    """A process. `process_start` distinguishes it from a later process with the same `pid`; "" where it is unknown.
 
     `machine` names the boot and the process table that `pid` belongs to: two containers may share a host's name but
     not its processes. `label` is for people, such as `ci job 17`.
@@ -29,19 +29,19 @@ class Owner:
 
     @classmethod
     def current(cls, label: str = "") -> Owner:
-        """Describe the process that asks."""
+        """Describe the current process."""
         pid = os.getpid()
         return cls(socket.gethostname(), pid, _process(pid)[1], label, _machine())
 
     def is_dead(self) -> bool:
-        """Whether the process is known to have ended. False when it runs elsewhere, where nobody here can know."""
+        """Whether the process is known to have ended; False for one on another machine."""
         if self.host != socket.gethostname() or self.machine != _machine():
             return False
         alive, start = _process(self.pid)
         return not alive or (self.process_start != "" and start != "" and start != self.process_start)
 
     def __str__(self) -> str:
-        """Return the words in which a person is told of the owner."""
+        """Return the name of the owner, as it is shown to people."""
         process = f"process {self.pid} on {self.host}"
         return f"{self.label} ({process})" if self.label else process
 

@@ -1,4 +1,4 @@
-"""What the store keeps of a run besides its events: how it was made, who owns it, what it was told to do."""
+"""What the store keeps in addition to events: new runs, leases, commands, batches, cached results, statistics."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from orchestrator.models.budget import Spent
 CommandKind = Literal["pause", "resume", "cancel", "answer"]
 
 LEASE_SECONDS = 10.0
-"""How long an owner may be silent before another process may take its run."""
+"""How long an owner may fail to renew its lease before another process may take its run."""
 
 
 class EventTooLarge(Exception):
-    """An event has more data than it may have: `size` characters of JSON."""
+    """The data of an event exceed the limit: they have `size` characters of JSON."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"{size:,} characters")
@@ -25,13 +25,13 @@ class EventTooLarge(Exception):
 
 
 def label_key(label: str) -> str:
-    """Return the option under which a run has a label."""
+    """Return the name of the option that marks a run with a label."""
     return f"label:{label}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are looked for: those for which all holds that is given. `since` in seconds since the epoch."""
+    """Selects runs that match every given criterion. `since` in seconds since the epoch."""
 
     state: RunState | None = None
     pipeline: str | None = None
@@ -75,12 +75,12 @@ class BatchStatus:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """Everything that a run is made of, fixed when it is created.
+    """Everything that a run is created from.
 
     `plan` is the plan as JSON data, `inputs` are bound and without secrets, `now` is the one time that the whole run
     reads as now (seconds since the epoch), `total` is the number of steps, `metadata` the pipeline's own. `sources` are
-    the texts of the pipelines that it calls, by their keys in the plan. `forked_from` names the run and the step that
-    it began with, `batch` and `row` what it is part of.
+    the texts of the pipelines that it calls, by their keys in the plan. `forked_from` names the run and the
+    step that it was forked from, `batch` and `row` the row that it runs.
     """
 
     run_id: str
@@ -128,7 +128,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord(NewRun):
-    """What a run was made of, as the store has it; `created_at` in seconds since the epoch."""
+    """What a run was created from, as stored; `created_at` in seconds since the epoch."""
 
     created_at: float = 0.0
 
@@ -173,7 +173,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something that a run is told to do, from any process. `by` names who said so."""
+    """A command for a run, from any process. `by` names the person who gave it."""
 
     kind: CommandKind
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -182,7 +182,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A result that runs share: of the step at `path` of the run, made at the time `at` (seconds since the epoch)."""
+    """A cached result: of the step at `path` of a run, recorded at the time `at` (seconds since the epoch)."""
 
     key: str
     run_id: str
@@ -193,7 +193,7 @@ class CacheEntry:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was removed: how many runs, shared results and large values, and how many bytes the large values had."""
+    """What was removed: runs, cached results and large values, and the bytes of the large values."""
 
     runs: int = 0
     cache_entries: int = 0
@@ -205,8 +205,8 @@ class Pruned:
 class StoreStats:
     """What a store holds.
 
-    `runs` counts them by state, `blobs` are large values and `blob_bytes` what they take. `size_bytes` is what the
-    whole takes, `free_bytes` the part of it that is free for what comes next. `oldest` and `newest` are when the first
+    `runs` counts them by state, `blobs` are large values and `blob_bytes` their size. `size_bytes` is the size of the
+    database, `free_bytes` the part of it that is free for new data. `oldest` and `newest` are when the first
     and the last run were created, in seconds since the epoch.
     """
 

@@ -1,4 +1,4 @@
-"""What a run does while its store is away for a moment: ask again, until it could have lost the run."""
+"""Retrying a store that is temporarily unavailable, until the run's lease could have expired."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 LOCKED = codes.STORE_LOCKED
 
 LOCK_PATIENCE = 60.0
-"""Seconds that a run waits for a locked SQLite file, though its lease runs out: nobody else can take the run then."""
+"""Seconds that a run waits for a locked SQLite file, although its lease expires: no process can take it then."""
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
@@ -27,14 +27,14 @@ LONGEST_PAUSE = 1.0
 
 
 def is_passing(problem: StoreError) -> bool:
-    """Whether the store is likely to be there again soon."""
+    """Whether the store is likely to be available again soon."""
     return isinstance(problem, StoreUnavailable) and problem.passing
 
 
 def patient(*, locks: bool = False) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Have a function of the store called again after a lost connection, and with `locks` while the store is locked.
+    """Retry a function of the store after a lost connection, and with `locks` while the store is locked.
 
-    A commit whose outcome is unknown is done again, so the function must do the same when it is.
+    A commit whose outcome is unknown is repeated, so the function must be idempotent.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

@@ -1,4 +1,4 @@
-"""The beginning of a run: its row and first events, made ready before the transaction that writes them."""
+"""A new run: its row and first events, prepared before the transaction that writes them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Beginning:
-    """A run that is to be created for `owner`, with the fold's state after its first events.
+    """A run to create for `owner`, with the fold after its first events.
 
     An event is (seq, at, type, path, attempt, data). `blobs` are its large values, `shared` the hashes of those that
-    the store has already. Writing it down sets `key`, the store's number for the run; None means that the id is taken.
+    are in the store already. Writing it sets `key`, the store's number for the run; None means that the id is taken.
     """
 
     new: NewRun
@@ -38,9 +38,9 @@ class Beginning:
 
     @classmethod
     def of(cls, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()) -> Beginning:
-        """Make ready what `new` describes; `copied` are events of another run of the store, with references to blobs.
+        """Prepare a new run; `copied` are events of another run in the store, with references to blobs.
 
-        They are numbered anew and keep their times.
+        They get new numbers and keep their times.
         """
         beginning = cls(new, owner, ttl)
         first = new.to_data()
@@ -59,7 +59,7 @@ class Beginning:
 
     @property
     def lease(self) -> Lease:
-        """The owner's right to record the run's events, once it is written.
+        """The owner's lease, once the run is written.
 
         Raises:
             RunError: the id was taken (ORC802).

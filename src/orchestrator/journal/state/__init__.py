@@ -1,1 +1,1 @@
-"""Folds over events: the state of a run, its status, step history and what a resume needs."""
+"""Folds over events: the status of a run, the history of its steps, and the state to resume from."""

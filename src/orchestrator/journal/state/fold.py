@@ -53,7 +53,7 @@ _WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its er
 
 
 def fold(state: RunFold, event: Event) -> RunFold:
-    """Bring `state` up to `event`, in place, and return it. Unknown types change nothing but `last_seq`."""
+    """Apply an event to `state`, in place, and return it. Unknown types change only `last_seq`."""
     if not event.seq:  # it is not recorded
         return state
     change = _CHANGES.get(event.type)
@@ -76,11 +76,10 @@ def fold_all(events: Iterable[Event], state: RunFold | None = None) -> RunFold:
 def status_of(
     state: RunFold, now: float, *, interrupted: bool = False, moving: bool = False, owner: str | None = None
 ) -> RunStatus:
-    """Say where the run stands at the time `now`.
+    """Return the status of the run at the time `now`.
 
-    Whether its owner still lives is not in the events: `interrupted` says that it does not, `owner` names it. Nor
-    whether a step that has just ended will be followed by another: `moving` says that this is not known yet, and a run
-    that may go on in a moment is not said to be waiting.
+    Some facts are not in the events. `interrupted`: the owner's process has ended; `owner` names it. `moving`: a step
+    has just ended, and another may start in a moment, so the run is not reported as waiting.
     """
     stands = _run_state(state, interrupted=interrupted, moving=moving)
     if stands == "interrupted":
@@ -178,11 +177,11 @@ def _waiting_on(state: RunFold, stands: RunState) -> tuple[str, ...]:
     return tuple(words)
 
 
-# --- the time of work
+# --- the working time
 
 
 def _set_clock(state: RunFold, at: float) -> None:
-    """Let it stand while the run is paused and nothing works any more, and while it waits for a person."""
+    """Stop the clock while the run is paused and no step works, and while it waits for a person."""
     if state.state == "paused":
         if not state.is_working:
             _stop_clock(state, at)
@@ -238,7 +237,7 @@ def _run_revised(state: RunFold, event: Event, revised: RunRevisedPayload) -> No
     for paths in (state.ready, state.failed, state.handled, state.cancelled):
         for path in list(filter(is_forgotten, paths)):
             del paths[path]
-    state.state = "running"  # what is forgotten is still to be done, should nobody get to it
+    state.state = "running"  # what is forgotten remains to be done, even if no owner gets to it
     state.error = None
     state.reason = ""
     state.ended_at = None
@@ -262,10 +261,10 @@ def _run_started(state: RunFold, event: Event, started: RunStartedPayload) -> No
         state.started_at = event.at
     state.budget = started.budget
     state.allowed = started.allowed
-    _stop_clock(state, state.last_at)  # after a crash, the last owner's stretch ends with its last event
+    _stop_clock(state, state.last_at)  # after a crash, the last owner's working time ends with its last event
     state.since = event.at
     if started.resumed:
-        # What the last owner left unfinished is pending again; a failure that the run went on after stays one.
+        # Unfinished steps are pending again; failures that the run continued after remain.
         for path, step in list(state.active.items()):
             if is_in_end_block(path) or is_in_handler(path) or not step.outlives_owner:
                 state.leave(path)
@@ -361,7 +360,7 @@ def _step_waiting(state: RunFold, event: Event, waiting: StepWaitingPayload) -> 
         question=question,
     )
     if before is not None and question is not None and question == before.question:
-        step.since, step.answered = before.since, before.answered  # asked again by the next owner
+        step.since, step.answered = before.since, before.answered  # the next owner asks the same question
     state.enter(event.path, step)
 
 
@@ -423,7 +422,7 @@ def _step_requeued(state: RunFold, event: Event, _: StepRequeuedPayload) -> None
 
 
 def _begin(state: RunFold, path: str) -> None:
-    """Take a step out of the states in which it does nothing."""
+    """Remove a step from the sets of steps that do not work."""
     for paths in (state.ready, state.failed, state.cancelled):
         paths.pop(path, None)
     if path in state.handled:

@@ -1,4 +1,4 @@
-"""What a run that goes on must know of what was recorded, and no more: a loop's items are a few bytes each."""
+"""What a resumed run needs of its recorded events, and no more: a loop's items take a few bytes each."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _BEYOND_ATTEMPT = ("retry", "human", "time", "handler")
 
 
 class ItemEnds:
-    """How the items of one loop ended, by index, and the numbers of the events that say so: nine bytes for each.
+    """How the items of one loop ended, by index, and the numbers of their last events: nine bytes for each.
 
-    `mark` tells the file that the loop goes through from what it was before.
+    `mark` is the digest of the file that the loop iterates over.
     """
 
     __slots__ = ("_seqs", "_settled", "_states", "failed", "mark")
@@ -54,7 +54,7 @@ class ItemEnds:
         self.mark: str | None = None
 
     def set(self, index: int, state: ItemState, seq: int) -> None:
-        """Note that the item has ended; with the state "", that it has not."""
+        """Record that the item has ended; with the state "", that it has not."""
         missing = index + 1 - len(self._states)
         if missing > 0:
             self._states.extend(bytes(missing))
@@ -74,7 +74,7 @@ class ItemEnds:
         return self._seqs[index] if 0 <= index < len(self._seqs) else 0
 
     def copy(self) -> ItemEnds:
-        """Return the same ends, apart."""
+        """Return a copy."""
         copy = ItemEnds()
         copy._states, copy._seqs = self._states[:], self._seqs[:]
         copy._settled, copy.failed, copy.mark = self._settled, self.failed, self.mark
@@ -98,22 +98,21 @@ class ItemEnds:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        """Name the counts."""
+        """Show the counts."""
         return f"<{self._settled} items ended, {self.failed} failed>"
 
 
 @dataclass(slots=True)
 class ResumeState:
-    """What was achieved in a run, and what was under way.
+    """What a run has achieved, and which of its steps are in progress.
 
-    `steps` holds, by path, the steps that have ended for good, those that wait for a person or a time, those that
-    were running, and those of which attempts have failed and more are to be made. `items` holds the ended items of each
-    loop, by its path. Within an item that has ended nothing is held, except within the last round of a loop that goes
-    on: its steps are what the next one reads as `previous`. The record of a loop's last round stays, for the
-    accumulators. A step whose failure ended the run is not there: it is run again.
+    `steps` has, by path, the steps that are settled, those that wait for a person or a time, those that were running,
+    and those with failed attempts that are retried. `items` has the ended items of each loop, by its path. Nothing is
+    kept of the steps within an ended item, except in the last round of a loop that continues, because the next round
+    reads them as `previous`. The record of a loop's last round is kept for the accumulators. A step whose failure
+    ended the run is missing: it runs again.
 
-    `kept` holds, by path, what models have answered on the way to the answer of a step that has not ended for good, by
-    the digests of what was asked.
+    `kept` has, by path, intermediate answers of models for steps that are not settled, by the digests of the requests.
     """
 
     steps: dict[str, StepRecord] = field(default_factory=dict)
@@ -121,11 +120,11 @@ class ResumeState:
     kept: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def keep(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
-        """Keep an answer on the way to that of a step: `{reply, cost}`."""
+        """Keep an intermediate answer of a step: `{reply, cost}`."""
         self.kept.setdefault(path, {})[digest] = answer
 
     def without(self, paths: Iterable[str]) -> ResumeState:
-        """Return what is left when the run forgets these paths, all below, and that what contains them has ended."""
+        """Return what remains without these paths, everything below them, and the ends of what contains them."""
         items = {loop: ends.copy() for loop, ends in self.items.items()}
         tree = _Tree(ResumeState(dict(self.steps), items, dict(self.kept)))
         for path in paths:
@@ -134,11 +133,11 @@ class ResumeState:
 
 
 def resume_state(events: Iterable[Event]) -> ResumeState:
-    """Fold all events of a run. Outputs of steps stay as the events have them: resolved or not."""
+    """Fold all events of a run. Outputs stay as they are in the events: resolved or not."""
     tree = _Tree(ResumeState())
     for event in events:
         tree.take(event)
-    tree.drop_end_blocks()  # they run anew for whoever goes on
+    tree.drop_end_blocks()  # they run again for the next owner
     return tree.recorded
 
 
@@ -149,7 +148,7 @@ def failed_for_branches(path: str, failure: StepFailedPayload) -> bool:
 
 
 class _Tree:
-    """The records with the paths that stand in each path, so that an end costs what is below it and not what is."""
+    """The records, with the paths inside each path: the end of a step costs only what is below it."""
 
     def __init__(self, found: ResumeState) -> None:
         self.recorded = found
@@ -186,13 +185,13 @@ class _Tree:
                 self._ended(event, payload)
 
     def drop_end_blocks(self) -> None:
-        """Drop what stands beside the steps of pipelines."""
+        """Drop the blocks that run at the end of pipelines."""
         for block in self._end_blocks:
             self._drop(block)
         self._end_blocks.clear()
 
     def forget(self, path: str) -> None:
-        """Drop a path and all below, and that the steps around it have ended."""
+        """Drop a path, everything below it, and the ends of what contains it."""
         self._drop(path)
         item = item_of(path)
         if item is not None and item[0] in self.recorded.items:
@@ -216,10 +215,10 @@ class _Tree:
             self._ends(path).mark = started.mark
 
     def _stopped(self, path: str) -> None:
-        """Forget an attempt that was stopped, but not how many had failed before it."""
+        """Forget an attempt that was stopped, but keep the number of failed ones."""
         record = self.recorded.steps.get(path)
         if record is None or (record.state == "waiting" and record.reason == "retry"):
-            return  # it goes on waiting for its next attempt
+            return  # it still waits for its next attempt
         if record.failed_attempts:
             record.state = "cancelled"
         else:
@@ -262,20 +261,20 @@ class _Tree:
             self._drop(path)
 
     def _try_again(self, loop: str) -> None:
-        """Forget the failed items of a loop that has failed itself, if it was for them."""
+        """Forget the failed items of a loop that failed because of them."""
         ends = self.recorded.items.get(loop)
         for index in [index for index in ends if ends.state(index) == "failed"] if ends else ():
             self.recorded.items[loop].set(index, "", 0)
 
     def _try_branches_again(self, group: str) -> None:
-        """Forget the branches that failed of a group that has failed for them."""
+        """Forget the failed branches of a group that failed because of them."""
         for inner in list(self._inner.get(group, ())):
             record = self.recorded.steps.get(inner)
             if record is not None and record.state == "failed":
                 self._drop(inner)
 
     def _end_loop(self, path: str) -> None:
-        """Drop what is within the items of a loop that has ended."""
+        """Drop everything inside the items of a loop that has ended."""
         for inner in list(self._inner.get(path, ())):
             self._drop_below(inner)
             if inner != f"{path}[{self._rounds.get(path)}]":

@@ -1,7 +1,7 @@
-"""What is known of a run after so many of its events: as small as what is going on in it.
+"""The fold of a run's events: its size grows with the number of active steps, not with the number of events.
 
-Only steps that can leave their state again are kept by name. Those that succeeded or were skipped are counted, and of
-what stands within other steps only what is at work is kept.
+Only steps that can still change their state are kept by name. Those that succeeded or were skipped are counted, and of
+nested steps only the active ones are kept.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.paths import is_top_level, parent_of
 
 FAILURES = 100
-"""How many paths of failures that the run went on after are kept."""
+"""How many paths of handled failures are kept."""
 
 WARNINGS = 20
 """How many warnings of the run as a whole are kept."""
 
 Mode = Literal["composite", "running", "person", "time", "moment"]
-"""What an active step is at: it consists of others, works, or waits: for a person, for a time, or to go on soon."""
+"""What an active step does: it consists of other steps, works, or waits for a person, for a time, or for a moment."""
 
 MODES: tuple[Mode, ...] = ("composite", "running", "person", "time", "moment")
 
-_QUESTION_UNIT = 100  # characters of a question that weigh as much as one path
+_QUESTION_UNIT = 100  # characters of a question that count as one path
 
 
 @dataclass(slots=True)
 class ActiveState:
-    """A step at work in the fold; `since` is when its attempt or its waiting began.
+    """An active step in the fold; `since` is when its attempt or its wait started.
 
-    `kind`, `of`, `done` and `failed` are those of a step that consists of others; `question` waits for a person, who
-    has `answered` it or not.
+    `kind`, `of`, `done` and `failed` are those of a composite step; `question` is what a person is asked, and whether
+    it was `answered`.
     """
 
     state: StepState
@@ -52,7 +52,7 @@ class ActiveState:
 
     @property
     def mode(self) -> Mode:
-        """What it is at."""
+        """What the step does."""
         if self.kind or self.waiting_on == "handler":
             return "composite"
         if self.state == "running":
@@ -63,28 +63,28 @@ class ActiveState:
 
     @property
     def outlives_owner(self) -> bool:
-        """Whether it waits for what comes even when the process has ended."""
+        """Whether its wait continues when the process has ended."""
         return self.state == "waiting" and self.waiting_on in ("human", "time")
 
     @property
     def weight(self) -> int:
-        """How many paths of usual length writing it down costs."""
+        """Its size in a snapshot, as a number of paths."""
         return 1 if self.question is None else 1 + len(str(self.question)) // _QUESTION_UNIT
 
 
 @dataclass(slots=True)
 class RunFold:
-    """What is known of a run after `last_seq` events. Changed in place by `fold`; JSON data by `to_dict`.
+    """The state of a run after `last_seq` events. `fold` changes it in place; `to_dict` returns it as JSON data.
 
     The dicts with None values are ordered sets of paths, of top-level steps except for `handled`: `failed` ended the
     run; `handled` did not, at any depth, the first `FAILURES` of them; `gone_on` counts those of top-level steps.
-    `revised` is the number of the event that last gave it another source, 0 if none did. `spending` is what all calls
-    of models have taken, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
+    `revised` is the number of the event that last changed the source, 0 if none did. `spending` is the usage and cost
+    of all model calls, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
     `run.warning`.
-    `spent` is the time of closed stretches of work, `since` the start of the open one, `before` what was spent when the
-    run last ended. `active` is changed by `enter`
-    and `leave` only, as `modes`, `below` and `weight` follow from it: how many steps there are at what, and at work
-    below each path, and what they all weigh.
+
+    `spent` is the closed working time, `since` the start of the open one, `before` the time spent when the run last
+    ended. Only `enter` and `leave` change `active`, because `modes`, `below` and `weight` are derived from it: the
+    number of active steps by mode and below each path, and their total weight.
     """
 
     run_id: str = ""
@@ -123,18 +123,18 @@ class RunFold:
 
     @property
     def size(self) -> int:
-        """How many paths it holds, or would for the same text: what writing it down costs."""
+        """The size of a snapshot, as a number of paths."""
         paths = len(self.ready) + len(self.failed) + len(self.handled) + len(self.cancelled)
         return self.weight + paths + len(self.warnings)
 
     @property
     def is_working(self) -> bool:
-        """Whether some step's work is being done."""
+        """Whether a step is working."""
         return self.modes["running"] > 0
 
     @property
     def is_waiting(self) -> bool:
-        """Whether nothing can go on before a person answers or a time has come."""
+        """Whether nothing can continue before a person answers or a time comes."""
         modes = self.modes
         if self.ready or modes["running"] or modes["moment"]:
             return False
@@ -142,11 +142,11 @@ class RunFold:
 
     @property
     def needs_person(self) -> bool:
-        """Whether nothing can go on, and a person could change that."""
+        """Whether nothing can continue, and a person's answer would change that."""
         return self.modes["person"] > 0 and self.is_waiting
 
     def enter(self, path: str, step: ActiveState) -> None:
-        """Count a step among those at work, in the place of what it was."""
+        """Add an active step, or replace its state."""
         before = self.active.get(path)
         if before is not None:
             self.modes[before.mode] -= 1
@@ -161,7 +161,7 @@ class RunFold:
         self.weight += step.weight
 
     def leave(self, path: str) -> ActiveState | None:
-        """Count a step no longer among those at work."""
+        """Remove an active step."""
         step = self.active.pop(path, None)
         if step is None:
             return None
@@ -234,5 +234,5 @@ _UNSAID = asdict(ActiveState("running", 0, 0.0))
 
 
 def _compact(step: ActiveState) -> dict[str, Any]:
-    """Return the step as JSON data, without what it does not say."""
+    """Return the step as JSON data, without default values."""
     return {name: value for name, value in asdict(step).items() if name in _ALWAYS or value != _UNSAID[name]}

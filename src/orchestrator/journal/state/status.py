@@ -1,4 +1,4 @@
-"""Where a run and its steps stand, as data; `fold` makes it from the events."""
+"""The status of a run and of its active steps, as data; `fold` derives it from the events."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def ended_steps(counts: Mapping[StepState, int]) -> int:
 class ActiveStep:
     """A step that is running or waiting now. Times in seconds; `fraction` from 0 to 1, None when not reported.
 
-    `started_at` is when this attempt, or this waiting, began; `elapsed` counts from there. A step that consists of
-    others has a `kind` (as in the event `step.started`); of its `of` items or steps (None: not known) `done` have
-    ended, `failed` of those by a failure. `question` is what a person is asked, as in `step.waiting`; once it is
-    `answered`, the run's owner has only to take the answer.
+    `started_at` is when this attempt, or this wait, started; `elapsed` counts from there. A composite step has a `kind`
+    (as in the event `step.started`); of its `of` items or steps (None: unknown), `done` have ended, and `failed` of
+    those failed. `question` is what a person is asked, as in `step.waiting`; once it is `answered`, the run's owner
+    only has to accept the answer.
     """
 
     path: str
@@ -67,20 +67,20 @@ class ActiveStep:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Where a run stands.
+    """The status of a run.
 
     Steps are counted at the top level: `counts` has every step state, `total` is how many there are, and `progress`,
     from 0 to 1, is the share of those that have ended (`done`), with the fractions of running ones. `active` lists the
-    steps that run or wait now, at any depth (of an interrupted run: those that did when its owner died). `failures`
-    lists the paths of failed steps and items that the run went on after, the first hundred. `error` is the failure that
-    ended the run: `{code, type, message, help, step, attempt}`; `reason` is what was given when it was cancelled.
-    `last_seq` is the newest event that this status knows of. A run is `waiting` when nothing can go on before a person
-    answers, whether or not a process executes it; one that waits for a time alone is `running`, or `interrupted` where
-    no process does. `waiting_on` says in words what a paused or waiting run needs. `elapsed` is how long the run was
-    being worked on: without pauses, which begin when the last running step has ended, without the time that it waited
-    for nothing but people, and without that from a crash or an end to the resumption. `owner` is who holds it now.
-    `spending` is what all its calls of models have taken, over all owners, and `budget` what they may: `{usd, tokens,
-    requests}`, without those that are not limited. `warnings` are about the run as a whole, the first twenty.
+    steps that run or wait now, at any depth (of an interrupted run: when its owner ended). `failures` lists the
+    first hundred paths of failed steps and items that the run continued after. `error` is the failure that
+    ended the run: `{code, type, message, help, step, attempt}`; `reason` is the reason of a cancellation.
+    `last_seq` is the number of the newest event in this status. A run is `waiting` when nothing can continue before a
+    person answers, whether or not a process executes it; one that waits only for a time is `running`, or `interrupted`
+    if no process executes it. `waiting_on` describes what a paused or waiting run needs. `elapsed` is the working time:
+    without pauses (which start when the last running step has ended), waits for people only, and the time between a
+    crash or an end and the resume. `owner` holds the lease. `spending` is the usage and cost of all model calls, over
+    all owners, `budget` their limits: `{usd, tokens, requests}`, without unlimited ones. `warnings` are the first
+    twenty about the run as a whole.
     """
 
     run_id: str
@@ -108,27 +108,27 @@ class RunStatus:
 
     @property
     def usage(self) -> Usage:
-        """The tokens and requests of all calls of models."""
+        """The tokens and requests of all model calls."""
         return self.spending.usage
 
     @property
     def cost(self) -> float | None:
-        """What the calls of models cost in USD; None where the price of one is not known."""
+        """The cost of the model calls in USD; None where the price of one is unknown."""
         return self.spending.cost
 
     @property
     def running(self) -> tuple[ActiveStep, ...]:
-        """The active steps whose work is being done at this moment; not those that consist of others."""
+        """The active steps that are working now, without composite steps."""
         return tuple(step for step in self.active if step.state == "running" and not step.kind)
 
     @property
     def done(self) -> int:
-        """How many steps have ended. A cancelled one has not: its work is still to be done."""
+        """How many steps have ended. A cancelled one has not: its work remains to be done."""
         return ended_steps(self.counts)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen unless somebody resumes the run."""
+        """Whether nothing more will happen unless the run is resumed."""
         return self.state in ("succeeded", "failed", "cancelled")
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How each step of a run ended, from the run's events: for a result, and for looking at a run afterwards."""
+"""The record of each step of a run, folded from the run's events."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from orchestrator.paths import ancestors, handled_step, is_at_or_below, is_in_en
 
 @dataclass(slots=True)
 class StepRecord:
-    """Where one step stands. Times in seconds since the epoch, of the first start and the last end.
+    """The state of one step. Times in seconds since the epoch, of the first start and the last end.
 
-    `duration` is that of the last attempt, in seconds. `reason` says why it was skipped or cancelled, or what it waits
-    for; `handled` how its failure was dealt with (as in `step.failed`), in which case `output` is the value that the
-    run went on with. `warnings` are messages, in order. `seq` is the number of the event that ended it, 0 before.
+    `duration` is that of the last attempt, in seconds. `reason` is why it was skipped or cancelled, or what it waits
+    for; `handled` how its failure was handled (as in `step.failed`), in which case `output` is the value that the run
+    continued with. `warnings` are messages, in order. `seq` is the number of the event that ended it, 0 before.
 
-    Of a step that consists of steps: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
+    Of a composite step: `kind` and `case` as in `step.started`; as in `step.succeeded`, `items` counts
     those of a loop, `accumulators` are those after a round (its event's `state`), `values` those of a group's steps. Of
     a step that waits: `until` and `question` as in `step.waiting`, and once it is `answered`, the `answer`. `cache` is
-    the key that it was looked up by, `cached` where its result was taken from. `spending` is what the calls of models
-    have taken that it and the steps within have ever made in this run.
+    its cache key, `cached` where its result was taken from. `spending` is the usage and cost of all model calls that it
+    and the steps inside it made in this run.
     """
 
     path: str
@@ -71,27 +71,27 @@ class StepRecord:
 
     @property
     def settled(self) -> bool:
-        """Whether a resumed run takes the step as it is: it succeeded, was skipped, or its failure was dealt with."""
+        """Whether a resumed run keeps the step as it is: it succeeded, was skipped, or its failure was handled."""
         return self.state in ("succeeded", "skipped") or (self.state == "failed" and self.handled not in ("", "fail"))
 
     @property
     def failed_attempts(self) -> int:
-        """How many attempts have failed, if it is a call of a tool that has not ended: the last may be under way."""
+        """How many attempts of an unfinished tool call have failed: the last may be in progress."""
         if self.state == "waiting" and self.reason == "retry":
             return self.attempts
         return max(0, self.attempts - 1)
 
     @property
     def outlives_owner(self) -> bool:
-        """Whether it waits for a person or for a time, which goes on when the process has ended."""
+        """Whether it waits for a person or a time, which continues when the process has ended."""
         return self.state == "waiting" and self.reason in ("human", "time")
 
 
 def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
     """Fold events, with large values resolved, to a record for each step that they name, in order of first mention.
 
-    A step that was stopped or interrupted is as if it had never begun, save for the warnings. One that the run was told
-    to forget is not there until it is done again, and neither is a step of a handler after the run was resumed.
+    A step that was stopped or interrupted is pending, with its warnings. A step that was forgotten is missing until it
+    runs again, and so is a step of an error handler whose step is attempted again.
     """
     records: dict[str, StepRecord] = {}
     spent: dict[str, Spending] = {}
@@ -122,7 +122,7 @@ def step_records(events: Iterable[Event]) -> dict[str, StepRecord]:
 
 
 def _revise(records: dict[str, StepRecord], forget: Sequence[str]) -> None:
-    """Forget what is recorded at these paths and below, and that what contains them has ended."""
+    """Forget what is recorded at these paths and below, and the ends of what contains them."""
     for path, last in list(records.items()):
         if any(is_at_or_below(path, other) for other in forget):
             del records[path]
@@ -131,7 +131,7 @@ def _revise(records: dict[str, StepRecord], forget: Sequence[str]) -> None:
 
 
 def _begin_again(records: dict[str, StepRecord]) -> None:
-    """Forget of each step what its last owner left unfinished, as a new one has taken the run up."""
+    """Reset what the last owner left unfinished, because the run was resumed."""
     for path, last in list(records.items()):
         in_handler = is_in_handler(path)
         continues = in_handler or is_in_end_block(path) or not (last.settled or last.outlives_owner)
@@ -151,7 +151,7 @@ def _forget_handlers(path: str, records: dict[str, StepRecord]) -> None:
 
 
 def _is_over(path: str, records: Mapping[str, StepRecord]) -> bool:
-    """Whether something that the step stands in has ended for good, so that the step never goes on."""
+    """Whether something that contains the step is settled, so that the step never continues."""
     while path := parent_of(path):
         around = records.get(path)
         if around is not None and around.settled:
@@ -160,7 +160,7 @@ def _is_over(path: str, records: Mapping[str, StepRecord]) -> bool:
 
 
 def apply(record: StepRecord, event: Event) -> None:
-    """Bring a step's record up to one of its own events."""
+    """Apply one of the step's own events to its record."""
     payload = event.payload
     match payload:
         case StepReadyPayload():

@@ -1,4 +1,4 @@
-"""What calls of models have taken: tokens, requests, and money as far as its price is known."""
+"""The usage and cost of model calls: tokens, requests, and money where the price is known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """The sum over `calls` calls of models, those that failed too. `known_cost` in USD, without `unpriced` calls."""
+    """The sum over `calls` model calls, including failed ones. `known_cost` in USD, without `unpriced` calls."""
 
     usage: Usage = field(default_factory=Usage)
     known_cost: float = 0.0
@@ -24,12 +24,12 @@ class Spending:
 
     @property
     def cost(self) -> float | None:
-        """USD; None where the price of a call is not known."""
+        """USD; None where the price of a call is unknown."""
         return None if self.unpriced else self.known_cost
 
     @property
     def spent(self) -> Spent:
-        """The same as budgets count it."""
+        """The same, as budgets count it."""
         return Spent(self.known_cost, self.tokens, self.usage.requests)
 
     @property
@@ -43,7 +43,7 @@ class Spending:
 
     @property
     def price(self) -> str:
-        """The cost in words; that of calls whose price is not known is said to be unknown."""
+        """The cost in words, with the number of calls whose price is unknown."""
         if not self.unpriced:
             return usd(self.known_cost)
         if self.unpriced == self.calls:
@@ -78,11 +78,11 @@ class Spending:
 
 
 NOTHING = Spending()
-"""No call at all."""
+"""No model call."""
 
 
 def spending_of(data: Mapping[str, Any]) -> Spending:
-    """Return what one call has taken, by the data of its event `step.model`."""
+    """Return the usage and cost of one call, from the data of its event `step.model`."""
     cost = data.get("cost")
     usage = data.get("usage") or {}
     counts = {name: usage.get(name) or 0 for name in ("input", "output", "cached", "reasoning", "requests")}

@@ -16,7 +16,7 @@ from orchestrator.models.catalog.entries import Catalogue
 from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.clients.fake import Asked, FakeModel
 from orchestrator.models.messages import ModelReply, ToolRequest
-from orchestrator.models.selection.candidates import Here
+from orchestrator.models.selection.candidates import AvailableModels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def blocks(draw: st.DrawFn, depth: int = 2) -> list[dict[str, Any]]:
 
 def most_of(pipeline: orc.Pipeline, directory: Path, **inputs: Any) -> Ceiling:
     catalogue = Catalogue.load(directory)
-    return forecast(pipeline.plan, inputs, Here(catalogue, Keys.load())).most
+    return forecast(pipeline.plan, inputs, AvailableModels(catalogue, Keys.load())).most
 
 
 def moody(seed: int) -> FakeModel:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orchestrator as orc
 from orchestrator.journal import Store
-from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest, ToolRequest, current_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,7 @@ class Told:
         self._directory = directory
 
     async def ask(self, name: ModelName, request: ModelRequest, *, on_text: Any = None) -> ModelReply:
-        step = asking_step.get()
+        step = current_step.get()
         note_in(self._directory, step)
         pipe = self._directory / step
         if pipe.exists():

@@ -17,7 +17,7 @@ from orchestrator.journal.store.rate_limit_store import StoredSpending
 from tests.journal.limits_worker import LIMIT, turns
 
 if TYPE_CHECKING:
-    from orchestrator.models.limits import Spending
+    from orchestrator.models.limits import RateUsage
 
 assert LIMIT.requests is not None
 REQUESTS = LIMIT.requests
@@ -71,11 +71,11 @@ def test_a_process_that_is_killed_while_it_holds_and_waits_does_not_block_the_ot
 
 
 def test_a_change_that_fails_changes_nothing(url: str):
-    def spend(spending: Spending, now: float) -> float:
+    def spend(spending: RateUsage, now: float) -> float:
         spending.add(int(now), "qwen", 3, 5)
         return now
 
-    def fail(spending: Spending, now: float) -> None:
+    def fail(spending: RateUsage, now: float) -> None:
         spend(spending, now)
         raise ValueError(now)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.models.calls.answer_memo import KeptAnswers
 from orchestrator.models.calls.gateway import Feedback, ModelCall
-from orchestrator.models.messages import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, asking_step
+from orchestrator.models.messages import Embeddings, Message, ModelName, ModelReply, ModelRequest, Usage, current_step
 
 Answers = Callable[[ModelName, ModelRequest], Awaitable[ModelReply]]
 
@@ -59,7 +59,7 @@ class Client:
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
-        self.asked.append((str(name), request, asking_step.get()))
+        self.asked.append((str(name), request, current_step.get()))
         await asyncio.sleep(0)
         answers = self.answers.get(str(name), ["Hello."])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -71,7 +71,7 @@ class Client:
         return reply
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
-        self.asked.append((str(name), ModelRequest(()), asking_step.get()))
+        self.asked.append((str(name), ModelRequest(()), current_step.get()))
         return Embeddings(tuple((float(len(text)),) for text in texts), Usage(input=len(texts), requests=1), str(name))
 
     async def aclose(self) -> None:

@@ -21,7 +21,7 @@ from orchestrator.models.budget import (
     usd,
 )
 from orchestrator.models.calls.estimate import estimate_of, prompt_tokens
-from orchestrator.models.calls.gateway import Choice
+from orchestrator.models.calls.gateway import ModelChoice
 from orchestrator.models.calls.project_budget import ProjectBudget, ProjectLedger
 from orchestrator.models.calls.service import ModelService
 from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, Usage
@@ -197,7 +197,7 @@ async def all_at_once(directory: Path, budgets: list[Budget], client: Planned) -
     async def one(number: int, plan: Plan) -> None:
         request = ModelRequest(PROMPT.messages, max_tokens=plan.allowed, seed=number)
         gateway = run.for_step(host, ledgers[1:], label=f"step[{number}]")
-        await gateway.ask(Choice(("lab:m",)), request)
+        await gateway.ask(ModelChoice(("lab:m",)), request)
 
     tasks = [asyncio.create_task(one(number, plan)) for number, plan in enumerate(client.plans)]
     cancelled = [task for task, plan in zip(tasks, client.plans, strict=True) if plan.end == "is cancelled"]
@@ -265,7 +265,7 @@ def test_one_call_after_another_passes_a_limit_by_one_misestimate_at_most(priced
         for number in range(20):
             request = ModelRequest(PROMPT.messages, max_tokens=100, seed=number)
             try:
-                await run.for_step(Host()).ask(Choice(("lab:m",)), request)
+                await run.for_step(Host()).ask(ModelChoice(("lab:m",)), request)
             except BudgetExceeded:
                 return
 
@@ -297,7 +297,7 @@ def test_many_that_wait_for_a_budget_do_not_all_try_whenever_one_call_has_ended(
     async def all_of_them() -> None:
         run = ModelService(priced, client=client).for_run([Counted(Budget(tokens=50_000), "the run")])
         requests = [ModelRequest(PROMPT.messages, max_tokens=400, seed=number) for number in range(400)]
-        await asyncio.gather(*(run.for_step(Host()).ask(Choice(("lab:m",)), request) for request in requests))
+        await asyncio.gather(*(run.for_step(Host()).ask(ModelChoice(("lab:m",)), request) for request in requests))
 
     asyncio.run(all_of_them())
     assert 400 <= tried <= 4 * 400
@@ -382,9 +382,9 @@ def test_the_budget_of_a_project_holds_for_all_its_runs(priced: Path, tmp_path: 
 
     async def runs() -> None:
         for _ in range(2):
-            await service.for_run().for_step(Host()).ask(Choice(("lab:m",)), PROMPT)
+            await service.for_run().for_step(Host()).ask(ModelChoice(("lab:m",)), PROMPT)
         with pytest.raises(BudgetExceeded, match="the project this month is 3 requests: 3 spent"):
-            await service.for_run().for_step(Host()).ask(Choice(("lab:m",)), PROMPT)
+            await service.for_run().for_step(Host()).ask(ModelChoice(("lab:m",)), PROMPT)
 
     asyncio.run(runs())
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ConfigurationError, ModelRateLimited, StoreUnavailable
-from orchestrator.models.limits import Limits, LimitSettings, Rate, Spending, rate_headers
+from orchestrator.models.limits import Limits, LimitSettings, Rate, RateUsage, rate_headers
 from orchestrator.models.messages import ModelName
 from tests.virtual_time import run
 
@@ -83,10 +83,10 @@ class Shared:
         self.changes: Counter[str] = Counter()
         self.broken = False
 
-    def change(self, provider: str, change: Callable[[Spending, float], T]) -> T:
+    def change(self, provider: str, change: Callable[[RateUsage, float], T]) -> T:
         if self.broken:
             raise StoreUnavailable("the store is gone", url="sqlite://", help="bring it back")
-        spending = Spending.from_dict(self.kept.get(provider, {}))
+        spending = RateUsage.from_dict(self.kept.get(provider, {}))
         found = change(spending, 1_000_000.0 + asyncio.get_running_loop().time())
         self.kept[provider] = spending.to_dict()
         self.changes[provider] += 1

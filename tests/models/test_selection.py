@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from orchestrator.models.calls.gateway import Requirements, Selection
 from orchestrator.models.catalog.entries import Catalogue, ModelCard
 from orchestrator.models.messages import ModelName
-from orchestrator.models.selection.ranking import select, unfit, violation
+from orchestrator.models.selection.rank import select, unfit, violation
 
 WORDS = ("vision", "tools", "json_schema", "reasoning")
 SELECTIONS: tuple[Selection, ...] = ("balanced", "cost", "speed", "quality")

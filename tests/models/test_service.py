@@ -24,7 +24,7 @@ from orchestrator.errors import (
 )
 from orchestrator.models.budget import Budget, Ledger, Spent
 from orchestrator.models.calls.estimate import MOST_OUTPUT
-from orchestrator.models.calls.gateway import Choice, Feedback, Requirements
+from orchestrator.models.calls.gateway import Feedback, ModelChoice, Requirements
 from orchestrator.models.calls.service import ModelService
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.limits import Limits, LimitSettings, Rate
@@ -38,7 +38,7 @@ from orchestrator.models.messages import (
     ToolOffer,
     ToolRequest,
     Usage,
-    take_note,
+    note_request_sent,
 )
 from orchestrator.models.selection.candidates import Needs
 from orchestrator.models.selection.default_model import ollama_is_running
@@ -51,12 +51,12 @@ from tests.ollama import MODEL, Ollama
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.models.calls.gateway import Answer, ModelGateway
+    from orchestrator.models.calls.gateway import ModelAnswer, ModelGateway
 
 pytestmark = pytest.mark.anyio
 
 MINI, HAIKU = "openai:gpt-5-mini", "anthropic:claude-haiku-4-5"
-BOTH = Choice((MINI, HAIKU))
+BOTH = ModelChoice((MINI, HAIKU))
 
 
 @pytest.fixture
@@ -84,7 +84,9 @@ class Setting:
     def gateway(self, *ledgers: Ledger) -> ModelGateway:
         return self.service.for_run(ledgers).for_step(self.host, label="draft")
 
-    async def ask(self, choice: Choice, request: ModelRequest = HELLO, *ledgers: Ledger, **how: Any) -> Answer:
+    async def ask(
+        self, choice: ModelChoice, request: ModelRequest = HELLO, *ledgers: Ledger, **how: Any
+    ) -> ModelAnswer:
         return await self.gateway(*ledgers).ask(choice, request, **how)
 
     @property
@@ -114,28 +116,28 @@ async def test_the_named_models_are_asked_in_their_order_and_the_call_is_recorde
 async def test_a_name_that_means_nothing_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
     with pytest.raises(ModelMissing) as raised:
-        await setting.ask(Choice((MINI, "opnai:gpt-5-mini")))
+        await setting.ask(ModelChoice((MINI, "opnai:gpt-5-mini")))
     assert "did you mean `openai:gpt-5-mini`?" in str(raised.value)
     assert setting.asked == []
 
 
 async def test_without_a_choice_the_default_of_the_settings_is_asked(tmp_path: Path) -> None:
     (tmp_path / "orchestrator.toml").write_text(f'[models]\ndefault = "{HAIKU}"\n')
-    answer = await Setting(tmp_path).ask(Choice())
+    answer = await Setting(tmp_path).ask(ModelChoice())
     assert (str(answer.model), answer.why) == (HAIKU, "`auto`: it is the default in orchestrator.toml")
 
 
 async def test_what_answers_in_a_test_may_say_what_auto_is(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
     setting.client.auto = ModelName("openai", "gpt-5-mini")  # type: ignore[attr-defined]
-    assert str((await setting.ask(Choice(("auto",)))).model) == MINI
+    assert str((await setting.ask(ModelChoice(("auto",)))).model) == MINI
 
 
 async def test_without_a_key_and_an_ollama_no_model_answers_for_auto(tmp_path: Path) -> None:
     host = Host()
     service = ModelService(tmp_path)
     gateway = service.for_run().for_step(host)
-    for choice in (Choice(), Choice(("auto",)), Choice(("auto", "auto"))):
+    for choice in (ModelChoice(), ModelChoice(("auto",)), ModelChoice(("auto", "auto"))):
         with pytest.raises(ModelMissing, match="no model is available for `auto`"):
             await gateway.ask(choice, HELLO)
     assert host.calls == []
@@ -152,7 +154,7 @@ async def test_an_ollama_that_runs_answers_for_auto_and_is_found_by_a_connection
             monkeypatch.setenv(name, value)
         service = ModelService(tmp_path)
         assert ollama_is_running(service.catalogue, service.keys)
-        answer = await service.for_run().for_step(Host()).ask(Choice(), HELLO)
+        answer = await service.for_run().for_step(Host()).ask(ModelChoice(), HELLO)
         await service.aclose()
     assert (str(answer.model), answer.value, answer.cost) == (MODEL, "Hello!", 0)
     assert answer.why == "`auto`: Ollama is running"
@@ -160,7 +162,7 @@ async def test_an_ollama_that_runs_answers_for_auto_and_is_found_by_a_connection
 
 async def test_a_named_model_answers_where_auto_stands_for_none(tmp_path: Path) -> None:
     service = ModelService(tmp_path)
-    (only,) = await service.candidates(Choice(("auto", MINI)), Needs())
+    (only,) = await service.candidates(ModelChoice(("auto", MINI)), Needs())
     assert str(only.name) == MINI
     await service.aclose()
 
@@ -168,11 +170,11 @@ async def test_a_named_model_answers_where_auto_stands_for_none(tmp_path: Path) 
 async def test_a_model_is_selected_by_what_is_required(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
     requires = Requirements(capabilities=frozenset({"vision"}), providers=("openai",), max_cost=1.0)
-    answer = await setting.ask(Choice(requires=requires, selection="cost"))
+    answer = await setting.ask(ModelChoice(requires=requires, selection="cost"))
     assert answer.model.provider == "openai"
     assert answer.why.startswith("the cheapest of ")
     assert "vision, at openai, at most $1 per million tokens" in answer.why
-    again = await setting.ask(Choice(requires=requires, selection="cost"))
+    again = await setting.ask(ModelChoice(requires=requires, selection="cost"))
     assert again.model == answer.model
 
 
@@ -193,11 +195,11 @@ async def test_only_what_can_be_asked_from_here_is_selected(tmp_path: Path, monk
     host = Host()
     gateway = ModelService(tmp_path).for_run().for_step(host)
     with pytest.raises(ModelMissing, match=r"no model that can be asked from here fits \(vision\)") as raised:
-        await gateway.ask(Choice(requires=Requirements(capabilities=frozenset({"vision"}))), HELLO)
+        await gateway.ask(ModelChoice(requires=Requirements(capabilities=frozenset({"vision"}))), HELLO)
     assert "would fit: set " in str(raised.value.help)
     monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
     service = ModelService(tmp_path)
-    card = await service.for_run().for_step(host).card(Choice(requires=Requirements(), selection="quality"))
+    card = await service.for_run().for_step(host).card(ModelChoice(requires=Requirements(), selection="quality"))
     assert card is not None
     assert card.name.provider == "mistral"
 
@@ -206,14 +208,14 @@ async def test_what_is_sent_is_required_too(tmp_path: Path) -> None:
     picture = Message("user", ("What is it?", Media(b"\x89PNG", "image/png")))
     request = ModelRequest((picture,), tools=(ToolOffer("look", "Looks.", {}),), max_tokens=10)
     setting = Setting(tmp_path)
-    answer = await setting.ask(Choice(("deepseek:deepseek-v4-flash", MINI)), request)
+    answer = await setting.ask(ModelChoice(("deepseek:deepseek-v4-flash", MINI)), request)
     assert str(answer.model) == MINI
     assert answer.why == (
         "number 2 of 2 that are named, after `deepseek:deepseek-v4-flash` is not asked: it cannot do vision"
     )
     with pytest.raises(ModelMissing, match="it cannot do vision"):
-        await setting.ask(Choice(("deepseek:deepseek-v4-flash",)), request)
-    selected = await setting.ask(Choice(requires=Requirements(providers=("deepseek", "openai"))), request)
+        await setting.ask(ModelChoice(("deepseek:deepseek-v4-flash",)), request)
+    selected = await setting.ask(ModelChoice(requires=Requirements(providers=("deepseek", "openai"))), request)
     assert selected.model.provider == "openai"
 
 
@@ -223,7 +225,7 @@ async def test_a_model_that_runs_on_a_server_of_ones_own_is_found_when_it_is_nee
     async with Server(answer) as server:
         (tmp_path / "orchestrator.toml").write_text(f'[servers.lab]\nbase_url = "{server.url}/v1"\n')
         gateway = ModelService(tmp_path).for_run().for_step(Host())
-        card = await gateway.card(Choice(requires=Requirements(min_size=20, max_cost=0)))
+        card = await gateway.card(ModelChoice(requires=Requirements(min_size=20, max_cost=0)))
         assert card is not None
         assert str(card.name) == "lab:qwen3-32b"
         assert [asked.path for asked in server.asked] == ["/v1/models"]
@@ -273,7 +275,7 @@ async def test_one_error_names_all_that_were_asked_and_may_pass_if_one_of_them_m
     assert raised.value.retry_after == 7.0
     alone = Setting(tmp_path, {MINI: [ModelRejected("no such model")]})
     with pytest.raises(ModelRejected, match=r"^no such model") as only:
-        await alone.ask(Choice((MINI,)))
+        await alone.ask(ModelChoice((MINI,)))
     assert not only.value.retryable
 
 
@@ -316,13 +318,13 @@ async def test_a_free_choice_is_not_followed_by_one_that_costs_unless_that_is_na
     gone = {"ollama:qwen3:8b": [ModelUnavailable("not running")]}
     silent = Setting(tmp_path, gone)
     with pytest.raises(ModelUnavailable, match="it is not free, as the first choice is: name it to allow it"):
-        await silent.ask(Choice(("ollama:qwen3:8b", "auto")))
+        await silent.ask(ModelChoice(("ollama:qwen3:8b", "auto")))
     assert silent.asked == ["ollama:qwen3:8b"]
     said = Setting(tmp_path, gone)
-    assert str((await said.ask(Choice(("ollama:qwen3:8b", MINI)))).model) == MINI
+    assert str((await said.ask(ModelChoice(("ollama:qwen3:8b", MINI)))).model) == MINI
     selected = Setting(tmp_path, gone)
     with pytest.raises(ModelUnavailable):
-        await selected.ask(Choice(requires=Requirements(capabilities=frozenset({"tools"})), selection="cost"))
+        await selected.ask(ModelChoice(requires=Requirements(capabilities=frozenset({"tools"})), selection="cost"))
     assert selected.asked == ["ollama:qwen3:8b"]
 
 
@@ -359,7 +361,7 @@ async def test_after_two_such_answers_the_next_model_is_asked_afresh(tmp_path: P
     assert setting.asked == [MINI, MINI, HAIKU]
     assert setting.client.asked[2][1].messages == HELLO.messages
     with pytest.raises(ModelAnswerInvalid) as raised:
-        await Setting(tmp_path, {MINI: ["no"]}).ask(Choice((MINI,)), accept=at_least(8))
+        await Setting(tmp_path, {MINI: ["no"]}).ask(ModelChoice((MINI,)), accept=at_least(8))
     assert raised.value.reply.text == "no"
     assert raised.value.model == "gpt-5-mini"
 
@@ -372,7 +374,7 @@ async def test_an_answer_that_asks_for_tools_in_a_wrong_way_is_answered_for_each
             raise ModelAnswerInvalid("there is no tool `see`")
 
     setting = Setting(tmp_path, {MINI: [asks, "Well."]})
-    await setting.ask(Choice((MINI,)), accept=accept)
+    await setting.ask(ModelChoice((MINI,)), accept=accept)
     _, second, _ = setting.client.asked[1]
     assert [(said.role, said.request_id) for said in second.messages[1:]] == [
         ("assistant", ""), ("tool", "1"), ("tool", "2")
@@ -394,7 +396,7 @@ async def test_what_a_check_did_not_accept_is_told_with_its_reasons_and_passed_o
     await setting.ask(BOTH, final=False)
     assert setting.client.asked[1][1].messages == HELLO.messages
     with pytest.raises(ModelMissing, match="its answers were not accepted"):
-        await setting.ask(Choice((MINI,)))
+        await setting.ask(ModelChoice((MINI,)))
 
 
 async def test_only_the_answer_itself_is_streamed(tmp_path: Path) -> None:
@@ -411,12 +413,12 @@ async def test_only_the_answer_itself_is_streamed(tmp_path: Path) -> None:
 async def test_a_cheaper_model_is_asked_where_the_first_does_not_fit_and_the_answer_says_so(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
     dear, cheap = "anthropic:claude-opus-4-5", "openai:gpt-5-nano"
-    answer = await setting.ask(Choice((dear, cheap)), HELLO, Ledger(Budget(usd=0.001), "the run"))
+    answer = await setting.ask(ModelChoice((dear, cheap)), HELLO, Ledger(Budget(usd=0.001), "the run"))
     assert str(answer.model) == cheap
     assert answer.why.startswith("number 2 of 2 that are named, after the budget of the run is $0.001: $0.00 spent")
     assert setting.asked == [cheap]
     with pytest.raises(BudgetExceeded, match="none of the 2 models has answered") as raised:
-        await setting.ask(Choice((dear, cheap)), HELLO, Ledger(Budget(usd=1e-6), "the run"))
+        await setting.ask(ModelChoice((dear, cheap)), HELLO, Ledger(Budget(usd=1e-6), "the run"))
     assert raised.value.scope == "the run"
     assert setting.asked == [cheap]
 
@@ -426,7 +428,7 @@ async def test_a_refused_request_costs_nothing_and_a_broken_connection_what_was_
     ledger = Ledger(Budget(usd=1), "the run")
     for _ in range(2):
         with pytest.raises(ModelUnavailable):
-            await setting.ask(Choice((MINI,)), HELLO, ledger)
+            await setting.ask(ModelChoice((MINI,)), HELLO, ledger)
     refused, broken = setting.host.calls
     assert (refused.cost, refused.usage) == (0.0, Usage(requests=1))
     assert (broken.cost, broken.usage) == (7 * 0.25 / 1e6, Usage(input=7, requests=1))
@@ -436,12 +438,12 @@ async def test_a_refused_request_costs_nothing_and_a_broken_connection_what_was_
 async def test_a_call_that_breaks_off_before_anything_is_sent_is_none(tmp_path: Path) -> None:
     class Absent(Client):
         async def ask(self, name, request, *, on_text=None):  # type: ignore[no-untyped-def]
-            take_note(sent=False)
+            note_request_sent(sent=False)
             raise ModelUnavailable("nobody is there")
 
     host, ledger = Host(), Ledger(Budget(usd=1), "the run")
     with pytest.raises(ModelUnavailable):
-        await ModelService(tmp_path, client=Absent()).for_run([ledger]).for_step(host).ask(Choice((MINI,)), HELLO)
+        await ModelService(tmp_path, client=Absent()).for_run([ledger]).for_step(host).ask(ModelChoice((MINI,)), HELLO)
     assert ([(call.cost, call.usage) for call in host.calls], ledger.spent) == ([(0.0, Usage())], Spent())
 
 
@@ -449,7 +451,7 @@ async def test_an_answer_whose_usage_nobody_tells_is_counted_by_its_size(tmp_pat
     silent = [ModelReply("Hello. " * 100, requests=(ToolRequest("1", "look", {"at": "it"}),), model="said")]
     setting = Setting(tmp_path, {MINI: silent})
     ledger = Ledger(Budget(tokens=1000), "the run")
-    answer = await setting.ask(Choice((MINI,)), HELLO, ledger)
+    answer = await setting.ask(ModelChoice((MINI,)), HELLO, ledger)
     (call,) = setting.host.calls
     assert call.usage == replace(answer.reply.usage, requests=1)
     assert call.usage.input > 0
@@ -461,11 +463,11 @@ async def test_an_answer_whose_usage_nobody_tells_is_counted_by_its_size(tmp_pat
 async def test_an_answer_is_limited_where_the_provider_or_a_budget_wants_it(tmp_path: Path) -> None:
     unlimited = replace(HELLO, max_tokens=None)
     setting = Setting(tmp_path)
-    await setting.ask(Choice((MINI,)), unlimited)
-    await setting.ask(Choice((HAIKU,)), unlimited)
-    await setting.ask(Choice((MINI,)), unlimited, Ledger(Budget(usd=1), "the run"))
-    await setting.ask(Choice((MINI,)), unlimited, Ledger(Budget(requests=1), "the run"))
-    await setting.ask(Choice((MINI,)), HELLO, Ledger(Budget(usd=1), "the run"))
+    await setting.ask(ModelChoice((MINI,)), unlimited)
+    await setting.ask(ModelChoice((HAIKU,)), unlimited)
+    await setting.ask(ModelChoice((MINI,)), unlimited, Ledger(Budget(usd=1), "the run"))
+    await setting.ask(ModelChoice((MINI,)), unlimited, Ledger(Budget(requests=1), "the run"))
+    await setting.ask(ModelChoice((MINI,)), HELLO, Ledger(Budget(usd=1), "the run"))
     limits = [request.max_tokens for _, request, _ in setting.client.asked]
     assert limits == [None, MOST_OUTPUT, MOST_OUTPUT, None, 100]
 
@@ -490,7 +492,7 @@ async def test_a_provider_that_has_refused_a_call_is_left_alone(tmp_path: Path) 
     setting.service.limits = Limits(LimitSettings(longest_wait=0.0))
     for _ in range(2):
         with pytest.raises(ModelRateLimited) as raised:
-            await setting.ask(Choice((MINI,)))
+            await setting.ask(ModelChoice((MINI,)))
     assert setting.asked == [MINI]
     assert raised.value.retry_after == pytest.approx(30, abs=5)
 
@@ -499,9 +501,9 @@ async def test_what_an_answer_says_is_left_is_kept_to(tmp_path: Path) -> None:
     left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "30s"}
     setting = Setting(tmp_path, {MINI: [ModelReply("Hello.", limits=left), "Hello."]})
     setting.service.limits = Limits(LimitSettings(longest_wait=0.0))
-    await setting.ask(Choice((MINI,)))
+    await setting.ask(ModelChoice((MINI,)))
     with pytest.raises(ModelRateLimited, match="it has no requests left"):
-        await setting.ask(Choice((MINI,)))
+        await setting.ask(ModelChoice((MINI,)))
     assert setting.asked == [MINI]
 
 
@@ -511,17 +513,17 @@ async def test_what_an_answer_says_is_left_is_kept_to(tmp_path: Path) -> None:
 async def test_vectors_are_made_by_the_named_model_or_the_cheapest_that_makes_them(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
     ledger = Ledger(Budget(usd=1), "the run")
-    vectors, answer = await setting.gateway(ledger).embed(Choice(("openai:text-embedding-3-small",)), ["a", "bcd"])
+    vectors, answer = await setting.gateway(ledger).embed(ModelChoice(("openai:text-embedding-3-small",)), ["a", "bcd"])
     assert vectors.vectors == ((1.0,), (3.0,))
     assert str(answer.model) == "openai:text-embedding-3-small"
     assert answer.cost == pytest.approx(2 * 0.02 / 1e6)
     assert ledger.spent.usd == answer.cost
-    _, chosen = await setting.gateway().embed(Choice(requires=Requirements(providers=("openai",))), ["a"])
+    _, chosen = await setting.gateway().embed(ModelChoice(requires=Requirements(providers=("openai",))), ["a"])
     assert str(chosen.model) == "openai:text-embedding-3-small"
     with pytest.raises(ModelMissing, match="it makes no embeddings"):
-        await setting.gateway().embed(Choice((MINI,)), ["a"])
+        await setting.gateway().embed(ModelChoice((MINI,)), ["a"])
     with pytest.raises(ModelMissing, match="it makes embeddings and no text"):
-        await setting.ask(Choice(("openai:text-embedding-3-small",)))
+        await setting.ask(ModelChoice(("openai:text-embedding-3-small",)))
 
 
 # --- the real client
@@ -535,7 +537,7 @@ async def test_a_real_server_is_asked_and_the_next_one_when_it_is_ill(tmp_path: 
         )
         host = Host()
         service = ModelService(tmp_path)
-        answer = await service.for_run().for_step(host).ask(Choice(("ill:m", "well:m")), HELLO)
+        answer = await service.for_run().for_step(host).ask(ModelChoice(("ill:m", "well:m")), HELLO)
         await service.aclose()
     assert (answer.value, answer.cost) == ("Paris.", 0.0)
     assert "status 503" in answer.why

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
-from orchestrator.models.messages import asking_step
+from orchestrator.models.messages import current_step
 from tests.models.asked import Client
 from tests.runtime.support import PATIENCE, Bench, states
 
@@ -46,7 +46,7 @@ class Gated(Client):
     async def ask(
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
-        step = asking_step.get()
+        step = current_step.get()
         reply = await super().ask(name, request)
         self.entered[step].set()
         if step in self.held:
@@ -178,8 +178,8 @@ def test_an_attempt_that_fails_meanwhile_stops_no_other_and_is_not_made_again(cl
 
     class Failing(Gated):
         async def ask(self, name: Any, request: Any, *, on_text: Any = None) -> ModelReply:
-            self.entered[asking_step.get()].set()
-            assert await asyncio.to_thread(self.gates[asking_step.get()].wait, PATIENCE)
+            self.entered[current_step.get()].set()
+            assert await asyncio.to_thread(self.gates[current_step.get()].wait, PATIENCE)
             return await Client.ask(self, name, request)
 
     models.__class__ = Failing

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import ModelAnswerInvalid, ModelRateLimited, ModelRefused, StepError
 from orchestrator.models.clients.fake import Asked, FakeModel
-from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, ToolRequest, asking_step
+from orchestrator.models.messages import Message, ModelName, ModelReply, ModelRequest, ToolRequest, current_step
 
 GPT = ModelName("openai", "gpt-5")
 SCHEMA = {
@@ -21,7 +21,7 @@ SCHEMA = {
 
 def ask(fake: FakeModel, prompt: str = "Hello there", step: str = "", **settings: object) -> ModelReply:
     async def asked() -> ModelReply:
-        asking_step.set(step)
+        current_step.set(step)
         return await fake.ask(GPT, ModelRequest((Message("user", prompt),), **settings))  # type: ignore[arg-type]
 
     return asyncio.run(asked())

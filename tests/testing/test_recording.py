@@ -24,7 +24,7 @@ from orchestrator.models.messages import (
     ToolOffer,
     ToolRequest,
     Usage,
-    asking_step,
+    current_step,
 )
 from orchestrator.models.recordings.clients import RecordingClient, ReplayClient, remove_others
 from orchestrator.runtime.values.redaction import Redactor
@@ -38,7 +38,7 @@ def said(prompt: str, **more: Any) -> ModelRequest:
 
 def ask(client: ModelClient, request: ModelRequest, name: ModelName = GPT, step: str = "draft") -> ModelReply:
     async def asked() -> ModelReply:
-        asking_step.set(step)
+        current_step.set(step)
         return await client.ask(name, request)
 
     return asyncio.run(asked())
@@ -236,9 +236,9 @@ def test_a_miss_in_an_empty_directory_says_so(tmp_path: Path) -> None:
 @given(requests, requests)
 def test_whatever_differs_is_told(first: ModelRequest, second: ModelRequest) -> None:
     from orchestrator.models.recordings.diff import difference
-    from orchestrator.models.recordings.format import described
+    from orchestrator.models.recordings.format import request_data
 
-    before, after = described(GPT, first), described(GPT, second)
+    before, after = request_data(GPT, first), request_data(GPT, second)
     assert bool(difference(before, after)) == (before != after)
 
 

@@ -20,7 +20,7 @@ from orchestrator.errors import CompilationError
 from orchestrator.evaluation.adhoc_models import AdhocModels, run_blocking
 from orchestrator.journal.records import RunFilter
 from orchestrator.journal.state.usage import NOTHING, Spending
-from orchestrator.models.actions.auto_values import asked_at_once
+from orchestrator.models.actions.auto_values import auto_values_prompt
 from orchestrator.models.calls.lock_entries import KeptAnswer, has_mark, question_digest
 from orchestrator.models.messages import Message, ModelRequest
 from orchestrator.models.output.schemas import accepted
@@ -251,7 +251,7 @@ async def _ask(backend: Backend, places: list[_Place]) -> Spending:
             properties[name] = asks["schema"]["properties"][name]
     asks = places[0].auto.asks or {}
     model = asks.get("model", ())
-    system, prompt, form = asked_at_once(questions, properties, asks["about"])
+    system, prompt, form = auto_values_prompt(questions, properties, asks["about"])
     adhoc = AdhocModels(backend.services, (model,) if isinstance(model, str) else tuple(model))
     request = ModelRequest((Message("user", prompt),), system=system, schema=form.schema)
     answer = await adhoc.ask(request, lambda reply: accepted(form, reply))

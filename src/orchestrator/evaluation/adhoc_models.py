@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.journal.state.usage import NOTHING, Spending, spending_of
-from orchestrator.models.calls.gateway import Choice
+from orchestrator.models.calls.gateway import ModelChoice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from orchestrator.models.calls.answer_memo import KeptAnswers
-    from orchestrator.models.calls.gateway import Answer, Feedback, ModelCall
+    from orchestrator.models.calls.gateway import Feedback, ModelAnswer, ModelCall
     from orchestrator.models.messages import ModelName, ModelReply, ModelRequest
     from orchestrator.runtime import ModelServices
 
@@ -31,10 +31,10 @@ class AdhocModels:
 
     def __init__(self, services: ModelServices, models: Sequence[str]) -> None:
         self._services = services
-        self._choice = Choice(tuple(models))
+        self._choice = ModelChoice(tuple(models))
         self.spending: Spending = NOTHING
 
-    async def ask(self, request: ModelRequest, accept: Callable[[ModelReply], Any] | None = None) -> Answer:
+    async def ask(self, request: ModelRequest, accept: Callable[[ModelReply], Any] | None = None) -> ModelAnswer:
         """Ask; the budget of the project holds.
 
         Raises:

@@ -138,7 +138,7 @@ class Embeddings:
     limits: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
-asking_step: ContextVar[str] = ContextVar("the step that asks", default="")
+current_step: ContextVar[str] = ContextVar("the step that asks", default="")
 """The path of the step that a model is being asked for. It is not sent: clients for tests answer by it."""
 
 
@@ -149,12 +149,12 @@ class Sending:
     sent: bool | None = None
 
 
-sending: ContextVar[Sending | None] = ContextVar("the call that is being made", default=None)
+current_sending: ContextVar[Sending | None] = ContextVar("the call that is being made", default=None)
 
 
-def take_note(*, sent: bool) -> None:
+def note_request_sent(*, sent: bool) -> None:
     """Tell whether the request of the call that is being made has been sent, for the case that it is broken off."""
-    call = sending.get()
+    call = current_sending.get()
     if call is not None:
         call.sent = sent
 
@@ -167,7 +167,7 @@ class ModelClient(Protocol):
     """Speaks to models. One for a process; safe to use by many tasks of one event loop at once.
 
     Raises for all methods: ModelError and its subclasses (see `orchestrator.errors`). Cancelling closes the connection.
-    A call that breaks off counts as sent unless its client says by `take_note` that it was not.
+    A call that breaks off counts as sent unless its client says by `note_request_sent` that it was not.
     """
 
     async def ask(

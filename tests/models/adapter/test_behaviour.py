@@ -18,7 +18,7 @@ from orchestrator.errors import (
     ModelUnavailable,
 )
 from orchestrator.models.clients import ProviderClient
-from orchestrator.models.messages import Media, Message, ModelReply, ModelRequest, Sending, Usage, sending
+from orchestrator.models.messages import Media, Message, ModelReply, ModelRequest, Sending, Usage, current_sending
 from tests.models.adapter.dialects import DIALECTS, KEY, Dialect
 from tests.models.adapter.wire import Answer, Server
 
@@ -274,19 +274,19 @@ async def test_who_breaks_off_knows_whether_a_request_was_sent(dialect: Dialect)
     async with Server(Answer(then="hang")) as server:
         client = ProviderClient(lambda _: dialect.endpoint(server.url))
         for early in (True, False, False):  # before there is a connection, over a new one, and over another
-            token = sending.set(noted := Sending())
+            token = current_sending.set(noted := Sending())
             call = asyncio.ensure_future(client.ask(dialect.model_name, QUESTION))
-            sending.reset(token)
+            current_sending.reset(token)
             server.came.clear()
             await (asyncio.sleep(0) if early else asyncio.wait_for(server.came.wait(), 10))
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
             assert noted.sent is not early
-    token = sending.set(noted := Sending())
+    token = current_sending.set(noted := Sending())
     with pytest.raises(ModelUnavailable):
         await client.ask(dialect.model_name, QUESTION)
-    sending.reset(token)
+    current_sending.reset(token)
     assert noted.sent is False
     await client.aclose()
 

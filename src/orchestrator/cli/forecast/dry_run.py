@@ -25,11 +25,11 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
     from orchestrator.cli.terminal.output import emit, emit_json, say, table
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
-    from orchestrator.models.selection.candidates import Here
+    from orchestrator.models.selection.candidates import AvailableModels
 
     bound = pipeline.bind(values)
     catalogue = Catalogue.load(pipeline.backend.directory)
-    found = forecast(pipeline.plan, bound.values, Here(catalogue, Keys.load()))
+    found = forecast(pipeline.plan, bound.values, AvailableModels(catalogue, Keys.load()))
     budget = pipeline.plan.budget
     if json:
         limits = budget.to_dict() if budget is not None else None

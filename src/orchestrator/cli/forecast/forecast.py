@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.expressions import Scope, Value
-    from orchestrator.models.selection.candidates import Here
+    from orchestrator.models.selection.candidates import AvailableModels
     from orchestrator.plan.model import Plan
 
 UNKNOWN_TOKENS: Final = 1_000
@@ -89,7 +89,7 @@ class Forecast:
         return {**asdict(self), "steps": [asdict(step) for step in self.steps]}
 
 
-def forecast(plan: Plan, inputs: Mapping[str, Any], here: Here) -> Forecast:
+def forecast(plan: Plan, inputs: Mapping[str, Any], here: AvailableModels) -> Forecast:
     """Return what a run with these inputs would do. Nothing is run, and nobody is asked."""
     asking: dict[str, list[ModelStep]] = {}
     for each in model_steps(plan):
@@ -125,7 +125,7 @@ def _missing(steps: Sequence[Expected]) -> Iterator[str]:
 class _Reckoning:
     """Goes through a plan, and reckons what each step takes."""
 
-    def __init__(self, plan: Plan, here: Here, asking: Mapping[str, Sequence[ModelStep]]) -> None:
+    def __init__(self, plan: Plan, here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]) -> None:
         self._plan = plan
         self._here = here
         self._asking = asking

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.models.calls.gateway import Choice
+from orchestrator.models.calls.gateway import ModelChoice
 from orchestrator.models.messages import JUDGE
 from orchestrator.models.selection.candidates import Needs
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.expressions import Value
-    from orchestrator.models.selection.candidates import Candidate, Here
+    from orchestrator.models.selection.candidates import AvailableModels, Candidate
     from orchestrator.plan.model import Plan
     from orchestrator.plan.steps import StepPlan
 
@@ -28,7 +28,7 @@ class ModelStep:
 
     path: str
     action: str
-    choice: Choice | None
+    choice: ModelChoice | None
     needs: Needs
     unknown: str = ""
 
@@ -40,11 +40,11 @@ def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
     from orchestrator.models.clients.fake import FakeModel
-    from orchestrator.models.selection.candidates import Here
+    from orchestrator.models.selection.candidates import AvailableModels
 
     with common.open_orchestrator(tools=tools, models=FakeModel(otherwise="fail")) as orchestrator:  # needs no keys
         plan = orchestrator.compile(file).plan
-    here = Here(Catalogue.load(orchestrator.directory), Keys.load())
+    here = AvailableModels(Catalogue.load(orchestrator.directory), Keys.load())
     told = [models_told(step, here) for step in model_steps(plan)]
     if json:
         emit_json({"pipeline": plan.id, "steps": told})
@@ -101,7 +101,7 @@ def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool =
     return ModelStep(path, action, choice, needs)
 
 
-def models_told(step: ModelStep, here: Here) -> dict[str, Any]:
+def models_told(step: ModelStep, here: AvailableModels) -> dict[str, Any]:
     """Return the models that a step may ask, as JSON data."""
     from orchestrator.errors import ModelMissing
     from orchestrator.models.selection.candidates import candidates
@@ -115,7 +115,7 @@ def models_told(step: ModelStep, here: Here) -> dict[str, Any]:
     return {"step": step.path, "action": step.action, "models": models, "problem": problem or None}
 
 
-def _model(candidate: Candidate, here: Here) -> dict[str, Any]:
+def _model(candidate: Candidate, here: AvailableModels) -> dict[str, Any]:
     from orchestrator.cli.author.models import state_of
 
     state = state_of(here.catalogue.providers[candidate.name.provider], here.keys)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.forecast.model_choices import ModelStep
     from orchestrator.expressions import Scope
     from orchestrator.models.catalog.entries import ModelCard
-    from orchestrator.models.selection.candidates import Here
+    from orchestrator.models.selection.candidates import AvailableModels
     from orchestrator.plan.children import Children
     from orchestrator.plan.model import Plan
 
@@ -58,7 +58,9 @@ class Ceiling:
         return asdict(self)
 
 
-def ceiling(plan: Plan, inputs: Mapping[str, Any], here: Here, asking: Mapping[str, Sequence[ModelStep]]) -> Ceiling:
+def ceiling(
+    plan: Plan, inputs: Mapping[str, Any], here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]
+) -> Ceiling:
     """Return the most that a run with these inputs may ask; `asking` are the steps that ask models, by path."""
     walk = _Walk(plan, here, asking)
     walk.pipeline(plan, inputs)
@@ -68,7 +70,7 @@ def ceiling(plan: Plan, inputs: Mapping[str, Any], here: Here, asking: Mapping[s
 class _Walk:
     """Goes through a plan, and adds up."""
 
-    def __init__(self, plan: Plan, here: Here, asking: Mapping[str, Sequence[ModelStep]]) -> None:
+    def __init__(self, plan: Plan, here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]) -> None:
         self._plan = plan
         self._here = here
         self._asking = asking

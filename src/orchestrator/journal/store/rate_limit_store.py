@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.retry import patient
 from orchestrator.journal.store.tables import limits
-from orchestrator.models.limits import Spending
+from orchestrator.models.limits import RateUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class StoredSpending:
-    """The `SharedSpending` of a store: one row for each provider, changed in short transactions.
+    """The `SharedRateUsage` of a store: one row for each provider, changed in short transactions.
 
     `clock` stands in for the database's own.
     """
@@ -33,7 +33,7 @@ class StoredSpending:
         self._clock = clock
 
     @patient(locks=True)
-    def change(self, provider: str, change: Callable[[Spending, float], T]) -> T:
+    def change(self, provider: str, change: Callable[[RateUsage, float], T]) -> T:
         """Do a change to what is kept of a provider, alone, and return what it returns.
 
         Raises:
@@ -47,7 +47,7 @@ class StoredSpending:
                 empty = upsert(connection, limits).values(provider=provider, spending="{}").on_conflict_do_nothing()
                 connection.execute(empty)
                 text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar_one()
-            spending = Spending.from_dict(json.loads(text))
+            spending = RateUsage.from_dict(json.loads(text))
             found = change(spending, self._now(connection))
             after = json.dumps(spending.to_dict(), separators=(",", ":"))
             if after != text:

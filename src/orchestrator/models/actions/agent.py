@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, TypedDict
 from orchestrator.errors import StepError
 from orchestrator.expressions.types.schema import to_json_schema
 from orchestrator.expressions.types.value_types import ANY, BOOLEAN, INTEGER, STRING, Type, array_of, object_of
+from orchestrator.models.actions.action_call import DETAILS, ActionCall, is_cut, model_action
 from orchestrator.models.actions.attachments import checks_files, no_urls, read_media
-from orchestrator.models.actions.common import DETAILS, Asking, is_cut, model_action
 from orchestrator.models.actions.generate import (
     Files,
     Images,
@@ -62,7 +62,7 @@ class Turned(TypedDict):
 
 
 async def turn(
-    asking: Asking,
+    call: ActionCall,
     prompt: Annotated[str, "What the model is asked to do."],
     history: list[dict[str, Any]],
     tools: list[dict[str, Any]],
@@ -76,16 +76,16 @@ async def turn(
 ) -> Turned:
     """Ask a model that may ask for tools. `history` is what was said after the prompt, `tools` what it is offered."""
     structure = form_of(schema=schema, vars=vars, response_format=response_format)
-    content = content_of(prompt, await read_media(asking.context, images, files))
+    content = content_of(prompt, await read_media(call.context, images, files))
     request = ModelRequest(
         messages=(Message("user", content), *map(_said, history)),
-        system=asking.system,
+        system=call.system,
         schema=structure.schema if structure else None,
         tools=tuple(ToolOffer(each["name"], each["description"], each["parameters"]) for each in tools),
-        temperature=asking.temperature,
-        max_tokens=asking.max_tokens,
-        seed=asking.seed,
-        stop=asking.stop,
+        temperature=call.temperature,
+        max_tokens=call.max_tokens,
+        seed=call.seed,
+        stop=call.stop,
     )
 
     def accept(reply: ModelReply) -> Any:
@@ -93,10 +93,10 @@ async def turn(
             return None
         return None if structure is None else accepted(structure, reply)
 
-    answer = await asking.gateway.ask(asking.choice, request, accept=accept)
-    asking.answers.append(answer)
+    answer = await call.gateway.ask(call.choice, request, accept=accept)
+    call.answers.append(answer)
     if not answer.reply.requests:
-        is_cut(asking, answer)
+        is_cut(call, answer)
     requests: list[Requested] = [
         {"id": each.id, "name": each.name, "arguments": dict(each.arguments)}
         if not each.problem

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from orchestrator.expressions.types.value_types import Type, array_of, union_of
 from orchestrator.models.actions import prompts
+from orchestrator.models.actions.action_call import ActionCall, ask, is_cut, model_action
 from orchestrator.models.actions.attachments import checks_files, no_urls, read_media
-from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
 from orchestrator.models.actions.generate import form_of, hidden_by, typed_data
+from orchestrator.models.actions.parameters import invalid_parameter
 from orchestrator.models.output.schemas import Structure, structure_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Extracted(TypedDict):
 
 
 async def analyze_text(
-    asking: Asking,
+    call: ActionCall,
     text: Text,
     instruction: Annotated[str, "What is to be found out; default: what matters in the text."] = "",
     analysis_type: Annotated[str, "A word for the kind of analysis, such as `sentiment` or `risks`."] = "",
@@ -55,12 +56,12 @@ async def analyze_text(
           instruction: Which duties does the tenant take on, and what is unusual about them?
     """
     prompt = prompts.analysis(text, instruction, analysis_type)
-    answer = await ask(asking, prompt.text, system=prompt.system)
-    return {"analysis": answer.reply.text, "truncated": is_cut(asking, answer)}
+    answer = await ask(call, prompt.text, system=prompt.system)
+    return {"analysis": answer.reply.text, "truncated": is_cut(call, answer)}
 
 
 async def classify(
-    asking: Asking,
+    call: ActionCall,
     text: Text,
     labels: Annotated[
         list[str] | dict[str, str | None], "The labels to choose from; as a mapping, each with a description."
@@ -84,7 +85,7 @@ async def classify(
     described = _checked_labels(labels)
     prompt = prompts.classification(text, described, multiple=multiple, reason=reason, instruction=instruction)
     structure = _label_form(list(described), multiple=multiple, reason=reason)
-    value = (await ask(asking, prompt.text, system=prompt.system, structure=structure)).value
+    value = (await ask(call, prompt.text, system=prompt.system, structure=structure)).value
     label = list(dict.fromkeys(value["labels"])) if multiple else value["label"]
     return {"label": label, "reason": value.get("reason")}
 
@@ -125,7 +126,7 @@ def _typed_labels(known: Mapping[str, Any], returns: Type) -> Type:
 
 
 async def extract(
-    asking: Asking,
+    call: ActionCall,
     schema: Annotated[
         Any, "The form of the data: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
     ],
@@ -145,8 +146,8 @@ async def extract(
           schema: {number: string, date: date, total: number, due_date: date?, items: [{name: string, price: number}]}
     """
     if (text is None) == (file is None):
-        raise invalid("`extract` needs one of `text` and `file`", "say where the data are")
-    given = await read_media(asking.context, files=file)
+        raise invalid_parameter("`extract` needs one of `text` and `file`", "say where the data are")
+    given = await read_media(call.context, files=file)
     if given.texts:
         text = given.texts[0][1]
     if text is None:
@@ -155,7 +156,7 @@ async def extract(
         prompt = prompts.extraction(text, instruction)
     content: str | tuple[str | Media, ...] = (prompt.text, *given.media) if given.media else prompt.text
     structure = form_of(schema=schema)
-    return {"data": (await ask(asking, content, system=prompt.system, structure=structure)).value}
+    return {"data": (await ask(call, content, system=prompt.system, structure=structure)).value}
 
 
 ANALYZE_TEXT = model_action(analyze_text, primary="analysis", refusal=checks_files())

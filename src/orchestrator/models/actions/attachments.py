@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.models.actions.common import invalid, names_file
+from orchestrator.models.actions.parameters import invalid_parameter, is_personality_file
 from orchestrator.models.messages import Media
 from orchestrator.text.words import shorten
 from orchestrator.tools.builtin.access import check_access
@@ -46,7 +46,7 @@ _KINDS: Final = ("image", "audio", "video")
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Attachments:
     """What was read: pictures, sounds and PDF files as they are, and the texts of text files with their names."""
 
     media: tuple[Media, ...] = ()
@@ -80,7 +80,7 @@ def checks_files(*parameters: str) -> RefusalCheck:
                 if isinstance(path, str) and (found := check_access(permissions, path, "read", parameter)) is not None:
                     return found
         personality = known.get("personality")
-        if isinstance(personality, str) and names_file(personality):
+        if isinstance(personality, str) and is_personality_file(personality):
             return check_access(permissions, personality, "read", "personality")
         return None
 
@@ -89,7 +89,7 @@ def checks_files(*parameters: str) -> RefusalCheck:
 
 async def read_media(
     context: ToolContext, images: str | Sequence[str] | None = None, files: str | Sequence[str] | None = None
-) -> Given:
+) -> Attachments:
     """Read images, which must be ones, and files of any kind that a model may read.
 
     Raises:
@@ -104,16 +104,16 @@ async def read_media(
         left -= len(data)
         if left < 0:
             message = f"the files have more than the {MOST_BYTES:,} bytes that one request may send, from `{path}` on"
-            raise invalid(message, "give fewer or smaller ones, or loop over them")
+            raise invalid_parameter(message, "give fewer or smaller ones, or loop over them")
         found = _told_apart(path, data)
         if image and (isinstance(found, str) or not found.media_type.startswith("image/")):
             kind = "a text" if isinstance(found, str) else f"`{found.media_type}`"
-            raise invalid(f"`{path}` is no image, but {kind}", "give it under `files`")
+            raise invalid_parameter(f"`{path}` is no image, but {kind}", "give it under `files`")
         if isinstance(found, Media):
             media.append(found)
         else:
             texts.append((path, found))
-    return Given(tuple(media), tuple(texts))
+    return Attachments(tuple(media), tuple(texts))
 
 
 async def read_text(context: ToolContext, path: str) -> str:
@@ -123,14 +123,16 @@ async def read_text(context: ToolContext, path: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         help = "read it with the tool `filesystem` and its `encoding`, and give the text"
-        raise invalid(f"`{path}` is no text in UTF-8: byte {error.start} does not belong there", help) from error
+        raise invalid_parameter(
+            f"`{path}` is no text in UTF-8: byte {error.start} does not belong there", help
+        ) from error
 
 
 async def _read(context: ToolContext, path: str) -> bytes:
     try:
         no_urls(path)
     except ValueError as error:
-        raise invalid(str(error)) from error
+        raise invalid_parameter(str(error)) from error
     read: Callable[[], bytes] = lambda: read_bytes(context, path, MOST_BYTES)  # noqa: E731
     data: bytes = await run_in_thread(read)
     return data
@@ -151,4 +153,4 @@ def _told_apart(path: str, data: bytes) -> Media | str:
     if guessed.partition("/")[0] in _KINDS and guessed not in _BY_BEGINNING:
         return Media(data, guessed, name)
     help = "models read text, PDF, images, sound and video; turn it into one of these first"
-    raise invalid(f"`{path}` is of a kind that no model reads", help)
+    raise invalid_parameter(f"`{path}` is of a kind that no model reads", help)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from orchestrator.expressions.evaluation.text import to_text
 from orchestrator.expressions.types.schema import from_json_schema
-from orchestrator.models.actions.common import Asking, ask, model_action
+from orchestrator.models.actions.action_call import ActionCall, ask, model_action
 from orchestrator.models.calls.lock_entries import question_digest
 from orchestrator.models.output.schemas import Structure, structure_of
 
@@ -29,7 +29,7 @@ class Answered(TypedDict):
 
 
 async def auto(
-    asking: Asking,
+    call: ActionCall,
     questions: Annotated[dict[str, Any], "What is to be found out, by names for the values."],
     schema: Annotated[dict[str, Any], "The values as properties of a JSON Schema, each of the type that is needed."],
     at: Annotated[dict[str, Any] | None, "Where each value stands in the file."] = None,
@@ -59,12 +59,12 @@ async def auto(
             data[name] = kept["answer"]
     missing = {name: asked[name]["question"] for name in questions if name not in data}
     if missing:
-        system, prompt, structure = asked_at_once(missing, properties, about)
-        data |= (await ask(asking, prompt, system=system, structure=structure)).value
+        system, prompt, structure = auto_values_prompt(missing, properties, about)
+        data |= (await ask(call, prompt, system=system, structure=structure)).value
     return {"data": {name: data[name] for name in questions}, "asked": asked}
 
 
-def asked_at_once(
+def auto_values_prompt(
     questions: Mapping[str, str], properties: Mapping[str, Any], about: str
 ) -> tuple[str, str, Structure]:
     """Return what a model is told first, what it is asked, and the form of an answer with a value for each question."""
@@ -89,4 +89,4 @@ def _typed(known: Mapping[str, Any], returns: Type) -> Type:
     return replace(returns, properties={**returns.properties, "data": from_json_schema(schema)})
 
 
-AUTO = model_action(auto, primary="data", result_type=_typed)
+AUTO_VALUES = model_action(auto, primary="data", result_type=_typed)

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
 from orchestrator.errors import ModelAnswerInvalid
-from orchestrator.models.actions.common import Asking, asking_for_vectors, invalid, model_action, together
+from orchestrator.models.actions.action_call import ActionCall, embedding_action_call, model_action, run_together
+from orchestrator.models.actions.parameters import invalid_parameter
 from orchestrator.models.calls.estimate import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.models.calls.gateway import Choice
+    from orchestrator.models.calls.gateway import ModelChoice
 
 _MOST_TEXTS: Final = 96
 _MOST_TOKENS: Final = 12_000
@@ -30,7 +31,7 @@ class Embedded(TypedDict):
 
 
 async def embed(
-    asking: Asking,
+    call: ActionCall,
     text: Annotated[str | None, "One text."] = None,
     texts: Annotated[list[str] | None, "Or several; requests are made in batches."] = None,
 ) -> Embedded:
@@ -43,41 +44,41 @@ async def embed(
           texts: ["The tide is high.", "The sea has risen."]
     """
     if (text is None) == (texts is None):
-        raise invalid("`embed` needs one of `text` and `texts`", "say what to make vectors of")
+        raise invalid_parameter("`embed` needs one of `text` and `texts`", "say what to make vectors of")
     wanted = [text] if text is not None else texts or []
     for number, each in enumerate(wanted, start=1):
         if not each.strip():
-            raise invalid(f"text {number} of {len(wanted)} is empty, and has no vector", "leave it out")
-    vectors = await _vectors(asking, wanted)
+            raise invalid_parameter(f"text {number} of {len(wanted)} is empty, and has no vector", "leave it out")
+    vectors = await _vectors(call, wanted)
     lengths = {len(vector) for vector in vectors}
     if len(vectors) != len(wanted) or len(lengths) > 1:
         message = f"{len(vectors)} vectors of {len(lengths)} different lengths came for {len(wanted)} texts"
-        raise ModelAnswerInvalid(message, model=str(asking.answers[-1].model), retryable=False)
+        raise ModelAnswerInvalid(message, model=str(call.answers[-1].model), retryable=False)
     dimensions = len(vectors[0]) if vectors else 0
     return {"embedding": vectors[0] if text is not None else vectors, "dimensions": dimensions}
 
 
-async def _vectors(asking: Asking, texts: Sequence[str]) -> list[list[float]]:
+async def _vectors(call: ActionCall, texts: Sequence[str]) -> list[list[float]]:
     batches = list(_batches(texts))
     if not batches:
         return []
     final = len(batches) == 1
-    made = [await _made(asking, asking.choice, batches[0], final=final)]
+    made = [await _made(call, call.choice, batches[0], final=final)]
     # Vectors of different models cannot be compared, so whoever made the first ones makes them all.
-    same = replace(asking.choice, models=(str(asking.answers[0].model),), requires=None)
+    same = replace(call.choice, models=(str(call.answers[0].model),), requires=None)
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def of(batch: list[str]) -> list[list[float]]:
         async with turns:
-            return await _made(asking, same, batch, final=final)
+            return await _made(call, same, batch, final=final)
 
-    made += await together(of(batch) for batch in batches[1:])
+    made += await run_together(of(batch) for batch in batches[1:])
     return [vector for batch in made for vector in batch]
 
 
-async def _made(asking: Asking, choice: Choice, texts: list[str], *, final: bool) -> list[list[float]]:
-    vectors, answer = await asking.gateway.embed(choice, texts, final=final)
-    asking.answers.append(answer)
+async def _made(call: ActionCall, choice: ModelChoice, texts: list[str], *, final: bool) -> list[list[float]]:
+    vectors, answer = await call.gateway.embed(choice, texts, final=final)
+    call.answers.append(answer)
     return [list(vector) for vector in vectors.vectors]
 
 
@@ -95,4 +96,4 @@ def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-EMBED = model_action(embed, primary="embedding", one_of=("text", "texts"), common=asking_for_vectors)
+EMBED = model_action(embed, primary="embedding", one_of=("text", "texts"), common=embedding_action_call)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, TypedDict
 
 from orchestrator.expressions.types.value_types import ANY, NULL, Type
-from orchestrator.models.actions.attachments import Given, checks_files, no_urls, paths_of, read_media
-from orchestrator.models.actions.common import Asking, ask, invalid, is_cut, model_action
+from orchestrator.models.actions.action_call import ActionCall, ask, is_cut, model_action
+from orchestrator.models.actions.attachments import Attachments, checks_files, no_urls, paths_of, read_media
+from orchestrator.models.actions.parameters import invalid_parameter
 from orchestrator.models.actions.prompts import with_files
 from orchestrator.models.messages import Media, Message
 from orchestrator.models.output.schemas import SchemaError, Structure, structure_of
@@ -32,7 +33,7 @@ class GeneratedText(TypedDict):
     truncated: Annotated[bool, "Whether the answer is cut off."]
 
 
-class Generated(TypedDict):
+class GeneratedData(TypedDict):
     """The answer, in the form that was asked for."""
 
     data: Annotated[Any, "The answer, in the form that was asked for."]
@@ -61,7 +62,7 @@ class Chatted(TypedDict):
 
 
 async def generate_text(
-    asking: Asking,
+    call: ActionCall,
     prompt: Annotated[str, "What the model is asked."],
     images: Images = None,
     files: Files = None,
@@ -77,15 +78,15 @@ async def generate_text(
           prompt: Write a short letter that invites to the tides festival in Saint-Malo.
     """
     structure = form_of(response_format=response_format, vars=vars)
-    content = content_of(prompt, await read_media(asking.context, images, files))
-    answer = await ask(asking, content, structure=structure)
+    content = content_of(prompt, await read_media(call.context, images, files))
+    answer = await ask(call, content, structure=structure)
     if structure is None:
-        return {"text": answer.reply.text, "data": None, "truncated": is_cut(asking, answer)}
+        return {"text": answer.reply.text, "data": None, "truncated": is_cut(call, answer)}
     return {"text": answer.reply.text, "data": answer.value, "truncated": False}
 
 
 async def generate(
-    asking: Asking,
+    call: ActionCall,
     prompt: Annotated[str, "What the model is asked."],
     schema: Annotated[
         Any, "The form of the answer: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
@@ -94,7 +95,7 @@ async def generate(
     response_format: Annotated[Any, "The same as `schema`, or `json` for any object."] = None,
     images: Images = None,
     files: Files = None,
-) -> Generated:
+) -> GeneratedData:
     """Ask a model for an answer of a certain form. It is held to it, so steps can rely on its fields.
 
     The form is given as `schema`, `vars` or `response_format`. A field of the answer is read as `{{ step.field }}`.
@@ -109,13 +110,13 @@ async def generate(
     structure = form_of(schema=schema, vars=vars, response_format=response_format)
     if structure is None:
         help = "add `schema: {title: string}`, or use `action: generate_text`"
-        raise invalid("`generate` needs `schema` or `vars`: the form of the answer", help)
-    content = content_of(prompt, await read_media(asking.context, images, files))
-    return {"data": (await ask(asking, content, structure=structure)).value}
+        raise invalid_parameter("`generate` needs `schema` or `vars`: the form of the answer", help)
+    content = content_of(prompt, await read_media(call.context, images, files))
+    return {"data": (await ask(call, content, structure=structure)).value}
 
 
 async def chat(
-    asking: Asking,
+    call: ActionCall,
     messages: Annotated[
         list[ChatMessage], "The conversation: `{role: user, content: ...}`, also with `images` and `files`."
     ],
@@ -137,23 +138,23 @@ async def chat(
     """
     conversation: list[ChatMessage] = [*messages, *([{"role": "user", "content": prompt}] if prompt else [])]  # type: ignore[list-item]
     if not conversation or conversation[-1]["role"] != "user":
-        raise invalid("the conversation does not end with a message of the user", "add `prompt`")
+        raise invalid_parameter("the conversation does not end with a message of the user", "add `prompt`")
     system = conversation[0]["content"] if conversation[0]["role"] == "system" else ""
     said: list[Message] = []
     for number, each in enumerate(conversation):
         role = each["role"]
         if role == "system":
             if number > 0:
-                raise invalid(f"message {number + 1} has role `system`, which only the first may have")
+                raise invalid_parameter(f"message {number + 1} has role `system`, which only the first may have")
             continue
-        given = await read_media(asking.context, each.get("images"), each.get("files"))
+        given = await read_media(call.context, each.get("images"), each.get("files"))
         said.append(Message(role, content_of(each["content"], given)))
-    answer = await ask(asking, tuple(said), system=system)
+    answer = await ask(call, tuple(said), system=system)
     reply: ChatMessage = {"role": "assistant", "content": answer.reply.text}
-    return {"reply": answer.reply.text, "messages": [*conversation, reply], "truncated": is_cut(asking, answer)}
+    return {"reply": answer.reply.text, "messages": [*conversation, reply], "truncated": is_cut(call, answer)}
 
 
-def content_of(prompt: str, given: Given) -> str | tuple[str | Media, ...]:
+def content_of(prompt: str, given: Attachments) -> str | tuple[str | Media, ...]:
     """Return the content of a message: the prompt with the texts of files, and the rest as it is."""
     text = with_files(prompt, given.texts)
     return (text, *given.media) if given.media else text
@@ -170,14 +171,14 @@ def form_of(
     forms = {"schema": schema, "vars": vars, "response_format": None if response_format == "text" else response_format}
     written = {name: form for name, form in forms.items() if form is not None}
     if len(written) > 1:
-        raise invalid(f"{quoted_list(written, last='and')} both say what the answer looks like", "keep one")
+        raise invalid_parameter(f"{quoted_list(written, last='and')} both say what the answer looks like", "keep one")
     for name, form in written.items():
         try:
             return structure_of(ANY_OBJECT if form == "json" else form, described=name == "vars")
         except SchemaError as error:
             problem = error.problems[0]
             place = "".join(f"[{part!r}]" for part in problem.path)
-            raise invalid(f"`{name}{place}`: {problem.message}", problem.help) from error
+            raise invalid_parameter(f"`{name}{place}`: {problem.message}", problem.help) from error
     return None
 
 

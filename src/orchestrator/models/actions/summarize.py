@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
 
 from orchestrator.errors import ModelAnswerInvalid, ModelError
 from orchestrator.models.actions import prompts
+from orchestrator.models.actions.action_call import ActionCall, ask, is_cut, model_action, run_together
 from orchestrator.models.actions.attachments import checks_files, no_urls, read_text
 from orchestrator.models.actions.chunks import chunks
-from orchestrator.models.actions.common import Asking, ask, at_least, invalid, is_cut, model_action, together
+from orchestrator.models.actions.parameters import at_least, invalid_parameter
 from orchestrator.models.calls.estimate import tokens_of
 from orchestrator.models.messages import Message
 
 if TYPE_CHECKING:
-    from orchestrator.models.calls.gateway import Answer
+    from orchestrator.models.calls.gateway import ModelAnswer
     from orchestrator.models.catalog.entries import ModelCard
 
 _UNKNOWN_WINDOW: Final = 8_192
@@ -46,7 +47,7 @@ class Summary(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _SummaryRequest:
     style: str
     length: str
     max_words: int | None
@@ -64,7 +65,7 @@ class _Wanted:
 
 
 async def summarize(
-    asking: Asking,
+    call: ActionCall,
     text: Annotated[str | None, "The text, of any length."] = None,
     file: Annotated[str | None, "The text file to summarise, instead."] = None,
     style: Annotated[Literal["paragraph", "bullets", "headline"], "How it is written."] = "paragraph",
@@ -86,45 +87,45 @@ async def summarize(
           length: short
     """
     if (text is None) == (file is None):
-        raise invalid("`summarize` needs one of `text` and `file`", "say what to summarise")
-    left = text if text is not None else await read_text(asking.context, file or "")
+        raise invalid_parameter("`summarize` needs one of `text` and `file`", "say what to summarise")
+    left = text if text is not None else await read_text(call.context, file or "")
     if not left.strip():
-        raise invalid("there is no text to summarise: it is empty", "guard the step with `condition:`")
-    wanted = _Wanted(style, length, max_words, focus)
-    room = _room(asking, await asking.gateway.card(asking.choice), wanted, chunk_tokens)
+        raise invalid_parameter("there is no text to summarise: it is empty", "guard the step with `condition:`")
+    wanted = _SummaryRequest(style, length, max_words, focus)
+    room = _room(call, await call.gateway.card(call.choice), wanted, chunk_tokens)
     read = 0
     while room is not None and tokens_of(left) > room:
         parts = chunks(left, room)
         read = read or len(parts)
-        shorter = await _shortened(asking, parts, wanted, room)
+        shorter = await _shortened(call, parts, wanted, room)
         if tokens_of(shorter) >= tokens_of(left):
-            raise _no_shorter(asking)
+            raise _no_shorter(call)
         left = shorter
     prompt = wanted.prompt(left)
-    answer = await _within(asking, prompt, await ask(asking, prompt.text, system=prompt.system), max_words)
+    answer = await _within(call, prompt, await ask(call, prompt.text, system=prompt.system), max_words)
     summary = answer.reply.text.strip()
     return {
         "summary": summary,
         "words": _words(summary),
         "parts": read or 1,
-        "truncated": is_cut(asking, answer),
+        "truncated": is_cut(call, answer),
     }
 
 
-async def _within(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_words: int | None) -> Answer:
+async def _within(call: ActionCall, prompt: prompts.Prompt, answer: ModelAnswer, max_words: int | None) -> ModelAnswer:
     """Return the answer, or if it has too many words the one to a second request, where that has fewer.
 
     Too many words are no reason to fail: the best that can be had is given, and the log says so.
     """
     if max_words is None or _words(answer.reply.text) <= max_words or answer.reply.finish == "length":
         return answer
-    answer = await _shorter(asking, prompt, answer, max_words)
+    answer = await _shorter(call, prompt, answer, max_words)
     if (words := _words(answer.reply.text)) > max_words:
-        asking.context.log(f"the summary has {words} words, and `max_words` is {max_words}", "warning")
+        call.context.log(f"the summary has {words} words, and `max_words` is {max_words}", "warning")
     return answer
 
 
-async def _shorter(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_words: int) -> Answer:
+async def _shorter(call: ActionCall, prompt: prompts.Prompt, answer: ModelAnswer, max_words: int) -> ModelAnswer:
     """Ask once more, and return the shorter of the two answers."""
     words = _words(answer.reply.text)
     said = (
@@ -133,9 +134,9 @@ async def _shorter(asking: Asking, prompt: prompts.Prompt, answer: Answer, max_w
         Message("user", prompts.shorter(words, max_words)),
     )
     try:
-        again = await ask(asking, said, system=prompt.system, final=False)
+        again = await ask(call, said, system=prompt.system, final=False)
     except ModelError as error:
-        asking.context.log(f"a shorter summary could not be asked for: {error.message}", "warning")
+        call.context.log(f"a shorter summary could not be asked for: {error.message}", "warning")
         return answer
     return again if again.reply.finish == "stop" and 0 < _words(again.reply.text) < words else answer
 
@@ -145,25 +146,25 @@ def _words(text: str) -> int:
     return sum(any(character.isalnum() for character in word) for word in text.split())
 
 
-def _room(asking: Asking, card: ModelCard | None, wanted: _Wanted, chunk_tokens: int | None) -> int | None:
+def _room(call: ActionCall, card: ModelCard | None, wanted: _SummaryRequest, chunk_tokens: int | None) -> int | None:
     """Return how many tokens of a text can be read at once; None: any number."""
     window = card.context_window if card is not None else None
     if window is None:
         window = _UNKNOWN_WINDOW
     prompt = wanted.prompt("", part=(1000, 1000), words=1000)
-    told = tokens_of(prompt.text) + tokens_of(prompt.system) + tokens_of(asking.system)
-    answer = asking.max_tokens or max(_ANSWER[wanted.length], 2 * (wanted.max_words or 0))
+    told = tokens_of(prompt.text) + tokens_of(prompt.system) + tokens_of(call.system)
+    answer = call.max_tokens or max(_ANSWER[wanted.length], 2 * (wanted.max_words or 0))
     room = int((window - told - answer) * _SAFE)
     if room < _LEAST_ROOM:
         model = f"`{card.name}`" if card is not None else "the model"
-        raise invalid(
+        raise invalid_parameter(
             f"{model} reads {window:,} tokens, of which instructions and answer need {told + answer:,}",
             "give a smaller `max_tokens`, or name a model that reads more",
         )
     return min(room, chunk_tokens) if chunk_tokens is not None else room
 
 
-async def _shortened(asking: Asking, parts: list[str], wanted: _Wanted, room: int) -> str:
+async def _shortened(call: ActionCall, parts: list[str], wanted: _SummaryRequest, room: int) -> str:
     """Summarise each part, some at a time, and put the summaries together in their order."""
     most = max(room // _SHORTER, 1)
     turns = asyncio.Semaphore(_AT_ONCE)
@@ -173,16 +174,16 @@ async def _shortened(asking: Asking, parts: list[str], wanted: _Wanted, room: in
         nonlocal done
         async with turns:
             prompt = wanted.prompt(part, part=(number, len(parts)), words=max(most // 2, 1))
-            answer = await ask(asking, prompt.text, system=prompt.system, final=False, max_tokens=most)
+            answer = await ask(call, prompt.text, system=prompt.system, final=False, max_tokens=most)
         done += 1
-        asking.context.progress(done / (len(parts) + 1), f"{done} of {len(parts)} parts")
+        call.context.progress(done / (len(parts) + 1), f"{done} of {len(parts)} parts")
         return answer.reply.text.strip()
 
-    return "\n\n".join(await together(shortened(number, part) for number, part in enumerate(parts, start=1)))
+    return "\n\n".join(await run_together(shortened(number, part) for number, part in enumerate(parts, start=1)))
 
 
-def _no_shorter(asking: Asking) -> ModelAnswerInvalid:
-    model = asking.answers[-1].model
+def _no_shorter(call: ActionCall) -> ModelAnswerInvalid:
+    model = call.answers[-1].model
     return ModelAnswerInvalid(
         "the summaries of the parts are no shorter than the text",
         provider=model.provider,

@@ -37,7 +37,7 @@ class Requirements:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """Which models may answer: those named, in their order; else the best that fits; else what `auto` means."""
 
     models: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class ModelCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """What came of asking: the reply, what `accept` made of it, who answered, why that model, and the cost in USD."""
 
     reply: ModelReply
@@ -131,12 +131,12 @@ class ModelGateway(Protocol):
 
     async def ask(
         self,
-        choice: Choice,
+        choice: ModelChoice,
         request: ModelRequest,
         *,
         accept: Callable[[ModelReply], Any] | None = None,
         final: bool = True,
-    ) -> Answer:
+    ) -> ModelAnswer:
         """Return an answer that `accept` takes; it raises ModelAnswerInvalid for one that it does not.
 
         Such an answer is asked for once more with the reason, then from the next model of the choice. `final` is false
@@ -144,8 +144,10 @@ class ModelGateway(Protocol):
         Those are kept until the step has ended: to the same request the same answer is given, without a call.
         """
 
-    async def embed(self, choice: Choice, texts: Sequence[str], *, final: bool = True) -> tuple[Embeddings, Answer]:
+    async def embed(
+        self, choice: ModelChoice, texts: Sequence[str], *, final: bool = True
+    ) -> tuple[Embeddings, ModelAnswer]:
         """Return the vectors of some texts, and who made them; `Answer.reply` has no text. `final` as in `ask`."""
 
-    async def card(self, choice: Choice) -> ModelCard | None:
+    async def card(self, choice: ModelChoice) -> ModelCard | None:
         """Return what is known of the model that would be asked first."""

@@ -15,16 +15,16 @@ from orchestrator.models.catalog.keys import Keys
 from orchestrator.models.catalog.names import AUTO_MODEL
 from orchestrator.models.catalog.providers import PROVIDERS
 from orchestrator.models.messages import ModelName
-from orchestrator.models.selection.candidates import Here, candidates
+from orchestrator.models.selection.candidates import AvailableModels, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from orchestrator.models.budget import Ledger
-    from orchestrator.models.calls.gateway import CallHost, Choice
+    from orchestrator.models.calls.gateway import CallHost, ModelChoice
     from orchestrator.models.calls.project_budget import SpentSince
-    from orchestrator.models.calls.step_gateway import StepModels
+    from orchestrator.models.calls.step_gateway import StepGateway
     from orchestrator.models.limits import Limits
     from orchestrator.models.messages import ModelClient
     from orchestrator.models.selection.candidates import Candidate, Needs
@@ -54,7 +54,7 @@ class ModelService:
         self._client = client
         self._stands_in = client is not None and not getattr(client, "needs_keys", False)
         self._spent_since = spent_since
-        self._found: tuple[float, Here] | None = None
+        self._found: tuple[float, AvailableModels] | None = None
         self._looking = asyncio.Lock()
         self._reading = asyncio.Lock()
         self.limits = limits
@@ -69,9 +69,9 @@ class ModelService:
         """The keys at hand."""
         return Keys.load()
 
-    def for_run(self, ledgers: Sequence[Ledger] = ()) -> RunModels:
+    def for_run(self, ledgers: Sequence[Ledger] = ()) -> RunGateway:
         """Return what the steps of one run ask through; `ledgers` are those of the run and of its batch."""
-        return RunModels(self, tuple(ledgers))
+        return RunGateway(self, tuple(ledgers))
 
     async def client(self) -> ModelClient:
         """Return what speaks to models."""
@@ -81,7 +81,7 @@ class ModelService:
             self._client = provider_client(self.catalogue, self.keys, self._directory)
         return self._client
 
-    async def candidates(self, choice: Choice, needs: Needs) -> list[Candidate]:
+    async def candidates(self, choice: ModelChoice, needs: Needs) -> list[Candidate]:
         """Return the models to ask, in order; see `orchestrator.models.selection.candidates`."""
         return candidates(choice, needs, await self._here(choice, needs))
 
@@ -112,9 +112,9 @@ class ModelService:
 
         return ProjectLedger(project, self._spent_since or (lambda _: Spent()))
 
-    async def _here(self, choice: Choice, needs: Needs) -> Here:
+    async def _here(self, choice: ModelChoice, needs: Needs) -> AvailableModels:
         """Return what can be asked; servers of one's own are asked what they have where that may matter."""
-        here = Here(self.catalogue, self.keys)
+        here = AvailableModels(self.catalogue, self.keys)
         if self._stands_in:
             only = frozenset(getattr(self._client, "models", ()))
             return replace(here, anything=True, auto=getattr(self._client, "auto", None), only=only)
@@ -127,24 +127,24 @@ class ModelService:
         return self._found[1]
 
 
-class RunModels:
+class RunGateway:
     """What the steps of one run ask models through."""
 
     def __init__(self, service: ModelService, ledgers: tuple[Ledger, ...]) -> None:
         self._service = service
         self._ledgers = ledgers
 
-    def for_step(self, host: CallHost, ledgers: Sequence[Ledger] = (), *, label: str = "") -> StepModels:
+    def for_step(self, host: CallHost, ledgers: Sequence[Ledger] = (), *, label: str = "") -> StepGateway:
         """Return the gateway of one attempt. `ledgers` are those of the step and of the steps around it.
 
         `label` is the step's path.
         """
-        from orchestrator.models.calls.step_gateway import StepModels
+        from orchestrator.models.calls.step_gateway import StepGateway
 
-        return StepModels(self._service, host, (*ledgers, *self._ledgers), label)
+        return StepGateway(self._service, host, (*ledgers, *self._ledgers), label)
 
 
-def _needs_ollama(here: Here, needs: Needs) -> bool:
+def _needs_ollama(here: AvailableModels, needs: Needs) -> bool:
     from orchestrator.models.selection.default_model import default_model
 
     if needs.purpose == "embeddings":
@@ -156,7 +156,7 @@ def _needs_ollama(here: Here, needs: Needs) -> bool:
     return False
 
 
-async def _looked_around(here: Here) -> Here:
+async def _looked_around(here: AvailableModels) -> AvailableModels:
     """Ask the servers of one's own which models they have: an Ollama, and those of the settings."""
     from orchestrator.models.catalog.probe import probe_all
 

@@ -7,7 +7,7 @@ import time
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from orchestrator.errors import (
     BudgetExceeded,
@@ -30,10 +30,10 @@ from orchestrator.models.calls.estimate import (
     prompt_tokens,
     tokens_of,
 )
-from orchestrator.models.calls.gateway import Answer, ModelCall
-from orchestrator.models.messages import Embeddings, Message, ModelReply, Sending, Usage, asking_step, sending
-from orchestrator.models.output.texts import nothing_said
-from orchestrator.models.recordings.format import described, described_texts
+from orchestrator.models.calls.gateway import ModelAnswer, ModelCall
+from orchestrator.models.messages import Embeddings, Message, ModelReply, Sending, Usage, current_sending, current_step
+from orchestrator.models.output.texts import empty_answer
+from orchestrator.models.recordings.format import embedding_request_data, request_data
 from orchestrator.models.selection.candidates import Candidate, Needs, needs_of
 from orchestrator.text.words import bounded, shorten
 
@@ -42,11 +42,10 @@ if TYPE_CHECKING:
 
     from orchestrator.models.budget import Estimate, Ledger, Reservation
     from orchestrator.models.calls.answer_memo import Describe, Entry, Kept
-    from orchestrator.models.calls.gateway import CallHost, Choice
-    from orchestrator.models.calls.service import ModelService
+    from orchestrator.models.calls.gateway import CallHost, ModelChoice
     from orchestrator.models.catalog.entries import Catalogue, ModelCard
     from orchestrator.models.limits import Limits, Turn
-    from orchestrator.models.messages import ModelName, ModelRequest
+    from orchestrator.models.messages import ModelClient, ModelName, ModelRequest
 
 T = TypeVar("T")
 Replied = TypeVar("Replied", ModelReply, Embeddings)
@@ -61,60 +60,83 @@ _USUAL_OUTPUT: Final = 1000
 budget has to hold in the worst case, but a rate may be a little off."""
 
 
-class StepModels:
+class ModelSource(Protocol):
+    """Where the gateway of a step gets models from: `ModelService` is one."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The model catalogue."""
+
+    @property
+    def limits(self) -> Limits | None:
+        """What decides when a call may be made; None: nothing is limited."""
+
+    async def client(self) -> ModelClient:
+        """Return the client that calls models."""
+
+    async def candidates(self, choice: ModelChoice, needs: Needs) -> list[Candidate]:
+        """Return the models to call, in order."""
+
+    async def project_ledger(self) -> Ledger | None:
+        """Return the ledger of the project, up to date; None: the project has no budget."""
+
+
+class StepGateway:
     """The `ModelGateway` of one attempt of a step."""
 
-    def __init__(self, service: ModelService, host: CallHost, ledgers: Sequence[Ledger], label: str) -> None:
-        self._service = service
+    def __init__(self, source: ModelSource, host: CallHost, ledgers: Sequence[Ledger], label: str) -> None:
+        self._source = source
         self._host = host
         self._ledgers = tuple(ledgers)
         self._label = label
 
     async def ask(
         self,
-        choice: Choice,
+        choice: ModelChoice,
         request: ModelRequest,
         *,
         accept: Callable[[ModelReply], Any] | None = None,
         final: bool = True,
-    ) -> Answer:
+    ) -> ModelAnswer:
         """Return an answer that `accept` takes; see `orchestrator.models.calls.gateway.ModelGateway`."""
         if final:
             request = _with_feedback(request, self._host)
-        found = await self._service.candidates(choice, needs_of(request, prompt_tokens(request)))
-        keeping = _Keeping(self._host, final, lambda name: partial(described, name, request))
+        found = await self._source.candidates(choice, needs_of(request, prompt_tokens(request)))
+        keeping = _Keeping(self._host, final, lambda name: partial(request_data, name, request))
         for candidate, kept in keeping.among(each for each in found if not self._left_out(each)):
             if isinstance(kept.outcome, ModelReply):
                 with suppress(ModelAnswerInvalid):  # it was accepted then, so it is now
                     value = _value(kept.outcome, request, accept, candidate.name)
-                    return Answer(kept.outcome, value, candidate.name, _again(candidate), kept.cost)
+                    return ModelAnswer(kept.outcome, value, candidate.name, _again(candidate), kept.cost)
 
-        async def answered(candidate: Candidate, why: str) -> Answer:
+        async def answered(candidate: Candidate, why: str) -> ModelAnswer:
             return await self._accepted(candidate, why, request, accept, keeping)
 
         return await self._first(found, answered)
 
-    async def embed(self, choice: Choice, texts: Sequence[str], *, final: bool = True) -> tuple[Embeddings, Answer]:
+    async def embed(
+        self, choice: ModelChoice, texts: Sequence[str], *, final: bool = True
+    ) -> tuple[Embeddings, ModelAnswer]:
         """Return the vectors of some texts, and who made them."""
-        found = await self._service.candidates(choice, Needs("embeddings", frozenset()))
-        keeping = _Keeping(self._host, final, lambda name: partial(described_texts, name, texts))
+        found = await self._source.candidates(choice, Needs("embeddings", frozenset()))
+        keeping = _Keeping(self._host, final, lambda name: partial(embedding_request_data, name, texts))
         for candidate, kept in keeping.among(each for each in found if not self._left_out(each)):
             if isinstance(kept.outcome, Embeddings):
                 return kept.outcome, _of_vectors(kept.outcome, candidate.name, _again(candidate), kept.cost)
-        client, catalogue = await self._service.client(), self._service.catalogue
+        client, catalogue = await self._source.client(), self._source.catalogue
 
-        async def made(candidate: Candidate, why: str) -> tuple[Embeddings, Answer]:
+        async def made(candidate: Candidate, why: str) -> tuple[Embeddings, ModelAnswer]:
             name = candidate.name
-            call = _Call(self, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
+            call = _GatewayCall(self, catalogue, name, why, estimate_of_embedding(name, texts, catalogue))
             vectors = await call.made(lambda: client.embed(name, texts))
             cost = call.end(vectors, keeping=keeping)
             return vectors, _of_vectors(vectors, name, why, cost)
 
         return await self._first(found, made)
 
-    async def card(self, choice: Choice) -> ModelCard | None:
+    async def card(self, choice: ModelChoice) -> ModelCard | None:
         """Return what is known of the model that would be asked first."""
-        found = await self._service.candidates(choice, Needs())
+        found = await self._source.candidates(choice, Needs())
         return next((each.card for each in found if not self._left_out(each)), None)
 
     def _left_out(self, candidate: Candidate) -> str:
@@ -129,7 +151,7 @@ class StepModels:
             if problem := self._left_out(candidate):
                 failed.append((candidate.name, _not_asked(candidate.name, problem)))
                 continue
-            after = "; ".join(shorten(error.message) for _, error in failed)
+            after = "; ".join(shorten(error.message, 160) for _, error in failed)
             try:
                 return await ask(candidate, f"{candidate.why}, after {after}" if after else candidate.why)
             except ModelError as error:
@@ -143,7 +165,7 @@ class StepModels:
         request: ModelRequest,
         accept: Callable[[ModelReply], Any] | None,
         keeping: _Keeping,
-    ) -> Answer:
+    ) -> ModelAnswer:
         """Return a model's answer; one that cannot be used is asked for once more, with the reason."""
         for last in (False, True):
             try:
@@ -162,14 +184,14 @@ class StepModels:
         request: ModelRequest,
         accept: Callable[[ModelReply], Any] | None,
         keeping: _Keeping,
-    ) -> Answer:
-        client, catalogue = await self._service.client(), self._service.catalogue
+    ) -> ModelAnswer:
+        client, catalogue = await self._source.client(), self._source.catalogue
         name, card = candidate.name, candidate.card
         ledgers = await self.ledgers()
         request = _with_limit(request, name, card, ledgers, catalogue)
         sent = prompt_tokens(request)
         expected = sent + (request.max_tokens or _USUAL_OUTPUT)
-        call = _Call(self, catalogue, name, why, estimate_of(name, request, catalogue), sent, expected)
+        call = _GatewayCall(self, catalogue, name, why, estimate_of(name, request, catalogue), sent, expected)
         streams = keeping.final and (card is None or not card.lacks("streaming"))
         reply = await call.made(
             lambda: client.ask(name, request, on_text=call.piece if streams else None), ledgers=ledgers
@@ -184,7 +206,7 @@ class StepModels:
         except BaseException as error:
             call.end(reply, error)
             raise
-        return Answer(reply, value, name, why, call.end(reply, keeping=keeping))
+        return ModelAnswer(reply, value, name, why, call.end(reply, keeping=keeping))
 
     @property
     def host(self) -> CallHost:
@@ -199,11 +221,11 @@ class StepModels:
     @property
     def limits(self) -> Limits | None:
         """What decides when a call may be made."""
-        return self._service.limits
+        return self._source.limits
 
     async def ledgers(self) -> tuple[Ledger, ...]:
         """Return every ledger that a call has to fit in."""
-        project = await self._service.project_ledger()
+        project = await self._source.project_ledger()
         return self._ledgers if project is None else (*self._ledgers, project)
 
 
@@ -230,12 +252,12 @@ class _Keeping:
         return self._place.entry(self._place.digest(self._describe(name)), reply)
 
 
-class _Call:
+class _GatewayCall:
     """One call: kept within budgets, made in its turn, settled for and recorded exactly once, however it ends."""
 
     def __init__(
         self,
-        step: StepModels,
+        step: StepGateway,
         catalogue: Catalogue,
         name: ModelName,
         why: str,
@@ -270,12 +292,12 @@ class _Call:
             turn = limits.turn(self._name, self._expected, self._step.host.waiting) if limits else nullcontext()
             async with turn as self._turn:
                 begun, self._began = True, time.perf_counter()
-                label, noting = asking_step.set(self._step.label), sending.set(self._sending)
+                label, noting = current_step.set(self._step.label), current_sending.set(self._sending)
                 try:
                     reply = await send()
                 finally:
-                    asking_step.reset(label)
-                    sending.reset(noting)
+                    current_step.reset(label)
+                    current_sending.reset(noting)
             if limits is not None:
                 limits.told(self._name, reply.limits)
             return self._counted(reply)
@@ -386,18 +408,18 @@ def _value(
     reply: ModelReply, request: ModelRequest, accept: Callable[[ModelReply], Any] | None, name: ModelName
 ) -> Any:
     if reply.finish == "refused":
-        said = f": {shorten(reply.text)}" if reply.text.strip() else ""
+        said = f": {shorten(reply.text, 160)}" if reply.text.strip() else ""
         raise ModelRefused(f"`{name}` refused to answer{said}", reply=reply)
     if reply.data is None and not reply.text.strip() and not reply.requests:
-        raise nothing_said(name, reply, request)
+        raise empty_answer(name, reply, request)
     if accept is not None:
         return accept(reply)
     return reply.data if request.schema is not None else reply.text
 
 
-def _of_vectors(vectors: Embeddings, name: ModelName, why: str, cost: float | None) -> Answer:
+def _of_vectors(vectors: Embeddings, name: ModelName, why: str, cost: float | None) -> ModelAnswer:
     reply = ModelReply("", usage=vectors.usage, model=vectors.model, latency=vectors.latency)
-    return Answer(reply, vectors.vectors, name, why, cost)
+    return ModelAnswer(reply, vectors.vectors, name, why, cost)
 
 
 def _again(candidate: Candidate) -> str:
@@ -407,7 +429,7 @@ def _again(candidate: Candidate) -> str:
 # --- what is sent
 
 
-def not_accepted(reason: str) -> str:
+def rejection_message(reason: str) -> str:
     """Say to a model why its answer is of no use."""
     return f"That answer cannot be used: {reason.rstrip('.')}. Fix this, and give the whole answer again."
 
@@ -417,12 +439,12 @@ def _with_feedback(request: ModelRequest, host: CallHost) -> ModelRequest:
     said: list[Message] = []
     for each in host.feedback:
         said += [Message("assistant", each.answer)] if each.answer.strip() else []
-        said.append(Message("user", not_accepted("; ".join(each.reasons))))
+        said.append(Message("user", rejection_message("; ".join(each.reasons))))
     return replace(request, messages=(*request.messages, *said)) if said else request
 
 
 def _asked_again(request: ModelRequest, reply: ModelReply, reason: str) -> ModelRequest:
-    told = not_accepted(reason)
+    told = rejection_message(reason)
     text = reply.text or ("" if reply.data is None else json.dumps(reply.data, ensure_ascii=False))
     said: list[Message] = []
     if text.strip() or reply.requests:

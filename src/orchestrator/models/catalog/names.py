@@ -24,7 +24,7 @@ _SEPARATOR = re.compile(r"[:/]")
 _TAG = re.compile(r"latest|[0-9.]+[bm](-.*)?", re.IGNORECASE)
 
 
-class Known(Protocol):
+class KnownModels(Protocol):
     """What the names are looked up in; the catalogue is one."""
 
     @property
@@ -57,7 +57,7 @@ class NameProblem:
         return ModelMissing(self.message, help=self.help)
 
 
-def parse_model_name(text: str, known: Known) -> ModelName | NameProblem:
+def parse_model_name(text: str, known: KnownModels) -> ModelName | NameProblem:
     """Return the model that a text names.
 
     The part before the first `:` or `/` is a provider or a server of the settings if it is one. Any model may be named
@@ -87,7 +87,7 @@ def parse_model_name(text: str, known: Known) -> ModelName | NameProblem:
     return _unknown_model(name, known)
 
 
-def misspelt(name: ModelName, known: Known) -> str | None:
+def misspelt(name: ModelName, known: KnownModels) -> str | None:
     """Return the known model of the same provider that was probably meant, if this one is not known and one is near."""
     if name.provider not in known.providers or known.find(name) is not None:
         return None
@@ -116,11 +116,11 @@ def _digits(model: str) -> list[str]:
     return re.findall(r"\d+", model)
 
 
-def _names(known: Known) -> list[str]:
+def _names(known: KnownModels) -> list[str]:
     return [*known.providers, *SPELLINGS]
 
 
-def _unknown_provider(name: str, before: str, rest: str, known: Known) -> NameProblem:
+def _unknown_provider(name: str, before: str, rest: str, known: KnownModels) -> NameProblem:
     message = f"`{before}` in `{name}` is no provider, and no server of orchestrator.toml"
     near = suggest(before, _names(known))
     if near is not None and rest:
@@ -132,7 +132,7 @@ def _unknown_provider(name: str, before: str, rest: str, known: Known) -> NamePr
     return NameProblem(message, f"the providers are {listed}; give a server of your own a table `[servers.{before}]`")
 
 
-def _unknown_model(name: str, known: Known) -> NameProblem:
+def _unknown_model(name: str, known: KnownModels) -> NameProblem:
     message = f"no provider is given for `{name}`, and no model of this name is known"
     hosts = known.hosts_of(name)
     if hosts and "/" in name:

@@ -25,7 +25,7 @@ _KEPT: Final = 64 * 1024
 
 
 @dataclass(slots=True)
-class Exchange:
+class HttpExchange:
     """One call. `streams`: the answer is to come in pieces; `vectors`: it is to be vectors, which are long.
 
     `limits` are the headers that tell of rate limits; `head` is how the body begins; `whole` is all of it, where a
@@ -58,4 +58,4 @@ class Exchange:
             self.head += piece[: _KEPT - len(self.head)]
 
 
-current: ContextVar[Exchange | None] = ContextVar("the call that is being made", default=None)
+current: ContextVar[HttpExchange | None] = ContextVar("the call that is being made", default=None)

@@ -21,16 +21,16 @@ from botocore.config import Config
 from botocore.session import Session
 from botocore.tokens import FrozenAuthToken
 
-from orchestrator.models.clients.answer_bounds import MOST_OF_ERRORS, Exchange, current
+from orchestrator.models.clients.answer_bounds import MOST_OF_ERRORS, HttpExchange, current
 from orchestrator.models.clients.errors import too_large
-from orchestrator.models.clients.transport import BoundExceeded, Document
-from orchestrator.models.messages import take_note
+from orchestrator.models.clients.transport import BoundedDocument, BoundExceeded
+from orchestrator.models.messages import note_request_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class _Call:
+class _BedrockCall:
     """The sockets of one call. Its threads and its task reach it at the same time."""
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class _Call:
                 _shut(one)
 
 
-_call: ContextVar[_Call | None] = ContextVar("the call that a thread works for", default=None)
+_call: ContextVar[_BedrockCall | None] = ContextVar("the call that a thread works for", default=None)
 
 
 @contextmanager
 def hanging_up() -> Iterator[None]:
     """Shut the connections of the call inside when it does not end well: no thread stays with an answer to come."""
-    call = _Call()
+    call = _BedrockCall()
     token = _call.set(call)
     try:
         yield
@@ -80,7 +80,7 @@ class _Noted:
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        take_note(sent=True)
+        note_request_sent(sent=True)
 
     def getresponse(self) -> Any:
         """Put bounds on an answer before it is read. botocore takes all of it, or its events, from `stream`."""
@@ -91,7 +91,7 @@ class _Noted:
 
     def request(self, *arguments: Any, **more: Any) -> Any:
         if self.sock is not None:  # it was used before
-            take_note(sent=True)
+            note_request_sent(sent=True)
         done = super().request(*arguments, **more)  # type: ignore[misc]
         if (call := _call.get()) is not None and self.sock is not None:
             call.uses(self.sock)
@@ -99,14 +99,14 @@ class _Noted:
 
 
 def _bounded(
-    response: Any, stream: Callable[..., Iterator[bytes]], exchange: Exchange, *arguments: Any, **more: Any
+    response: Any, stream: Callable[..., Iterator[bytes]], exchange: HttpExchange, *arguments: Any, **more: Any
 ) -> Iterator[bytes]:
     """Yield a body; refuse one that is too large. The length of an event is bounded by botocore.
 
     A response that is not read to its end is closed: closing its connection alone leaves the socket open.
     """
     answers = response.status < 300
-    document = Document(exchange)
+    document = BoundedDocument(exchange)
     whole = False
     try:
         for piece in stream(*arguments, **more):

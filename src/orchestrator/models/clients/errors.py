@@ -23,7 +23,7 @@ from orchestrator.models.output.texts import loaded
 from orchestrator.text.words import shorten
 
 if TYPE_CHECKING:
-    from orchestrator.models.clients.answer_bounds import Exchange
+    from orchestrator.models.clients.answer_bounds import HttpExchange
     from orchestrator.models.clients.endpoints import Endpoint
     from orchestrator.models.messages import ModelName
 
@@ -33,7 +33,7 @@ _PASSING = (408, 409, 425)
 """Statuses below 500, beside 429, that pass by themselves."""
 
 
-def fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> ModelError:
+def fault_of(error: Exception, exchange: HttpExchange, endpoint: Endpoint) -> ModelError:
     """Return what went wrong in a call, as one of our errors."""
     found = exchange.fault or _fault_of(error, exchange, endpoint)
     if endpoint.key and len(endpoint.key) >= 8:
@@ -43,7 +43,7 @@ def fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> ModelE
     return found
 
 
-def _fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> ModelError:
+def _fault_of(error: Exception, exchange: HttpExchange, endpoint: Endpoint) -> ModelError:
     name, body = exchange.name, bytes(exchange.whole or exchange.head)
     if isinstance(error, ModelError):
         # To Google's SDK an error is an answer without anything in it.
@@ -62,7 +62,7 @@ def _fault_of(error: Exception, exchange: Exchange, endpoint: Endpoint) -> Model
     if (reported := _reported(body, error)) is not None:
         return _of_report(reported, name, endpoint)
     if isinstance(error, theirs.AgentRunError) and _BROKEN_OFF.search(error.message):
-        return broken_off(name)
+        return connection_lost(name)
     if isinstance(error, theirs.ContentFilterError):
         return _made(ModelRefused, f"`{name}` refused to answer: {shorten(error.message, 500)}", name)
     if isinstance(error, theirs.OutputTokenLimitExceeded):
@@ -163,7 +163,7 @@ def _of_report(body: dict[str, Any], name: ModelName, endpoint: Endpoint) -> Mod
     return _made(ModelError, message, name, help="see what the provider says; `retry` makes another attempt")
 
 
-def _unlike_an_answer(exchange: Exchange) -> ModelError:
+def _unlike_an_answer(exchange: HttpExchange) -> ModelError:
     """Return the error for a body that an SDK could not read."""
     name, text = exchange.name, bytes(exchange.whole or exchange.head).decode("utf-8", "replace")
     value = loaded(text)
@@ -179,7 +179,7 @@ def _unlike_an_answer(exchange: Exchange) -> ModelError:
 _OTHER = "ask again, or take another model"
 
 
-def too_large(exchange: Exchange, what: str) -> ModelError:
+def too_large(exchange: HttpExchange, what: str) -> ModelError:
     """Return the error for a server that sends more than an answer can have."""
     name = exchange.name
     return _made(
@@ -192,7 +192,7 @@ def too_large(exchange: Exchange, what: str) -> ModelError:
     )
 
 
-def unreadable(exchange: Exchange, why: str) -> ModelError:
+def unreadable(exchange: HttpExchange, why: str) -> ModelError:
     """Return the error for a body that cannot be unpacked."""
     return _made(ModelError, f"the answer of `{exchange.name}` cannot be read: {why}", exchange.name)
 
@@ -232,7 +232,7 @@ def _about_keys(status: int | None, endpoint: Endpoint) -> str:
 _BROKEN_OFF = re.compile(r"ended without|has no 'output' field")
 
 
-def broken_off(name: ModelName) -> ModelUnavailable:
+def connection_lost(name: ModelName) -> ModelUnavailable:
     """Return the error for a stream that has ended, and the answer in it has not."""
     return _made(ModelUnavailable, f"the connection to `{name}` ended before its answer was complete", name)
 

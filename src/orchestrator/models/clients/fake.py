@@ -31,7 +31,7 @@ from orchestrator.models.messages import (
     ModelRequest,
     ToolRequest,
     Usage,
-    asking_step,
+    current_step,
 )
 from orchestrator.text.words import plural, quoted_list
 
@@ -138,7 +138,7 @@ class FakeModel:
             StepError: The script has no answer for this request.
         """
         await asyncio.sleep(0)  # others get their turn, as they would while a real model answers
-        asked = Asked(asking_step.get(), str(name), request)
+        asked = Asked(current_step.get(), str(name), request)
         reply = _reply(self._answer(asked), asked)
         if on_text is not None:
             for piece in pieces(reply.text):
@@ -148,7 +148,7 @@ class FakeModel:
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the scripted vectors, else some in which texts are near to each other that share words."""
         await asyncio.sleep(0)
-        asked = Asked(asking_step.get(), str(name), ModelRequest(()), tuple(texts))
+        asked = Asked(current_step.get(), str(name), ModelRequest(()), tuple(texts))
         answer = self._answer(asked)
         vectors = [_vector(text) for text in texts] if answer is _UNSCRIPTED else answer
         usage = Usage(input=sum(len(text.split()) for text in texts), requests=1)

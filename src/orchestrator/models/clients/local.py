@@ -20,7 +20,7 @@ from orchestrator.text.words import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.models.clients.weights import Generated, Weights
+    from orchestrator.models.clients.weights import GeneratedTokens, Weights
     from orchestrator.models.messages import Embeddings, ModelName, ModelRequest
 
 
@@ -99,7 +99,7 @@ class LocalClient:
         request: ModelRequest,
         on_text: Callable[[str], None] | None,
         ended: threading.Event,
-    ) -> Generated:
+    ) -> GeneratedTokens:
         """Let the thread work, and give what it says to the listener here."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
@@ -129,7 +129,7 @@ class LocalClient:
         request: ModelRequest,
         say: Callable[[str], None] | None,
         ended: threading.Event,
-    ) -> Generated:
+    ) -> GeneratedTokens:
         """Load the weights if need be, and let them answer; in the thread."""
         from orchestrator.models.clients import weights
 
@@ -155,7 +155,7 @@ class LocalClient:
             raise ModelError(said, provider=name.provider, model=name.model, retryable=False) from error
 
 
-def _reply(generated: Generated, name: ModelName, request: ModelRequest, latency: float) -> ModelReply:
+def _reply(generated: GeneratedTokens, name: ModelName, request: ModelRequest, latency: float) -> ModelReply:
     usage = Usage(input=generated.read, output=generated.written, requests=1)
     reply = ModelReply(
         generated.text, usage=usage, finish=generated.finish, model=Path(name.model).name, latency=latency

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.models.clients.answer_bounds import MOST_BYTES, MOST_PARTS, Exchange, current
+from orchestrator.models.clients.answer_bounds import MOST_BYTES, MOST_PARTS, HttpExchange, current
 from orchestrator.models.clients.endpoints import Endpoint, endpoint_of
-from orchestrator.models.messages import take_note
+from orchestrator.models.messages import note_request_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
     from orchestrator.models.clients.connections import Connection
-    from orchestrator.models.clients.translation import Call
+    from orchestrator.models.clients.translation import ProviderCall
     from orchestrator.models.messages import Embeddings, ModelName, ModelReply, ModelRequest
 
 
@@ -37,7 +37,7 @@ class ProviderClient:
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
         """Return the answer to one request; see `orchestrator.models.messages.ModelClient`."""
-        take_note(sent=False)
+        note_request_sent(sent=False)
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
         from orchestrator.models.clients.translation import call_of, reply_of
@@ -48,7 +48,7 @@ class ProviderClient:
         provider = endpoint.provider
         if not provider.stream:
             on_text = None
-        exchange = Exchange(name, provider.max_bytes or MOST_BYTES, streams=on_text is not None)
+        exchange = HttpExchange(name, provider.max_bytes or MOST_BYTES, streams=on_text is not None)
         with _exchanged(connection, exchange):
             # OpenAI's Responses API has neither.
             model = connection.model(name.model, chat=bool(request.stop) or request.seed is not None)
@@ -63,12 +63,12 @@ class ProviderClient:
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the vectors of some texts."""
-        take_note(sent=False)
+        note_request_sent(sent=False)
         endpoint = self._find(name)
         connection = await self._connection(endpoint)
         from orchestrator.models.clients.embeddings import embed
 
-        exchange = Exchange(name, endpoint.provider.max_bytes or MOST_BYTES, vectors=True)
+        exchange = HttpExchange(name, endpoint.provider.max_bytes or MOST_BYTES, vectors=True)
         with _exchanged(connection, exchange):
             vectors = await embed(connection, name, texts)
         return replace(vectors, limits=exchange.limits)
@@ -100,7 +100,7 @@ class _ListenerFailed(Exception):
 
 
 @contextmanager
-def _exchanged(connection: Connection, exchange: Exchange) -> Iterator[None]:
+def _exchanged(connection: Connection, exchange: HttpExchange) -> Iterator[None]:
     """A call. What goes wrong in it becomes an error of ours."""
     from orchestrator.models.clients.errors import fault_of
 
@@ -132,7 +132,7 @@ def _connect(endpoint: Endpoint) -> Connection:
     return connection
 
 
-async def _answer(model: Model[object], call: Call) -> ModelResponse:
+async def _answer(model: Model[object], call: ProviderCall) -> ModelResponse:
     from pydantic_ai.direct import model_request
 
     return await model_request(
@@ -141,7 +141,7 @@ async def _answer(model: Model[object], call: Call) -> ModelResponse:
 
 
 async def _streamed(
-    model: Model[object], call: Call, on_text: Callable[[str], None], exchange: Exchange
+    model: Model[object], call: ProviderCall, on_text: Callable[[str], None], exchange: HttpExchange
 ) -> ModelResponse:
     try:
         return await _in_pieces(model, call, on_text, exchange)
@@ -157,11 +157,11 @@ async def _streamed(
 
 
 async def _in_pieces(
-    model: Model[object], call: Call, on_text: Callable[[str], None], exchange: Exchange
+    model: Model[object], call: ProviderCall, on_text: Callable[[str], None], exchange: HttpExchange
 ) -> ModelResponse:
     from pydantic_ai.direct import model_request_stream
 
-    from orchestrator.models.clients.errors import broken_off
+    from orchestrator.models.clients.errors import connection_lost
     from orchestrator.models.clients.translation import piece_of
 
     stream = model_request_stream(
@@ -179,7 +179,7 @@ async def _in_pieces(
         response = events.get()
     # Reasons that Pydantic AI does not know are in the details.
     if response.finish_reason is None and not (response.provider_details or {}).get("finish_reason"):
-        raise broken_off(exchange.name)
+        raise connection_lost(exchange.name)
     return response
 
 
@@ -187,7 +187,7 @@ _MEASURED_EVERY, _MEASURED_BYTES = 1_000, 256 * 1024
 """After how many events, or bytes, the answer that has come so far is measured."""
 
 
-def _refuse_too_large(response: ModelResponse, exchange: Exchange) -> None:
+def _refuse_too_large(response: ModelResponse, exchange: HttpExchange) -> None:
     """Refuse an answer that is larger than any can be, however small the pieces that it came in."""
     from orchestrator.models.clients.errors import too_large
 

@@ -29,7 +29,7 @@ from pydantic_ai.tools import ToolDefinition
 from orchestrator.errors import ModelRefused
 from orchestrator.json_schema import embedded
 from orchestrator.models.messages import ModelReply, ToolRequest, Usage
-from orchestrator.models.output.texts import NOTHING, file_in_words, invalid, json_in, loaded, nothing_said
+from orchestrator.models.output.texts import NOTHING, empty_answer, file_in_words, invalid_answer, json_in, loaded
 from orchestrator.text.json_text import valid_unicode
 from orchestrator.text.words import shorten
 
@@ -51,7 +51,7 @@ Mode = Literal["text", "native", "tool", "prompted"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ProviderCall:
     """A request in the words of Pydantic AI. `wrapped` says that the answer's value is in a field of an object."""
 
     messages: list[ModelMessage]
@@ -61,7 +61,7 @@ class Call:
     wrapped: bool
 
 
-def call_of(request: ModelRequest, model: Model[Any], kind: str) -> Call:
+def call_of(request: ModelRequest, model: Model[Any], kind: str) -> ProviderCall:
     """Return a request as Pydantic AI takes it."""
     tools = [
         ToolDefinition(name=tool.name, description=tool.description, parameters_json_schema=dict(tool.parameters))
@@ -83,7 +83,7 @@ def call_of(request: ModelRequest, model: Model[Any], kind: str) -> Call:
             parameters = ModelRequestParameters(
                 function_tools=tools, output_mode=mode, output_object=form, allow_text_output=True
             )
-    return Call(_messages(request), _settings(request, model), parameters, mode, wrapped)
+    return ProviderCall(_messages(request), _settings(request, model), parameters, mode, wrapped)
 
 
 def _mode(request: ModelRequest, model: Model[Any], kind: str) -> Mode:
@@ -206,7 +206,7 @@ _FINISH: Mapping[str | None, Finish] = {
 
 
 def reply_of(
-    response: ModelResponse, call: Call, name: ModelName, request: ModelRequest, *, latency: float
+    response: ModelResponse, call: ProviderCall, name: ModelName, request: ModelRequest, *, latency: float
 ) -> ModelReply:
     """Return an answer in our words; raise ModelRefused or ModelAnswerInvalid for one that is none."""
     text: str = valid_unicode("".join(part.content for part in response.parts if isinstance(part, TextPart)))
@@ -224,7 +224,7 @@ def reply_of(
     if answers:
         value, problem = _arguments(answers[0], reply)
         if problem:
-            raise invalid(f"`{name}` did not answer with JSON: {problem}", name, reply, request)
+            raise invalid_answer(f"`{name}` did not answer with JSON: {problem}", name, reply, request)
         return _with(reply, text=text or json.dumps(value, ensure_ascii=False), data=_unwrapped(value, call))
     requests = tuple(_tool_request(part, reply) for part in asked)
     if requests:
@@ -232,7 +232,7 @@ def reply_of(
     if request.schema is not None:
         return _with(reply, data=_unwrapped(json_in(text, name, reply, request), call))
     if not text.strip():
-        raise nothing_said(name, reply, request)
+        raise empty_answer(name, reply, request)
     return reply
 
 
@@ -305,6 +305,6 @@ def _arguments(part: ToolCallPart, reply: ModelReply) -> tuple[dict[str, Any], s
     return {}, f"the arguments are {kind}: {shorten(written, 200)}"
 
 
-def _unwrapped(value: Any, call: Call) -> Any:
+def _unwrapped(value: Any, call: ProviderCall) -> Any:
     # A model that was told the schema in words may leave the wrapping out.
     return value[ANSWER] if call.wrapped and isinstance(value, dict) and value.keys() == {ANSWER} else value

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 from pydantic_ai.models import get_user_agent
 
-from orchestrator.models.clients.answer_bounds import MOST_NESTED, MOST_OF_ERRORS, Exchange, current
+from orchestrator.models.clients.answer_bounds import MOST_NESTED, MOST_OF_ERRORS, HttpExchange, current
 from orchestrator.models.clients.errors import too_large, unreadable
 from orchestrator.models.limits import rate_headers
-from orchestrator.models.messages import take_note
+from orchestrator.models.messages import note_request_sent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -109,7 +109,7 @@ async def _watch(request: httpx2.Request | httpx.Request) -> None:
 
 async def _trace(event: str, info: dict[str, Any]) -> None:
     if event.endswith("send_request_body.started"):
-        take_note(sent=True)
+        note_request_sent(sent=True)
 
 
 async def _bound(response: httpx2.Response) -> None:
@@ -118,7 +118,9 @@ async def _bound(response: httpx2.Response) -> None:
         response.stream = _NewStream(response.stream, *_measure(response, exchange))
 
 
-def _measure(response: httpx2.Response | httpx.Response, exchange: Exchange) -> tuple[Exchange, list[str], bool]:
+def _measure(
+    response: httpx2.Response | httpx.Response, exchange: HttpExchange
+) -> tuple[HttpExchange, list[str], bool]:
     """Take note of what the headers say, and take from them what the body no longer is: compressed."""
     exchange.limits.update(rate_headers(response.headers))
     written = response.headers.pop("content-encoding", "") if "content-encoding" in response.headers else ""
@@ -131,7 +133,7 @@ def _measure(response: httpx2.Response | httpx.Response, exchange: Exchange) -> 
 class _Stream:
     """A body within bounds, unpacked. `answers`: it is an answer, and not an error or a redirect."""
 
-    def __init__(self, stream: Any, exchange: Exchange, codings: list[str], answers: bool) -> None:
+    def __init__(self, stream: Any, exchange: HttpExchange, codings: list[str], answers: bool) -> None:
         self._stream = stream
         self._exchange = exchange
         self._codings = codings
@@ -175,7 +177,7 @@ class _Stream:
                 yield piece
 
     async def _whole(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        document = Document(self._exchange)
+        document = BoundedDocument(self._exchange)
         async for piece in pieces:
             document.add(piece)
             yield piece
@@ -193,10 +195,10 @@ class BoundExceeded(Exception):
         self.fault = fault
 
 
-class Document:
+class BoundedDocument:
     """Measures one piece of JSON that is held as a whole: a body, or an event of a stream."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
         self._bytes = 0
         self._nested = 0
@@ -212,7 +214,7 @@ class Document:
             raise BoundExceeded(too_large(self._exchange, f"JSON of more than {MOST_NESTED:,} objects and lists"))
 
 
-async def _events(pieces: AsyncIterator[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
+async def _events(pieces: AsyncIterator[bytes], exchange: HttpExchange) -> AsyncIterator[bytes]:
     """Yield a stream of events, each in one piece. A body that is JSON becomes the whole answer of the exchange."""
     begun = bytearray()
     async for piece in pieces:
@@ -222,7 +224,7 @@ async def _events(pieces: AsyncIterator[bytes], exchange: Exchange) -> AsyncIter
         if begun:
             break
     if begun.startswith((b"{", b"[")):
-        document = Document(exchange)
+        document = BoundedDocument(exchange)
         document.add(begun)
         async for piece in pieces:
             document.add(piece)
@@ -242,12 +244,12 @@ async def _events(pieces: AsyncIterator[bytes], exchange: Exchange) -> AsyncIter
 class _Event:
     """The event that has begun, and is not complete."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
         self._begun = bytearray()
         self._checked = 0
         self._lines = 0
-        self._document = Document(exchange)
+        self._document = BoundedDocument(exchange)
 
     def add(self, piece: bytes) -> bytes:
         """Add a piece, and return the events that it completes."""
@@ -263,7 +265,7 @@ class _Event:
             last = max(at + len(mark) for mark in _ENDS if (at := begun.rfind(mark)) >= 0)
             done = bytes(begun[:last])
             del begun[:last]
-            self._checked, self._lines, self._document = 0, 0, Document(self._exchange)
+            self._checked, self._lines, self._document = 0, 0, BoundedDocument(self._exchange)
         if len(begun) > _PIECE:
             self._check(len(begun))
         return done
@@ -292,7 +294,7 @@ class _Event:
 # --- compression
 
 
-def _unpacker(codings: list[str], exchange: Exchange) -> Callable[[bytes], Iterable[bytes]]:
+def _unpacker(codings: list[str], exchange: HttpExchange) -> Callable[[bytes], Iterable[bytes]]:
     """Return what unpacks a body, piece by piece."""
     if not codings:
         return lambda packed: (packed,)
@@ -305,7 +307,7 @@ def _unpacker(codings: list[str], exchange: Exchange) -> Callable[[bytes], Itera
 
 
 class _Inflater:
-    def __init__(self, window: int, exchange: Exchange) -> None:
+    def __init__(self, window: int, exchange: HttpExchange) -> None:
         self._inflate = zlib.decompressobj(window)
         self._exchange = exchange
         self._may_be_raw = window == zlib.MAX_WBITS

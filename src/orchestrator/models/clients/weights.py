@@ -41,7 +41,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
+class GeneratedTokens:
     """What the weights have answered, with the numbers of tokens read and written."""
 
     text: str
@@ -78,7 +78,7 @@ def load(folder: Path) -> Weights:
 
 def generate(
     weights: Weights, request: ModelRequest, say: Callable[[str], None] | None, ended: threading.Event
-) -> Generated:
+) -> GeneratedTokens:
     """Answer a request, and give each piece of the answer to `say`; stop at the next token once `ended` is set.
 
     Raises:
@@ -109,7 +109,7 @@ def generate(
     ends = model.generation_config.eos_token_id
     natural = int(output[0, -1]) in (ends if isinstance(ends, list) else [ends])
     complete = natural or listener.stopped or written < limit
-    return Generated(listener.finished(), "stop" if complete else "length", read, written)
+    return GeneratedTokens(listener.finished(), "stop" if complete else "length", read, written)
 
 
 def _chance(temperature: float | None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelRateLimited
 from orchestrator.models.limits.backoff import rate_headers
-from orchestrator.models.limits.queue import Line
+from orchestrator.models.limits.queue import CallQueue
 from orchestrator.models.limits.settings import LimitSettings
-from orchestrator.models.limits.shared import SharedLine, SharedSpending
-from orchestrator.models.limits.windows import Rate, Spending
+from orchestrator.models.limits.shared import SharedCallQueue, SharedRateUsage
+from orchestrator.models.limits.windows import Rate, RateUsage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.models.limits.queue import Ticket
     from orchestrator.models.messages import ModelName
 
-__all__ = ["LimitSettings", "Limits", "Rate", "SharedSpending", "Spending", "Turn", "rate_headers"]
+__all__ = ["LimitSettings", "Limits", "Rate", "RateUsage", "SharedRateUsage", "Turn", "rate_headers"]
 
 
 _LONGEST = 100 * 365 * 86400.0  # seconds
@@ -31,7 +31,7 @@ _LONGEST = 100 * 365 * 86400.0  # seconds
 class Turn:
     """The turn of one call."""
 
-    def __init__(self, line: Line, ticket: Ticket) -> None:
+    def __init__(self, line: CallQueue, ticket: Ticket) -> None:
         self._line = line
         self._ticket = ticket
 
@@ -47,11 +47,11 @@ class Limits:
     one event loop: what was learnt in one is not known in another.
     """
 
-    def __init__(self, settings: LimitSettings | None = None, *, shared: SharedSpending | None = None) -> None:
+    def __init__(self, settings: LimitSettings | None = None, *, shared: SharedRateUsage | None = None) -> None:
         self._settings = settings or LimitSettings()
         self._shared = shared
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, CallQueue] = {}
 
     @asynccontextmanager
     async def turn(
@@ -110,21 +110,23 @@ class Limits:
             for line in lines.values():
                 await line.close()
 
-    def _line(self, provider: str) -> Line:
+    def _line(self, provider: str) -> CallQueue:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._lines = loop, {}
         line = self._lines.get(provider)
         if line is None:
             rates = self._settings.rates.get(provider, {})
-            line = SharedLine(provider, rates, self._shared) if rates and self._shared else Line(provider, rates)
+            line = (
+                SharedCallQueue(provider, rates, self._shared) if rates and self._shared else CallQueue(provider, rates)
+            )
             self._lines[provider] = line
         return line
 
     async def _granted(
         self,
         name: ModelName,
-        line: Line,
+        line: CallQueue,
         ticket: Ticket,
         waiting: Callable[[str, float | None], AbstractAsyncContextManager[None]],
     ) -> None:

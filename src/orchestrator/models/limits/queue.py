@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from orchestrator.models.limits.backoff import Gate
-from orchestrator.models.limits.windows import PERIOD, PROVIDER, Rate, Spending, Stop, Wanted, Window, admit
+from orchestrator.models.limits.windows import PERIOD, PROVIDER, Rate, RateRequest, RateUsage, Stop, Window, admit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,14 +45,14 @@ class Ticket:
         self.until = 0.0
 
 
-class Line:
+class CallQueue:
     """Who waits at one provider. For one event loop, whose time it goes by."""
 
     def __init__(self, provider: str, rates: Mapping[str, Rate]) -> None:
         self.provider = provider
         self._rates = rates
         self._loop = asyncio.get_running_loop()
-        self._spending = Spending()
+        self._spending = RateUsage()
         self._gates: dict[str, Gate] = {}
         self._queues: dict[str, deque[Ticket]] = {}
         self._waiting: dict[str, tuple[int, int]] = {}  # requests and tokens, for the provider and for each model
@@ -170,7 +170,7 @@ class Line:
                 opened[model] = tickets
         return opened
 
-    def _let_out(self, granted: Iterable[Wanted], opened: Opened, second: int, until: float, now: float) -> None:
+    def _let_out(self, granted: Iterable[RateRequest], opened: Opened, second: int, until: float, now: float) -> None:
         tickets = {ticket.order: ticket for each in opened.values() for ticket in each}
         for wanted in granted:
             self._grant(tickets[wanted.order], second, until, now)
@@ -232,7 +232,7 @@ class Line:
         return f"`{self.provider}`" if name in (PROVIDER, self.provider) else f"`{self.provider}:{name}`"
 
 
-def correct(spending: Spending, now: float, second: int, model: str, requests: int, tokens: int) -> None:
+def correct(spending: RateUsage, now: float, second: int, model: str, requests: int, tokens: int) -> None:
     """Take back what was counted in a second and not spent, or count now what was spent beyond it."""
     if tokens < 0:
         spending.add(math.floor(now), model, 0, -tokens)
@@ -240,9 +240,10 @@ def correct(spending: Spending, now: float, second: int, model: str, requests: i
     spending.give_back(second, model, requests, tokens)
 
 
-def _wanted(opened: Opened) -> dict[str, list[Wanted]]:
+def _wanted(opened: Opened) -> dict[str, list[RateRequest]]:
     return {
-        model: [Wanted(model, ticket.charge, ticket.order) for ticket in tickets] for model, tickets in opened.items()
+        model: [RateRequest(model, ticket.charge, ticket.order) for ticket in tickets]
+        for model, tickets in opened.items()
     }
 
 

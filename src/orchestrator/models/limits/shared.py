@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from orchestrator.models.limits.backoff import Gate
-from orchestrator.models.limits.queue import Line, Ticket, correct
-from orchestrator.models.limits.windows import CLAIM, PROVIDER, Claim, Rate, Spending, Stop, Wanted, admit
+from orchestrator.models.limits.queue import CallQueue, Ticket, correct
+from orchestrator.models.limits.windows import CLAIM, PROVIDER, Claim, Rate, RateRequest, RateUsage, Stop, admit
 
 if TYPE_CHECKING:
     from orchestrator.models.limits.queue import Opened
@@ -33,10 +33,10 @@ SHARE = 20
 """A process takes at most one in so many of the calls and tokens of a minute without having use for them yet."""
 
 
-class SharedSpending(Protocol):
+class SharedRateUsage(Protocol):
     """Keeps what was spent at each provider where all processes can see it. Used by threads."""
 
-    def change(self, provider: str, change: Callable[[Spending, float], T]) -> T:
+    def change(self, provider: str, change: Callable[[RateUsage, float], T]) -> T:
         """Do a change to what is kept of a provider, alone, and return what it returns.
 
         The change is given the time too, by one clock for all who share it. It may be done again if it could not be
@@ -58,7 +58,7 @@ class Unspent:
 class Taken:
     """What came of an exchange. Times are seconds from then."""
 
-    granted: Sequence[Wanted]
+    granted: Sequence[RateRequest]
     stops: Mapping[str, Stop]
     second: int
     valid: float
@@ -68,18 +68,18 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class UsageExchange:
     """What a process gives back to the store, tells the others, and asks for."""
 
     process: str
     rates: Mapping[str, Rate]
     unspent: Sequence[Unspent] = ()
     closed: Mapping[str, float] = field(default_factory=dict)
-    queues: Mapping[str, Sequence[Wanted]] = field(default_factory=dict)
+    queues: Mapping[str, Sequence[RateRequest]] = field(default_factory=dict)
     spare: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     said: Callable[[str], str] = str
 
-    def __call__(self, spending: Spending, now: float) -> Taken:
+    def __call__(self, spending: RateUsage, now: float) -> Taken:
         """Carry it out."""
         spending.forget(now)
         second = math.floor(now) + 1
@@ -97,7 +97,7 @@ class Exchange:
             ]
             for model, line in self.queues.items()
         }
-        others = [Wanted(each.model, each.tokens, 0, each.since, each.process) for each in spending.claims]
+        others = [RateRequest(each.model, each.tokens, 0, each.since, each.process) for each in spending.claims]
         granted, stops = admit(spending, self.rates, now, queues, second=second, others=others, said=self.said)
         let_out = {each.order for each in granted}
         claims = [
@@ -117,7 +117,7 @@ class Exchange:
             frozenset(claim.model for claim in claims),
         )
 
-    def _spare(self, spending: Spending, second: int) -> dict[str, tuple[int, int]]:
+    def _spare(self, spending: RateUsage, second: int) -> dict[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = {}
         for model, (requests, tokens) in self.spare.items():
             for name in (model, PROVIDER):
@@ -132,10 +132,10 @@ class Exchange:
         return found
 
 
-class SharedLine(Line):
+class SharedCallQueue(CallQueue):
     """Who waits at one provider in this process, while others wait for the same elsewhere."""
 
-    def __init__(self, provider: str, rates: Mapping[str, Rate], shared: SharedSpending) -> None:
+    def __init__(self, provider: str, rates: Mapping[str, Rate], shared: SharedRateUsage) -> None:
         super().__init__(provider, rates)
         self._shared = shared
         self._process = uuid.uuid4().hex
@@ -245,12 +245,12 @@ class SharedLine(Line):
         unspent, self._unspent, self._unspent_since = self._unspent, [], math.inf
         closed, self._closed = self._closed, {}
         demand, self._demand = self._demand, {}
-        exchange = Exchange(
+        exchange = UsageExchange(
             self._process,
             self._rates,
             unspent,
             {model: until - begun for model, until in closed.items()},
-            {model: [Wanted(model, each.charge, each.order) for each in line] for model, line in opened.items()},
+            {model: [RateRequest(model, each.charge, each.order) for each in line] for model, line in opened.items()},
             {model: (2 * requests, 2 * tokens) for model, (requests, tokens) in demand.items() if busy},
             self._said,
         )

@@ -105,7 +105,7 @@ class Claim:
 
 
 @dataclass(slots=True)
-class Spending:
+class RateUsage:
     """What was spent at one provider, who waits for more, and until when the provider will not be asked."""
 
     windows: dict[str, Window] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class Spending:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Spending:
+    def from_dict(cls, data: Mapping[str, Any]) -> RateUsage:
         """Return what `to_dict` made, or nothing spent."""
         found = cls(claims=[Claim(*each) for each in data.get("claims", ())], closed=dict(data.get("closed", {})))
         for name, spent in data.get("windows", {}).items():
@@ -165,7 +165,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RateRequest:
     """One call that waits its turn, since `since`. `order` is its place among those of its process."""
 
     model: str
@@ -181,22 +181,22 @@ class Wanted:
 
 
 def admit(
-    spending: Spending,
+    spending: RateUsage,
     rates: Mapping[str, Rate],
     now: float,
-    queues: Mapping[str, Sequence[Wanted]],
+    queues: Mapping[str, Sequence[RateRequest]],
     *,
     second: int,
-    others: Sequence[Wanted] = (),
+    others: Sequence[RateRequest] = (),
     said: Callable[[str], str] = str,
-) -> tuple[list[Wanted], dict[str, Stop]]:
+) -> tuple[list[RateRequest], dict[str, Stop]]:
     """Count the calls that may go out, in `second`, and return them, and what stops the first of each other model.
 
     First come, first served: nobody overtakes another who waits for the same limit. `queues` are this process's calls
     by model; for `others` their part is kept back. `said` names a model, or the provider, for people.
     """
-    granted: list[Wanted] = []
-    kept: list[Wanted] = []
+    granted: list[RateRequest] = []
+    kept: list[RateRequest] = []
     stops: dict[str, Stop] = {}
     lines = [[other] for other in others] + [line for line in queues.values() if line]
     heads = [(line[0].rank, number, 0) for number, line in enumerate(lines)]
@@ -231,7 +231,7 @@ def admit(
 
 
 def _stop(
-    spending: Spending, rates: Mapping[str, Rate], model: str, tokens: int, said: Callable[[str], str]
+    spending: RateUsage, rates: Mapping[str, Rate], model: str, tokens: int, said: Callable[[str], str]
 ) -> tuple[str, Stop] | None:
     for name in (model, PROVIDER):
         rate = rates.get(name)

@@ -57,14 +57,14 @@ _OF_A_LIST: Final = re.compile(r"(?:list|array)?(?:\[(\w+)\]|<(\w+)>| of (\w+?)s
 
 def read_short(written: Any, problems: list[SchemaProblem], *, described: bool) -> tuple[Mapping[str, Any], Embedded]:
     """Return the JSON Schema of a form, and the JSON Schemas within it, which are yet to be checked."""
-    reader = _Reader(problems, described)
+    reader = _ShortFormReader(problems, described)
     schema = reader.read(written, ())
     if reader.definitions:
         schema = {**schema, "$defs": reader.definitions}
     return schema, reader.embedded
 
 
-class _Reader:
+class _ShortFormReader:
     def __init__(self, problems: list[SchemaProblem], described: bool) -> None:
         self.problems = problems
         self.described = described

@@ -38,10 +38,10 @@ def json_in(text: str, name: ModelName, reply: ModelReply, request: ModelRequest
     value = found_in(text)
     if value is NOTHING:
         if not text.strip():
-            raise nothing_said(name, reply, request)
+            raise empty_answer(name, reply, request)
         if reply.finish == "length":
-            raise invalid(f"the answer of `{name}` is cut off: {shorten(text, 200)}", name, reply, request)
-        raise invalid(f"`{name}` did not answer with JSON, but: {shorten(text, 200)}", name, reply, request)
+            raise invalid_answer(f"the answer of `{name}` is cut off: {shorten(text, 200)}", name, reply, request)
+        raise invalid_answer(f"`{name}` did not answer with JSON, but: {shorten(text, 200)}", name, reply, request)
     return value
 
 
@@ -89,12 +89,12 @@ _BEGINNING: Final = re.compile(r"[{\[]")
 _DECODER: Final = json.JSONDecoder()
 
 
-def nothing_said(name: object, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:
+def empty_answer(name: object, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:
     """Return the error for an answer without text, data or requests."""
     if reply.finish == "length":
         spent = f"; {reply.usage.reasoning:,} tokens went into reasoning" if reply.usage.reasoning else ""
-        return invalid(f"`{name}` reached its limit of tokens before it answered{spent}", name, reply, request)
-    return invalid(f"`{name}` answered with nothing", name, reply, request)
+        return invalid_answer(f"`{name}` reached its limit of tokens before it answered{spent}", name, reply, request)
+    return invalid_answer(f"`{name}` answered with nothing", name, reply, request)
 
 
 _MOST_NESTED: Final = 200_000
@@ -114,7 +114,7 @@ def _is_nested(text: str) -> bool:
     return text.count("{") + text.count("[") > _MOST_NESTED
 
 
-def invalid(message: str, name: Any, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:
+def invalid_answer(message: str, name: Any, reply: ModelReply, request: ModelRequest) -> ModelAnswerInvalid:
     """Return the error for an answer that cannot be used."""
     if reply.finish == "length":
         limit = f" (now {request.max_tokens:,})" if request.max_tokens is not None else ""

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestrator.errors import ConfigurationError, ModelError, RecordingMissing
 from orchestrator.models.clients.fake import pieces
-from orchestrator.models.messages import Embeddings, ModelName, ModelReply, asking_step
+from orchestrator.models.messages import Embeddings, ModelName, ModelReply, current_step
 from orchestrator.models.recordings.format import (
     Outcome,
     Recording,
     Scrub,
-    described,
-    described_texts,
+    embedding_request_data,
     file_name,
     is_file_name,
     key_of,
     make_room,
     read_all,
+    request_data,
     unchanged,
     write,
 )
@@ -65,7 +65,7 @@ class RecordingClient:
         self, name: ModelName, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
     ) -> ModelReply:
         """Return the client's answer to one request, recorded."""
-        entry = _Entry(self, described(name, request, self._scrub))
+        entry = _RecordingEntry(self, request_data(name, request, self._scrub))
         try:
             reply = await self._client.ask(name, request, on_text=on_text)
         except BaseException as error:
@@ -76,7 +76,7 @@ class RecordingClient:
 
     async def embed(self, name: ModelName, texts: Sequence[str]) -> Embeddings:
         """Return the client's vectors of some texts, recorded."""
-        entry = _Entry(self, described_texts(name, texts, self._scrub))
+        entry = _RecordingEntry(self, embedding_request_data(name, texts, self._scrub))
         try:
             vectors = await self._client.embed(name, texts)
         except BaseException as error:
@@ -123,7 +123,7 @@ def remove_others(directory: Path, written: Collection[str]) -> list[str]:
     return [path.name for path in others]
 
 
-class _Entry:
+class _RecordingEntry:
     """One request that is being recorded."""
 
     def __init__(self, recorder: RecordingClient, request: Mapping[str, Any]) -> None:
@@ -134,7 +134,7 @@ class _Entry:
 
     def write(self, outcome: Outcome) -> None:
         name = file_name(self._key, self._number)
-        self._recorder._write(Recording(name, asking_step.get(), self._request, self._number, outcome))  # noqa: SLF001 - a class of this module
+        self._recorder._write(Recording(name, current_step.get(), self._request, self._number, outcome))  # noqa: SLF001 - a class of this module
 
     def failed(self, error: BaseException) -> None:
         if isinstance(error, ModelError):
@@ -194,7 +194,7 @@ class ReplayClient:
             ModelError: That is what was recorded.
         """
         await asyncio.sleep(0)  # others get their turn, as they would while a model answers
-        reply = self._outcome(described(name, request, self._scrub), ModelReply)
+        reply = self._outcome(request_data(name, request, self._scrub), ModelReply)
         if on_text is not None:
             for piece in pieces(reply.text):
                 on_text(piece)
@@ -208,7 +208,7 @@ class ReplayClient:
             ModelError: That is what was recorded.
         """
         await asyncio.sleep(0)
-        return self._outcome(described_texts(name, texts, self._scrub), Embeddings)
+        return self._outcome(embedding_request_data(name, texts, self._scrub), Embeddings)
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -231,7 +231,7 @@ class ReplayClient:
     def _missing(self, request: Mapping[str, Any]) -> RecordingMissing:
         from orchestrator.models.recordings.diff import difference, nearest
 
-        step = asking_step.get()
+        step = current_step.get()
         who = f"step `{step}`" if step else "the program"
         message = f"no recording in `{self.directory}` is of what {who} asks `{request['model']}`"
         near = nearest(request, step, self._recordings)

@@ -7,7 +7,7 @@ import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.models.recordings.format import plain
+from orchestrator.models.recordings.format import plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ def _text(request: Mapping[str, Any]) -> str:
 
 def _parts(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the parts of a request that are told apart, each with its text."""
-    for name, value in plain(request).items():
+    for name, value in plain_json(request).items():
         if name == "messages":
             for number, message in enumerate(value, start=1):
                 yield from _of_message(f"message {number} ({message.get('role', '?')})", message)

@@ -59,7 +59,7 @@ class Recording:
         return key_of(self.request)
 
 
-def described(name: ModelName, request: ModelRequest, scrub: Scrub = unchanged) -> dict[str, Any]:
+def request_data(name: ModelName, request: ModelRequest, scrub: Scrub = unchanged) -> dict[str, Any]:
     """Return a request as it is written and compared: all that changes the answer, and nothing else."""
     tools = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in request.tools]
     given: dict[str, Any] = {
@@ -76,7 +76,7 @@ def described(name: ModelName, request: ModelRequest, scrub: Scrub = unchanged) 
     return {key: _written(scrub(value)) for key, value in given.items() if value is not None}
 
 
-def described_texts(name: ModelName, texts: Sequence[str], scrub: Scrub = unchanged) -> dict[str, Any]:
+def embedding_request_data(name: ModelName, texts: Sequence[str], scrub: Scrub = unchanged) -> dict[str, Any]:
     """Return a request for vectors as it is written and compared."""
     return {"model": str(name), "embed": _written(scrub(list(texts)))}
 
@@ -176,7 +176,7 @@ def _read(name: str, content: bytes) -> Recording:
     try:
         data = json.loads(content.decode("utf-8", "surrogatepass"))
         (kind,) = {"reply", "vectors", "error"} & data.keys()
-        outcome = _RESTORED[kind](plain(data[kind]))
+        outcome = _RESTORED[kind](plain_json(data[kind]))
         _require_sound(data["request"], outcome)
         return Recording(name, str(data.get("step", "")), dict(data["request"]), int(number or 1), outcome)
     except RecursionError as error:
@@ -265,15 +265,15 @@ def _written(value: Any) -> Any:
     return value
 
 
-def plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Return what was written with its texts put together again."""
     if isinstance(value, Mapping):
         inner = value[_LINES] if value.keys() == {_LINES} else value
         if isinstance(inner, list):
             return "\n".join(inner)
-        return {key: plain(item) for key, item in inner.items()}
+        return {key: plain_json(item) for key, item in inner.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [plain_json(item) for item in value]
     return value
 
 

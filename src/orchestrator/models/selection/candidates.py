@@ -13,21 +13,21 @@ from orchestrator.models.catalog.names import AUTO_MODEL, NameProblem, parse_mod
 from orchestrator.models.clients.endpoints import how_to_give_key, missing_extra
 from orchestrator.models.messages import Media, ModelName
 from orchestrator.models.selection.default_model import default_model
-from orchestrator.models.selection.ranking import Purpose, described, select, violation
+from orchestrator.models.selection.rank import Purpose, requirements_in_words, select, violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator.models.calls.gateway import Choice
+    from orchestrator.models.calls.gateway import ModelChoice
     from orchestrator.models.messages import ModelRequest
-    from orchestrator.models.selection.ranking import Picked
+    from orchestrator.models.selection.rank import Picked
 
 MOST_SELECTED: Final = 3
 """How many models that fit requirements are asked, one after another, before a step gives up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class AvailableModels:
     """What can be asked from here. `ollama` and `local` are the models that running servers of one's own have.
 
     `anything`: whoever answers needs neither keys nor packages, as a recording; `auto` is what it takes for `auto`, and
@@ -63,7 +63,7 @@ class Candidate:
     problem: str = ""
 
 
-def candidates(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
+def candidates(choice: ModelChoice, needs: Needs, here: AvailableModels) -> list[Candidate]:
     """Return the models to ask, in order, with those that are left out and the reason; never empty.
 
     Raises:
@@ -94,7 +94,7 @@ def _to_read(media_type: str) -> str:
     return kind if kind in ("audio", "video") else "files" if media_type == "application/pdf" else ""
 
 
-def _named(choice: Choice, here: Here) -> list[Candidate]:
+def _named(choice: ModelChoice, here: AvailableModels) -> list[Candidate]:
     found: list[Candidate] = []
     no_default: ModelMissing | None = None
     for number, text in enumerate(choice.models, start=1):
@@ -118,7 +118,7 @@ def _named(choice: Choice, here: Here) -> list[Candidate]:
     return found
 
 
-def _default(here: Here) -> Candidate:
+def _default(here: AvailableModels) -> Candidate:
     if here.auto is not None:
         name, why = here.auto, "it is what answers for `auto` in a test"
     else:
@@ -126,21 +126,21 @@ def _default(here: Here) -> Candidate:
     return Candidate(name, f"`auto`: {why}", here.catalogue.find(name))
 
 
-def _selected(choice: Choice, needs: Needs, here: Here) -> list[Candidate]:
+def _selected(choice: ModelChoice, needs: Needs, here: AvailableModels) -> list[Candidate]:
     requires = choice.requires or Requirements()
     requires = replace(requires, capabilities=requires.capabilities | needs.capabilities)
     selection = choice.selection if choice.requires is not None else "cost"
     known = [*here.local, *here.catalogue.cards()]
     picked = select(_usable(known, here), requires, selection, needs.purpose)
     fitting = [each for each in picked if each.card.context_window is None or each.card.context_window >= needs.context]
-    if not fitting and not described(requires) and needs.purpose == "text":
+    if not fitting and not requirements_in_words(requires) and needs.purpose == "text":
         return [_default(here)]
     if not fitting:
         raise _none_fits(requires, needs, picked, select(known, requires, selection, needs.purpose), here)
     return [Candidate(each.card.name, each.why, each.card) for each in fitting[:MOST_SELECTED]]
 
 
-def _usable(cards: Iterable[ModelCard], here: Here) -> list[ModelCard]:
+def _usable(cards: Iterable[ModelCard], here: AvailableModels) -> list[ModelCard]:
     """Leave out what cannot be asked from here, and what stands twice in the list."""
     ready = {
         provider.name: here.anything or (here.keys.suffices(provider) and missing_extra(provider) is None)
@@ -151,10 +151,10 @@ def _usable(cards: Iterable[ModelCard], here: Here) -> list[ModelCard]:
 
 
 def _none_fits(
-    requires: Requirements, needs: Needs, picked: Sequence[Picked], anywhere: Sequence[Picked], here: Here
+    requires: Requirements, needs: Needs, picked: Sequence[Picked], anywhere: Sequence[Picked], here: AvailableModels
 ) -> ModelMissing:
     what = "makes embeddings" if needs.purpose == "embeddings" else "fits"
-    told = described(requires)
+    told = requirements_in_words(requires)
     message = f"no model that can be asked from here {what}" + (f" ({told})" if told else "")
     if picked:
         longest = max(each.card.context_window or 0 for each in picked)

@@ -1,4 +1,4 @@
-"""What a step writes of the models that it may ask, as a `Choice`."""
+"""What a step writes of the models that it may ask, as a `ModelChoice`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from orchestrator.diagnostics import suggest
-from orchestrator.models.calls.gateway import Choice, Requirements, Selection
+from orchestrator.models.calls.gateway import ModelChoice, Requirements, Selection
 from orchestrator.models.catalog.entries import MODALITIES
 from orchestrator.models.catalog.settings import CAPABILITIES
 from orchestrator.text.words import quoted_list
@@ -40,7 +40,7 @@ def choice_of(
     model: str | Sequence[str] | None = None,
     requires_model: Mapping[str, Any] | None = None,
     selection: Selection | None = None,
-) -> Choice:
+) -> ModelChoice:
     """Return which models may answer, from what a step says. `selection` alone chooses among all that there are.
 
     Raises:
@@ -49,8 +49,8 @@ def choice_of(
     written = (model,) if isinstance(model, str) else tuple(model or ())
     names = tuple(name for name in written if name.strip())
     if requires_model is not None:
-        return Choice(names, requirements_of(requires_model), selection or "balanced")
-    return Choice(names, Requirements() if selection and not names else None, selection or "balanced")
+        return ModelChoice(names, requirements_of(requires_model), selection or "balanced")
+    return ModelChoice(names, Requirements() if selection and not names else None, selection or "balanced")
 
 
 def requirements_of(written: Mapping[str, Any]) -> Requirements:

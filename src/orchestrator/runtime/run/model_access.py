@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.errors import OrchestratorError
     from orchestrator.journal import Event, EventType
     from orchestrator.models.calls.gateway import Feedback, ModelCall, ModelGateway
-    from orchestrator.models.calls.service import ModelService, RunModels
+    from orchestrator.models.calls.service import ModelService, RunGateway
     from orchestrator.models.messages import ModelName
     from orchestrator.remedies import Remedy
     from orchestrator.runtime.run.model_services import ModelServices
@@ -62,7 +62,7 @@ class ModelAccess:
         self._services = services
         self._ledgers = tuple(ledgers)
         self._earlier = earlier or {}
-        self._models: RunModels | None = None
+        self._models: RunGateway | None = None
 
     @property
     def servers(self) -> Callable[[], McpServers]:
@@ -102,7 +102,7 @@ class ModelAccess:
         access.gateway = self._run_models().for_step(access, self._ledgers_of(node), label=label)
         return access
 
-    def _run_models(self) -> RunModels:
+    def _run_models(self) -> RunGateway:
         if self._models is None:
             service = self._services.here()
             if self._services.uses_keys:

@@ -24,7 +24,7 @@ from orchestrator.models.actions.agent import (
     parameters_schema,
 )
 from orchestrator.models.actions.generate import form_of
-from orchestrator.models.calls.step_gateway import not_accepted
+from orchestrator.models.calls.step_gateway import rejection_message
 from orchestrator.plan.policies import OnFailure
 from orchestrator.plan.steps import StepPlan, ToolCall
 from orchestrator.remedies import Resume
@@ -282,7 +282,7 @@ class AgentRun:
             self._refused[model] = self._refused.get(model, 0) + 1
             text = turn["text"] if turn["text"].strip() else as_text(turn["data"])
             self._history.append({"role": "assistant", "content": text})
-            self._history.append({"role": "user", "content": not_accepted("; ".join(turn["refused"]))})
+            self._history.append({"role": "user", "content": rejection_message("; ".join(turn["refused"]))})
 
     def _is_last(self, turn: _Data) -> bool:
         """Whether the agent ends with this turn: with its answer, or as it was the last that might have passed."""

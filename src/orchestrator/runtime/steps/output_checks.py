@@ -123,13 +123,13 @@ async def failed_checks(run: StepRun, check: Check, value: Any, *, asked: str = 
 
 async def _judged(run: StepRun, judge: Judge, scope: Scope, output: str, asked: str) -> list[str]:
     from orchestrator.models.actions.prompts import judgement
-    from orchestrator.models.calls.gateway import Choice
+    from orchestrator.models.calls.gateway import ModelChoice
     from orchestrator.models.calls.judge import opinion_of, request_of
 
     model: Any = judge.model.evaluate(scope)
     prompt = judgement(output, to_text(judge.rubric.evaluate(scope)), asked=asked)
     answer = await run.parts.models.judge_gateway(run.node).ask(
-        Choice(models=(model,) if isinstance(model, str) else tuple(model)),
+        ModelChoice(models=(model,) if isinstance(model, str) else tuple(model)),
         request_of(prompt),
         accept=opinion_of,
         final=False,

@@ -51,7 +51,7 @@ def select(
     fitting = [card for card in cards if not unfit(card, requires, purpose)]
     fitting.sort(key=lambda card: _key(card, selection))
     count = len(fitting)
-    told = f" ({described(requires)})" if described(requires) else ""
+    told = f" ({requirements_in_words(requires)})" if requirements_in_words(requires) else ""
     first = f"{_WORDS[selection]} of {count} that fit{told}" if count > 1 else f"the only one that fits{told}"
     return [
         Picked(card, f"{first if place == 1 else f'number {place} of {count} by `{selection}`'}: {_facts(card)}")
@@ -92,7 +92,7 @@ def violation(card: ModelCard, requires: Requirements, *, trusting: bool = False
     return ""
 
 
-def described(requires: Requirements) -> str:
+def requirements_in_words(requires: Requirements) -> str:
     """Return requirements in words; empty if there are none."""
     told = sorted(requires.capabilities)
     told += [f"reads {each}" for each in sorted(requires.modalities)]

@@ -10,9 +10,10 @@ from functools import reduce, wraps
 from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, TypeVar
 
-from orchestrator import codes
-from orchestrator.errors import BudgetExceeded, StepError
-from orchestrator.models.calls.gateway import Answer, Choice, ModelGateway, Selection
+from orchestrator.errors import BudgetExceeded
+from orchestrator.models.actions.attachments import read_text
+from orchestrator.models.actions.parameters import at_least, invalid_parameter, is_personality_file
+from orchestrator.models.calls.gateway import ModelAnswer, ModelChoice, ModelGateway, Selection
 from orchestrator.models.messages import Message, ModelReply, ModelRequest, Usage
 from orchestrator.models.output.schemas import Structure, accepted
 from orchestrator.models.selection.requirements import Required, choice_of
@@ -54,17 +55,17 @@ DETAILS: Final = describe_annotation(Details, "out").type
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class ActionCall:
     """A call of an action: where it asks, whom, with which settings; and what it was answered, in `answers`."""
 
     context: ToolContext
-    choice: Choice
+    choice: ModelChoice
     system: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[ModelAnswer] = field(default_factory=list)
 
     @property
     def gateway(self) -> ModelGateway:
@@ -82,7 +83,7 @@ RequiresParameter = Annotated[
 SelectionParameter = Annotated[Selection | None, "What counts most among the models that fit; default `balanced`."]
 
 
-async def asking(
+async def action_call(
     context: ToolContext,
     model: ModelParameter = None,
     requires_model: RequiresParameter = None,
@@ -93,10 +94,10 @@ async def asking(
     max_tokens: Annotated[int | None, "The most tokens of an answer."] = None,
     seed: Annotated[int | None, "Makes answers repeatable, where the provider can."] = None,
     stop: Annotated[str | list[str] | None, "A text, or several, at which the answer ends."] = None,
-) -> Asking:
+) -> ActionCall:
     """Return what the common parameters say. Their names and types are taken from here."""
     parts = [await personality_text(context, personality), system]
-    return Asking(
+    return ActionCall(
         context,
         chosen(model, requires_model, selection),
         system="\n\n".join(part.strip() for part in parts if part and part.strip()),
@@ -107,60 +108,50 @@ async def asking(
     )
 
 
-async def asking_for_vectors(
+async def embedding_action_call(
     context: ToolContext,
     model: ModelParameter = None,
     requires_model: RequiresParameter = None,
     selection: SelectionParameter = None,
-) -> Asking:
+) -> ActionCall:
     """Return the same for an action that only chooses a model."""
-    return Asking(context, chosen(model, requires_model, selection))
+    return ActionCall(context, chosen(model, requires_model, selection))
 
 
-def chosen(model: str | list[str] | None, requires: Mapping[str, Any] | None, selection: Selection | None) -> Choice:
+def chosen(
+    model: str | list[str] | None, requires: Mapping[str, Any] | None, selection: Selection | None
+) -> ModelChoice:
     """Return which models may answer."""
     try:
         return choice_of(model, requires, selection)
     except ValueError as error:
-        raise invalid(f"wrong `requires_model`: {error}") from error
-
-
-def invalid(message: str, help: str | None = None) -> StepError:
-    """Return an error for parameters that make no sense."""
-    return StepError(message, code=codes.INVALID_PARAMETER, help=help, retryable=False)
+        raise invalid_parameter(f"wrong `requires_model`: {error}") from error
 
 
 async def personality_text(context: ToolContext, personality: str | None) -> str | None:
     """Return the text of a personality, from its file if it is one."""
-    if personality is None or not names_file(personality):
+    if personality is None or not is_personality_file(personality):
         return personality
-    from orchestrator.models.actions.attachments import read_text
-
     return await read_text(context, personality)
-
-
-def names_file(personality: str) -> bool:
-    """Whether a personality is the name of a file."""
-    return personality.endswith((".md", ".txt")) and len(personality.split("\n")) == 1
 
 
 def _personality(given: Mapping[str, Any]) -> Iterable[str]:
     personality = given.get("personality")
-    return [personality] if isinstance(personality, str) and names_file(personality) else []
+    return [personality] if isinstance(personality, str) and is_personality_file(personality) else []
 
 
 # --- asking
 
 
 async def ask(
-    asking: Asking,
+    call: ActionCall,
     content: str | tuple[str | Media, ...] | tuple[Message, ...],
     *,
     system: str = "",
     structure: Structure | None = None,
     final: bool = True,
     max_tokens: int | None = None,
-) -> Answer:
+) -> ModelAnswer:
     """Ask once, and take note of the answer. With a structure its value is of that form, else it is the text.
 
     `system` goes before what the step itself says; `max_tokens` holds instead of its own.
@@ -168,23 +159,23 @@ async def ask(
     messages = content if _are_messages(content) else (Message("user", typing.cast("Any", content)),)
     request = ModelRequest(
         typing.cast("tuple[Message, ...]", messages),
-        system="\n\n".join(part for part in (system, asking.system) if part),
+        system="\n\n".join(part for part in (system, call.system) if part),
         schema=structure.schema if structure else None,
-        temperature=asking.temperature,
-        max_tokens=max_tokens or asking.max_tokens,
-        seed=asking.seed,
-        stop=asking.stop,
+        temperature=call.temperature,
+        max_tokens=max_tokens or call.max_tokens,
+        seed=call.seed,
+        stop=call.stop,
     )
 
     def accept(reply: ModelReply) -> Any:
         return reply.text if structure is None else accepted(structure, reply)
 
-    answer = await asking.gateway.ask(asking.choice, request, accept=accept, final=final)
-    asking.answers.append(answer)
+    answer = await call.gateway.ask(call.choice, request, accept=accept, final=final)
+    call.answers.append(answer)
     return answer
 
 
-async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def run_together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Wait for all calls, and give their results in order. When one fails, the others are cancelled, and waited for.
 
     Where a budget is used up they may end: they are within it, and what they give is kept.
@@ -205,20 +196,20 @@ def _are_messages(content: Any) -> bool:
     return isinstance(content, tuple) and bool(content) and isinstance(content[0], Message)
 
 
-def is_cut(asking: Asking, answer: Answer) -> bool:
+def is_cut(call: ActionCall, answer: ModelAnswer) -> bool:
     """Whether an answer reached the most tokens it may have; the log then says so."""
     if answer.reply.finish != "length":
         return False
-    limit = f" of {asking.max_tokens} tokens" if asking.max_tokens else ""
+    limit = f" of {call.max_tokens} tokens" if call.max_tokens else ""
     message = f"the answer of `{answer.model}` reached its limit{limit} and is cut off; give a larger `max_tokens`"
-    asking.context.log(message, "warning")
+    call.context.log(message, "warning")
     return True
 
 
 # --- results
 
 
-def details(answers: Iterable[Answer]) -> Details:
+def details(answers: Iterable[ModelAnswer]) -> Details:
     """Say who answered last, and what all answers together took."""
     found = list(answers)
     usage = reduce(add, (answer.reply.usage for answer in found), Usage())
@@ -253,9 +244,9 @@ def model_action(
     files: Callable[[Mapping[str, Any]], Iterable[str]] | None = None,
     one_of: tuple[str, ...] = (),
     converts: Mapping[str, Callable[[Any], Any]] | None = None,
-    common: Callable[..., Awaitable[Asking]] = asking,
+    common: Callable[..., Awaitable[ActionCall]] = action_call,
 ) -> Action:
-    """Return the action of a function whose first parameter is an `Asking`: the common parameters are added to its own.
+    """Return the action of a function whose first parameter is an `ActionCall`, with the common parameters added.
 
     Its result gets the fields of `Details`, but for those that `shadows` names. `result_type` makes the exact type of
     a result from the constant parameters and the type of any result.
@@ -266,16 +257,16 @@ def model_action(
     @wraps(function)
     async def called(*, context: ToolContext, **given: Any) -> Any:
         hidden = shadows(given) if shadows else frozenset()
-        call = await common(context, **{name: given.pop(name) for name in names})
-        result = await function(call, **given)
-        told = details(call.answers)
+        made = await common(context, **{name: given.pop(name) for name in names})
+        result = await function(made, **given)
+        told = details(made.answers)
         return {**result, **{name: value for name, value in told.items() if name not in hidden}}
 
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in list(own.parameters.values())[1:]]
     parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in shared.parameters.values()]
     hints = typing.get_type_hints(common, include_extras=True) | typing.get_type_hints(function, include_extras=True)
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what `signature` goes by
-    called.__annotations__ = {name: hint for name, hint in hints.items() if name not in ("asking",)}
+    called.__annotations__ = {name: hint for name, hint in hints.items() if name != "call"}
     action = to_action(called)
     limits = {**_LIMITS, **(converts or {})}
     returns = with_details(action.returns)
@@ -294,17 +285,6 @@ def model_action(
         uses_model=True,
         result_type=None if result_type is None else lambda known: result_type(known, returns),
     )
-
-
-def at_least(least: float) -> Callable[[Any], Any]:
-    """Return a conversion that refuses smaller numbers."""
-
-    def checked(value: Any) -> Any:
-        if value is not None and value < least:
-            raise ValueError(f"must be at least {least:g}, not {value:g}")
-        return value
-
-    return checked
 
 
 def _named(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orchestrator as orc
+from orchestrator.errors import ModelUnavailable
 from tests.models.asked import Client, replied
 from tests.runtime.support import Bench, ended, step
 
@@ -176,6 +177,18 @@ def test_the_value_of_a_loop_is_checked_when_it_has_ended(client: orc.Orchestrat
     assert (result.error or {})["code"] == "ORC729"
     good = {**loop, "check": check if judged else "output == [1, 2, 3]"}
     assert client.compile(pipeline(good)).run().steps["each"].output == [1, 2, 3]
+
+
+def test_a_retry_of_the_judge_of_an_agent_is_recorded(client: orc.Orchestrator, models: Client):
+    models.answers[FIRST] = ["one"]
+    models.answers[JUDGE] = [ModelUnavailable("overloaded"), verdict(0.9)]
+    check = {"judge": {"rubric": "Is it one?", "model": JUDGE}}
+    agent = {"id": "a", "action": "agent", "parameters": {"prompt": "Say it.", "model": FIRST, "tools": ["python"]}}
+    result = client.compile(pipeline({**agent, "check": check, "retry": {"max_attempts": 2, "delay": 0.01}})).run()
+    events = [event for event in result.log if event.path == "a"]
+    waiting = next(event for event in events if event.type == "step.waiting")
+    assert (waiting.data["reason"], waiting.data["error"]["message"]) == ("judge", "overloaded")
+    assert [event.type for event in events if event.type != "step.model"][-2:] == ["step.running", "step.succeeded"]
 
 
 def test_a_step_that_is_judged_is_stopped_with_the_run(client: orc.Orchestrator, models: Client):

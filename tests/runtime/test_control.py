@@ -1,5 +1,6 @@
 """Pause, resume and cancel; leases; taking a run up where another process left it."""
 
+import getpass
 import socket
 from pathlib import Path
 
@@ -54,6 +55,27 @@ def test_a_cancelled_run_can_be_resumed(client: orc.Orchestrator, bench: Bench) 
     run.resume()
     assert run.result().state == "succeeded"
     assert bench.calls == ["a", "b", "b"]
+
+
+def test_every_command_is_recorded_with_who_gave_it(client: orc.Orchestrator, bench: Bench) -> None:
+    bench.open("a", "b")
+    question = {"id": "q", "ask": "Sure?", "depends_on": ["b"]}
+    run = client.compile(pipeline(step("a", "gate"), step("b", "gate", "a"), question)).start()
+    run.wait()
+    run.answer("q", "yes")
+    run.wait()
+    client.retry(run.id, "b").wait()
+    fork = client.fork(run.id, from_step="b")
+    fork.pause()
+    fork.resume()
+    fork.cancel()
+    fork.wait()
+    fork.resume()
+    by = {(event.type, event.data.get("by")) for each in (run, fork) for event in each.events(follow=False)}
+    user = getpass.getuser()
+    commands = ("run.paused", "run.resumed", "run.cancelled", "run.started", "run.revised", "step.answered")
+    assert {(type, user) for type in commands} <= by
+    assert {type for type, who in by if type in commands and who != user} == {"run.started"}  # the first one
 
 
 def test_a_paused_run_can_be_cancelled(client: orc.Orchestrator, bench: Bench) -> None:

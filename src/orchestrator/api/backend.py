@@ -22,8 +22,8 @@ from orchestrator.compiler import compile_pipeline
 from orchestrator.errors import CompilationError, ConfigurationError, RunNotResumable
 from orchestrator.models.actions import model_tools
 from orchestrator.runtime import Engine, ModelServices, Options, Portal
+from orchestrator.runtime.host.assignment import permissions_for
 from orchestrator.runtime.host.batches import MAX_PARALLEL
-from orchestrator.runtime.host.engine import permissions_for
 from orchestrator.runtime.host.execution import refuse_blocking
 from orchestrator.text.words import plural
 from orchestrator.tools import Permissions, builtin_registry, entry_point_tools, to_tools

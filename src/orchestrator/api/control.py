@@ -111,4 +111,4 @@ async def retry_step(backend: Backend, run_id: str, step: str, inputs: Mapping[s
 
 async def fork_run(backend: Backend, run_id: str, step: str, inputs: Mapping[str, Any] | None) -> Execution:
     """Start a run that shares what another one achieved, on the current event loop. See `Orchestrator.fork`."""
-    return await backend.engine.fork(run_id, backend.recompile, step, inputs or {}, backend.options)
+    return await backend.engine.fork(run_id, backend.recompile, step, inputs or {}, backend.options, by=current_user())

@@ -159,12 +159,13 @@ class RunStartedPayload(Payload):
     """Once per owner; `resumed` after an earlier owner. What is recorded below `finally` and `error_handlers` is reset.
 
     `budget` is what the run may spend on models, `allowed` the part of it that was given when the run was started or
-    resumed, which later owners keep: `{[usd], [tokens], [requests]}`.
+    resumed, which later owners keep: `{[usd], [tokens], [requests]}`. `by` is who resumed or forked the run.
     """
 
     type: ClassVar[EventType] = "run.started"
     owner: str = _written("")
     resumed: bool = _written(False)
+    by: str | None = None
     budget: Mapping[str, float] | None = None
     allowed: Mapping[str, float] | None = None
 

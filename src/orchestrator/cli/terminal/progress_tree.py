@@ -82,7 +82,8 @@ def doing(step: ActiveStep, now: float) -> str:
 def waiting_words(reason: str, until: float | None, now: float) -> str:
     """Say what is waited for, and how long it will be."""
     left = f" in {seconds(max(0.0, until - now))}" if until is not None else ""
-    said = {"time": "goes on", "handler": "its error is handled", "retry": "retry"}.get(reason)
+    known = {"time": "goes on", "handler": "its error is handled", "retry": "retry", "judge": "retry of its judge"}
+    said = known.get(reason)
     if said is None:  # a sentence, such as that of a limit: "`openai:gpt-5`: 500 requests per minute"
         said = f"{reason}; goes on" if reason and left else reason
     return (said + left).strip()

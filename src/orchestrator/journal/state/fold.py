@@ -49,7 +49,7 @@ STEP_STATES: tuple[StepState, ...] = (
     "cancelled",
 )
 
-_WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its error handler"}
+_WAITS = {"human": "an answer", "time": "its scheduled time", "handler": "its error handler", "judge": "its judge"}
 
 
 def fold(state: RunFold, event: Event) -> RunFold:

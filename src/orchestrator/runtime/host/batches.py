@@ -20,7 +20,8 @@ from orchestrator.journal.events import RunState
 from orchestrator.journal.state.usage import NOTHING, Spending
 from orchestrator.language.spec.input_values import fill_defaults, input_problems
 from orchestrator.models.budget import Ledger
-from orchestrator.runtime.host.follow import Follower, in_thread
+from orchestrator.runtime.host.follow import Follower
+from orchestrator.runtime.host.threads import in_thread
 from orchestrator.runtime.ids import new_run_id
 from orchestrator.runtime.values.inputs import bind, plain
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.journal import Event, RunStatus
     from orchestrator.models.budget import Budget
     from orchestrator.plan.model import Plan
-    from orchestrator.runtime.host.engine import Engine, Options
+    from orchestrator.runtime.host.assignment import Options
+    from orchestrator.runtime.host.engine import Engine
     from orchestrator.runtime.host.execution import Execution
 
 Row = Mapping[str, Any] | OrchestratorError

@@ -6,19 +6,15 @@ import asyncio
 import logging
 import threading
 import traceback
-from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from orchestrator.errors import ConfigurationError, OrchestratorError, StepError, StoreError, StoreUnavailable
-from orchestrator.journal import ResumeState
-from orchestrator.models.budget import Budget, Ledger, Spent
-from orchestrator.plan.model import Plan
+from orchestrator.models.budget import Budget, Ledger
 from orchestrator.runtime.run.answer_stream import AnswerPublisher
 from orchestrator.runtime.run.failures import RecordedTraceback, error_data
 from orchestrator.runtime.run.model_access import THE_RUN, ModelAccess, merged
@@ -30,22 +26,18 @@ from orchestrator.runtime.run.scheduler import Scheduler
 from orchestrator.runtime.run.slots import Slots
 from orchestrator.runtime.steps.executors import EXECUTORS
 from orchestrator.runtime.steps.pipelines import PipelineRun, run_timeout
-from orchestrator.runtime.values.inputs import Bound
-from orchestrator.runtime.values.redaction import Redactor
-from orchestrator.runtime.values.result_size import USUAL, ResultSizes
 from orchestrator.runtime.values.scope import pipeline_scope
-from orchestrator.tools import Permissions
 from orchestrator.tools.functions.tracebacks import traceback_text
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from orchestrator.journal import Command, Event, Lease, RunJournal, RunStatus, Store
+    from orchestrator.journal import Command, Event, RunJournal, RunStatus, Store
+    from orchestrator.runtime.host.assignment import Assignment
     from orchestrator.runtime.run.model_services import ModelServices
     from orchestrator.tools import ToolExecutor
 
-DEFAULT_MAX_PARALLEL = 32
 _PATIENCE = 0.1  # seconds
 _PAUSED_LOOK = 1.0  # seconds between two looks at the time that a paused run has left
 _log = logging.getLogger(__name__)
@@ -65,34 +57,6 @@ def refuse_blocking(run_id: str, method: str, twin: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What is to be executed. `recorded` is what earlier owners achieved; `timeout` in seconds, of the whole run.
-
-    `budget` is what was said now of what it may spend on models, over what its plan and earlier owners say; `ledgers`
-    are those of what it is part of, `earlier` what its steps with budgets have spent, by path.
-
-    Without `use_cache` no result is taken from the cache or put into it; `refresh` are the paths of steps whose results
-    are made anew.
-    """
-
-    plan: Plan
-    inputs: Bound
-    redactor: Redactor
-    now: float
-    permissions: Permissions
-    max_parallel: int = DEFAULT_MAX_PARALLEL
-    timeout: float | None = None
-    resumed: bool = False
-    recorded: ResumeState = field(default_factory=ResumeState)
-    use_cache: bool = True
-    refresh: frozenset[str] = frozenset()
-    budget: Budget | None = None
-    ledgers: tuple[Ledger, ...] = ()
-    earlier: Mapping[str, Spent] = field(default_factory=dict)
-    sizes: ResultSizes = USUAL
-
-
 class Execution:
     """Executes a run on the event loop where `run` is awaited. The other methods may be called from any thread."""
 
@@ -100,7 +64,6 @@ class Execution:
         self,
         assignment: Assignment,
         store: Store,
-        lease: Lease,
         journal: RunJournal,
         *,
         services: ModelServices,
@@ -109,8 +72,8 @@ class Execution:
         give_back: Callable[[RunJournal], None],
     ) -> None:
         """`give_back` takes the journal of a run that had to be given up while the store could not be written."""
-        self.run_id = lease.run_id
-        self.lease = lease
+        self.lease = journal.lease
+        self.run_id = self.lease.run_id
         self.journal = journal
         self._assignment = assignment
         self.redactor = assignment.redactor
@@ -226,6 +189,8 @@ class Execution:
             started["allowed"] = allowed.to_dict()
         if budget is not None:
             started["budget"] = budget.to_dict()
+        if self._assignment.by:
+            started["by"] = self.redactor.text(self._assignment.by)
         self.journal.record("run.started", data=started)
         try:
             ending = await self._work()

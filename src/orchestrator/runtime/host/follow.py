@@ -8,12 +8,10 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-import anyio.to_thread
-
 from orchestrator.errors import StepError, StoreError
 from orchestrator.history.result import Result, result_of
 from orchestrator.journal import ENDS
+from orchestrator.runtime.host.threads import in_thread
 from orchestrator.runtime.run.answer_stream import merge_by_time
 from orchestrator.runtime.run.failures import RecordedTraceback, tracebacks
 
@@ -252,8 +250,3 @@ def _may_be_over(batch: Sequence[Event]) -> bool:
 def _is_over(status: RunStatus, seen: int) -> bool:
     nobody_works = status.state == "interrupted" or (status.state == "waiting" and status.owner is None)
     return (status.ended or nobody_works) and seen >= status.last_seq
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Run something that blocks; a reader that leaves does not wait for it."""
-    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))

@@ -17,7 +17,7 @@ POLL_INTERVAL = 0.1
 """Seconds between two looks for commands."""
 
 
-class Watch:
+class LeaseKeeper:
     """One thread for all runs that a process executes with one store. It sleeps while there are none."""
 
     def __init__(self, store: Store) -> None:

@@ -24,7 +24,7 @@ _LETTERS_I = {ord("\u0130"): "i", ord("\u0131"): "i"}  # with a dot as a capital
 
 _DIGITS = re.compile("[0-9a-f]+")
 
-_REASONS = frozenset({"condition", "human", "jump", "paused", "rate limit", "retry", "time"})
+_REASONS = frozenset({"condition", "human", "judge", "jump", "paused", "rate limit", "retry", "time"})
 """What we write as the `reason` of an event; what people write there is not ours."""
 
 _WITHIN = frozenset({"answer", "error", "items", "on_failure", "on_item_failure", "question"})

@@ -1,0 +1,242 @@
+"""What is needed to execute a run: from a new plan with inputs, or from the record of an existing run."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.errors import RunNotResumable
+from orchestrator.history.invalidation import read_resume_state
+from orchestrator.journal import NewRun, ResumeState
+from orchestrator.journal.records import label_key
+from orchestrator.models.budget import Budget, Ledger, Spent
+from orchestrator.plan.lookup import require_shared
+from orchestrator.plan.model import Plan
+from orchestrator.plan.serialization import plan_data
+from orchestrator.remedies import Resume
+from orchestrator.runtime.ids import new_run_id
+from orchestrator.runtime.run.model_access import has_budgets, spent_by_step
+from orchestrator.runtime.values.inputs import Bound, rebind
+from orchestrator.runtime.values.redaction import Redactor
+from orchestrator.runtime.values.result_size import USUAL, ResultSizes
+from orchestrator.tools import Permissions
+from orchestrator.tools.source_files import named_sources, searched_directories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.journal import Event, RunRecord, Store
+
+DEFAULT_MAX_PARALLEL: Final = 32
+_EVENTS_AT_ONCE: Final = 2000
+
+Compile = Callable[["RunRecord"], Plan]
+"""Makes the plan of a recorded run again from its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is executed. `timeout` in seconds, of the whole run; it and `max_parallel` are recorded with the run.
+
+    Without `cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps whose
+    results are computed again. `budget` limits what the run may spend on models, with priority over the pipeline's.
+    Runs are found by `labels`.
+    """
+
+    max_parallel: int | None = None
+    timeout: float | None = None
+    budget: Budget | None = None
+    cache: bool = True
+    refresh: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
+    sizes: ResultSizes = USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A run to be executed. `recorded` is what earlier owners achieved; `timeout` in seconds, of the whole run.
+
+    `budget` limits what the run may spend on models, with priority over its plan and earlier owners; `ledgers` are
+    those of its batch, `earlier` what its steps with budgets have spent, by path. `by` is who started or resumed it.
+
+    Without `use_cache`, results are neither read from the cache nor written to it; `refresh` are the paths of steps
+    whose results are computed again.
+    """
+
+    plan: Plan
+    inputs: Bound
+    redactor: Redactor
+    now: float
+    permissions: Permissions
+    max_parallel: int = DEFAULT_MAX_PARALLEL
+    timeout: float | None = None
+    resumed: bool = False
+    recorded: ResumeState = field(default_factory=ResumeState)
+    use_cache: bool = True
+    refresh: frozenset[str] = frozenset()
+    budget: Budget | None = None
+    ledgers: tuple[Ledger, ...] = ()
+    earlier: Mapping[str, Spent] = field(default_factory=dict)
+    sizes: ResultSizes = USUAL
+    by: str = ""
+
+
+def new_run(
+    plan: Plan, inputs: Bound, redactor: Redactor, options: Options, origin: Mapping[str, Any], now: float
+) -> NewRun:
+    """Return the record of a new run; `origin` is what its process has that another one would lack."""
+    recorded: dict[str, Any] = {
+        "max_parallel": options.max_parallel,
+        "timeout": options.timeout,
+        "redaction": redactor.nonce,
+    }
+    recorded |= {label_key(label): True for label in options.labels}
+    if not options.cache:
+        recorded["cache"] = False
+    if origin:
+        recorded["origin"] = dict(origin)
+    return NewRun(
+        run_id=new_run_id(),
+        pipeline=plan.id,
+        name=plan.name,
+        source_name=plan.source_name,
+        source_text=plan.source_text,
+        sources=plan.sources,
+        directory=str(plan.directory),
+        digest=plan.digest,
+        plan=redactor.scrub_plan(plan_data(plan)),
+        inputs=inputs.recorded(redactor),
+        options=recorded,
+        now=now,
+        total=len(plan.steps),
+        metadata=redactor.scrub(plan.metadata),
+    )
+
+
+def new_assignment(
+    plan: Plan,
+    inputs: Bound,
+    options: Options,
+    *,
+    origin: Mapping[str, Any],
+    permissions: Permissions,
+    ledgers: tuple[Ledger, ...] = (),
+    by: str = "",
+) -> tuple[NewRun, Assignment]:
+    """Return the record and the assignment of a new run."""
+    require_shared(plan, options.refresh)
+    redactor = Redactor(inputs.secrets, secrets.token_hex(3))
+    new = new_run(plan, inputs, redactor, options, origin, time.time())
+    return new, assign(plan, inputs, redactor, new.now, options, permissions=permissions, ledgers=ledgers, by=by)
+
+
+def assign(plan: Plan, inputs: Bound, redactor: Redactor, now: float, options: Options, **others: Any) -> Assignment:
+    """Return the assignment of a run with these options; `others` are further fields."""
+    return Assignment(
+        plan=plan,
+        inputs=inputs,
+        redactor=redactor,
+        now=now,
+        max_parallel=options.max_parallel or plan.max_parallel or DEFAULT_MAX_PARALLEL,
+        timeout=options.timeout,
+        use_cache=options.cache,
+        refresh=options.refresh,
+        budget=options.budget,
+        sizes=options.sizes,
+        **others,
+    )
+
+
+def resumed_assignment(
+    store: Store,
+    record: RunRecord,
+    plan: Plan,
+    given: Mapping[str, Any],
+    options: Options,
+    *,
+    permissions: Permissions,
+    ledgers: tuple[Ledger, ...] = (),
+    by: str = "",
+) -> Assignment:
+    """Return the assignment of a recorded run. `given` are its secrets, and the inputs that an edited plan adds."""
+    require_shared(plan, options.refresh)
+    permissions = permissions_for(permissions, record)
+    bound = rebind(plan.inputs, record.inputs, given, permissions=permissions)
+    redactor = recorded_redactor(record, bound)
+    data = plan_data(plan)
+    events = read_events(store, record.run_id) if has_budgets(data) else iter(())
+    return assign(
+        plan,
+        Bound(redactor.restore(bound.values), bound.secrets),
+        redactor,
+        record.now,
+        effective_options(options, record),
+        permissions=permissions,
+        resumed=True,
+        recorded=read_recorded(store, record.run_id),
+        earlier=spent_by_step(events, data),
+        ledgers=ledgers,
+        by=by,
+    )
+
+
+def recorded_redactor(record: RunRecord, bound: Bound) -> Redactor:
+    """Return a redactor for the secrets of a recorded run, with the marks that are in its record."""
+    return Redactor(bound.secrets, str(record.options.get("redaction", "")))
+
+
+def read_events(store: Store, run_id: str, *, after: int = 0) -> Iterator[Event]:
+    """Yield the events that are recorded of a run up to now, with references to large values."""
+    while batch := store.events(run_id, after=after, limit=_EVENTS_AT_ONCE, resolve=False):
+        yield from batch
+        after = batch[-1].seq
+
+
+def read_recorded(store: Store, run_id: str) -> ResumeState:
+    """Return what a run has achieved."""
+    return store.put_values(read_resume_state(lambda: read_events(store, run_id)))
+
+
+def recompiled(record: RunRecord, compile: Compile) -> Plan:
+    """Return the plan of a recorded run, compiled again.
+
+    Raises:
+        RunNotResumable: It is not the recorded plan any more.
+    """
+    plan = compile(record)
+    if plan.digest != record.digest:
+        raise RunNotResumable(
+            f"run `{record.run_id}` cannot go on: its pipeline compiles to another plan than when the run was created",
+            run_id=record.run_id,
+            help="its tools have changed; give those that it was started with, or run the steps of the new ones again",
+            remedies=[Resume(record.run_id, edited=True)],
+        )
+    return plan
+
+
+def effective_options(options: Options, record: RunRecord) -> Options:
+    """Return the options given now, or those that the run was created with where none are given."""
+    return replace(
+        options,
+        max_parallel=options.max_parallel or record.options.get("max_parallel"),
+        timeout=options.timeout or record.options.get("timeout"),
+        cache=options.cache and bool(record.options.get("cache", True)),
+    )
+
+
+def permissions_for(given: Permissions, record: RunRecord) -> Permissions:
+    """Return what a run may do here. Its relative paths still start where it was started, if that is allowed."""
+    origin = record.options.get("origin") or {}
+    tools = origin.get("tools") or ()
+    given = given.protecting(
+        *named_sources(tools, given.directory), searched=searched_directories(tools, (), given.directory)
+    )
+    paths = origin.get("paths") or [str(given.roots[0])]
+    directory = Path(paths[0])
+    if directory == given.roots[0] or not any(directory.is_relative_to(root) for root in given.roots):
+        return given
+    return replace(given, directory=directory)

@@ -1,0 +1,134 @@
+"""Commands to runs that this process does not execute: sent to their owner, or recorded here if they have none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator import codes
+from orchestrator.diagnostics import suggest
+from orchestrator.errors import OrchestratorError, RunError, RunNotResumable, RunOwned
+from orchestrator.journal import Command
+from orchestrator.remedies import Remedy, Resume, ShowRun, ShowStatus
+from orchestrator.runtime.steps.answers import accepted
+from orchestrator.text.words import quoted_list
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.journal import ActiveStep, Journal, Lease, Owner, RunStatus, Store
+    from orchestrator.journal.events import EventType
+
+ENDED: Final = {"succeeded": "succeeded", "failed": "failed", "cancelled": "been cancelled"}
+
+
+class RunCommands:
+    """Carries out commands by the journal alone."""
+
+    def __init__(self, store: Store, journal: Journal, owner: Owner) -> None:
+        self._store = store
+        self._journal = journal
+        self._owner = owner
+
+    def answer(self, run_id: str, path: str, value: Any, by: str) -> None:
+        """Record the answer to an open question, or send it to the run's owner.
+
+        Raises:
+            RunError: ORC606, the run asks no such question.
+            InputError: ORC605, the answer does not fit it.
+        """
+        answer = valid_answer(self._store.status(run_id), path, value)
+        try:
+            lease = self._store.acquire(run_id, self._owner)
+        except RunOwned:
+            self._store.send(run_id, Command("answer", {"path": path, "value": answer}, by))
+            return
+        try:  # another process may have answered before this one had the lease
+            step, question = open_question(self._store.status(run_id), path)
+            answer = accepted(question, value)
+        except OrchestratorError:
+            self._store.release(lease)
+            raise
+        self._record(lease, "step.answered", path, step.attempt, {"value": answer, "by": by})
+
+    def send(self, run_id: str, command: Command) -> None:
+        """Pause, resume or cancel a run, or answer a question of it.
+
+        Raises:
+            RunNotResumable: The run has ended already.
+        """
+        if command.kind == "answer":  # it was executed here until a moment ago
+            self.answer(run_id, command.data["path"], command.data["value"], command.by)
+            return
+        status = self._store.status(run_id)
+        if status.ended:
+            if status.state == "cancelled" and command.kind == "cancel":
+                return
+            raise RunNotResumable(
+                f"run `{run_id}` has already {ENDED[status.state]}",
+                run_id=run_id,
+                remedies=[ShowRun(run_id) if status.state == "succeeded" else Resume(run_id)],
+            )
+        if command.kind == "resume" or (command.kind == "pause" and status.state == "paused"):
+            if status.owner is not None:
+                self._store.send(run_id, command)
+            return
+        try:
+            lease = self._store.acquire(run_id, self._owner)
+        except RunOwned:
+            self._store.send(run_id, command)
+            return
+        if self._store.status(run_id).ended:  # it ended before this process had the lease
+            self._store.release(lease)
+            self.send(run_id, command)
+        elif command.kind == "pause":
+            self._record(lease, "run.paused", data={"by": command.by})
+        else:
+            data = {"reason": command.data.get("reason", ""), "by": command.by}
+            self._record(lease, "run.cancelled", data=data)
+
+    def discard(self, run_id: str) -> None:
+        """Drop the commands for an earlier owner: they must not cancel a run that was resumed after them."""
+        stale = [number for number, _, _ in self._store.commands([run_id])]
+        if stale:
+            self._store.acknowledge(stale)
+
+    def _record(
+        self, lease: Lease, type: EventType, path: str = "", attempt: int = 0, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record one event of a run that no process executes, and release it."""
+        journal = self._journal.attach(lease)
+        try:
+            journal.record(type, path, attempt, data)
+            journal.flush()
+        finally:
+            journal.detach()
+            self._store.release(lease)
+
+
+def valid_answer(status: RunStatus, path: str, value: Any) -> Any:
+    """Return an answer as its question takes it; raises as `RunCommands.answer`."""
+    return accepted(open_question(status, path)[1], value)
+
+
+def open_question(status: RunStatus, path: str) -> tuple[ActiveStep, Mapping[str, Any]]:
+    """Return the step that waits for an answer, and its question."""
+    asked = {step.path: step for step in status.active if step.question is not None and not step.answered}
+    step = asked.get(path)
+    if step is None or step.question is None:
+        raise _no_open_question(status, path, list(asked))
+    return step, step.question
+
+
+def _no_open_question(status: RunStatus, path: str, asked: Sequence[str]) -> RunError:
+    run_id, remedies = status.run_id, tuple[Remedy, ...]()
+    if any(step.path == path and step.answered for step in status.active):
+        help, remedies = "it has its answer already", (Resume(run_id),)
+    elif asked:
+        near = suggest(path, asked)
+        help = f"did you mean `{near}`?" if near else "it asks " + quoted_list(asked)
+    elif status.ended:
+        help = f"it has {ENDED[status.state]}"
+    else:
+        help, remedies = "it asks nothing now", (ShowStatus(run_id),)
+    message = f"no step `{path}` of run `{run_id}` waits for an answer"
+    return RunError(message, run_id=run_id, code=codes.NO_OPEN_QUESTION, help=help, remedies=remedies)

@@ -1,0 +1,86 @@
+"""What a run keeps when its plan is edited, a step is retried, or another run is forked from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import codes
+from orchestrator.errors import InputError
+from orchestrator.history.invalidation import paths_to_forget
+from orchestrator.history.revision import Changes, compare
+from orchestrator.paths import is_top_level
+from orchestrator.plan.diff import inputs_read
+from orchestrator.plan.serialization import plan_data
+from orchestrator.runtime.host.assignment import read_recorded
+from orchestrator.runtime.values.inputs import rebind
+from orchestrator.runtime.values.redaction import Redactor
+from orchestrator.text.words import quoted_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.journal import NewRun, ResumeState, RunRecord, Store
+    from orchestrator.plan.model import Plan
+    from orchestrator.runtime.host.assignment import Assignment
+    from orchestrator.tools import Permissions
+
+
+def plan_changes(
+    store: Store, run_id: str, edited: Plan, given: Mapping[str, Any], *, permissions: Permissions
+) -> Changes:
+    """Return what a run would keep if it were resumed with the edited plan. Nothing is changed."""
+    record = store.record(run_id)
+    try:
+        secrets = rebind(edited.inputs, record.inputs, given, permissions=permissions).secrets
+    except InputError as error:
+        if error.code != codes.SECRET_REQUIRED_AGAIN:
+            raise
+        secrets = {}  # they are needed to resume, but not to see what would happen
+    redactor = Redactor(secrets, str(record.options.get("redaction", "")))
+    return _compared(store, record, redactor.scrub_plan(plan_data(edited)), read_recorded(store, run_id))
+
+
+def revision_data(store: Store, record: RunRecord, assignment: Assignment, retried: str | None) -> dict[str, Any]:
+    """Return the data of `run.revised`: for the retry of the step at a path, or for an edited plan."""
+    found = assignment.recorded
+    if retried is not None:
+        forget = paths_to_forget(record.run_id, record.plan, found, retried)
+        settled = _counts(found.without(forget))
+        return {"reason": "retry", "step": retried, "forget": list(forget), "settled": settled}
+    plan, redactor = assignment.plan, assignment.redactor
+    data = redactor.scrub_plan(plan_data(plan))
+    forget = _compared(store, record, data, found).forget
+    return {
+        "reason": "with",
+        "forget": list(forget),
+        "settled": _counts(found.without(forget)),
+        "source": plan.source_text,
+        "source_name": plan.source_name,
+        "sources": plan.sources,
+        "directory": str(plan.directory),
+        "plan": data,
+        "digest": plan.digest,
+        "steps": len(plan.steps),
+        "inputs": assignment.inputs.recorded(redactor),
+    }
+
+
+def stale_steps(record: RunRecord, new: NewRun, found: ResumeState) -> Iterator[str]:
+    """Yield a warning for each step that a fork took over although an input that it reads has changed."""
+    changed = [name for name, value in new.inputs.items() if value != record.inputs.get(name)]
+    for path, names in inputs_read(new.plan, changed).items():
+        step = found.steps.get(path)
+        if step is not None and step.settled:
+            read = quoted_list(names, last="and")
+            yield f"`{path}` was taken over from run {record.run_id} as it is, although it reads {read}, which changed"
+
+
+def _compared(store: Store, record: RunRecord, plan: Mapping[str, Any], found: ResumeState) -> Changes:
+    error = store.status(record.run_id).error or {}
+    return compare(record.run_id, record.plan, plan, found, failed=str(error.get("step") or ""))
+
+
+def _counts(found: ResumeState) -> dict[str, int]:
+    """Count the top-level steps that have ended, by state."""
+    settled = [record for path, record in found.steps.items() if is_top_level(path) and record.settled]
+    return {state: sum(record.state == state for record in settled) for state in ("succeeded", "skipped", "failed")}

@@ -1,4 +1,4 @@
-"""The hot statements of the store: those that every run needs, on the driver's own cursor.
+"""The hot statements of the store, which every run needs, on the cursor of the database driver.
 
 Measured per commit on SQLite: 0.04 ms of CPU this way, 1.2 ms through an asyncio engine.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The fold's state after the event `seq`: written with it, so that readers begin there."""
+    """The fold after the event `seq`: written with it, so that readers start from there."""
 
     state: str
     seq: int
@@ -32,7 +32,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class EventRow:
-    """One event on its way to the store. `data` is JSON, or the JSON of each value when some are large."""
+    """One event to insert. `data` is JSON, or the JSON of each value when some are large."""
 
     lease: Lease
     seq: int
@@ -42,13 +42,13 @@ class EventRow:
     attempt: int
     data: str | Mapping[str, str]
     snapshot: Snapshot | None = None
-    spent: Spent | None = None  # by all calls of models of the run up to this event, which is one
+    spent: Spent | None = None  # by all model calls of the run up to this event, which is one
 
 
 class Appender:
-    """Writes batches of events, and the beginnings and ends of runs, each in one transaction.
+    """Writes batches of events, new runs and ends of leases, each batch in one transaction.
 
-    Used by one thread at a time.
+    For one thread at a time.
     """
 
     def __init__(self, database: Database) -> None:
@@ -60,7 +60,7 @@ class Appender:
         mark, until = self._dialect.mark, self._dialect.lease_end
         lock = self._dialect.row_lock  # no owner may change while its events are written
         ignore = "ON CONFLICT DO NOTHING"
-        self._fence = f"SELECT fence FROM runs WHERE key={mark}{lock}"  # noqa: S608 - only marks are put in
+        self._fence = f"SELECT fence FROM runs WHERE key={mark}{lock}"  # noqa: S608 - only parameter marks are interpolated
         self._last = f"SELECT coalesce(max(seq), 0) FROM events WHERE run={mark}"  # noqa: S608
         self._insert = f"INSERT INTO events VALUES ({', '.join([mark] * 7)})"  # noqa: S608
         self._blob = f"INSERT INTO blobs VALUES ({', '.join([mark] * 4)}) {ignore}"  # noqa: S608
@@ -79,14 +79,13 @@ class Appender:
     def append(
         self, rows: Sequence[EventRow], *, beginnings: Sequence[Beginning] = (), releases: Sequence[Lease] = ()
     ) -> list[Lease]:
-        """Commit new runs, all rows whose lease still holds, and then the ends of leases; return the leases lost.
+        """Commit new runs, all rows whose lease still holds, and then the ends of leases; return the lost leases.
 
-        After an error nothing of the batch is known to be stored; append the same rows again, and those that did
-        get there are passed over.
+        After an error it is unknown what was stored; append the same rows again, and stored ones are skipped.
 
         Raises:
-            StoreUnavailable: nothing more can be written now.
-            RunNotFound: a beginning shares a large value that is gone.
+            StoreUnavailable: nothing can be written now.
+            RunNotFound: a new run refers to a large value that was removed.
         """
         with self._database.errors(), self._dialect.turn:
             try:
@@ -98,7 +97,7 @@ class Appender:
                 raise self._dialect.problem(error) from error
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -134,7 +133,7 @@ class Appender:
         return lost
 
     def _check_log(self) -> None:
-        """Refuse to have written to a write-ahead log that was removed: what is in it is lost with this connection."""
+        """Raise if the write-ahead log was removed: its content is lost with this connection."""
         log = self._dialect.log_identity()
         if self._log is None:
             self._log = log
@@ -142,7 +141,7 @@ class Appender:
             raise self._dialect.gone()
 
     def _begin(self, cursor: Any, beginning: Beginning, content: _Content) -> None:
-        """Insert the run; the rest of what it begins with joins the content."""
+        """Insert the run, and add its first events to the content."""
         new, state = beginning.new, beginning.state
         if beginning.shared:
             self._dialect.keep_blobs(cursor)
@@ -166,7 +165,7 @@ class Appender:
             self._dialect.lease_parameter(beginning.ttl),
         )
         row = cursor.execute(self._run, values).fetchone()
-        if row is None and self._doubtful:  # it may be there since an attempt whose outcome is unknown
+        if row is None and self._doubtful:  # an attempt with unknown outcome may have inserted it
             row = cursor.execute(self._mine, (new.run_id, encode(beginning.owner.to_dict()))).fetchone()
             beginning.key = None if row is None else row[0]
             return
@@ -181,7 +180,7 @@ class Appender:
     def _write(self, cursor: Any, content: _Content) -> None:
         if content.events:
             cursor.executemany(self._insert, content.events)
-        if content.blobs:  # in one order everywhere, or two processes could wait for each other
+        if content.blobs:  # in one order everywhere, so that two processes cannot deadlock
             ordered = sorted(content.blobs.values(), key=lambda blob: blob.hash)
             cursor.executemany(self._blob, [(b.hash, b.encoding, b.size, b.content) for b in ordered])
         if content.uses:
@@ -196,14 +195,14 @@ class Appender:
         return row is None or row[0] != lease.fence
 
     def _without_stored(self, cursor: Any, rows: Sequence[EventRow]) -> list[EventRow]:
-        """Pass over what an earlier attempt, whose outcome is unknown, did store."""
+        """Skip what an earlier attempt with unknown outcome has stored."""
         last = {}
         for key in {row.lease.key for row in rows}:
             last[key] = cursor.execute(self._last, (key,)).fetchone()[0]
         return [row for row in rows if row.seq > last[row.lease.key]]
 
     def _abandon(self) -> None:
-        """Drop the connection after an error: whether its last commit took place is not known."""
+        """Drop the connection after an error: the outcome of its last commit is unknown."""
         self._doubtful = True
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -211,7 +210,7 @@ class Appender:
 
 
 class _Content:
-    """What one transaction writes besides the runs' own rows."""
+    """What one transaction writes in addition to the rows of the runs."""
 
     __slots__ = ("blobs", "events", "snapshots", "spent", "uses")
 

@@ -1,4 +1,4 @@
-"""Batches of runs: what was read of their rows, and where those stand."""
+"""Batches of runs: how many of their rows were read, and the states of those."""
 
 from __future__ import annotations
 

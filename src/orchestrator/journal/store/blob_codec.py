@@ -1,4 +1,4 @@
-"""Large values apart from the events: content-addressed, once, compressed where that helps."""
+"""Large values, stored separately from the events: content-addressed and compressed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMIT = 16 * 1024
 """A value longer than this many characters of JSON is stored as a blob."""
 
 ALWAYS_FROM = 256
-"""The source and the plan are blobs from this size on, since many runs share them."""
+"""The source and the plan are stored as blobs from this size, because many runs share them."""
 
 _REMEMBERED = 1 << 20  # characters
 _SHARED = frozenset({"source", "plan", "sources"})
@@ -63,14 +63,14 @@ def encode(value: Any) -> str:
 
 
 def storable(text: str) -> str:
-    """Return text that every store can hold, whatever a file's name was made of."""
+    """Return text that every store can hold, for example a file name that is not valid UTF-8."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def encode_parts(data: Mapping[str, Any]) -> str | dict[str, str]:
-    """Return the JSON of an event's data, or, if some value belongs into a blob, the JSON of each value."""
+    """Return the JSON of an event's data, or, if a value must be stored as a blob, the JSON of each value."""
     text = encode(data)
     if len(text) <= ALWAYS_FROM and "$blob" not in text:
         return text
@@ -80,13 +80,13 @@ def encode_parts(data: Mapping[str, Any]) -> str | dict[str, str]:
 
 
 def split_blobs(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
-    """Return the JSON of an event's data with references in place of large values, and the blobs."""
+    """Return the JSON of an event's data with references instead of large values, and the blobs."""
     blobs: list[Blob] = []
     fields: list[str] = []
     for key, text in parts.items():
         limit = ALWAYS_FROM if key in _SHARED else LIMIT
         value = text
-        # A value that only looks like a reference is stored as a blob itself, so that it comes back as it was.
+        # A value that looks like a reference is stored as a blob too, so that it is read back unchanged.
         if (len(text) > limit and key not in _INLINE) or text.startswith('{"$blob":'):
             blob = _shared(text) if key in _SHARED and len(text) < _REMEMBERED else Blob.of(text)
             blobs.append(blob)
@@ -97,7 +97,7 @@ def split_blobs(parts: Mapping[str, str]) -> tuple[str, list[Blob]]:
 
 @lru_cache(maxsize=16)
 def _shared(text: str) -> Blob:
-    """Make the blob of a source or a plan, which the next run is likely to have too."""
+    """Make the blob of a source or a plan, which the next run is likely to share."""
     return Blob.of(text)
 
 

@@ -1,4 +1,4 @@
-"""Large values in the store: put in the place of the references that stand in events."""
+"""Large values in the store, and replacing references to them in events."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _AT_ONCE = 100
 
 
 def resolve_blobs(database: Database, value: Any) -> Any:
-    """Return `value` with blobs in place of references: of itself, or of its values if it is an event's data.
+    """Return `value` with references replaced by blobs: itself, or its values if it is an event's data.
 
-    Resolve a value once: what comes out may be anything, also something that looks like a reference.
+    Resolve a value only once: the result may contain anything, including what looks like a reference.
     """
     digest = blob_codec.blob_reference(value)
     if digest is not None:
@@ -37,7 +37,7 @@ def resolve_blobs(database: Database, value: Any) -> Any:
 
 
 def resolve_all_blobs(database: Database, many: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the data of several events with blobs in place of references; each blob is read once."""
+    """Return the data of several events with references replaced by blobs; each blob is read once."""
     wanted = {digest for data in many for value in data.values() if (digest := blob_codec.blob_reference(value))}
     if not wanted:
         return list(many)
@@ -51,7 +51,7 @@ def resolve_all_blobs(database: Database, many: Collection[Mapping[str, Any]]) -
 
 
 def keep_blobs(connection: Connection, large: Iterable[Blob]) -> None:
-    """Write blobs, save for those that are there."""
+    """Write the blobs that are not stored yet."""
     rows = [{"hash": b.hash, "encoding": b.encoding, "size": b.size, "content": b.content} for b in large]
     if rows:
         connection.execute(upsert(connection, blobs).on_conflict_do_nothing(), rows)

@@ -108,6 +108,6 @@ class Database:
             raise self.dialect.problem(error) from error
 
     def close(self) -> None:
-        """Close all connections. A store in memory is gone."""
+        """Close all connections. A temporary store is removed."""
         self._closed = True
         self.dialect.close()

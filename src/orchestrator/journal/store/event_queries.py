@@ -1,4 +1,4 @@
-"""Reading the events of a run, and what they say that it was made of and has achieved."""
+"""Reading the events of a run, what it was created from, and the outputs of its steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REVISED = ("source", "source_name", "directory", "plan", "digest", "sources", "
 def page(
     database: Database, run_id: str, key: int, after: int, limit: int, *, paths: Collection[str] | None, whole: bool
 ) -> list[Event]:
-    """Return up to `limit` events after the one numbered `after`; `whole` puts large values in their places."""
+    """Return up to `limit` events after the one numbered `after`; `whole` replaces references by large values."""
     query = (
         sa.select(*_COLUMNS, events.c.data)
         .where(events.c.run == key, events.c.seq > after)
@@ -47,7 +47,7 @@ def page(
 
 
 def run_record(database: Database, run_id: str) -> RunRecord:
-    """Return everything that the run is made of: as it was created, or as it was revised last."""
+    """Return what the run was created from, or was last revised to."""
     with database.read() as connection:
         row = run_head(database, connection, run_id)
         state = folds(database, connection, [row])[0]
@@ -57,7 +57,7 @@ def run_record(database: Database, run_id: str) -> RunRecord:
 
 
 def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:
-    """Return what the steps have achieved whose ends are the events with these numbers, in the order asked."""
+    """Return the outputs of the steps that ended with the events of these numbers, in the given order."""
     found: dict[int, Any] = {}
     for seq, data in _data_at(database, key, seqs):
         found[seq] = data.get("output", data.get("value"))
@@ -65,7 +65,7 @@ def values_at(database: Database, key: int, seqs: Sequence[int]) -> list[Any]:
 
 
 def put_values(database: Database, found: ResumeState) -> ResumeState:
-    """Put large values in the places of their references, in the records that are there; return them."""
+    """Replace references by large values in the records; return them."""
     steps = list(found.steps.values())
     many = [{name: getattr(step, name) for name in _VALUES} for step in steps]
     for step, values in zip(steps, resolve_all_blobs(database, many), strict=True):

@@ -1,4 +1,4 @@
-"""Who may record the events of a run: leases, taken, renewed and given back."""
+"""Leases: the right to record the events of a run, acquired, renewed and released."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _RELEASE = (
 
 
 def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
-    """Take a run that nobody owns: it was released, its lease ran out, or its owner's process has ended.
+    """Acquire a run without an owner: it was released, its lease expired, or its owner's process has ended.
 
     Raises:
-        RunNotFound: there is no such run.
-        RunOwned: a live owner has it; also when that is this process.
+        RunNotFound: the run does not exist.
+        RunOwned: a live process owns it, possibly this one.
     """
     with database.write() as connection:
         query = sa.select(
@@ -59,7 +59,7 @@ def acquire(database: Database, run_id: str, owner: Owner, ttl: float) -> Lease:
 
 
 def renew(database: Database, lease: Lease) -> None:
-    """Hold the lease for another `ttl` seconds from now.
+    """Extend the lease to `ttl` seconds from now.
 
     Raises:
         LeaseLost: another process has taken the run.
@@ -75,13 +75,13 @@ def renew(database: Database, lease: Lease) -> None:
 
 
 def release(database: Database, lease: Lease) -> None:
-    """Give the run up, so that anybody may take it at once. Nothing happens if it is lost already."""
+    """Release the run, so that any process may acquire it at once. A lost lease is ignored."""
     with database.write() as connection:
         connection.execute(_RELEASE, {"held_key": lease.key, "held_fence": lease.fence})
 
 
 def lease_lost(url: str, lease: Lease) -> LeaseLost:
-    """Say that a lease is no longer valid."""
+    """Return the error of a lease that is no longer valid."""
     return LeaseLost(
         f"another process has taken over run `{lease.run_id}`",
         url=url,

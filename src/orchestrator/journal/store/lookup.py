@@ -1,4 +1,4 @@
-"""Which run is meant, and what to say when there is none."""
+"""Finding a run by its id, the beginning of one, or `last`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def no_runs(url: str, name: str) -> RunNotFound:
-    """The error of who looks for a run where there is none at all."""
+    """Return the error of a store without runs."""
     return RunNotFound(f"no runs in {url} yet", run_id=name, remedies=[StartRun()])
 
 
@@ -27,7 +27,7 @@ def find_run(database: Database, name: str) -> str:
     """Return the run's id for an id, a unique beginning of one, or `last` (the newest run).
 
     Raises:
-        RunNotFound: there is none, or more than one; the help names the candidates.
+        RunNotFound: no run matches, or more than one; the help names the candidates.
     """
     name = storable(name)
     with database.read() as connection:
@@ -54,7 +54,7 @@ def find_run(database: Database, name: str) -> str:
 
 
 def run_not_found(connection: Connection, url: str, name: str) -> RunNotFound:
-    """The error of who looks for a run that is not there."""
+    """Return the error of an unknown run."""
     recent = connection.execute(sa.select(runs.c.run_id).order_by(runs.c.key.desc()).limit(200)).scalars().all()
     if not recent:
         return no_runs(url, name)

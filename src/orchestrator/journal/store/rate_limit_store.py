@@ -1,4 +1,4 @@
-"""What all processes that share a store have asked of each provider of models in the last minute."""
+"""The requests of all processes that share a store, in the last minute, by model provider."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class StoredSpending:
     """The `SharedRateUsage` of a store: one row for each provider, changed in short transactions.
 
-    `clock` stands in for the database's own.
+    `clock` replaces the clock of the database.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float] | None = None) -> None:
@@ -34,7 +34,7 @@ class StoredSpending:
 
     @patient(locks=True)
     def change(self, provider: str, change: Callable[[RateUsage, float], T]) -> T:
-        """Do a change to what is kept of a provider, alone, and return what it returns.
+        """Change the entry of a provider exclusively, and return what `change` returns.
 
         Raises:
             StoreUnavailable: The store cannot be written. Nothing was changed.
@@ -43,7 +43,7 @@ class StoredSpending:
         with self._database.write() as connection:
             text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar()
             if text is None:
-                # Another process may do the same at this moment; then this one waits for it here.
+                # Another process may do the same at the same time; then this one waits for it here.
                 empty = upsert(connection, limits).values(provider=provider, spending="{}").on_conflict_do_nothing()
                 connection.execute(empty)
                 text = connection.execute(sa.select(limits.c.spending).where(row).with_for_update()).scalar_one()

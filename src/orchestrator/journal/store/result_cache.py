@@ -1,4 +1,4 @@
-"""Results that runs share, by a key of what they were made of."""
+"""The cache of results that runs share, by the key of what they were computed from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def get_result(database: Database, key: str, newer_than: float | None) -> CacheEntry | None:
-    """Return the result kept under the key, unless it is older than that (seconds since the epoch)."""
+    """Return the cached result of a key, unless it is older than `newer_than` (seconds since the epoch)."""
     # With its content in one statement: an entry may be pruned at any moment.
     query = (
         sa.select(cache, blobs.c.encoding, blobs.c.content)
@@ -37,7 +37,7 @@ def get_result(database: Database, key: str, newer_than: float | None) -> CacheE
 
 
 def put_result(database: Database, key: str, run_id: str, path: str, output: Any) -> None:
-    """Keep a result under the key; the newest one stays."""
+    """Cache a result; of several with one key, the newest is kept."""
     text = encode(output)
     blob = Blob.of(text) if len(text) > LIMIT else None
     row = {

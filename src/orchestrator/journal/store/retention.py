@@ -1,4 +1,4 @@
-"""Removing what is no longer wanted from a store, and saying what it holds."""
+"""Pruning runs, cached results and large values, and the statistics of a store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENDED = tuple(event.removeprefix("run.") for event in sorted(ENDS))
 
 
 def prune_runs(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
-    """Remove runs that have ended, shared results that are old, and then large values that nothing uses any more."""
+    """Remove runs that have ended, old cached results, and then large values without a reference."""
     removed = entries = 0
     if older_than is not None or keep is not None:
         unwanted = _unwanted(database, older_than, keep)
@@ -36,13 +36,13 @@ def prune_runs(database: Database, *, older_than: float | None, keep: int | None
         with database.write() as connection:
             entries = connection.execute(cache.delete().where(cache.c.at < older_than)).rowcount
     gone, size = _remove_blobs(database)
-    with suppress(StoreUnavailable), database.errors():  # a busy store is left as large as it is
+    with suppress(StoreUnavailable), database.errors():  # a busy store is not shrunk
         database.dialect.shrink()
     return Pruned(removed, entries, gone, size)
 
 
 def prunable(database: Database, *, older_than: float | None, keep: int | None) -> Pruned:
-    """Say what `prune` would remove at this moment."""
+    """Return what `prune_runs` would remove now."""
     limited = older_than is not None or keep is not None
     named = _ended(database, older_than, keep).subquery()
     unwanted = sa.select(runs.c.key).where(sa.literal(limited), runs.c.key.in_(sa.select(named.c.key)), _free(database))
@@ -60,7 +60,7 @@ def prunable(database: Database, *, older_than: float | None, keep: int | None) 
 
 
 def store_stats(database: Database) -> StoreStats:
-    """Return what the store holds, and how large it is."""
+    """Return the content and the size of the store."""
     last_seq = sa.select(sa.func.max(events.c.seq)).where(events.c.run == runs.c.key).scalar_subquery()
     with database.read() as connection:
         by_state = sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)
@@ -86,7 +86,7 @@ def _unwanted(database: Database, older_than: float | None, keep: int | None) ->
 
 
 def _ended(database: Database, older_than: float | None, keep: int | None) -> sa.Select[Any]:
-    """The query for the numbers of the runs that ended before, without those that ended last, the newest first."""
+    """Return the query for the numbers of runs that ended before, without the `keep` last ones, newest first."""
     ended_at = sa.select(events.c.at).where(events.c.run == runs.c.key).order_by(events.c.seq.desc()).limit(1)
     ends = (
         sa.select(runs.c.key, ended_at.scalar_subquery().label("ended_at")).where(runs.c.state.in_(_ENDED)).subquery()
@@ -105,7 +105,7 @@ def _ended(database: Database, older_than: float | None, keep: int | None) -> sa
 
 
 def _remove_runs(database: Database, connection: Connection, keys: list[int]) -> int:
-    """Remove those of the runs that still stand as they did and that nobody executes. What they spent stays spent."""
+    """Remove those of the runs that have ended and are not executed. What they spent is kept."""
     query = sa.select(runs.c.key).where(runs.c.key.in_(keys), runs.c.state.in_(_ENDED), _free(database))
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(found), runs.c.batch.is_not(None)).distinct()
@@ -120,12 +120,12 @@ def _remove_runs(database: Database, connection: Connection, keys: list[int]) ->
 
 
 def _free(database: Database) -> sa.ColumnElement[bool]:
-    """That nobody executes a run."""
+    """Return the condition that no process executes a run."""
     return sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until <= database.clock())
 
 
 def _remove_blobs(database: Database) -> tuple[int, int]:
-    """Remove the blobs that no run and no shared result uses; return how many, and how many bytes."""
+    """Remove the blobs that no run and no cached result uses; return how many, and how many bytes."""
     used = sa.or_(
         sa.exists().where(blob_uses.c.hash == blobs.c.hash),
         sa.exists().where(cache.c.hash == blobs.c.hash),
@@ -135,7 +135,7 @@ def _remove_blobs(database: Database) -> tuple[int, int]:
     after = ""
     while True:
         with database.write() as connection:
-            # A writer that finds a blob does not write it, and refers to it a moment later: it must not go in between.
+            # A writer that finds a blob does not write it, and refers to it a moment later: it must not be removed.
             database.dialect.claim_blobs(connection)
             rows = connection.execute(unused.where(blobs.c.hash > after).limit(_BLOBS_AT_ONCE)).all()
             if rows:

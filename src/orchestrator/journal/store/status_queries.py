@@ -1,4 +1,4 @@
-"""Where the runs of a store stand: the last snapshot of each, and the few events after it."""
+"""The statuses of runs: the last snapshot of each, and the few events after it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from orchestrator.journal.store.database import Database
 
 SETTLING_SECONDS = 0.25
-"""How long after its last event a run is taken to be in motion: longer than its owner keeps an event to itself."""
+"""Seconds after its last event in which a run counts as moving: longer than an event may stay unwritten."""
 
 _LEAN_DATA = sa.case((events.c.type.in_(("step.succeeded", "run.succeeded")), "{}"), else_=events.c.data)
-"""The data of an event for who does not look at outputs, such as the fold."""
+"""The data of an event without outputs, as for the fold."""
 
 _HEAD = (
     runs.c.key,
@@ -47,16 +47,16 @@ _HEAD = (
     runs.c.lease_until,
 )
 _RUNNING: tuple[RunState, ...] = ("running", "interrupted", "waiting")
-"""The states that are told apart only by looking at the events and the owner."""
+"""The states that only the events and the owner distinguish."""
 
 _PAGE = 500
 
 
 def run_head(database: Database, connection: Connection, run_id: str) -> Row[Any]:
-    """Return the run's row.
+    """Return the row of a run.
 
     Raises:
-        RunNotFound: there is no such run.
+        RunNotFound: the run does not exist.
     """
     row = connection.execute(select_heads(database).where(runs.c.run_id == storable(run_id))).first()
     if row is None:
@@ -65,17 +65,17 @@ def run_head(database: Database, connection: Connection, run_id: str) -> Row[Any
 
 
 def run_status(database: Database, run_id: str) -> RunStatus:
-    """Return where a run stands, whoever executes it.
+    """Return the status of a run.
 
     Raises:
-        RunNotFound: there is no such run.
+        RunNotFound: the run does not exist.
     """
     with database.read() as connection:
         return statuses_of(database, connection, [run_head(database, connection, run_id)])[0]
 
 
 def newest_runs(database: Database, wanted: RunFilter, limit: int) -> list[RunStatus]:
-    """Return the newest runs that are wanted, newest first."""
+    """Return the newest runs that match, newest first."""
     state = wanted.state
     found: list[RunStatus] = []
     before: int | None = None
@@ -107,7 +107,7 @@ def _conditions(wanted: RunFilter) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def running_states(database: Database) -> dict[str, int]:
-    """Count the runs that have not ended and are not paused by where they stand."""
+    """Count the runs that have not ended and are not paused, by their states."""
     counts: dict[str, int] = {}
     after = 0
     query = select_heads(database).where(runs.c.state == "running").order_by(runs.c.key).limit(_PAGE)
@@ -122,7 +122,7 @@ def running_states(database: Database) -> dict[str, int]:
 
 
 def load_fold(database: Database, lease: Lease) -> RunFold:
-    """Return the fold's state of a run that this process owns.
+    """Return the fold of a run that this process owns.
 
     Raises:
         LeaseLost: another process has taken the run.
@@ -164,9 +164,9 @@ def statuses_of(database: Database, connection: Connection, heads: Sequence[Row[
 
 
 def folds(database: Database, connection: Connection, heads: Sequence[Row[Any]]) -> list[RunFold]:
-    """Return the fold's states of the runs of these rows."""
+    """Return the folds of the runs of these rows."""
     states = {row.key: RunFold.from_dict(json.loads(row.snapshot)) for row in heads}
-    # By the numbers of the snapshots just read: a newer one may be written in between.
+    # By the numbers of the snapshots just read: a newer one may have been written since.
     tails = [sa.and_(events.c.run == row.key, events.c.seq > row.snapshot_seq) for row in heads]
     query = sa.select(
         events.c.run, events.c.seq, events.c.at, events.c.type, events.c.path, events.c.attempt, _LEAN_DATA

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from orchestrator.models.budget import Spent
 
 POLL_SECONDS = 0.05
-"""How soon a waiting reader sees what another process wrote."""
+"""Seconds after which a waiting reader sees what another process wrote."""
 
-_KEYS = 10_000  # numbers of runs that are remembered
+_KEYS = 10_000  # run numbers that are cached
 
 
 class Store:
@@ -64,22 +64,22 @@ class Store:
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
-        """Open the store at `url`: `sqlite:///path`, `sqlite://` (gone at the end), or `postgresql+psycopg://...`.
+        """Open the store at `url`: `sqlite:///path`, `sqlite://` (temporary), or `postgresql://...`.
 
-        A relative path starts at the working directory; missing directories are made. With `create=False` a missing
-        SQLite file is an error. `?timeout=` is how long to wait for another program's lock, in seconds; PostgreSQL
-        takes `?schema=`, default `orchestrator`.
+        A relative path starts at the working directory; missing directories are created. With `create=False` a missing
+        SQLite file is an error. `?timeout=` is how many seconds to wait for another program's lock; PostgreSQL takes
+        `?schema=`, by default `orchestrator`.
 
         Raises:
-            StoreUnavailable: with the code that says why (ORC811, ORC812, ORC813, ORC814, ORC816).
-            ConfigurationError: `url` is no address of such a database.
+            StoreUnavailable: with the code of the cause (ORC811, ORC812, ORC813, ORC814, ORC816).
+            ConfigurationError: `url` is not the URL of such a database.
             MissingExtra: PostgreSQL's driver is not installed.
         """
         return cls(Database.open(url, create=create))
 
     @staticmethod
     def exists(url: str) -> bool:
-        """Whether there may be runs at `url`: false for a file that is not there. Nothing is made by asking."""
+        """Return whether there may be runs at `url`: false for a missing file. Nothing is created."""
         return store_may_exist(url)
 
     @property
@@ -100,7 +100,7 @@ class Store:
     # --- runs and who owns them
 
     def create_run(self, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS) -> Lease:
-        """Write a new run with its first event, and give its lease to `owner`, in one transaction.
+        """Write a new run with its first event and the lease of `owner`, in one transaction.
 
         Raises:
             RunError: the id is taken (ORC802).
@@ -110,14 +110,14 @@ class Store:
     def begin_run(
         self, new: NewRun, owner: Owner, *, copied: Iterable[Event] = (), ttl: float = LEASE_SECONDS
     ) -> tuple[Lease, RunFold]:
-        """Do what `create_run` does, and return the fold's state too, which then need not be read.
+        """As `create_run`, and return the fold too, which then need not be read.
 
-        `copied` are events of another run that the new one begins with, as `events` returns them without `resolve`.
-        Many short runs begin cheaper through `Journal.begin`.
+        `copied` are events of another run that the new one starts with, as `events` returns them without `resolve`.
+        `Journal.begin` is cheaper for many short runs.
 
         Raises:
             RunError: the id is taken (ORC802).
-            RunNotFound: the other run has been pruned meanwhile.
+            RunNotFound: the other run was pruned in the meantime.
         """
         beginning = Beginning.of(new, owner, ttl=ttl, copied=copied)
         appender = Appender(self.database)
@@ -130,18 +130,18 @@ class Store:
         return lease, beginning.state
 
     def acquire(self, run_id: str, owner: Owner, *, ttl: float = LEASE_SECONDS) -> Lease:
-        """Take a run that nobody owns: it was released, its lease ran out, or its owner's process has ended.
+        """Acquire a run without an owner: it was released, its lease expired, or its owner's process has ended.
 
         Of several processes that try at once, exactly one succeeds.
 
         Raises:
-            RunNotFound: there is no such run.
-            RunOwned: a live owner has it; also when that is this process.
+            RunNotFound: the run does not exist.
+            RunOwned: a live process owns it, possibly this one.
         """
         return leases.acquire(self.database, run_id, owner, ttl)
 
     def renew(self, lease: Lease) -> None:
-        """Hold the lease for another `ttl` seconds from now.
+        """Extend the lease to `ttl` seconds from now.
 
         Raises:
             LeaseLost: another process has taken the run.
@@ -149,11 +149,11 @@ class Store:
         leases.renew(self.database, lease)
 
     def release(self, lease: Lease) -> None:
-        """Give the run up, so that anybody may take it at once. Nothing happens if it is lost already."""
+        """Release the run, so that any process may acquire it at once. A lost lease is ignored."""
         leases.release(self.database, lease)
 
     def lease_lost(self, lease: Lease) -> LeaseLost:
-        """Return the error of who goes on with a lease that is no longer valid."""
+        """Return the error of a lease that is no longer valid."""
         return leases.lease_lost(self.url, lease)
 
     # --- reading
@@ -162,23 +162,23 @@ class Store:
         """Return the run's id for an id, a unique beginning of one, or `last` (the newest run).
 
         Raises:
-            RunNotFound: there is none, or more than one; the help names the candidates.
+            RunNotFound: no run matches, or more than one; the help names the candidates.
         """
         return lookup.find_run(self.database, name)
 
     @patient()
     def status(self, run_id: str) -> RunStatus:
-        """Return where a run stands, whoever executes it. Reads the last snapshot and the few events after it.
+        """Return the status of a run. Reads the last snapshot and the few events after it.
 
         Raises:
-            RunNotFound: there is no such run.
+            RunNotFound: the run does not exist.
         """
         return status_queries.run_status(self.database, run_id)
 
     def list(
         self, state: RunState | None = None, limit: int = 50, *, wanted: RunFilter | None = None
     ) -> builtins.list[RunStatus]:
-        """Return the newest runs, newest first; only those that stand so, or are `wanted`."""
+        """Return the newest runs, newest first; only those in `state`, or that match `wanted`."""
         return status_queries.newest_runs(self.database, wanted or RunFilter(state), limit)
 
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
@@ -195,7 +195,7 @@ class Store:
         batch_queries.put_batch(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
-        """Yield the rows of a batch in order: each with the id of its newest run and where that stands."""
+        """Yield the rows of a batch in order: each with the id of its newest run and its state."""
         return batch_queries.batch_rows(self.database, batch_id)
 
     @patient()
@@ -210,8 +210,8 @@ class Store:
     ) -> builtins.list[Event]:
         """Return up to `limit` events that follow the one numbered `after`, in order and without gaps.
 
-        With `resolve`, large values are read from their blobs; without, they stand as references. With `paths`, only
-        the events of these steps are returned; those of the run itself have the path "".
+        With `resolve`, large values are read from their blobs; without it, they are references. With `paths`, only
+        events of these steps are returned; the path of the run's own events is "".
         """
         with self._while_there(run_id):
             return event_queries.page(
@@ -220,24 +220,24 @@ class Store:
 
     @patient(locks=True)
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
-        """Return what the steps have achieved whose ends are the events with these numbers, in the order asked.
+        """Return the outputs of the steps that ended with the events of these numbers, in the given order.
 
-        That is the output of a step that succeeded, and of one that failed the value that the run went on with.
+        For a failed step, that is the value that the run continued with.
         """
         with self._while_there(run_id):
             return event_queries.values_at(self.database, self._key(run_id), seqs)
 
     @patient(locks=True)
     def put_values(self, found: ResumeState) -> ResumeState:
-        """Put large values in the places of their references, in records made of events without `resolve`.
+        """Replace references by large values, in records folded from events without `resolve`.
 
-        So those of items that have ended, of which no record is kept, are not read.
+        Values of ended items, whose records are dropped, are then never read.
         """
         return event_queries.put_values(self.database, found)
 
     @patient()
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
-        """Wait until the run has an event newer than `after`, `timeout` seconds at most; return whether it has."""
+        """Wait at most `timeout` seconds for an event newer than `after`; return whether there is one."""
         key = self._key(run_id)
         deadline = time.monotonic() + timeout
         query = sa.select(sa.literal(1)).where(events.c.run == key, events.c.seq > after).limit(1)
@@ -260,9 +260,9 @@ class Store:
                 self._waiting -= 1
 
     def follow(self, run_id: str, after: int = 0, *, resolve: bool = False) -> Iterator[Event]:
-        """Yield the events after `after` as they come, until the run has ended.
+        """Yield the events after `after` as they are recorded, until the run has ended.
 
-        A run that is paused or interrupted is waited for. Leave whenever you like and rejoin with the last `seq`.
+        It waits for a paused or interrupted run. You can leave at any time and rejoin with the last `seq`.
         """
         while True:
             found = self.events(run_id, after, resolve=resolve)
@@ -279,23 +279,23 @@ class Store:
 
     @patient()
     def record(self, run_id: str) -> RunRecord:
-        """Return everything that the run is made of: as it was created, or as it was revised since.
+        """Return what the run was created from, or was last revised to.
 
         Raises:
-            RunNotFound: there is no such run.
+            RunNotFound: the run does not exist.
         """
         with self._while_there(run_id):
             return event_queries.run_record(self.database, run_id)
 
     @patient()
     def resolve(self, value: Any) -> Any:
-        """Return `value` with blobs in place of references: of itself, or of its values if it is an event's data.
+        """Return `value` with references replaced by blobs: itself, or its values if it is an event's data.
 
-        Resolve a value once: what comes out may be anything, also something that looks like a reference.
+        Resolve a value only once: the result may contain anything, including what looks like a reference.
         """
         return blob_store.resolve_blobs(self.database, value)
 
-    # --- what models have cost
+    # --- spending on models
 
     @patient()
     def spent_by_batch(self, batch_id: str) -> Spent:
@@ -306,31 +306,31 @@ class Store:
     def spent_since(self, at: float) -> Spent:
         """Return what all runs have spent on models since a time, in seconds since the epoch.
 
-        Of runs that were pruned, what they had spent from the beginning of that day (UTC) is counted.
+        For pruned runs, what they spent from the beginning of that day (UTC) is counted.
         """
         return usage_queries.spent_since(self.database, at)
 
-    # --- results that runs share
+    # --- cached results
 
     @patient(locks=True)
     def cache_get(self, key: str, *, newer_than: float | None = None) -> CacheEntry | None:
-        """Return the result that is kept under the key, unless it is older than that (seconds since the epoch)."""
+        """Return the cached result of a key, unless it is older than `newer_than` (seconds since the epoch)."""
         return result_cache.get_result(self.database, key, newer_than)
 
     @patient(locks=True)
     def cache_put(self, key: str, run_id: str, path: str, output: Any) -> None:
-        """Keep a result under the key, in the place of an older one. It stays when the run is pruned."""
+        """Cache a result, replacing an older one. It is kept when the run is pruned."""
         result_cache.put_result(self.database, key, run_id, path, output)
 
     # --- upkeep
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None, dry_run: bool = False) -> Pruned:
-        """Remove runs that have ended, and then large values that nothing uses any more.
+        """Remove runs that have ended, and then large values without a reference.
 
-        A run goes if it ended before `older_than` (seconds since the epoch) and is not among the `keep` that ended
-        last; without either, that one does not matter; without both, no run goes. Shared results go that were made
-        before `older_than`. Nothing goes that somebody executes or that is used otherwise. Others may write meanwhile.
-        With `dry_run` nothing goes at all.
+        A run is removed if it ended before `older_than` (seconds since the epoch) and is not among the `keep` that
+        ended last; a criterion that is not given is ignored; without both, no run is removed. Cached results from
+        before `older_than` are removed. Runs that a process executes are kept. Other processes may write at the same
+        time. With `dry_run`, nothing is removed.
         """
         if dry_run:
             return retention.prunable(self.database, older_than=older_than, keep=keep)
@@ -339,13 +339,13 @@ class Store:
         return pruned
 
     def stats(self) -> StoreStats:
-        """Return what the store holds, and how large it is."""
+        """Return the content and the size of the store."""
         return retention.store_stats(self.database)
 
     # --- commands
 
     def send(self, run_id: str, command: Command) -> int:
-        """Leave a command for whoever executes the run; return its number."""
+        """Send a command to the process that executes the run; return its number."""
         key = self._key(run_id)
         values = {
             "run": key,
@@ -358,7 +358,7 @@ class Store:
             return int(connection.execute(commands.insert().returning(commands.c.id), values).scalar_one())
 
     def commands(self, run_ids: Iterable[str]) -> builtins.list[tuple[int, str, Command]]:
-        """Return the commands for these runs that nobody has acknowledged, oldest first, with number and run."""
+        """Return the unacknowledged commands for these runs, oldest first, with number and run."""
         wanted = set(run_ids)
         query = (
             sa.select(commands.c.id, runs.c.run_id, commands.c.kind, commands.c.data, commands.c.by)
@@ -366,7 +366,7 @@ class Store:
             .order_by(commands.c.id)
         )
         with self.database.read() as connection:
-            # There are hardly ever any: a join of an empty table costs less than to send it a list of runs.
+            # There are hardly ever any: joining an empty table costs less than sending it a list of runs.
             rows = connection.execute(query).all()
         return [
             (row.id, row.run_id, Command(row.kind, json.loads(row.data), row.by))
@@ -375,7 +375,7 @@ class Store:
         ]
 
     def acknowledge(self, ids: Iterable[int]) -> None:
-        """Remove commands that were carried out, or that can no longer be."""
+        """Remove commands that were carried out or are obsolete."""
         numbers = list(ids)
         if numbers:
             with self.database.write() as connection:
@@ -384,7 +384,7 @@ class Store:
     # --- for the journal
 
     def load(self, lease: Lease) -> RunFold:
-        """Return the fold's state of a run that this process owns.
+        """Return the fold of a run that this process owns.
 
         Raises:
             LeaseLost: another process has taken the run.
@@ -392,7 +392,7 @@ class Store:
         return status_queries.load_fold(self.database, lease)
 
     def announce(self) -> None:
-        """Wake the readers of this process that wait for news."""
+        """Wake the readers of this process that wait for events."""
         self._written += 1
         if self._waiting:
             with self._news:
@@ -400,7 +400,7 @@ class Store:
 
     @contextmanager
     def _while_there(self, run_id: str) -> Iterator[None]:
-        """Raise RunNotFound where something is missing because the run was removed while it was read."""
+        """Raise RunNotFound if something is missing because the run was removed while it was read."""
         try:
             yield
         except (KeyError, StoreUnavailable) as error:

@@ -1,4 +1,4 @@
-"""The tables of the store. Changing them means a new revision in `migrations/versions` and its name in `REVISIONS`."""
+"""The tables of the store. A change needs a new revision in `migrations/versions` and its name in `REVISIONS`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sqlalchemy import (
 from orchestrator.journal.dialects.registry import id_type, key_type
 
 REVISIONS = ("0001",)
-"""Every revision of the schema, oldest first; the last is the one that this code reads and writes."""
+"""Every revision of the schema, oldest first; this code reads and writes the last one."""
 
 VERSION_TABLE = "orchestrator_version"
-"""Where the revision stands; also what tells a store of runs from somebody else's database."""
+"""The table with the revision, which identifies a store of runs."""
 
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -44,14 +44,14 @@ runs = Table(
     Column("pipeline", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
-    Column("snapshot", Text, nullable=False),  # the fold's state after the event `snapshot_seq`
+    Column("snapshot", Text, nullable=False),  # the fold after the event `snapshot_seq`
     Column("snapshot_seq", BigInteger, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("owner", Text),
     Column("lease_until", Double),
     Column("batch", Text),
     Column("batch_row", BigInteger),
-    Column("usd", Double),  # what its calls of models have taken; null: it has made none
+    Column("usd", Double),  # of its model calls; null: it has made none
     Column("tokens", BigInteger),
     Column("requests", BigInteger),
     Column("spent_at", Double),  # when the last one was recorded
@@ -101,7 +101,7 @@ commands = Table(
     Column("data", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("at", Double, nullable=False),
-    sqlite_autoincrement=True,  # an id must not come back after its command was acknowledged
+    sqlite_autoincrement=True,  # an id must not be reused after its command was acknowledged
 )
 Index(None, commands.c.run)
 
@@ -126,21 +126,21 @@ batches = Table(
     Column("created_at", Double, nullable=False),
     Column("rows", BigInteger, nullable=False),  # read from the input so far
     Column("complete", Boolean, nullable=False),  # the end of the input was reached
-    Column("invalid", BigInteger, nullable=False),  # rows with inputs that do not fit, which have no run
+    Column("invalid", BigInteger, nullable=False),  # rows with invalid inputs, which have no run
 )
 
 limits = Table(
     "limits",
     metadata,
     Column("provider", Text, primary_key=True),
-    Column("spending", Text, nullable=False),  # what was asked of it in the last minute, and who waits
+    Column("spending", Text, nullable=False),  # the requests of the last minute, and who waits
 )
 
 pruned_spending = Table(
     "pruned_spending",
     metadata,
     Column("day", BigInteger, primary_key=True, autoincrement=False),  # by UTC, counted from the epoch
-    Column("usd", Double, nullable=False),  # what runs that are gone had spent on that day
+    Column("usd", Double, nullable=False),  # what pruned runs had spent on that day
     Column("tokens", BigInteger, nullable=False),
     Column("requests", BigInteger, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""What runs have spent on models: sums over columns kept with each run, and what is kept of runs that are gone."""
+"""What runs have spent on models: sums over columns of each run, and the sums that are kept of pruned runs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _AMOUNTS: Final = ("usd", "tokens", "requests")
 
 
 def spent_by_batch(database: Database, batch_id: str) -> Spent:
-    """Return what all runs of a batch have spent, also those that were begun anew since."""
+    """Return what all runs of a batch have spent, including runs of rows that were started again."""
     with database.read() as connection:
         return _spent(connection.execute(_sums(runs).where(runs.c.batch == batch_id)).one())
 
 
 def spent_since(database: Database, at: float) -> Spent:
-    """Return what all runs have spent since a time. Of those that began before it, the calls since then are counted.
+    """Return what all runs have spent since a time. For runs that started before it, the calls since then are counted.
 
-    What runs that are gone had spent is known by the day, and counts from the day that the time is in.
+    The spending of pruned runs is known by the day, and counts from the day of the time.
     """
     begun_since = _sums(runs).add_columns(sa.cast(sa.null(), sa.Text)).where(runs.c.spent_at >= at)
     gone = _sums(pruned_spending).add_columns(sa.null()).where(pruned_spending.c.day >= _day(at))
@@ -43,7 +43,7 @@ def spent_since(database: Database, at: float) -> Spent:
     )
     found = Spent()
     with database.read() as connection:
-        # One statement, so that a run that is pruned meanwhile is counted, and once.
+        # One statement, so that a run that is pruned at the same time is counted exactly once.
         for *amounts, data in connection.execute(
             sa.union_all(begun_since.where(runs.c.created_at >= at), gone, earlier)
         ):
@@ -52,7 +52,7 @@ def spent_since(database: Database, at: float) -> Spent:
 
 
 def keep_pruned_spending(connection: Connection, keys: Sequence[int]) -> None:
-    """Keep what runs have spent that are about to be removed, in the same transaction."""
+    """Keep the spending of runs that are about to be removed, in the same transaction."""
     by_day: dict[int, Spent] = {}
     several_days = []
     columns = (runs.c[name] for name in ("key", "created_at", "spent_at", *_AMOUNTS))
@@ -68,7 +68,7 @@ def keep_pruned_spending(connection: Connection, keys: Sequence[int]) -> None:
         by_day[_day(at)] = by_day.get(_day(at), Spent()) + spending_of(json.loads(data)).spent
     statement = upsert(connection, pruned_spending)
     added = {name: pruned_spending.c[name] + statement.excluded[name] for name in _AMOUNTS}
-    for day, spent in sorted(by_day.items()):  # in one order everywhere, or two processes could wait for each other
+    for day, spent in sorted(by_day.items()):  # in one order everywhere, so that two processes cannot deadlock
         row = {"day": day, **{name: getattr(spent, name) for name in _AMOUNTS}}
         connection.execute(statement.values(row).on_conflict_do_update(index_elements=["day"], set_=added))
 

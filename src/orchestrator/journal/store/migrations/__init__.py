@@ -1,4 +1,4 @@
-"""The store's schema from one version to the next, by Alembic, run in the process without a configuration file."""
+"""Upgrades of the store's schema by Alembic, which runs in the process without a configuration file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def configuration(connection: Connection | None = None) -> Config:
-    """Return what Alembic needs to know: where the revisions are, and the connection to use."""
+    """Return the configuration of Alembic: where the revisions are, and the connection to use."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection

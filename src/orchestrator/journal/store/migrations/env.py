@@ -1,4 +1,4 @@
-"""What Alembic executes for each of its commands."""
+"""The environment that Alembic runs for each command."""
 
 from __future__ import annotations
 

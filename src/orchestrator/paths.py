@@ -1,4 +1,4 @@
-"""The paths of steps: `a`, `group.a`, `loop[2]` (an item, or a round), `loop[2].a`; ids hold no dots and brackets."""
+"""The paths of steps: `a`, `group.a`, `loop[2]` (an item, or a round), `loop[2].a`; ids contain no dots or brackets."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _HANDLER_IN = re.compile(r"(?:^|\.)(?:on_error|error_handlers)\[\d+\](?:\.|$)")
 
 
 def is_top_level(path: str) -> bool:
-    """Whether the path names a step that stands in no other."""
+    """Return whether the path is that of a top-level step."""
     return "." not in path and "[" not in path
 
 
 def parent_of(path: str) -> str:
-    """Return what the path stands in: `a[3].b` in `a[3]`, that in `a`, and that in nothing ("")."""
+    """Return the path of the parent: of `a[3].b` it is `a[3]`, of that `a`, and of that ""."""
     if path.endswith("]"):
         return path[: path.rfind("[")]
     return path[: max(0, path.rfind("."))]
@@ -38,7 +38,7 @@ def ancestors(path: str) -> Iterator[str]:
 
 
 def item_of(path: str) -> tuple[str, int] | None:
-    """Return the loop and the index of an item's path, None of any other path."""
+    """Return the loop and the index of an item's path, None for any other path."""
     if not path.endswith("]"):
         return None
     loop, _, index = path[:-1].rpartition("[")
@@ -46,7 +46,7 @@ def item_of(path: str) -> tuple[str, int] | None:
 
 
 def is_in_end_block(path: str) -> bool:
-    """Whether the path is at or below one of `END_BLOCKS`."""
+    """Return whether the path is at or below one of `END_BLOCKS`."""
     return end_block_of(path) is not None
 
 
@@ -59,16 +59,16 @@ def end_block_of(path: str) -> str | None:
 
 
 def is_in_handler(path: str) -> bool:
-    """Whether the path is that of a step that deals with an error: it runs only if that error comes."""
+    """Return whether the path is inside an error handler."""
     return _HANDLER_IN.search(path) is not None
 
 
 def handled_step(path: str) -> str | None:
-    """Return the step whose error the innermost `on_error` around the path handles, None outside of one."""
+    """Return the step whose error the innermost `on_error` around the path handles, or None."""
     before, found, _ = path.rpartition(".on_error[")
     return before if found else None
 
 
 def is_at_or_below(path: str, ancestor: str) -> bool:
-    """Whether the path is `ancestor` or stands in it, at any depth."""
+    """Return whether the path is `ancestor` or inside it, at any depth."""
     return path.startswith(ancestor) and path[len(ancestor) : len(ancestor) + 1] in ("", ".", "[")

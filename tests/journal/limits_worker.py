@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ModelRateLimited
 from orchestrator.journal import Store
-from orchestrator.journal.store.rate_limit_store import StoredSpending
+from orchestrator.journal.store.rate_limit_store import StoredRateUsage
 from orchestrator.models.limits import Limits, LimitSettings, Rate
 from orchestrator.models.messages import ModelName
 
@@ -30,7 +30,7 @@ async def turns(
     store: Store, calls: int, tokens: int, longest_wait: float, clock: Callable[[], float] | None = None
 ) -> list[float]:
     """Ask for some turns at once; return when those came that came in time."""
-    shared = StoredSpending(store.database, clock=clock)
+    shared = StoredRateUsage(store.database, clock=clock)
     limits = Limits(LimitSettings({"lab": {"": LIMIT}}, longest_wait), shared=shared)
     out: list[float] = []
 

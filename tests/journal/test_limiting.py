@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.journal import Store
-from orchestrator.journal.store.rate_limit_store import StoredSpending
+from orchestrator.journal.store.rate_limit_store import StoredRateUsage
 from tests.journal.limits_worker import LIMIT, turns
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_a_change_that_fails_changes_nothing(url: str):
         raise ValueError(now)
 
     with Store.open(url) as store:
-        shared = StoredSpending(store.database)
+        shared = StoredRateUsage(store.database)
         at = shared.change("lab", spend)
         assert at == pytest.approx(time.time(), abs=60)
         with pytest.raises(ValueError, match="1"):

@@ -1,1 +1,1 @@
-"""Judging results and summarizing pipelines: rules and models, outside of any run."""
+"""Judging results and summarizing pipelines, by rules and by models, outside of any run."""

@@ -1,4 +1,4 @@
-"""Asking models beside any run: for an opinion of a result, or for a pipeline in words. Nothing of it is recorded."""
+"""Model calls outside of any run, which are not recorded: for judgements and summaries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AdhocModels:
-    """A `CallHost` of no step. `spending` is what its calls have taken."""
+    """A `CallHost` without a step. `spending` is the usage and cost of its calls."""
 
     feedback: Sequence[Feedback] = ()
     passed_over: frozenset[ModelName] = frozenset()
@@ -35,10 +35,10 @@ class AdhocModels:
         self.spending: Spending = NOTHING
 
     async def ask(self, request: ModelRequest, accept: Callable[[ModelReply], Any] | None = None) -> ModelAnswer:
-        """Ask; the budget of the project holds.
+        """Send a request; the budget of the project applies.
 
         Raises:
-            ModelError: No model has given an answer that can be used.
+            ModelError: No model returned a usable answer.
         """
         gateway = self._services.here().for_run().for_step(self)
         return await gateway.ask(self._choice, request, accept=accept)
@@ -57,13 +57,13 @@ class AdhocModels:
 
 
 def run_blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of a coroutine to a caller without an event loop of his own to run it on."""
+    """Return the result of a coroutine, which runs on an event loop in another thread."""
     done: Future[T] = Future()
 
     def run() -> None:
         try:
             done.set_result(asyncio.run(work))
-        except BaseException as error:  # it belongs to the caller
+        except BaseException as error:  # the caller handles it
             done.set_exception(error)
 
     threading.Thread(target=run, name="orchestrator-adhoc-models", daemon=True).start()

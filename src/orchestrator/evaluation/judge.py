@@ -1,4 +1,4 @@
-"""A model's opinion of what a run returns, output by output."""
+"""Judgements of a run's outputs by a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUBRIC: Final = (
     "It fulfils its purpose. It is correct, complete and consistent in itself; it is clearly written and well formed; "
     "it contains no placeholder, and nothing in it is cut off."
 )
-"""What an output is held to where nobody says otherwise."""
+"""The criteria for an output, unless others are given."""
 
 _MOST: Final = 60_000  # characters of one output
 _AT_ONCE: Final = 4
@@ -31,12 +31,12 @@ _AT_ONCE: Final = 4
 async def judge_outputs(
     services: ModelServices, models: Sequence[str], outputs: Mapping[str, Any], *, rubric: str = "", purpose: str = ""
 ) -> tuple[tuple[Judgement, ...], str, Spending]:
-    """Return a judgement of each output, the model that gave them, and what that took.
+    """Return a judgement of each output, the model that judged, and the spending.
 
-    `purpose` says what the outputs are for; `rubric` is what they are held to, instead of `RUBRIC`.
+    `purpose` describes what the outputs are for; `rubric` replaces the criteria of `RUBRIC`.
 
     Raises:
-        ModelError: No model has given an answer that can be used.
+        ModelError: No model returned a usable answer.
     """
     adhoc = AdhocModels(services, models)
     told = "\n".join([f"This output belongs to the following: {purpose}" if purpose else "", rubric or RUBRIC]).strip()

@@ -1,4 +1,4 @@
-"""A pipeline in a model's words, which are kept for as long as the pipeline does the same."""
+"""A summary of a pipeline by a model, cached until the pipeline changes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SYSTEM: Final = (
 
 
 async def summarize_plan(store: Store, services: ModelServices, plan: Plan) -> str:
-    """Return a summary of the plan by its model: `orchestrator`, else `model`, else what `auto` means.
+    """Return a summary of the plan by its judge model, else its `model`, else the one that `auto` selects.
 
-    It is asked for once for each plan and model, and then taken from the store.
+    A model is asked once for each plan and model; then the summary comes from the store.
 
     Raises:
-        ModelError: No model has answered.
+        ModelError: No model answered.
         StoreError: The store cannot be used.
     """
     described = f"{intention(plan)}\n\n{architecture(plan)}"

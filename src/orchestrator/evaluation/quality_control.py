@@ -1,4 +1,4 @@
-"""Quality control of a result: the rules, and a model's judgement of each output where one is asked for."""
+"""Quality control of a result: the rules and, on request, a model's judgement of each output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class QualityControl:
-    """The `ResultInspector` of results that an engine gives. Without an engine, as after unpickling, rules alone."""
+    """The `ResultInspector` of an engine's results. Without an engine, as after unpickling, it applies rules only."""
 
     def __init__(self, engine: Engine | None = None) -> None:
         self._engine = engine

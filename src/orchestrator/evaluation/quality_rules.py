@@ -1,4 +1,4 @@
-"""Quality rules: what can be found wrong with a result without asking a model."""
+"""Quality rules: problems of a result that can be found without asking a model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LEFT_OVER: Final = (
 
 
 def findings_of(result: Result) -> Iterator[Finding]:
-    """Yield what the rules find: about the run, its outputs, its steps and its calls of models."""
+    """Yield the findings about the run, its outputs, its steps and its model calls."""
     if result.state != "succeeded":
         message = (result.error or {}).get("message", "")
         yield Finding("problem", "", f"the run {_state(result.state)}" + (f": {message}" if message else ""))
@@ -110,7 +110,7 @@ def _of_steps(result: Result) -> Iterator[Finding]:
 
 
 def _of_calls(result: Result) -> Iterator[Finding]:
-    """What the calls of models tell: answers that were cut off, or given by rules; of many items all together."""
+    """Yield findings about model calls, such as answers that were cut off; those of many items are merged."""
     seen: dict[tuple[Level, str, str], Counter[str]] = {}
     for event in result.log:
         if event.type == "step.model":

@@ -1,4 +1,4 @@
-"""What a run forgets so that one of its steps, at any depth, is done again; and what another run can share of it."""
+"""What a run forgets so that one of its steps runs again, and what a fork copies from it."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _PASSING: Final = frozenset({"step.ready", "step.progress", "step.model"})
 
 
 def paths_to_forget(run_id: str, plan: Data, found: ResumeState, path: str) -> tuple[str, ...]:
-    """Return the paths to forget so that the step at `path` is done again: it, and all that came of it.
+    """Return the paths to forget so that the step at `path` runs again: the step, and everything that depends on it.
 
-    What contains it has then not ended either, so that need not be among them.
+    What contains it is then unfinished as well, and need not be listed.
 
     Raises:
         RunError: ORC809, the run has no such step.
     """
     if is_in_end_block(path):
-        return (path,)  # these run anew whenever the run goes on
+        return (path,)  # these run again on every resume
     forget = [path]
     block: Sequence[Data] = plan["steps"]
     around: Data = {}
@@ -57,7 +57,7 @@ def paths_to_forget(run_id: str, plan: Data, found: ResumeState, path: str) -> t
                 forget[0] = before[:-1]
         if match is None or step is None:
             if before and segment.startswith("on_error["):
-                forget[0] = before[:-1]  # a handler runs when its step has failed: that is what is done again
+                forget[0] = before[:-1]  # a handler runs after its step has failed, so the step runs again
                 break
             raise _unknown(run_id, path, before, block)
         if before and around["kind"] in _LOOPS and not before.endswith("]."):
@@ -91,15 +91,15 @@ def dependents(step_id: str, block: Iterable[Data]) -> list[str]:
 
 
 def recorded_roots(found: ResumeState) -> set[str]:
-    """Return the top-level steps of which something is recorded."""
+    """Return the top-level steps with records."""
     return {path.partition(".")[0].partition("[")[0] for path in (*found.steps, *found.items)}
 
 
 def read_resume_state(read: Callable[[], Iterable[Event]]) -> ResumeState:
-    """Fold a run's events to what a run that goes on must know. `read` gives them from the beginning.
+    """Fold a run's events to the state to resume from. `read` returns them from the beginning.
 
-    Of a loop's item that has ended nothing is kept but its end, and of rounds the last. If some of that is forgotten,
-    what was before it is needed, so then the events are read a second time, as if that had never been.
+    Of an ended item only its end is kept, and of rounds the last. If some of that was forgotten, what was before it is
+    needed, so the events are read a second time, without what was forgotten.
     """
     forgotten = _Forgotten()
     found = resume_state(forgotten.noting(read()))
@@ -109,16 +109,16 @@ def read_resume_state(read: Callable[[], Iterable[Event]]) -> ResumeState:
 
 
 def shared_events(read: Callable[[], Iterable[Event]], run_id: str, forget: Iterable[str]) -> Iterator[Event]:
-    """Yield, numbered from 2, what the new run `run_id` takes over from another one: all but the paths to forget.
+    """Yield the events that the new run `run_id` copies from another one, without `forget`, numbered from 2.
 
-    A step is taken over once it has ended for good, a loop or group as far as it got; what failed in one that has
-    failed for it is not. `read` gives the other run's events from the beginning.
+    Steps are copied when they are settled, loops and groups as far as they are finished, without the failures that they
+    failed for. `read` returns the other run's events from the beginning.
     """
     forgotten = _Forgotten()
     failures = {event.path: event for event in forgotten.noting(read()) if event.type == "step.failed"}
     forgotten.add(forget)
     pending: dict[str, list[Event]] = {}
-    seq = 1  # that of the run's creation
+    seq = 1  # the number of the run's creation
     for event in read():
         path = event.path
         if not path or is_in_end_block(path) or event.type in _PASSING or forgotten.has(event):
@@ -140,7 +140,7 @@ def shared_events(read: Callable[[], Iterable[Event]], run_id: str, forget: Iter
 
 
 def _is_tried_again(event: Event, failures: Mapping[str, Event]) -> bool:
-    """Whether the event is a failure, dealt with at first, for which then the loop or group around it has failed."""
+    """Whether the event is a handled failure for which the loop or group around it failed later."""
     if event.type != "step.failed":
         return False
     item = item_of(event.path)
@@ -152,9 +152,9 @@ def _is_tried_again(event: Event, failures: Mapping[str, Event]) -> bool:
 
 
 class _Forgotten:
-    """What a run was told to forget, and when: the numbers of the last events that say so, by path.
+    """What a run has forgotten, and when: the numbers of the last revisions, by path.
 
-    What contains those paths is `opened`: it has ended only after that.
+    What contains those paths is `opened`: its earlier ends do not count.
     """
 
     def __init__(self) -> None:
@@ -167,25 +167,25 @@ class _Forgotten:
         return any("[" in path for path in self._paths)
 
     def noting(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, and note those that revise the run."""
+        """Yield the events, and record the revisions among them."""
         for event in events:
             if event.type == "run.revised":
                 self.add(RunRevisedPayload.from_data(event.data).forget, event.seq)
             yield event
 
     def add(self, paths: Iterable[str], seq: float = inf) -> None:
-        """Forget these paths as of this number."""
+        """Forget these paths as of the event with this number."""
         for path in paths:
             self._paths[path] = seq
             self._opened.update(dict.fromkeys(_around(path), seq))
 
     def has(self, event: Event) -> bool:
-        """Whether the event's step was forgotten later on."""
+        """Whether the event's step was forgotten later."""
         path = event.path
         return any(event.seq < self._paths.get(each, 0) for each in (path, *_around(path)))
 
     def has_opened(self, event: Event) -> bool:
-        """Whether the event is an end that, by something forgotten later on, is none."""
+        """Whether the event is an end that a later revision has invalidated."""
         return event.type in _ENDS and event.seq < self._opened.get(event.path, 0)
 
 
@@ -196,7 +196,7 @@ def _around(path: str) -> Iterator[str]:
 
 
 def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index: int) -> list[str]:
-    """The rounds after one that is done again: they read what it changes. Items of a `for_each` do not."""
+    """Return the rounds after one that runs again, because they depend on it. Items of a `for_each` do not."""
     if step["kind"] not in _LOOPS:
         raise RunError(
             f"run `{run_id}` has no step `{loop}[{index}]`: `{loop}` is not a loop",
@@ -207,20 +207,20 @@ def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index:
     ends = found.items.get(loop)
     if ends is None:
         return []
-    under_way = f"{loop}[{index}]"
-    if not ends.state(index) and not any(is_at_or_below(path, under_way) for path in found.steps):
+    item_path = f"{loop}[{index}]"
+    if not ends.state(index) and not any(is_at_or_below(path, item_path) for path in found.steps):
         loop_end = found.steps.get(loop)
         if loop_end is not None and loop_end.settled:
             what, remedies = f"`{loop}` has only {len(ends)} items", tuple[Remedy, ...]()
         else:
             what = f"{len(ends)} items of `{loop}` have ended, and this one has not"
             remedies = (Resume(run_id),)
-        message = f"run `{run_id}` has no step `{under_way}`: {what}"
+        message = f"run `{run_id}` has no step `{item_path}`: {what}"
         help = "items are counted from 0"
         raise RunError(message, run_id=run_id, code=codes.STEP_NOT_FOUND, help=help, remedies=remedies)
     if step["kind"] == "for_each":
         return []
-    last = max(ends, default=-1) + 1  # one may be under way
+    last = max(ends, default=-1) + 1  # one may be in progress
     return [f"{loop}[{later}]" for later in range(index + 1, last + 1)]
 
 

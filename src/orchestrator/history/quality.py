@@ -15,7 +15,7 @@ Level = Literal["problem", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule has to say. `where` is a step's path, `outputs.NAME`, or empty for the whole run."""
+    """One finding of a rule. `where` is a step's path, `outputs.NAME`, or empty for the whole run."""
 
     level: Level
     where: str
@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a model thinks of one output: `score` from 0 to 1, why, and what would make it better."""
+    """A model's judgement of one output: the `score` from 0 to 1, the reason, and suggestions."""
 
     output: str
     score: float
@@ -48,9 +48,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What quality control found in a result. `judgements` are there if a model was asked: `model`.
+    """The quality report on a result. It has `judgements` if a model was asked: `model`.
 
-    What asking it has taken (`spending`) is not part of what the run has spent.
+    The `spending` on judgements is not part of the run's spending.
     """
 
     run_id: str
@@ -89,7 +89,7 @@ class Quality:
         }
 
     def to_markdown(self) -> str:
-        """Return the report as a page for people."""
+        """Return the report as a Markdown page."""
         return "\n".join(self._page()) + "\n"
 
     def _page(self) -> Iterator[str]:

@@ -47,7 +47,7 @@ class PageContent(Protocol):
 
 
 def result_page(result: PageContent) -> str:
-    """Return the page: the outputs, a table of the steps, the error, and the log, a line for each event of its ends."""
+    """Return the page: outputs, error, a table of the steps, and the first and last events of the log."""
     return "\n".join(_page(result)) + "\n"
 
 
@@ -119,7 +119,7 @@ def _describe(event: Event) -> str:
 
 
 def _block(value: Any) -> list[str]:
-    """A value as it is read best: short text as text, the rest in a fenced block."""
+    """Return a value as Markdown: short text as text, the rest in a fenced block."""
     if isinstance(value, str) and "\n" not in value:
         return [value]
     text, language = (

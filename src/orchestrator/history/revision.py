@@ -1,6 +1,6 @@
-"""What a run keeps when it goes on differently: with an edited pipeline, with other inputs, or with a step done again.
+"""What a run keeps when it continues with an edited pipeline or with other inputs.
 
-Pure functions over plans as JSON data (`Plan.to_dict`) and over what was recorded.
+Pure functions over plans as JSON data (`Plan.to_dict`) and over the recorded state.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Data = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StepChange:
-    """What becomes of one step, and why. `ran`: something is recorded of it, which is lost unless it is kept."""
+    """What happens to one step, and why. `ran`: it has records, which are lost unless it is kept."""
 
     path: str
     action: Literal["keep", "run", "remove"]
@@ -31,10 +31,9 @@ class StepChange:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a run keeps, runs again, and drops when it goes on with another pipeline.
+    """What a run keeps, runs again, and drops when it continues with another pipeline.
 
-    `steps` has every step, in the file's order, then those that the pipeline has no more. `forget` are the paths whose
-    records are dropped.
+    `steps` has every step, in the file's order, then the removed ones. `forget` are the paths to drop.
     """
 
     run_id: str
@@ -43,7 +42,7 @@ class Changes:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The steps whose results are taken as they are."""
+        """The steps whose results are kept."""
         return tuple(step.path for step in self.steps if step.action == "keep")
 
     @property
@@ -53,7 +52,7 @@ class Changes:
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """The steps that the pipeline has no more."""
+        """The steps that the pipeline no longer has."""
         return tuple(step.path for step in self.steps if step.action == "remove")
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,10 +69,10 @@ class Changes:
 def compare(
     run_id: str, old: Data, new: Data, recorded: ResumeState, *, failed: str = "", changed_inputs: Iterable[str] = ()
 ) -> Changes:
-    """Say what of a run with the plan `old` is kept when it goes on with `new`.
+    """Return what a run with the plan `old` keeps when it continues with `new`.
 
-    A step is kept if it has ended, does the same as before, and everything that it reads or waits for is kept. `failed`
-    is the path of the failure that ended the run.
+    A step is kept if it has ended, is unchanged, and everything that it depends on is kept. `failed` is the path of the
+    failure that ended the run.
     """
     return _Comparison(old, new, recorded, failed, frozenset(changed_inputs)).changes(run_id)
 
@@ -106,7 +105,7 @@ class _Comparison:
         return Changes(run_id, tuple(steps), tuple(forget))
 
     def _change(self, step_id: str) -> StepChange:
-        """What becomes of a step, for people: why it runs, be it that what it had achieved is stale or not enough."""
+        """Return what happens to a step, and why: its result is stale or missing."""
         ran = step_id in self._ran
         if step_id not in self._old:
             return StepChange(step_id, "run", "new")
@@ -128,7 +127,7 @@ class _Comparison:
         return StepChange(step_id, "run", reason, ran)
 
     def _why_again(self, step_id: str) -> str:
-        """Why what is recorded of a step is of no use; "" if it is."""
+        """Return why the records of a step are invalid; "" if they are valid."""
         old, new = self._old.get(step_id), self._new[step_id]
         if old is None:
             return "new"

@@ -1,4 +1,4 @@
-"""The order of a plan's steps: in which the steps of a run are listed."""
+"""The order in which the steps of a run are listed: that of the pipeline file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StepOrder:
         self._inner: dict[int, dict[str, tuple[int, Mapping[str, Any]]]] = {}
 
     def key(self, path: str) -> tuple[int, ...]:
-        """Return where the path stands: a step before those within it, an item before the next one."""
+        """Return a sort key: a step comes before the steps inside it, an item before the next one."""
         numbers = []
         within = self._top
         step = _NOTHING
@@ -43,7 +43,7 @@ class StepOrder:
         return tuple(numbers)
 
     def _within(self, step: Mapping[str, Any]) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        """The steps that stand directly in a step, by their ids."""
+        """Return the direct children of a step, by their ids."""
         known = self._inner.get(id(step))
         if known is None:
             while "step" in step:  # a loop over one step: the item is that step

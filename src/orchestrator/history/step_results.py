@@ -1,4 +1,4 @@
-"""The steps of a run, read from its events: what they are, in the file's order, and their outputs when looked at."""
+"""The steps of a run, read from its events in the file's order; outputs are read on access."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EVENTS_AT_ONCE: Final = 1_000
 OUTPUTS_AT_ONCE: Final = 64
-"""How many steps' outputs are read together when steps are looked at one after another."""
+"""How many steps' outputs are read together when steps are accessed in order."""
 
 _OUTPUTS: Final = frozenset({"output", "value", "values"})
 _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handlers)\[\d+\]")
@@ -30,12 +30,12 @@ _ITEM: Final = re.compile(r"(?<!\.on_error)(?<!^error_handlers)(?<!\.error_handl
 class StepResult:
     """How one step ended. Times in seconds since the epoch; `duration` in seconds, of the last attempt.
 
-    `output` is the whole result of its tool, or the value that the run went on with after its failure; that of a
-    `for_each` is the list of its items' outputs. `reason` says why it was skipped or cancelled, or what it waits for:
-    with `question` a person, with `until` a time. Of a step that consists of steps, `kind` says of which kind it is,
-    `case` which case of a switch was chosen, `items` how many of a loop's items there were and how they ended (`count`,
-    `succeeded`, `failed`). `cached` tells which run's result was taken: `{key, run_id, path, at}`. `spending` is what
-    the calls of models have taken that it and the steps within have made in this run, in all attempts.
+    `output` is the whole result of its tool, or the value that the run continued with after its failure; that of a
+    `for_each` is the list of its items' outputs. `reason` is why it was skipped or cancelled, or what it waits for:
+    with `question` a person, with `until` a time. A composite step has a `kind`, the chosen `case` of a switch, and the
+    counts of a loop's `items` (`count`, `succeeded`, `failed`). `cached` names the run whose result was reused:
+    `{key, run_id, path, at}`. `spending` is the usage and cost of all model calls of the step and the steps inside it,
+    in all attempts.
     """
 
     path: str
@@ -58,12 +58,12 @@ class StepResult:
 
     @property
     def usage(self) -> Usage:
-        """The tokens and requests of its calls of models."""
+        """The tokens and requests of its model calls."""
         return self.spending.usage
 
     @property
     def cost(self) -> float | None:
-        """What its calls of models cost in USD; None where the price of one is not known."""
+        """The cost of its model calls in USD; None where the price of one is unknown."""
         return self.spending.cost
 
     @property
@@ -99,10 +99,10 @@ class StepResult:
 
 
 class StepResults(Mapping[str, StepResult]):
-    """The steps of a run by path: all of the plan's top level, and those within them that have begun.
+    """The steps of a run by path: all top-level steps of the plan, and the nested steps that have started.
 
-    They come in the file's order, a loop's items below it by index. All records are read at once when the first one is
-    asked for, which takes about 0.7 KB of memory for each step; outputs are read when a step is looked at, not kept.
+    They are in the file's order, a loop's items below it by index. The first access reads all records, which take about
+    0.7 KB of memory for each step; outputs are read on each access, and not kept.
     """
 
     def __init__(self, source: EventSource, run_id: str, last_seq: int) -> None:
@@ -121,7 +121,7 @@ class StepResults(Mapping[str, StepResult]):
             raise KeyError(path)
         position = self._positions[path]
         if path not in self._page:
-            # Whoever takes one after another gets many at once, whoever picks one does not pay for its neighbours.
+            # Access in order reads many outputs at once; a single access reads one.
             end = position + (OUTPUTS_AT_ONCE if position == self._last + 1 else 1)
             self._page = self._read(self._paths[position:end])
         self._last = position
@@ -141,7 +141,7 @@ class StepResults(Mapping[str, StepResult]):
 
     @property
     def record(self) -> RunRecord:
-        """What the run is made of."""
+        """What the run was created from."""
         return self._source.record(self._run_id)
 
     def head(self, path: str) -> StepResult:
@@ -168,7 +168,7 @@ class StepResults(Mapping[str, StepResult]):
         )
 
     def items_of(self, path: str) -> Sequence[int]:
-        """Return the indices of a loop's items that have begun, in order; of a step that is no loop, none."""
+        """Return the indices of a loop's items that have started, in order; none of another step."""
         return sorted(self._items.get(path, ())) if self._records else []
 
     def state_of(self, path: str) -> StepState | None:
@@ -190,7 +190,7 @@ class StepResults(Mapping[str, StepResult]):
         return self._loaded
 
     def _note_items(self, path: str) -> None:
-        """Note the items that a path stands in; those that are under way have no record of their own."""
+        """Record the items that contain a path: unfinished ones have no record."""
         while path:
             item = item_of(path)
             if item is not None:
@@ -201,7 +201,7 @@ class StepResults(Mapping[str, StepResult]):
             path = parent_of(path)
 
     def _lean_events(self) -> Iterator[Event]:
-        """The events after `run.created`, without outputs, and without looking into blobs."""
+        """Yield the events after `run.created`, without outputs, and without reading blobs."""
         after = 1
         while batch := self._source.events(self._run_id, after=after, limit=EVENTS_AT_ONCE):
             for event in batch:
@@ -221,7 +221,7 @@ class StepResults(Mapping[str, StepResult]):
         return {path: replace(self.head(path), output=outputs.get(path)) for path in paths}
 
     def _item_values(self, loop: StepRecord) -> list[Any]:
-        """The values of a loop's items, in order; null where there is none."""
+        """Return the values of a loop's items, in order; null where one is missing."""
         seqs = {}
         for index in self.items_of(loop.path):
             item = self._records.get(f"{loop.path}[{index}]")
@@ -235,7 +235,7 @@ class StepResults(Mapping[str, StepResult]):
         return self._source.values_at(self._run_id, seqs) if seqs else []
 
     def _counts(self, record: StepRecord) -> Mapping[str, int] | None:
-        """How a loop's items ended: as it was recorded at its end, before that as far as it is."""
+        """Return how a loop's items ended: as recorded at its end, before that as counted now."""
         if record.kind not in ("for_each", "while", "until", "agent"):
             return None
         if record.items is not None and record.state != "running":
@@ -250,7 +250,7 @@ class StepResults(Mapping[str, StepResult]):
 
 
 def step_states(steps: StepResults) -> dict[str, dict[str, int]]:
-    """Count how the steps of a run stand, by their paths; all items of a loop are counted together, as `loop[*]`."""
+    """Count the states of a run's steps, by their paths; the items of a loop are counted together, as `loop[*]`."""
     found: dict[str, dict[str, int]] = {}
     for path in steps:
         counts = found.setdefault(_ITEM.sub("[*]", path), {})

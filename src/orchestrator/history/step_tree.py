@@ -1,4 +1,4 @@
-"""A run's steps as a tree for people: every step, but of a loop only its first items and those that did not go well."""
+"""A run's steps as a tree: every step, but of a loop only its first items and the failed or unfinished ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 FIRST_ITEMS: Final = 3
 OTHER_ITEMS: Final = 10
-"""How many items of a loop are shown: of those that succeeded, and of those that failed or have not ended."""
+"""How many items of a loop are shown: of the succeeded ones, and of the failed or unfinished ones."""
 
 _HANDLERS: Final = ("on_error", "error_handlers")
 
 
 @dataclass(frozen=True, slots=True)
 class TreeLine:
-    """One line of the tree: a step (without its output), what stands around steps, or what was left out.
+    """One line of the tree: a step (without its output), an item or handler, or the number of omitted items.
 
-    `label` is what the path adds to that of the line above it that it is part of. Only steps have a `step`.
+    `label` is what the path adds to that of its parent line. Only steps have a `step`.
     """
 
     depth: int
@@ -36,7 +36,7 @@ class TreeLine:
 
 
 def step_tree(steps: StepResults) -> Iterator[TreeLine]:
-    """Yield the lines, in the file's order; each loop as a bounded number of them."""
+    """Yield the lines, in the file's order, with a bounded number of lines for each loop."""
     chosen: dict[str, frozenset[int]] = {}
     around: list[str] = []
     hidden = ""
@@ -56,7 +56,7 @@ def step_tree(steps: StepResults) -> Iterator[TreeLine]:
                     hidden = ancestor
                     break
             if ancestor not in steps and ancestor.endswith(_HANDLERS):
-                continue  # each handler has a line, all together have none
+                continue  # each handler has a line, but their list has none
             label = ancestor[len(around[-1]) if around else 0 :].removeprefix(".")
             yield TreeLine(len(around), ancestor, label, steps.head(ancestor) if ancestor in steps else None)
             around.append(ancestor)
@@ -65,7 +65,7 @@ def step_tree(steps: StepResults) -> Iterator[TreeLine]:
 
 
 def step_summary(step: StepResult) -> str:
-    """Say in words what there is to say of a step that consists of others: counts, or the case that was chosen."""
+    """Return what is shown of a composite step: its counts, or the chosen case."""
     if step.items is not None:
         what = {"for_each": "item", "agent": "turn"}.get(step.kind, "round")
         words = [plural(step.items.get("count", 0), what)]
@@ -76,7 +76,7 @@ def step_summary(step: StepResult) -> str:
 
 
 def _missing(path: str, around: list[str]) -> list[str]:
-    """The path and all that it stands in below the last line around it, from the outermost."""
+    """Return the path and its ancestors below the parent line, outermost first."""
     last = around[-1] if around else ""
     found: list[str] = []
     while path and path != last:
@@ -86,7 +86,7 @@ def _missing(path: str, around: list[str]) -> list[str]:
 
 
 def _chosen(steps: StepResults, loop: str) -> frozenset[int]:
-    """The indices of the items that are shown."""
+    """Return the indices of the items that are shown."""
     well: list[int] = []
     other: list[int] = []
     for index in steps.items_of(loop):
@@ -101,7 +101,7 @@ def _chosen(steps: StepResults, loop: str) -> frozenset[int]:
 
 
 def _left_out(steps: StepResults, chosen: dict[str, frozenset[int]], around: list[str]) -> Iterator[TreeLine]:
-    """Leave the innermost of what is around, with a line on its items that were not shown."""
+    """Leave the innermost parent line, and yield a line with the number of its omitted items."""
     path = around.pop()
     count = len(steps.items_of(path)) - len(chosen.get(path, ())) if path in chosen else 0
     if count:

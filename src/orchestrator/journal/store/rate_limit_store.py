@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class StoredSpending:
+class StoredRateUsage:
     """The `SharedRateUsage` of a store: one row for each provider, changed in short transactions.
 
     `clock` replaces the clock of the database.

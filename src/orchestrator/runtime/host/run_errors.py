@@ -1,4 +1,4 @@
-"""What the end of a run means to somebody who asked for its result."""
+"""The errors of a run that did not succeed, for callers that ask for its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def verdict(result: Result, cause: BaseException | None = None) -> Result:
-    """Return the result of a run that succeeded. `cause` is what a tool raised for which it failed.
+    """Return the result of a run that succeeded. `cause` is the exception of the tool that failed.
 
     Raises:
         RunFailed, RunCancelled, RunPaused: What happened instead; each with the remedy that continues it.
@@ -41,7 +41,7 @@ def verdict(result: Result, cause: BaseException | None = None) -> Result:
 
 
 def refuse_if_waiting(status: RunStatus) -> None:
-    """Raise RunPaused for a run that waits for answers: it says how to give the first."""
+    """Raise RunPaused for a run that waits for answers, with the first question as remedy."""
     if status.state != "waiting":
         return
     run_id = status.run_id

@@ -83,10 +83,10 @@ class ModelServices:
             servers.close()
 
     def _limits(self) -> Limits:
-        from orchestrator.journal.store.rate_limit_store import StoredSpending
+        from orchestrator.journal.store.rate_limit_store import StoredRateUsage
         from orchestrator.models.limits import Limits, LimitSettings
 
-        return Limits(LimitSettings.load(self._directory), shared=StoredSpending(self._store.database))
+        return Limits(LimitSettings.load(self._directory), shared=StoredRateUsage(self._store.database))
 
     async def _until_the_loop_ends(
         self, loop: asyncio.AbstractEventLoop, service: ModelService, limits: Limits | None

@@ -1,4 +1,4 @@
-"""Spec and registries in, a plan or all diagnostics out."""
+"""Compiles a spec, with the registries of tools and models, to a plan or to all diagnostics."""
 
 from orchestrator.compiler.compilation import Compilation, compile_pipeline
 from orchestrator.plan.model import OutputPlan, Plan

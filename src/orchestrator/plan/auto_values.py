@@ -11,12 +11,12 @@ from orchestrator.models.calls.lock_entries import KeptAnswer
 
 @dataclass(frozen=True, slots=True)
 class AutoValue:
-    """An `<AUTO>` of the file: where it stands, what is asked there, and the JSON Schema of the answer.
+    """An `<AUTO>` of the file: its path, its question, and the JSON Schema of the answer.
 
-    With `varies` the question has templates, so what is asked is known only in a run. `asks` are the parameters of a
-    call that asks for this one alone, None where they have templates too. `locked` is the lock's answer, which then
-    stands in the plan; that of a question which varies is looked up by the step that asks. `secret`: the question reads
-    a secret input, so no answer to it is kept.
+    With `varies`, the question has templates, so its text is known only during a run. `asks` are the parameters of a
+    call that asks for this value alone, None if they have templates too. `locked` is the answer in the lock file, which
+    is then part of the plan; if the question varies, the step that asks looks its answer up. With `secret`, the
+    question reads a secret input, so its answer is not stored.
     """
 
     at: str
@@ -32,10 +32,10 @@ _AUTO: Final = ":auto"
 
 
 def auto_id(step: str) -> str:
-    """Return the id of the step that asks for the `<AUTO>` values of another. No id in a file has such a sign."""
+    """Return the id of the step that asks for the `<AUTO>` values of another step. Ids in a file contain no colon."""
     return step + _AUTO
 
 
 def is_auto(step: str) -> bool:
-    """Whether this is the id of such a step."""
+    """Return whether this is the id of a step that asks for `<AUTO>` values."""
     return step.endswith(_AUTO)

@@ -1,4 +1,4 @@
-"""Steps inside a step: what every traversal of a plan follows, over its dataclasses and over its JSON data alike."""
+"""The blocks of steps inside a step, which every traversal of a plan follows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ChildrenRole = Literal["body", "item", "case", "default", "handler", "turn", "fi
 class Children(Generic[S]):
     """A block of steps inside a step or a pipeline.
 
-    `role` is what the block is for: a loop's or group's `body`; the one step that a loop repeats for each `item`; a
-    `case` of a switch, or its `default`; the `handler` of an error; what an agent may do in a `turn`; `finally`.
-    `segment` is what the path of the parent is followed by in the paths of these steps: `[*]` stands for every item.
+    `role` is the purpose of the block: the `body` of a loop or group; the single step that a loop repeats for each
+    `item`; a `case` or the `default` of a switch; the `handler` of an error; the tool calls of an agent's `turn`;
+    `finally`. `segment` is appended to the path of the parent in the paths of these steps: `[*]` means every item.
     """
 
     role: ChildrenRole

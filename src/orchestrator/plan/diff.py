@@ -1,4 +1,4 @@
-"""What differs between two plans as JSON data, as far as it changes what a step does or reads."""
+"""The differences between two plans as JSON data that change what a step does or reads."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ INERT: Final = frozenset({
     "dependencies", "max_parallel", "retry", "timeout", "cache", "on_resume",
     "budget", "max_turns", "call_timeout",
 })  # fmt: skip
-"""What does not change the result that a step has given: names, limits, and what is compared by itself."""
+"""Fields that do not change the result of a step: names, limits, and fields that are compared separately."""
 
 _CONDITIONS: Final = frozenset({"condition", "while", "until"})
 _WITHIN: Final = frozenset({"steps", "step", "cases", "default", "on_error"})
 
 
 def step_difference(old: Data, new: Data, old_pipelines: Data, new_pipelines: Data) -> str:
-    """Say what changes the result of a step; "" if nothing does. The pipelines are those that the plans call."""
+    """Describe the change that affects the result of a step, "" if there is none."""
     if old.get("kind") != new.get("kind"):
         return "it does different work now"
     keys = dict.fromkeys((*new, *old))
@@ -36,7 +36,7 @@ def step_difference(old: Data, new: Data, old_pipelines: Data, new_pipelines: Da
 
 
 def inputs_read(plan: Data, inputs: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return which of these inputs each top-level step reads, itself or through variables; none that reads none."""
+    """Return which of these inputs each top-level step reads, directly or through variables."""
     wanted = set(inputs)
     names = hyphenated_names(plan)
     behind = {name: _reachable(name, plan, names) & wanted for name in plan.get("variables", {})}
@@ -60,7 +60,7 @@ def _describe_change(key: str, old: Data, new: Data) -> str:
 
 
 def _effective(value: Any, *, data: bool = False) -> Any:
-    """A definition without what does not change a result. Below `parameters` and the like every key counts."""
+    """Return a definition without the fields that do not change a result. Below `parameters`, every key counts."""
     if data or not isinstance(value, Mapping | list):
         return value
     if isinstance(value, list):
@@ -73,7 +73,7 @@ def _effective(value: Any, *, data: bool = False) -> Any:
 
 
 def _without_limit(key: str, value: Any) -> Any:
-    """What a step is defined by under a key, without the limit that a `check` has: how many answers may be given."""
+    """Return the value of a key of a step, without the maximum number of answers of a `check`."""
     if key != "check" or not isinstance(value, Mapping):
         return value
     return {name: entry for name, entry in value.items() if name != "max_attempts"}
@@ -84,25 +84,25 @@ def _is_structure(key: str) -> bool:
 
 
 def _is_definition(value: Data) -> bool:
-    """Whether it defines a step or a pipeline, whose inert keys are ours, and is not just data."""
+    """Return whether a mapping defines a step or a pipeline, and is not user data."""
     return "id" in value
 
 
 def _inner_steps(key: str, step: Data) -> Iterator[tuple[str, Data]]:
-    """The steps directly inside a step that are written under a key, by their ids."""
+    """Yield the steps directly inside a step that are written under a key, with their ids."""
     for block in children(step):
         if (block.role == "handler") == (key == "on_error"):
             yield from ((inner["id"], inner) for inner in block.steps)
 
 
 def _pipelines_called(step: Data, pipelines: Data) -> dict[str, None]:
-    """The keys of all pipelines that a step calls, at any depth."""
+    """Return the keys of all pipelines that a step calls, at any depth."""
     called = (called_pipeline(each) for each in (step, *(visit.step for visit in walk_step(step, pipelines))))
     return dict.fromkeys(source for source in called if source is not None)
 
 
 def changed_variables(old: Data, new: Data, hyphenated: frozenset[str]) -> dict[str, str]:
-    """The variables that have another definition, or read one that has, with the words for each."""
+    """Return the variables that changed, directly or through another variable, with a description of each."""
     before, after = old.get("variables", {}), new.get("variables", {})
     changed: dict[str, str] = {}
     for name, value in after.items():  # a variable reads only those above it
@@ -112,7 +112,7 @@ def changed_variables(old: Data, new: Data, hyphenated: frozenset[str]) -> dict[
 
 
 def _reachable(name: str, plan: Data, hyphenated: frozenset[str]) -> set[str]:
-    """All names that a variable reads, through other variables too."""
+    """Return all names that a variable reads, including through other variables."""
     variables = plan.get("variables", {})
     found: set[str] = set()
     stack = [name]
@@ -125,7 +125,7 @@ def _reachable(name: str, plan: Data, hyphenated: frozenset[str]) -> set[str]:
 
 
 def names_read(value: Any, hyphenated: frozenset[str], key: str = "") -> set[str]:
-    """The names that the expressions in a definition read: `a`, `inputs.a`, `variables.a` and `steps.a` are `a`."""
+    """Return the names that a definition's expressions read: `a`, `inputs.a`, `variables.a`, `steps.a` are `a`."""
     if isinstance(value, Mapping):
         parts = [names_read(entry, hyphenated, str(inner)) for inner, entry in value.items() if inner != "pipelines"]
         return set().union(*parts)
@@ -148,7 +148,7 @@ def names_read(value: Any, hyphenated: frozenset[str], key: str = "") -> set[str
 
 
 def hyphenated_names(plan: Data) -> frozenset[str]:
-    """Return the names of a plan that have a hyphen, which expressions must know to read them as one name."""
+    """Return the names in a plan that contain a hyphen, which the expression parser must know."""
     names = {step["id"] for step in plan["steps"]} | {*plan.get("inputs", ()), *plan.get("variables", ())}
     return frozenset(name for name in names if "-" in name)
 

@@ -1,4 +1,4 @@
-"""Finding the definition of a step in a plan as JSON data, by the step's path."""
+"""Looks up the definition of a step in a plan as JSON data by its path."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _PART = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
 
 def definition_at(plan: Data, path: str, *, numbered: bool = False) -> Data | None:
-    """Return what the plan says of the step at `path`, None if there is none.
+    """Return the definition of the step at `path`, None if the plan has no such step.
 
-    With `numbered`, a path that leads into a loop names the item or round, as that of a step that ran does.
-    An item of a loop (`translate[2]`) is the step that the loop repeats, or of the kind `item`; it waits for nothing.
+    With `numbered`, a path into a loop must include the number of the item or round, like the path of a step that ran.
+    An item of a loop (`translate[2]`) is the step that the loop repeats, or of kind `item`; it has no dependencies.
     """
     found, _ = _found(plan, path, numbered=numbered)
     return found if found is not None and "kind" in found else None
 
 
 def _found(plan: Data, path: str, *, numbered: bool) -> tuple[Data | None, list[Data]]:
-    """What the plan says of the step at `path`, and of the steps that it stands among."""
+    """Return the definition of the step at `path` and those of the steps in its block."""
     parts = path.split(".")
     if not parts or any(_PART.fullmatch(part) is None for part in parts):
         return None, []
@@ -76,9 +76,9 @@ def jump_over(plan: Data, jumper: str, skipped: str) -> tuple[str, str] | None:
 
 
 def require_shared(plan: Plan, paths: Iterable[str]) -> None:
-    """Raise RunError (ORC809) if there is no step at one of these paths, or none there shares results by `cache`.
+    """Raise RunError (ORC809) if one of these paths names no step, or a step without a `cache` in it.
 
-    Paths may have the numbers of items or not.
+    Paths may include the numbers of items.
     """
     paths = list(paths)
     data = plan_data(plan) if paths else {}
@@ -96,7 +96,7 @@ def require_shared(plan: Plan, paths: Iterable[str]) -> None:
 
 
 def _asked_for(plan: Data, path: str) -> Iterator[Data]:
-    """The step at a path, and the agent that it is a part of, if it is: its `cache` is that of its calls."""
+    """Yield the step at a path, and the agent that contains it, if any, whose `cache` applies to its calls."""
     parts = path.split(".")
     for count in range(1, len(parts) + 1):
         found = definition_at(plan, ".".join(parts[:count]))
@@ -105,7 +105,7 @@ def _asked_for(plan: Data, path: str) -> Iterator[Data]:
 
 
 def _is_shared(step: Data, plan: Data) -> bool:
-    """Whether a step, or any inside it, has a `cache`."""
+    """Return whether a step, or a step inside it, has a `cache`."""
     inner = (visit.step for visit in walk_step(step, plan.get("pipelines", {})))
     return any(each.get("cache") is not None for each in (step, *inner))
 
@@ -136,9 +136,9 @@ def _item(found: Data, number: int) -> Data | None:
 
 
 def step_of_agent(agent: Data, name: str) -> Data | None:
-    """Return what an agent's definition says of a step within a turn, None if there can be none of this name.
+    """Return the definition of a step in an agent's turn, None if no step of a turn can have this name.
 
-    Which ones there are is known only when the model has asked for them; a further call has a number: `fetch_2`.
+    The steps of a turn are known only when the model has asked for them; further calls are numbered: `fetch_2`.
     """
     if name == "answer":
         return {"id": name, "kind": "tool", "tool": "model", "action": "turn", "dependencies": []}
@@ -153,7 +153,7 @@ def step_of_agent(agent: Data, name: str) -> Data | None:
 
 
 def _steps_of(plan: Data) -> list[Data]:
-    """The steps of a pipeline, and what stands beside them."""
+    """Return the steps of a pipeline, its error handlers and its `finally` block."""
     beside = [
         {"id": "finally", "steps": plan.get("finally", ())},
         {"id": "error_handlers", "handlers": plan.get("error_handlers", ())},

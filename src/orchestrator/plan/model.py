@@ -17,7 +17,7 @@ from orchestrator.plan.steps import Block, Handler, StepPlan
 
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
-    """One declared output: its value's template and its type."""
+    """One declared output: the template of its value, and its type."""
 
     name: str
     value: Value
@@ -28,12 +28,12 @@ class OutputPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked pipeline. `directory` is where relative paths start, `digest` identifies what the plan does.
+    """A checked pipeline. Relative paths start in `directory`; `digest` identifies what the plan does.
 
-    `pipelines` holds every other pipeline that is called, at any depth, by the path of its file; their own are empty.
-    `autos` are the values of its own file that models give, `lock` is the key and the text of the lock that they were
-    looked up in.
-    `judge_models` judge results and describe the pipeline; steps have theirs in their parameters.
+    `pipelines` holds every called pipeline, at any depth, by the path of its file; theirs are empty.
+    `autos` are the `<AUTO>` values of its own file, `lock` is the key and the text of the lock file in which they were
+    looked up.
+    `judge_models` judge results and summarize the pipeline; steps name their models in their parameters.
     """
 
     id: str
@@ -61,6 +61,6 @@ class Plan:
 
     @property
     def sources(self) -> dict[str, str]:
-        """The texts of all files that the plan was made of besides its own: pipelines by their keys, and locks."""
+        """The texts of all other files of the plan by their keys: called pipelines, and lock files."""
         locks = dict(plan.lock for plan in (self, *self.pipelines.values()) if plan.lock is not None)
         return {key: plan.source_text for key, plan in self.pipelines.items()} | locks

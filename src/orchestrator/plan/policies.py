@@ -11,12 +11,12 @@ from orchestrator.expressions import Template, Value
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and when a failed attempt is made again. Times in seconds.
+    """How often and when a failed attempt is retried. Times in seconds.
 
     The delay before attempt n+1 is `min(max_delay, delay * backoff ** (n - 1))`, plus or minus `jitter` of itself
-    (0.1: up to 10 per cent). `on` limits it to errors with one of these codes or type names; empty: all retryable.
-    What an error asks to wait for is waited for if it is at most `longest_wait`, or without one at most the error's own
-    limit; else no further attempt is made.
+    (0.1: up to 10 percent). `on` limits retries to errors with one of these codes or type names; empty: all retryable.
+    A delay that the error requests is respected up to `longest_wait`, or up to the error's own limit if that is None;
+    a longer one means that no further attempt is made.
     """
 
     max_attempts: int = 1
@@ -32,14 +32,14 @@ NO_RETRY = Retry()
 """The policy of a step that has none: one attempt."""
 
 MODEL_RETRY = Retry(max_attempts=4, jitter=0.25, on=("ModelRateLimited", "ModelUnavailable"))
-"""The policy of a step that asks models and has none: what passes by itself is waited for, 1, 2 and 4 seconds."""
+"""The default of a step that calls models: temporary failures are retried after 1, 2 and 4 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnFailure:
-    """What follows when the last attempt of a step has failed.
+    """What happens when the last attempt of a step has failed.
 
-    `fail` ends the run, `continue` goes on with null, `value` goes on with `value`, `jump` goes on at step `target`.
+    `fail` ends the run, `continue` continues with null, `value` continues with `value`, `jump` jumps to step `target`.
     """
 
     kind: Literal["fail", "continue", "value", "jump"] = "fail"
@@ -53,9 +53,9 @@ FAIL = OnFailure()
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """Results are shared across runs: for `ttl` seconds (None: for ever), by `key` besides the call's own content.
+    """Results are shared across runs for `ttl` seconds (None: forever), by the content of the call and by `key`.
 
-    `scope`: whether other pipelines share them too.
+    `scope`: whether other pipelines share them.
     """
 
     ttl: float | None = None
@@ -65,7 +65,7 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A model that says whether an output is good: `rubric` is what it goes by, from 0 to 1 `min_score` the least.
+    """A model that scores an output from 0 to 1 by a `rubric`; `min_score` is the minimum to pass.
 
     `model` evaluates to a model's name or a list of names.
     """
@@ -77,11 +77,11 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the output of a step must be: each of `conditions` true (it is `output` in them), `schema` satisfied.
+    """Requirements on the output of a step: all `conditions` are true (it is `output` there), `schema` matches.
 
-    An answer of a model that fails is asked for again with the reasons, until one model has made `max_attempts`; then
-    the next model of the step is asked. When all have failed, so has the attempt. Of an agent, it is `max_attempts`
-    answers in all, each in a turn of its own.
+    If the answer of a model fails the check, the model is asked again with the reasons, up to `max_attempts` times;
+    then the next model of the step is asked. When all have failed, the attempt has failed. For an agent,
+    `max_attempts` is the number of answers in total, each in a separate turn.
     """
 
     conditions: tuple[Template, ...] = ()

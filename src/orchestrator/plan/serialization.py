@@ -1,4 +1,4 @@
-"""A plan as JSON data: for the journal, for people, and for the digest that says whether two plans do the same."""
+"""A plan as JSON data: for the journal, for people, and for the digest that identifies what a plan does."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ Data = dict[str, Any]
 
 
 def plan_data(plan: Plan) -> Data:
-    """Return the plan as JSON data: no functions, templates as their text, steps within steps under their keys."""
+    """Return the plan as JSON data: without functions, templates as text, nested steps under the keys of the file."""
     return _PlanWriter(everything=True).plan(plan)
 
 
 def step_data(step: StepPlan, *, everything: bool = True) -> Data:
-    """Return one step as JSON data, with all steps within it.
+    """Return one step as JSON data, with all steps inside it.
 
-    Without `everything` it holds only what changes what the step does: no names, descriptions and metadata.
+    Without `everything`, names, descriptions and metadata are left out: what remains defines what the step does.
     """
     return _PlanWriter(everything=everything).step(step)
 
@@ -62,7 +62,7 @@ def with_digest(plan: Plan) -> Plan:
 def digest_of(plan: Plan) -> str:
     """Return the SHA-256 of what the plan does: of the file's steps and of all pipelines that it calls.
 
-    Names for people, descriptions, versions and metadata do not count. A tool is known by its name and version.
+    Display names, descriptions, versions and metadata do not count. A tool is identified by its name and version.
     """
     text = json.dumps(_PlanWriter(everything=False).plan(plan), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -70,7 +70,7 @@ def digest_of(plan: Plan) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _PlanWriter:
-    """Writes a plan down: with everything, or only what changes what it does."""
+    """Serializes a plan: completely, or only what defines what it does."""
 
     everything: bool
 
@@ -254,7 +254,7 @@ def _agent(agent: Agent) -> Data:
 
 
 def check_data(check: Check) -> Data:
-    """Return what an output must be as JSON data."""
+    """Return the check of an output as JSON data."""
     judge = check.judge
     return {
         "conditions": [condition.text for condition in check.conditions],
@@ -295,10 +295,10 @@ def _sources(values: Mapping[str, Value]) -> Data:
 
 
 def _given(**fields: Any) -> Data:
-    """The fields that are there; null means that one is not."""
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _source_if_any(name: str, value: Value | None) -> Data:
-    """A field that is there even if the file gives null for it."""
+    """Return a field, even if its value in the file is null; nothing if it has none."""
     return {} if value is None else {name: source_of(value)}

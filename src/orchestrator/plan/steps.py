@@ -1,4 +1,4 @@
-"""A step and every kind of work that it can do, as immutable data that is all the runtime needs to know."""
+"""A step and every kind of work that it can do, as immutable data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from orchestrator.tools.contract import Action, Tool
 StepKind = Literal[
     "tool", "for_each", "while", "until", "switch", "group", "parallel", "pipeline", "agent", "ask", "approve", "wait"
 ]
-"""What a step's work is, in one word: as in `kind` of a step's data and of its `step.started`."""
+"""The kind of a step's work: the `kind` of a step's data and of its `step.started` event."""
 
 EACH: Final = "[*]"
-"""The part of a path that stands for every item or round of a loop, and for every turn of an agent."""
+"""The part of a path that means every item or round of a loop, or every turn of an agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ToolCall:
     parameters: Value
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         return self.tool.name if self.tool.name == self.action.name else f"{self.tool.name} {self.action.name}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -45,9 +45,9 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Steps with a scope of their own: the body of a loop, a group, a case, a handler. What is outside can be read.
+    """Steps with their own scope: the body of a loop, a group, a case, a handler. They can read the enclosing scopes.
 
-    Its value is that of its last step in the file's order.
+    The value of a block is that of its last step in the order of the file.
     """
 
     steps: tuple[StepPlan, ...]
@@ -57,7 +57,7 @@ class Block:
 class FileItems:
     """The rows of a file, read one after another while the loop runs: objects of JSON, rows of CSV, lines of text.
 
-    What is None is found out from the file.
+    Fields that are None are detected from the file.
     """
 
     path: Value
@@ -66,7 +66,7 @@ class FileItems:
     encoding: str | None = None
 
     def describe(self) -> str:
-        """Say where the items come from."""
+        """Describe where the items come from."""
         return f"of {as_text(source_of(self.path))}"
 
 
@@ -74,32 +74,32 @@ FileFormat = Literal["jsonl", "csv", "text"]
 
 
 FILE_FORMATS: Mapping[str, FileFormat] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
-"""The format of a file of items by the ending of its name; that of all others is text."""
+"""The format of a file of items by the extension of its name; the default is text."""
 
 
 @dataclass(frozen=True, slots=True)
 class RangeItems:
-    """The integers from `start` to `stop`, without `stop`, `step` apart: never held as a list."""
+    """The integers from `start` to below `stop` in steps of `step`; never held as a list."""
 
     start: Value
     stop: Value
     step: Value
 
     def describe(self) -> str:
-        """Say where the items come from."""
+        """Describe where the items come from."""
         first, end, by = (expression_text(source_of(value)) for value in (self.start, self.stop, self.step))
         return f"from {first} to below {end}" + (f" by {by}" if by != "1" else "")
 
 
 @dataclass(frozen=True, slots=True)
 class ForEach:
-    """Its body once for each item: of a list, of a mapping (as `{key, value}`), of a range, of a file.
+    """Runs its body once for each item of a list, a mapping (as `{key, value}`), a range or a file.
 
-    `body` is a `Block`, or the one step that the loop itself is written as: then that step's path is the item's,
-    and its `on_failure` says what becomes of a failed item. For a block `on_item_failure` says so; its kinds are
-    `fail`, `continue` and `value`. `name` is the item's in expressions. At most `max_parallel` items are under way at
-    once (None: as many as the run allows steps). `min_success` from 0 to 1: with a smaller share of good items the loop
-    fails. `collect` is an item's value instead of that of the body's last step.
+    `body` is a `Block`, or the single step of a loop that has its own action: that step has the path of the item, and
+    its `on_failure` handles a failed item. For a block, `on_item_failure` does; its kinds are `fail`, `continue` and
+    `value`. `name` is the name of the item in expressions. At most `max_parallel` items run at once (None: as many as
+    the run allows steps). The loop fails if the share of successful items is below `min_success`, from 0 to 1.
+    `collect` replaces the value of the body's last step as the value of an item.
     """
 
     kind: ClassVar[StepKind] = "for_each"
@@ -112,7 +112,7 @@ class ForEach:
     collect: Value | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         if isinstance(self.items, FileItems | RangeItems):
             items = self.items.describe()
         else:
@@ -122,7 +122,7 @@ class ForEach:
         return f"{each}: {self.body.work.describe()}" if isinstance(self.body, StepPlan) else each
 
     def children(self) -> tuple[Children[StepPlan], ...]:
-        """Return the body, or the one step that is done for each item."""
+        """Return the body, or the single step that runs for each item."""
         if isinstance(self.body, StepPlan):
             return (Children("item", (self.body,), segment=EACH),)
         return (Children("body", self.body.steps, segment=EACH),)
@@ -135,11 +135,11 @@ class ForEach:
 
 @dataclass(frozen=True, slots=True)
 class RepeatLoop:
-    """Its body again and again: `while` the condition holds before a round, or `until` it holds after one.
+    """Repeats its body `while` a condition is true before a round, or `until` it is true after one.
 
-    The condition sees `iteration` (of the round to come, or of the one just ended, from 0), `previous`, the steps of
-    the last round by their ids (null before the first), and the accumulators: `initial` gives their first values,
-    `update` those after each round. After `max_iterations` rounds, `on_limit` says whether that is a failure.
+    The condition can read `iteration` (of the next round for `while`, of the last for `until`, from 0), `previous`, the
+    steps of the last round by their ids (null before the first), and the accumulators: `initial` are their first
+    values, `update` those after each round. `on_limit` decides whether reaching `max_iterations` is a failure.
     """
 
     kind: Literal["while", "until"]
@@ -152,7 +152,7 @@ class RepeatLoop:
     collect: Value | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         return f"{self.kind} {self.condition.text}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -166,7 +166,7 @@ class RepeatLoop:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The case whose key equals `subject`; else `default`; else nothing, and the value is null."""
+    """Runs the case whose key equals `subject`, otherwise `default`; without either, the value is null."""
 
     kind: ClassVar[StepKind] = "switch"
     subject: Value
@@ -174,7 +174,7 @@ class Switch:
     default: Block | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         return f"switch {expression_text(source_of(self.subject))}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -192,17 +192,17 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class CaseKey:
-    """What a case is for: `text` is the key as it is written, `value` what that means in YAML.
+    """The key of a case: `text` as it is written, `value` as YAML reads it.
 
-    A key without quotes is for the value that it means, and any key but that of null for its text: `2` is for 2, 2.0
-    and "2", `True` for true, "True" and "true", `null` for null alone, `"null"` for that text.
+    A key without quotes matches its value and, except for null, its text: `2` matches 2, 2.0 and "2", `True` matches
+    true, "True" and "true", `null` matches only null, `"null"` matches that text.
     """
 
     text: str
     value: Any
 
     def equals(self, subject: Any) -> bool:
-        """Whether the case is for this value."""
+        """Return whether the case matches this value."""
         if subject is None or self.value is None:
             return subject is None and self.value is None
         if isinstance(subject, bool) or isinstance(self.value, bool):
@@ -216,9 +216,9 @@ class CaseKey:
 
 @dataclass(frozen=True, slots=True)
 class StepGroup:
-    """Steps that share a condition, a timeout, an end. With `parallel` its value is the object of all their values.
+    """Steps that share a condition and a timeout. With `parallel`, its value is an object with the values of all steps.
 
-    `wait_for`: it ends as soon as so many of its steps have succeeded, and the others are cancelled. None: all.
+    With `wait_for`, the group ends when that many steps have succeeded, and the others are cancelled. None: all.
     """
 
     body: Block
@@ -227,11 +227,11 @@ class StepGroup:
 
     @property
     def kind(self) -> StepKind:
-        """Whether its steps run in parallel."""
+        """`parallel` or `group`."""
         return "parallel" if self.parallel else "group"
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         if not self.parallel or self.wait_for is None:
             return self.kind
         return f"parallel, ends with {self.wait_for} of {len(self.body.steps)}"
@@ -247,9 +247,9 @@ class StepGroup:
 
 @dataclass(frozen=True, slots=True)
 class SubPipeline:
-    """Another pipeline within the same run. `source` is its key in `Plan.pipelines`; `inputs` evaluates to its inputs.
+    """Runs another pipeline in the same run. `source` is its key in `Plan.pipelines`; `inputs` evaluates to its inputs.
 
-    `max_depth`: how deep it may stand within itself; None where it does not call itself.
+    `max_depth` limits how deep it may call itself; None if it does not call itself.
     """
 
     kind: ClassVar[StepKind] = "pipeline"
@@ -258,7 +258,7 @@ class SubPipeline:
     max_depth: int | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         return f"pipeline {self.source}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -268,7 +268,7 @@ class SubPipeline:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to a person. The answer must satisfy `answer`, and be one of `choices` if there are any."""
+    """Asks a person a question. The answer must match `answer` and, if there are `choices`, be one of them."""
 
     kind: ClassVar[StepKind] = "ask"
     prompt: Value
@@ -277,7 +277,7 @@ class Ask:
     default: Value | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         return f"asks: {as_text(source_of(self.prompt))}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -287,7 +287,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """Something that a person approves or rejects; with `editable` its content may be changed on the way.
+    """Asks a person to approve or reject; with `editable`, the person can edit the content.
 
     The result is `{approved, content, comment}`, its primary value `approved`.
     """
@@ -299,7 +299,7 @@ class Approve:
     default: Value | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         return f"approval: {as_text(source_of(self.title))}"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
@@ -309,14 +309,14 @@ class Approve:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing, until a time (ISO 8601, or seconds since the epoch) or for a duration. Exactly one is there."""
+    """Waits until a time (ISO 8601, or seconds since the epoch) or for a duration. Exactly one is set."""
 
     kind: ClassVar[StepKind] = "wait"
     until: Value | None = None
     duration: Value | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words."""
+        """Describe the work in a few words."""
         words = [("waits until", self.until), ("sleeps", self.duration)]
         return " ".join(f"{word} {time_text(source_of(value))}" for word, value in words if value is not None)
 
@@ -327,7 +327,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class AgentTool:
-    """An action that the model of an agent may ask for, by this name."""
+    """An action that the model of an agent can call by this name."""
 
     name: str
     tool: Tool
@@ -336,7 +336,7 @@ class AgentTool:
 
 @dataclass(frozen=True, slots=True)
 class AgentServer:
-    """A server of tools that the model of an agent may use: one of its tools, or all."""
+    """A tool server that the model of an agent can use: one of its tools, or all."""
 
     server: str
     tool: str | None = None
@@ -344,11 +344,11 @@ class AgentServer:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A model that is asked in turns, and may ask for tools in each: they are called, and it is told the results.
+    """Asks a model in turns. In each turn it can call tools, and receives their results in the next.
 
-    It ends with an answer without such a request; after `max_turns` turns without one it has failed. `parameters` say
-    what it is asked, and which model. Calls of one turn are made side by side, or without `parallel` one after another;
-    each may take `timeout` seconds.
+    It ends with an answer without tool calls, and fails after `max_turns` turns without one. `parameters` are the
+    prompt and the model. Calls of one turn run in parallel, or without `parallel` one after another; each may take
+    `timeout` seconds.
     """
 
     kind: ClassVar[StepKind] = "agent"
@@ -360,7 +360,7 @@ class Agent:
     timeout: float | None = None
 
     def describe(self) -> str:
-        """Say what it does, in a few words: it names the tools, of many the first ones."""
+        """Describe the work in a few words: the tools, or the first few of many."""
         names = [one.name for one in self.tools]
         names += [f"mcp:{one.server}" + (f".{one.tool}" if one.tool else "") for one in self.servers]
         more = f" and {len(names) - 3} more" if len(names) > 4 else ""
@@ -368,7 +368,7 @@ class Agent:
         return f"agent with {', '.join(shown)}{more}" if names else "agent without tools"
 
     def children(self) -> tuple[Children[StepPlan], ...]:
-        """Return the calls of tools that its model may ask for in each turn, each as a step."""
+        """Return the tool calls that its model can make in each turn, each as a step."""
         calls = tuple(StepPlan(one.name, ToolCall(one.tool, one.action, Constant({}))) for one in self.tools)
         return (Children("turn", calls, segment=EACH),) if calls else ()
 
@@ -386,12 +386,11 @@ Work = ToolCall | ForEach | RepeatLoop | Switch | StepGroup | SubPipeline | Agen
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What to do about an error that matches any of `error_types` and any of `error_patterns`; empty ones match all.
+    """Handles errors that match any of `error_types` and any of `error_patterns`; an empty tuple matches all.
 
-    Types are names or codes, patterns are regular expressions that are found in the message. `retry` first makes
-    further attempts. Then the steps of `body` run, with `error` in their scope. If they succeed, the failure is dealt
-    with, and the value is `fallback`, or that of the body's last step. At the level of the pipeline the run has failed
-    all the same.
+    Types are names or codes; patterns are regular expressions searched for in the message. `retry` makes further
+    attempts first. Then the steps of `body` run, with `error` in their scope. If they succeed, the failure is handled,
+    and the value is `fallback` or that of the body's last step. For a handler of the pipeline, the run still fails.
     """
 
     error_types: tuple[str, ...] = ()
@@ -402,7 +401,7 @@ class Handler:
 
     @property
     def label(self) -> str:
-        """The errors that it is for."""
+        """The errors that it handles."""
         kinds = [*self.error_types, *(f"/{pattern}/" for pattern in self.error_patterns)]
         return f"on error: {', '.join(kinds)}" if kinds else "on any error"
 
@@ -411,13 +410,12 @@ class Handler:
 class StepPlan:
     """One step.
 
-    `dependencies` holds the ids of all steps of the same block that must have ended before this one starts: the
-    declared ones, those that its expressions and those of the steps within it read, and those whose jump could skip it.
+    `dependencies` are the ids of all steps of the same block that must end before this one starts: declared ones,
+    those that its expressions and those of the steps inside it read, and those whose jump could skip it.
     `skips` maps each of this step's jumps (`on_success`, `on_false`, `on_failure`) to the ids of the steps it skips.
-    `condition` and `timeout` are absent where the file has none. `on_error` is tried in order when the last attempt has
-    failed, before `on_failure`. `on_resume` says what becomes of an attempt that was under way when its process died.
-    `check` is what its output must be, `budget` what it and the steps within may spend on models. `line` is the step's
-    line in the file.
+    `on_error` handlers are tried in order when the last attempt has failed, before `on_failure`. `on_resume` decides
+    what happens to an attempt that was running when its process died. `check` validates the output; `budget` limits
+    what the step and the steps inside it spend on models. `line` is the step's line in the file.
     """
 
     id: str
@@ -442,7 +440,7 @@ class StepPlan:
 
     @property
     def is_auto(self) -> bool:
-        """Whether the file does not hold the step: it asks for the `<AUTO>` values of another one."""
+        """Whether the compiler added the step to ask for the `<AUTO>` values of another step."""
         return is_auto(self.id)
 
     def children(self) -> Iterator[Children[StepPlan]]:

@@ -1,4 +1,4 @@
-"""Plans with other steps in the place of some: what a test does with the steps that it stubs."""
+"""Replaces steps of a plan: what a test does with the steps that it stubs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Change = Callable[[str, StepPlan], StepPlan]
 def substitute(plan: Plan, change: Change) -> Plan:
     """Return a plan in which each step, called pipelines included, is what `change` returns for it.
 
-    A pipeline whose steps are changed for one call becomes another one, because it may be called elsewhere too.
+    A called pipeline with changed steps is copied for the call, because other steps may call it too.
     """
     return _Substitution(plan, change).plan()
 

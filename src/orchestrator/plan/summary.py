@@ -1,4 +1,4 @@
-"""A plan in words: what it is for, and how it is built. Made from the plan alone, so the same for the same plan."""
+"""Descriptions of a plan in words: its purpose and its structure. The same plan always has the same description."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOST_NAMES: Final = 6
 
 
 def intention(plan: Plan) -> str:
-    """Say in a few sentences what a pipeline is for: what it takes, what it does with it, what it returns."""
+    """Describe the purpose of a pipeline in a few sentences: its inputs, its work, its outputs."""
     title = plan.name or plan.id
     about = " ".join(plan.description.split())
     sentences = [f"{title}: {about.rstrip('.')}." if about else f"{title}."]
@@ -52,7 +52,7 @@ def intention(plan: Plan) -> str:
 
 
 def architecture(plan: Plan) -> str:
-    """Describe how a pipeline is built, in Markdown: its steps, in which order they can run, and what it needs."""
+    """Describe the structure of a pipeline in Markdown: its steps, their order, and what it requires."""
     return "\n".join(_architecture(plan)) + "\n"
 
 
@@ -112,7 +112,7 @@ def _node_lines(node: GraphNode, after: str, depth: int) -> Iterator[str]:
 
 
 def _work_of(plan: Plan) -> str:
-    """Say what kinds of work the plan consists of."""
+    """Describe the kinds of work in a plan."""
     kinds: Counter[str] = Counter()
     tools: dict[str, None] = {}
     for step in every_step(plan):
@@ -151,7 +151,7 @@ def _work_of(plan: Plan) -> str:
 
 
 def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:
-    """What must be there for the pipeline to run: models, people, a budget."""
+    """Yield what the pipeline requires to run: models, people, a budget."""
     models: dict[str, None] = {}
     for step in steps:
         if isinstance(step.work, ToolCall | Agent):
@@ -168,7 +168,7 @@ def _needs(plan: Plan, steps: Sequence[StepPlan]) -> Iterator[str]:
 
 
 def models_of(work: ToolCall | Agent) -> tuple[str, ...]:
-    """Return the models that a step names: `auto` if it asks one and names none; for other tools, nothing."""
+    """Return the models that a step names: `auto` if it calls one without naming it; nothing for other tools."""
     if isinstance(work, ToolCall) and not work.action.uses_model:
         return ()
     parameters = work.parameters

@@ -1,4 +1,4 @@
-"""Values of a plan as the file has them: as JSON data in which templates are text, and as words for people."""
+"""Values of a plan as they are written in the file: as JSON data with templates as text, and as text for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def source_of(value: Value) -> Any:
 
 
 def expression_text(source: object) -> str:
-    """Return a template that is one expression without its braces, as it is read more easily."""
+    """Return a template that is one expression without its braces."""
     text = as_text(source).strip()
     inner = text.removeprefix("{{").removesuffix("}}").strip()
     return inner if text == f"{{{{ {inner} }}}}" and "{{" not in inner else text

@@ -1,7 +1,7 @@
-"""The one traversal of a plan: every step with its path, over the dataclasses and over the recorded JSON alike.
+"""The one traversal of a plan: every step with its path, for dataclasses and for recorded JSON.
 
-Paths are those of a run, with `[*]` for every item or round: `loop[*].draft`. The one step that a loop repeats for each
-item has the path of the item, `loop[*]`.
+Paths are those of a run, with `[*]` for every item or round: `loop[*].draft`. The single step that a loop repeats has
+the path of the item, `loop[*]`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BRACKETS: Final = re.compile(r"\[[^\[\]]*\]")
 
 @dataclass(frozen=True, slots=True)
 class Visit(Generic[S]):
-    """A step that the traversal has reached, its path, and the block that it is part of."""
+    """A step that the traversal has reached, its path, and the block that contains it."""
 
     path: str
     step: S
@@ -38,7 +38,7 @@ class Visit(Generic[S]):
 
 
 def without_brackets(path: str) -> str:
-    """Return a path without what stands in brackets: `loop.draft` for `loop[2].draft` and for `loop[*].draft`."""
+    """Return a path without its brackets: `loop.draft` for `loop[2].draft` and for `loop[*].draft`."""
     return _BRACKETS.sub("", path)
 
 
@@ -97,7 +97,7 @@ def top_level(plan: Any) -> Iterator[Children[Any]]:
 
 
 Calls = Literal["none", "once", "each"]
-"""Whether a traversal enters called pipelines: not at all, each pipeline at its first call, or at every call."""
+"""Whether a traversal enters called pipelines: never, each pipeline at its first call, or at every call."""
 
 
 @overload
@@ -111,7 +111,7 @@ def walk(plan: Data, *, calls: Calls = "none") -> Iterator[Visit[Data]]: ...
 def walk(plan: Any, *, calls: Calls = "none") -> Iterator[Visit[Any]]:
     """Yield every step of a plan at any depth, each before the steps inside it.
 
-    Where called pipelines are entered, their steps follow the call; a pipeline that calls itself is entered once.
+    The steps of a called pipeline follow the call; a pipeline that calls itself is entered once.
     """
     pipelines = plan.pipelines if isinstance(plan, Plan) else plan.get("pipelines", {})
     return _Traversal({} if calls == "none" else pipelines, every_call=calls == "each").blocks(top_level(plan), "")
@@ -123,7 +123,7 @@ def walk_step(step: Data, pipelines: Mapping[str, Data]) -> Iterator[Visit[Data]
 
 
 def item_step(step: StepPlan) -> StepPlan | None:
-    """Return the one step that a loop does for each item, None for other steps and for loops with a block."""
+    """Return the single step that a loop runs for each item, None for other steps and for loops with a block."""
     return next((block.steps[0] for block in step.work.children() if block.role == "item"), None)
 
 
@@ -143,7 +143,7 @@ def called_pipeline(step: Any) -> str | None:
 
 
 class _Traversal:
-    """Goes through blocks of steps; `_entered` are the pipelines that are not entered (again)."""
+    """Visits blocks of steps; `_entered` are the pipelines that are not entered again."""
 
     def __init__(self, pipelines: Mapping[str, Any], *, every_call: bool = False) -> None:
         self._pipelines = pipelines

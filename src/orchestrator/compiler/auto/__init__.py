@@ -1,1 +1,1 @@
-"""`<AUTO>` values: where they may stand, the steps that fill them, and the lock file."""
+"""`<AUTO>` values: where they are allowed, the steps that ask models for them, and the lock file."""

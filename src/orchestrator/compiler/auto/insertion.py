@@ -1,8 +1,8 @@
-"""`<AUTO>...</AUTO>` as a value: a step that asks a model for it is put before the step that needs it.
+"""`<AUTO>...</AUTO>` as a value: a step that asks a model for it is inserted before the step that needs it.
 
-A step with such values gets one step before it, `draft:auto` before `draft`, which asks for all of them at once, in an
-answer of the types that their places expect. The values then are what this step gives; those that the file's lock has
-an answer for are that answer, as if it had been written there.
+A step with such values gets one step before it, `draft:auto` before `draft`, which asks for all of them in one answer
+whose schema follows from their places. The values are then read from that step; a value with an answer in the lock file
+is that answer, as if it were written in the pipeline file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NO_QUESTION: Final = "no question"
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A question of the step that asks: its words in the file, the answer's type, and the answers kept for it."""
+    """A question of the inserted step: its text in the file, the answer's type, and the answers in the lock file."""
 
     node: Scalar
     schema: Schema
@@ -57,14 +57,14 @@ class _Question:
 
 @dataclass(slots=True)
 class _Asking:
-    """What is found out for one step: the questions by the names of the values, and what takes their places."""
+    """The `<AUTO>` values of one step: the questions by the names of the values, and the nodes that replace them."""
 
     spec: StepSpec
     questions: dict[str, _Question] = field(default_factory=dict)
     replaced: list[tuple[Path, Node]] = field(default_factory=list)
 
     def name(self, path: Path, question: _Question) -> str:
-        """Take in a question, and return the name of its value."""
+        """Add a question, and return the name of its value."""
         words = [part for part in path if isinstance(part, str)]
         base = _NAME.sub("_", words[-1])[:_LONGEST_NAME].strip("_") or "value"
         base = base if not base[0].isdigit() else f"value_{base}"
@@ -77,7 +77,7 @@ class _Asking:
 
 
 class FileAutos:
-    """The `<AUTO>` values of one file. `values` are those that were found where one can stand."""
+    """The `<AUTO>` values of one file. `values` are those in allowed places."""
 
     def __init__(self, context: CompilationContext) -> None:
         self._context = context
@@ -93,7 +93,7 @@ class FileAutos:
     # --- before the steps are read
 
     def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: SourceStep | None) -> list[StepSpec]:
-        """Return the steps of a block with those that ask put before them."""
+        """Return the steps of a block, with the inserted steps before those that need them."""
         around = [part.id for part in owner.outwards()][::-1] if owner is not None else []
         if kind == "handler":
             around.append("on_error" if owner is not None else "error_handlers")
@@ -114,7 +114,7 @@ class FileAutos:
         return found
 
     def _fill(self, hole: Hole, asking: _Asking, step: str) -> None:
-        """Find out what takes the place of a text."""
+        """Determine what replaces a text."""
         text, scalar = hole.scalar.text, hole.scalar
         autos = autos_of(text)
         self._settled.add(scalar.start)
@@ -161,7 +161,7 @@ class FileAutos:
         asking.replaced.append((hole.path, scalar.made_of(part for part in parts if part[0])))
 
     def _reads_an_item(self, hole: Hole, auto: Auto, spec: StepSpec) -> bool:
-        """Report a question about the item of a loop, before which it would be asked."""
+        """Report a question that reads the item of a loop, before which it would be asked."""
         if not hole.item_names:
             return False
         question = hole.scalar.made_of([(hole.scalar.text[auto.first : auto.last], auto.first, auto.last)])
@@ -190,7 +190,7 @@ class FileAutos:
 
     @cached_property
     def _secrets(self) -> set[str]:
-        """The secret inputs of the file, and its variables that read one."""
+        """The secret inputs of the file, and the variables that read one."""
         found = {name for name, spec in self._context.spec.inputs.items() if spec.secret}
         for name, value in self._context.variables.items():  # each reads those above it
             if any(_reads_any(template, found) for template in value.templates()):
@@ -209,7 +209,7 @@ class FileAutos:
         self.values.append(AutoValue(question.at, text, question.schema, _varies(text), asks, locked, question.secret))
 
     def _asks(self, spec: StepSpec, name: str, question: _Question) -> dict[str, Any] | None:
-        """Return the parameters of a call that asks for one value alone, None if that is known in a run only."""
+        """Return the parameters of a call that asks for one value alone, None if they are known only during a run."""
         if _varies(question.node.text):
             return None
         node = self._model(spec) or default_model(self._context, "model", "auto")
@@ -217,7 +217,7 @@ class FileAutos:
         return {**_constants(self._context, spec, {name: question}), "questions": {name: question.node.text}, **model}
 
     def _model(self, spec: StepSpec) -> Node | None:
-        """Where the model is named that is asked for the values of a step, if not by what holds for any step."""
+        """Return the node that names the model for the values of a step, None for the default of the file."""
         context = self._context
         if context.spec.judge_model is not None:
             return context.spec.node.get("judge_model")
@@ -226,7 +226,7 @@ class FileAutos:
         return own if known and _asks_models(context, spec) else None
 
     def _step(self, asking: _Asking, *, counted: bool) -> StepSpec:
-        """Make the step that asks. `counted`: failures in its block are borne while enough others can succeed."""
+        """Return the inserted step. `counted`: its block tolerates failures while enough other steps can succeed."""
         spec, node = asking.spec, asking.spec.node
         place: Node = next(iter(asking.questions.values())).node
         questions = {name: Entry(text_at(place, name), question.node) for name, question in asking.questions.items()}
@@ -275,7 +275,7 @@ class FileAutos:
 
     @cached_property
     def _lock(self) -> Lock:
-        """The file's lock; empty if there is none, or it cannot be read."""
+        """The lock of the file; empty if it does not exist or cannot be read."""
         name = self._context.document.source.name
         try:
             self.lock = lock_of(self._context)
@@ -295,7 +295,7 @@ class FileAutos:
         return lock
 
     def _kept(self, at: str, text: str, schema: Schema, span: Span, *, secret: bool) -> tuple[KeptAnswer, ...]:
-        """Return the answers that the lock has for a question; report those that do not fit."""
+        """Return the answers that the lock has for a question, and report those that are invalid."""
         found = self._lock.values.get(at)
         if found is None:
             return ()
@@ -357,7 +357,7 @@ class FileAutos:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """What is wrong with the lock, at places in it."""
+        """The diagnostics of the lock file."""
         return self._about_lock
 
     # --- after all steps have been checked
@@ -368,7 +368,7 @@ class FileAutos:
         self._context.diagnostics.add(codes.MISPLACED_AUTO, span, message, label=label, help=help)
 
     def _malformed(self, scalar: Scalar, mistake: MarkupProblem) -> None:
-        """Report tags that are not written as they must be."""
+        """Report malformed tags."""
         help = mistake.help
         if mistake.unclosed and (cut := _cut_off(scalar)) is not None:
             help = f"put the whole value in quotes: `{shorten(quote_value(cut))}`"
@@ -376,13 +376,13 @@ class FileAutos:
         self._refuse(scalar, scalar.span_of(mistake.start, mistake.end), mistake.message, help, _NO_QUESTION)
 
     def _is_rest(self, scalar: Scalar) -> bool:
-        """Whether a text is what YAML cut off from an unquoted `<AUTO>` before it on its line."""
+        """Return whether YAML cut a text off from an unquoted `<AUTO>` earlier on its line."""
         return any(
             cut.end < scalar.start and "\n" not in scalar.layout.text[cut.end : scalar.start] for cut in self._rests
         )
 
     def report(self) -> None:
-        """Report each `<AUTO>` where none can stand; what else seems wrong there is a consequence."""
+        """Report each `<AUTO>` where it is not allowed, and drop the diagnostics that follow from it."""
         context, diagnostics = self._context, self._context.diagnostics
         lost = {d.span.start for d in diagnostics.items if d.severity == "error"}
         for path, scalar, keys in tagged(context.document.root) if context.document.root is not None else ():
@@ -417,7 +417,7 @@ class FileAutos:
 
 
 def _constants(context: CompilationContext, spec: StepSpec, questions: dict[str, _Question]) -> dict[str, Any]:
-    """Return the parameters that are the same in each run: the types of the values, their places, what they are for."""
+    """Return the parameters that are the same in every run: the types, places and purposes of the values."""
     properties = {name: {**question.schema, "description": question.purpose} for name, question in questions.items()}
     return {
         "schema": _whole(properties),
@@ -431,7 +431,7 @@ def _whole(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about(context: CompilationContext, spec: StepSpec) -> str:
-    """Say what a pipeline and a step of it are for."""
+    """Describe the purpose of a pipeline and of one of its steps."""
     pipeline = context.spec.name or context.spec.id or ""
     lines = [
         ("The pipeline", pipeline, context.spec.description),
@@ -448,7 +448,7 @@ def _asks_models(context: CompilationContext, spec: StepSpec) -> bool:
 
 
 def _reads_any(template: Template, names: set[str]) -> bool:
-    """Whether a template reads one of some inputs and variables, perhaps with all the others."""
+    """Return whether a template reads one of these inputs and variables, or all inputs or variables at once."""
     for reference in template.references:
         name: str | int | None = reference.name
         if name in ("inputs", "variables"):
@@ -459,7 +459,7 @@ def _reads_any(template: Template, names: set[str]) -> bool:
 
 
 def _cut_off(scalar: Scalar) -> str | None:
-    """The whole value, if YAML ended an unquoted one before its `</AUTO>`: at a comma, `: ` or ` #`."""
+    """Return the whole value if YAML ended an unquoted one before its `</AUTO>` (at a comma, `: ` or ` #`)."""
     if scalar.style:
         return None
     text = scalar.layout.text
@@ -477,7 +477,7 @@ def _without_value(path: Path) -> Path:
 
 
 def _as_text(answer: str) -> str:
-    """Write an answer within a text with templates: its own braces are none."""
+    """Return an answer as part of a text with templates, with its braces escaped."""
     if "{" not in answer:
         return answer
     quote_value = json.dumps(answer, ensure_ascii=False).replace("{", "\\u007b").replace("}", "\\u007d")
@@ -485,7 +485,7 @@ def _as_text(answer: str) -> str:
 
 
 def _replaced(spec: StepSpec, parts: Iterable[tuple[Path, Node]]) -> StepSpec:
-    """Return a step with other values at some places."""
+    """Return a step with other values at these paths."""
     node: Node = spec.node
     more: dict[str, Any] = {}
     for path, new in parts:

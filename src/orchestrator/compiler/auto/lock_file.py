@@ -1,4 +1,4 @@
-"""The lock of a pipeline file: what models answered for its `<AUTO>` values, kept beside it so that runs repeat it."""
+"""The lock of a pipeline file: the answers of models for its `<AUTO>` values, which its runs repeat."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _WORDS: Final = ("question", "model", "when", "asked")
 
 @dataclass(frozen=True, slots=True)
 class LockedValue:
-    """The answers for the value at one place: the question as the file has it, the type, and what was answered.
+    """The answers for the value at one path: the question as the file has it, the type, and the answers.
 
-    A question with templates has one answer for each text that came of it. `span` is the place in the lock.
+    A question with templates has one answer for each rendered text. `span` is the place in the lock.
     """
 
     at: str
@@ -43,7 +43,7 @@ class LockedValue:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock as it was read: its values by their places, and what is wrong with it, in which case it has none."""
+    """A lock as it was read: its values by path, or what is wrong with it."""
 
     source: Source
     values: Mapping[str, LockedValue] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Lock:
 
 
 def read_lock(text: str, name: str) -> Lock:
-    """Read a lock. Never raises for wrong content."""
+    """Read a lock. Never raises for invalid content."""
     source = Source.of(name, text.removeprefix("\ufeff"))
     reading = read_tree(source)
     problems = list(reading.diagnostics)
@@ -72,7 +72,7 @@ def read_lock(text: str, name: str) -> Lock:
 
 
 def write_lock(values: Iterable[LockedValue], name: str) -> str:
-    """Return the text of the lock of the file `name`: sorted, so that a new answer changes only its own lines."""
+    """Return the text of the lock of the file `name`, sorted so that a new answer changes only its own lines."""
     data = {
         value.at: {
             "text": value.text,
@@ -89,7 +89,7 @@ def write_lock(values: Iterable[LockedValue], name: str) -> str:
 
 
 def answer_problems(answer: Any, schema: Mapping[str, Any]) -> list[str]:
-    """Say in plain words where an answer is not of the type that its place needs; nothing, if it is."""
+    """Return descriptions of where an answer does not match the schema; empty if it matches."""
     form = {"type": "object", "properties": {"value": schema}, "required": ["value"]}
     return misfits(structure_of(form), {"value": answer})
 

@@ -1,4 +1,4 @@
-"""Where in a step an `<AUTO>` can stand, and what each place expects: the value's JSON Schema, and what it is for."""
+"""The places of a step where an `<AUTO>` is allowed, with the JSON Schema and the purpose of the value."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ TEXT: Final[Schema] = {"type": "string"}
 class Hole:
     """A text of a step with an `<AUTO>` in it, at a path below the step's node.
 
-    `schema` is what a value must be that is the whole of it. With `whole` it must be that. `refused` is how to write it
-    instead, where the value must be known before the run. `item_names` are known for each item of the loop only, before
-    which the question is asked.
+    `schema` is that of a value that is the whole text; with `whole`, the `<AUTO>` must be the whole text. `refused` is
+    what to write instead, if the value must be known before the run. `item_names` are known only for each item of a
+    loop, before which the question is asked.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class Hole:
 
 
 def holes_of(context: CompilationContext, spec: StepSpec) -> Iterator[Hole]:
-    """Yield the texts of a step, and not of those within it, in which an `<AUTO>` can stand, in the file's order."""
+    """Yield the texts of a step in which an `<AUTO>` is allowed, in file order; not those of the steps inside it."""
     for key in spec.node.table:
         node = spec.node.get(key)
         if node is None or key not in _PLACES:
@@ -173,7 +173,7 @@ _KNOWN_BEFORE: Final = {
     "tools": "write out the names of the tools; the model chooses which of them to call",
     **dict.fromkeys(("schema", "vars", "response_format"), _FORM),
 }
-"""What a step that asks models must say before the run, and how."""
+"""Parameters of a step that calls models that must be known before the run, and what to write."""
 
 
 def _about(description: str) -> str:
@@ -185,13 +185,13 @@ def _within(path: Path, whole: str) -> str:
 
 
 def dotted(path: Path) -> str:
-    """Write a path as a person would: `rows[2].name`."""
+    """Return a path as text: `rows[2].name`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
 def below(schema: Schema, path: Path) -> Schema:
-    """Return the schema of what stands at a path in a value of this schema, without null: a model gives a value."""
+    """Return the schema of the value at a path in a value of this schema, without null."""
     for part in path:
         inner: Any = ANY
         for option in schema.get("anyOf", (schema,)):
@@ -271,7 +271,7 @@ _KEYS: Final = {
 
 
 def remedy(path: Path) -> str:
-    """Say how to do without an `<AUTO>` at a path in the file where none can stand."""
+    """Return what to write instead of an `<AUTO>` at a path in the file where it is not allowed."""
     words = [part for part in path if isinstance(part, str)]
     if words[:1] and words[0] in _SECTIONS:
         return _SECTIONS[words[0]]
@@ -279,13 +279,13 @@ def remedy(path: Path) -> str:
 
 
 def is_prose(path: Path) -> bool:
-    """Whether what stands at a path in the file is there for people only."""
+    """Return whether the text at a path in the file is only for people."""
     words = [part for part in path if isinstance(part, str)]
     return "metadata" in words or (bool(words) and words[-1] in ("name", "description", "version"))
 
 
 def put(node: Node, path: Path, new: Node) -> Node:
-    """Return a node with another one at a path below it."""
+    """Return a node with the node at a path below it replaced."""
     from orchestrator.language.yaml.nodes import Entry
     from orchestrator.language.yaml.nodes import Sequence as SequenceNode
 

@@ -1,4 +1,4 @@
-"""What a picture of a plan shows: steps, the blocks within them, and the edges between the steps of a block."""
+"""The graph of a plan that is drawn: steps, the blocks inside them, and the edges between the steps of a block."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _KINDS: Final[Mapping[ChildrenRole, SectionKind]] = {"case": "case", "default": 
 """How blocks are drawn; all others are bodies."""
 
 LABELS: Final = {"data": "", "on_success": "on success", "on_false": "if false", "on_failure": "on failure"}
-"""The words beside an edge."""
+"""The label of an edge."""
 
 MOST_STEPS: Final = 2_000
-"""Beyond so many steps called pipelines are drawn closed: one that calls another twice doubles it at each level."""
+"""Above this number of steps, called pipelines are drawn collapsed: nested calls can multiply the steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class GraphEdge:
 
 @dataclass(frozen=True, slots=True)
 class GraphSection:
-    """A block within a step: its body, one of its cases, what handles its errors. `edges` are between keys of nodes."""
+    """A block inside a step: its body, one of its cases, an error handler. `edges` connect the keys of nodes."""
 
     label: str
     kind: SectionKind
@@ -53,10 +53,10 @@ class GraphSection:
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A step, or a part of the pipeline that is no step. `key` is unique in the picture.
+    """A step, or another part of the pipeline, such as `finally`. `key` is unique in the graph.
 
-    `title` and `what` are the two lines that are read in its box, `hint` is what there is to say besides. `state` is
-    that of the step in a run, of many items the one that matters most; empty where no run is drawn.
+    `title` and `what` are the two lines in its box, `hint` is the tooltip. `state` is the state of the step in a run,
+    of many items the most important one; empty if no run is drawn.
     """
 
     key: str
@@ -71,7 +71,7 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The whole: the steps, and below them what runs when they have ended."""
+    """The whole graph: the steps, and below them what runs when they have ended."""
 
     title: str
     steps: GraphSection
@@ -79,14 +79,14 @@ class Graph:
 
 
 States = Mapping[str, Mapping[str, int]]
-"""How many steps of a run stand how, by their paths, in which `[*]` stands for all items of a loop."""
+"""The number of steps of a run in each state, by path; `[*]` means all items of a loop."""
 
 STATES: Final = ("failed", "running", "waiting", "cancelled", "ready", "pending", "skipped", "succeeded")
-"""The states of steps, the one that matters most first."""
+"""The states of steps, the most important one first."""
 
 
 def graph_of(plan: Plan, states: States | None = None) -> Graph:
-    """Return what a picture of the plan shows, called pipelines included; with `states`, how a run of it stands."""
+    """Return the graph of a plan, called pipelines included; with `states`, the state of a run of it."""
     reader = _GraphReader(plan.pipelines, states)
     first, *others = top_level(plan)
     steps = reader.section(first, "")
@@ -124,7 +124,7 @@ def _jumps(step: StepPlan) -> Iterator[GraphEdge]:
 
 @dataclass(slots=True)
 class _GraphReader:
-    """Reads the steps of a plan. `_trail` names the pipelines that it is inside of."""
+    """Builds the graph of a plan. `_trail` are the pipelines that enclose the current step."""
 
     pipelines: Mapping[str, Plan]
     states: States | None = None
@@ -136,7 +136,7 @@ class _GraphReader:
         return f"s{next(self._numbers)}"
 
     def section(self, block: Children[StepPlan], parent: str) -> GraphSection:
-        """Read a block inside the step at the path `parent`."""
+        """Return the section of a block inside the step at the path `parent`."""
         self._read += len(block.steps)
         key_of = {step.id: self.key() for step in block.steps}
         nodes = tuple(self.node(key_of[step.id], step, block.path(parent, step.id)) for step in block.steps)
@@ -164,7 +164,7 @@ class _GraphReader:
         )
 
     def state(self, path: str) -> tuple[str, str]:
-        """Return the state of a step in the run that is drawn, and the words for it."""
+        """Return the state of a step in the run that is drawn, and its description."""
         counts = self.states.get(path) if self.states is not None else None
         if counts is None:  # no run is drawn, or it has not come to this step
             return "", ""

@@ -25,14 +25,14 @@ _CLASSES: Final = {
     "cancelled": "stroke:#9a6700,stroke-dasharray:4 3",
     "skipped": "stroke-dasharray:2 3,opacity:0.6",
 }
-"""How the states of a run's steps look; those that have not begun look as without a run."""
+"""The styles of step states; steps that have not started look as they do without a run."""
 
 
 def to_mermaid(plan: Plan, states: States | None = None) -> str:
-    """Return the plan as a Mermaid flowchart; with `states`, how a run of it stands.
+    """Return the plan as a Mermaid flowchart; with `states`, the state of a run of it.
 
-    Boxes are steps, subgraphs are steps with further steps within, and the cases and handlers of such; a condition
-    makes a rounded box; dotted arrows are jumps.
+    Boxes are steps, subgraphs are steps that contain steps, their cases and their handlers; a step with a condition is
+    a rounded box; dotted arrows are jumps.
     """
     graph = graph_of(plan, states)
     lines = ["flowchart TD", *_section(graph.steps, 1)]
@@ -44,7 +44,7 @@ def to_mermaid(plan: Plan, states: States | None = None) -> str:
 
 
 def _classes(nodes: Iterable[GraphNode]) -> Iterator[str]:
-    """Define the looks that are needed, and say which boxes have them."""
+    """Yield the styles that are used, and the boxes that have them."""
     by_state: dict[str, list[str]] = {}
     waiting = list(nodes)
     while waiting:

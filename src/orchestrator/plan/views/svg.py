@@ -1,4 +1,4 @@
-"""A plan as an SVG picture: a box for each step, and frames, as deep as the file goes, for what has steps within."""
+"""A plan as an SVG picture: a box for each step, and nested frames for steps that contain steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WIDEST_ROW: Final = 1_500.0
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The words beside a line; `x` is where they begin and `y` their base line."""
+    """The label of an edge; `x` is its left edge and `y` its baseline."""
 
     text: str
     kind: str
@@ -40,15 +40,15 @@ class Label:
 
     @property
     def right(self) -> float:
-        """Where they end."""
+        """Its right edge."""
         return self.x + SMALL_CHARACTER * len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A section laid out. Its place is relative to its frame, that of what is within relative to itself.
+    """A section with its layout. Its position is relative to its frame, and those of its nodes are relative to it.
 
-    One with a label has a frame of its own.
+    A section with a label has its own frame.
     """
 
     section: GraphSection
@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node and its size, with all parts within it."""
+    """A node and its size, with all parts inside it."""
 
     node: GraphNode
     width: float
@@ -72,9 +72,9 @@ class Box:
 
 
 def to_svg(plan: Plan, states: States | None = None) -> str:
-    """Return the plan as an SVG picture that needs no other file, readable on light and on dark pages.
+    """Return the plan as a self-contained SVG picture, readable on light and dark pages.
 
-    With `states` it shows how a run of it stands.
+    With `states`, it shows the state of a run.
     """
     graph = graph_of(plan, states)
     steps = _part(graph.steps, MARGIN, MARGIN)
@@ -101,7 +101,7 @@ def to_svg(plan: Plan, states: States | None = None) -> str:
 
 
 def measured(node: GraphNode) -> Box:
-    """Lay out what is within a node, and give it its size."""
+    """Lay out the sections of a node, and set its size."""
     heading = 26 + max(_columns(node.title) * CHARACTER, _columns(node.what) * SOFT_CHARACTER)
     if not node.sections:
         return Box(node, max(90.0, heading), BOX_HEIGHT)
@@ -178,9 +178,9 @@ def _drawn(box: Box, left: float, top: float) -> Iterator[str]:
 
 
 def _labels(section: GraphSection, layout: GraphLayout) -> Iterator[Label]:
-    """Put words beside the edges that have some; those that leave one box, which begin together, at different heights.
+    """Place the labels of edges; labels of edges that leave the same box are at different heights.
 
-    Several edges between the same two boxes are one line, and share their words.
+    Several edges between the same two boxes are one line with a shared label.
     """
     leaving: dict[str, dict[str, list[GraphEdge]]] = {}
     for edge in section.edges:
@@ -201,7 +201,7 @@ def _class(edge: GraphEdge) -> str:
 
 
 def _style(more: str) -> str:
-    """Return the style sheet: plain rules, as many viewers know no variables, then the dark ones, then `more`."""
+    """Return the style sheet: rules without variables, which many viewers do not support, dark rules, then `more`."""
     light = _rules("#f6f8fa", "#8c959f", "#1f2328", "#59636e", "#0969da", "#cf222e", "#ffffff")
     dark = _rules("#21262d", "#6e7681", "#e6edf3", "#9198a1", "#58a6ff", "#ff7b72", "#0d1117")
     fonts = 'text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif }'
@@ -251,7 +251,7 @@ def _cut(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """How many places of a letter the shown text takes; ideographs take two."""
+    """Return the width of a text in characters; ideographs count as two."""
     shown = _cut(text)
     if shown.isascii():
         return len(shown)

@@ -12,7 +12,7 @@ from wcwidth import wcswidth
 
 from orchestrator.cli.inspect.runs import describe, describe_event
 from orchestrator.cli.terminal.hints import Hints
-from orchestrator.cli.terminal.live import Table
+from orchestrator.cli.terminal.live import ProgressTable
 from orchestrator.cli.terminal.output import printable, seconds, table
 from orchestrator.cli.terminal.progress import Board, error_text, line_for
 from orchestrator.cli.terminal.progress_tree import nested
@@ -57,7 +57,7 @@ def test_what_is_said_of_the_whole_run_is_what_its_status_says() -> None:
     assert board.status(500.0) == status_of(fold_all(events(*facts)), 500.0)
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(Table(board, "demo", Hints(), console))
+        console.print(ProgressTable(board, "demo", Hints(), console))
     heading, *rows = capture.get().splitlines()
     assert heading.endswith("3 of 5 steps, 8.0 s, 1 failed, 1 skipped, 1 cancelled")
     assert rows[3].split() == ["✗", "d", "cancelled", "2.0", "s", "`c`", "failed"]
@@ -119,7 +119,7 @@ LOOP: list[tuple[Any, ...]] = [
 def drawn(board: Board, height: int = 30, store: str | None = None) -> list[str]:
     console = Console(width=110, height=height)
     with console.capture() as capture:
-        console.print(Table(board, "demo", Hints(store), console))
+        console.print(ProgressTable(board, "demo", Hints(store), console))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -313,7 +313,9 @@ def narrow_table(*, answered_here: bool) -> list[str]:
     board = board_of(MANY, *facts)
     console = Console(width=60, height=14)
     with console.capture() as capture:
-        console.print(Table(board, "a_report_with_a_long_name", Hints(), console, answered_here=lambda: answered_here))
+        console.print(
+            ProgressTable(board, "a_report_with_a_long_name", Hints(), console, answered_here=lambda: answered_here)
+        )
     return capture.get().splitlines()
 
 

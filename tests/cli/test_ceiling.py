@@ -21,7 +21,7 @@ from orchestrator.models.selection.candidates import AvailableModels
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.cli.forecast.upper_bound import Ceiling
+    from orchestrator.cli.forecast.upper_bound import UpperBound
     from tests.cli.conftest import Project
 
 MODELS = ["openai:gpt-5-mini", "openai:gpt-5-nano", "anthropic:claude-haiku-4-5"]
@@ -71,7 +71,7 @@ def blocks(draw: st.DrawFn, depth: int = 2) -> list[dict[str, Any]]:
     return found
 
 
-def most_of(pipeline: orc.Pipeline, directory: Path, **inputs: Any) -> Ceiling:
+def most_of(pipeline: orc.Pipeline, directory: Path, **inputs: Any) -> UpperBound:
     catalogue = Catalogue.load(directory)
     return forecast(pipeline.plan, inputs, AvailableModels(catalogue, Keys.load())).most
 
@@ -128,7 +128,7 @@ def test_no_run_asks_for_more_than_the_dry_run_says(
     assert status.spending.cost <= most.cost
 
 
-def most(tmp_path: Path, *steps: dict[str, Any]) -> Ceiling:
+def most(tmp_path: Path, *steps: dict[str, Any]) -> UpperBound:
     inputs = {"all": {"type": "array"}, "which": {"type": "string"}}
     with orc.Orchestrator(directory=tmp_path, models=FakeModel("x")) as client:
         pipeline = client.compile({"id": "p", "inputs": inputs, "model": MODELS[0], "steps": list(steps)})

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import ModelRefused
 from orchestrator.models.messages import ToolRequest
 from orchestrator.testing.case import ExpectedStep
-from orchestrator.testing.expectations import Expected, unmet
+from orchestrator.testing.expectations import Expectation, unmet
 from orchestrator.testing.files import CaseFile, find_files, read_file
 
 
@@ -58,12 +58,12 @@ def test_a_file_says_what_runs_are_given_and_what_is_expected(tmp_path: Path) ->
     assert isinstance(error, ModelRefused)
     assert first.stub == {"fetch": {"status": 200}}
     assert first.expect.outputs == {
-        "summary": Expected({"contains": ["sun", "star"], "matches": "^A"}),
-        "count": Expected({"equals": 3}),
-        "record": Expected({"equals": {"contains_not_a_way": 1}}),
+        "summary": Expectation({"contains": ["sun", "star"], "matches": "^A"}),
+        "count": Expectation({"equals": 3}),
+        "record": Expectation({"equals": {"contains_not_a_way": 1}}),
     }
     assert first.expect.steps == {
-        "draft": ExpectedStep("succeeded", Expected({"approx": 3}, 0.5)),
+        "draft": ExpectedStep("succeeded", Expectation({"approx": 3}, 0.5)),
         "check": ExpectedStep("skipped"),
     }
     assert (first.expect.cost_below, first.expect.models) == (0.01, ("fake",))
@@ -154,12 +154,12 @@ def test_files_are_found_in_directories_but_hidden_ones(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_as_expected_is_told(way: str, wanted: object, value: object, told: str | None) -> None:
-    assert unmet(Expected({way: wanted}), value, {}) == ([] if told is None else [told])  # type: ignore[dict-item]
+    assert unmet(Expectation({way: wanted}), value, {}) == ([] if told is None else [told])  # type: ignore[dict-item]
 
 
 def test_long_texts_are_compared_word_by_word() -> None:
     before = "The sun is a star at the centre of its system. " * 5
-    (told,) = unmet(Expected({"equals": before + "It shines."}), before + "It glows.", {})
+    (told,) = unmet(Expectation({"equals": before + "It shines."}), before + "It glows.", {})
     assert told.endswith("… of its system. It [-shines-]{+glows+}.")
 
 

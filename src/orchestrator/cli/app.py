@@ -10,48 +10,57 @@ from typing import Final
 import typer
 
 from orchestrator.cli.maintain.completion import INSTALLING, PROGRAMS, attach, program, requested
-from orchestrator.cli.options.usage_errors import Command, Commands
+from orchestrator.cli.options.usage_errors import CliCommand, command_group
 
-COMMANDS: Final = {
-    "check": "author.check",
-    "run": "run.run",
-    "runs": "inspect.runs",
-    "batches": "inspect.runs",
-    "questions": "inspect.questions",
-    "status": "inspect.runs",
-    "events": "inspect.runs",
-    "show": "inspect.show",
-    "pause": "run.control",
-    "resume": "run.resume",
-    "retry": "run.resume",
-    "fork": "run.resume",
-    "answer": "run.resume",
-    "cancel": "run.control",
-    "why": "inspect.why",
-    "qc": "inspect.qc",
-    "map": "run.map",
-    "test": "author.test",
-    "lock": "author.lock",
-    "graph": "author.check",
-    "explain": "author.explain",
-    "tools": "author.explain",
-    "filters": "author.filters",
-    "models": "author.models",
-    "keys": "maintain.keys",
-    "schema": "author.check",
-    "prune": "maintain.store",
-    "store": "maintain.store",
-    "init": "author.init",
-    "doctor": "maintain.doctor",
+GROUPS: Final = {
+    "Run": {"run": "run.run", "map": "run.map"},
+    "Inspect": {
+        "runs": "inspect.runs",
+        "batches": "inspect.runs",
+        "status": "inspect.runs",
+        "events": "inspect.runs",
+        "show": "inspect.show",
+        "why": "inspect.why",
+        "questions": "inspect.questions",
+        "qc": "inspect.qc",
+    },
+    "Control": {
+        "pause": "control.stop",
+        "resume": "control.resume",
+        "retry": "control.resume",
+        "fork": "control.resume",
+        "answer": "control.answer",
+        "cancel": "control.stop",
+    },
+    "Author": {
+        "init": "author.init",
+        "check": "author.check",
+        "graph": "author.check",
+        "explain": "author.explain",
+        "test": "author.test",
+        "lock": "author.lock",
+        "tools": "author.explain",
+        "filters": "author.filters",
+        "models": "author.models",
+        "schema": "author.check",
+    },
+    "Maintain": {
+        "doctor": "maintain.doctor",
+        "keys": "maintain.keys",
+        "store": "maintain.store",
+        "prune": "maintain.store",
+    },
 }
-"""Each command and the module that holds the function of its name, in the order of `--help`."""
+"""The commands as `--help` groups them, each with the module that holds the function of its name."""
+
+COMMANDS: Final = {name: module for commands in GROUPS.values() for name, module in commands.items()}
 
 
 def build(*, only: str | None = None) -> typer.Typer:
     """Return the application with all commands, or with one: importing and inspecting the others takes time."""
     app = typer.Typer(
         name="orchestrator",
-        cls=Commands,
+        cls=command_group(GROUPS),
         help="Check, run, watch and control pipelines of AI and tool steps, written in YAML.",
         epilog="Start with `orchestrator init`, and see `orchestrator COMMAND --help`.",
         no_args_is_help=True,
@@ -72,7 +81,7 @@ def build(*, only: str | None = None) -> typer.Typer:
             function = getattr(import_module(f"orchestrator.cli.{module}"), name)
             if requested():
                 attach(function)
-            app.command(name, cls=Command)(function)
+            app.command(name, cls=CliCommand)(function)
     return app
 
 

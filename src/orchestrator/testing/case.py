@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from orchestrator.models.budget import Budget
-from orchestrator.testing.expectations import Expected
+from orchestrator.testing.expectations import Expectation
 from orchestrator.testing.written import ExpectedFile
 
 Kind: TypeAlias = Literal["replay", "fake", "live"]
@@ -32,7 +32,7 @@ class ExpectedStep:
     """How a step must have ended, and what its value must be; None: whatever."""
 
     state: StepEnd | None = None
-    value: Expected | None = None
+    value: Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Expectations:
     """
 
     state: RunEnd = "succeeded"
-    outputs: Mapping[str, Expected] = field(default_factory=dict)
+    outputs: Mapping[str, Expectation] = field(default_factory=dict)
     steps: Mapping[str, ExpectedStep] = field(default_factory=dict)
-    error: Mapping[str, Expected] = field(default_factory=dict)
-    expressions: tuple[Expected, ...] = ()
+    error: Mapping[str, Expectation] = field(default_factory=dict)
+    expressions: tuple[Expectation, ...] = ()
     cost_below: float | None = None
     models: tuple[str, ...] | None = None
     files: Mapping[str, ExpectedFile] = field(default_factory=dict)

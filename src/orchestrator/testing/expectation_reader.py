@@ -11,7 +11,7 @@ from orchestrator.language.yaml.nodes import Mapping as MappingNode
 from orchestrator.language.yaml.nodes import Node, Scalar, Sequence, plain_data
 from orchestrator.patterns import PatternError, compile_pattern
 from orchestrator.testing.case import Expectations, ExpectedStep, RunEnd, StepEnd
-from orchestrator.testing.expectations import WAYS, Expected
+from orchestrator.testing.expectations import WAYS, Expectation
 from orchestrator.testing.reader import UNUSABLE, Checks, Named
 from orchestrator.testing.written import ExpectedFile, stays_inside
 from orchestrator.text.words import quoted_list
@@ -83,21 +83,21 @@ class ExpectChecks(Checks):
         rest = node.without(["state"])
         return ExpectedStep(state, self._expected(rest) if rest.table else None)
 
-    def _error(self, node: Node | None) -> dict[str, Expected]:
+    def _error(self, node: Node | None) -> dict[str, Expectation]:
         if node is None:
             return {}
         if isinstance(node, Scalar):
-            return {"code": Expected({"equals": node.value})}
+            return {"code": Expectation({"equals": node.value})}
         if not isinstance(node, MappingNode):
             self.mistyped(node, "`error`", "a code, or a mapping such as `{code: ORC724, step: draft}`")
             return {}
         self.only(node, _ERROR_KEYS, "`error`")
         return {e.key.text: self._expected(e.value) for e in node.entries if e.key.text in _ERROR_KEYS}
 
-    def _expected(self, node: Node) -> Expected:
+    def _expected(self, node: Node) -> Expectation:
         """Return what is expected of a value: the value itself, or a mapping of ways to compare it."""
         if not isinstance(node, MappingNode) or not node.table:
-            return Expected({"equals": plain_data(node)})
+            return Expectation({"equals": plain_data(node)})
         unknown = [entry.key for entry in node.entries if entry.key.text not in (*WAYS, "within")]
         if len(unknown) == len(node.table):
             if len(unknown) == 1 and (near := suggest(unknown[0].text, WAYS)):
@@ -107,13 +107,13 @@ class ExpectChecks(Checks):
                     f"did you mean `{near}`? An object with this field is written `{{equals: {{...}}}}`",
                     fix=near,
                 )
-            return Expected({"equals": plain_data(node)})
+            return Expectation({"equals": plain_data(node)})
         for key in unknown:
             near = suggest(key.text, WAYS)
             help = f"did you mean `{near}`?" if near else "write an object that is expected as it is below `equals:`"
             self.add(key, f"`{key.text}` is no way to compare a value", help, fix=near)
         ways = {way: self._way(way, node.table[way].value) for way in WAYS if way in node.table}
-        return Expected(
+        return Expectation(
             {way: wanted for way, wanted in ways.items() if wanted is not UNUSABLE}, self.number(node, "within")
         )
 
@@ -152,13 +152,13 @@ class ExpectChecks(Checks):
             return self.add(node, f"this is not a JSON Schema{place}: {fault.message}", fault.help)
         return value
 
-    def _expressions(self, node: Node | None) -> tuple[Expected, ...]:
+    def _expressions(self, node: Node | None) -> tuple[Expectation, ...]:
         if node is None:
             return ()
         found = [
             self._one_expression(item, whole=True) for item in (node.items if isinstance(node, Sequence) else [node])
         ]
-        return tuple(Expected({"expression": template}) for template in found if template is not UNUSABLE)
+        return tuple(Expectation({"expression": template}) for template in found if template is not UNUSABLE)
 
     def _one_expression(self, node: Node, *, whole: bool = False) -> Any:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):

@@ -27,7 +27,7 @@ _SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class Expectation:
     """What a value must be: each of `ways` holds. `within` is how far off a number may be, where `approx` is given.
 
     `expression` is parsed, the others are as the file has them.
@@ -37,53 +37,53 @@ class Expected:
     within: float | None = None
 
 
-def unmet(expected: Expected, value: Any, names: Mapping[str, Any]) -> list[str]:
+def unmet(expected: Expectation, value: Any, names: Mapping[str, Any]) -> list[str]:
     """Return why a value is not as expected, in words; nothing if it is. `names` can be read by expressions."""
     found = []
     for way, wanted in expected.ways.items():
-        check: Callable[[Any, Any, Expected, Mapping[str, Any]], str | None] = _CHECKS[way]
+        check: Callable[[Any, Any, Expectation, Mapping[str, Any]], str | None] = _CHECKS[way]
         problem = check(wanted, value, expected, names)
         if problem:
             found.append(problem)
     return found
 
 
-def shown(value: Any, most: int = _SHOWN) -> str:
+def shown_value(value: Any, most: int = _SHOWN) -> str:
     """Return a value as JSON on one line, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _equals(wanted: Any, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
+def _equals(wanted: Any, value: Any, expected: Expectation, names: Mapping[str, Any]) -> str | None:
     if _same(wanted, value):
         return None
     place, want, came = _first_difference(wanted, value, "")
     at = f"at `{place}` " if place else ""
     if isinstance(want, str) and isinstance(came, str) and len(want) + len(came) > _SHOWN:
         return f"expected {at}another text, [-expected-] and {{+came+}}: {words_that_differ(want, came)}"
-    return f"expected {at}{shown(want)}, got {shown(came) if came is not _ABSENT else 'nothing'}"
+    return f"expected {at}{shown_value(want)}, got {shown_value(came) if came is not _ABSENT else 'nothing'}"
 
 
-def _contains(wanted: Any, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
+def _contains(wanted: Any, value: Any, expected: Expectation, names: Mapping[str, Any]) -> str | None:
     # A list is of several things to contain; what a list or an object must contain may be a list in it.
     all_of = wanted if isinstance(wanted, list) else [wanted]
     missing = [each for each in all_of if not _holds(value, each)]
     if not missing:
         return None
-    return f"expected to contain {' and '.join(map(shown, missing))}, got {shown(value)}"
+    return f"expected to contain {' and '.join(map(shown_value, missing))}, got {shown_value(value)}"
 
 
-def _matches(wanted: str, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
+def _matches(wanted: str, value: Any, expected: Expectation, names: Mapping[str, Any]) -> str | None:
     if not isinstance(value, str):
-        return f"expected a text that matches {wanted!r}, got {shown(value)}"
+        return f"expected a text that matches {wanted!r}, got {shown_value(value)}"
     try:
         found = compile_pattern(wanted, "python").matches(value)
-        return None if found else f"expected to match {wanted!r}, got {shown(value)}"
+        return None if found else f"expected to match {wanted!r}, got {shown_value(value)}"
     except SearchTooLong as error:
         return f"expected to match {wanted!r}, which cannot be checked: {error}"
 
 
-def _schema(wanted: Any, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
+def _schema(wanted: Any, value: Any, expected: Expectation, names: Mapping[str, Any]) -> str | None:
     from orchestrator.json_schema import ReferenceMissing, ValidationTooLong, violations
 
     try:
@@ -99,7 +99,7 @@ def _schema(wanted: Any, value: Any, expected: Expected, names: Mapping[str, Any
     return f"expected to satisfy the schema, but{at}: {first.message}{more}"
 
 
-def _expression(wanted: Template, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
+def _expression(wanted: Template, value: Any, expected: Expectation, names: Mapping[str, Any]) -> str | None:
     try:
         holds = wanted.evaluate(Scope({**names, "value": value}, datetime.now(UTC)))
     except EvaluationError as error:
@@ -107,17 +107,19 @@ def _expression(wanted: Template, value: Any, expected: Expected, names: Mapping
     if holds:
         return None
     reads_value = any(reference.name == "value" for reference in wanted.references)
-    return f"expected `{wanted.text}`" + (f", value is {shown(value)}" if reads_value else ", and it does not hold")
+    return f"expected `{wanted.text}`" + (
+        f", value is {shown_value(value)}" if reads_value else ", and it does not hold"
+    )
 
 
-def _approx(wanted: float, value: Any, expected: Expected, names: Mapping[str, Any]) -> str | None:
+def _approx(wanted: float, value: Any, expected: Expectation, names: Mapping[str, Any]) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"expected a number near {wanted}, got {shown(value)}"
+        return f"expected a number near {wanted}, got {shown_value(value)}"
     within = expected.within if expected.within is not None else max(abs(wanted), 1) * _WITHIN
     return None if abs(value - wanted) <= within else f"expected {wanted} or at most {within:g} away, got {value}"
 
 
-_CHECKS: Final[Mapping[Way, Callable[[Any, Any, Expected, Mapping[str, Any]], str | None]]] = {
+_CHECKS: Final[Mapping[Way, Callable[[Any, Any, Expectation, Mapping[str, Any]], str | None]]] = {
     "equals": _equals,
     "contains": _contains,
     "matches": _matches,

@@ -83,10 +83,10 @@ def read_file(path: Path) -> CaseFile:
         return CaseFile(
             path, source, default, diagnostics=(Diagnostic(codes.INVALID_TEST_FILE, message, source, Span.at(1, 1)),)
         )
-    return _Reader(path, Source.of(name, text.removeprefix("\ufeff"))).file(default)
+    return _CaseReader(path, Source.of(name, text.removeprefix("\ufeff"))).file(default)
 
 
-class _Reader(ExpectChecks):
+class _CaseReader(ExpectChecks):
     """Reads one file, and goes on after each mistake."""
 
     def __init__(self, path: Path, source: Source) -> None:

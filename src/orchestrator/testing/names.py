@@ -30,7 +30,7 @@ _TOLD: Final = {
 _LISTED: Final = 20
 
 
-class Known:
+class PipelineNames:
     """The names of a pipeline."""
 
     def __init__(self, plan: Plan) -> None:

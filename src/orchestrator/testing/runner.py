@@ -21,7 +21,7 @@ from orchestrator.models.recordings.clients import RecordingClient, remove_other
 from orchestrator.plan.walk import without_brackets
 from orchestrator.testing.case import Case
 from orchestrator.testing.files import CaseFile, find_files, read_file
-from orchestrator.testing.names import Known
+from orchestrator.testing.names import PipelineNames
 from orchestrator.testing.reader import wrong
 from orchestrator.testing.recordings import hiding, player, recorder, secret_inputs
 from orchestrator.testing.stubs import steps_of, stubbed
@@ -194,7 +194,7 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
             pipeline = orchestrator.compile(file.pipeline)
         except CompilationError as error:
             return [each for each in error.diagnostics if each.severity == "error"]
-    known = Known(pipeline.plan)
+    known = PipelineNames(pipeline.plan)
     return [problem for named in file.names if (problem := known.problem(file, named)) is not None]
 
 

@@ -188,7 +188,7 @@ def _memory(size: int) -> str | None:
     return _SHARED_MEMORY if fits and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 
 
-def _copy(entries: Sequence[_Entry], workspace: Workspace, stopped: Callable[[], bool]) -> None:
+def _copy(entries: Sequence[_CopiedEntry], workspace: Workspace, stopped: Callable[[], bool]) -> None:
     original, directory = workspace.original, workspace.directory
     directory.mkdir(parents=True)
     locked = []
@@ -209,7 +209,7 @@ def _copy(entries: Sequence[_Entry], workspace: Workspace, stopped: Callable[[],
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _CopiedEntry:
     """Something in the folder, with its path from there."""
 
     path: str
@@ -217,9 +217,9 @@ class _Entry:
     modified: int = 0
 
 
-def _entries(folder: Path) -> tuple[list[_Entry], int]:
+def _entries(folder: Path) -> tuple[list[_CopiedEntry], int]:
     """List what is copied, each directory before what is in it, and return the bytes of all files too."""
-    found: list[_Entry] = []
+    found: list[_CopiedEntry] = []
     size = 0
     for entry, status in _walk(folder):
         found.append(entry)
@@ -232,7 +232,7 @@ def _entries(folder: Path) -> tuple[list[_Entry], int]:
     return found, size
 
 
-def _walk(folder: Path) -> Iterator[tuple[_Entry, os.stat_result]]:
+def _walk(folder: Path) -> Iterator[tuple[_CopiedEntry, os.stat_result]]:
     pending = [("", _listed(folder) or [])]
     while pending:
         within, listed = pending.pop()
@@ -249,7 +249,7 @@ def _walk(folder: Path) -> Iterator[tuple[_Entry, os.stat_result]]:
                 pending.append((path, below))
             elif not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
                 continue
-            yield _Entry(path, status.st_mode, status.st_mtime_ns), status
+            yield _CopiedEntry(path, status.st_mode, status.st_mtime_ns), status
 
 
 def _listed(directory: str | Path) -> list[os.DirEntry[str]] | None:
@@ -264,7 +264,7 @@ def _listed(directory: str | Path) -> list[os.DirEntry[str]] | None:
     return [entry for entry in found if entry.name not in _LEFT_OUT and not entry.name.startswith(PREFIX)]
 
 
-def _copy_file(source: str, target: str, entry: _Entry) -> None:
+def _copy_file(source: str, target: str, entry: _CopiedEntry) -> None:
     # Not a hard link, which would let the case write to the original.
     try:
         with open(source, "rb") as content, open(target, "xb") as copy:  # noqa: PTH123 - a `Path` is slow

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.testing.expectations import Expected, unmet
+from orchestrator.testing.expectations import Expectation, unmet
 from orchestrator.text.content import path_kind, read_content
 from orchestrator.tools.sandbox.protection import lies_in
 
@@ -23,7 +23,7 @@ class ExpectedFile:
     """Whether a file must exist, and what its text must be; None: any."""
 
     exists: bool = True
-    text: Expected | None = None
+    text: Expectation | None = None
 
 
 def stays_inside(path: str) -> bool:

@@ -1,1 +1,1 @@
-"""Commands for writing and testing pipelines."""
+"""Commands that write, check, explain and test pipelines."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import one_of, shown
+from orchestrator.cli.options.usage_errors import choice_metavar, one_of
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def check(
         typer.Option(
             "--format",
             parser=one_of("--format", ReportFormat),
-            metavar=shown(ReportFormat),
+            metavar=choice_metavar(ReportFormat),
             help="How to print what was found.",
         ),
     ] = ReportFormat.TEXT,
@@ -134,7 +134,7 @@ def graph(
     format: Annotated[
         GraphFormat,
         typer.Option(
-            "--format", parser=one_of("--format", GraphFormat), metavar=shown(GraphFormat), help="How to draw."
+            "--format", parser=one_of("--format", GraphFormat), metavar=choice_metavar(GraphFormat), help="How to draw."
         ),
     ] = GraphFormat.MERMAID,
     json: Annotated[bool, typer.Option("--json", help="Print the steps and what they wait for as JSON.")] = False,

@@ -47,6 +47,7 @@ def models(
     Prices are in USD per million tokens; `?` is not known. Any other model of a provider can be named too. Without
     NAME or --all, models of those that offer what others made are shown only where you have their key.
     """
+    from orchestrator.cli.forecast.model_choices import missing_access, print_model_choices
     from orchestrator.cli.maintain.keys import named
     from orchestrator.cli.terminal.output import emit, emit_json, say
     from orchestrator.config.project_file import project_directory
@@ -54,9 +55,7 @@ def models(
     from orchestrator.models.catalog.keys import Keys
 
     if pipeline is not None:
-        from orchestrator.cli.forecast.model_choices import explain
-
-        explain(pipeline, tools, json=json)
+        print_model_choices(pipeline, tools, json=json)
         return
     catalogue, keys = Catalogue.load(project_directory()), Keys.load()
     wanted = _capabilities(capability or ())
@@ -65,7 +64,7 @@ def models(
         chosen = [catalogue.providers[model.provider] if model else named(provider, catalogue.providers)]
     else:
         chosen = list(catalogue.providers.values())
-    state = {each.name: state_of(each, keys) for each in chosen}
+    state = {each.name: missing_access(each, keys) for each in chosen}
     shown = [each for each in chosen if provider or all or each.maker or not each.prices or not state[each.name]]
     probes = _ping(shown, keys, state) if ping else {}
     cards = [card for each in shown for card in _cards(catalogue, each, probes.get(each.name))]
@@ -123,16 +122,6 @@ def _capabilities(names: "Sequence[str]") -> frozenset[str]:
             help = f"did you mean `--capability {near}`?" if near else listed
             raise ConfigurationError(f"`--capability` takes no `{name}`", help=help)
     return frozenset(names)
-
-
-def state_of(provider: "Provider", keys: "Keys") -> str:
-    """Return what a provider lacks here, in words; nothing if it can be asked."""
-    from orchestrator.models.clients.endpoints import missing_extra
-
-    lacking = [] if keys.suffices(provider) else ["no key"]
-    if missing_extra(provider) is not None:
-        lacking.append("no extra")
-    return ", ".join(lacking)
 
 
 def _ping(providers: "Sequence[Provider]", keys: "Keys", state: "Mapping[str, str]") -> "dict[str, Probe]":

@@ -1,1 +1,1 @@
-"""What a run would do and cost, before it starts."""
+"""What a run would do, which models it would call, and what that may cost, before it starts."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.api import Pipeline
-    from orchestrator.cli.forecast.forecast import Call, Expected, Forecast
-    from orchestrator.cli.forecast.upper_bound import Ceiling
+    from orchestrator.cli.forecast.forecast import CallForecast, Forecast, StepForecast
+    from orchestrator.cli.forecast.upper_bound import UpperBound
 
 
 def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
@@ -46,7 +46,7 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
     say("nothing was run, and no model was asked", "dim")
 
 
-def _rows(step: Expected) -> Iterator[tuple[str, ...]]:
+def _rows(step: StepForecast) -> Iterator[tuple[str, ...]]:
     indent = "  " * step.path.count(".")
     name = indent + step.path.rpartition(".")[2]
     does = step.does + (f", if {step.condition}" if step.condition else "")
@@ -61,7 +61,7 @@ def _rows(step: Expected) -> Iterator[tuple[str, ...]]:
         yield *first, shown, f"{'~' if call.rough else ''}{call.input:,}", f"up to {call.output:,}", cost
 
 
-def _model(call: Call) -> str:
+def _model(call: CallForecast) -> str:
     if not call.models:
         return "?"
     ready = next((model for model in call.models if model["ready"]), call.models[0])
@@ -86,7 +86,7 @@ def _sums(found: Forecast, budget: Budget | None) -> Iterator[str]:
         yield "? how often is known only later; it counts once"
 
 
-def _most(most: Ceiling, budget: Budget | None) -> Iterator[str]:
+def _most(most: UpperBound, budget: Budget | None) -> Iterator[str]:
     """Say what binds first: the limits of the budget that the run could reach, then what it takes without them."""
     tokens = None if most.input is None or most.output is None else most.input + most.output
     limits = _below(budget, most.cost, tokens, most.calls) if budget is not None else []

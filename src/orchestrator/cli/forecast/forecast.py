@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.cli.forecast.known_values import limit_of, scope_of, times_of, value_of
 from orchestrator.cli.forecast.model_choices import ModelStep, model_steps, models_told
-from orchestrator.cli.forecast.upper_bound import Ceiling, ceiling
+from orchestrator.cli.forecast.upper_bound import UpperBound, upper_bound_of
 from orchestrator.errors import OrchestratorError
 from orchestrator.models.actions.prompts import JUDGED_TOKENS
 from orchestrator.models.calls.estimate import output_tokens, tokens_of
@@ -40,7 +40,7 @@ _NOT_SENT: Final = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallForecast:
     """A call of a model. `input` and `output` in tokens, `cost` in USD at most; None where no price is known.
 
     `rough`: a part of the prompt is known only later. `models` are those that may be asked, in order, as told by
@@ -57,7 +57,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class StepForecast:
     """A step: what it does, after which others, how often (None: not known before), and its calls of models."""
 
     path: str
@@ -65,7 +65,7 @@ class Expected:
     after: tuple[str, ...]
     condition: str | None
     times: int | None
-    calls: tuple[Call, ...] = ()
+    calls: tuple[CallForecast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class Forecast:
     `most` is what the run may ask at most.
     """
 
-    steps: tuple[Expected, ...]
+    steps: tuple[StepForecast, ...]
     input: int
     output: int
     cost: float
     unpriced: int
     missing: tuple[str, ...]
-    most: Ceiling
+    most: UpperBound
 
     def to_dict(self) -> dict[str, Any]:
         """Return the forecast as JSON data."""
@@ -94,7 +94,7 @@ def forecast(plan: Plan, inputs: Mapping[str, Any], here: AvailableModels) -> Fo
     asking: dict[str, list[ModelStep]] = {}
     for each in model_steps(plan):
         asking.setdefault(each.path, []).append(each)
-    steps = tuple(_Reckoning(plan, here, asking).steps(plan, inputs))
+    steps = tuple(_Forecaster(plan, here, asking).steps(plan, inputs))
     sums = [(call, step.times or 1) for step in steps for call in step.calls]
     priced = [(call.cost, times) for call, times in sums if call.cost is not None]
     return Forecast(
@@ -104,11 +104,11 @@ def forecast(plan: Plan, inputs: Mapping[str, Any], here: AvailableModels) -> Fo
         cost=sum(cost * times for cost, times in priced),
         unpriced=len(sums) - len(priced),
         missing=tuple(_missing(steps)),
-        most=ceiling(plan, inputs, here, asking),
+        most=upper_bound_of(plan, inputs, here, asking),
     )
 
 
-def _missing(steps: Sequence[Expected]) -> Iterator[str]:
+def _missing(steps: Sequence[StepForecast]) -> Iterator[str]:
     told = set()
     for step in steps:
         for call in step.calls:
@@ -122,7 +122,7 @@ def _missing(steps: Sequence[Expected]) -> Iterator[str]:
                     yield what
 
 
-class _Reckoning:
+class _Forecaster:
     """Goes through a plan, and reckons what each step takes."""
 
     def __init__(self, plan: Plan, here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]) -> None:
@@ -131,23 +131,23 @@ class _Reckoning:
         self._asking = asking
         self._within: list[str] = []
 
-    def steps(self, plan: Plan, inputs: Mapping[str, Any]) -> Iterator[Expected]:
+    def steps(self, plan: Plan, inputs: Mapping[str, Any]) -> Iterator[StepForecast]:
         scope = scope_of(plan, inputs)
         for block in top_level(plan):
             if block.role != "handler":
                 yield from self._block(block, "", scope, 1)
 
-    def _block(self, block: Children[StepPlan], parent: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+    def _block(self, block: Children[StepPlan], parent: str, scope: Scope, times: int | None) -> Iterator[StepForecast]:
         for step in _in_order(block.steps):
             yield from self._step(step, without_brackets(block.path(parent, step.id)), scope, times)
 
-    def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+    def _step(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[StepForecast]:
         work = step.work
         inner = item_step(step)
         each = times_of(work, scope)
         all_of_them = None if times is None or each is None else times * each
         calls = tuple(self._call(asking, (inner or step).work, scope) for asking in self._asking.get(path, ()))
-        yield Expected(
+        yield StepForecast(
             path,
             work.describe(),
             step.dependencies,
@@ -157,7 +157,7 @@ class _Reckoning:
         )
         yield from self._inner(inner or step, path, scope, all_of_them)
 
-    def _inner(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[Expected]:
+    def _inner(self, step: StepPlan, path: str, scope: Scope, times: int | None) -> Iterator[StepForecast]:
         work = step.work
         for block in work.children():
             if block.role in ("body", "case", "default"):
@@ -169,7 +169,7 @@ class _Reckoning:
             yield from self._block(Children("body", called.steps), path, scope_of(called, inputs), times)
             self._within.pop()
 
-    def _call(self, asking: ModelStep, work: Work, scope: Scope) -> Call:
+    def _call(self, asking: ModelStep, work: Work, scope: Scope) -> CallForecast:
         told = models_told(asking, self._here)
         parameters = work.parameters if isinstance(work, ToolCall | Agent) else None
         sent, rough = _sent(parameters, scope)
@@ -181,7 +181,7 @@ class _Reckoning:
         card = self._here.catalogue.find(name) if name is not None else None
         output = 0 if asking.action == "embed" else output_tokens(request, card)
         cost = self._here.catalogue.cost(name, Usage(sent, output, requests=1)) if name is not None else None
-        return Call(asking.action, tuple(told["models"]), told["problem"], sent, output, cost, rough)
+        return CallForecast(asking.action, tuple(told["models"]), told["problem"], sent, output, cost, rough)
 
 
 def _name(models: Sequence[Mapping[str, Any]]) -> ModelName | None:

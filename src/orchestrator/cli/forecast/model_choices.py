@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.expressions import Value
+    from orchestrator.models.catalog.keys import Keys
+    from orchestrator.models.catalog.providers import Provider
     from orchestrator.models.selection.candidates import AvailableModels, Candidate
     from orchestrator.plan.model import Plan
     from orchestrator.plan.steps import StepPlan
@@ -33,7 +35,7 @@ class ModelStep:
     unknown: str = ""
 
 
-def explain(file: Path, tools: list[str] | None, *, json: bool) -> None:
+def print_model_choices(file: Path, tools: list[str] | None, *, json: bool) -> None:
     """Print the models of each step."""
     from orchestrator.cli.options import common
     from orchestrator.cli.terminal.output import emit, emit_json, say, table
@@ -116,9 +118,7 @@ def models_told(step: ModelStep, here: AvailableModels) -> dict[str, Any]:
 
 
 def _model(candidate: Candidate, here: AvailableModels) -> dict[str, Any]:
-    from orchestrator.cli.author.models import state_of
-
-    state = state_of(here.catalogue.providers[candidate.name.provider], here.keys)
+    state = missing_access(here.catalogue.providers[candidate.name.provider], here.keys)
     return {
         "model": str(candidate.name),
         "ready": not state and not candidate.problem,
@@ -126,6 +126,16 @@ def _model(candidate: Candidate, here: AvailableModels) -> dict[str, Any]:
         "why": candidate.why,
         "problem": candidate.problem or None,
     }
+
+
+def missing_access(provider: Provider, keys: Keys) -> str:
+    """Return what a provider lacks here, in words; nothing if it can be asked."""
+    from orchestrator.models.clients.endpoints import missing_extra
+
+    lacking = [] if keys.suffices(provider) else ["no key"]
+    if missing_extra(provider) is not None:
+        lacking.append("no extra")
+    return ", ".join(lacking)
 
 
 def _rows(told: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

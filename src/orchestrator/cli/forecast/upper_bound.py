@@ -41,7 +41,7 @@ _ONE_ANSWER: Final = frozenset({"generate_text", "generate"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class UpperBound:
     """What a run asks at most. None: there is no bound, and `unbounded` says of which steps, and why.
 
     `input` and `output` in tokens, `cost` in USD; also None where a model's limits or prices are not known.
@@ -58,13 +58,13 @@ class Ceiling:
         return asdict(self)
 
 
-def ceiling(
+def upper_bound_of(
     plan: Plan, inputs: Mapping[str, Any], here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]
-) -> Ceiling:
+) -> UpperBound:
     """Return the most that a run with these inputs may ask; `asking` are the steps that ask models, by path."""
     walk = _Walk(plan, here, asking)
     walk.pipeline(plan, inputs)
-    return Ceiling(walk.calls, walk.input, walk.output, walk.cost, tuple(dict.fromkeys(walk.unbounded)))
+    return UpperBound(walk.calls, walk.input, walk.output, walk.cost, tuple(dict.fromkeys(walk.unbounded)))
 
 
 class _Walk:

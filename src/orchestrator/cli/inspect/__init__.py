@@ -1,1 +1,1 @@
-"""Commands that show runs."""
+"""Commands that report on runs: status, events, results, questions, quality."""

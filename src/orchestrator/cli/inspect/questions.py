@@ -19,7 +19,7 @@ _ASKING: "Final[tuple[RunState, ...]]" = ("waiting", "running", "paused", "inter
 
 def questions(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="Only those of this run. Default: of all runs.")
+        str | None, typer.Argument(metavar="RUN", help="Only those of this run. Default: of all runs.")
     ] = None,
     json: common.JsonOption = False,
     store: common.StoreOption = None,

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator import codes
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import one_of, past, shown, whole_number
+from orchestrator.cli.options.usage_errors import choice_metavar, one_of, past, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def runs(
         typer.Option(
             "--state",
             parser=one_of("--state", StateFilter),
-            metavar=shown(StateFilter),
+            metavar=choice_metavar(StateFilter),
             help="Only runs in this state.",
         ),
     ] = None,

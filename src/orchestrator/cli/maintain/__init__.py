@@ -1,1 +1,1 @@
-"""Commands that look after an installation and its store."""
+"""Commands that maintain an installation: its store, its keys, its shell completion."""

@@ -38,7 +38,7 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorCheck:
     """One line: what was checked, how it is, and, where it is not well, the way to mend it."""
 
     verdict: Verdict
@@ -74,7 +74,7 @@ def doctor(
     raise typer.Exit(DONE if ok else FAILED)
 
 
-def examine(store: str | None, tools: list[str] | None) -> Iterator[Finding]:
+def examine(store: str | None, tools: list[str] | None) -> Iterator[DoctorCheck]:
     """Make every check; one that fails does not stop the others."""
     yield _python()
     yield from _foreign_package()
@@ -90,20 +90,20 @@ def examine(store: str | None, tools: list[str] | None) -> Iterator[Finding]:
     yield _editor()
 
 
-def _python() -> Finding:
+def _python() -> DoctorCheck:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST_PYTHON:
-        return Finding(Verdict.FAIL, "Python", f"{version} is too old", "install Python 3.11 or newer")
-    return Finding(Verdict.OK, "Python", version)
+        return DoctorCheck(Verdict.FAIL, "Python", f"{version} is too old", "install Python 3.11 or newer")
+    return DoctorCheck(Verdict.OK, "Python", version)
 
 
-def _foreign_package() -> Iterator[Finding]:
+def _foreign_package() -> Iterator[DoctorCheck]:
     """Another package installs into the same import name; the two overwrite each other's files."""
     try:
         found = distribution(FOREIGN_NAME)
     except PackageNotFoundError:
         return
-    yield Finding(
+    yield DoctorCheck(
         Verdict.WARN,
         "package",
         f"`{FOREIGN_NAME}` {found.version}, a package of somebody else, is installed next to `{NAME}` and shares its "
@@ -112,33 +112,33 @@ def _foreign_package() -> Iterator[Finding]:
     )
 
 
-def _sqlite() -> Finding:
+def _sqlite() -> DoctorCheck:
     import sqlite3
 
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        return Finding(
+        return DoctorCheck(
             Verdict.FAIL,
             "SQLite",
             f"{sqlite3.sqlite_version} is too old",
             "use a Python built with SQLite 3.35 or newer",
         )
-    return Finding(Verdict.OK, "SQLite", sqlite3.sqlite_version)
+    return DoctorCheck(Verdict.OK, "SQLite", sqlite3.sqlite_version)
 
 
-def _yaml() -> Finding:
+def _yaml() -> DoctorCheck:
     import yaml
 
     if not yaml.__with_libyaml__:
-        return Finding(
+        return DoctorCheck(
             Verdict.WARN,
             "YAML reader",
             "the compiled reader is missing, so large files are read ten times more slowly",
             "pip install --force-reinstall pyyaml",
         )
-    return Finding(Verdict.OK, "YAML reader", "compiled")
+    return DoctorCheck(Verdict.OK, "YAML reader", "compiled")
 
 
-def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
+def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]:
     from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
@@ -147,27 +147,29 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[Finding]:
     if path is not None and not path.exists():
         parent = next(folder for folder in path.absolute().parents if folder.exists())
         if os.access(parent, os.W_OK | os.X_OK):
-            yield Finding(Verdict.OK, "store", f"{path} will be made by the first run")
+            yield DoctorCheck(Verdict.OK, "store", f"{path} will be made by the first run")
         else:
             mend = f"make {parent} writable, or name another place with --store or ORCHESTRATOR_STORE"
-            yield Finding(Verdict.FAIL, "store", f"{path} cannot be made: {parent} is not writable", mend)
+            yield DoctorCheck(Verdict.FAIL, "store", f"{path} cannot be made: {parent} is not writable", mend)
         return
     try:
         with Orchestrator(store=url, permissions=permissions) as orchestrator:
             newest = orchestrator.list_runs(limit=1)
     except OrchestratorError as error:
         mend = error.advice or "name another place with --store or ORCHESTRATOR_STORE"
-        yield Finding(Verdict.FAIL, "store", error.message, mend)
+        yield DoctorCheck(Verdict.FAIL, "store", error.message, mend)
         return
     where = str(path) if path is not None else (url or "").split("@")[-1]
     if path is not None and not (os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)):
-        yield Finding(Verdict.FAIL, "store", f"{path} can be read but not written", f"chmod u+w {path.parent} {path}")
+        yield DoctorCheck(
+            Verdict.FAIL, "store", f"{path} can be read but not written", f"chmod u+w {path.parent} {path}"
+        )
         return
     newest_words = f"; the newest run is {newest[0].run_id}, {newest[0].state}" if newest else "; it has no runs yet"
-    yield Finding(Verdict.OK, "store", f"{where} can be read and written{newest_words}")
+    yield DoctorCheck(Verdict.OK, "store", f"{where} can be read and written{newest_words}")
     if path is not None and os.name == "posix" and path.stat().st_mode & 0o077:
         beside = shlex.join(str(each) for each in sorted(path.parent.glob(f"{path.name}*")))
-        yield Finding(
+        yield DoctorCheck(
             Verdict.WARN, "store", f"{path} can be opened by other users of this machine", f"chmod 600 {beside}"
         )
 
@@ -190,13 +192,13 @@ def _sqlite_path(url: str | None) -> Path | None:
     return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
 
 
-def _extra(extra: str, module: str, use: str) -> Finding:
+def _extra(extra: str, module: str, use: str) -> DoctorCheck:
     if find_spec(module) is None:
-        return Finding(Verdict.WARN, f"extra {extra}", f"not installed; with it, {use}", install_command(extra))
-    return Finding(Verdict.OK, f"extra {extra}", "installed")
+        return DoctorCheck(Verdict.WARN, f"extra {extra}", f"not installed; with it, {use}", install_command(extra))
+    return DoctorCheck(Verdict.OK, f"extra {extra}", "installed")
 
 
-def _configuration() -> tuple[list[Finding], "Permissions"]:
+def _configuration() -> tuple[list[DoctorCheck], "Permissions"]:
     """Return what is found, and the permissions for the other checks: those that deny where the file has a fault."""
     from orchestrator.api.settings import check_settings
     from orchestrator.errors import OrchestratorError
@@ -208,7 +210,7 @@ def _configuration() -> tuple[list[Finding], "Permissions"]:
         check_settings(project)
         permissions = Permissions.load(project)
     except OrchestratorError as error:
-        return [Finding(Verdict.FAIL, name, error.message, error.advice or f"fix {name}")], Permissions(Path.cwd())
+        return [DoctorCheck(Verdict.FAIL, name, error.message, error.advice or f"fix {name}")], Permissions(Path.cwd())
     allowed = [f"files below {', '.join(str(path) for path in (project, *permissions.allow_paths))}"]
     run = permissions.allow_run
     if run:
@@ -216,8 +218,8 @@ def _configuration() -> tuple[list[Finding], "Permissions"]:
     if permissions.allow_hosts:
         allowed.append(f"the private hosts {', '.join(permissions.allow_hosts)}")
     return [
-        Finding(Verdict.OK, name, _valid(project) if (project / name).exists() else "not there, and not needed"),
-        Finding(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}"),
+        DoctorCheck(Verdict.OK, name, _valid(project) if (project / name).exists() else "not there, and not needed"),
+        DoctorCheck(Verdict.OK, "permissions", f"tools may use {'; '.join(allowed)}"),
     ], permissions
 
 
@@ -234,9 +236,9 @@ def _valid(project: Path) -> str:
     return "valid" if project == Path.cwd() else f"valid, in {project}"
 
 
-def _models() -> Iterator[Finding]:
+def _models() -> Iterator[DoctorCheck]:
     """Say whose models can be asked. What is wrong with orchestrator.toml is said elsewhere."""
-    from orchestrator.cli.author.models import state_of
+    from orchestrator.cli.forecast.model_choices import missing_access
     from orchestrator.errors import ConfigurationError
     from orchestrator.models.catalog.entries import Catalogue
     from orchestrator.models.catalog.keys import Keys
@@ -251,25 +253,25 @@ def _models() -> Iterator[Finding]:
     try:
         keys = Keys.load()
         known = [each for each in catalogue.providers.values() if each.key_variables or each.name not in PROVIDERS]
-        lacks = {each.name: state_of(each, keys) for each in known}
+        lacks = {each.name: missing_access(each, keys) for each in known}
     except ConfigurationError as error:
-        yield Finding(Verdict.FAIL, "models", error.message, error.advice or "orchestrator keys set PROVIDER")
+        yield DoctorCheck(Verdict.FAIL, "models", error.message, error.advice or "orchestrator keys set PROVIDER")
         return
     for each in known:
         if lacks[each.name] == "no extra" and (missing := missing_extra(each)) is not None:
-            yield Finding(Verdict.WARN, "models", missing.message, missing.advice)
+            yield DoctorCheck(Verdict.WARN, "models", missing.message, missing.advice)
     ready = [name for name, lacking in lacks.items() if not lacking]
     if ready:
-        yield Finding(Verdict.OK, "models", f"{', '.join(ready)} can be asked")
+        yield DoctorCheck(Verdict.OK, "models", f"{', '.join(ready)} can be asked")
     elif not any(lacking == "no extra" for lacking in lacks.values()):
         if ollama_is_running(catalogue, keys):
-            yield Finding(Verdict.OK, "models", "Ollama is running, and answers for `auto`")
+            yield DoctorCheck(Verdict.OK, "models", "Ollama is running, and answers for `auto`")
         else:
             message = "no model is available: no API key of a provider is set, and Ollama is not running"
-            yield Finding(Verdict.WARN, "models", message, HOW_TO_GET_A_MODEL)
+            yield DoctorCheck(Verdict.WARN, "models", message, HOW_TO_GET_A_MODEL)
 
 
-def _tools(tools: list[str] | None, permissions: "Permissions") -> Finding:
+def _tools(tools: list[str] | None, permissions: "Permissions") -> DoctorCheck:
     from orchestrator.api import Orchestrator
     from orchestrator.errors import OrchestratorError
 
@@ -277,18 +279,20 @@ def _tools(tools: list[str] | None, permissions: "Permissions") -> Finding:
         with Orchestrator(tools=tools or (), permissions=permissions) as orchestrator:
             names = orchestrator.registry.names()
     except OrchestratorError as error:
-        return Finding(Verdict.FAIL, "tools", error.message, error.advice or "mend the module, or leave --tools out")
-    return Finding(Verdict.OK, "tools", ", ".join(sorted(names)))
+        return DoctorCheck(
+            Verdict.FAIL, "tools", error.message, error.advice or "mend the module, or leave --tools out"
+        )
+    return DoctorCheck(Verdict.OK, "tools", ", ".join(sorted(names)))
 
 
-def _editor() -> Finding:
+def _editor() -> DoctorCheck:
     schema = Path("pipeline.schema.json")
     if not schema.exists():
-        return Finding(
+        return DoctorCheck(
             Verdict.WARN,
             "editor",
             "without a schema your editor cannot complete and explain the keys of pipelines",
             f"orchestrator schema > {schema}, and put "
             f"`# yaml-language-server: $schema={schema}` into the first line of a pipeline",
         )
-    return Finding(Verdict.OK, "editor", f"{schema} is there")
+    return DoctorCheck(Verdict.OK, "editor", f"{schema} is there")

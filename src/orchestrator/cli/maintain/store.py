@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.usage_errors import duration, one_of, shown, whole_number
+from orchestrator.cli.options.usage_errors import choice_metavar, duration, one_of, whole_number
 from orchestrator.text.words import byte_size, plural
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def prune(
 def store(
     about: Annotated[
         About,
-        typer.Argument(metavar=shown(About), parser=one_of("orchestrator store", About), help="What to tell."),
+        typer.Argument(metavar=choice_metavar(About), parser=one_of("orchestrator store", About), help="What to tell."),
     ],
     json: common.JsonOption = False,
     store: common.StoreOption = None,

@@ -28,7 +28,7 @@ def only_one(given: Mapping[str, object]) -> None:
         raise ConfigurationError(f"{listed} exclude each other", help="give one of them")
 
 
-class Answering:
+class ModelSource:
     """Recordings that are made in `record` or played from `replay`; or, in a dry run, nobody who could be asked."""
 
     def __init__(self, record: Path | None, replay: Path | None, *, dry_run: bool) -> None:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.api import Orchestrator
-    from orchestrator.cli.run.foreground import Showing
+    from orchestrator.cli.run.foreground import RunDisplay
     from orchestrator.models.messages import ModelClient
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class RunOptions:
     """With what configuration a run is executed here, and how it is shown."""
 
     store: common.StoreOption = None
@@ -36,12 +36,12 @@ class Here:
     allow_host: common.AllowHostOption = None
 
     @property
-    def showing(self) -> Showing:
+    def display(self) -> RunDisplay:
         """How the person wants to see the run."""
-        from orchestrator.cli.run.foreground import Showing
+        from orchestrator.cli.run.foreground import RunDisplay
         from orchestrator.cli.terminal.hints import Hints
 
-        return Showing(json=self.json, quiet=self.quiet, hints=Hints(self.store))
+        return RunDisplay(json=self.json, quiet=self.quiet, hints=Hints(self.store))
 
     def orchestrator(self, models: ModelClient | None = None) -> Orchestrator:
         """Return the configuration that the options describe. `models` answers in the place of providers."""
@@ -76,25 +76,25 @@ class Here:
 
 
 def executes(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that has a parameter `here: Here` the options that it stands for, in its place."""
-    hints = get_type_hints(Here, localns={"Path": Path}, include_extras=True)
-    names = [field.name for field in fields(Here)]
+    """Give a command that has a parameter `options: RunOptions` the options that it stands for, in its place."""
+    hints = get_type_hints(RunOptions, localns={"Path": Path}, include_extras=True)
+    names = [field.name for field in fields(RunOptions)]
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in fields(Here)
+        for field in fields(RunOptions)
     ]
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> None:
-        here = Here(**{name: given.pop(name) for name in names})
-        command(**given, here=here)
+        options = RunOptions(**{name: given.pop(name) for name in names})
+        command(**given, options=options)
 
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
         own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-        parameters += shared if parameter.name == "here" else own
+        parameters += shared if parameter.name == "options" else own
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -12,7 +13,7 @@ from orchestrator.errors import ConfigurationError, OrchestratorError
 from orchestrator.text.words import quoted_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 E = TypeVar("E", bound=enum.StrEnum)
 
@@ -89,20 +90,21 @@ def one_of(option: str, choices: type[E]) -> Callable[[str], E]:
     return read
 
 
-def shown(choices: type[enum.StrEnum]) -> str:
+def choice_metavar(choices: type[enum.StrEnum]) -> str:
     """Return the words of an option's value as its help shows them."""
     return f"[{'|'.join(choices)}]" if len(choices) > 1 else "".join(choices)
 
 
-class Command(TyperCommand):
+class CliCommand(TyperCommand):
     """A command whose help names its arguments, and not the Python types that hold them."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, with arguments that show no type."""
+        """Return the parameters, with arguments that show no type, as `FILE` or `[FILE]`."""
         params: list[Any] = super().get_params(ctx)
         for param in params:
-            if isinstance(param, TyperArgument):
-                vars(param)["display_type_rich"] = lambda ctx: None  # there is no option for it
+            if isinstance(param, TyperArgument):  # there are no options for either
+                vars(param)["display_type_rich"] = lambda ctx: None
+                vars(param)["_usage_display_name"] = partial(_usage, param)
         return params
 
     def invoke(self, ctx: Any) -> Any:
@@ -123,11 +125,11 @@ class Command(TyperCommand):
             raise _in_our_words(error, ctx) from None
 
 
-class Commands(TyperGroup):
+class CliGroup(TyperGroup):
     """All commands; one that is not among them is answered by the nearest."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As `Command.parse_args`."""
+        """As `CliCommand.parse_args`."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -141,6 +143,31 @@ class Commands(TyperGroup):
             help = f"did you mean `{ctx.command_path} {near}`?" if near else f"the commands are {', '.join(known)}"
             raise ConfigurationError(f"there is no command `{args[0]}`", help=help)
         return super().resolve_command(ctx, args)
+
+
+def command_group(groups: Mapping[str, Mapping[str, str]]) -> type[CliGroup]:
+    """Return the class of a group whose help lists its commands under these headings."""
+
+    class Grouped(CliGroup):
+        def format_commands(self, ctx: Any, formatter: Any) -> None:
+            known = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
+            width = max(map(len, known))
+            for heading, names in groups.items():
+                with formatter.section(heading):
+                    formatter.write_dl(
+                        [
+                            (name.ljust(width), known[name].get_short_help_str(formatter.width - 6 - width))
+                            for name in names
+                            if name in known
+                        ]
+                    )
+
+    return Grouped
+
+
+def _usage(argument: Any) -> str:
+    name = (argument.metavar or argument.name.upper()) + "..." * (argument.nargs != 1)
+    return name if argument.required else f"[{name}]"
 
 
 def _in_our_words(error: Exception, ctx: Any) -> Exception:

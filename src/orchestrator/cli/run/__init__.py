@@ -1,1 +1,1 @@
-"""Commands that start and control runs."""
+"""Commands that start runs, and what shows a run in the foreground."""

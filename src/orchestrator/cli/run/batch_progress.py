@@ -143,7 +143,7 @@ class Tally:
 
 
 @contextmanager
-def shown(tally: Tally, *, quiet: bool) -> Iterator[Callable[[RowResult], None]]:
+def progress_shown(tally: Tally, *, quiet: bool) -> Iterator[Callable[[RowResult], None]]:
     """Show how far a batch is, and each row that did not succeed."""
     if quiet:
         yield lambda result: None
@@ -202,10 +202,10 @@ def sink(out: Path | None, *, instead_of: Path) -> Iterator[Callable[[RowResult]
             help="name a file in a directory where you may write",
         ) from error
     with file:
-        yield _Writer(file).write
+        yield _RowWriter(file).write
 
 
-class _Writer:
+class _RowWriter:
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._begun = False

@@ -27,7 +27,7 @@ from orchestrator.cli.terminal.output import (
     seconds,
 )
 from orchestrator.cli.terminal.progress import Board
-from orchestrator.cli.terminal.prompts import Asking, open_questions, questions_data, tell_questions
+from orchestrator.cli.terminal.prompts import QuestionPrompts, open_questions, questions_data, tell_questions
 from orchestrator.errors import CompilationError, LeaseLost, OrchestratorError, RunError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class RunDisplay:
     """How the person wants to see a run, and what the commands that are suggested about it have to say."""
 
     json: bool = False
@@ -48,28 +48,28 @@ class Showing:
     again: str = ""
     """What is to be done if all that was recorded of a run is lost: words that end with a command."""
 
-    def about(self, orchestrator: Orchestrator, run_id: str) -> Showing:
+    def about(self, orchestrator: Orchestrator, run_id: str) -> RunDisplay:
         """Return the same for one run, with the options that it needs again."""
         return replace(self, hints=self.hints.about(orchestrator, run_id))
 
 
-class Told(typer.Exit):
+class ReportedExit(typer.Exit):
     """The exit after an error that has been reported."""
 
 
 @contextmanager
-def reported(showing: Showing) -> Iterator[None]:
+def reported(display: RunDisplay) -> Iterator[None]:
     """Turn an error of a run that could not start or go on into words, with `--json` also data, and an exit code."""
     try:
         yield
     except OrchestratorError as error:
-        if isinstance(error.__context__, Told):  # the store fails again when it is closed
+        if isinstance(error.__context__, ReportedExit):  # the store fails again when it is closed
             raise error.__context__ from error
-        if showing.json:
-            emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error, showing.hints)))
-        report(error, showing.hints)
+        if display.json:
+            emit_json(run_object(getattr(error, "run_id", None), None, {}, error_object(error, display.hints)))
+        report(error, display.hints)
         if isinstance(error, StoreUnavailable) and error.removed:
-            _tell_again(showing)
+            _tell_again(display)
         raise typer.Exit(exit_code(error)) from error
 
 
@@ -88,13 +88,13 @@ def run_object(run_id: str | None, state: str | None, outputs: Any, error: Any, 
     return {"run_id": run_id, "state": state, "outputs": outputs, "error": error, **more}
 
 
-def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title: str, since: int = 0) -> int:
+def show_to_the_end(run: Run, display: RunDisplay, interrupts: Interrupts, *, title: str, since: int = 0) -> int:
     """Follow a run that this process executes, print its outputs, and return the exit code.
 
     On a terminal its questions are asked as they come. Elsewhere, with nobody to answer, it is left waiting.
     """
     board = Board.of(step["id"] for step in run.record().plan["steps"])
-    asking = None if showing.json else Asking(run, interrupts)
+    asking = None if display.json else QuestionPrompts(run, interrupts)
 
     def leaves(seen: RunStatus) -> bool:
         """Whether there is somebody to ask, or nobody and nothing else to do; a question's deadline is not awaited."""
@@ -108,8 +108,8 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
             with view_of(
                 board,
                 title,
-                quiet=showing.quiet,
-                hints=showing.hints,
+                quiet=display.quiet,
+                hints=display.hints,
                 answered_here=lambda: asking is not None and not asking.gave_up,
             ) as view:
                 status = follow(
@@ -127,36 +127,36 @@ def show_to_the_end(run: Run, showing: Showing, interrupts: Interrupts, *, title
                 break
             asking.ask(questions)
     except StoreError as error:
-        _tell_given_up(run, error, showing)
-        raise Told(exit_code(error)) from error
+        _tell_given_up(run, error, display)
+        raise ReportedExit(exit_code(error)) from error
     result = None if status.state in ("paused", "waiting", "interrupted") else result_of(run)
-    if showing.json:
+    if display.json:
         outputs = dict(result.outputs) if result else {}
-        more = {"questions": questions_data(status, showing.hints)} if status.state == "waiting" else {}
+        more = {"questions": questions_data(status, display.hints)} if status.state == "waiting" else {}
         emit_json(run_object(run.id, status.state, outputs, result.error if result else status.error, **more))
     elif result and result.outputs:
         emit_yaml(result.outputs)
     if status.state == "failed" and os.environ.get("ORCHESTRATOR_DEBUG"):
         _tell_traceback(run, str((status.error or {}).get("step")))
-    tell_end(status, showing, by=interrupts.by if interrupts.count else None)
+    tell_end(status, display, by=interrupts.by if interrupts.count else None)
     return end_code(status, interrupted=interrupts.count > 0)
 
 
-def _tell_given_up(run: Run, error: StoreError, showing: Showing) -> None:
+def _tell_given_up(run: Run, error: StoreError, display: RunDisplay) -> None:
     """Say that this process had to leave a run because of its store, and how to continue."""
-    if showing.json:
-        emit_json(run_object(run.id, None, {}, error_object(error, showing.hints)))
-    report(error, showing.hints)
+    if display.json:
+        emit_json(run_object(run.id, None, {}, error_object(error, display.hints)))
+    report(error, display.hints)
     if isinstance(error, StoreUnavailable) and error.removed:
-        _tell_again(showing)
+        _tell_again(display)
     elif not isinstance(error, LeaseLost):
-        say(f"  fix the problem, then continue with: {showing.hints.command('resume', run.id)}")
+        say(f"  fix the problem, then continue with: {display.hints.command('resume', run.id)}")
 
 
-def _tell_again(showing: Showing) -> None:
+def _tell_again(display: RunDisplay) -> None:
     """Say what can be done after a store was removed: what was recorded in it cannot be resumed."""
-    if showing.again:
-        say(f"  {showing.again}")
+    if display.again:
+        say(f"  {display.again}")
 
 
 def _tell_traceback(run: Run, step: str) -> None:
@@ -178,10 +178,10 @@ def result_of(run: Run) -> Result:
         return result
 
 
-def tell_end(status: RunStatus, showing: Showing, *, by: str | None = None) -> None:
+def tell_end(status: RunStatus, display: RunDisplay, *, by: str | None = None) -> None:
     """Say on stderr how a run ended, `by` which signal if it was stopped here, and the command that resumes it."""
     run_id, took = status.run_id, seconds(status.elapsed)
-    resume = showing.hints.command("resume", run_id)
+    resume = display.hints.command("resume", run_id)
     spent = f"; {status.spending}" if status.spending else ""
     if status.state == "succeeded":
         count = len(status.failures)
@@ -195,11 +195,11 @@ def tell_end(status: RunStatus, showing: Showing, *, by: str | None = None) -> N
         where += f", attempt {attempt}" if attempt > 1 else ""
         say(f"run {run_id} failed{where}{spent}", "red")
         say(f"error[{error.get('code', codes.RUN_FAILED)}]: {printable(str(error.get('message', '')), keep=LINES)}")
-        help = showing.hints.advice_of(error)
+        help = display.hints.advice_of(error)
         if help:
             say(f"  help: {printable(help, keep=LINES)}")
         if error.get("code") == codes.TOOL_FAILED and error.get("type") != "StepError":
-            say(f"  see where it failed: {showing.hints.command('show', run_id, '--traceback')}")
+            say(f"  see where it failed: {display.hints.command('show', run_id, '--traceback')}")
         if not any(each.get("kind") == "resume" for each in error.get("remedies") or ()):
             say(f"  fix the problem, then continue with: {resume}")
     elif status.state == "cancelled":
@@ -208,7 +208,7 @@ def tell_end(status: RunStatus, showing: Showing, *, by: str | None = None) -> N
         say(f"  continue with: {resume}")
     elif status.state == "waiting" and (questions := len(open_questions(status))):
         say(f"run {run_id} waits for {'an answer' if questions == 1 else f'{questions} answers'}", "yellow")
-        tell_questions(status, showing.hints)
+        tell_questions(status, display.hints)
     elif status.state == "paused":
         say(f"run {run_id} is paused{spent}", "yellow")
         say(f"  continue with: {resume}")

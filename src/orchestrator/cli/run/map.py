@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.run_options import Here
+from orchestrator.cli.options.run_options import RunOptions
 from orchestrator.cli.options.usage_errors import whole_number
 
 
@@ -80,14 +80,14 @@ def map(
     """
     from orchestrator.cli.options.budgets import budget_words, larger_budget, read_budget
     from orchestrator.cli.options.inputs import read_inputs
-    from orchestrator.cli.run.batch_progress import Tally, shown, sink
+    from orchestrator.cli.run.batch_progress import Tally, progress_shown, sink
     from orchestrator.cli.run.batch_rows import open_rows
     from orchestrator.cli.run.foreground import reported
     from orchestrator.cli.run.run import warn
     from orchestrator.cli.terminal.interrupts import counted_interrupts
     from orchestrator.cli.terminal.output import emit_json, only_data, say
 
-    here = Here(
+    options = RunOptions(
         store=store,
         quiet=quiet,
         tools=tools,
@@ -97,7 +97,7 @@ def map(
         no_cache=no_cache,
         refresh=refresh,
     )
-    with reported(here.showing), here.orchestrator() as orchestrator:
+    with reported(options.display), options.orchestrator() as orchestrator:
         pipeline = orchestrator.compile(file)
         shared = read_inputs(pipeline.inputs, input or (), inputs)
         if not quiet:
@@ -120,7 +120,7 @@ def map(
                 tally.stopping = f"stopping; {interrupts.again} to stop at once"
                 results.stop()
 
-            with shown(tally, quiet=quiet) as tell, interrupts.calling(stop):
+            with progress_shown(tally, quiet=quiet) as tell, interrupts.calling(stop):
                 for result in results:
                     tally.add(result)
                     if result.state != "pending":  # there may be any number of them
@@ -145,5 +145,5 @@ def map(
     command += [word for each in label or () for word in ("--label", each)]
     for option, value in (("--delimiter", delimiter), ("--encoding", encoding)):
         command += [] if value is None else [option, value]
-    tally.tell_end(shlex.join([*command, *here.words()]), interrupted=interrupts.count > 0)
+    tally.tell_end(shlex.join([*command, *options.words()]), interrupted=interrupts.count > 0)
     raise typer.Exit(tally.exit_code(interrupted=interrupts.count > 0))

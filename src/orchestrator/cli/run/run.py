@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import common
-from orchestrator.cli.options.run_options import Here, executes
+from orchestrator.cli.options.run_options import RunOptions, executes
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from orchestrator.api import Pipeline
-    from orchestrator.cli.run.foreground import Showing
+    from orchestrator.cli.run.foreground import RunDisplay
     from orchestrator.cli.run.redacted_log import RedactedLog
 
 
 @executes
 def run(
     file: common.FileArgument,
-    here: Here,
+    options: RunOptions,
     input: common.InputOption = None,
     inputs: common.InputsOption = None,
     label: common.LabelOption = None,
@@ -48,30 +48,30 @@ def run(
     an answer, 130 interrupted.
     """
     from orchestrator.cli.options.inputs import read_inputs
-    from orchestrator.cli.options.model_source import Answering, only_one
+    from orchestrator.cli.options.model_source import ModelSource, only_one
     from orchestrator.cli.run.foreground import reported, show_to_the_end
     from orchestrator.cli.terminal.interrupts import counted_interrupts
     from orchestrator.cli.terminal.output import only_data
 
     only_one({"--record": record, "--replay": replay, "--dry-run": dry_run})
-    answering = Answering(record, replay, dry_run=dry_run)
+    model_source = ModelSource(record, replay, dry_run=dry_run)
     same = " with the same inputs" if input or inputs else ""
-    command = shlex.join(["orchestrator", "run", str(file), *answering.words(), *here.words()])
-    shown = replace(here.showing, again=f"run it again{same}: {command}")
-    with reported(shown), here.orchestrator(answering.client()) as orchestrator:
+    command = shlex.join(["orchestrator", "run", str(file), *model_source.words(), *options.words()])
+    shown = replace(options.display, again=f"run it again{same}: {command}")
+    with reported(shown), options.orchestrator(model_source.client()) as orchestrator:
         pipeline = orchestrator.compile(file)
         values = read_inputs(pipeline.inputs, input or (), inputs)
         if dry_run:
             from orchestrator.cli.forecast.dry_run import tell
 
-            tell(pipeline, values, json=here.json)
+            tell(pipeline, values, json=options.json)
             raise typer.Exit
         if detach:
             labels = [word for each in label or () for word in ("--label", each)]
-            words = ["run", str(file), *labels, *answering.words(), *here.words()]
-            raise typer.Exit(_detach(words, values, here.showing))
-        answering.hide(pipeline.inputs, values)
-        if not here.quiet:
+            words = ["run", str(file), *labels, *model_source.words(), *options.words()]
+            raise typer.Exit(_detach(words, values, options.display))
+        model_source.hide(pipeline.inputs, values)
+        if not options.quiet:
             warn(pipeline)
         with _log(announce) as log, only_data(), counted_interrupts() as interrupts:
             started = pipeline.with_options(labels=label).start(values)
@@ -81,9 +81,9 @@ def run(
                 announce_to(announce, started.id)
             if log is not None and started.redactor is not None:
                 log.redact(started.redactor)
-            showing = shown.about(orchestrator, started.id)
-            code = show_to_the_end(started, showing, interrupts, title=pipeline.name or pipeline.id)
-        answering.end(quiet=here.quiet)
+            display = shown.about(orchestrator, started.id)
+            code = show_to_the_end(started, display, interrupts, title=pipeline.name or pipeline.id)
+        model_source.end(quiet=options.quiet)
     raise typer.Exit(code)
 
 
@@ -112,7 +112,7 @@ def warn(pipeline: "Pipeline") -> None:
         say(f"{locked} answer{' of a model is' if locked == 1 else 's of models are'} taken from {plan.lock[0]}", "dim")
 
 
-def _detach(arguments: list[str], values: dict[str, object], showing: "Showing") -> int:
+def _detach(arguments: list[str], values: dict[str, object], display: "RunDisplay") -> int:
     """Start the run in a process of its own and print its id."""
     from orchestrator.cli.options.inputs import as_json
     from orchestrator.cli.run.background import start_detached
@@ -123,10 +123,10 @@ def _detach(arguments: list[str], values: dict[str, object], showing: "Showing")
     if isinstance(started, int):
         return started
     run_id, log = started
-    if showing.json:
+    if display.json:
         emit_json(run_object(run_id, "running", {}, None))
     else:
         emit(run_id)
     say(f"run {run_id} goes on in the background; its log is {log}")
-    say(f"  follow it with: {showing.hints.command('status', run_id, '--watch')}")
+    say(f"  follow it with: {display.hints.command('status', run_id, '--watch')}")
     return DONE

@@ -1,1 +1,1 @@
-"""What a terminal shows: output, the live table, prompts, interrupts."""
+"""What a terminal shows: output, progress, prompts, interrupts."""

@@ -55,7 +55,7 @@ class View(Protocol):
         """Leave nothing on the screen that would be out of date in a moment."""
 
 
-class Lines:
+class EventLines:
     """One line on stderr for each event of interest."""
 
     def __init__(self, board: Board) -> None:
@@ -81,7 +81,7 @@ class Silence:
         """Do nothing."""
 
 
-class Table:
+class ProgressTable:
     """The live table: the top-level steps, below each what runs within it, and last the open questions.
 
     It is never higher than the screen. If there is more, running, waiting and failed steps come first. `answered_here`
@@ -140,7 +140,7 @@ class Table:
         words = [Text(line, no_wrap=True, overflow="ellipsis") for line in asked]
         return Group(Text(self._summary(status, width), no_wrap=True, overflow="ellipsis"), grid, *heard, *words)
 
-    def _lines(self, status: RunStatus, room: int, now: float) -> Iterator[Line]:
+    def _lines(self, status: RunStatus, room: int, now: float) -> Iterator[TableLine]:
         rows = list(self._board.rows.values())
         inner = sum(1 for step in status.active if step.path not in self._board.rows)
         hidden = 0
@@ -165,9 +165,9 @@ class Table:
         for found in below.values():  # of what runs next to the steps
             yield from (_inner_line(one, now) for one in found)
         if left_out:
-            yield Line("", "", f"… {left_out} more", "", "", "")
+            yield TableLine("", "", f"… {left_out} more", "", "", "")
         if hidden:
-            yield Line("✗", "red", f"… {hidden} more", "failed", "", "")
+            yield TableLine("✗", "red", f"… {hidden} more", "failed", "", "")
 
     def _heard(self) -> list[Text]:
         """The last words of the answer that is being given, on one line."""
@@ -213,7 +213,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableLine:
     """One line of the table: a step's mark, name, state, elapsed time, and what it reports."""
 
     mark: str
@@ -244,10 +244,10 @@ class Line:
         ]
 
 
-def _step_line(row: Row, found: Nested | None, now: float) -> Line:
+def _step_line(row: Row, found: Nested | None, now: float) -> TableLine:
     mark, style = MARKS[row.state]
     message = waiting_text(row.waiting, now) if row.waiting and row.state == "waiting" else row.message
-    return Line(
+    return TableLine(
         mark,
         style,
         printable(row.path),
@@ -261,12 +261,12 @@ def _step_line(row: Row, found: Nested | None, now: float) -> Line:
     )
 
 
-def _inner_line(one: Nested, now: float) -> Line:
+def _inner_line(one: Nested, now: float) -> TableLine:
     step = one.step
     mark, style = MARKS[step.state]
     name = "  " * one.depth + printable(one.label)
     elapsed = seconds(step.elapsed)
-    return Line(mark, style, name, step.state, elapsed, doing(step, now), step.attempt, progress=step)
+    return TableLine(mark, style, name, step.state, elapsed, doing(step, now), step.attempt, progress=step)
 
 
 @contextmanager
@@ -282,13 +282,13 @@ def view_of(
     if quiet:
         yield Silence()
     elif not is_terminal(sys.stderr):
-        yield Lines(board)
+        yield EventLines(board)
     else:
         from rich.console import Console
         from rich.live import Live
 
         console = Console(stderr=True, no_color=not use_colour(sys.stderr), highlight=False)
-        table = Table(board, title, hints, console, answered_here=answered_here)
+        table = ProgressTable(board, title, hints, console, answered_here=answered_here)
         with Live(table, console=console, refresh_per_second=10, redirect_stdout=False, redirect_stderr=False) as live:
             yield table
             live.transient = table.cleared

@@ -39,7 +39,7 @@ def open_questions(status: RunStatus) -> list[ActiveStep]:
     return [step for step in status.active if step.question is not None and not step.answered]
 
 
-class Asking:
+class QuestionPrompts:
     """Asks each question of a run once, until the person has no more answers."""
 
     def __init__(self, run: Run, interrupts: Interrupts) -> None:

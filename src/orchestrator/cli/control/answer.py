@@ -1,0 +1,96 @@
+"""`answer`: answer the question of a run, and continue it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.control.resume import show_resumed
+from orchestrator.cli.options import common
+from orchestrator.cli.options.run_options import RunOptions, executes
+
+if TYPE_CHECKING:
+    from orchestrator.cli.terminal.hints import Hints
+    from orchestrator.journal.state.status import RunStatus
+
+AnswerArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="VALUE", help="The answer: yes or no to an approval, else of the type that is asked for."),
+]
+
+
+@executes
+def answer(
+    run: common.RunArgument,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The path of the step that asks.")],
+    options: RunOptions,
+    value: AnswerArgument = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="Read the answer from a file; `-` is stdin.")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Record the answer, and go on later.")] = False,
+    input: common.SecretOption = None,
+    inputs: common.SecretsOption = None,
+    replay: common.ReplayOption = None,
+) -> None:
+    """Answer a question that a run asks, and go on.
+
+    Approvals take yes or no, or an object with approved, content and comment. Everything else is read by the type that
+    the question asks for. On a terminal, without a VALUE, the question is asked there.
+
+    A run that a living process executes goes on there; otherwise it goes on here, shown as by `run`.
+    """
+    from orchestrator.cli.options.inputs import declared, read_inputs
+    from orchestrator.cli.options.model_source import ModelSource
+    from orchestrator.cli.run.foreground import reported
+    from orchestrator.cli.terminal.output import DONE, emit_json, say
+    from orchestrator.cli.terminal.prompts import open_questions
+
+    model_source = ModelSource(None, replay, dry_run=False)
+    with reported(options.display), options.orchestrator(model_source.client()) as orchestrator:
+        handle = orchestrator.get_run(run)
+        values = read_inputs(declared(handle), input or (), inputs)
+        model_source.hide(declared(handle), values)
+        hints = options.display.about(orchestrator, handle.id).hints
+        before = handle.status()
+        left = before.owner or before.state == "paused" or no_wait
+        if not left and any(each.path == step for each in open_questions(before)):
+            orchestrator.check_resumable(handle.id, inputs=values)  # an answer is given once, so it must not be lost
+        handle.answer(step, _answer(before, step, value, file, hints))
+        if left:
+            if options.json:
+                emit_json(handle.status().to_dict())
+            said = f"run {handle.id} has the answer to {step}"
+            if before.owner and before.state != "paused":
+                say(f"{said}, and goes on where it is executed: {before.owner}")
+                say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
+            else:
+                say(f"{said}" + (", and is paused" if before.state == "paused" else ""))
+                say(f"  continue with: {hints.command('resume', handle.id)}")
+            raise typer.Exit(DONE)
+        code = show_resumed(
+            options, orchestrator, lambda: orchestrator.resume(handle.id, inputs=values or None), since=before.last_seq
+        )
+    model_source.end(quiet=options.quiet)
+    raise typer.Exit(code)
+
+
+def _answer(status: "RunStatus", path: str, value: str | None, file: str | None, hints: "Hints") -> object:
+    """Return the answer as it was given, read by the type that the question asks for."""
+    from orchestrator.cli.options.inputs import read_text
+    from orchestrator.cli.terminal.prompts import answer_command, ask, can_ask, open_questions
+    from orchestrator.errors import ConfigurationError
+    from orchestrator.runtime.steps.answers import expected, parsed
+
+    if value is not None and file is not None:
+        raise ConfigurationError("the answer is given twice", help="give VALUE or `--file`")
+    question = next((step.question for step in open_questions(status) if step.path == path), None)
+    if file is not None:
+        value = read_text(file, what="answer")
+    if question is None:
+        return value  # nobody asks, and that is what will be said
+    if value is not None:
+        return parsed(question, value.rstrip("\n") if file is not None else value)
+    if can_ask():
+        return ask(path, question)
+    command = answer_command(status.run_id, path, question, hints)
+    raise ConfigurationError(f"no answer to `{path}` is given", help=f"write `{command}`: {expected(question)}")

@@ -1,4 +1,4 @@
-"""The public face: compile a pipeline, run it, follow it, control it, look at it afterwards."""
+"""The public API: compile pipelines, run them, follow and control runs, read results."""
 
 from __future__ import annotations
 

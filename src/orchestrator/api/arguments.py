@@ -1,4 +1,4 @@
-"""Checks of arguments from Python: what is misspelt or of the wrong kind is an error, and never silently nothing."""
+"""Validation of arguments from Python: a misspelt or wrongly typed argument is an error and is never ignored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def one_of(name: str, value: T, words: Collection[T]) -> T:
     known = [str(word) for word in words]
     near = suggest(str(value), known)
     listed = quoted_list(known)
-    help = f"did you mean `{near}`?" if near else f"it is one of {listed}"
+    help = f"did you mean `{near}`?" if near else f"expected one of {listed}"
     raise ConfigurationError(f"`{name}` cannot be {value!r}", help=help)
 
 
@@ -86,7 +86,7 @@ def inputs_of(given: Any, more: Mapping[str, Any]) -> dict[str, Any]:
         return dict(more)
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise InputError(
-            f"the inputs of a run are a mapping by their names, not {type(given).__name__}",
+            f"the inputs of a run must be a mapping of names to values, not {type(given).__name__}",
             help='give keyword arguments, or {"name": value}',
         )
     return {**given, **more}

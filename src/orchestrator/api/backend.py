@@ -43,7 +43,7 @@ T = TypeVar("T")
 _CLOSE_SECONDS = 10.0  # for tools to end when the backend is closed while they run
 
 _OF_TOOLS = frozenset({codes.UNKNOWN_TOOL, codes.UNKNOWN_ACTION, codes.NOT_PERMITTED})
-"""What a pipeline that compiled once may lack later because other tools or permissions are given."""
+"""The codes of a pipeline that compiled before and no longer does, because other tools or permissions are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Backend:
         return self.store if self.has_store() else Store.open(self.store_url, create=False)
 
     def find_run(self, name: str) -> str:
-        """Return the id of a run, given by its id, a unique beginning of it, or `last`.
+        """Return the id of a run, given by its id, a unique prefix of it, or `last`.
 
         Raises:
             RunNotFound: No run matches, or several do.

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class BatchResults(Iterator[RowResult]):
-    """Yields the result of each row as soon as it is there. `batch` is the id with which the batch can go on later.
+    """Yields the result of each row as soon as it is available. `batch` is the id that resumes the batch later.
 
     Runs are executed in the background of this process, also between two results; `close`, or the end of a `with`
-    block, interrupts those that are under way.
+    block, interrupts those in progress.
     """
 
     def __init__(self, portal: Portal, batch: Batch, rows: Iterable[Row]) -> None:
@@ -54,17 +54,17 @@ class BatchResults(Iterator[RowResult]):
         self.close()
 
     def stop(self) -> None:
-        """Interrupt what is under way; the results end as soon as it has been left.
+        """Interrupt the runs in progress; the results end as soon as they have stopped.
 
-        Returns at once. May be called from any thread, and from the handler of a signal.
+        Returns at once. May be called from any thread, and from a signal handler.
         """
         self._stop()
 
     def close(self) -> None:
-        """Interrupt what is under way, and wait until it has been left."""
+        """Interrupt the runs in progress, and wait until they have stopped."""
 
         async def closed() -> None:
-            async with self._turn:  # somebody may have given up waiting for a result in the middle
+            async with self._turn:  # a caller may have stopped waiting for a result
                 await self._results.aclose()
 
         self.stop()
@@ -73,7 +73,7 @@ class BatchResults(Iterator[RowResult]):
 
 
 class AsyncBatchResults(AsyncIterator[RowResult]):
-    """As `BatchResults`, on the event loop that asks for the results, which must go on until the last one."""
+    """As `BatchResults`, on the event loop that reads the results, which must run until the last one."""
 
     def __init__(self, batch: Batch, rows: Iterable[Row]) -> None:
         self.batch = batch.id
@@ -93,5 +93,5 @@ class AsyncBatchResults(AsyncIterator[RowResult]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Interrupt what is under way, and wait until it has been left."""
+        """Interrupt the runs in progress, and wait until they have stopped."""
         await self._results.aclose()

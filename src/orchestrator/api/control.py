@@ -1,4 +1,4 @@
-"""Commands about a run: for its execution in this process, its owner elsewhere, or the record if nobody executes it."""
+"""Commands for a run: sent to its execution in this process or to its owner, or recorded if no process executes it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def current_user() -> str:
-    """Return who gives a command, for the record."""
+    """Return the name of the current user, which is recorded with each command."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user number without a name, as in many containers
@@ -63,7 +63,7 @@ def resume_run(
     edited: Plan | None = None,
     budget: Budget | None = None,
 ) -> Execution | None:
-    """Resume a run: here, which returns its execution, or by its owner if that is alive. See `Orchestrator.resume`."""
+    """Resume a run: in this process, which returns its execution, or by its live owner. See `Orchestrator.resume`."""
     if edited is None and budget is None and backend.engine.obeys(run_id):
         send(backend, run_id, command("resume"))
         return None

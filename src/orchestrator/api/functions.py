@@ -1,4 +1,4 @@
-"""The functions of the module, for programs that need no configuration of their own."""
+"""The module-level functions, for programs that need no configuration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def default() -> Orchestrator:
 
 
 def compile(source: Source) -> Pipeline:
-    """Check a pipeline and make it ready to run. Nothing is executed, stored or asked.
+    """Check a pipeline and make it ready to run. Nothing is executed or stored, and no model is called.
 
     The default orchestrator is used: the store, tools and permissions of the project of the working directory.
 
@@ -49,8 +49,8 @@ def compile(source: Source) -> Pipeline:
         source: the path of a YAML file, YAML text, an open file, or a mapping.
 
     Raises:
-        CompilationError: It is wrong; `.diagnostics` has every mistake with its place.
-        ConfigurationError: `orchestrator.toml` is wrong, or this is not a pipeline at all.
+        CompilationError: The pipeline has errors; `.diagnostics` has each of them with its location.
+        ConfigurationError: `orchestrator.toml` is invalid, or `source` is not a pipeline.
 
     Example:
         >>> import orchestrator as orc
@@ -62,13 +62,13 @@ def compile(source: Source) -> Pipeline:
 
 
 def check(source: Source) -> Report:
-    """Check a pipeline and return everything that was found. Never raises for a wrong one.
+    """Check a pipeline and return all diagnostics. Never raises for an invalid pipeline.
 
     Args:
         source: the path of a YAML file, YAML text, an open file, or a mapping.
 
     Raises:
-        ConfigurationError: `orchestrator.toml` is wrong, or this is not a pipeline at all.
+        ConfigurationError: `orchestrator.toml` is invalid, or `source` is not a pipeline.
 
     Example:
         >>> import orchestrator as orc
@@ -83,20 +83,20 @@ def get_run(run_id: str) -> Run:
     """Return a handle on a run of the project's store, whichever process executes it.
 
     Args:
-        run_id: its id, a unique beginning of it, or `last` for the newest.
+        run_id: its id, a unique prefix of it, or `last` for the newest run.
 
     Raises:
-        RunNotFound: There is none, or several.
+        RunNotFound: No run matches, or several do.
     """
     return default().get_run(run_id)
 
 
 def list_runs(*, state: RunState | None = None, limit: int = 50) -> list[RunStatus]:
-    """Return where the runs of the project's store stand, the newest first.
+    """Return the status of the runs in the project's store, newest first.
 
     Args:
         state: only runs in this state, such as `failed`.
-        limit: how many, at most.
+        limit: the maximum number of runs.
     """
     return default().list_runs(state=state, limit=limit)
 
@@ -108,42 +108,42 @@ def resume(
     inputs: Mapping[str, Any] | None = None,
     budget: Budget | None = None,
 ) -> Run:
-    """Resume a run that was paused, has failed, was cancelled, was interrupted, or has its answers.
+    """Resume a run that is paused, failed, cancelled or interrupted, or whose questions are answered.
 
-    What had succeeded is not run again.
+    Steps that succeeded are not run again.
 
     Args:
-        run_id: its id, a unique beginning of it, or `last`.
+        run_id: its id, a unique prefix of it, or `last`.
         pipeline: an edited pipeline to resume it with: what has changed, and what depends on it, runs again.
-        inputs: its secrets, which are never stored, and what an edited pipeline needs besides.
-        budget: what it may spend on models, with what it has spent already.
+        inputs: its secrets, which are never stored, and further inputs of an edited pipeline.
+        budget: what it may spend on models, including what it has spent already.
 
     Raises:
         RunOwned: Another process executes it.
         RunNotResumable: It has succeeded, its tools have changed, or it needs permissions that are not given here.
-        CompilationError: The edited pipeline is wrong.
+        CompilationError: The edited pipeline has errors.
         InputError: A secret is needed again.
     """
     return default().resume(run_id, pipeline=pipeline, inputs=inputs, budget=budget)
 
 
 def fork(run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
-    """Begin a new run that shares what another one has achieved, except a step and all that depends on it.
+    """Start a new run that shares the results of another one, except those of a step and its dependents.
 
     Args:
-        run_id: the other run, which is left as it is.
+        run_id: the other run, which does not change.
         from_step: the first step that is not shared, by its path, such as `draft` or `translate[17]`.
-        inputs: those that are to differ, and the secrets.
+        inputs: the inputs that differ, and the secrets.
 
     Raises:
         RunError: The run has no such step (ORC809).
-        InputError: An input does not fit, or a secret is needed again.
+        InputError: An input is invalid, or a secret is needed again.
     """
     return default().fork(run_id, from_step=from_step, inputs=inputs)
 
 
 def retry(run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
-    """Do one step of a run again, with all that depends on it; also in a run that has succeeded.
+    """Run one step of a run again, with all steps that depend on it; also in a run that succeeded.
 
     Args:
         run_id: the run.
@@ -152,7 +152,7 @@ def retry(run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) ->
 
     Raises:
         RunError: The run has no such step (ORC809).
-        RunOwned: A process executes it at this moment.
+        RunOwned: A process executes it.
         InputError: A secret is needed again.
     """
     return default().retry(run_id, step, inputs=inputs)

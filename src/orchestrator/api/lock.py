@@ -1,4 +1,4 @@
-"""Writes the lock of a pipeline file: what models answer for its `<AUTO>` values, from a run or asked now."""
+"""Writes the lock of a pipeline file: the answers of models for its `<AUTO>` values, from a run or requested now."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _ASIDE: Final = ":auto"
 
 @dataclass(frozen=True, slots=True)
 class LockedPlace:
-    """A value of the file, and its answers, each with where it came from: the lock, a run, a model now.
+    """A value of the file, and its answers, each with its source: the lock, a run, or a model now.
 
-    `secret`: it has none because its question, or what was answered, has a secret in it. A model is asked in each run.
+    `secret`: it has no answer because its question or its answer contains a secret. A model is called in each run.
     """
 
     at: str
@@ -61,10 +61,10 @@ class LockedPlace:
 
 @dataclass(frozen=True, slots=True)
 class LockUpdate:
-    """What was done to a lock, or with `check` would be done. `removed` are the places that nothing asks for any more.
+    """The changes to a lock, or with `check` those that are needed. `removed` are the values that no longer exist.
 
-    `up_to_date`: each value has an answer, or a secret, and nothing else is in the lock. `run_id` is the run that
-    answers came from.
+    `up_to_date`: each value has an answer, or a secret, and nothing else is in the lock. `run_id` is the run from which
+    answers were taken.
     """
 
     path: Path
@@ -90,7 +90,7 @@ class LockUpdate:
 
 @dataclass(slots=True)
 class _Place:
-    """A value while its answers are looked for. `marked`: where it was asked there was a secret."""
+    """A value whose answers are being collected. `marked`: its question or answer contained a secret."""
 
     auto: AutoValue
     answers: dict[str, tuple[KeptAnswer, AnswerSource]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class _Place:
 
     @property
     def secret(self) -> bool:
-        """Whether it has no answer, and is to have none: a model is asked in each run."""
+        """Whether it must not be locked: a model is called in each run."""
         return not self.answers and (self.auto.secret or (self.marked and self.auto.varies))
 
     def take(self, answer: KeptAnswer, came: AnswerSource) -> None:
@@ -176,7 +176,7 @@ def _keep(old: Lock, places: Mapping[str, _Place], *, fresh: bool) -> Iterator[s
             continue
         if fresh:
             continue
-        place.marked = not value.answers  # what `lock` writes of those that had a secret in a run
+        place.marked = not value.answers  # as `lock` writes values that had a secret in a run
         for answer in value.answers:
             place.take(answer, "kept")
         if len(place.answers) != len(value.answers):
@@ -196,7 +196,7 @@ def _recorded_run(backend: Backend, plan: Plan, run: str | None, *, needed: bool
 
 
 def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool) -> None:
-    """Take the answers of a run to questions that the file still asks in the same way, and that have no secrets."""
+    """Take the answers of a run to questions that are unchanged in the file and contain no secrets."""
     then = {auto["at"]: (auto["text"], auto["type"]) for auto in run.record().plan.get("autos", ())}
     same = {
         at
@@ -217,11 +217,11 @@ def _take_recorded(run: Run, places: Mapping[str, _Place], *, only_varying: bool
                 place.take(KeptAnswer(digest, asked["question"], answer, model, when), "recorded")
 
 
-# --- asked now
+# --- from models, now
 
 
 def _ask_for(backend: Backend, places: list[_Place]) -> tuple[Spending, Exception | None]:
-    """Ask for values, those of one step at once. Return what that took, and the first error there was."""
+    """Ask for values, those of one step in one call. Return the usage, and the first error."""
     calls: dict[str, list[_Place]] = {}
     for place in places:
         asks = place.auto.asks or {}

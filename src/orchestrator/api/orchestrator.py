@@ -39,14 +39,14 @@ class Orchestrator:
     `directory`: the project's directory, where relative paths start; default the nearest one with an
     `orchestrator.toml`, from the current one upwards, else the current one. `store`: a URL, default that of
     `orchestrator.toml`, else `sqlite:///.orchestrator/runs.db` below `directory`. `tools`: `@tool` functions, classes,
-    modules, or names of modules, besides those of `orchestrator.toml`. `permissions`: default from `orchestrator.toml`,
-    else deny. `max_parallel`: how many steps of a run are executed at once, whatever the pipeline says. `timeout`:
-    how many seconds a run may take, whatever it says. `budget`,
-    `cache` and `refresh`: as in `Pipeline.with_options`, for all runs; the defaults are those of `[run]` in
-    `orchestrator.toml`. `models`: what answers in the place of models' providers, such as recordings (see
-    `orchestrator.testing`).
+    modules, or names of modules, in addition to those of `orchestrator.toml`. `permissions`: by default those of
+    `orchestrator.toml`, else none. `max_parallel`: how many steps of a run are executed at once; overrides the
+    pipeline. `timeout`: how many seconds a run may take; overrides the pipeline. `budget`, `cache` and `refresh`: as in
+    `Pipeline.with_options`, for all runs; the defaults are those of `[run]` in `orchestrator.toml`. `models`: a client
+    that replaces the providers, such as recordings (see `orchestrator.testing`).
 
-    Close it, or use it as a context manager: runs that it still executes are then stopped, and can be resumed.
+    Close it, or use it as a context manager (`with` or `async with`): runs that it still executes are then interrupted,
+    and can be resumed.
     """
 
     def __init__(
@@ -123,51 +123,51 @@ class Orchestrator:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, so that it can do nothing more."""
+        """Whether it is closed."""
         return self.backend.closed
 
     def compile(self, source: Source) -> Pipeline:
         """Check a pipeline (a path, YAML text or a mapping) and make it ready to run.
 
         Raises:
-            CompilationError: It is wrong; `.diagnostics` has every mistake.
-            ConfigurationError: `orchestrator.toml` is wrong.
+            CompilationError: It has errors; `.diagnostics` has each of them.
+            ConfigurationError: `orchestrator.toml` is invalid.
         """
         return self._pipeline(self.backend.compile(source))
 
     def check(self, source: Source) -> Report:
-        """Check a pipeline. Never raises for a wrong one.
+        """Check a pipeline. Never raises for an invalid one.
 
         Raises:
-            ConfigurationError: `orchestrator.toml` is wrong.
+            ConfigurationError: `orchestrator.toml` is invalid.
         """
         return Report(self.backend.compile(source).diagnostics)
 
     def lock(self, file: str | Path, *, run: str | None = None, fresh: bool = False, check: bool = False) -> LockUpdate:
-        """Write the answers for the `<AUTO>` values of a file to its lock, `FILE.lock`, which its runs then repeat.
+        """Write the answers for the `<AUTO>` values of a file to its lock, `FILE.lock`, from which its runs then take them.
 
-        Those that the lock has stay. Others are taken from a run, by default the last of this pipeline that succeeded;
-        a question that is the same in each run is asked now, if it was not there.
+        Answers in the lock are kept. Others are taken from a run, by default the last successful one of this pipeline;
+        a question that is the same in each run is asked now if that run does not have it.
 
         Args:
             file: the pipeline's file.
-            run: the run, by its id, a unique beginning of it, or `last`.
-            fresh: forget what the lock has.
-            check: only say whether the lock is up to date.
+            run: the id of the run, a unique prefix of it, or `last`.
+            fresh: discard the answers in the lock.
+            check: only report whether the lock is up to date.
 
         Raises:
-            CompilationError: The file is wrong, or its lock cannot be read.
-            ModelError: No model has answered. What others did is in the lock.
+            CompilationError: The file has errors, or its lock cannot be read.
+            ModelError: A question got no answer. Answers to others are in the lock.
         """
         from orchestrator.api.lock import lock_file
 
         return lock_file(self.backend, Path(file), run=run, fresh=fresh, check=check)
 
     def get_run(self, run_id: str) -> Run:
-        """Return a handle on a run, by its id, a unique beginning of it, or `last`.
+        """Return a handle on a run, by its id, a unique prefix of it, or `last`.
 
         Raises:
-            RunNotFound: There is none, or several.
+            RunNotFound: No run matches, or several do.
         """
         instance("run_id", run_id, str, 'get_run("last")')
         return Run(self.backend, self.backend.find_run(run_id))
@@ -186,14 +186,14 @@ class Orchestrator:
 
         Args:
             state: only runs in this state.
-            limit: how many, at most.
+            limit: the maximum number of runs.
             pipeline: only runs of the pipeline with this id.
             batch: only runs of this batch.
             since: only runs that were created at this time or later (seconds since the epoch, or a `datetime`).
             labels: only runs that have all of these labels.
 
         Raises:
-            ConfigurationError: There is no such state, or `limit` is not above 0.
+            ConfigurationError: The state is unknown, or `limit` is not above 0.
         """
         if state is not None:
             one_of("state", state, get_args(RunState))
@@ -205,7 +205,7 @@ class Orchestrator:
         return self.backend.store.list(limit=limit, wanted=wanted)
 
     def list_batches(self, *, limit: int = 50) -> list[BatchStatus]:
-        """Return where the newest batches stand, the newest first."""
+        """Return the status of the newest batches, newest first."""
         positive("limit", limit)
         return self.backend.store.batches(limit) if self.backend.has_store() else []
 
@@ -234,22 +234,22 @@ class Orchestrator:
         inputs: Mapping[str, Any] | None = None,
         budget: Budget | None = None,
     ) -> Run:
-        """Go on with a run that was paused, has failed, was cancelled, was interrupted, or has its answers.
+        """Resume a run that is paused, failed, cancelled or interrupted, or whose questions are answered.
 
-        What had succeeded is not run again. If its owner is alive and the run is paused, the owner goes on with it;
-        otherwise this process executes it from now on. `inputs` are its secrets.
+        Steps that succeeded are not run again. If the run is paused and its owner is alive, the owner continues it;
+        otherwise this process executes it. `inputs` are its secrets.
 
-        With a `pipeline` the run goes on with that one: what has changed, and what depends on it, runs again, also if
-        the run has succeeded; `changes` says beforehand what. `inputs` are then also those that the run was created
+        With a `pipeline` the run continues with that pipeline: changed steps and their dependents run again, even if
+        the run succeeded; `changes` lists them beforehand. `inputs` then also holds inputs that the run was created
         without.
 
-        `budget` is what it may spend on models from now on, with what it has spent already: its limits replace those
-        that were said before, by the file, when it was started or resumed.
+        `budget` is what it may spend on models, including what it has spent already. Its limits replace those of the
+        file, and those given when it was started or resumed.
 
         Raises:
-            RunOwned: Another process executes it at this moment.
+            RunOwned: Another process executes it.
             RunNotResumable: It has succeeded, or its tools have changed.
-            CompilationError: The edited pipeline is wrong.
+            CompilationError: The edited pipeline has errors.
             InputError: A secret is needed again, or the edited pipeline needs another input.
         """
         run = self.get_run(run_id)
@@ -272,10 +272,10 @@ class Orchestrator:
         return run
 
     def changes(self, run_id: str, pipeline: Source | Pipeline, *, inputs: Mapping[str, Any] | None = None) -> Changes:
-        """Say what `resume` with this pipeline would keep, run again and drop, and why. Nothing happens.
+        """Return what `resume` with this pipeline would keep, run again and drop, and why. Nothing is changed.
 
         Raises:
-            CompilationError: The edited pipeline is wrong.
+            CompilationError: The edited pipeline has errors.
             InputError: It needs an input that the run was created without.
         """
         run = self.get_run(run_id)
@@ -288,14 +288,14 @@ class Orchestrator:
         return await in_thread(lambda: self.changes(run_id, pipeline, inputs=inputs))
 
     def retry(self, run_id: str, step: str, *, inputs: Mapping[str, Any] | None = None) -> Run:
-        """Do a step of a run again, and all that depends on it, and go on; also in a run that has succeeded.
+        """Run a step of a run again, with all steps that depend on it, and continue; also in a run that succeeded.
 
         `step` is a path: `draft`, an item of a loop such as `translate[17]`, a step in one, `translate[17].draft`.
         `inputs` are the run's secrets.
 
         Raises:
             RunError: The run has no such step (ORC809).
-            RunOwned: A process executes it at this moment.
+            RunOwned: A process executes it.
             InputError: A secret is needed again.
         """
         run = self.get_run(run_id)
@@ -310,15 +310,15 @@ class Orchestrator:
         return run
 
     def fork(self, run_id: str, *, from_step: str, inputs: Mapping[str, Any] | None = None) -> Run:
-        """Begin a new run that shares what another one has achieved, except the step and all that depends on it.
+        """Start a new run that shares the results of another one, except those of a step and its dependents.
 
-        The other run may stand anywhere, and is left as it is. `from_step` is a path, as of `retry`. `inputs` are those
-        that are to differ, and the secrets. What is shared is not run again, even if it read an input that differs:
-        then the new run has a warning.
+        The other run may be in any state, and does not change. `from_step` is a path, as of `retry`. `inputs` are those
+        that differ, and the secrets. Shared steps are not run again, even if they read an input that differs: then the
+        new run has a warning.
 
         Raises:
             RunError: The run has no such step (ORC809).
-            InputError: An input does not fit, or a secret is needed again.
+            InputError: An input is invalid, or a secret is needed again.
         """
         execution = self.backend.call(fork_run(self.backend, self.get_run(run_id).id, from_step, inputs))
         return Run(self.backend, execution.run_id, execution)
@@ -330,10 +330,10 @@ class Orchestrator:
         return Run(self.backend, execution.run_id, execution)
 
     def check_resumable(self, run_id: str, *, inputs: Mapping[str, Any] | None = None) -> None:
-        """Raise what `resume` would raise for what this process lacks: tools, permissions, secrets. Nothing happens.
+        """Raise what `resume` would raise for missing tools, permissions or secrets. Nothing is changed.
 
         Raises:
-            RunNotResumable: Its tools or permissions are missing here, or its plan is not what it was.
+            RunNotResumable: Its tools or permissions are missing here, or its plan has changed.
             InputError: A secret is needed again.
         """
         self.backend.engine.rehearse(self.get_run(run_id).id, self.backend.recompile, inputs or {})
@@ -348,7 +348,7 @@ class Orchestrator:
         self.backend.close()
 
     async def aclose(self) -> None:
-        """As `close`; runs on the current event loop are left gracefully, too."""
+        """As `close`; runs on the current event loop can finish their cleanup meanwhile."""
         await in_thread(self.close)
 
     def _pipeline(self, compilation: Compilation) -> Pipeline:

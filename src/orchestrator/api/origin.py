@@ -1,4 +1,4 @@
-"""With which tools and permissions a run was started, and what a process that continues it lacks of them."""
+"""The tools and permissions that a run was started with, and those that a process that resumes it lacks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Origin:
     """What a run was started with.
 
     `tools` can be loaded again by their names; `sources` are the files of those that were given as objects. `paths` are
-    the directories and files that its tools could use, the first of them where relative paths start. `replay` is the
-    directory of the recordings that answered in the place of models; nothing refuses a run that is continued without.
+    the directories and files that its tools could use; relative paths start in the first. `replay` is the directory of
+    the recordings that replaced models; a run may be resumed without it.
     """
 
     tools: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Origin:
         return {**data, "run": run, "hosts": list(self.hosts), **replay}
 
     def loadable(self, project: Path) -> tuple[str, ...]:
-        """The tools that may be loaded without being asked for: modules, and files of the project."""
+        """The tools that may be loaded without permission: modules, and files of the project."""
         home = os.path.realpath(project)
         return tuple(
             name
@@ -112,17 +112,17 @@ class Origin:
 
 
 def refuse_lacking(run_id: str, lacking: Origin) -> None:
-    """Raise the error that asks for what is missing.
+    """Raise an error if anything is missing.
 
     Raises:
-        RunNotResumable: ORC818, something is.
+        RunNotResumable: ORC818.
     """
     if not lacking:
         return
     words = shlex.join(replace(lacking, replay=None).words())
     lasting = "list them under `tools` in orchestrator.toml" if not lacking.granted else "allow it in orchestrator.toml"
     raise RunNotResumable(
-        f"run `{run_id}` was started with `{words}`, which is not granted again by itself",
+        f"run `{run_id}` was started with `{words}`, which must be granted again",
         run_id=run_id,
         code=codes.OPTIONS_REQUIRED_AGAIN,
         help=f"add `{words}` to the command, or {lasting}; in Python, `Orchestrator(tools=..., permissions=...)`",

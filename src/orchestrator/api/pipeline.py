@@ -78,7 +78,7 @@ class Pipeline:
 
     @property
     def description(self) -> str:
-        """What the file says about it."""
+        """The description in the file."""
         return self.plan.description
 
     @property
@@ -103,25 +103,25 @@ class Pipeline:
 
     @property
     def intention(self) -> str:
-        """What the pipeline is for, in a few sentences that are made from the plan alone."""
+        """The purpose of the pipeline in a few sentences, made from the plan alone."""
         from orchestrator.plan.summary import intention
 
         return intention(self.plan)
 
     @property
     def architecture(self) -> str:
-        """How the pipeline is built, as a page of Markdown that is made from the plan alone."""
+        """The structure of the pipeline as a Markdown page, made from the plan alone."""
         from orchestrator.plan.summary import architecture
 
         return architecture(self.plan)
 
     def summary(self) -> str:
-        """Return the pipeline in a model's words: `judge_model`, else `model`, else what `auto` means.
+        """Return a summary of the pipeline by a model: its `judge_model`, else its `model`, else `auto`.
 
-        The model is asked once for as long as the pipeline does the same; then the answer comes from the store.
+        The model is called once; the answer is stored until the pipeline changes.
 
         Raises:
-            ModelError: No model has answered.
+            ModelError: No model answered.
         """
         from orchestrator.evaluation.adhoc_models import run_blocking
 
@@ -161,15 +161,16 @@ class Pipeline:
         Args:
             max_parallel: how many steps run at once, at most.
             timeout: seconds after which a run fails.
-            budget: what a run may spend on models. Its limits replace those of the file; others of the file stay.
-            cache: false: take no result from the cache, and put none into it.
-            refresh: paths of steps whose results are made anew, and then shared in the place of the old ones. The path
-                of a loop or a group means all steps within it, one without numbers (`translate.draft`) all items.
+            budget: what a run may spend on models. Its limits replace those of the file; other limits of the file still
+                hold.
+            cache: false: neither read nor write the cache.
+            refresh: paths of steps whose cached results are computed again and replaced. The path of a loop or a group
+                means all steps within it, one without numbers (`translate.draft`) all items.
             labels: words by which its runs can be found: `list_runs(labels=...)`.
 
         Raises:
             ConfigurationError: A number is not above 0.
-            RunError: ORC809, there is no such step to refresh, or it has no `cache`.
+            RunError: ORC809, a step to refresh is unknown, or has no `cache`.
         """
         options = replace(
             self.options,
@@ -195,7 +196,7 @@ class Pipeline:
         """Run the pipeline with these inputs and wait for the result. Ctrl-C cancels the run.
 
         Raises:
-            InputError: The inputs do not fit; nothing was started.
+            InputError: The inputs are invalid; nothing was started.
             RunFailed, RunCancelled, RunPaused: As `Run.result`.
         """
         run = self.start(inputs, **kwargs)
@@ -207,7 +208,7 @@ class Pipeline:
             raise
 
     def start(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
-        """Start a run in the background of this process, and return at once."""
+        """Start a run in the background of this process, and return immediately."""
         bound = self.bind(inputs_of(inputs, kwargs))
         execution = self.backend.call(self.backend.engine.start(self.plan, bound, self.options))
         return Run(self.backend, execution.run_id, execution)
@@ -225,7 +226,7 @@ class Pipeline:
             raise
 
     async def astart(self, inputs: Mapping[str, Any] | None = None, /, **kwargs: Any) -> Run:
-        """As `start`, on the current event loop, which must go on until the run has ended."""
+        """As `start`, on the current event loop, which must keep running until the run has ended."""
         bound = self.bind(inputs_of(inputs, kwargs))
         execution = await self.backend.engine.start(self.plan, bound, self.options)
         return Run(self.backend, execution.run_id, execution)
@@ -238,21 +239,21 @@ class Pipeline:
         batch: str | None = None,
         budget: Budget | None = None,
     ) -> BatchResults:
-        """Run the pipeline once for each row, and return an iterator over what becomes of them, as the runs end.
+        """Run the pipeline once for each row, and return an iterator over the results, in the order in which runs end.
 
-        Rows are read while runs are executed, so they may be more than fit into memory. A row that fails, or whose
-        inputs do not fit, has its error in its result. To go on with a batch that was stopped, give its id and the same
-        rows: those that succeeded are not run again, runs that were left are resumed.
+        Rows are read while runs are executed, so there may be more than fit into memory. The result of a row that
+        fails, or whose inputs are invalid, has the error. To resume a batch that was stopped, give its id and the same
+        rows: rows that succeeded are not run again, interrupted runs are resumed.
 
         Args:
             rows: the inputs of each run, or the error for which they could not be read.
-            max_parallel: how many runs are executed at once; by default as `orchestrator.toml` says, or 16.
+            max_parallel: how many runs are executed at once; by default that of `orchestrator.toml`, or 16.
             batch: the `batch` of earlier results.
-            budget: what all runs of the batch may spend on models together, also those before it went on. Say it again
-                when it goes on. What each run may spend is said by the file, or by `with_options`.
+            budget: what all runs of the batch together may spend on models, including those before it was resumed. Give
+                it again when you resume the batch. The budget of each run is in the file, or in `with_options`.
 
         Raises:
-            RunError: ORC817, while the results are read: there is no such batch, or its rows are others.
+            RunError: ORC817, while the results are read: the batch is unknown, or its rows differ.
         """
         return BatchResults(self.backend.portal, self._batch(max_parallel, batch, budget), rows)
 

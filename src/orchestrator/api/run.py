@@ -1,4 +1,4 @@
-"""A handle on one run: follow it, control it, look at what it achieved."""
+"""A handle on one run: follow it, control it, read its results."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A handle on one run, whoever executes it. Every sync method `x` has the async twin `ax`.
+    """A handle on one run, whichever process executes it. The async twin of a method `x` is `ax`, of `wait` `wait_async`.
 
-    Where the run is executed by the current event loop, only the twins can wait for it; `wait`, `result` and `events`
-    raise ConfigurationError there.
+    If the current event loop executes the run, only the twins can wait for it; `wait`, `result` and `events` raise
+    ConfigurationError.
     """
 
     def __init__(self, backend: Backend, run_id: str, execution: Execution | None = None) -> None:
@@ -50,44 +50,44 @@ class Run:
             self.follower.saw(execution)
 
     def status(self) -> RunStatus:
-        """Where the run stands now."""
+        """Return the current status of the run."""
         return self.backend.engine.status(self.id)
 
     def events(self, *, after: int = 0, follow: bool = True) -> Iterator[Event]:
         """Return the events with a `seq` greater than `after`, in order and without gaps.
 
-        With `follow`, waits for new ones until the run has ended, or until nobody executes it any more (`interrupted`).
-        To leave and rejoin, remember the last event's `seq` and give it as `after`.
+        With `follow`, wait for new events until the run has ended, or until no process executes it (`interrupted`).
+        To continue later, give the `seq` of the last event as `after`.
 
-        While this process executes the run, events `step.partial` are among those that `follow` waits for: pieces of
-        the answers that models are just giving. They have the `seq` 0, are not recorded, and come to none who is slow.
+        While this process executes the run, `follow` also returns `step.partial` events: deltas of the answers that
+        models are streaming. They have the `seq` 0, are not recorded, and are dropped for slow readers.
         """
         if follow:
             refuse_blocking(self.id, "run.events()", "async for event in run.aevents()")
         return self.follower.events(after, follow=follow)
 
     def wait(self, *, timeout: float | None = None) -> RunStatus:
-        """Return the status as soon as the run has ended or rests.
+        """Return the status as soon as the run has ended or is idle.
 
-        It rests when it is paused with nothing running, waits for answers alone, or was interrupted.
+        A run is idle when it is paused with no step running, waits only for answers, or was interrupted.
 
         Raises:
-            TimeoutError: It still runs after `timeout` seconds.
-            StoreError: This process executed the run and had to give it up because of the store.
+            TimeoutError: It is still running after `timeout` seconds.
+            StoreError: This process executed the run and had to stop because the store failed.
         """
         refuse_blocking(self.id, "run.wait()", "run.wait_async()")
         return self.follower.rest(timeout)[0]
 
     def result(self, *, timeout: float | None = None) -> Result:
-        """Wait for the run and return what it achieved.
+        """Wait for the run and return its result.
 
         Raises:
-            RunFailed: A step failed; `.result` holds what was achieved nevertheless. `.__cause__` is what its tool
-                raised, with the traceback; where a secret is in it, or the run was executed elsewhere, as text.
-            RunCancelled: Somebody cancelled it; with `.result`, too.
+            RunFailed: A step failed; `.result` holds the results of the other steps. `.__cause__` is the exception of
+                the tool with its traceback; if it contains a secret, or another process executed the run, as text.
+            RunCancelled: It was cancelled; has `.result`, too.
             RunPaused: It is paused, or waits for an answer.
             RunError: It was interrupted (ORC808).
-            TimeoutError: It still runs after `timeout` seconds.
+            TimeoutError: It is still running after `timeout` seconds.
         """
         refuse_blocking(self.id, "run.result()", "run.aresult()")
         status, end = self.follower.rest(timeout)
@@ -96,11 +96,11 @@ class Run:
         return verdict(found, self.follower.cause(found))
 
     def snapshot(self) -> Result:
-        """Return what the run has achieved up to now, whatever its state."""
+        """Return the results of the run so far, whatever its state."""
         return self.follower.result(self.status())
 
     def graph(self, format: Literal["mermaid", "svg"] = "mermaid") -> str:
-        """Draw the pipeline's steps with where they stand in this run.
+        """Draw the pipeline's steps with their states in this run.
 
         Raises:
             RunNotResumable: The pipeline does not compile here, as its tools are missing.
@@ -113,15 +113,15 @@ class Run:
         return to_svg(plan, states) if format == "svg" else to_mermaid(plan, states)
 
     def record(self) -> RunRecord:
-        """Return what the run is made of: its pipeline's source and plan, its inputs without secrets."""
+        """Return the record of the run: the source and plan of its pipeline, its inputs without secrets."""
         return self.backend.engine.store.record(self.id)
 
     def pause(self, *, now: bool = False) -> None:
-        """Have nothing new started. What runs goes on to its end; with `now` it is stopped, and will be run again."""
+        """Start no new steps. Running steps finish; with `now` they are stopped, and run again on `resume`."""
         send(self.backend, self.id, command("pause", now=now))
 
     def why(self, path: str) -> Why:
-        """Say why a step ran, ran again, was taken from the cache, was skipped, or waits.
+        """Explain why a step ran, ran again, was taken from the cache, was skipped, or waits.
 
         Raises:
             RunError: The run has no such step (ORC809).
@@ -129,28 +129,28 @@ class Run:
         return why(self.backend.engine.store, self.status(), path)
 
     def answer(self, path: str, value: Any) -> None:
-        """Answer the question that the step at `path` asks; to an approval with true or false, or an object.
+        """Answer the question of the step at `path`; an approval with true or false, or an object.
 
-        The answer is recorded. If nobody executes the run at this moment, go on with it: `resume`.
+        The answer is recorded. If no process executes the run, call `resume` to continue it.
 
         Raises:
-            RunError: Nobody asks that (ORC606).
-            InputError: It is not what was asked for (ORC605).
+            RunError: The step asks no question (ORC606).
+            InputError: The answer does not match the question (ORC605).
         """
         answer = self.backend.engine.answer(self.id, path, value, current_user())
         if answer is not None:
             send(self.backend, self.id, answer)
 
     def resume(self) -> None:
-        """Go on after a pause, a failure, a cancellation or a crash; here, unless its owner is alive."""
+        """Continue after a pause, a failure, a cancellation or a crash; in this process, unless its owner is alive."""
         self.attach(resume_run(self.backend, self.id))
 
     def cancel(self, *, reason: str = "") -> None:
-        """Stop what runs. The run ends as cancelled, and can be resumed."""
+        """Stop all running steps. The run ends as cancelled, and can be resumed."""
         send(self.backend, self.id, command("cancel", reason=reason))
 
     async def astatus(self) -> RunStatus:
-        """Where the run stands now."""
+        """Return the current status of the run."""
         execution = self.backend.engine.execution(self.id)
         if execution is not None and execution.is_on_this_thread:
             return execution.status()

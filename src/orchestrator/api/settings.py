@@ -1,4 +1,4 @@
-"""Reads all of `orchestrator.toml` before anything is run: what is wrong there must not stop a run half-way."""
+"""Reads all of `orchestrator.toml` before anything is run, so that an invalid setting cannot stop a run half-way."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SQLITE: Final = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class ProjectSettings:
-    """What the file says outside of the tables that have readers of their own.
+    """The settings outside of the tables that have their own readers.
 
-    `store` and `tools` are as the options of these names, with paths that start beside the file; the others are the
+    `store` and `tools` are as the options of these names, with paths relative to the file; the others are the
     defaults of options of runs that are started, from the table `[run]`, and how many runs of a batch are executed at
     once, from `[map]`.
     """

@@ -1,4 +1,4 @@
-"""What a pipeline may be given as: a path, a text, bytes, an open file, or a mapping; everything else is refused."""
+"""The sources of a pipeline: a path, text, bytes, an open file, or a mapping."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Source = str | bytes | os.PathLike[str] | Readable | Mapping[str, Any]
 
 
 def read_source(source: Any) -> tuple[str | Path | Mapping[str, Any], str | None]:
-    """Return a source as the compiler takes it, and its name in diagnostics where it has one.
+    """Return a source in the form that the compiler takes, and its name in diagnostics if it has one.
 
     Raises:
-        ConfigurationError: It cannot be a pipeline: None, a number, a list, or what is no UTF-8 text.
+        ConfigurationError: It cannot be a pipeline: None, a number, a list, or bytes that are not UTF-8 text.
     """
     if isinstance(source, str | Path):
         return source, None
@@ -54,9 +54,7 @@ def _read(file: Any) -> tuple[str, str]:
     try:
         found = file.read(_MOST)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the file `{called}` cannot be read: {error}", help="give one that is open for reading"
-        ) from error
+        raise ConfigurationError(f"the file `{called}` cannot be read: {error}", help="open it for reading") from error
     if isinstance(found, str):
         return _plain(found), called
     if isinstance(found, bytes):
@@ -75,5 +73,5 @@ def _text(content: bytes, what: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text that is certainly not taken for a path: it is what a file holds."""
+    """Return text that is not mistaken for a path: the content of a file."""
     return text if "\n" in text else f"{text}\n"

@@ -144,7 +144,7 @@ class Orchestrator:
         return Report(self.backend.compile(source).diagnostics)
 
     def lock(self, file: str | Path, *, run: str | None = None, fresh: bool = False, check: bool = False) -> LockUpdate:
-        """Write the answers for the `<AUTO>` values of a file to its lock, `FILE.lock`, from which its runs then take them.
+        """Write the answers for the `<AUTO>` values of a file to its lock, `FILE.lock`, which its runs then use.
 
         Answers in the lock are kept. Others are taken from a run, by default the last successful one of this pipeline;
         a question that is the same in each run is asked now if that run does not have it.

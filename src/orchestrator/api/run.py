@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A handle on one run, whichever process executes it. The async twin of a method `x` is `ax`, of `wait` `wait_async`.
+    """A handle on one run, whichever process executes it.
+
+    The async twin of a method `x` is `ax`; that of `wait` is `wait_async`.
 
     If the current event loop executes the run, only the twins can wait for it; `wait`, `result` and `events` raise
     ConfigurationError.

@@ -1,4 +1,4 @@
-"""Checks a pipeline file and turns it into a plan: every mistake is reported in one pass."""
+"""Compiles a pipeline file to a plan, or reports every error in one pass."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """The outcome of checking a pipeline: all diagnostics, file by file, and the plan if none of them is an error.
+    """The result of compiling a pipeline: all diagnostics, file by file, and the plan if none of them is an error.
 
-    `document` is the file itself; those that it calls are in `plan.pipelines`.
+    `document` is the file itself; called files are in `plan.pipelines`.
     """
 
     document: Document
@@ -41,7 +41,7 @@ class Compilation:
 
     @property
     def ok(self) -> bool:
-        """Whether the pipeline can run."""
+        """Whether the pipeline has no errors."""
         return self.plan is not None
 
 
@@ -71,17 +71,17 @@ def compile_pipeline(
     live_models: bool = True,
     locks: bool = True,
 ) -> Compilation:
-    """Read, check and plan a pipeline and all that it calls. Has no side effects, and never raises for a wrong one.
+    """Read, check and plan a pipeline and all pipelines that it calls. Has no side effects.
 
     Args:
         source: a path, YAML text, or a mapping.
         registry: the tools that steps can call.
-        permissions: what those tools may do; calls that would be refused are reported where their values are known.
-        directory: where the run's relative paths will start; default the permissions' directory.
+        permissions: what those tools may do; calls with constant values that would be refused are reported.
+        directory: where relative paths of the run start; default the permissions' directory.
         name: the name of the source in diagnostics; default the path, or `<text>`.
-        sources: the texts of the pipelines that it calls, as `Plan.sources` gave them; then no other file is read.
-        live_models: whether models will be asked at their providers, so that keys and packages must be there.
-        locks: whether answers of models stand for `<AUTO>` values that are in the lock of their file.
+        sources: the texts of the called pipelines, from `Plan.sources`; then no other file is read.
+        live_models: whether models will be called at their providers, so that keys and packages are required.
+        locks: whether `<AUTO>` values are replaced by the answers in the lock of their file.
     """
     with _without_collection(), bounded_suggestions():
         directory = directory or permissions.directory
@@ -102,9 +102,9 @@ def compile_pipeline(
 
 
 def _check(main: CompilationContext) -> dict[CompilationContext, FileCompiler]:
-    """Read and check all files, each after those that it calls, and return them with the first one first.
+    """Read and check all files, each after those that it calls, and return them, the main file first.
 
-    What files know of each other that call one another recursively is what they declare.
+    Files that call one another recursively see only each other's declarations.
     """
     session = main.session
     files = {main: FileCompiler(main, work_of)}
@@ -138,10 +138,10 @@ def _plan(main: CompilationContext, files: Mapping[CompilationContext, FileCompi
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Pause the search for garbage in cycles: nearly all that a compilation makes lives on in its plan.
+    """Pause the cyclic garbage collection: nearly everything that a compilation creates lives on in its plan.
 
-    Searching it again and again took half of the time of 10,000 steps, and made it grow faster than the steps do. What
-    was made goes straight to the oldest generation, or the next object made would have all of it searched once more.
+    Collecting repeatedly took half of the time for 10,000 steps and grew faster than the number of steps. The objects
+    go straight to the oldest generation, because otherwise the next allocation would scan all of them again.
     """
     if not gc.isenabled():
         yield

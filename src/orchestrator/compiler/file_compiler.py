@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class FileCompiler:
-    """Compiles one file; `work_of` makes the work of a step of any kind."""
+    """Compiles one file; `work_of` creates the work of a step of any kind."""
 
     def __init__(self, context: CompilationContext, work_of: WorkFactory) -> None:
         self.context = context
@@ -36,7 +36,7 @@ class FileCompiler:
         context.blocks = self._blocks
 
     def open(self) -> None:
-        """Read all steps, and find the files that they call."""
+        """Read all steps, and the files that they call."""
         context = self.context
         declare_inputs(context)
         declare_variables(context)
@@ -49,7 +49,7 @@ class FileCompiler:
             context.handlers = read_handlers(context, context.spec.error_handlers, scope)
 
     def check(self) -> None:
-        """Report every error of the file. The files that it calls have been checked before."""
+        """Report every error of the file. Called files must have been checked."""
         context = self.context
         if context.block is not None:
             self._blocks.check(context.block)
@@ -65,7 +65,7 @@ class FileCompiler:
             self._autos.report()
 
     def plan(self) -> Plan:
-        """Build the plan of a file without errors, without those that it calls."""
+        """Build the plan of a file without errors, without called pipelines."""
         context = self.context
         spec, defaults = context.spec, context.spec.defaults
         if context.block is None:
@@ -104,7 +104,7 @@ def _named(models: Models | None) -> tuple[str, ...]:
 
 
 def _autos_of(context: CompilationContext) -> FileAutos | None:
-    """What is known of the `<AUTO>` values of a file, None if it has none."""
+    """Return the `<AUTO>` values of a file, None if it has none."""
     if not has_tag(context.document.source.text):
         return None
     from orchestrator.compiler.auto.insertion import FileAutos  # few files have any

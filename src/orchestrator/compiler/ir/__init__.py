@@ -1,1 +1,1 @@
-"""What is known of the files of a compilation: data that passes, steps and rules read and fill in."""
+"""The intermediate representation of the files of a compilation, which passes, kinds of steps and rules share."""

@@ -1,4 +1,4 @@
-"""The data of one compilation, and of one file in it: what all passes, steps and rules share."""
+"""The data of one compilation and of one file in it, which all passes, kinds of steps and rules share."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class CompilationSession:
-    """One compilation: what it is given, and the files that it has read, by their keys.
+    """One compilation: its settings, and the files that it has read, by their keys.
 
-    `called` are the files that a step calls, `calls` which file calls which, `unlimited` those calls without a
+    `called` are the files that a step calls; `calls` maps callers to called files; `unlimited` are the calls without a
     `max_depth`.
     """
 
@@ -60,19 +60,18 @@ class CompilationSession:
 
 @dataclass(frozen=True, slots=True)
 class PipelineCall:
-    """A call of another file, which stands at `node`."""
+    """A call of another file, at `node`."""
 
     context: CompilationContext
     node: Node
 
 
 class CompilationContext:
-    """One file: what was read, what was found in it, and how far it has come.
+    """One file: its content, its diagnostics, and what the passes have found out.
 
-    `key` names the file among those of the compilation, None if it has no path; `locations` are where it may be.
-    `scope` holds the names of the file itself, `block` its steps, `steps` those at every depth. `read` are the inputs
-    and variables that something reads, `within` the names that are known inside of one step only: what they are, and
-    its id.
+    `key` identifies the file in the compilation, None if it has no path; `locations` are where it may be. `scope` has
+    the names of the file itself, `block` its steps, `steps` those at every depth. `read` are the inputs and variables
+    that are used, `within` the names that are known only inside one step: what they are, and the id of the step.
     """
 
     def __init__(self, document: Document, session: CompilationSession, locations: tuple[FileLocation, ...]) -> None:
@@ -84,7 +83,7 @@ class CompilationContext:
         self.diagnostics = Diagnostics(document.source, document.diagnostics)
         self.templates = TemplateReader(self.diagnostics, frozenset(n for n in _all_names(self) if "-" in n))
         self.model_references: dict[int, ModelReference] = {}
-        """By the identity of the node, the places that name models which something asks."""
+        """The nodes that name models which are called, by the identity of the node."""
         self.scope = NameScope(None)
         self.block: SourceBlock | None = None
         self.finally_: SourceBlock | None = None
@@ -104,7 +103,7 @@ class CompilationContext:
 
     @property
     def blocks(self) -> BlockPasses:
-        """The passes over blocks. They are set before a step is read."""
+        """The passes over blocks, which must be set before a step is read."""
         if self._passes is None:
             raise OrchestratorError(f"`{self.document.source.name}` has no passes over blocks")
         return self._passes
@@ -115,12 +114,12 @@ class CompilationContext:
 
     @property
     def directory(self) -> Path:
-        """Where the run's relative paths start."""
+        """The directory where relative paths of the run start."""
         return self.session.directory
 
     @property
     def is_declared(self) -> bool:
-        """Whether the inputs and outputs are all that the file means: no mistake outside of its steps hides some."""
+        """Whether all inputs and outputs are known: no error outside the steps hides some of them."""
         steps = child(self.spec.node, "steps")
         lines = range(steps.span.start.line, steps.span.end.line + 1) if steps is not None else ()
         wrong = (found.span.start.line for found in self.document.diagnostics if found.severity == "error")
@@ -128,7 +127,7 @@ class CompilationContext:
 
     @property
     def inside(self) -> Mapping[str, list[SourceStep]]:
-        """By their ids, the steps that stand inside of others, in `finally` or in a handler."""
+        """The steps inside other steps, in `finally` or in a handler, by id."""
         if self._inside is None:
             self._inside = {}
             for step in self.steps:
@@ -137,7 +136,7 @@ class CompilationContext:
         return self._inside
 
     def holder(self, place: PlacedTemplate) -> SourceStep | None:
-        """The step that holds a template itself, and not in a step within. All steps must have been read."""
+        """Return the step that contains a template directly. All steps must have been read."""
         if self._holders is None:
             self._holders = {id(held): step for step in self.steps for held in step.places()}
         return self._holders.get(id(place))
@@ -149,12 +148,12 @@ class CompilationContext:
     def value_at(
         self, node: Node | None, path: Iterable[str], scope: NameScope, places: list[PlacedTemplate]
     ) -> Value | None:
-        """Build the value of what stands at a path below a node; None if nothing does."""
+        """Build the value of the node at a path below a node; None if there is none."""
         found = child(node, *path)
         return None if found is None else self.value(found, scope, places)
 
     def note_read(self, place: PlacedTemplate, reference: Reference) -> None:
-        """Remember that an input or a variable is read, and that an unknown step is."""
+        """Record that an input or a variable is read, or an unknown step."""
         name = reference.name
         target = place.scope.target(reference)
         if target is not None:
@@ -169,9 +168,9 @@ class CompilationContext:
             self.read.update((("input", name), ("variable", name)))
 
     def claim(self, kind: str, name: str, span: Span, scope: NameScope, *, within: str = "") -> bool:
-        """Whether a name can be given to something; if it already means something else in `scope`, report that.
+        """Return whether a name is free; report it if it already means something else in `scope`.
 
-        `within` is the id of the step that it is part of.
+        `within` is the id of the step that contains it.
         """
         if name in RESERVED:
             self.diagnostics.add(
@@ -205,14 +204,14 @@ class CompilationContext:
         return False
 
     def declare_within(self, scope: NameScope, word: str, name: str, node: Node | None, step: str) -> None:
-        """Give a name to something that is known inside of one step only."""
+        """Declare a name that is known only inside one step."""
         scope.declare(name, ANY, node=node, word=word)
         if name not in RESERVED:
             self.within.setdefault(name, (word, step))
 
 
 def _all_names(context: CompilationContext) -> Iterator[str]:
-    """Every name that an expression of the file might read, wherever it stands."""
+    """Yield every name that an expression anywhere in the file might read."""
     yield from context.spec.inputs
     yield from context.spec.variables
     pending = [*context.spec.steps, *(context.spec.finally_ or ()), *_of_handlers(context.spec.error_handlers)]

@@ -1,4 +1,4 @@
-"""Dependency cycles, of steps and of pipelines, and the order in which nodes without cycles can be visited."""
+"""Dependency cycles of steps and pipelines, and topological order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report_cycles(flow: Flow, order: Sequence[str], diagnostics: Diagnostics) -> None:
-    """Report each group of steps that wait for one another, once, with the whole path of a shortest cycle."""
+    """Report each group of steps that depend on one another once, with a shortest cycle."""
     for cycle in circles(flow.edges, order):
         edges = [flow.edges[step][on] for step, on in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
         first, *others = edges
@@ -29,7 +29,7 @@ def report_cycles(flow: Flow, order: Sequence[str], diagnostics: Diagnostics) ->
 
 
 def circles(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> Iterator[list[str]]:
-    """Yield a shortest circle of each group of nodes that lead to one another."""
+    """Yield a shortest cycle of each strongly connected group of nodes."""
     for group in _components(edges, order):
         yield _shortest_cycle(edges, group)
 
@@ -73,7 +73,7 @@ def _components(edges: Mapping[str, Mapping[str, object]], order: Sequence[str])
 
 
 def _shortest_cycle(edges: Mapping[str, Mapping[str, object]], group: Sequence[str]) -> list[str]:
-    """A shortest cycle through the first step of the group, by breadth-first search."""
+    """Return a shortest cycle through the first step of the group, by breadth-first search."""
     start, members = group[0], set(group)
     came_from: dict[str, str] = {}
     queue = [start]
@@ -91,7 +91,7 @@ def _shortest_cycle(edges: Mapping[str, Mapping[str, object]], group: Sequence[s
 
 
 def in_order(edges: Mapping[str, Mapping[str, object]], order: Sequence[str]) -> list[str]:
-    """Return the nodes so that each comes after all that it leads to; those of circles, and before them, come last."""
+    """Return the nodes in topological order, each after its targets; cycles and what leads to them come last."""
     missing = {node: len(edges.get(node, ())) for node in order}
     before: dict[str, list[str]] = {}
     for node in order:

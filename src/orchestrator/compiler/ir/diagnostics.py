@@ -1,4 +1,4 @@
-"""Collects the diagnostics of one compilation, at most one for each place and cause."""
+"""The diagnostics of one file while it is compiled: at most one for each place and cause."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Diagnostics:
-    """The problems found so far in one file.
+    """The diagnostics found so far in one file.
 
-    `unreadable` says that a part of the file could not be understood, so that what seems unused may be used there.
+    `unreadable` means that a part of the file could not be parsed, so that names that seem unused may be used there.
     """
 
     def __init__(self, source: Source, diagnostics: Iterable[Diagnostic] = ()) -> None:
@@ -41,12 +41,12 @@ class Diagnostics:
         return list(self._items.values())
 
     def lost_part_of(self, span: Span) -> bool:
-        """Whether the reader refused something inside of `span`: what is missing there may be that."""
+        """Return whether the reader rejected something inside `span`, which may be what seems to be missing."""
         place = bisect_left(self._refused, span.start.line)
         return place < len(self._refused) and self._refused[place] <= span.end.line
 
     def unknown_keys(self, span: Span) -> dict[str, Diagnostic]:
-        """The unknown keys that the reader reported inside of `span`, by the text that stands there."""
+        """Return the unknown keys that the reader reported inside `span`, by their text."""
         found = {}
         for line in range(span.start.line, span.end.line + 1):
             for key in self._unknown.get(line, ()):
@@ -55,11 +55,11 @@ class Diagnostics:
         return found
 
     def explain(self, diagnostic: Diagnostic, help: str) -> None:
-        """Give a reported problem a better help line, now that more is known."""
+        """Replace the help line of a reported diagnostic, now that more is known."""
         self._items[diagnostic.code, diagnostic.span] = replace(diagnostic, help=help, fix=None)
 
     def keep_only(self, code: str, span: Span) -> None:
-        """Forget what begins inside of `span` and has another code: it comes of the same mistake."""
+        """Drop diagnostics with another code that start inside `span`: they follow from the same error."""
         first, last = (span.start.line, span.start.column), (span.end.line, span.end.column)
         for key in [*self._items]:
             start = key[1].start
@@ -67,7 +67,7 @@ class Diagnostics:
                 del self._items[key]
 
     def forget(self, code: str, span: Span) -> None:
-        """Forget what has this code and begins inside of `span`: something else says what the mistake is."""
+        """Drop diagnostics with this code that start inside `span`: another one reports the error."""
         for key in [key for key in self._items if key[0] == code]:
             if span.start <= key[1].start <= span.end:
                 del self._items[key]
@@ -85,7 +85,7 @@ class Diagnostics:
         replacement: str | None = None,
         severity: str | None = None,
     ) -> None:
-        """Record a problem; `replacement` is text that may safely be put in the place of `span`."""
+        """Add a diagnostic; `replacement` is text that can safely replace `span`."""
         if len(self._items) >= MAX_DIAGNOSTICS:
             excess = Diagnostic.over_limit(self.source)
             self._items.setdefault((excess.code, excess.span), excess)
@@ -105,7 +105,7 @@ class Diagnostics:
         self._items.setdefault((code, span), diagnostic)
 
     def add_problems(self, scalar: Scalar, problems: Iterable[Problem]) -> None:
-        """Record the problems of a template that stands in `scalar`, each at its own place inside of it."""
+        """Add the problems of a template in `scalar`, each at its place inside it."""
         for problem in problems:
             self.unreadable = (
                 self.unreadable or problem.code != codes.CONSTANT_COMPARISON

@@ -1,4 +1,4 @@
-"""Finds the files that a pipeline calls, and their texts: in the file system, or in the record of a run."""
+"""Finds and reads the files that a pipeline calls: in the file system, or in the record of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.tools import Permissions
 
 SUFFIX: Final = ".lock"
-"""What the name of a file's lock ends in, besides the file's own."""
+"""The suffix that the name of a lock adds to that of its file."""
 
 _LARGEST_LOCK: Final = 32 * 1024 * 1024
 
@@ -34,14 +34,14 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
-    """Where a file is. Its key is the path relative to the run's directory, where it is inside of that."""
+    """The path of a file, and its key: the path relative to the run's directory, if it is inside it."""
 
     key: str
     path: Path
 
 
 class PipelineFiles:
-    """The files that a compilation may read. Where `sources` are given, by their keys, they stand for the files."""
+    """The files that a compilation can read. `sources`, by their keys, replace the files."""
 
     def __init__(self, directory: Path, permissions: Permissions, sources: Mapping[str, str] | None) -> None:
         self._directory = absolute(directory)
@@ -49,9 +49,9 @@ class PipelineFiles:
         self._sources = sources
 
     def places(self, name: str) -> tuple[FileLocation, ...]:
-        """Where the file that is compiled may be, by its name in diagnostics; none for a text without a path.
+        """Return where the main file may be, by its name in diagnostics; empty for a text without a path.
 
-        A recorded name is relative to where its run was started, which need not be where this process is.
+        A recorded name is relative to where its run was started, which may not be where this process runs.
         """
         if name.startswith("<"):
             return ()
@@ -61,7 +61,7 @@ class PipelineFiles:
         return tuple(known or places)
 
     def find(self, callers: Sequence[FileLocation], written: str) -> FileLocation | Unreadable:
-        """Find the file that is called `written` in a file at one of these places; it need not exist."""
+        """Return the location of the file `written` that a file at one of these locations calls; it may not exist."""
         if "\0" in written:
             return Unreadable(codes.UNREADABLE_PIPELINE, "a path cannot contain a NUL character", "name a file")
         bases = [caller.path.parent for caller in callers] or [self._directory]
@@ -77,7 +77,7 @@ class PipelineFiles:
         return next(known, missing)
 
     def lock(self, places: Sequence[FileLocation]) -> tuple[str, str] | None:
-        """Return the key and the text of the lock beside a file at one of these places; None if it has none.
+        """Return the key and the text of the lock of a file at one of these locations; None if it has none.
 
         Raises:
             OSError, ValueError: It cannot be read.
@@ -92,7 +92,7 @@ class PipelineFiles:
         return None
 
     def read(self, place: FileLocation, written: str, name: str) -> Document | Unreadable:
-        """Read the file at a place; `name` is what diagnostics call it."""
+        """Read the file at a location; `name` is its name in diagnostics."""
         if self._sources is not None:
             return read_document(self._sources[place.key], name=name)
         refusal = self._permissions.check_read(place.path)
@@ -113,7 +113,7 @@ class PipelineFiles:
 
 
 def absolute(path: Path) -> Path:
-    """The absolute path without `..`, as it is written: no symbolic link is followed, so that it is always the same."""
+    """Return the absolute path without `..`. No symbolic link is followed, so that it is always the same."""
     return Path(os.path.normpath(Path.cwd() / path))
 
 

@@ -1,4 +1,4 @@
-"""Jumps over steps: which steps a block's jumps skip, and which of them each step has to wait for."""
+"""Jumps over steps: which steps a jump skips, and which jumps each step depends on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ JUMP_KINDS: tuple[JumpKind, ...] = ("on_success", "on_false", "on_failure")
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """A jump of the step at `source` to the step at `target`; it skips those after `source` and before `end`.
+    """A jump from the step at `source` to the step at `target`; it skips the steps after `source` and before `end`.
 
-    All are positions in the block. `node` is where the jump is written.
+    All are positions in the block. `node` is the place in the file.
     """
 
     source: int
@@ -33,7 +33,7 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Between(Sequence[str]):
-    """The ids of the steps from one position of a block to another, without a copy of them: jumps may be far."""
+    """The ids of the steps between two positions of a block, without a copy, because jumps may skip many."""
 
     ids: tuple[str, ...]
     start: int
@@ -49,7 +49,7 @@ class Between(Sequence[str]):
     def __getitem__(self, index: slice) -> Sequence[str]: ...
 
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        """An id, or some of them."""
+        """Return an id, or a slice of ids."""
         places = range(self.start, self.end)[index]
         return self.ids[places] if isinstance(places, int) else tuple(self.ids[place] for place in places)
 
@@ -59,7 +59,7 @@ class Between(Sequence[str]):
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """Of all jumps over a step: one that starts last, and one that ends first."""
+    """The innermost jumps over a step: the one that starts last, and the one that ends first."""
 
     last: Jump
     first: Jump
@@ -68,8 +68,8 @@ class Cover:
 def last_jumps(jumps: Sequence[Jump]) -> dict[int, Jump]:
     """Return for each position the last jump before it that skips or reaches it.
 
-    A step waits for the source of that one only. All other jumps over the step skip that source too, so it waits for
-    theirs in turn: with one dependency for each step, the decisions of all come first.
+    A step depends only on the source of that jump. All other jumps over the step skip that source too, so it depends on
+    theirs in turn: one dependency for each step is enough.
     """
     found: dict[int, Jump] = {}
     open_: list[tuple[int, int]] = []
@@ -102,7 +102,7 @@ def covers(jumps: Sequence[Jump]) -> dict[int, Cover]:
 
 
 def _sweep(jumps: Sequence[Jump]) -> Iterator[tuple[int, list[int]]]:
-    """Go through the positions after the first source; with each, the numbers of the jumps from the one before it."""
+    """Yield the positions after the first source, each with the numbers of the jumps from the position before it."""
     by_source: dict[int, list[int]] = {}
     for number, jump in enumerate(jumps):
         by_source.setdefault(jump.source, []).append(number)

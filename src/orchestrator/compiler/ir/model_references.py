@@ -1,4 +1,4 @@
-"""The places of a file that name models, what is asked of them, and what is known of models where it is compiled."""
+"""The places of a file that name models, what the models are used for, and what is known about models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelEnvironment:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """What is known of models."""
+        """The model catalogue."""
         from orchestrator.models.catalog.entries import Catalogue
 
         return Catalogue.load(self._directory)
@@ -60,9 +60,9 @@ class ModelEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """A step that asks the models named at some place, or a judge of its output: what for, and what limits the cost.
+    """A use of the models named at some place: by a step, or by the judge of its output.
 
-    `needs` are capabilities, each with the place that asks for it.
+    `needs` are the required capabilities, each with the place that requires it.
     """
 
     step: SourceStep
@@ -84,7 +84,7 @@ class ModelReference:
     unnamed: bool = False
 
     def names(self) -> list[tuple[str, Scalar]]:
-        """The names with their places; templates are known when they run."""
+        """Return the names with their places; templates are resolved at run time."""
         if self.unnamed:
             return [(str(AUTO_MODEL), self.node)] if isinstance(self.node, Scalar) else []
         nodes = self.node.items if isinstance(self.node, Sequence) else [self.node]

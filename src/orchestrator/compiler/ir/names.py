@@ -1,4 +1,4 @@
-"""The names that mean something in every pipeline, and the types of what expressions can read."""
+"""The reserved names of every pipeline, and the types of the values that expressions can read."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ LOCAL_NAMES = {
     "error": "in the handlers of `on_error` and `error_handlers`, and in `finally`",
     "step": "in steps",
 }
-"""Names that are known in some places only, and where."""
+"""Names that are known only in some places, and where."""
 
 RESERVED = frozenset({*NAMESPACES, *LOCAL_NAMES, "now", "range", "env", "loop", "finally", "error_handlers"}) | {
     *("true", "false", "none", "null", "and", "or", "not", "in", "is", "if", "else"),
     *("fail", "continue"),
 }
-"""Names that no input, variable or step may have: they mean something in expressions or in `on_failure`."""
+"""Names that inputs, variables and steps cannot have: they have a meaning in expressions or in `on_failure`."""
 
 PIPELINE = object_of({"id": STRING, "name": STRING, "version": STRING})
 RUN = object_of({"id": STRING, "started_at": STRING})
 ENDED_RUN = object_of({**RUN.properties, "state": Type("string", enum=("succeeded", "failed", "cancelled"))})
-"""`run` as the steps of `finally` see it."""
+"""`run` in the steps of `finally`."""
 
 STEP = object_of({"id": STRING, "path": STRING, "attempt": INTEGER, "idempotency_key": STRING})
 """`step` in the expressions of a step."""
@@ -59,11 +59,11 @@ _ERROR = object_of({"code": STRING, "message": STRING, "type": STRING, "attempt"
 OUTCOME_FIELDS = frozenset(
     {"result", "output", "outputs", "status", "success", "error", "attempts", "duration"},
 )
-"""The fields that every step has, whatever its value."""
+"""The fields of every step, whatever its value."""
 
 
 def input_type(spec: InputSpec) -> Type:
-    """The type that an input's values have once they are bound."""
+    """Return the type of an input's bound values."""
     base = {
         "string": STRING,
         "file": STRING,
@@ -88,9 +88,9 @@ def input_type(spec: InputSpec) -> Type:
 
 
 def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str, Type] | None = None) -> Type:
-    """The type of a step: its value, with fields of its own and those that every step has as attributes.
+    """Return the type of a step: its value, with its fields and those of every step as attributes.
 
-    `result` is the type of all that it gives, where its value is a part of that.
+    `result` is the type of its whole result, if its value is a part of that.
     """
     whole = without_attributes(value) if result is None else result
     own = whole if result is None or result is value else replace(value, attributes=dict(fields or {}))
@@ -109,9 +109,9 @@ def entity_type(value: Type, *, result: Type | None = None, fields: Mapping[str,
 
 
 def step_type(action: Action | None, returns: Type | None = None) -> Type:
-    """The type of a step that calls an action: its primary value, with the result's fields as attributes.
+    """Return the type of a step that calls an action: its primary value, with the result's fields as attributes.
 
-    `returns` is the type of the result, where more is known of it than the action itself says.
+    `returns` is the type of the result, if it is known more precisely than the action declares.
     """
     result = returns or (action.returns if action else ANY)
     fields = result.properties if result.kind == "object" else None
@@ -122,5 +122,5 @@ def step_type(action: Action | None, returns: Type | None = None) -> Type:
 
 
 def or_null(type_: Type) -> Type:
-    """The type of a value that may also be missing."""
+    """Return the type of a value that can also be null."""
     return union_of((without_attributes(type_), NULL))

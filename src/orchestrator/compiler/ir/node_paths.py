@@ -1,4 +1,4 @@
-"""What stands at a path in the YAML tree of a file."""
+"""Nodes at a path in the YAML tree of a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from orchestrator.language.yaml.nodes import Mapping, Node, Scalar, Sequence
 
 
 def child(node: Node | None, *path: str | int) -> Node | None:
-    """The node at `path` below `node`, or None where there is none."""
+    """Return the node at `path` below `node`, None if there is none."""
     for part in path:
         if isinstance(node, Mapping) and isinstance(part, str):
             node = node.get(part)
@@ -24,5 +24,5 @@ def child_key(node: Node | None, section: str, name: str) -> Scalar | None:
 
 
 def is_always_false(node: Scalar) -> bool:
-    """Whether a condition is written as false."""
+    """Return whether a condition is the constant false."""
     return str(node.value).strip().lower() in ("false", "{{ false }}")

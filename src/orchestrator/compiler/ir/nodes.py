@@ -1,4 +1,4 @@
-"""The steps of a file, their blocks, the names that they see, and the order in which they can run: while it is checked.
+"""The intermediate representation of the steps of a file: blocks, scopes, templates and dependencies.
 
 Names belong to blocks, blocks to steps, and templates see names: one structure, hence one module.
 """
@@ -40,9 +40,9 @@ _SECTIONS: dict[str, TargetKind] = {"inputs": "input", "variables": "variable"}
 
 
 class Target(NamedTuple):
-    """What a reference reads: the kind of thing and its name; for a step its block, for a local name its scope.
+    """The target of a reference: its kind and name; of a step also its block, of a local name its scope.
 
-    `node` is where the name was given, unless it is a step's; `word` says what a local name is.
+    `node` is the place of the declaration, except of a step; `word` describes a local name.
     """
 
     kind: TargetKind
@@ -54,11 +54,11 @@ class Target(NamedTuple):
 
 
 class NameScope(Environment):
-    """The names of one place with their types, as inference wants them; what is not here is looked up in `parent`.
+    """The names that are visible at one place with their types; other names are looked up in `parent`.
 
-    Steps that ask for the `<AUTO>` values of others are found, and not listed: the file does not hold them.
+    Inserted steps that ask for `<AUTO>` values can be looked up but are not listed.
 
-    `steps` are those of `block`; they may be replaced as more becomes known of their types. `names` are all others.
+    `steps` are those of `block`, whose types may become more precise. `names` are all other names.
     """
 
     __slots__ = ("_vocabulary", "block", "names", "parent", "steps", "targets")
@@ -76,13 +76,13 @@ class NameScope(Environment):
     def declare(
         self, name: str, type_: Type, kind: TargetKind = "local", node: Node | None = None, word: str = "name"
     ) -> None:
-        """Add a name that is known here and in the scopes within."""
+        """Declare a name that is visible here and in nested scopes."""
         self.names[name] = type_
         self._vocabulary = None
         self.targets[name] = Target(kind, name, scope=self, node=node, word=word)
 
     def enter(self, block: SourceBlock, ids: Iterable[str], unknown: Type) -> None:
-        """Make this the scope of a block with steps of these ids, whose types are not known yet."""
+        """Make this the scope of a block with these step ids, whose types are not known yet."""
         self.block = block
         self._vocabulary = None
         for id in ids:
@@ -91,7 +91,7 @@ class NameScope(Environment):
         self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a code of its own
 
     def apart_from(self, *names: str) -> NameScope:
-        """The same scope without some of its own names."""
+        """Return this scope without some of its names."""
         other = NameScope(self.parent)
         other.block, other.steps = self.block, self.steps
         other.names = {name: type_ for name, type_ in self.names.items() if name not in names}
@@ -132,7 +132,7 @@ class NameScope(Environment):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The names that can be read here, to find near ones."""
+        """The names that can be read here, for suggestions."""
         if self._vocabulary is None:
             around = self.parent.vocabulary if self.parent is not None else None
             self._vocabulary = Vocabulary(lambda: filterfalse(is_auto, chain(self.steps, self.names)), around)
@@ -140,19 +140,19 @@ class NameScope(Environment):
 
     @property
     def step_vocabulary(self) -> Vocabulary | None:
-        """The ids of the steps that can be read here, to find near ones; None where there are no steps."""
+        """The ids of the steps that can be read here, for suggestions; None if there are no steps."""
         steps = self.get("steps")
         return steps.properties.vocabulary if steps is not None and isinstance(steps.properties, _Steps) else None
 
     def chain(self) -> Iterator[NameScope]:
-        """This scope, and those around it from within."""
+        """Yield this scope and the enclosing ones, the innermost first."""
         scope: NameScope | None = self
         while scope is not None:
             yield scope
             scope = scope.parent
 
     def find(self, name: str) -> Target | None:
-        """What a bare name stands for; None for a namespace and for what nobody knows."""
+        """Return the target of a bare name; None for namespaces and unknown names."""
         scope: NameScope | None = self
         while scope is not None:
             target = scope.targets.get(name)
@@ -162,14 +162,14 @@ class NameScope(Environment):
         return None
 
     def step(self, name: str) -> Target | None:
-        """The step of this id that can be seen from here."""
+        """Return the visible step with this id, if any."""
         for scope in self.chain():
             if name in scope.steps:
                 return scope.targets[name]
         return None
 
     def target(self, reference: Reference) -> Target | None:
-        """What a reference reads; None if that is no input, variable, step or local name."""
+        """Return the target of a reference; None if it is not an input, variable, step or local name."""
         name = reference.name
         scope: NameScope | None = self
         while scope is not None:
@@ -188,7 +188,7 @@ class NameScope(Environment):
 
 
 class _Steps(Environment):
-    """The steps that can be seen from a scope: the fields of `steps`."""
+    """The steps that are visible from a scope: the fields of `steps`."""
 
     __slots__ = ("_vocabulary", "scope")
 
@@ -198,7 +198,7 @@ class _Steps(Environment):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The ids, to find near ones."""
+        """The ids, for suggestions."""
         if self._vocabulary is None:
             around = self.scope.parent.step_vocabulary if self.scope.parent is not None else None
             self._vocabulary = Vocabulary(lambda: filterfalse(is_auto, self.scope.steps), around)
@@ -218,29 +218,29 @@ class _Steps(Environment):
 
 
 def fields_read(reference: Reference) -> tuple[str | int, ...]:
-    """The path below the thing that is read: `("status",)` for both `a.status` and `steps.a.status`."""
+    """Return the path below the target: `("status",)` for both `a.status` and `steps.a.status`."""
     return reference.path[1:] if reference.name in NAMESPACES else reference.path
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedTemplate:
-    """A template, the scalar of the file that holds it, and the names that it can read there."""
+    """A template, the scalar that contains it, and the names that it can read."""
 
     template: Template
     scalar: Scalar
     scope: NameScope
 
     def references(self) -> Iterator[tuple[Reference, Scalar]]:
-        """Each read of a free name, with the scalar in which it stands."""
+        """Yield each read of a free name, with the scalar that contains it."""
         for reference in self.template.references:
             yield reference, self.scalar
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """`step` waits for `on`, because of what stands in `node`; `reason` says it in words.
+    """`step` depends on `on` because of `node`; `reason` describes why.
 
-    `part` are the offsets in the text of `node`, where it is an expression; None: all of it.
+    `part` are offsets in the text of `node`, if it is an expression; None: the whole node.
     """
 
     step: str
@@ -251,15 +251,15 @@ class Dependency:
 
     @property
     def span(self) -> Span:
-        """The place, computed when it is asked for: few edges are ever shown."""
+        """The place, computed on demand because few dependencies are ever shown."""
         return self.node.span_of(*self.part) if self.part and isinstance(self.node, Scalar) else self.node.span
 
 
 @dataclass(slots=True)
 class Flow:
-    """The order of one block's steps: the edges by step and by dependency, and the jumps.
+    """The order of the steps of one block: dependencies by step, and jumps.
 
-    `covers` are the innermost jumps over each position that a jump may skip.
+    `covers` are the innermost jumps over each position that may be skipped.
     """
 
     edges: dict[str, dict[str, Dependency]] = field(default_factory=dict)
@@ -267,11 +267,11 @@ class Flow:
     covers: dict[int, Cover] = field(default_factory=dict)
 
     def add(self, edge: Dependency) -> None:
-        """Record that a step waits for another; the first reason is kept."""
+        """Record a dependency; the first reason is kept."""
         self.edges.setdefault(edge.step, {}).setdefault(edge.on, edge)
 
     def dependencies(self, step: str) -> tuple[str, ...]:
-        """The ids of all steps that `step` waits for."""
+        """Return the ids of all steps that `step` depends on."""
         return tuple(self.edges.get(step, ()))
 
 
@@ -279,7 +279,7 @@ class Flow:
 class Carried:
     """The values that a loop carries from round to round: `scope` has their names.
 
-    `tests` are the templates of the condition, which comes first in a round of a `while`; `changes` those of `update`.
+    `tests` are the templates of the condition, which a `while` evaluates first; `changes` are those of `update`.
     """
 
     scope: NameScope
@@ -291,48 +291,48 @@ class Carried:
 
 
 class SourceWork(ABC):
-    """The work of one step while it is checked. It is made when the step is read: all its templates are parsed then.
+    """The work of one step while it is checked. It is created when the step is read, with all its templates parsed.
 
-    `places` are the templates of the step itself, not those of the steps within.
+    `places` are the templates of the step itself, not those of the steps inside it.
     """
 
     def __init__(self) -> None:
         self.places: list[PlacedTemplate] = []
         self.outcomes: list[PlacedTemplate] = []
-        """Those of `places` that make what a loop collects."""
+        """Those of `places` that a loop collects."""
         self.item_scope: NameScope | None = None
-        """What the attempts of the step can see, where they are made for each item of a loop."""
+        """The scope of the step's attempts, if they are made for each item of a loop."""
         self.called: Document | None = None
         """The file of the pipeline that the step calls."""
         self.calls_tool = False
-        """Whether the step is one call of a tool, so that the default timeout is that of its attempts."""
+        """Whether the step is a single tool call, so that the default timeout applies to its attempts."""
         self.call: tuple[Tool, Action] | None = None
         """The tool and the action that it calls, if both are known."""
         self.item_work: SourceWork | None = None
-        """The call that is made for each item, where the step is a loop over its own call."""
+        """The call that is made for each item, if the step is a loop over its own call."""
         self.result_type: Type | None = None
-        """The type of the step, where it is known when the step has been read."""
+        """The type of the step, if it is known once the step has been read."""
         self.carried: Carried | None = None
         """The values that a loop carries from round to round."""
         self.makes_attempts = False
-        """Whether the step's `retry`, `on_resume` and `cache` are those of its calls."""
+        """Whether the step's `retry`, `on_resume` and `cache` apply to its calls."""
         self.asks_models = False
-        """Whether its calls are of models."""
+        """Whether it calls models."""
         self.model: Value | None = None
-        """The models that its call asks, if it is a call of models and names some. Known when it has been checked."""
+        """The models that its call names, if any. Known once the step has been checked."""
         self.item_type: Type | None = None
-        """The type of what each attempt gives, where attempts are made for each item of a loop."""
+        """The type of the result of each attempt, if attempts are made for each item of a loop."""
 
     @abstractmethod
     def check(self) -> Type:
-        """Report what is wrong, and return the type of the step. What it reads has been checked before."""
+        """Report errors, and return the type of the step. The steps that it reads must have been checked."""
 
     def files_read(self) -> list[Node]:
-        """Where the step names files that it reads, if they are constants."""
+        """Return the nodes that name files which the step reads."""
         return []
 
     def items_of(self, scope: NameScope) -> Value | None:
-        """What it repeats for each item of, if the names of the item are those of `scope`."""
+        """Return the items of the loop whose item names are those of `scope`, None if it is another."""
         return None
 
     @abstractmethod
@@ -352,7 +352,7 @@ class SourceHandler:
 
 @dataclass(slots=True, eq=False)
 class SourceCheck:
-    """What the output of a step must be. `scope` is what the step sees, with `output`."""
+    """The `check` of a step. `scope` is that of the step, with `output`."""
 
     spec: CheckSpec
     scope: NameScope
@@ -365,7 +365,7 @@ class SourceCheck:
 
 @dataclass(slots=True, eq=False)
 class SourceStep:
-    """One step. `templates` are those that are evaluated if it runs, `guards` those that decide whether it does."""
+    """One step. `templates` are evaluated if it runs, `guards` decide whether it runs."""
 
     spec: StepSpec
     block: SourceBlock
@@ -400,20 +400,20 @@ class SourceStep:
             yield from self.check.places
 
     def outwards(self) -> Iterator[SourceStep]:
-        """The step, the one that it is part of, and so on."""
+        """Yield the step and the steps that contain it, the innermost first."""
         step: SourceStep | None = self
         while step is not None:
             yield step
             step = step.block.owner
 
     def within(self, block: SourceBlock) -> SourceStep | None:
-        """The step of `block` that this one is, or is part of."""
+        """Return the step of `block` that is or contains this one, None if there is none."""
         return next((step for step in self.outwards() if step.block is block), None)
 
 
 @dataclass(slots=True, eq=False)
 class SourceBlock:
-    """Steps with a scope of their own. `owner` is the step that they are part of, None for those of the file itself."""
+    """Steps with their own scope. `owner` is the step that contains them, None for those of the file itself."""
 
     kind: BlockKind
     scope: NameScope
@@ -422,7 +422,7 @@ class SourceBlock:
     ids: dict[str, int] = field(default_factory=dict)
     flow: Flow = field(default_factory=Flow)
     conditions: dict[str, str | None] = field(default_factory=dict)
-    """Of each step that may be skipped: the text of its condition, None if a jump skips it."""
+    """The steps that may be skipped, with the text of the condition, None if a jump skips the step."""
 
     @property
     def last(self) -> SourceStep | None:
@@ -443,10 +443,10 @@ class BlockPasses(Protocol):
         """Read the steps of a block into `scope`, which becomes theirs, and all blocks within it."""
 
     def check(self, block: SourceBlock) -> None:
-        """Report what is wrong with the steps of a block, and find their types."""
+        """Report the errors of the steps of a block, and determine their types."""
 
     def plan(self, block: SourceBlock) -> Block:
         """Build the plan of a block without errors."""
 
     def plan_item(self, step: SourceStep, work: SourceWork, on_failure: OnFailure) -> StepPlan:
-        """Build the plan of the one step that is done for each item of a loop."""
+        """Build the plan of the single step that runs for each item of a loop."""

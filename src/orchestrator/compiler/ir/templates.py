@@ -1,4 +1,4 @@
-"""Turns the YAML values of a pipeline into `Value`s, and remembers where each template in them stands."""
+"""Converts the YAML values of a pipeline to `Value`s, and records the place of each template in them."""
 
 from __future__ import annotations
 

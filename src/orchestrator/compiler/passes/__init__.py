@@ -1,1 +1,1 @@
-"""The passes over a file: its names, its blocks of steps and the order in them, calls, models, types."""
+"""The passes over a file: declarations, blocks of steps, dependencies, calls, models, types."""

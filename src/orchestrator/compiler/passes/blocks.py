@@ -1,7 +1,7 @@
-"""Reads, checks and plans blocks: lists of steps with a scope of their own, within one another to any depth.
+"""Reads, checks and plans blocks: lists of steps with their own scope, nested to any depth.
 
-A block is read first, with all blocks in it: then every name and every edge is known. It is checked in an order in
-which each step comes after those that it reads, so that their types are known. It is planned if nothing is wrong.
+A block is read first, with all nested blocks, so that every name and dependency is known. Its steps are checked in an
+order in which the types of the steps that a step reads are known. It is planned if there are no errors.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 WorkFactory = Callable[[CompilationContext, SourceStep], SourceWork]
-"""Makes the work of a step of any kind."""
+"""Creates the work of a step of any kind."""
 
 
 class StepExpansion(Protocol):
-    """What puts further steps before those of the file: steps that ask for `<AUTO>` values."""
+    """Inserts steps before those of the file, which ask for `<AUTO>` values."""
 
     def expanded(self, specs: Sequence[StepSpec], kind: BlockKind, owner: SourceStep | None) -> Sequence[StepSpec]:
-        """Return the steps of a block with those that are put before them."""
+        """Return the steps of a block with the inserted ones."""
 
 
 class BlockCompiler:
@@ -99,7 +99,7 @@ class BlockCompiler:
             step.handlers = read_handlers(context, spec.on_error, inner, step)
 
     def check(self, block: SourceBlock) -> None:
-        """Report what is wrong with the steps of a block, and find their types."""
+        """Report the errors of the steps of a block, and determine their types."""
         context = self._context
         add_declared(context, block)
         add_jumps(context, block)
@@ -172,7 +172,7 @@ class BlockCompiler:
         )
 
     def plan_item(self, step: SourceStep, work: SourceWork, on_failure: OnFailure) -> StepPlan:
-        """Build the plan of the one step that is done for each item of a loop that has its own action."""
+        """Build the plan of the single step that runs for each item of a loop with its own action."""
         context = self._context
         spec = step.spec
         return StepPlan(
@@ -191,5 +191,5 @@ class BlockCompiler:
 
 
 def _is_a_case_of_its_own(node: Node) -> bool:
-    """Whether a step got its id from `true: {...}` or `null: {...}`, where no expression can mean it."""
+    """Return whether a step's id is from `true: {...}` or `null: {...}`, which no expression can refer to."""
     return isinstance(node, Scalar) and node.style == "synthetic" and node.text in ("true", "false", "null", "none")

@@ -1,4 +1,4 @@
-"""Checks the tool calls of steps: does the tool exist, does it take these parameters, would it be permitted."""
+"""Checks the tool calls of steps: tool, action, parameters and permissions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class CallChecker:
-    """Resolves and checks the calls of one file against the tools that exist and the access that is allowed."""
+    """Resolves and checks the calls of one file against the registered tools and the permissions."""
 
     def __init__(self, context: CompilationContext) -> None:
         self._diagnostics = context.diagnostics
@@ -51,7 +51,7 @@ class CallChecker:
         self._declared: tuple[Related, ...] = ()
 
     def resolve(self, step: StepSpec) -> tuple[Tool, Action] | None:
-        """Find the tool and the action that a step names; None after reporting why there is none."""
+        """Return the tool and the action that a step names; None after reporting an unknown one."""
         found = self.find(step)
         if isinstance(found, Unresolved):
             self._unresolved(step, found)
@@ -59,7 +59,7 @@ class CallChecker:
         return found
 
     def find(self, step: StepSpec) -> tuple[Tool, Action] | Unresolved:
-        """Find the tool and the action that a step names, or why there is none."""
+        """Return the tool and the action that a step names, or why they are unknown."""
         found = self._registry.resolve(step.tool, step.action)
         if isinstance(found, Unresolved) and (spelled := call_of_a_model(step)) is not None:
             again = self._registry.resolve("model", spelled)
@@ -102,7 +102,7 @@ class CallChecker:
         )
 
     def returns(self, action: Action, parameters: Value) -> Type:
-        """The type of what an action gives, as far as it follows from the parameters that are constant."""
+        """Return the type of an action's result, as far as it follows from the constant parameters."""
         if action.result_type is None:
             return action.returns
         known = {p.name: p.default for p in action.parameters.values() if not p.required}
@@ -113,7 +113,7 @@ class CallChecker:
         return action.result_type(known)
 
     def check(self, step: StepSpec, tool: Tool, action: Action, parameters: Value, types: _Types) -> Value:
-        """Report what is wrong with the parameters of a call, and return them as the action takes them."""
+        """Report errors in the parameters of a call, and return the parameters as the action takes them."""
         node = child(step.node, "parameters")
         label = f"{tool.name}.{action.name}" if len(tool.actions) > 1 else tool.name
         given = fields_of(parameters)
@@ -147,7 +147,7 @@ class CallChecker:
         return MappingValue(checked)
 
     def _misplaced(self, label: str, action: Action, step: StepSpec) -> None:
-        """Tell of parameters that stand beside `parameters:` instead of below it."""
+        """Report parameters that are written next to `parameters:` instead of below it."""
         for name, diagnostic in self._diagnostics.unknown_keys(step.node.span).items():
             if name in action.parameters:
                 help = f"`{name}` is a parameter of `{label}`: indent it below `parameters:`"
@@ -156,7 +156,7 @@ class CallChecker:
     def _unknown(
         self, label: str, name: str, action: Action, node: Node | None, given: MappingABC[str, Value]
     ) -> str | None:
-        """Report a parameter that the action does not take; return the one that was probably meant."""
+        """Report an unknown parameter, and return the one that was probably meant."""
         lacking = [each.name for each in action.parameters.values() if each.required and each.name not in given]
         other = _named_in(name, lacking)  # a guess, and no spelling to correct
         near = other or suggest(name, action.parameters)
@@ -173,7 +173,7 @@ class CallChecker:
         return near
 
     def _bounds(self, parameter: Parameter, value: object, node: Node, what: str) -> None:
-        """Report a constant of the right type that the action would still refuse."""
+        """Report a constant of the right type that the action would refuse."""
         reason = check_value(parameter, value)
         if reason is not None:
             self._diagnostics.add(
@@ -214,9 +214,9 @@ class CallChecker:
         types: _Types,
         related: Iterable[Related] = (),
     ) -> Value:
-        """Check one value against a type, as deep as both are known, and report the innermost misfits.
+        """Check a value against a type as deeply as both are known, and report the innermost mismatches.
 
-        Returns the value as it is to be evaluated; `related` says where the type is declared.
+        Returns the value to be evaluated; `related` are the places where the type is declared.
         """
         self._declared = tuple(related)
         try:
@@ -264,7 +264,7 @@ class CallChecker:
         return value
 
     def _constant(self, value: object, wanted: Type, node: Node, what: str) -> None:
-        """Report the innermost parts of a constant that are not of the wanted type."""
+        """Report the innermost parts of a constant that do not have the expected type."""
         reason = explain_mismatch(value, wanted)
         if reason is None:
             return
@@ -354,7 +354,7 @@ def fields_of(value: Value) -> dict[str, Value]:
 
 
 def static_type(value: Value, types: _Types) -> Type:
-    """The type that a value will have, as far as it is known before the run."""
+    """Return the type of a value, as far as it is known before the run."""
     match value:
         case Constant():
             return type_of(value.value)
@@ -370,7 +370,7 @@ def static_type(value: Value, types: _Types) -> Type:
 
 
 def _requoted(node: Node, wanted: Type) -> str | None:
-    """The scalar as it should be written, where only its quotes are wrong."""
+    """Return how the scalar should be written, if only its quotes are wrong."""
     if not isinstance(node, Scalar):
         return None
     if wanted.kind == "string" and node.style == "" and node.text and explain_mismatch(node.text, wanted) is None:
@@ -390,7 +390,7 @@ _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": 
 
 
 def _is_given(value: Value | None) -> bool:
-    """Whether a parameter is there, and not null for certain."""
+    """Return whether a parameter is given and not the constant null."""
     return value is not None and not (isinstance(value, Constant) and value.value is None)
 
 
@@ -405,7 +405,7 @@ def _place_of_call(step: StepSpec, action: Action) -> Span:
 
 
 def _below(action: Action, name: str) -> str:
-    """Say where a parameter is written, where it cannot stand in the step itself."""
+    """Return where a parameter is written, if it cannot be written in the step itself."""
     return "" if action.uses_model and name in PARAMETERS else " under `parameters:`"
 
 
@@ -413,7 +413,7 @@ _KINDS = {codes.UNKNOWN_TOOL: "tool", codes.UNKNOWN_ACTION: "action"}
 
 
 def _named_in(name: str, lacking: list[str]) -> str | None:
-    """The one required parameter that a name has as a word (`file_path`: `path`) or abbreviates (`cmd`: `command`)."""
+    """Return the required parameter that a name contains (`file_path`: `path`) or abbreviates (`cmd`: `command`)."""
     words = name.lower().replace("-", "_").split("_")
     found = [each for each in lacking if each in words or (len(name) > 2 and _abbreviates(name.lower(), each))]
     return found[0] if len(found) == 1 and found[0] != name.lower() else None

@@ -1,4 +1,4 @@
-"""What a file declares besides its steps: inputs, variables and outputs."""
+"""The declarations of a file: inputs, variables and outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def declare_inputs(context: CompilationContext) -> None:
-    """Enter the inputs into the scope of the file."""
+    """Declare the inputs in the scope of the file."""
     fields: dict[str, Type] = {}
     for name, spec in context.spec.inputs.items():
         key = child_key(context.spec.node, "inputs", name)
@@ -56,7 +56,7 @@ def _check_default(context: CompilationContext, name: str) -> None:
 
 
 def declare_variables(context: CompilationContext) -> None:
-    """Enter the variables into the scope of the file. Each may read the inputs and the variables above it."""
+    """Declare the variables in the scope of the file. Each can read the inputs and the variables above it."""
     scope = context.scope
     fields: dict[str, Type] = {}
     scope.names["variables"] = _namespace(fields)
@@ -80,7 +80,7 @@ def declare_variables(context: CompilationContext) -> None:
 
 
 def _namespace(fields: dict[str, Type]) -> Type:
-    """An object whose fields are those of a dictionary that may still grow."""
+    """Return an object type whose fields are those of a dictionary that can still grow."""
     return Type("object", properties=fields, closed=True)
 
 

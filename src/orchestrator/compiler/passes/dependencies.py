@@ -1,4 +1,4 @@
-"""In which order the steps of a block can run: dependencies, jumps, cycles, and which steps may be skipped."""
+"""The dependencies between the steps of a block: declared ones, reads in expressions, and jumps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def add_reads(context: CompilationContext, step: SourceStep) -> None:
-    """Add the edges that the expressions of a step make: in its own block, or in the one around it that is read."""
+    """Add the dependencies from the expressions of a step, in the block of the step that is read."""
     for place in step.places():
         for reference in place.template.references:
             context.note_read(place, reference)
@@ -64,7 +64,7 @@ def _within(reader: SourceStep, step: SourceStep) -> str:
 
 
 def _report_own(context: CompilationContext, reader: SourceStep, step: SourceStep, span: Span, verb: str) -> None:
-    """Report a step that waits for itself, or for the step that it is a part of."""
+    """Report a step that depends on itself, or on a step that contains it."""
     if reader is step:
         message = f"step `{step.id}` reads its own result, which does not exist until it has run"
         help = "read an earlier step"
@@ -83,7 +83,7 @@ def _report_own(context: CompilationContext, reader: SourceStep, step: SourceSte
 
 
 def add_declared(context: CompilationContext, block: SourceBlock) -> None:
-    """Add the edges that `dependencies:` declares; on a step outside, they hold for the whole of what is inside."""
+    """Add the dependencies of `dependencies:`; a step outside the block makes the enclosing step wait."""
     for step in block.steps:
         listed = child(step.spec.node, "dependencies")
         if not isinstance(listed, SequenceNode):
@@ -108,10 +108,10 @@ def add_declared(context: CompilationContext, block: SourceBlock) -> None:
 
 
 def add_jumps(context: CompilationContext, block: SourceBlock) -> None:
-    """Check the jumps, and add the edges that make them safe.
+    """Check the jumps, and add the dependencies that they require.
 
-    A jump from A to B skips every step between them in the file's order. So that the decision never depends on
-    timing, each of these steps, and B itself, waits for A, or for a later step that may jump over it and waits for A.
+    A jump from A to B skips every step between them in the order of the file. So that the result never depends on
+    timing, each of these steps and B depend on A, or on a later step that may jump over them and depends on A.
     """
     ids, jumps = block.ids, []
     for position, step in enumerate(block.steps):
@@ -170,7 +170,7 @@ def _report_no_target(
 def _report_no_step(
     context: CompilationContext, block: SourceBlock, position: int, kind: JumpKind, target: str, node: Node
 ) -> None:
-    """Report a jump to a step that is nowhere. What is no id is hardly one: a text to go on with, or a sentence."""
+    """Report a jump to an unknown step. A text that is not an id was probably meant as a value."""
     key = block.steps[position].spec.node.key(kind)
     written = written_key(key) if key is not None else kind
     near = suggest(target, _after(block, position))
@@ -198,7 +198,7 @@ def _report_no_step(
 
 
 def _after(block: SourceBlock, position: int) -> Iterator[str]:
-    """The ids of the steps of the file after a position."""
+    """Return the ids of the steps of the file after a position."""
     steps = (block.steps[later] for later in range(position + 1, len(block.steps)))
     return (step.id for step in steps if step.id and not is_auto(step.id))
 
@@ -208,7 +208,7 @@ _ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def _jump_to(block: SourceBlock, source: int, target: int, kind: JumpKind, node: Node) -> Jump:
-    """A jump of a step; the step that asks for the target's `<AUTO>` values, right before it, is not skipped."""
+    """Return a jump of a step; it does not skip the inserted step that asks for the target's `<AUTO>` values."""
     asked = block.steps[target - 1].id == auto_id(block.steps[target].id)
     return Jump(source, target - 1 if asked else target, target, kind, node)
 

@@ -1,4 +1,4 @@
-"""Handlers of errors: those of a step, and those of the pipeline."""
+"""The error handlers of steps and of the pipeline."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_handlers(
 
 
 def check_handlers(context: CompilationContext, handlers: Sequence[SourceHandler]) -> None:
-    """Report what is wrong with handlers."""
+    """Report the errors of handlers."""
     for handler in handlers:
         node = handler.spec.node
         check_retry(child(node, "retry"), context.diagnostics)

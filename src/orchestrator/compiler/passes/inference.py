@@ -1,4 +1,4 @@
-"""The types of templates, and what is wrong with them: with unknown names explained by what the file has."""
+"""Type inference for templates, with errors about unknown names explained by the names in the file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def infer_types(
     context: CompilationContext, places: Iterable[PlacedTemplate], *, quiet: bool = False
 ) -> dict[int, Type]:
-    """Find the types of templates, by their identity, and report what is wrong with them.
+    """Return the types of templates by their identity, and report type errors.
 
-    All of them see the same names: a text that stands in two scopes is one template with two types.
+    All of them must have the same scope: the same text in two scopes is one template with two types.
     """
     types: dict[int, Type] = {}
     for place in places:

@@ -1,4 +1,4 @@
-"""The files of one compilation: the pipeline that is compiled and all that it calls. Each is read and checked once."""
+"""The files of one compilation: the main pipeline and all that it calls. Each is read and checked once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def enter_file(document: Document, session: CompilationSession, *locations: FileLocation) -> CompilationContext:
-    """Enter a file into the compilation."""
+    """Add a file to the compilation."""
     context = CompilationContext(document, session, locations)
     if context.key is not None:
         session.contexts[context.key] = context
@@ -33,7 +33,7 @@ def lock_of(context: CompilationContext) -> tuple[str, str] | None:
 
 
 def find_pipeline(caller: CompilationContext, written: str) -> CompilationContext | Unreadable:
-    """Return the pipeline that `caller` names, read if it has not been."""
+    """Return the pipeline that `caller` names, and read it if necessary."""
     session = caller.session
     place = session.files.find(caller.locations, written)
     if isinstance(place, Unreadable):
@@ -47,7 +47,7 @@ def find_pipeline(caller: CompilationContext, written: str) -> CompilationContex
 
 
 def note_call(caller: CompilationContext, called: CompilationContext, node: Node, *, limited: bool) -> None:
-    """Note that one file calls another; `limited`: only to some depth."""
+    """Record that one file calls another; `limited`: only to a maximum depth."""
     if called.key is None:
         return
     session = caller.session

@@ -1,6 +1,6 @@
-"""Which models the steps of a file ask: what holds where a step names none, and whether those named can be asked.
+"""The models that the steps of a file call: the defaults of steps that name none, and whether they can be called.
 
-Nothing here is looked up before a step asks a model, and nothing of it over a network.
+Nothing is looked up before a step calls a model, and nothing over a network.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from orchestrator.tools.contract import Action
 
 _NEEDS: Final = {"images": "vision", "tools": "tools"}
-"""What a model must be able to do if this parameter is given. Of a form it need know nothing: any can write JSON."""
+"""The capability that a parameter requires. A schema requires none: any model can write JSON."""
 
 
 def complete_call(context: CompilationContext, step: SourceStep, tool: str, action: Action, parameters: Value) -> Value:
-    """Return the parameters of a call with the models that it asks where it names none, and remember who asks."""
+    """Return the parameters of a call, completed with its models if it names none, and record the use of the models."""
     if not action.uses_model or "model" not in action.parameters:
         return parameters
     spec = context.spec
@@ -59,7 +59,7 @@ def complete_call(context: CompilationContext, step: SourceStep, tool: str, acti
 
 
 def judge_model(context: CompilationContext, step: SourceStep, own: Value | None) -> Value:
-    """Return the model that judges the output of a step: its own, the file's, or the one that the step asks."""
+    """Return the model that judges the output of a step: its own, the file's, or the one that the step calls."""
     node = child(step.spec.node, "check", "judge", "model")
     if own is not None and node is not None:
         _note(context, node, ModelUse(step), given=True)
@@ -76,7 +76,7 @@ def judge_model(context: CompilationContext, step: SourceStep, own: Value | None
 
 
 def default_model(context: CompilationContext, tool: str, action: str) -> Node | None:
-    """Where the models are named that a call asks if it names none itself."""
+    """Return the node that names the default models of a call."""
     node = context.spec.node
     experts = node.get("experts") if context.spec.experts else None
     for name in (f"{tool}.{action}", action, tool):
@@ -86,7 +86,7 @@ def default_model(context: CompilationContext, tool: str, action: str) -> Node |
 
 
 def check_models(context: CompilationContext) -> None:
-    """Report what is wrong with the models of the file. All its steps must have been checked."""
+    """Report errors of the models of the file. All its steps must have been checked."""
     _check_experts(context)
     if context.model_references:
         from orchestrator.compiler.rules.model_access import report_model_access
@@ -95,9 +95,9 @@ def check_models(context: CompilationContext) -> None:
 
 
 def _for_vectors(context: CompilationContext, default: Node) -> dict[str, Any] | None:
-    """What a call that makes vectors asks for where the file names models of texts: another of their providers.
+    """Return the parameters of an embedding call if the file's default models write text: a model of the same provider.
 
-    None: the models that the file names are to be asked after all, if only to be told that they cannot.
+    None: use the models that the file names, even if that is reported as an error.
     """
     if default is not context.spec.node.get("model"):
         return None
@@ -166,13 +166,13 @@ def _check_expert(context: CompilationContext, key: Scalar) -> None:
 
 
 def _makes_vectors(catalogue: Catalogue, provider: str) -> bool:
-    """Whether models that make embeddings may be had there; what a server of one's own has is found out when asked."""
+    """Return whether a provider may have embedding models; what a custom server has is known only when it is called."""
     is_own = catalogue.providers[provider].free
     return is_own or any("embeddings" in card.capabilities for card in catalogue.cards(provider))
 
 
 def with_constants(parameters: Value, added: dict[str, Any]) -> Value:
-    """Return parameters with some more."""
+    """Return parameters with further constants."""
     match parameters:
         case Constant(value) if isinstance(value, dict):
             return Constant({**value, **added})
@@ -186,7 +186,7 @@ def _is_null(value: Value) -> bool:
 
 
 def _capabilities(node: Node | None) -> list[str]:
-    """Return the capabilities that a step requires of a model, as far as they are written there."""
+    """Return the capabilities that a step requires, as far as they are constants."""
     from orchestrator.models.catalog.settings import CAPABILITIES
 
     listed = child(node, "capabilities")

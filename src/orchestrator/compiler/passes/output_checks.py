@@ -1,4 +1,4 @@
-"""What the output of a step must be: expressions in which it is `output`, a schema, a rubric for a judge."""
+"""The `check` of a step: expressions that read `output`, a schema, a rubric for a judge."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.model_options import CheckSpec
 
 OUTPUT: Final = "output"
-"""What the step's value is called in its `check`."""
+"""The name of the step's value in its `check`."""
 
 _PROSE = re.compile(r"[^\W\d]+(?:[,;]? [^\W\d]+){3,}[.!?]?")
 
 
 def read_check(context: CompilationContext, step: SourceStep, spec: CheckSpec, scope: NameScope) -> SourceCheck:
-    """Read the `check` of a step whose attempts see `scope`."""
+    """Read the `check` of a step whose attempts have `scope`."""
     check = SourceCheck(spec, NameScope(scope))
     context.declare_within(check.scope, "output", OUTPUT, None, step.id)
     listed = child(spec.node, "that")
@@ -44,7 +44,7 @@ def read_check(context: CompilationContext, step: SourceStep, spec: CheckSpec, s
 
 
 def _is_prose(context: CompilationContext, step: SourceStep, node: Scalar) -> bool:
-    """Report a sentence in the place of an expression."""
+    """Report a sentence where an expression is required."""
     if not _PROSE.fullmatch(node.text.strip()) or not parse_expression(node.text).problems:
         return False
     context.diagnostics.add(
@@ -58,7 +58,7 @@ def _is_prose(context: CompilationContext, step: SourceStep, node: Scalar) -> bo
 
 
 def check_output(context: CompilationContext, step: SourceStep, check: SourceCheck, type_: Type) -> None:
-    """Report what is wrong with a `check`, now that the type of the step is known."""
+    """Report errors in a `check`, once the type of the step is known."""
     item = step.work.item_type if step.work is not None else None
     check.scope.names[OUTPUT] = (
         ANY if step.id in context.shared else without_attributes(type_ if item is None else item)

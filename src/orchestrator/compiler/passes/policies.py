@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> Retry:
-    """The retry policy of a step that calls a tool."""
+    """Return the retry policy of a step."""
     defaults = context.spec.defaults
     retry = spec.retry or (defaults.retry if defaults else None)
     if retry is None:
@@ -24,23 +24,23 @@ def retry_of(context: CompilationContext, spec: StepSpec, work: SourceWork) -> R
 
 
 def timeout_of(context: CompilationContext, spec: StepSpec) -> float | None:
-    """How long an attempt of a step that calls a tool may take."""
+    """Return the timeout of an attempt of a tool call."""
     defaults = context.spec.defaults
     return spec.timeout if spec.timeout is not None else (defaults.timeout if defaults else None)
 
 
 def cache_of(step: SourceStep) -> CachePolicy | None:
-    """How the results of a step are shared across runs."""
+    """Return the cache policy of a step."""
     cache = step.spec.cache
     return CachePolicy(cache.ttl, step.cache_key, cache.scope) if cache is not None else None
 
 
 def retry_from(spec: RetrySpec) -> Retry:
-    """The retry policy as data. A stated `max_delay` is also the longest that is waited for because an error asks."""
+    """Return a retry policy. An explicit `max_delay` also limits the delay that an error can request."""
     longest = spec.max_delay if "max_delay" in spec.model_fields_set else None
     return Retry(**spec.model_dump(exclude_none=True), longest_wait=longest)
 
 
 def budget_of(spec: BudgetSpec | None) -> Budget | None:
-    """Return a budget as the plan has it."""
+    """Return a budget of the plan."""
     return None if spec is None else Budget(spec.usd, spec.tokens, spec.requests)

@@ -1,4 +1,4 @@
-"""Reports values from outside in the text of Python code and SQL: what is in them would be run."""
+"""Reports values from outside the file in Python code and SQL, where their content would run."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CODE: Final = {
     "data.select": ("columns", "SQL"),
     "data.aggregate": ("values", "SQL"),
 }
-"""The actions that run a parameter's text as code: the parameter, and the language."""
+"""The actions that run a parameter as code: the parameter, and the language."""
 
 _PATH: Final = re.compile(r"(?:\w+\.)*(?P<last>[A-Za-z_]\w*)(?:\[\w+\])?(?:\s*\|.*)?", re.DOTALL)
 
 
 def check_code(context: CompilationContext, step: SourceStep, action: str, places: list[PlacedTemplate]) -> None:
-    """Report the values from outside that the step puts into the text of code; `action` has the tool's name too."""
+    """Report values from outside the file in the code of a step; `action` includes the name of the tool."""
     parameter, language = CODE[action]
     texts = {id(node) for node in _texts(child(step.spec.node, "parameters", parameter))}
     for place in places:
@@ -50,7 +50,7 @@ def _check_text(context: CompilationContext, step: SourceStep, place: PlacedTemp
 
 
 def _texts(node: Node | None) -> list[Node]:
-    """The texts of a parameter that are code: itself, or the values of a mapping."""
+    """Return the texts of a parameter that are code: itself, or the values of a mapping."""
     if isinstance(node, Mapping):
         return [entry.value for entry in node.entries]
     return [node] if isinstance(node, Scalar) else []

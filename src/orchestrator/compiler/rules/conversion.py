@@ -20,7 +20,7 @@ _SCALARS: Final = frozenset({"string", "integer", "number", "boolean"})
 
 
 def conversion(value: Value, wanted: Type, actual: Type) -> str:
-    """Say how to make what is wanted of a value of another type."""
+    """Return how to convert a value to the expected type."""
     written = _written(value)
     fields = _fitting_fields(wanted, actual)
     if fields and written:
@@ -36,7 +36,7 @@ def conversion(value: Value, wanted: Type, actual: Type) -> str:
 
 
 def _written(value: Value) -> str:
-    """The expression of a value as the file has it, if it is short enough to be repeated in a message."""
+    """Return the expression of a value as the file has it, if it is short enough for a message."""
     if not isinstance(value, Templated) or not value.template.is_expression:
         return ""
     found = _EXPRESSION.fullmatch(value.template.text)
@@ -50,7 +50,7 @@ def _at(written: str, field: str) -> str:
 
 
 def _fitting_fields(wanted: Type, actual: Type) -> list[str]:
-    """The fields of an object whose values are what is wanted."""
+    """Return the fields of an object that have the expected type."""
     if actual.kind != "object":
         return []
     return [
@@ -63,7 +63,7 @@ def _fitting_fields(wanted: Type, actual: Type) -> list[str]:
 
 
 def _is_alike(type_: Type, wanted: Type) -> bool:
-    """Whether a field is of a wanted kind itself, and not only convertible to it."""
+    """Return whether a field has an expected kind itself, and is not only convertible to it."""
     kinds = {option.kind for option in alternatives(wanted)}
     return type_.kind in kinds or (type_.kind == "integer" and "number" in kinds)
 
@@ -73,7 +73,7 @@ def _takes_text(wanted: Type) -> bool:
 
 
 def _converted(wanted: Type, actual: Type) -> str | None:
-    """The filters that convert, as they are written behind the value."""
+    """Return the filters that convert, as they are written after the value."""
     kinds = {option.kind for option in alternatives(wanted)} - {"null"}
     items = without_attributes(actual.items) if actual.items is not None else None
     if "string" in kinds:

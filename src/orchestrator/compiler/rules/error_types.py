@@ -1,4 +1,4 @@
-"""Checks what steps say about failure: errors that are named must be able to happen."""
+"""Reports unknown error types in retries and error handlers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _WORDS = {
 
 
 def check_retry(node: Node | None, diagnostics: Diagnostics) -> None:
-    """Report names in `retry.on` that no error has. A tool's own exceptions are known only when it runs."""
+    """Report unknown error names in `retry.on`. A tool's own exceptions are known only when it runs."""
     check_error_names(child(node, "on"), diagnostics)
 
 
 def check_error_names(listed: Node | None, diagnostics: Diagnostics) -> None:
-    """Report names of errors, in a list of them, that no error has."""
+    """Report unknown error names in a list."""
     if not isinstance(listed, Sequence):
         return
     for item in listed.items:

@@ -1,4 +1,4 @@
-"""Namespaces of other tools: `parameters.topic`, `tasks.fetch`, `loop.index`; and what is read in their place here."""
+"""Namespaces of other workflow tools, such as `tasks.fetch` and `loop.index`, and their equivalents."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ELSEWHERE: Final = {
     **dict.fromkeys(("tasks", "task", "jobs", "nodes", "stages", "results", "outputs", "step_results"), "steps"),
     **dict.fromkeys(("workflow", "flow", "dag", "job"), "pipeline"),
 }
-"""What the namespaces of a pipeline are called in other tools."""
+"""The names of a pipeline's namespaces in other tools."""
 
 _SECTIONS: Final = {"input": "inputs", "variable": "variables", "step": "steps"}
 _DECLARED: Final = {"inputs": "input", "variables": "variable"}
 
 
 def explain_namespace(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem | None:
-    """Say what is meant by a name that is not defined, if it stands where a namespace does; None if nothing is known.
+    """Explain an undefined name that is used like a namespace; None if it is not known.
 
     `problem` is about an undefined name (ORC301), or a field that a namespace does not have (ORC303).
     """
@@ -47,7 +47,7 @@ def explain_namespace(context: CompilationContext, place: PlacedTemplate, proble
 
 
 def _read(place: PlacedTemplate, problem: Problem) -> Reference | None:
-    """The read of a name, with its fields, in which a problem lies."""
+    """Return the reference that contains a problem."""
     return place.template.reference_at(problem.start)
 
 
@@ -98,7 +98,7 @@ def _explain_member(
 
 
 def section_of(context: CompilationContext, scope: NameScope, name: str, own: str = "") -> str | None:
-    """The namespace in which a name is known: `inputs`, `variables` or `steps`. The step `own` cannot read itself."""
+    """Return the namespace of a name: `inputs`, `variables` or `steps`. The step `own` cannot read itself."""
     target = context.scope.targets.get(name)
     if target is not None and target.kind in ("input", "variable"):
         return _SECTIONS[target.kind]
@@ -128,7 +128,7 @@ _IN_FOR_EACH: Final = {
     **dict.fromkeys(("item", "value", "current", "element"), "`{item}`"),
     **dict.fromkeys(("key", "name"), "`{item}.key`"),
 }
-"""What is read in a `for_each` in the place of a field of `loop`."""
+"""The equivalents of the fields of `loop` in a `for_each`."""
 
 _IN_REPEAT: Final = {
     **dict.fromkeys(("iteration", "index", "count", "number", "round", "counter", "index1"), "`iteration`"),
@@ -136,11 +136,11 @@ _IN_REPEAT: Final = {
     **dict.fromkeys(("first", "is_first"), "`iteration == 1`"),
     **dict.fromkeys(("previous", "previtem", "last_result", "result"), "`previous`"),
 }
-"""The same in a loop with `while` or `until`."""
+"""The equivalents in a loop with `while` or `until`."""
 
 
 def _explain_loop(place: PlacedTemplate, problem: Problem, read: Reference) -> Problem | None:
-    """`loop.index` in a loop of steps: `loop` itself is only in a `{% for %}` of a template."""
+    """Explain `loop.index` in a loop of steps; `loop` exists only in a `{% for %}` of a template."""
     known = _names_of_loop(place.scope)
     if not known:
         return None
@@ -156,7 +156,7 @@ def _explain_loop(place: PlacedTemplate, problem: Problem, read: Reference) -> P
 
 
 def _names_of_loop(scope: NameScope) -> Mapping[str, str]:
-    """What the names of the innermost loop around a place are called, by what they are."""
+    """Return the names of the innermost loop around a place, by their meaning."""
     for each in scope.chain():
         for names in (_REPEAT_NAMES, _FOR_EACH_NAMES):
             if names[-1] in each.targets:

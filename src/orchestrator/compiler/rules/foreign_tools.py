@@ -1,4 +1,4 @@
-"""What tools and actions of other systems are called here, and which of them are a kind of step instead."""
+"""Tools and actions of other workflow tools, and their equivalents: a tool here, or a kind of step."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _TOOLS: Final = {
     **dict.fromkeys(("merge", "combine", "json-merge"), "json.merge"),
     **dict.fromkeys(("mcp-server", "mcp-client", "mcp-tool"), "mcp.call"),
 }
-"""By the name elsewhere, in small letters and with hyphens, the tool here, and the action that is most likely meant."""
+"""The equivalent tool or action of a name in other tools, in lower case with hyphens."""
 
 _HUMP: Final = re.compile(r"([a-z0-9])([A-Z])")
 _ENDINGS: Final = (
@@ -70,7 +70,7 @@ _ENDINGS: Final = (
     "-component",
     "-runner",
 )
-"""What is put behind the name of a tool elsewhere, and says nothing."""
+"""Suffixes of tool names in other tools that have no meaning here."""
 
 _ACTIONS: Final = {
     "filesystem": {
@@ -112,7 +112,7 @@ _ACTIONS: Final = {
         **dict.fromkeys(("chunk", "cut"), "split"),
     },
 }
-"""By tool, what its actions are called elsewhere."""
+"""By tool, the names of its actions in other tools."""
 
 _ASK: Final = ("user-prompt", "user-input", "prompt-user", "human-input", "input", "ask", "question", "form", "survey")
 _ASK_TOO: Final = (
@@ -236,11 +236,11 @@ _STEPS: Final = {
         "`tool: terminal`",
     ),
 }
-"""By the name of a tool elsewhere, the kind of step that does the same here; or what there is instead of it."""
+"""By the name of a tool in other tools, the equivalent kind of step, or the alternative."""
 
 
 def elsewhere(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str | None] | None:
-    """Return a help line for a tool of another system, and what may safely be put in the place of its name.
+    """Return a help line for a tool of another workflow tool, and a safe replacement for its name.
 
     None if no such tool is known.
     """
@@ -260,12 +260,12 @@ def elsewhere(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str,
 
 
 def action_meant(tool: str, word: str) -> str | None:
-    """The action of a tool that a word probably means that another system has for it."""
+    """Return the action of a tool that a word of another workflow tool probably means."""
     return _ACTIONS.get(tool, {}).get(word.strip().replace("-", "_").lower())
 
 
 def _words(head: str) -> list[str]:
-    """A name as the tables have it, and without what says nothing at its end."""
+    """Return a name in the spelling of the tables, with and without a meaningless suffix."""
     word = _HUMP.sub(r"\1-\2", head.strip()).replace("_", "-").replace(" ", "-").lower()
     shorter = [word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending)]
     return [each for each in (word, *shorter) if each]
@@ -287,7 +287,7 @@ def _as_step(step: StepSpec, word: str) -> str:
 def as_tool(
     step: StepSpec, why: Unresolved, registry: Registry, name: str, wanted: str, likely: str = ""
 ) -> tuple[str, str | None]:
-    """Say how to call a tool that is here; `wanted` is the action that the step names, `likely` the usual one."""
+    """Return how to call a registered tool; `wanted` is the action that the step names, `likely` the usual one."""
     found = registry.resolve(name, wanted or likely or None)
     kept = bool(wanted)
     if isinstance(found, Unresolved) and wanted:
@@ -312,7 +312,7 @@ def as_tool(
 
 
 def _takes(step: StepSpec, action: Action) -> str:
-    """Say which parameters an action takes, if those that a step gives would not do."""
+    """Return the parameters of an action, if those of the step do not match."""
     given = set(step.parameters) if isinstance(step.parameters, dict) else set()
     needed = [parameter.name for parameter in action.parameters.values() if parameter.required]
     unknown = set() if action.accepts_extra else given - action.parameters.keys()

@@ -1,4 +1,4 @@
-"""Checks that a server of tools that a step names is one of `orchestrator.toml`."""
+"""Checks that a tool server is configured in `orchestrator.toml`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_server(context: CompilationContext, node: Node, server: str, written: Callable[[str], str] = str) -> bool:
-    """Whether there is a server; if there is none, report that. `written` is how the file would name another one."""
+    """Return whether a tool server is configured, and report it if not. `written` formats another name."""
     from orchestrator.tools.mcp import load_servers
 
     servers = load_servers(context.session.permissions.directory)

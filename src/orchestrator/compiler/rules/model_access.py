@@ -1,4 +1,4 @@
-"""Checks whether models that are named outright can be asked from here, and can do what is asked of them."""
+"""Checks whether named models can be called and have the required capabilities."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Problem:
-    """Something that keeps a model from being asked. Those with the same `cause` are one, wherever they come up."""
+    """A problem that prevents a model from being called. Problems with the same `cause` are reported once."""
 
     code: str
     scalar: Scalar
@@ -44,7 +44,7 @@ class _Problem:
 
 
 def report_model_access(context: CompilationContext) -> None:
-    """Report what is wrong with the models that a file names: a missing key, say, once for the file."""
+    """Report problems with the models that a file names; a missing key, for example, once for the file."""
     here = context.session.models
     found: dict[str, _Problem] = {}
     for reference in context.model_references.values():
@@ -73,7 +73,7 @@ def report_model_access(context: CompilationContext) -> None:
 
 
 def _of_place(context: CompilationContext, here: ModelEnvironment, reference: ModelReference) -> list[_Problem]:
-    """What is wrong with the models that one place names. Of a list, what another can make up for is a warning."""
+    """Return the problems of the models at one place. If another model of a list is usable, they are warnings."""
     names = reference.names()
     whole: list[_Problem] = []
     usable = len(names) == 0
@@ -168,7 +168,7 @@ def _access(here: ModelEnvironment, name: ModelName, scalar: Scalar, provider: P
 def _abilities(
     context: CompilationContext, reference: ModelReference, card: ModelCard, scalar: Scalar
 ) -> list[_Problem]:
-    """What the model certainly cannot do, and a step asks of it; one problem of a kind."""
+    """Return what the model cannot do and a step requires; one problem of each kind."""
     problems: dict[str, _Problem] = {}
     for use in reference.uses:
         asked = f"step `{use.step.id}`"
@@ -213,7 +213,7 @@ def _unpriced(
 
 
 def _usd_limits(context: CompilationContext, step: SourceStep) -> Iterator[tuple[float, Related]]:
-    """Yield the limits in USD that hold for a step, from within, each with where it is set."""
+    """Yield the USD limits that apply to a step, the innermost first, each with the place where it is set."""
     around = [(outer.spec.budget, outer.spec.node) for outer in step.outwards()]
     for budget, node in (*around, (context.spec.budget, context.spec.node)):
         if budget is not None and budget.usd is not None:

@@ -1,4 +1,4 @@
-"""What a person probably meant who named a tool or an action that does not exist."""
+"""Suggestions for unknown tools and actions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 YOUR_OWN = (
     "`orchestrator tools` describes them; `--tools MODULE`, or in Python `Orchestrator(tools=[...])`, adds custom tools"
 )
-"""What is said where none of the tools that there are seems to be meant."""
+"""The note for a name that matches none of the tools."""
 
 _MODEL = frozenset({"model", "models", "llm", "ai", "language_model"})
-"""What the tool `model` is called elsewhere."""
+"""Names of the tool `model` in other tools."""
 
 _ACTIONS = {
     **dict.fromkeys(("llm_generate", "llm_call", "generate_content"), "generate_text"),
@@ -27,11 +27,11 @@ _ACTIONS = {
     "summarise": "summarize",
     "embeddings": "embed",
 }
-"""What its actions are called elsewhere."""
+"""Names of its actions in other tools."""
 
 
 def call_of_a_model(step: StepSpec) -> str | None:
-    """Return the action of the tool `model` that a step may mean by words that are not ours, such as `tool: llm`."""
+    """Return the action of the tool `model` that a step may mean in words of other tools, such as `tool: llm`."""
     tool, action = (word.replace("-", "_").lower() if word is not None else None for word in (step.tool, step.action))
     if tool in _MODEL and action is None:
         if "prompt" not in (step.parameters or {}):
@@ -42,14 +42,14 @@ def call_of_a_model(step: StepSpec) -> str | None:
 
 
 def asks_for_a_form(step: StepSpec) -> bool:
-    """Whether a step says what the answer of a model must look like."""
+    """Return whether a step defines a schema for the answer of a model."""
     return not {"schema", "vars", "response_format"}.isdisjoint(step.parameters or {})
 
 
 def meant(step: StepSpec, why: Unresolved, registry: Registry) -> tuple[str, str | None]:
-    """Return a help line, and what may safely be put in place of the value, if anything.
+    """Return a help line, and a safe replacement for the value, if any.
 
-    The value is the step's `tool` or `action`, whichever `why.key` names.
+    The value is the step's `tool` or `action`, according to `why.key`.
     """
     written = (step.action if why.key == "action" else step.tool) or ""
     if why.code == codes.ACTION_NOT_NAMED:

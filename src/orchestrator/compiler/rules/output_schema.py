@@ -1,4 +1,4 @@
-"""Checks what a step says of the answer of a model, and of the model that it wants: forms and requirements."""
+"""Checks the schema of a model's answer, and the requirements on the model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from orchestrator.language.spec.pipeline import StepSpec
 
 FORMS: Final = ("schema", "vars", "response_format")
-"""The parameters that say what an answer looks like."""
+"""The parameters that define the schema of an answer."""
 
 
 def check_wishes(context: CompilationContext, step: StepSpec, given: MappingABC[str, Value]) -> None:
-    """Report what is wrong with the parameters of a call of a model that its types do not tell."""
+    """Report errors in the parameters of a model call that type checking does not find."""
     node = child(step.node, "parameters")
     keys = [key for name in FORMS if name in given and (key := _form_key(node, name, given[name])) is not None]
     for second in keys[1:]:
@@ -50,7 +50,7 @@ def _form_key(node: Node | None, name: str, value: Value) -> Scalar | None:
 def check_form(
     context: CompilationContext, node: Node, what: str, *, described: bool = False
 ) -> MappingABC[str, Any] | None:
-    """Return the JSON Schema of a form that is written somewhere; None after reporting what is wrong with it."""
+    """Return the JSON Schema that a node defines; None after reporting its errors."""
     from orchestrator.models.output.schemas import SchemaError, structure_of
 
     try:
@@ -66,7 +66,7 @@ def check_form(
 
 
 def _deepest(node: Node, path: tuple[str | int, ...]) -> Node:
-    """What stands at a path, or as far along it as there is something."""
+    """Return the deepest node along a path."""
     for part in path:
         if isinstance(node, Mapping) and str(part) in node.table:
             node = node.table[str(part)].value
@@ -78,7 +78,7 @@ def _deepest(node: Node, path: tuple[str | int, ...]) -> Node:
 
 
 def _named_in(message: str, node: Node) -> Node:
-    """The key or the word below a node that a message names first, else the node."""
+    """Return the key or word below a node that a message mentions first, otherwise the node."""
     found: dict[int, Node] = {}
     pending = [node]
     while pending:

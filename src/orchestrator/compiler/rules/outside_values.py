@@ -1,4 +1,4 @@
-"""Tells values that stand in the file itself from those that come from outside: inputs, answers, results of steps."""
+"""Distinguishes values that are written in the file from those that come from outside it: inputs, answers, results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OWN: Final = frozenset({"run", "pipeline", "step"})
 
 
 def is_own(context: CompilationContext, step: SourceStep, scope: NameScope, read: Reference) -> bool:
-    """Whether what is read stands in the file itself."""
+    """Return whether the value that is read is written in the file itself."""
     if read.name in _OWN:
         return True
     target = scope.target(read)
@@ -31,7 +31,7 @@ def is_own(context: CompilationContext, step: SourceStep, scope: NameScope, read
 
 
 def _is_constant(context: CompilationContext, step: SourceStep, scope: NameScope, value: Value | None) -> bool:
-    """Whether a value is made of what stands in the file."""
+    """Return whether a value consists only of values in the file."""
     match value:
         case Constant():
             return True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def report_recursion(session: CompilationSession) -> None:
-    """Report every pipeline that reaches itself without a limit, once, with the whole path."""
+    """Report every pipeline that calls itself without a limit once, with the whole path."""
     for circle in circles(session.unlimited, list(session.contexts)):
         pairs = zip(circle, [*circle[1:], circle[0]], strict=True)
         first, *others = [session.unlimited[one][other] for one, other in pairs]

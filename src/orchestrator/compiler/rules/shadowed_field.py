@@ -1,4 +1,4 @@
-"""Warns of fields of answers that are hidden by what every step has: `{{ ticket.status }}` is never the answer's."""
+"""Warns of answer fields that are shadowed by the fields of every step, such as `{{ ticket.status }}`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def report_hidden(context: CompilationContext) -> None:
-    """Report each field of the form of an answer that is read as if nothing hid it."""
+    """Report each shadowed field of an answer that is read."""
     hidden: dict[tuple[int, str], dict[str, Scalar]] = {}
     for step in context.steps:
         if step.work is not None and step.work.asks_models and (found := dict(_hidden(step))):
@@ -49,7 +49,7 @@ def report_hidden(context: CompilationContext) -> None:
 
 
 def _hidden(step: SourceStep) -> Iterator[tuple[str, Scalar]]:
-    """The fields of a step's form that are named like one that every step has, with their places."""
+    """Yield the fields of a step's schema that have the name of a field of every step, with their places."""
     for name in FORMS:
         form = child(step.spec.node, "parameters", name)
         properties = child(form, "properties")

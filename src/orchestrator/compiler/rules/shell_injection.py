@@ -1,4 +1,4 @@
-"""Reports values from outside in the text of a shell command: the shell would run what is in them."""
+"""Reports values from outside the file in shell commands, where the shell would run their content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JOINED: Final = re.compile(r"(?P<items>[\w.\[\]]+(\s*\|\s*\w+(\([^()]*\))?)*?)\
 
 
 def check_shell(context: CompilationContext, step: SourceStep, places: list[PlacedTemplate]) -> None:
-    """Report the values from outside that a command of the step gives to a shell unquoted."""
+    """Report unquoted values from outside the file in the shell command of a step."""
     command = child(step.spec.node, "parameters", "command")
     texts = {id(node) for node in _texts(command)}
     for place in places:
@@ -34,7 +34,7 @@ def check_shell(context: CompilationContext, step: SourceStep, places: list[Plac
 
 
 def _texts(command: Node | None) -> list[Node]:
-    """The texts of a command that a shell reads: all of it, or what stands after `sh -c`."""
+    """Return the texts of a command that a shell reads: all of it, or the argument after `sh -c`."""
     if isinstance(command, Scalar):
         return [command]
     if not isinstance(command, Sequence):
@@ -95,7 +95,7 @@ def _quoted(written: str) -> str:
 
 
 def _quotes_before(text: str, end: int) -> str:
-    """The quotes of the shell that are open at a place of a template; empty for none."""
+    """Return the shell quote that is open at a position of a template; "" if there is none."""
     open_, escaped = "", False
     for character in _TAG.sub("", text[: text.rfind("{{", 0, end)]):
         if escaped:
@@ -108,7 +108,7 @@ def _quotes_before(text: str, end: int) -> str:
 
 
 def _arguments(text: str) -> str | None:
-    """The same command as a list of YAML; None if the shell is needed for it."""
+    """Return the command as a YAML list; None if it needs a shell."""
     tags = _TAG.findall(text)
     if any(not tag.startswith("{{") for tag in tags) or _SYNTAX.search(_TAG.sub("", text)):
         return None

@@ -1,4 +1,4 @@
-"""Steps that may be skipped: warns of those that every path jumps over, and of reads where one may be null."""
+"""Warns of steps that every path skips, and of reads of steps that may be skipped and then are null."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WHEN: Final[dict[JumpKind, str]] = {"on_success": "succeeds", "on_failure": "fa
 
 
 def report_skipped(context: CompilationContext) -> None:
-    """Report steps that are jumped over on every path, and unguarded reads of steps that may be skipped."""
+    """Report steps that every path skips, and unguarded reads of steps that may be skipped."""
     for block in dict.fromkeys(step.block for step in context.steps):
         _report_jumped_over(context, block)
     if not any(step.block.conditions for step in context.steps):
@@ -42,7 +42,7 @@ def report_skipped(context: CompilationContext) -> None:
 
 
 def _is_bare(place: PlacedTemplate, outcomes: set[int]) -> bool:
-    """Whether a value is collected as it is: that of a step that was skipped is then null in the list."""
+    """Return whether a value is collected unchanged, so that a skipped step is null in the list."""
     text, reads = place.template.text, place.template.references
     whole = text.removeprefix("{{").removesuffix("}}").strip()
     return id(place) in outcomes and len(reads) == 1 and text[reads[0].start : reads[0].end] == whole
@@ -52,7 +52,7 @@ def _is_bare(place: PlacedTemplate, outcomes: set[int]) -> bool:
 
 
 def _report_jumped_over(context: CompilationContext, block: SourceBlock) -> None:
-    """Report the steps that a step before them jumps over whatever becomes of it."""
+    """Report the steps that an earlier step jumps over in every case."""
     end, source = 0, ""
     over: list[Jump] = []
     for position, step in enumerate(block.steps):
@@ -75,7 +75,7 @@ def _report_jumped_over(context: CompilationContext, block: SourceBlock) -> None
 
 
 def _surely(block: SourceBlock, step: SourceStep) -> list[Jump]:
-    """The jumps of a step of which it makes one, whatever becomes of it; none if it may go on to the next step."""
+    """Return the jumps of a step if it always takes one of them; empty if it may continue to the next step."""
     jumps = block.flow.jumps.get(step.id, {})
     kinds: list[JumpKind] = ["on_success"]
     ends_run = step.spec.on_failure is None or step.spec.on_failure.kind == "fail"
@@ -118,7 +118,7 @@ def _is_guarded(reference: Reference) -> bool:
 def _way_around(
     target: Target, block: SourceBlock, reader: SourceStep | None, place: PlacedTemplate, reference: Reference
 ) -> str | None:
-    """A path on which `reader` runs, and the step that it reads does not; None if there is none, or it asks."""
+    """Describe a path on which `reader` runs and the step that it reads does not; None if there is none."""
     name = target.name
     if name not in block.conditions or (reader is not None and any(_asks(target, step) for step in reader.outwards())):
         return None
@@ -152,7 +152,7 @@ def _skipped(block: SourceBlock, name: str, jump: Jump | None) -> str:
 def _given(
     block: SourceBlock, reader: SourceStep | None, place: PlacedTemplate, reference: Reference
 ) -> Iterator[Fact]:
-    """What is known where a step is read, in the words of the scope of its block."""
+    """Return the conditions that hold where a step is read, in the scope of its block."""
     known = [(place.scope, reference.given)]
     for step in reader.outwards() if reader is not None else ():
         if step.condition is not None:
@@ -166,7 +166,7 @@ def _given(
 
 
 def _asks(target: Target, step: SourceStep) -> bool:
-    """Whether the condition of a step looks at another."""
+    """Return whether the condition of a step reads another step."""
     return any(
         place.scope.target(reference) == target for place in step.guards for reference in place.template.references
     )

@@ -1,4 +1,4 @@
-"""Warns of questions that nothing waits for: the steps written after them act before anybody has answered."""
+"""Warns of questions that no step waits for: later steps act before the question is answered."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WITHOUT_EFFECT: Final = {
     "filesystem": frozenset({"read", "list", "glob", "exists"}),
     "http": frozenset({"get"}),
 }
-"""The tools, and their actions (None: all), that change nothing outside of the run."""
+"""The tools and their actions (None: all) that have no effect outside the run."""
 
 
 def report_unanswered(context: CompilationContext) -> None:
-    """Report each question whose answer nothing reads or waits for, if a step after it in its block changes something.
+    """Report each question whose answer no step reads or waits for, if a later step in its block has an effect.
 
-    A question that something waits for is not reported: what does not is then taken to be free to run.
+    If any step waits for a question, it is not reported: the other steps are assumed to be independent on purpose.
     """
     questions = [step for step in context.steps if step.spec.kind in _QUESTIONS and step.id and not is_auto(step.id)]
     if not questions:
@@ -64,12 +64,12 @@ def _report(context: CompilationContext, step: SourceStep, acting: SourceStep) -
 
 
 def _key(block: SourceBlock) -> int:
-    """What tells a block from others: they are compared by identity, and hold much."""
+    """Return the identity of a block, which is what blocks are compared by."""
     return id(block)
 
 
 def _reads(context: CompilationContext) -> Iterator[tuple[int, str]]:
-    """The steps that a template of the file reads, each with its block."""
+    """Yield the steps that a template of the file reads, each with its block."""
     places = [place for step in context.steps for place in step.places()]
     places += [place for handler in context.handlers for place in handler.places]
     for place in (*places, *context.output_places):
@@ -82,7 +82,7 @@ def _reads(context: CompilationContext) -> Iterator[tuple[int, str]]:
 
 
 def _before(block: SourceBlock, id: str) -> set[str]:
-    """The steps of a block that one of them waits for, directly or not."""
+    """Return the steps of a block that one of them depends on, directly or not."""
     found: set[str] = set()
     pending = [id]
     while pending:
@@ -94,7 +94,7 @@ def _before(block: SourceBlock, id: str) -> set[str]:
 
 
 def _acts(context: CompilationContext, step: SourceStep) -> bool:
-    """Whether a step, or one within it, may change something outside of the run."""
+    """Return whether a step, or a step inside it, may have an effect outside the run."""
     return any(_changes_something(each) for each in context.steps if each.within(step.block) is step)
 
 

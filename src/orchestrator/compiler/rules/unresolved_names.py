@@ -1,4 +1,4 @@
-"""Explains reads of names that are not known where they are read: unknown steps, and steps inside of others."""
+"""Explains reads of unknown names: unknown steps, and steps that are not visible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def explain_unknown(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
-    """Say more of an undefined name or field: that it is known elsewhere in the file."""
+    """Explain an undefined name or field that is known elsewhere in the file."""
     if problem.code == codes.UNKNOWN_FIELD:
         return explain_namespace(context, place, problem) or _explain_field(context, place, problem)
     if problem.code != codes.UNDEFINED_NAME:
@@ -41,7 +41,7 @@ def explain_unknown(context: CompilationContext, place: PlacedTemplate, problem:
 
 
 def _without_own(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
-    """Leave out of a help line the steps that cannot be read where the problem is."""
+    """Remove the steps that cannot be read at the place of the problem from its help line."""
     own = _own(context.holder(place))
     if problem.help is None or not any(f"`{id}`" in problem.help for id in own):
         return problem
@@ -52,7 +52,7 @@ def _without_own(context: CompilationContext, place: PlacedTemplate, problem: Pr
 
 
 def _explain_field(context: CompilationContext, place: PlacedTemplate, problem: Problem) -> Problem:
-    """Say of a field that a step does not have that it is the name of a step within."""
+    """Explain an unknown field of a step that is the name of a step inside it."""
     at = place.template.reference_at(problem.start)
     parts = () if at is None else (at.name, *at.path)
     names = [part for part in parts if isinstance(part, str)]  # an item, as in `rows[0].text`, is a part of its loop
@@ -81,7 +81,7 @@ def _explain_field(context: CompilationContext, place: PlacedTemplate, problem: 
 
 
 def _where_known(context: CompilationContext, name: str, place: PlacedTemplate) -> str | None:
-    """Where a name is known that belongs to a loop, a handler or a step; None for any other name."""
+    """Return where a name of a loop, a handler or a step is known; None for other names."""
     holder = context.holder(place)
     if holder is not None and holder.work is not None and holder.work.item_scope is not None:
         own = holder.work.item_scope.targets
@@ -100,7 +100,7 @@ def _where_known(context: CompilationContext, name: str, place: PlacedTemplate) 
 
 
 def report_unknown_reads(context: CompilationContext) -> None:
-    """Report `steps.name` where there is no such step."""
+    """Report reads of unknown steps as `steps.name`."""
     for place, reference in context.unknown:
         if not reference.path or not isinstance(name := reference.path[0], str):
             continue
@@ -122,9 +122,9 @@ def report_unknown_step(
     holder: SourceStep | None = None,
     fix: bool = True,
 ) -> None:
-    """Report that no step is called `name` where `scope` is.
+    """Report an unknown step `name` in `scope`.
 
-    With `fix` the name itself stands at `span`, as in `dependencies:`, and a better one may be put in its place.
+    With `fix`, `span` is the name itself, as in `dependencies:`, and can be replaced by a suggestion.
     """
     if name in context.inside:
         message, help = out_of_reach(context, name, scope, holder)
@@ -154,12 +154,12 @@ def report_unknown_step(
 
 
 def _own(holder: SourceStep | None) -> set[str]:
-    """The ids of a step and of those that it is a part of: what it cannot wait for."""
+    """Return the ids of a step and of the steps that contain it, which it cannot depend on."""
     return set() if holder is None else {part.id for part in holder.outwards()}
 
 
 def around(context: CompilationContext, name: str, scope: NameScope) -> SourceStep | None:
-    """The step that can be seen from `scope` and that the first inner step called `name` is a part of."""
+    """Return the step that is visible from `scope` and contains the first inner step called `name`."""
     inner = context.inside[name][0]
     outer = (step for step in inner.outwards() if step is not inner)
     return next((step for step in outer if (seen := scope.step(step.id)) and seen.block is step.block), None)
@@ -172,9 +172,9 @@ def out_of_reach(
     holder: SourceStep | None,
     place: PlacedTemplate | None = None,
 ) -> tuple[str, str]:
-    """Say where the step `name` is that cannot be seen from `scope`, and how its value can be read all the same.
+    """Return where the step `name` is, which is not visible from `scope`, and how its value can be read.
 
-    `holder` is the step in which the name stands, `place` the template of it, if it stands in one.
+    `holder` is the step that contains the name, `place` the template, if it is in one.
     """
     inner = context.inside[name][0]
     steps = list(inner.outwards())[1:]
@@ -196,7 +196,7 @@ def out_of_reach(
 
 
 def _within(name: str, outer: SourceStep, inner: SourceStep, holder: SourceStep, place: PlacedTemplate | None) -> str:
-    """What to do where a part of `outer` is read in `outer` itself, which has no value yet. It stands in `inner`."""
+    """Return what to do if a step inside `outer` is read in `outer` itself, which has no value yet."""
     handles = any(part.block.kind == "handler" and part.block.owner is outer for part in holder.outwards())
     if outer is holder and place is not None:
         handles = any(place is each for handler in holder.handlers for each in handler.places)
@@ -230,4 +230,4 @@ _WAYS_OUT = {
     "pipeline": lambda name, outer: f"read {_read(outer)}",
     "finally": lambda name, outer: f"read {_read(outer)}",
 }
-"""How a value gets out of each kind of block."""
+"""How to read a value of each kind of block from outside."""

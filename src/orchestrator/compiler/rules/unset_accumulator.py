@@ -1,4 +1,4 @@
-"""Warns of values that a loop carries from round to round and reads in the first one, where they are null."""
+"""Warns of accumulators of a loop that are read in the first round, where they are null."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report_carried(context: CompilationContext) -> None:
-    """Report where a value without an `initial` is first read as if it had one."""
+    """Report the first unguarded read of an accumulator without an initial value."""
     for loop in context.steps:
         carried = loop.work.carried if loop.work is not None else None
         if carried is not None and (names := set(carried.update) - set(carried.initial)):
@@ -41,7 +41,7 @@ def _report(context: CompilationContext, loop: SourceStep, carried: Carried, nam
 
 
 def _in_first_round(context: CompilationContext, loop: SourceStep, carried: Carried) -> Iterator[PlacedTemplate]:
-    """The templates that are evaluated before anything is carried on, but for steps that ask which round it is."""
+    """Yield the templates that are evaluated in the first round, except in steps whose condition tests the round."""
     if carried.is_tested_first:
         yield from carried.tests
     for step in context.steps:

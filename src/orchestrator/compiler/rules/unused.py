@@ -1,4 +1,4 @@
-"""Warnings: what is declared and never used, what never runs, and values that may be missing when they are read."""
+"""Warns of unused inputs and variables, steps that never run, and secrets that are transformed or cached."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report_usage(context: CompilationContext) -> None:
 
 
 _DERIVES = re.compile(r"\s*(\|\s*+(?!(default|d|string|trim)\b)|\[|~|\.)")
-"""What follows a secret in an expression that makes something else of it, which redaction cannot recognise."""
+"""What follows a secret in an expression that transforms it, so that redaction cannot recognize the result."""
 
 
 def _report_derived(context: CompilationContext, places: Iterable[PlacedTemplate], secrets: set[str]) -> None:
@@ -99,7 +99,7 @@ def _report_unused(context: CompilationContext) -> None:
 
 
 def _is_repeated(key: Scalar, value: Node | None) -> bool:
-    """Whether an alias elsewhere in the file repeats the value, or a part of it: then it is there for its anchor."""
+    """Return whether an alias repeats the value or a part of it, so that it is used by its anchor."""
     if value is None or value.start < key.start:  # an alias itself, of something before
         return False
     return any(value.start <= start <= value.end for start in value.layout.aliased)
@@ -119,7 +119,7 @@ def _report_never(context: CompilationContext, step: SourceStep) -> None:
 
 
 def _report_missing_files(context: CompilationContext, step: SourceStep) -> None:
-    """Report files that a step reads before any other could have made them, and that are not there."""
+    """Report missing files that a step reads before another step could create them."""
     nodes = [] if step.work is None else step.work.files_read()
     if not nodes or any(_may_come_later(outer) for outer in step.outwards()):
         return
@@ -138,10 +138,10 @@ def _report_missing_files(context: CompilationContext, step: SourceStep) -> None
 
 
 def _may_come_later(step: SourceStep) -> bool:
-    """Whether something runs before the step, or it may be meant to fail."""
+    """Return whether another step runs before the step, or its failure is tolerated."""
     tolerant = step.condition is not None or step.spec.on_failure is not None or step.spec.on_error is not None
     return tolerant or step.block.kind in _LATE or bool(step.block.flow.dependencies(step.id))
 
 
 _LATE = frozenset({"repeat", "handler", "finally"})
-"""Blocks before which other steps have run, whatever they wait for."""
+"""Blocks that always run after other steps."""

@@ -1,4 +1,4 @@
-"""What a step can do, each kind in a module of its own: how it is read, what can be wrong with it, its plan."""
+"""The kinds of steps, one module each: how a step is read, checked and planned."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WORKS: dict[str, Callable[[CompilationContext, SourceStep], SourceWork]] = {
 
 
 def work_of(context: CompilationContext, step: SourceStep) -> SourceWork:
-    """Read the work of a step. One that names no kind of work is taken for a call, which then has no tool."""
+    """Read the work of a step. A step without a kind is read as a call without a tool."""
     kind = step.spec.kind
     if kind in ("ask", "approve") and getattr(step.spec, kind) is None:
         return RefusedWork(step)

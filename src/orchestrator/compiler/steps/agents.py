@@ -1,4 +1,4 @@
-"""A step whose model may ask for tools: which ones, and what it is asked."""
+"""Agents: steps whose model can call tools."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CALL = to_action(mcp.call)
 
 
 class AgentWork(SourceWork):
-    """`action: agent`; `scope` is what its parameters can see, where that is not all that the step can see."""
+    """`action: agent`; `scope` is that of its parameters, if it differs from the scope of the step."""
 
     def __init__(self, context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class AgentWork(SourceWork):
         self._listed = child(node, "tools")
 
     def check(self) -> Type:
-        """Check what the model is asked, and which tools it is given."""
+        """Check the parameters and the tools of the agent."""
         types = infer_types(self._context, self.places)
         self.parameters = CallChecker(self._context).check(self.spec, _TOOL, AGENT, self.parameters, types)
         self.parameters = complete_call(self._context, self.step, "model", AGENT, self.parameters)
@@ -73,7 +73,7 @@ class AgentWork(SourceWork):
         return entity_type(value, result=whole, fields=whole.properties)
 
     def _read(self, node: Node) -> None:
-        """Take one entry of the list."""
+        """Read one entry of the list."""
         text = node.value if isinstance(node, Scalar) else None
         if not isinstance(text, str) or "{{" in text or not text.strip():
             self._refuse(node, f"this is not the name of a tool for `{self.spec.id}`", _FORMS, label="not a name")

@@ -1,4 +1,4 @@
-"""Questions to a person: what to answer, and whether to approve."""
+"""Questions to a person: `ask` and `approve`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AskWork(SourceWork):
         self.default = context.value_at(node, ("ask", "default"), scope, self.places) if self.ask.has_default else None
 
     def check(self) -> Type:
-        """Check that the choices are answers, and the default where it is not known yet."""
+        """Check that the choices are valid answers, and the type of a default that is not constant."""
         types = infer_types(self._context, self.places)
         wanted = self._type()
         choices, default = (child(self.spec.node, "ask", key) for key in ("choices", "default"))
@@ -92,7 +92,7 @@ class ApproveWork(SourceWork):
         self.content: Value = context.value_at(node, ("approve", "content"), scope, self.places) or Constant(None)
 
     def check(self) -> Type:
-        """Check what is shown."""
+        """Check the title and the content."""
         types = infer_types(self._context, self.places)
         content = ANY if self.approve.allow_editing else without_attributes(static_type(self.content, types))
         result = object_of({"approved": BOOLEAN, "content": content, "comment": ANY})

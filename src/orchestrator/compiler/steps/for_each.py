@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _ROWS: dict[FileFormat, Type] = {"jsonl": ANY, "csv": OBJECT, "text": STRING}
 _MOST_ITEMS = 200
-"""The items of a list that are looked at for their type."""
+"""The maximum number of items of a list whose types are inferred."""
 
 _COUNTS = {"count": INTEGER, "succeeded": INTEGER, "failed": INTEGER}
 
@@ -54,7 +54,7 @@ _COUNTS = {"count": INTEGER, "succeeded": INTEGER, "failed": INTEGER}
 class ForEachWork(SourceWork):
     """`for_each` with `steps`, or with the step's own action.
 
-    `names` is the scope of the item's names, `body` a block in it or the call that is made for each item.
+    `names` is the scope of the names of the item, `body` a block in it or the call that is made for each item.
     """
 
     def __init__(self, context: CompilationContext, step: SourceStep) -> None:
@@ -88,7 +88,7 @@ class ForEachWork(SourceWork):
         self.places = [*self.headers, *own, *self.outcomes, *self.fallbacks]
 
     def check(self) -> Type:
-        """Check the items, the body with the type of an item, and what an item's value is."""
+        """Check the items, the body with the type of an item, and the collected value."""
         self.names.names[self.name] = self._item_type()
         if isinstance(self.body, SourceWork):
             called = self.body.check()
@@ -109,7 +109,7 @@ class ForEachWork(SourceWork):
         return entity_type(array_of(value), fields=_COUNTS)
 
     def items_of(self, scope: NameScope) -> Value | None:
-        """The items, if they stand in the file or are computed."""
+        """Return the items, unless they are a range or a file."""
         known = scope is self.names and not isinstance(self.items, RangeItems | FileItems)
         return self.items if known else None  # type: ignore[return-value]  # `known` says it
 
@@ -208,7 +208,7 @@ class ForEachWork(SourceWork):
         return ANY
 
     def _check_layout(self, items: FileItems) -> None:
-        """Check `delimiter` and `encoding` as far as they can be known to be wrong."""
+        """Check `delimiter` and `encoding` as far as they are known."""
         delimiter, encoding = items.delimiter, items.encoding
         found: list[tuple[str, str | None, str]] = []
         if delimiter is not None and self._is_other_than_csv(items):
@@ -231,7 +231,7 @@ class ForEachWork(SourceWork):
         return (items.format or format) != "csv"
 
     def files_read(self) -> list[Node]:
-        """The file of items, and those that the loop's own action reads."""
+        """Return the nodes of the file of items, and of the files that the loop's own action reads."""
         node = child(self.spec.node, "for_each", "file")
         own = self.body.files_read() if isinstance(self.body, SourceWork) else []
         return own if node is None else [node, *own]

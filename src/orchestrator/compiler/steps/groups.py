@@ -1,4 +1,4 @@
-"""Groups of steps: one after another as they depend on each other, or side by side."""
+"""Groups of steps, sequential or parallel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class GroupWork(SourceWork):
-    """`steps` alone, and `parallel`."""
+    """A group with `steps` or `parallel`."""
 
     def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class GroupWork(SourceWork):
 
     @property
     def wait_for(self) -> int | None:
-        """How many steps must succeed; None: all."""
+        """The number of steps that must succeed; None: all."""
         words = {"all": None, "any": 1, None: None}
         given = self.spec.wait_for
         return given if isinstance(given, int) else words[given]

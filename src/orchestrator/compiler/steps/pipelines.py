@@ -1,4 +1,4 @@
-"""A step that is another pipeline."""
+"""Steps that call another pipeline."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PipelineWork(SourceWork):
         note_call(self._context, found, node, limited=self.spec.max_depth is not None)
 
     def check(self) -> Type:
-        """Check the inputs against what the other file declares."""
+        """Check the inputs against the declarations of the called file."""
         types = infer_types(self._context, self.places)
         called = self._called
         if called is None or not called.is_declared:

@@ -1,4 +1,4 @@
-"""Work that was refused when the file was read, of which nothing is left but its name."""
+"""Work that was rejected when the file was read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class RefusedWork(SourceWork):
-    """It may give anything, so that its mistake, which has been reported, causes no echo."""
+    """It can have any type, so that its error, which has been reported, causes no further ones."""
 
     def __init__(self, step: SourceStep) -> None:
         super().__init__()
         self.id = step.id
 
     def check(self) -> Type:
-        """Find nothing more to report."""
+        """Return the unknown type; the error has been reported."""
         return entity_type(ANY)
 
     def plan(self) -> NoReturn:

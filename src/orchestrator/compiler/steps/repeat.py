@@ -1,4 +1,4 @@
-"""The loops that go on while, or until, a condition is true."""
+"""Loops that run while, or until, a condition is true."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHANGES_BY_ITSELF = re.compile(r"\bnow\s*\(")
 
 
 class RepeatWork(SourceWork):
-    """`while` and `until`. `names` is the scope of what each round knows besides its steps."""
+    """`while` and `until`. `names` is the scope of the names of each round."""
 
     def __init__(self, context: CompilationContext, step: SourceStep) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class RepeatWork(SourceWork):
             into[entry.key.text] = self._context.value(entry.value, scope, places)
 
     def check(self) -> Type:
-        """Check the body, the condition, and what is carried on from round to round."""
+        """Check the body, the condition and the accumulators."""
         first = infer_types(self._context, self.first)
         carried = self._carried_types(
             {name: without_attributes(static_type(v, first)) for name, v in self._carried.initial.items()}
@@ -92,7 +92,7 @@ class RepeatWork(SourceWork):
         return entity_type(or_null(value) if self.key == "while" else value, fields=fields)
 
     def _carried_types(self, first: dict[str, Type]) -> dict[str, Type]:
-        """The types of the accumulators: those of their first values, where no update changes them."""
+        """Return the types of the accumulators: those of their initial values, if no update changes them."""
         types = {name: first.get(name, ANY) for name in (*self._carried.initial, *self._carried.update)}
         while True:
             self.names.names.update(types)

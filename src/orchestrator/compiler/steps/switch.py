@@ -1,4 +1,4 @@
-"""A choice between blocks of steps by a value."""
+"""Switches between blocks of steps by a value."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SwitchWork(SourceWork):
             self.default = context.blocks.read("case", step.spec.default, NameScope(self.scope), step)
 
     def check(self) -> Type:
-        """Check that each case can be taken, and the steps of all of them."""
+        """Check that each case can be selected, and the steps of all cases."""
         subject = without_attributes(static_type(self.subject, infer_types(self._context, self.places)))
         if isinstance(self.subject, Constant):
             self._constant(self.subject.value)
@@ -79,7 +79,7 @@ class SwitchWork(SourceWork):
         )
 
     def _twice(self) -> None:
-        """Report a case for a value that has one before it: `2` and `2.0` are the same."""
+        """Report a case with the value of an earlier case: `2` and `2.0` are the same."""
         first: dict[Any, Scalar] = {}
         for key, value in zip(self.keys, self.values, strict=True):
             same = (isinstance(value.value, bool), value.value)
@@ -94,7 +94,7 @@ class SwitchWork(SourceWork):
             first.setdefault(same, key)
 
     def _case(self, key: Scalar, value: CaseKey, subject: Type) -> None:
-        """Report a case that the subject can never equal, as far as its type tells."""
+        """Report a case that the type of the subject can never equal."""
         kinds = alternatives(subject)
         if key.text == "default" and self.default is None and "default" not in (each for o in kinds for each in o.enum):
             self._context.diagnostics.add(
@@ -133,7 +133,7 @@ class SwitchWork(SourceWork):
 
 
 def _equals(case: CaseKey, subject: Type) -> bool:
-    """Whether a value of this type, or its text, can be what a case is for."""
+    """Return whether a value of this type, or its text, can match a case."""
     if subject.enum:
         return any(map(case.equals, subject.enum))
     match subject.kind:
@@ -152,7 +152,7 @@ def _equals(case: CaseKey, subject: Type) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A value as a case would write it."""
+    """Return a value as a case would write it."""
     return value if isinstance(value, str) else to_text(value) if value is not None else "null"
 
 

@@ -1,4 +1,4 @@
-"""A step that calls an action of a tool, or is written as if it did."""
+"""Steps that call an action of a tool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def call_of(context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> SourceWork:
-    """Read a call; `scope` is what its parameters can see, where that is not all that the step can see."""
+    """Read a call; `scope` is that of its parameters, if it differs from the scope of the step."""
     if _is_agent(step.spec):
         from orchestrator.compiler.steps.agents import AgentWork  # loads what there is about models
 
@@ -40,7 +40,7 @@ def _is_agent(spec: StepSpec) -> bool:
 
 
 class ToolWork(SourceWork):
-    """The call; `scope` is what its parameters can see, where that is not all that the step can see."""
+    """A call; `scope` is that of its parameters, if it differs from the scope of the step."""
 
     def __init__(self, context: CompilationContext, step: SourceStep, scope: NameScope | None = None) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ToolWork(SourceWork):
             check_server(self._context, node, server.value)
 
     def files_read(self) -> list[Node]:
-        """The parameters that the action reads as files."""
+        """Return the nodes of the parameters that the action reads as files."""
         reads = self.call[1].reads if self.call is not None else ()
         found = (child(self.spec.node, "parameters", name) for name in reads)
         return [node for node in found if node is not None]

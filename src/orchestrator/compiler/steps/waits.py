@@ -1,4 +1,4 @@
-"""Waiting for a time, or for a while."""
+"""Steps that wait for a time or a duration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WaitWork(SourceWork):
             self.value = context.value_at(spec.node, (self.key,), step.block.scope, self.places) or Constant(None)
 
     def check(self) -> Type:
-        """Check that what is not known yet can be a time or a duration."""
+        """Check that a value that is not constant can be a time or a duration."""
         types = infer_types(self._context, self.places)
         node = child(self.spec.node, self.key)
         if isinstance(self.value, Constant) or node is None:
@@ -61,7 +61,7 @@ class WaitWork(SourceWork):
         return entity_type(NULL)
 
     def _check_plausible(self, node: Node, value: object) -> None:
-        """Warn of a constant time that has passed long ago."""
+        """Warn of a constant time in the distant past."""
         try:
             at = timestamp(value)
         except ValueError:

@@ -45,13 +45,13 @@ def test_progress_counts_ended_steps_and_the_fractions_of_running_ones():
     assert running.elapsed == 1.0
 
 
-def test_a_step_that_waits_for_a_place_is_ready_and_not_active():
+def test_a_step_that_waits_for_a_slot_is_ready_and_not_active():
     status = at_end(story(("step.ready", "a"), ("step.ready", "b"), ("step.started", "a", 1)))
     assert counts(status) == {"pending": 2, "ready": 1, "running": 1}
     assert [step.path for step in status.active] == ["a"]
 
 
-def test_a_step_between_two_attempts_is_waiting_and_says_for_what():
+def test_a_step_between_two_attempts_is_waiting_with_a_reason():
     facts = [
         ("step.started", "a", 1),
         ("step.waiting", "a", 1, {"reason": "retry", "until": 1009.5, "error": {"message": "no"}}),
@@ -64,7 +64,7 @@ def test_a_step_between_two_attempts_is_waiting_and_says_for_what():
     assert (counts(status), status.active[0].attempt) == ({"pending": 3, "running": 1}, 2)
 
 
-def test_a_failure_that_the_run_goes_on_after_is_counted_and_listed():
+def test_a_failure_that_the_run_continues_after_is_counted_and_listed():
     status = at_end(
         story(("step.started", "a", 1), ("step.failed", "a", 1, {"error": {"message": "no"}, "handled": "continue"}))
     )
@@ -87,7 +87,7 @@ def test_a_failed_run_carries_its_error_and_stops_its_clock():
     assert status.active == ()
 
 
-def test_resuming_puts_back_what_was_not_settled():
+def test_resuming_resets_what_was_not_settled():
     facts = story(
         ("step.started", "a", 1),
         ("step.succeeded", "a", 1),
@@ -112,7 +112,7 @@ def test_a_step_in_flight_at_a_crash_is_pending_after_resuming():
     assert counts(status) == {"pending": 4}
 
 
-def test_elapsed_leaves_out_pauses_and_the_time_between_a_crash_and_the_resumption():
+def test_elapsed_excludes_pauses_and_the_time_between_a_crash_and_the_resume():
     events = [
         event(1, "run.created", steps=1),
         Event("r", 2, 10.0, "run.started"),
@@ -142,21 +142,21 @@ def test_the_clock_of_a_pause_stops_when_the_last_running_step_has_ended():
     assert status_of(fold_all(events), 100.0).elapsed == 10 + 5
 
 
-def test_a_cancelled_run_says_why_until_it_is_resumed():
+def test_a_cancelled_run_has_its_reason_until_it_is_resumed():
     facts = [("step.started", "a", 1), ("step.cancelled", "a", 1), ("run.cancelled", "", 0, {"reason": "too slow"})]
     status = at_end(story(*facts))
     assert (status.state, status.reason, status.done, status.progress) == ("cancelled", "too slow", 0, 0.0)
     assert at_end(story(*facts, ("run.started", "", 0, {"resumed": True}))).reason == ""
 
 
-def test_an_interrupted_run_stands_still_at_its_last_event():
+def test_the_clock_of_an_interrupted_run_stops_at_its_last_event():
     events = story(("step.started", "a", 1))
     status = status_of(fold_all(events), events[-1].at + 500, interrupted=True)
     assert (status.state, status.elapsed) == ("interrupted", 1.0)
     assert status.active[0].elapsed == 0.0
 
 
-def test_a_type_that_this_version_does_not_know_changes_nothing():
+def test_an_unknown_event_type_changes_nothing():
     events = story(("step.started", "a", 1))
     unknown: Any = "step.dreamt"
     status = at_end([*events, event(len(events) + 1, unknown, "a", 1)])
@@ -292,7 +292,7 @@ def test_a_status_from_any_snapshot_and_the_rest_equals_that_from_all_events(fac
 @given(stories)
 @settings(max_examples=300)
 def test_counts_equal_those_of_remembering_every_step(facts):
-    """The oracle keeps the state of every path for ever; the fold only what is going on."""
+    """The oracle keeps the state of every path for ever; the fold only what is active."""
     events = lives(facts)
     status = at_end(events)
     states: dict[str, str] = {}
@@ -303,7 +303,7 @@ def test_counts_equal_those_of_remembering_every_step(facts):
             for path, state in states.items():
                 again = path.startswith("finally") or ".on_error[" in path
                 outlives = state == "waiting" and waits[path] in ("human", "time") and not again
-                if state not in ("succeeded", "skipped", "gone on") and not outlives:
+                if state not in ("succeeded", "skipped", "handled") and not outlives:
                     states[path] = "pending"
         elif e.type == "run.revised":
             states = {p: "pending" if touches(p, e.data["forget"]) else state for p, state in states.items()}
@@ -318,22 +318,22 @@ def test_counts_equal_those_of_remembering_every_step(facts):
                     if is_at_or_below(path, e.path) and state in ("running", "waiting"):
                         states[path] = "pending"
             waits[e.path] = e.data.get("reason", "")
-            gone_on = name == "failed" and e.data["handled"] != "fail"
+            handled = name == "failed" and e.data["handled"] != "fail"
             renamed = {"started": "running", "requeued": "pending"}.get(name, name)
-            states[e.path] = "gone on" if gone_on else renamed
+            states[e.path] = "handled" if handled else renamed
     if status.ended:
         states = {p: "pending" if state in ("running", "waiting") else state for p, state in states.items()}
-    tops = ["failed" if states.get(p) == "gone on" else states.get(p, "pending") for p in PATHS]
+    tops = ["failed" if states.get(p) == "handled" else states.get(p, "pending") for p in PATHS]
     assert status.counts == {state: tops.count(state) for state in status.counts}
     assert sum(status.counts.values()) == status.total
     assert 0.0 <= status.progress <= 1.0
     assert {step.path for step in status.active} == {p for p, s in states.items() if s in ("running", "waiting")}
-    assert set(status.failures) == {p for p, s in states.items() if s == "gone on"}
+    assert set(status.failures) == {p for p, s in states.items() if s == "handled"}
 
 
 @given(stories)
 @settings(max_examples=200)
-def test_what_models_cost_is_the_sum_of_all_calls_whatever_became_of_their_steps(facts):
+def test_the_cost_of_models_is_the_sum_of_all_calls_also_of_failed_steps(facts):
     events = lives(facts)
     calls = [(e.path, e.data) for e in events if e.type == "step.model"]
     status = at_end(events)
@@ -347,12 +347,12 @@ def test_what_models_cost_is_the_sum_of_all_calls_whatever_became_of_their_steps
         assert record.spending.known_cost == sum(data["cost"] or 0 for data in within)
 
 
-def test_warnings_of_a_run_are_kept_once_each_and_not_without_end():
+def test_warnings_of_a_run_are_kept_once_each_and_up_to_a_limit():
     status = at_end(story(*(("run.warning", "", 0, {"message": f"look at {n % 30}"}) for n in range(60))))
     assert status.warnings == tuple(f"look at {n}" for n in range(20))
 
 
-def test_a_step_that_waits_for_a_call_of_a_model_runs_again_in_the_same_attempt():
+def test_a_step_that_waited_for_a_model_call_continues_in_the_same_attempt():
     facts = [
         ("step.started", "a", 2),
         ("step.waiting", "a", 2, {"reason": "60 requests a minute", "until": 1009.5}),
@@ -371,7 +371,7 @@ def test_folding_changes_the_state_in_place():
 # --- the record of each step
 
 
-def test_a_record_of_a_step_tells_its_whole_story():
+def test_a_record_of_a_step_has_everything_about_it():
     records = step_records(
         story(
             ("step.started", "a", 1),
@@ -387,7 +387,7 @@ def test_a_record_of_a_step_tells_its_whole_story():
     assert record.warnings == ["slow"]
 
 
-def test_a_record_of_a_handled_failure_has_the_value_that_the_run_went_on_with():
+def test_a_record_of_a_handled_failure_has_the_value_that_the_run_continued_with():
     error = {"message": "no"}
     records = step_records(
         story(("step.started", "a", 1), ("step.failed", "a", 1, {"error": error, "handled": "value", "value": 7}))
@@ -396,7 +396,7 @@ def test_a_record_of_a_handled_failure_has_the_value_that_the_run_went_on_with()
     assert records["a"].duration == 1.0
 
 
-def test_records_of_unsettled_steps_begin_again_when_a_run_is_resumed():
+def test_records_of_unsettled_steps_are_reset_when_a_run_is_resumed():
     records = step_records(
         story(
             ("step.started", "a", 1),
@@ -409,7 +409,7 @@ def test_records_of_unsettled_steps_begin_again_when_a_run_is_resumed():
     assert (records["b"].state, records["b"].reason) == ("skipped", "condition")
 
 
-def test_handlers_of_an_earlier_owner_are_not_there_until_the_error_comes_again():
+def test_handlers_of_an_earlier_owner_are_forgotten_until_the_error_recurs():
     failed = {"error": {"message": "no"}, "handled": "fail"}
     earlier = [
         ("step.started", "a.on_error[0].fix", 1),
@@ -451,7 +451,7 @@ def test_handler_steps_that_succeeded_are_forgotten_when_their_step_is_attempted
     assert settled["a.on_error[0].group.tell"].state == "succeeded"
 
 
-def test_what_stands_in_something_that_has_ended_stays_as_it_is_when_a_run_is_resumed():
+def test_steps_inside_a_settled_step_are_kept_when_a_run_is_resumed():
     failed = {"error": {"message": "no"}}
     records = step_records(
         story(

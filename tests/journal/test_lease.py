@@ -29,7 +29,7 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
-def test_a_run_that_a_live_process_executes_cannot_be_taken(store: Store):
+def test_a_run_that_a_live_process_executes_cannot_be_acquired(store: Store):
     create(store, "one")
     with pytest.raises(RunOwned) as caught:
         store.acquire("one", owner_elsewhere())
@@ -44,12 +44,12 @@ def test_a_released_run_is_free_at_once(store: Store):
     assert store.acquire("one", owner_elsewhere()).fence > lease.fence
 
 
-def test_a_run_is_free_when_its_lease_has_run_out(store: Store):
+def test_a_run_is_free_when_its_lease_has_expired(store: Store):
     store.create_run(new_run("one"), owner_elsewhere(), ttl=-0.001)
     assert store.acquire("one", Owner.current()).fence == 2
 
 
-def test_an_owner_elsewhere_is_believed_until_its_lease_runs_out(store: Store):
+def test_an_owner_on_another_machine_keeps_the_run_until_its_lease_expires(store: Store):
     store.create_run(new_run("one"), owner_elsewhere(), ttl=60.0)
     with pytest.raises(RunOwned):
         store.acquire("one", Owner.current())
@@ -66,7 +66,7 @@ def test_a_run_whose_process_was_killed_is_free_at_once(store: Store, url: str):
     assert store.acquire("one", Owner.current()).fence == 2
 
 
-def test_a_process_that_only_got_the_number_of_the_owner_is_not_the_owner(store: Store):
+def test_a_later_process_with_the_same_id_is_not_the_owner(store: Store):
     here = Owner.current()
     if not here.process_start:
         pytest.skip("this system does not tell when a process started")
@@ -74,7 +74,7 @@ def test_a_process_that_only_got_the_number_of_the_owner_is_not_the_owner(store:
     assert store.acquire("one", Owner.current()).fence == 2
 
 
-def test_a_process_that_has_ended_and_was_not_waited_for_is_dead():
+def test_a_zombie_process_is_dead():
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     here = Owner.current()
@@ -127,12 +127,12 @@ def test_a_released_lease_records_nothing_more(store: Store, journal: Journal):
         journal.attach(lease)
 
 
-def test_a_run_that_is_not_there_cannot_be_taken(store: Store):
+def test_an_unknown_run_cannot_be_acquired(store: Store):
     with pytest.raises(RunNotFound):
         store.acquire("one", Owner.current())
 
 
-def test_of_many_threads_exactly_one_takes_a_run(store: Store):
+def test_of_many_threads_exactly_one_acquires_a_run(store: Store):
     store.create_run(new_run("one"), owner_elsewhere(), ttl=-1.0)
 
     def attempt(_: int) -> int:
@@ -145,7 +145,7 @@ def test_of_many_threads_exactly_one_takes_a_run(store: Store):
         assert sorted(pool.map(attempt, range(8))) == [0] * 7 + [2]
 
 
-def test_of_two_processes_exactly_one_takes_a_run(store: Store, url: str):
+def test_of_two_processes_exactly_one_acquires_a_run(store: Store, url: str):
     store.create_run(new_run("one"), owner_elsewhere(), ttl=-1.0)
     command = [sys.executable, "-c", RACER, url]
     pipe = subprocess.PIPE

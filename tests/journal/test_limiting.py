@@ -43,7 +43,7 @@ def most_in_a_minute(times: list[float]) -> int:
     return max(sum(begin <= at < begin + 60 for at in times) for begin in times)
 
 
-def test_processes_take_the_whole_of_a_limit_together_and_no_more(url: str):
+def test_processes_together_use_a_limit_fully_and_no_more(url: str):
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(url))
         processes = [stack.enter_context(begin(url, 30, 10, 0.0)) for _ in range(4)]
@@ -65,7 +65,7 @@ def test_a_process_that_is_killed_while_it_holds_and_waits_does_not_block_the_ot
         assert line(killed) == "waiting"
         killed.kill()
         killed.wait()
-        # What it had taken counts for its minute, and what it waited for is nobody's any more.
+        # What it had used counts for its minute, and its place in the queue is free.
         later = [asyncio.run(turns(store, 60, 10, 0.0, lambda: time.time() + 65)) for _ in range(2)]
     assert [len(each) for each in later] == [REQUESTS, 0]
 

@@ -24,7 +24,7 @@ def active(status: RunStatus) -> dict[str, str]:
     return {step.path: step.state for step in status.active}
 
 
-def test_a_loop_counts_its_items_and_is_done_by_their_share():
+def test_a_loop_counts_its_items_and_reports_their_share():
     status = at_end(
         story(
             ("step.started", "each", 0, {"kind": "for_each", "of": 4, "done": 1, "failed": 0}),
@@ -47,7 +47,7 @@ def test_a_loop_counts_its_items_and_is_done_by_their_share():
     assert [step.path for step in status.running] == ["each[3].a"]
 
 
-def test_each_step_that_consists_of_steps_counts_those_directly_in_it():
+def test_each_composite_step_counts_its_direct_children():
     status = at_end(
         story(
             ("step.started", "review", 0, {"kind": "group", "of": 2, "done": 0, "failed": 0}),
@@ -67,7 +67,7 @@ def test_each_step_that_consists_of_steps_counts_those_directly_in_it():
     }
 
 
-def test_when_a_step_that_consists_of_steps_ends_nothing_in_it_is_active():
+def test_nothing_inside_a_composite_step_is_active_after_its_end():
     facts = [
         ("step.started", "both", 0, {"kind": "parallel", "of": 2, "done": 0, "failed": 0}),
         ("step.started", "both.left", 1),
@@ -84,7 +84,7 @@ def test_when_a_step_that_consists_of_steps_ends_nothing_in_it_is_active():
     assert active(at_end(story(*facts, ("step.requeued", "both", 0, {"reason": "paused"})))) == {"bother": "running"}
 
 
-def test_steps_beside_the_pipeline_are_shown_and_not_counted():
+def test_steps_of_end_blocks_are_shown_and_not_counted():
     status = at_end(
         story(
             ("step.started", "finally.clean", 1),
@@ -97,7 +97,7 @@ def test_steps_beside_the_pipeline_are_shown_and_not_counted():
     assert (status.done, status.counts["pending"]) == (0, 1)
 
 
-def test_a_run_that_cannot_go_on_before_a_person_answers_is_waiting():
+def test_a_run_that_cannot_continue_before_a_person_answers_is_waiting():
     question = ("step.waiting", "ask", 1, {"reason": "human", "question": QUESTION})
     sleep = ("step.waiting", "nap", 1, {"reason": "time", "until": 5000.0})
     loop = ("step.started", "loop", 0, {"kind": "for_each", "of": 1, "done": 0, "failed": 0})
@@ -117,7 +117,7 @@ def test_a_run_that_cannot_go_on_before_a_person_answers_is_waiting():
     assert at_end(story()).state == "running"
 
 
-def test_a_run_that_nobody_owns_waits_for_a_person_but_not_for_a_time():
+def test_a_run_without_an_owner_waits_for_a_person_but_not_for_a_time():
     question = ("step.waiting", "ask", 1, {"reason": "human", "question": QUESTION})
     sleep = ("step.waiting", "nap", 1, {"reason": "time", "until": 5000.0})
     assert at_end(story(question, sleep), interrupted=True).state == "waiting"
@@ -127,7 +127,7 @@ def test_a_run_that_nobody_owns_waits_for_a_person_but_not_for_a_time():
     assert at_end(story(question, answered)).state == "running"
 
 
-def test_a_step_that_waits_for_a_person_says_what_it_asks_and_whether_it_was_answered():
+def test_a_step_that_waits_for_a_person_has_its_question_and_whether_it_was_answered():
     facts = story(("step.started", "ask", 1), ("step.waiting", "ask", 1, {"reason": "human", "question": QUESTION}))
     status = at_end(facts)
     assert (status.active[0].question, status.active[0].answered) == (QUESTION, False)
@@ -153,7 +153,7 @@ def test_a_wait_for_a_person_or_a_time_outlives_the_owner():
     assert first == second
 
 
-def test_the_clock_stands_while_only_people_are_waited_for():
+def test_the_clock_stops_while_a_run_waits_only_for_people():
     events = [
         event(1, "run.created", steps=2),
         Event("r", 2, 10.0, "run.started"),
@@ -167,7 +167,7 @@ def test_the_clock_stands_while_only_people_are_waited_for():
     assert status_of(fold_all(events), 1000.0).elapsed == 6.0
 
 
-def test_a_run_in_motion_is_not_said_to_wait():
+def test_a_moving_run_is_not_reported_as_waiting():
     events = story(
         ("step.waiting", "ask", 1, {"reason": "human", "question": QUESTION}),
         ("step.started", "a", 1),
@@ -178,7 +178,7 @@ def test_a_run_in_motion_is_not_said_to_wait():
     assert at_end(events, moving=True, interrupted=True).state == "waiting"
 
 
-def test_a_revised_run_has_forgotten_what_it_does_again():
+def test_a_revised_run_has_forgotten_what_runs_again():
     facts = story(
         ("step.succeeded", "a", 1),
         ("step.failed", "b", 1, {"handled": "continue"}),

@@ -36,7 +36,7 @@ def refused(url: str, code: str, *, create: bool = True) -> StoreUnavailable:
     return caught.value
 
 
-def test_missing_directories_are_made(tmp_path: Path):
+def test_missing_directories_are_created(tmp_path: Path):
     with Store.open(f"sqlite:///{tmp_path}/a/b/runs.db") as store:
         create(store, "one")
     assert (tmp_path / "a/b/runs.db").is_file()
@@ -61,7 +61,7 @@ def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path: Path, create: bool
     refused(f"sqlite:///{tmp_path}/{'long' * 100}.db", "ORC811", create=create)
 
 
-def test_looking_at_a_store_does_not_make_one(tmp_path: Path):
+def test_reading_a_missing_store_does_not_create_it(tmp_path: Path):
     error = refused(f"sqlite:///{tmp_path}/sub/runs.db", "ORC811", create=False)
     assert "does not exist" in error.message
     assert not (tmp_path / "sub").exists()
@@ -77,7 +77,7 @@ def test_a_path_below_a_file_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("junk", [b"\0\xff" * 4096, b"steps:\n  - id: a\n", b"SQLite format 3\0" + b"\xfe" * 4096])
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, junk: bytes):
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(tmp_path: Path, junk: bytes):
     path = tmp_path / "runs.db"
     path.write_bytes(junk)
     refused(f"sqlite:///{path}", "ORC813")
@@ -85,7 +85,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, ju
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_database_of_another_application_is_refused_and_left_alone(tmp_path: Path):
+def test_a_database_of_another_application_is_refused_and_unchanged(tmp_path: Path):
     path = tmp_path / "bookmarks.db"
     bare = sqlite3.connect(path)
     bare.execute("CREATE TABLE bookmarks (url TEXT)")
@@ -109,7 +109,7 @@ def test_a_store_of_a_newer_version_is_refused(url: str):
     assert "newer" in refused(url, "ORC816").message
 
 
-def test_a_damaged_store_says_how_to_save_what_can_be_read(tmp_path: Path):
+def test_a_damaged_store_suggests_how_to_recover_it(tmp_path: Path):
     path = tmp_path / "runs.db"
     with Store.open(f"sqlite:///{path}") as store, Journal(store) as journal:
         run = journal.attach(create(store, "one"))
@@ -150,7 +150,7 @@ def test_a_store_that_this_user_may_not_write_is_refused(tmp_path: Path):
     assert done.stdout == "ORC811 True\n"
 
 
-def test_a_locked_store_is_named_as_such_and_goes_on_when_it_is_free(tmp_path: Path):
+def test_a_locked_store_is_reported_and_works_when_it_is_free(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/runs.db?timeout=0.01"
     with Store.open(url) as store, Journal(store) as journal:
         run = journal.attach(create(store, "one"))
@@ -171,7 +171,7 @@ def test_a_locked_store_is_named_as_such_and_goes_on_when_it_is_free(tmp_path: P
         assert len(store.events("one")) == 2
 
 
-def test_a_full_disk_is_named_as_such_and_nothing_recorded_is_lost(tmp_path: Path):
+def test_a_full_disk_is_reported_and_no_event_is_lost(tmp_path: Path):
     with Store.open(f"sqlite:///{tmp_path}/runs.db") as store:
         limit = {"pages": 60}
 
@@ -212,7 +212,7 @@ def test_a_full_disk_is_named_as_such_and_nothing_recorded_is_lost(tmp_path: Pat
         ("postgresql://user:secret@host:port/db", "not the URL of a database"),
     ],
 )
-def test_an_address_that_is_none_is_refused_without_its_password(url: str, words: str):
+def test_an_invalid_url_is_refused_without_showing_its_password(url: str, words: str):
     with pytest.raises(ConfigurationError) as caught:
         Store.open(url)
     assert caught.value.code == "ORC902"
@@ -221,7 +221,7 @@ def test_an_address_that_is_none_is_refused_without_its_password(url: str, words
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_does_not_answer_is_named_without_the_password(tmp_path: Path):
+def test_an_unreachable_server_is_reported_without_the_password(tmp_path: Path):
     pytest.importorskip("psycopg", reason="psycopg is not installed (the extra `postgres`)")
     error = refused(f"postgresql://ann:secret@/runs?host={tmp_path}&password=secret", "ORC811")
     assert "secret" not in str(error) + error.url
@@ -254,7 +254,7 @@ def test_a_lost_connection_to_the_server_loses_no_event(postgres: Server):
         assert [e.seq for e in store.events("one")] == list(range(1, 12))
 
 
-def test_a_run_begins_once_though_its_connection_is_lost_in_its_commit(
+def test_a_run_starts_once_although_its_connection_is_lost_in_its_commit(
     postgres: Server, monkeypatch: pytest.MonkeyPatch
 ):
     from psycopg import OperationalError
@@ -292,14 +292,14 @@ def test_many_processes_may_create_one_store_at_once(url: str):
     assert [creator.communicate()[0] for creator in creators] == ["ok\n"] * 4
 
 
-def test_the_file_says_what_application_it_belongs_to(tmp_path: Path):
+def test_the_file_has_the_mark_of_the_application(tmp_path: Path):
     Store.open(f"sqlite:///{tmp_path}/runs.db").close()
     bare = sqlite3.connect(tmp_path / "runs.db")
     assert bare.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     bare.close()
 
 
-def test_a_run_is_whole_or_not_there(tmp_path: Path):
+def test_a_run_is_stored_completely_or_not_at_all(tmp_path: Path):
     """A run whose creation fails half-way leaves nothing behind."""
     with Store.open(f"sqlite:///{tmp_path}/runs.db") as store:
         with store.database.write() as connection:

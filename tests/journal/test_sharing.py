@@ -42,7 +42,7 @@ def test_a_result_that_is_too_old_is_not_found(store: Store):
 
 
 @pytest.mark.parametrize("output", [LARGE, {"$blob": "0" * 64, "size": 3}, None])
-def test_any_result_comes_back_as_it_was(store: Store, output):
+def test_any_result_is_read_back_unchanged(store: Store, output):
     store.cache_put("k", "one", "a", output)
     found = store.cache_get("k")
     assert found is not None
@@ -139,7 +139,7 @@ def test_a_batch_is_removed_with_its_last_run(store: Store, journal: Journal):
 # --- forks
 
 
-def test_a_fork_begins_with_events_of_another_run_and_shares_their_large_values(store: Store, journal: Journal):
+def test_a_fork_starts_with_events_of_another_run_and_shares_their_large_values(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
     run.record("run.started", data={"owner": "me", "resumed": False})
     run.record("step.succeeded", "a", 1, {"output": LARGE, "duration": 1.0})
@@ -166,7 +166,7 @@ def test_a_fork_begins_with_events_of_another_run_and_shares_their_large_values(
     assert sorted(uses) == [2, 2, 2, 2]  # the source, the plan and two outputs
 
 
-def test_a_fork_of_a_run_that_is_gone_says_so_and_leaves_nothing(store: Store, journal: Journal):
+def test_a_fork_of_a_removed_run_is_refused_and_leaves_nothing(store: Store, journal: Journal):
     lease = create(store, "one")
     run = journal.attach(lease)
     run.record("step.succeeded", "a", 1, {"output": LARGE})
@@ -182,7 +182,7 @@ def test_a_fork_of_a_run_that_is_gone_says_so_and_leaves_nothing(store: Store, j
     assert store.list() == []
 
 
-def test_a_fork_needs_an_id_of_its_own(store: Store):
+def test_a_fork_needs_a_new_id(store: Store):
     create(store, "one")
     with pytest.raises(RunError) as caught:
         store.begin_run(new_run("one"), Owner.current(), copied=store.events("one")[1:])
@@ -213,7 +213,7 @@ def test_a_fork_of_a_fork_has_achieved_what_the_first_run_had(store: Store, jour
 # --- revisions
 
 
-def test_a_run_is_of_what_it_was_revised_to_last(store: Store, journal: Journal):
+def test_a_run_has_the_source_of_its_last_revision(store: Store, journal: Journal):
     run = journal.attach(create(store, "one", sources={"b.yaml": "steps: []"}))
     settled = {"succeeded": 0, "skipped": 0, "failed": 0}
     first = store.record("one")
@@ -245,7 +245,7 @@ def test_a_run_is_of_what_it_was_revised_to_last(store: Store, journal: Journal)
 # --- waiting
 
 
-def test_a_large_question_is_part_of_the_status_wherever_it_is_read(store: Store, journal: Journal, url: str):
+def test_a_large_question_is_part_of_every_status(store: Store, journal: Journal, url: str):
     lease = create(store, "one")
     run = journal.attach(lease)
     question = {"kind": "approve", "prompt": "Publish?", "content": LARGE, "editable": True}
@@ -279,7 +279,7 @@ def test_a_run_that_waits_for_a_person_is_waiting_with_and_without_an_owner(stor
     assert [s.run_id for s in store.list("interrupted")] == ["naps"]
 
 
-def test_a_run_that_was_active_a_moment_ago_is_not_said_to_wait(store: Store, journal: Journal):
+def test_a_run_that_was_active_a_moment_ago_is_not_reported_as_waiting(store: Store, journal: Journal):
     lease = create(store, "one")
     run = journal.attach(lease)
     run.record("step.waiting", "ask", 1, {"reason": "human", "question": {"kind": "ask"}})

@@ -24,7 +24,7 @@ def spend(run: RunJournal, *costs: float | None) -> None:
     run.flush()
 
 
-def test_what_a_run_has_spent_is_known_as_soon_as_its_call_is_durable(store: Store, journal: Journal):
+def test_the_spending_of_a_run_includes_a_call_as_soon_as_it_is_durable(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
     assert store.spent_since(0.0) == Spent()
     spend(run, 0.25, None)
@@ -36,7 +36,7 @@ def test_what_a_run_has_spent_is_known_as_soon_as_its_call_is_durable(store: Sto
     assert run.spent == Spent(0.75, 33, 3)
 
 
-def test_a_run_that_is_taken_up_knows_what_was_spent_before(store: Store):
+def test_a_resumed_run_knows_its_earlier_spending(store: Store):
     with Journal(store) as journal:
         lease = create(store, "one")
         spend(journal.attach(lease), 0.25)
@@ -48,14 +48,14 @@ def test_a_run_that_is_taken_up_knows_what_was_spent_before(store: Store):
     assert store.spent_since(0.0) == Spent(0.5, 22, 2)
 
 
-def test_a_batch_has_spent_what_all_its_runs_have_also_those_begun_anew(store: Store, journal: Journal):
+def test_the_spending_of_a_batch_includes_rows_that_were_started_again(store: Store, journal: Journal):
     for number, (batch, row) in enumerate([("b", 1), ("b", 1), ("b", 2), ("other", 1)]):
         spend(journal.attach(create(store, f"run{number}", batch=batch, row=row)), 0.25)
     assert store.spent_by_batch("b") == Spent(0.75, 33, 3)
     assert store.spent_by_batch("none") == Spent()
 
 
-def test_since_a_time_only_the_calls_after_it_count_also_of_runs_that_began_before(store: Store, journal: Journal):
+def test_spending_since_a_time_counts_only_later_calls_also_of_earlier_runs(store: Store, journal: Journal):
     long = journal.attach(create(store, "long"))
     spend(long, 0.25)
     spend(journal.attach(create(store, "done")), 0.25)
@@ -67,7 +67,7 @@ def test_since_a_time_only_the_calls_after_it_count_also_of_runs_that_began_befo
 
 
 @pytest.mark.parametrize("message", ["short", "x" * 100_000])
-def test_a_call_that_failed_counts_however_long_its_error_is(store: Store, journal: Journal, message: str):
+def test_a_failed_call_counts_also_with_a_long_error(store: Store, journal: Journal, message: str):
     run = journal.attach(create(store, "one"))
     since = time.time()
     run.record("step.model", "a", 1, call(0.25, error={"code": "ORC723", "message": message}))
@@ -95,7 +95,7 @@ def ended(store: Store, journal: Journal, name: str, costs: list[float], days: i
         connection.exec_driver_sql(f"UPDATE events SET at = at - {days * DAY} WHERE run = {key} AND seq < {last}")
 
 
-def test_what_pruned_runs_had_spent_stays_spent_on_the_days_on_which_it_was(store: Store, journal: Journal):
+def test_the_spending_of_pruned_runs_is_kept_by_day(store: Store, journal: Journal):
     days = [(time.time() // DAY - ago) * DAY for ago in (0, 1, 2)]
     ended(store, journal, "today", [0.25, 0.5])
     ended(store, journal, "long", [1.0, 2.0, 4.0], days=1)
@@ -112,7 +112,7 @@ def test_what_pruned_runs_had_spent_stays_spent_on_the_days_on_which_it_was(stor
     assert store.spent_since(days[0] + DAY) == Spent()
 
 
-def test_what_two_prune_at_once_is_counted_once(store: Store, journal: Journal):
+def test_runs_that_are_pruned_twice_at_once_are_counted_once(store: Store, journal: Journal):
     for number in range(50):
         ended(store, journal, f"run{number}", [0.25], days=number % 2)
     with ThreadPoolExecutor() as pool:

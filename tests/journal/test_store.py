@@ -19,7 +19,7 @@ from orchestrator.journal.store.blob_codec import LIMIT
 from tests.journal.support import create, new_run, owner_elsewhere
 
 
-def test_a_created_run_is_there_with_all_that_it_was_made_of(store: Store):
+def test_a_created_run_is_stored_with_everything_it_was_created_from(store: Store):
     new = new_run("one", name="Bericht über ☀")
     store.create_run(new, Owner.current())
     record = store.record("one")
@@ -56,7 +56,7 @@ def test_a_run_is_found_by_its_id_a_unique_beginning_or_last(store: Store):
 
 
 @pytest.mark.parametrize("name", ["", "_", "%", "01A", "01c-z", "\0", "\ud800"])
-def test_a_name_that_is_no_beginning_of_a_run_is_not_found(store: Store, name: str):
+def test_a_name_that_is_not_the_beginning_of_a_run_is_not_found(store: Store, name: str):
     create(store, "01b-z")
     with pytest.raises(RunNotFound) as caught:
         store.find(name)
@@ -70,7 +70,7 @@ def test_a_wrong_id_gets_the_nearest_ones(store: Store):
     assert caught.value.help == "did you mean 20260101-kestrel?"
 
 
-def test_an_empty_store_says_how_to_start(store: Store):
+def test_an_empty_store_suggests_how_to_start_a_run(store: Store):
     with pytest.raises(RunNotFound) as caught:
         store.find("last")
     assert "orchestrator run" in str(caught.value.help)
@@ -124,7 +124,7 @@ def test_a_status_read_elsewhere_equals_the_owners(store: Store, journal: Journa
     assert [step.path for step in mine.active] == [step.path for step in theirs.active]
 
 
-def test_a_run_whose_lease_ran_out_is_interrupted(store: Store, journal: Journal):
+def test_a_run_with_an_expired_lease_is_interrupted(store: Store, journal: Journal):
     lease = store.create_run(new_run("one"), owner_elsewhere(), ttl=-1.0)
     assert (store.status("one").state, store.status("one").owner) == ("interrupted", None)
     store.renew(store.acquire("one", owner_elsewhere(8), ttl=60.0))
@@ -132,7 +132,7 @@ def test_a_run_whose_lease_ran_out_is_interrupted(store: Store, journal: Journal
     assert lease.fence == 1
 
 
-def test_a_paused_run_that_nobody_owns_stays_paused(store: Store, journal: Journal):
+def test_a_paused_run_without_an_owner_stays_paused(store: Store, journal: Journal):
     lease = create(store, "one")
     run = journal.attach(lease)
     run.record("run.paused", data={"by": "ann"})
@@ -225,7 +225,7 @@ def test_the_number_of_an_acknowledged_command_does_not_come_back(store: Store):
     assert store.send("one", Command("pause")) > first
 
 
-def test_a_command_for_no_run_is_refused(store: Store):
+def test_a_command_for_an_unknown_run_is_refused(store: Store):
     with pytest.raises(RunNotFound):
         store.send("one", Command("pause"))
 
@@ -270,7 +270,7 @@ def test_uses_of_blobs_can_be_counted_for_each_run(store: Store, journal: Journa
     assert sorted(uses) == [2, 2, 2]  # the source, the plan and the output
 
 
-def test_an_output_that_looks_like_a_reference_comes_back_as_it_was(store: Store, journal: Journal):
+def test_an_output_that_looks_like_a_reference_is_read_back_unchanged(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
     output = {"$blob": "0" * 64, "size": 3}
     run.record("step.succeeded", "a", 1, {"output": output})
@@ -293,7 +293,7 @@ _json = st.recursive(
 
 @given(value=_json, times=st.sampled_from([1, 1, 2000]))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_json_value_comes_back_as_it_was(store: Store, journal: Journal, value, times):
+def test_any_json_value_is_read_back_unchanged(store: Store, journal: Journal, value, times):
     run = journal.attach(create(store))
     run.record("step.succeeded", "a", 1, {"output": [value] * times, "duration": 0.5})
     run.flush()
@@ -325,7 +325,7 @@ def test_the_database_toolkit_is_loaded_only_when_a_store_is_opened():
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
 
 
-def test_a_store_without_a_path_is_gone_when_closed():
+def test_a_store_without_a_path_is_removed_when_closed():
     store = Store.open("sqlite://")
     create(store, "one")
     assert store.find("last") == "one"

@@ -54,7 +54,7 @@ def rows(store: Store, table: str) -> int:
         return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
 
 
-def test_runs_that_ended_long_ago_go_with_all_that_is_theirs(store: Store, journal: Journal):
+def test_runs_that_ended_long_ago_are_removed_with_everything_of_theirs(store: Store, journal: Journal):
     for state in ENDS:
         end(store, journal, f"old-{state}", state, output=large(state))
         store.send(f"old-{state}", Command("cancel"))
@@ -89,7 +89,7 @@ def test_runs_that_have_not_ended_or_are_executed_stay(store: Store, journal: Jo
     assert {s.run_id for s in store.list()} == {"running", "paused", "left", "resumed"}
 
 
-def test_the_runs_that_ended_last_are_kept_however_old(store: Store, journal: Journal):
+def test_the_last_runs_are_kept_at_any_age(store: Store, journal: Journal):
     for number in range(6):
         end(store, journal, f"run-{number}")
         age(store, f"run-{number}", 1000 if number == 5 else 100 - number)
@@ -103,7 +103,7 @@ def test_the_runs_that_ended_last_are_kept_however_old(store: Store, journal: Jo
 
 @pytest.mark.parametrize("older_than", [None, 60.0])
 @pytest.mark.parametrize("keep", [None, 0, 2, 9])
-def test_what_would_go_is_said_before_it_goes(
+def test_a_dry_run_reports_what_would_be_removed(
     store: Store, journal: Journal, older_than: float | None, keep: int | None
 ):
     for number, text in enumerate("aabbcd"):
@@ -117,7 +117,7 @@ def test_what_would_go_is_said_before_it_goes(
     assert store.prune(**limits) == said
 
 
-def test_a_large_value_goes_with_the_last_that_uses_it(store: Store, journal: Journal):
+def test_a_large_value_is_removed_with_its_last_reference(store: Store, journal: Journal):
     shared, alone = large("s"), large("a")
     end(store, journal, "one", output=shared)
     end(store, journal, "two", output=shared)
@@ -136,7 +136,7 @@ def test_a_large_value_goes_with_the_last_that_uses_it(store: Store, journal: Jo
     assert store.cache_get("k") is None
 
 
-def test_shared_results_go_when_they_are_old(store: Store):
+def test_old_cached_results_are_removed(store: Store):
     store.cache_put("old", "one", "a", 1)
     middle = time.time()
     store.cache_put("new", "one", "a", 2)
@@ -146,7 +146,7 @@ def test_shared_results_go_when_they_are_old(store: Store):
     assert store.prune(keep=0).cache_entries == 0
 
 
-def test_an_sqlite_file_shrinks_when_runs_go(tmp_path: Path):
+def test_an_sqlite_file_shrinks_when_runs_are_removed(tmp_path: Path):
     path = tmp_path / "runs.db"
     with Store.open(f"sqlite:///{path}") as store, Journal(store) as journal:
         for number in range(60):
@@ -160,7 +160,7 @@ def test_an_sqlite_file_shrinks_when_runs_go(tmp_path: Path):
         assert path.stat().st_size == left.size_bytes
 
 
-def test_stats_say_what_there_is(store: Store, journal: Journal):
+def test_stats_report_the_content_of_the_store(store: Store, journal: Journal):
     assert store.stats().runs == {}
     assert (store.stats().events, store.stats().oldest) == (0, None)
     end(store, journal, "one", output=large("x"))
@@ -190,7 +190,7 @@ _runs = st.lists(
 
 @given(_runs, st.lists(st.integers(0, 3), max_size=2), st.none() | st.integers(0, 6), st.none() | st.integers(0, 4))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_left_is_whole_and_what_goes_is_what_was_asked(
+def test_exactly_the_selected_runs_are_removed_and_the_rest_is_complete(
     store: Store, journal: Journal, specs, cached, hours, keep
 ):
     with store.database.write() as connection:
@@ -228,7 +228,7 @@ def test_what_is_left_is_whole_and_what_goes_is_what_was_asked(
     assert rows(store, "blobs") == len({m[2] for m in left} | kept_results) + 2 * bool(left)
 
 
-def test_pruning_harms_nobody_who_writes_meanwhile(store: Store, url: str):
+def test_pruning_does_not_disturb_concurrent_writers(store: Store, url: str):
     """Runs that begin, share large values, are forked and end, and results that are put: while all that ended goes."""
     stop, problems = Signal(), []
 
@@ -296,7 +296,7 @@ def test_pruning_harms_nobody_who_writes_meanwhile(store: Store, url: str):
         ("folds", lambda store: store.record("r")),
     ],
 )
-def test_who_reads_a_run_while_it_goes_is_told_that_it_is_gone(
+def test_reading_a_run_while_it_is_removed_raises_run_not_found(
     store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch, step: str, read: Callable[[Store], object]
 ):
     end(store, journal, "r", output=large("r"))

@@ -1,4 +1,4 @@
-"""How events become durable: grouped, in order, and told to whoever waits; on both kinds of database."""
+"""How events become durable: grouped, in order, and with notified waiters; on both kinds of database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_event_is_a_copy_of_its_data(store: Store, journal: Journal):
     assert store.events("one", after=1)[0].data["output"] == [1]
 
 
-def test_what_is_no_json_data_is_refused_and_nothing_is_recorded(store: Store, journal: Journal):
+def test_data_that_is_not_json_is_refused_and_nothing_is_recorded(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
     with pytest.raises(TypeError):
         run.record("step.succeeded", "a", 1, {"output": object()})
@@ -43,7 +43,7 @@ def test_what_is_no_json_data_is_refused_and_nothing_is_recorded(store: Store, j
     assert [(event.seq, event.path) for event in store.events("one", after=1)] == [(2, "b")]
 
 
-def test_an_event_that_nobody_waits_for_is_written_soon(store: Store, journal: Journal):
+def test_an_event_without_a_waiter_is_written_soon(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
     for number in range(3):
         run.record("step.progress", "a", 1, {"fraction": number / 3})
@@ -64,7 +64,7 @@ def test_commits_of_many_runs_share_a_transaction(store: Store, journal: Journal
     assert all(len(store.events(f"run-{number}")) == 11 for number in range(50))
 
 
-def test_a_commit_without_anything_new_costs_none(store: Store, journal: Journal):
+def test_a_commit_without_new_events_needs_no_transaction(store: Store, journal: Journal):
     async def work() -> None:
         run = journal.attach(create(store, "one"))
         run.record("run.started")
@@ -96,7 +96,7 @@ def test_several_event_loops_share_a_journal(store: Store, journal: Journal):
         assert [event.seq for event in store.events(f"run-{number}")] == list(range(1, 52))
 
 
-def test_a_cancelled_commit_leaves_the_others_alone(store: Store, journal: Journal):
+def test_a_cancelled_commit_does_not_affect_others(store: Store, journal: Journal):
     async def work() -> None:
         run = journal.attach(create(store, "one"))
         run.record("step.started", "a", 1)
@@ -110,7 +110,7 @@ def test_a_cancelled_commit_leaves_the_others_alone(store: Store, journal: Journ
     assert len(store.events("one")) == 3
 
 
-def test_a_loop_that_ends_while_it_waits_harms_nobody(store: Store, journal: Journal):
+def test_an_event_loop_that_closes_during_a_commit_does_not_affect_others(store: Store, journal: Journal):
     run = journal.attach(create(store, "one"))
     loop = asyncio.new_event_loop()
     run.record("step.started", "a", 1)
@@ -125,7 +125,7 @@ def test_a_loop_that_ends_while_it_waits_harms_nobody(store: Store, journal: Jou
     assert len(store.events("one")) == 3
 
 
-def test_attaching_again_goes_on_with_the_number_and_the_state(store: Store, journal: Journal):
+def test_attaching_again_continues_with_the_number_and_the_state(store: Store, journal: Journal):
     lease = create(store, "one")
     run = journal.attach(lease)
     for number in range(600):
@@ -139,7 +139,7 @@ def test_attaching_again_goes_on_with_the_number_and_the_state(store: Store, jou
     assert again.status().counts == store.status("one").counts
 
 
-def test_a_reader_folds_few_events_however_long_the_run(store: Store, journal: Journal):
+def test_a_reader_folds_few_events_of_a_long_run(store: Store, journal: Journal):
     run = journal.attach(create(store, "one", total=3000))
     for number in range(3000):
         run.record("step.succeeded", f"s{number}", 1, {"output": number})
@@ -199,7 +199,7 @@ def test_after_the_store_failed_the_next_commit_writes_everything(store: Store, 
 # --- beginning and leaving
 
 
-def test_runs_that_begin_at_once_share_transactions_and_are_durable_when_begun(
+def test_runs_that_start_at_once_share_transactions_and_are_durable_when_started(
     store: Store, journal: Journal, url: str
 ):
     async def work() -> int:
@@ -221,7 +221,7 @@ def test_runs_that_begin_at_once_share_transactions_and_are_durable_when_begun(
     assert all(len(store.events(f"run-{number}")) == 2 for number in range(50))
 
 
-def test_of_runs_that_begin_at_once_with_one_id_one_begins(store: Store, journal: Journal):
+def test_of_runs_that_start_at_once_with_one_id_one_starts(store: Store, journal: Journal):
     async def work() -> list[object]:
         beginnings = (journal.begin(new_run(name), Owner.current()) for name in ("one", "two", "one", "three"))
         return await asyncio.gather(*beginnings, return_exceptions=True)
@@ -237,7 +237,7 @@ def test_of_runs_that_begin_at_once_with_one_id_one_begins(store: Store, journal
         assert [event.seq for event in store.events(name)] == [1, 2]
 
 
-def test_a_run_that_was_left_can_be_taken_at_once_with_all_that_was_recorded(store: Store, journal: Journal):
+def test_a_released_run_can_be_acquired_at_once_with_all_its_events(store: Store, journal: Journal):
     async def work() -> None:
         run = await journal.begin(new_run("one"), Owner.current())
         run.record("run.started", data={"owner": "me", "resumed": False})
@@ -258,7 +258,7 @@ def test_a_run_that_was_left_can_be_taken_at_once_with_all_that_was_recorded(sto
     assert [event.type for event in store.events("one")] == ["run.created", "run.started", "run.cancelled"]
 
 
-def test_a_run_that_was_lost_is_not_given_up_for_its_new_owner(store: Store, journal: Journal):
+def test_leaving_a_lost_run_does_not_release_it_from_its_new_owner(store: Store, journal: Journal):
     async def work() -> None:
         old = await journal.begin(new_run("one"), owner_elsewhere(), ttl=-1.0)
         lease = store.acquire("one", Owner.current())
@@ -271,7 +271,7 @@ def test_a_run_that_was_lost_is_not_given_up_for_its_new_owner(store: Store, jou
     assert len(store.events("one")) == 1
 
 
-def test_a_run_cannot_begin_or_be_left_while_the_store_fails_and_can_afterwards(store: Store, journal: Journal):
+def test_a_run_can_start_and_be_left_only_while_the_store_works(store: Store, journal: Journal):
     def rename(old: str, new: str) -> None:
         with store.database.write() as connection:
             connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
@@ -295,7 +295,7 @@ def test_a_run_cannot_begin_or_be_left_while_the_store_fails_and_can_afterwards(
     assert [event.type for event in store.events("one")] == ["run.created", "run.cancelled"]
 
 
-def test_a_closed_journal_begins_nothing(store: Store):
+def test_a_closed_journal_starts_no_run(store: Store):
     journal = Journal(store)
     journal.close()
     with pytest.raises(StoreError):
@@ -303,7 +303,7 @@ def test_a_closed_journal_begins_nothing(store: Store):
     assert store.list() == []
 
 
-def test_who_wants_something_written_after_the_journal_was_closed_is_told(store: Store):
+def test_a_commit_after_the_journal_was_closed_raises(store: Store):
     journal = Journal(store)
     run = journal.attach(create(store, "one"))
     journal.close()

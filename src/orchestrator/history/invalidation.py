@@ -14,7 +14,7 @@ from orchestrator.errors import RunError
 from orchestrator.journal.payloads import RunRevisedPayload, StepFailedPayload, StepStartedPayload
 from orchestrator.journal.state.resume_state import failed_for_branches, resume_state
 from orchestrator.journal.state.step_history import StepRecord, apply
-from orchestrator.paths import is_at_or_below, is_in_end_block, item_of, parent_of
+from orchestrator.paths import ancestors, is_at_or_below, is_in_end_block, item_of, parent_of
 from orchestrator.plan.lookup import step_of_agent
 from orchestrator.plan.walk import inner_steps
 from orchestrator.remedies import Remedy, Resume
@@ -177,22 +177,16 @@ class _Forgotten:
         """Forget these paths as of the event with this number."""
         for path in paths:
             self._paths[path] = seq
-            self._opened.update(dict.fromkeys(_around(path), seq))
+            self._opened.update(dict.fromkeys(ancestors(parent_of(path)), seq))
 
     def has(self, event: Event) -> bool:
         """Whether the event's step was forgotten later."""
         path = event.path
-        return any(event.seq < self._paths.get(each, 0) for each in (path, *_around(path)))
+        return any(event.seq < self._paths.get(each, 0) for each in ancestors(path))
 
     def has_opened(self, event: Event) -> bool:
         """Whether the event is an end that a later revision has invalidated."""
         return event.type in _ENDS and event.seq < self._opened.get(event.path, 0)
-
-
-def _around(path: str) -> Iterator[str]:
-    """What a path stands in, from the inside."""
-    while path := parent_of(path):
-        yield path
 
 
 def _later_rounds(run_id: str, found: ResumeState, step: Data, loop: str, index: int) -> list[str]:

@@ -14,7 +14,7 @@ from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.journal import retry
 from orchestrator.journal.events import Event, EventType
 from orchestrator.journal.records import LEASE_SECONDS, EventTooLarge
-from orchestrator.journal.run_creation import Beginning
+from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.state.fold import fold, status_of
 from orchestrator.journal.store.batch_insert import Appender, EventRow, Snapshot
 from orchestrator.journal.store.blob_codec import encode, encode_parts, storable
@@ -54,7 +54,7 @@ class _Waiter:
 
     __slots__ = ("error", "since", "wish")
 
-    def __init__(self, wish: _Commit | Beginning) -> None:
+    def __init__(self, wish: _Commit | RunCreation) -> None:
         self.wish = wish
         self.since = time.monotonic()
         self.error: OrchestratorError | None = None
@@ -72,7 +72,7 @@ class _Waiter:
 class _LoopWaiter(_Waiter):
     __slots__ = ("future", "loop")
 
-    def __init__(self, wish: _Commit | Beginning) -> None:
+    def __init__(self, wish: _Commit | RunCreation) -> None:
         super().__init__(wish)
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
@@ -87,12 +87,12 @@ class _LoopWaiter(_Waiter):
             self.future.set_exception(self.error)
 
 
-class _BeginWaiter(_LoopWaiter):
+class _CreationWaiter(_LoopWaiter):
     """A caller that starts a run. `abandoned`: it was cancelled. `written`: the run is in the store."""
 
     __slots__ = ("abandoned", "written")
 
-    def __init__(self, wish: Beginning) -> None:
+    def __init__(self, wish: RunCreation) -> None:
         super().__init__(wish)
         self.abandoned = False
         self.written = False
@@ -101,7 +101,7 @@ class _BeginWaiter(_LoopWaiter):
 class _ThreadWaiter(_Waiter):
     __slots__ = ("done",)
 
-    def __init__(self, wish: _Commit | Beginning) -> None:
+    def __init__(self, wish: _Commit | RunCreation) -> None:
         super().__init__(wish)
         self.done = threading.Event()
 
@@ -140,9 +140,9 @@ class Journal:
             RunError: the id is taken (ORC802).
             StoreUnavailable: the store cannot write.
         """
-        beginning = Beginning.of(new, owner, ttl=ttl)
+        creation = RunCreation.of(new, owner, ttl=ttl)
         self._start()
-        waiter = _BeginWaiter(beginning)
+        waiter = _CreationWaiter(creation)
         self.request(waiter)
         try:
             await waiter.future
@@ -151,9 +151,9 @@ class Journal:
                 waiter.abandoned = True
                 written = waiter.written
             if written:
-                self._give_up(beginning)
+                self._give_up(creation)
             raise
-        return self.attach(beginning.lease, beginning.state)
+        return self.attach(creation.lease, creation.state)
 
     def attach(self, lease: Lease, state: RunFold | None = None) -> RunJournal:
         """Start recording events of a run that this process owns, after those in the store.
@@ -266,14 +266,14 @@ class Journal:
     def _write(self, waiters: list[_Waiter]) -> None:
         rows = self._unwritten
         rows += [self._rows.popleft() for _ in range(len(self._rows))]
-        beginnings = [waiter.wish for waiter in waiters if isinstance(waiter.wish, Beginning)]
+        creations = [waiter.wish for waiter in waiters if isinstance(waiter.wish, RunCreation)]
         left = [w.wish.journal for w in waiters if isinstance(w.wish, _Commit) and w.wish.leave]
         problem: OrchestratorError | None = None
         lost: list[Lease] = []
-        if rows or beginnings or left:
+        if rows or creations or left:
             try:
                 leases = [journal.lease for journal in left]
-                lost = self._appender.append(rows, beginnings=beginnings, releases=leases)
+                lost = self._appender.append(rows, creations=creations, releases=leases)
             except StoreError as error:
                 self.error = problem = error
                 self._retry_seconds = min(retry.LONGEST_PAUSE, self._retry_seconds * 2)
@@ -303,11 +303,11 @@ class Journal:
                 self.forget(journal)
         self._settle(waiters, problem)
 
-    def _give_up(self, beginning: Beginning) -> None:
+    def _give_up(self, creation: RunCreation) -> None:
         """End a run whose caller was cancelled. May be called from any thread."""
-        if beginning.key is None:
+        if creation.key is None:
             return
-        journal = RunJournal(self, beginning.lease, beginning.state)
+        journal = RunJournal(self, creation.lease, creation.state)
         journal.record("run.cancelled", data={"reason": "its caller was cancelled", "by": ""})
         self.request(_ThreadWaiter(_Commit(journal, journal.last_seq, leave=True)))
 
@@ -320,11 +320,11 @@ class Journal:
                 waiter.error = wish.journal.error or problem
                 if waiter.error is None:
                     wish.journal.durable = max(wish.journal.durable, wish.seq)
-            if isinstance(waiter, _BeginWaiter) and problem is None:
+            if isinstance(waiter, _CreationWaiter) and problem is None:
                 with self._lock:
                     waiter.written = True
                     abandoned = waiter.abandoned
-                if abandoned and isinstance(wish, Beginning):
+                if abandoned and isinstance(wish, RunCreation):
                     self._give_up(wish)
             if isinstance(waiter, _LoopWaiter):
                 loops.setdefault(waiter.loop, []).append(waiter)

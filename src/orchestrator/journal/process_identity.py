@@ -67,7 +67,7 @@ def _process(pid: int) -> tuple[bool, str]:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return _answers(pid), ""
-    # The command's name stands in parentheses and may itself contain spaces and parentheses.
+    # The command's name is in parentheses and may itself contain spaces and parentheses.
     fields = stat.rpartition(")")[2].split()
     return fields[0] not in "ZX", fields[19]
 

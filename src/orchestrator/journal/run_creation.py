@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Beginning:
+class RunCreation:
     """A run to create for `owner`, with the fold after its first events.
 
     An event is (seq, at, type, path, attempt, data). `blobs` are its large values, `shared` the hashes of those that
@@ -37,21 +37,21 @@ class Beginning:
     key: int | None = None
 
     @classmethod
-    def of(cls, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()) -> Beginning:
+    def of(cls, new: NewRun, owner: Owner, *, ttl: float = LEASE_SECONDS, copied: Iterable[Event] = ()) -> RunCreation:
         """Prepare a new run; `copied` are events of another run in the store, with references to blobs.
 
         They get new numbers and keep their times.
         """
-        beginning = cls(new, owner, ttl)
+        creation = cls(new, owner, ttl)
         first = new.to_data()
         text, large = split_blobs({key: encode(value) for key, value in first.items()})
-        beginning.blobs = {blob.hash: blob for blob in large}
-        beginning._add(Event(new.run_id, 1, time.time(), "run.created", data=first), text)
+        creation.blobs = {blob.hash: blob for blob in large}
+        creation._add(Event(new.run_id, 1, time.time(), "run.created", data=first), text)
         for seq, event in enumerate(copied, 2):
-            beginning.shared.update(filter(None, map(blob_reference, event.data.values())))
+            creation.shared.update(filter(None, map(blob_reference, event.data.values())))
             again = Event(new.run_id, seq, event.at, event.type, event.path, event.attempt, event.data)
-            beginning._add(again, encode(event.data))
-        return beginning
+            creation._add(again, encode(event.data))
+        return creation
 
     def _add(self, event: Event, text: str) -> None:
         fold(self.state, event)

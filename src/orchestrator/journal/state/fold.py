@@ -136,7 +136,7 @@ def _counts(state: RunFold, active: Iterable[ActiveStep]) -> dict[StepState, int
     counts["ready"] = len(state.ready)
     counts["succeeded"] = state.succeeded
     counts["skipped"] = state.skipped
-    counts["failed"] = len(state.failed) + state.gone_on
+    counts["failed"] = len(state.failed) + state.continued
     counts["cancelled"] = len(state.cancelled)
     counts["pending"] = max(0, state.total - sum(counts.values()))
     return counts
@@ -244,7 +244,7 @@ def _run_revised(state: RunFold, event: Event, revised: RunRevisedPayload) -> No
     settled = revised.settled
     state.succeeded = settled.get("succeeded", 0)
     state.skipped = settled.get("skipped", 0)
-    state.gone_on = settled.get("failed", 0)
+    state.continued = settled.get("failed", 0)
     if revised.steps is not None:
         state.total = revised.steps
     if revised.source is not None:
@@ -401,7 +401,7 @@ def _step_ended(
         elif isinstance(end, StepCancelledPayload):
             state.cancelled[path] = None
         elif continues:
-            state.gone_on += 1
+            state.continued += 1
         else:
             state.failed[path] = None
     elif not isinstance(end, StepCancelledPayload):
@@ -427,7 +427,7 @@ def _begin(state: RunFold, path: str) -> None:
         paths.pop(path, None)
     if path in state.handled:
         del state.handled[path]
-        state.gone_on -= is_top_level(path)
+        state.continued -= is_top_level(path)
 
 
 def _leave_below(state: RunFold, path: str) -> None:

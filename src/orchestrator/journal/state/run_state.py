@@ -77,7 +77,7 @@ class RunFold:
     """The state of a run after `last_seq` events. `fold` changes it in place; `to_dict` returns it as JSON data.
 
     The dicts with None values are ordered sets of paths, of top-level steps except for `handled`: `failed` ended the
-    run; `handled` did not, at any depth, the first `FAILURES` of them; `gone_on` counts those of top-level steps.
+    run; `handled` did not, at any depth, the first `FAILURES` of them; `continued` counts those of top-level steps.
     `revised` is the number of the event that last changed the source, 0 if none did. `spending` is the usage and cost
     of all model calls, `budget` and `allowed` are those of `run.started`, `warnings` the first messages of
     `run.warning`.
@@ -105,7 +105,7 @@ class RunFold:
     reason: str = ""
     succeeded: int = 0
     skipped: int = 0
-    gone_on: int = 0
+    continued: int = 0
     revised: int = 0
     ready: dict[str, None] = field(default_factory=dict)
     active: dict[str, ActiveState] = field(default_factory=dict)
@@ -198,7 +198,7 @@ class RunFold:
             "reason": self.reason,
             "succeeded": self.succeeded,
             "skipped": self.skipped,
-            "gone_on": self.gone_on,
+            "continued": self.continued,
             "revised": self.revised,
             "ready": list(self.ready),
             "active": {path: _compact(step) for path, step in self.active.items()},

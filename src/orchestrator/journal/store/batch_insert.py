@@ -17,7 +17,7 @@ from orchestrator.models.budget import Spent
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from orchestrator.journal.run_creation import Beginning
+    from orchestrator.journal.run_creation import RunCreation
     from orchestrator.journal.store.database import Database
 
 
@@ -77,7 +77,7 @@ class Appender:
         self._release = f"UPDATE runs SET owner=NULL, lease_until=NULL, fence=fence+1 WHERE key={mark} AND fence={mark}"  # noqa: S608
 
     def append(
-        self, rows: Sequence[EventRow], *, beginnings: Sequence[Beginning] = (), releases: Sequence[Lease] = ()
+        self, rows: Sequence[EventRow], *, creations: Sequence[RunCreation] = (), releases: Sequence[Lease] = ()
     ) -> list[Lease]:
         """Commit new runs, all rows whose lease still holds, and then the ends of leases; return the lost leases.
 
@@ -89,7 +89,7 @@ class Appender:
         """
         with self._database.errors(), self._dialect.turn:
             try:
-                return self._append(rows, beginnings, releases)
+                return self._append(rows, creations, releases)
             except BaseException as error:
                 self._abandon()
                 if not self._dialect.raised(error):
@@ -103,7 +103,7 @@ class Appender:
             self._connection = None
 
     def _append(
-        self, rows: Sequence[EventRow], beginnings: Sequence[Beginning], releases: Sequence[Lease]
+        self, rows: Sequence[EventRow], creations: Sequence[RunCreation], releases: Sequence[Lease]
     ) -> list[Lease]:
         connection = self._connection
         if connection is None:
@@ -113,8 +113,8 @@ class Appender:
         try:
             self._dialect.begin(cursor)
             content = _Content()
-            for beginning in beginnings:
-                self._begin(cursor, beginning, content)
+            for creation in creations:
+                self._begin(cursor, creation, content)
             leases = {(row.lease.key, row.lease.fence): row.lease for row in rows}
             lost = [lease for lease in leases.values() if self._holds_not(cursor, lease)]
             if lost:
@@ -140,12 +140,12 @@ class Appender:
         elif log != self._log:
             raise self._dialect.gone()
 
-    def _begin(self, cursor: Any, beginning: Beginning, content: _Content) -> None:
+    def _begin(self, cursor: Any, creation: RunCreation, content: _Content) -> None:
         """Insert the run, and add its first events to the content."""
-        new, state = beginning.new, beginning.state
-        if beginning.shared:
+        new, state = creation.new, creation.state
+        if creation.shared:
             self._dialect.keep_blobs(cursor)
-        for digest in sorted(beginning.shared):
+        for digest in sorted(creation.shared):
             if cursor.execute(self._known, (digest,)).fetchone() is None:
                 raise RunNotFound(
                     "results that the new run copies from another run were removed",
@@ -159,23 +159,23 @@ class Appender:
             state.created_at,
             encode(state.to_dict()),
             state.last_seq,
-            encode(beginning.owner.to_dict()),
+            encode(creation.owner.to_dict()),
             new.batch,
             new.row,
-            self._dialect.lease_parameter(beginning.ttl),
+            self._dialect.lease_parameter(creation.ttl),
         )
         row = cursor.execute(self._run, values).fetchone()
         if row is None and self._doubtful:  # an attempt with unknown outcome may have inserted it
-            row = cursor.execute(self._mine, (new.run_id, encode(beginning.owner.to_dict()))).fetchone()
-            beginning.key = None if row is None else row[0]
+            row = cursor.execute(self._mine, (new.run_id, encode(creation.owner.to_dict()))).fetchone()
+            creation.key = None if row is None else row[0]
             return
         if row is None:
-            beginning.key = None
+            creation.key = None
             return
-        key = beginning.key = row[0]
-        content.events += [(key, *event) for event in beginning.events]
-        content.blobs.update(beginning.blobs)
-        content.uses.update((key, digest) for digest in (*beginning.blobs, *beginning.shared))
+        key = creation.key = row[0]
+        content.events += [(key, *event) for event in creation.events]
+        content.blobs.update(creation.blobs)
+        content.uses.update((key, digest) for digest in (*creation.blobs, *creation.shared))
 
     def _write(self, cursor: Any, content: _Content) -> None:
         if content.events:

@@ -46,7 +46,7 @@ class Blob:
 
     @property
     def reference(self) -> str:
-        """The JSON that stands for the value in an event."""
+        """The JSON of the reference to the value in an event."""
         return f'{{"$blob":"{self.hash}","size":{self.size}}}'
 
 

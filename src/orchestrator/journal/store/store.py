@@ -16,7 +16,7 @@ from orchestrator.journal.dialects.registry import store_may_exist
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
 from orchestrator.journal.retry import patient
-from orchestrator.journal.run_creation import Beginning
+from orchestrator.journal.run_creation import RunCreation
 from orchestrator.journal.store import (
     batch_queries,
     blob_store,
@@ -119,15 +119,15 @@ class Store:
             RunError: the id is taken (ORC802).
             RunNotFound: the other run was pruned in the meantime.
         """
-        beginning = Beginning.of(new, owner, ttl=ttl, copied=copied)
+        creation = RunCreation.of(new, owner, ttl=ttl, copied=copied)
         appender = Appender(self.database)
         try:
-            appender.append([], beginnings=[beginning])
+            appender.append([], creations=[creation])
         finally:
             appender.close()
-        lease = beginning.lease
+        lease = creation.lease
         self.announce()
-        return lease, beginning.state
+        return lease, creation.state
 
     def acquire(self, run_id: str, owner: Owner, *, ttl: float = LEASE_SECONDS) -> Lease:
         """Acquire a run without an owner: it was released, its lease expired, or its owner's process has ended.

@@ -1,4 +1,4 @@
-"""What a run that goes on knows of what was recorded: enough, and no more."""
+"""The state that a run resumes from: what it needs, and no more."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ends(found: ResumeState) -> dict[str, dict[int, str]]:
     return {loop: {index: items.state(index) for index in items} for loop, items in found.items.items()}
 
 
-def test_steps_that_have_ended_for_good_are_known_by_their_values():
+def test_settled_steps_are_kept_with_their_values():
     found = of(
         ("step.started", "a", 1),
         ("step.succeeded", "a", 1, {"output": 1, "duration": 0.5}),
@@ -48,7 +48,7 @@ def test_steps_that_have_ended_for_good_are_known_by_their_values():
     assert (found.steps["c"].attempts, found.steps["c"].handled) == (3, "value")
 
 
-def test_a_step_under_way_is_known_with_its_attempt():
+def test_a_running_step_is_kept_with_its_attempt():
     found = of(("step.started", "a", 1), ("step.waiting", "a", 1, {"reason": "retry"}), ("step.started", "a", 2))
     assert (found.steps["a"].state, found.steps["a"].attempts) == ("running", 2)
 
@@ -65,17 +65,17 @@ def test_a_step_under_way_is_known_with_its_attempt():
         ((("step.started", "a", 2), ("step.waiting", "a", 2, {"reason": "retry"})), 2),
     ],
 )
-def test_attempts_that_failed_are_known_whatever_became_of_the_next(then, failed):
+def test_failed_attempts_are_kept_whatever_happened_next(then, failed):
     found = of(("step.started", "a", 1), ("step.waiting", "a", 1, {"reason": "retry"}), *then)
     assert found.steps["a"].failed_attempts == failed
 
 
 @pytest.mark.parametrize("type", ["step.cancelled", "step.requeued"])
-def test_a_first_attempt_that_was_stopped_is_as_if_it_had_never_begun(type):
+def test_a_stopped_first_attempt_is_forgotten(type):
     assert states(of(("step.started", "a", 1), (type, "a", 1))) == {}
 
 
-def test_a_wait_is_known_with_its_time_its_question_and_its_answer():
+def test_a_wait_is_kept_with_its_time_its_question_and_its_answer():
     waits = [
         ("step.started", "ask", 1),
         ("step.waiting", "ask", 1, {"reason": "human", "question": QUESTION}),
@@ -94,7 +94,7 @@ def test_a_wait_is_known_with_its_time_its_question_and_its_answer():
     assert (of(*begun_again).steps["ask"].state, of(*begun_again).steps["ask"].answered) == ("running", False)
 
 
-def test_within_an_item_that_has_ended_nothing_is_known():
+def test_nothing_is_kept_inside_an_ended_item():
     found = of(
         ("step.started", "each", 0, LOOP),
         ("step.started", "each[0].a", 1),
@@ -116,7 +116,7 @@ def test_within_an_item_that_has_ended_nothing_is_known():
     assert (len(items), items.failed, items.seq(0), items.seq(2), items.state(99)) == (2, 1, 9, 0, "")
 
 
-def test_of_the_rounds_of_a_loop_the_last_one_is_known():
+def test_the_last_round_of_a_loop_is_kept():
     rounds = [("step.started", "again", 0, ROUNDS)]
     for number in range(3):
         rounds += [
@@ -137,7 +137,7 @@ def test_of_the_rounds_of_a_loop_the_last_one_is_known():
     assert states(ended) == {"again": "succeeded", "again[2]": "succeeded"}
 
 
-def test_a_group_that_goes_on_keeps_what_was_achieved_in_it():
+def test_an_unfinished_group_keeps_its_finished_steps():
     facts = [
         ("step.started", "both", 0, {"kind": "parallel", "of": 2, "done": 0, "failed": 0}),
         ("step.succeeded", "both.left", 1, {"output": 1}),
@@ -164,7 +164,7 @@ def test_a_new_attempt_forgets_what_handlers_of_the_last_one_did():
     assert states(of(*facts, *ended)) == {"a": "failed", "b": "failed", "b.x": "succeeded"}
 
 
-def test_what_stands_beside_the_pipeline_runs_anew_for_every_owner():
+def test_end_blocks_run_again_for_every_owner():
     facts = [
         ("step.succeeded", "finally.clean", 1),
         ("step.started", "finally.each", 0, LOOP),
@@ -176,7 +176,7 @@ def test_what_stands_beside_the_pipeline_runs_anew_for_every_owner():
         assert (states(found), ends(found)) == ({"finally_not": "succeeded"}, {})
 
 
-def test_a_revised_run_forgets_paths_what_is_below_and_that_what_is_around_has_ended():
+def test_a_revised_run_forgets_paths_what_is_below_and_the_ends_around_them():
     facts = [
         ("step.started", "outer", 0, {"kind": "group", "done": 0, "failed": 0}),
         ("step.succeeded", "outer.x", 1),
@@ -262,14 +262,14 @@ def live(facts: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 @given(st.lists(_events, max_size=40))
 @settings(max_examples=300)
-def test_nothing_is_known_below_what_has_ended_but_what_is_needed(facts):
+def test_nothing_is_kept_below_an_ended_step_but_what_is_needed(facts):
     found = of(*live(facts))
     for path in (*found.steps, *found.items):
         around = path
         while around := parent_of(around):
             item = item_of(around)
             if item is not None and item[0] in found.items and found.items[item[0]].state(item[1]):
-                # Only the last round of a loop that goes on is looked into again.
+                # Only the last round of an unfinished loop is read again.
                 assert around in found.steps
                 assert around == f"{item[0]}[{item[1]}]"
 
@@ -304,7 +304,7 @@ def test_ends_of_items_are_those_that_were_set_last(changes):
 
 @given(st.lists(_events, max_size=25), st.booleans())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_large_values_put_in_their_places_later_make_the_same_records(store: Store, journal: Journal, facts, large):
+def test_records_with_large_values_resolved_later_are_the_same(store: Store, journal: Journal, facts, large):
     run = journal.attach(create(store))
     for type, path, attempt, data in facts:
         more = {"output": "x" * 2 * LIMIT} if large and "output" in data else {}

@@ -49,10 +49,10 @@ def test_every_step_that_asks_models_says_which_and_why(project: Project, monkey
     lines = {line.split("  ")[0]: line for line in told.out.splitlines() if not line.startswith(" ")}
     assert "openai:gpt-5-mini  " in lines["draft"]
     assert "no key" in lines["draft"]
-    assert "number 1 of 2 that are named" in lines["draft"]
+    assert "model 1 of 2 in the list" in lines["draft"]
     assert "it cannot do vision" in lines["look"]
     assert "what `model` is, is known when it runs" in lines["pick"]
-    assert "no model that can be asked from here fits (vision, at mistral)" in lines["each.best"]
+    assert "no available model fits (vision, at mistral)" in lines["each.best"]
     assert "nothing was asked" in told.err
     monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
     steps = {each["step"]: each for each in project("models", "--for", "report.yaml", "--json").json["steps"]}

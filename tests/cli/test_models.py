@@ -80,7 +80,7 @@ def test_a_key_in_the_environment_is_said_to_go_before(
         (("keys", "set"), SECRET, "orchestrator keys set openai"),
         (("keys", "set", "openai"), "", "the key is empty"),
         (("keys", "set", "openai"), "two words", "cannot be a key"),
-        (("keys", "set", "ollama"), SECRET, "`ollama` takes no key"),
+        (("keys", "set", "ollama"), SECRET, "`ollama` does not use a key"),
         (("keys", "sett", "openai"), SECRET, "did you mean `orchestrator keys set`?"),
         (("keys", "set", "openai", "sk-on-the-command-line"), SECRET, "a key is not given on the command line"),
     ],
@@ -124,7 +124,7 @@ def test_a_key_is_checked_by_a_real_call(
     httpserver.expect_request("/v1/models").respond_with_data("wrong key", status=401)
     refused = project("keys", "check", "lab")
     assert refused.code == 1
-    assert "the key in LAB_KEY is refused" in refused.out
+    assert "the key in LAB_KEY is rejected" in refused.out
 
 
 def test_models_are_listed_with_their_prices_and_whether_they_can_be_asked(project: Project) -> None:

@@ -11,17 +11,17 @@ from tests.cli.conftest import Project
 
 WRONG = {
     "[allow]\nrnu = true": "unknown setting `allow.rnu`",
-    "[budget]\nusd = -1": "`budget.usd` must be a number from 0",
-    '[budget]\nperiod = "moth"': "`budget.period`: `moth` is no period",
-    '[limits]\nlongest_wait = "soon"': "`limits.longest_wait` is no duration",
-    "[limits.openai]\nrequests_per_minute = 0": "`limits.openai.requests_per_minute` must be a whole number from 1",
+    "[budget]\nusd = -1": "`budget.usd` must be a number of at least 0",
+    '[budget]\nperiod = "moth"': "`budget.period`: unknown period `moth`",
+    '[limits]\nlongest_wait = "soon"': "`limits.longest_wait` is not a duration",
+    "[limits.openai]\nrequests_per_minute = 0": "`limits.openai.requests_per_minute` must be an integer of at least 1",
     '[models."openai:gpt-5"]\nquality = 9': '`models."openai:gpt-5".quality` must be from 1 to 5',
-    '[servers.lab]\nbase_url = "lab"': "`servers.lab.base_url` is no address of a server",
+    '[servers.lab]\nbase_url = "lab"': "`servers.lab.base_url` is not the URL of a server",
     "[mcp.x]": "`mcp.x` must have either a `command` or a `url`",
     '[mcp.x]\ncommand = ["a"]\nurl = "https://a.example"': "`mcp.x` must have either a `command` or a `url`",
     '[mcp.x]\nurl = "ftp://x"': "`mcp.x.url` must be an address",
     "[budgets]\nusd = 1": "unknown setting `budgets`",
-    "[map]\nmax_parallel = 0": "`map.max_parallel` must be a whole number from 1",
+    "[map]\nmax_parallel = 0": "`map.max_parallel` must be an integer of at least 1",
     "[map]\nrows = 1": "unknown setting `map.rows`",
     "mcp = 1": "`mcp` is not a table",
 }

@@ -185,7 +185,11 @@ async def test_a_folder_that_holds_no_model_is_named(weights: TinyModel, tmp_pat
     shutil.copytree(weights.folder, broken)
     (broken / "config.json").write_text(json.dumps({"model_type": "no-such-kind"}))
     async with running(tmp_path) as client:
-        for name, reason in (("nowhere", "is no folder"), ("empty", "has no `config.json`"), ("broken", "be loaded")):
+        for name, reason in (
+            ("nowhere", "is not a directory"),
+            ("empty", "has no `config.json`"),
+            ("broken", "be loaded"),
+        ):
             with pytest.raises(ModelMissing, match=reason) as caught:
                 await client.ask(ModelName("transformers", name), QUESTION)
             assert str(tmp_path / name) in str(caught.value)

@@ -63,7 +63,7 @@ def test_a_result_says_who_answered_why_and_what_it_took(desk: Desk) -> None:
     desk.says(ModelReply("Hello.", usage=Usage(100, 10, 20, 5, 1)))
     result = desk("generate_text", prompt="Hi")
     assert result["model"] == MODEL
-    assert result["why"] == "it is named"
+    assert result["why"] == "named in the pipeline"
     assert result["usage"] == {"input": 100, "output": 10, "cached": 20, "reasoning": 5, "requests": 1}
     assert 0 < result["cost"] < 0.001
 
@@ -88,7 +88,7 @@ def test_requirements_choose_a_model(desk: Desk) -> None:
     [
         ({"capabilities": ["visoin"]}, "did you mean `vision`?"),
         ({"modalities": "smell"}, "there are `text`, `image`"),
-        ({"min_size": "large"}, "`min_size` is `large`, which is no size"),
+        ({"min_size": "large"}, "`min_size` is `large`, not a size"),
         ({"context": "a lot"}, "`context` is `a lot`"),
         ({"max_cost": -1}, "`max_cost` is less than 0"),
         ({"min_size": "70B", "max_size": 7}, "`min_size` (70) is more than `max_size` (7)"),
@@ -191,8 +191,8 @@ def test_an_answer_that_is_cut_off_is_an_error_that_says_what_to_do(desk: Desk) 
     ("form", "said"),
     [
         ({}, "`generate` needs `schema` or `vars`"),
-        ({"schema": {"a": "sting"}}, "`schema['a']`: `sting` is no type"),
-        ({"schema": {"a": "string"}, "vars": {"a": "string"}}, "`schema` and `vars` both say"),
+        ({"schema": {"a": "sting"}}, "`schema['a']`: unknown type `sting`"),
+        ({"schema": {"a": "string"}, "vars": {"a": "string"}}, "`schema` and `vars` both define"),
     ],
 )
 def test_a_form_that_is_missing_wrong_or_there_twice_is_refused(desk: Desk, form: Any, said: str) -> None:
@@ -241,8 +241,8 @@ def test_a_conversation_goes_on_with_what_it_returns(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
-        ([], "does not end with a message of the user"),
-        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "does not end with a message"),
+        ([], "does not end with a user message"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "does not end with a user message"),
         ([{"role": "user", "content": "a"}, {"role": "system", "content": "b"}, {"role": "user", "content": "c"}], "2"),
         ([{"role": "robot", "content": "a"}], "must be one of `system`, `user`, `assistant`"),
         ([{"role": "user"}], "has no field `content`"),

@@ -83,10 +83,10 @@ def test_data_are_read_out_of_a_text_file_a_pdf_or_an_image(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("data", "name", "given", "said"),
     [
-        (b"hello", "a.png", "images", "`a.png` is no image, but a text"),
-        (b"%PDF-1.7", "a.pdf", "images", "`a.pdf` is no image, but `application/pdf`"),
-        (b"\0\xff\xfe\0", "a.png", "images", "`a.png` is of a kind that no model reads"),
-        (b"\0\xff\xfe\0", "a.bin", "files", "`a.bin` is of a kind that no model reads"),
+        (b"hello", "a.png", "images", "`a.png` is not an image, but a text"),
+        (b"%PDF-1.7", "a.pdf", "images", "`a.pdf` is not an image, but `application/pdf`"),
+        (b"\0\xff\xfe\0", "a.png", "images", "`a.png` has a type that models do not read"),
+        (b"\0\xff\xfe\0", "a.bin", "files", "`a.bin` has a type that models do not read"),
         (None, "a.txt", "files", "there is no such file"),
     ],
 )
@@ -105,7 +105,7 @@ def test_files_that_are_too_large_together_are_refused(desk: Desk, monkeypatch: 
     monkeypatch.setattr(attachments, "MOST_BYTES", 10)
     for name in ("a.txt", "b.txt"):
         (desk.directory / name).write_text("123456")
-    with pytest.raises(StepError, match="more than the 10 bytes that one request may send, from `b"):
+    with pytest.raises(StepError, match="exceed the limit of 10 bytes for one request, starting with `b"):
         desk("generate_text", prompt="Hi", files=["a.txt", "b.txt"])
 
 
@@ -117,7 +117,7 @@ def test_an_address_is_refused_before_the_run_with_the_way_to_go(desk: Desk, add
         said = check_value(action.parameters[parameter], value)
         assert said is not None
         assert "the action `download` of the tool `http`" in said
-    with pytest.raises(StepError, match="is an address"):
+    with pytest.raises(StepError, match="is a URL"):
         desk("chat", messages=[{"role": "user", "content": "Hi", parameter: address}])
 
 

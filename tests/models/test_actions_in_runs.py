@@ -77,7 +77,7 @@ def test_a_field_of_the_answer_goes_before_one_of_the_call(client: orc.Orchestra
     outputs = '  model: "{{ read.model }}"\n  cost: "{{ read.cost }}"\n  why: "{{ read.why }}"\n'
     found = run(client, steps, outputs)
     assert (found["model"], found["cost"]) == ("Tide 3", 7)
-    assert found["why"] == "it is named"
+    assert found["why"] == "named in the pipeline"
 
 
 def test_what_a_step_reads_of_an_answer_is_checked_before_the_run(client: orc.Orchestrator) -> None:

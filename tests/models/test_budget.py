@@ -95,14 +95,14 @@ def test_the_error_says_what_is_limited_spent_and_wanted() -> None:
     tokens.reserve(Estimate(NAME, None, 8000))
     with pytest.raises(
         BudgetExceeded,
-        match=r"9,000 tokens: 0 tokens spent, 8,000 tokens kept for calls under way, and .* 2,000 tokens",
+        match=r"9,000 tokens: 0 tokens spent, 8,000 tokens reserved for in-flight calls, and .* 2,000 tokens",
     ):
         tokens.reserve(Estimate(NAME, None, 2000))
 
 
 def test_a_price_that_is_not_known_is_no_match_for_a_budget_in_money() -> None:
     ledger = Ledger(Budget(usd=100), "the run")
-    with pytest.raises(BudgetExceeded, match="the price of `lab:m` is not known") as raised:
+    with pytest.raises(BudgetExceeded, match="the price of `lab:m` is unknown") as raised:
         ledger.reserve(Estimate(NAME, None, 1))
     assert '[models."lab:m"]' in str(raised.value.help)
     assert not ledger.could_fit(Estimate(NAME, None, 1))
@@ -280,7 +280,7 @@ def test_a_call_waits_while_others_keep_more_than_they_may_take(priced: Path) ->
     assert len(host.calls) == 10
     assert all(call.error is None for call in host.calls)
     assert client.most == 2
-    assert set(host.waits) == {"the budget of scope 0 is kept for calls under way"}
+    assert set(host.waits) == {"the budget of scope 0 is reserved for in-flight calls"}
     assert ledger.spent.requests == 10
 
 
@@ -392,7 +392,7 @@ def test_the_budget_of_a_project_holds_for_all_its_runs(priced: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[budget]\nusd = -1\n", "must be a number from 0"),
+        ("[budget]\nusd = -1\n", "must be a number of at least 0"),
         ('[budget]\nusd = 1\nperiod = "mnth"\n', "did you mean `month`?"),
         ("[budget]\ndollars = 1\n", "unknown setting `budget.dollars`"),
     ],

@@ -90,10 +90,14 @@ def test_a_file_that_others_can_read_does_no_harm_where_it_is_not_needed(tmp_pat
         (f"OPENAI_API_KEY = {SECRET}", "line 2 is not `NAME=value`", "without spaces"),
         (f"export OPENAI_API_KEY={SECRET}", "line 2 is not `NAME=value`", "leave out `export`"),
         (SECRET, "line 2 is not `NAME=value`", "without spaces"),
-        (f"OPENAI_API_KEY={SECRET} # mine", "the value of OPENAI_API_KEY is no key", "a line of its own"),
-        (f"OPENAI_API_KEY='{SECRET}", "the value of OPENAI_API_KEY is no key", "without spaces"),
-        (f"GROQ_API_KEY={SECRET}", "GROQ_API_KEY is there twice", "remove one"),
-        (f"OPENAI_API_KEY={SECRET}\N{LATIN SMALL LETTER E WITH ACUTE}", "characters that no key has", "ASCII"),
+        (f"OPENAI_API_KEY={SECRET} # mine", "the value of OPENAI_API_KEY is not a key", "a separate line"),
+        (f"OPENAI_API_KEY='{SECRET}", "the value of OPENAI_API_KEY is not a key", "without spaces"),
+        (f"GROQ_API_KEY={SECRET}", "GROQ_API_KEY is set twice", "remove one"),
+        (
+            f"OPENAI_API_KEY={SECRET}\N{LATIN SMALL LETTER E WITH ACUTE}",
+            "characters that are invalid in a key",
+            "ASCII",
+        ),
     ],
 )
 def test_a_line_that_is_wrong_is_named_by_its_number_and_never_shown(
@@ -115,7 +119,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         held.find(OPENAI)
     held.file.rmdir()
     os.mkfifo(held.file, 0o600)
-    with pytest.raises(ConfigurationError, match="no file"):
+    with pytest.raises(ConfigurationError, match="not a file"):
         held.find(OPENAI)
 
 
@@ -167,7 +171,7 @@ def test_a_wrong_file_is_not_built_upon(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_takes_no_key_gets_none(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="takes no key"):
+    with pytest.raises(ConfigurationError, match="does not use a key"):
         keys(tmp_path).store(PROVIDERS["ollama"], "k")
 
 

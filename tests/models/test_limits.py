@@ -517,8 +517,8 @@ def test_settings_name_providers_and_models_in_any_spelling(tmp_path: Path):
     [
         ("[limits.opneai]\n", "limits.opneai", "openai"),
         ("[limits.openai]\nrequests_per_minutes = 1\n", "`limits.openai.requests_per_minutes`", "requests_per_minute"),
-        ("[limits.openai]\nrequests_per_minute = 0\n", "whole number from 1", "500"),
-        ("[limits]\nlongest_wait = 'soon'\n", "`limits.longest_wait` is no duration", "10m"),
+        ("[limits.openai]\nrequests_per_minute = 0\n", "an integer of at least 1", "500"),
+        ("[limits]\nlongest_wait = 'soon'\n", "`limits.longest_wait` is not a duration", "10m"),
         ("[limits]\nlongestwait = 1\n", "unknown setting `limits.longestwait`", "longest_wait"),
     ],
 )

@@ -60,7 +60,12 @@ def test_each_kind_is_asked_in_its_own_way(
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(401, "the key in LAB_KEY is refused"), (403, "the key in LAB_KEY is refused"), (503, "status 503"), (302, "302")],
+    [
+        (401, "the key in LAB_KEY is rejected"),
+        (403, "the key in LAB_KEY is rejected"),
+        (503, "status 503"),
+        (302, "302"),
+    ],
 )
 def test_what_the_provider_says_against_it_is_told(
     status: int, said: str, httpserver: HTTPServer, tmp_path: Path
@@ -96,7 +101,7 @@ def test_an_answer_without_a_list_names_no_models(content: str, httpserver: HTTP
 
 
 def test_without_a_key_nobody_is_asked(httpserver: HTTPServer, tmp_path: Path) -> None:
-    assert asked(tmp_path, "lab", httpserver.url_for("/v1"), key="").problem == "there is no key"
+    assert asked(tmp_path, "lab", httpserver.url_for("/v1"), key="").problem == "no API key"
     assert httpserver.log == []
 
 

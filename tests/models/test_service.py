@@ -106,7 +106,7 @@ async def test_the_named_models_are_asked_in_their_order_and_the_call_is_recorde
     answer = await setting.ask(BOTH)
     assert (str(answer.model), answer.value, answer.reply.text) == (MINI, "Hello.", "Hello.")
     assert answer.cost == pytest.approx((20 * 0.25 + 10 * 2.0) / 1_000_000)
-    assert answer.why == "number 1 of 2 that are named"
+    assert answer.why == "model 1 of 2 in the list"
     (call,) = setting.host.calls
     assert (str(call.model), call.cost, call.why, call.error) == (MINI, answer.cost, answer.why, None)
     assert json.loads(json.dumps(call.to_dict()))["usage"]["requests"] == 1
@@ -194,7 +194,7 @@ async def test_a_way_of_selecting_alone_chooses_among_all_that_can_be_asked(
 async def test_only_what_can_be_asked_from_here_is_selected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host()
     gateway = ModelService(tmp_path).for_run().for_step(host)
-    with pytest.raises(ModelMissing, match=r"no model that can be asked from here fits \(vision\)") as raised:
+    with pytest.raises(ModelMissing, match=r"no available model fits \(vision\)") as raised:
         await gateway.ask(ModelChoice(requires=Requirements(capabilities=frozenset({"vision"}))), HELLO)
     assert "would fit: set " in str(raised.value.help)
     monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
@@ -211,7 +211,7 @@ async def test_what_is_sent_is_required_too(tmp_path: Path) -> None:
     answer = await setting.ask(ModelChoice(("deepseek:deepseek-v4-flash", MINI)), request)
     assert str(answer.model) == MINI
     assert answer.why == (
-        "number 2 of 2 that are named, after `deepseek:deepseek-v4-flash` is not asked: it cannot do vision"
+        "model 2 of 2 in the list, after `deepseek:deepseek-v4-flash` is not called: it cannot do vision"
     )
     with pytest.raises(ModelMissing, match="it cannot do vision"):
         await setting.ask(ModelChoice(("deepseek:deepseek-v4-flash",)), request)
@@ -250,7 +250,7 @@ async def test_the_next_model_is_asked_when_one_fails(error: ModelError, tmp_pat
     setting = Setting(tmp_path, {MINI: [error]})
     answer = await setting.ask(BOTH)
     assert str(answer.model) == HAIKU
-    assert answer.why == f"number 2 of 2 that are named, after {error.message}"
+    assert answer.why == f"model 2 of 2 in the list, after {error.message}"
     assert setting.host.models == [MINI, HAIKU]
     failed = setting.host.calls[0]
     assert failed.error is not None
@@ -268,7 +268,7 @@ async def test_one_error_names_all_that_were_asked_and_may_pass_if_one_of_them_m
     with pytest.raises(ModelRateLimited) as raised:
         await Setting(tmp_path, answers).ask(BOTH)
     assert raised.value.message == (
-        "none of the 2 models has answered: `openai:gpt-5-mini`: over its rate [ORC722]; "
+        "all 2 models failed: `openai:gpt-5-mini`: over its rate [ORC722]; "
         "`anthropic:claude-haiku-4-5`: no such model [ORC725]"
     )
     assert raised.value.retryable
@@ -317,7 +317,7 @@ async def test_a_free_choice_is_not_followed_by_one_that_costs_unless_that_is_na
     )
     gone = {"ollama:qwen3:8b": [ModelUnavailable("not running")]}
     silent = Setting(tmp_path, gone)
-    with pytest.raises(ModelUnavailable, match="it is not free, as the first choice is: name it to allow it"):
+    with pytest.raises(ModelUnavailable, match="it is not free, unlike the first choice: name it to allow it"):
         await silent.ask(ModelChoice(("ollama:qwen3:8b", "auto")))
     assert silent.asked == ["ollama:qwen3:8b"]
     said = Setting(tmp_path, gone)
@@ -344,7 +344,7 @@ async def test_an_answer_that_is_not_accepted_is_asked_for_once_more_with_the_re
     setting = Setting(tmp_path, {MINI: ["short", "long enough"]})
     answer = await setting.ask(BOTH, accept=at_least(8))
     assert answer.value == "LONG ENOUGH"
-    assert answer.why.endswith("asked again, as its answer could not be used")
+    assert answer.why.endswith("called again because its answer could not be used")
     assert setting.host.models == [MINI, MINI]
     assert setting.host.calls[0].error is not None
     assert setting.host.calls[0].cost
@@ -415,9 +415,9 @@ async def test_a_cheaper_model_is_asked_where_the_first_does_not_fit_and_the_ans
     dear, cheap = "anthropic:claude-opus-4-5", "openai:gpt-5-nano"
     answer = await setting.ask(ModelChoice((dear, cheap)), HELLO, Ledger(Budget(usd=0.001), "the run"))
     assert str(answer.model) == cheap
-    assert answer.why.startswith("number 2 of 2 that are named, after the budget of the run is $0.001: $0.00 spent")
+    assert answer.why.startswith("model 2 of 2 in the list, after the budget of the run is $0.001: $0.00 spent")
     assert setting.asked == [cheap]
-    with pytest.raises(BudgetExceeded, match="none of the 2 models has answered") as raised:
+    with pytest.raises(BudgetExceeded, match="all 2 models failed") as raised:
         await setting.ask(ModelChoice((dear, cheap)), HELLO, Ledger(Budget(usd=1e-6), "the run"))
     assert raised.value.scope == "the run"
     assert setting.asked == [cheap]
@@ -482,7 +482,7 @@ async def test_a_model_whose_turn_is_far_off_is_followed_by_the_next_and_keeps_n
     ledger = Ledger(Budget(requests=5), "the run")
     answers = [await setting.ask(BOTH, HELLO, ledger) for _ in range(2)]
     assert [str(answer.model) for answer in answers] == [MINI, HAIKU]
-    assert "may not be asked for another" in answers[1].why
+    assert "is rate-limited for at least another" in answers[1].why
     assert setting.host.models == [MINI, HAIKU]
     assert (ledger.spent.requests, ledger.held.requests) == (2, 0)
 
@@ -520,9 +520,9 @@ async def test_vectors_are_made_by_the_named_model_or_the_cheapest_that_makes_th
     assert ledger.spent.usd == answer.cost
     _, chosen = await setting.gateway().embed(ModelChoice(requires=Requirements(providers=("openai",))), ["a"])
     assert str(chosen.model) == "openai:text-embedding-3-small"
-    with pytest.raises(ModelMissing, match="it makes no embeddings"):
+    with pytest.raises(ModelMissing, match="it does not create embeddings"):
         await setting.gateway().embed(ModelChoice((MINI,)), ["a"])
-    with pytest.raises(ModelMissing, match="it makes embeddings and no text"):
+    with pytest.raises(ModelMissing, match="it creates embeddings, not text"):
         await setting.ask(ModelChoice(("openai:text-embedding-3-small",)))
 
 

@@ -36,7 +36,7 @@ def test_one_answer_is_given_each_time() -> None:
 def test_a_list_is_given_in_order_and_then_there_is_no_more() -> None:
     fake = FakeModel({"draft": ["one", "two"]})
     assert [ask(fake, step="draft").text for _ in range(2)] == ["one", "two"]
-    with pytest.raises(StepError, match="step `draft` asks once more, and its script has 2 answers"):
+    with pytest.raises(StepError, match="step `draft` makes another request, but its script has 2 answers"):
         ask(fake, step="draft")
 
 

@@ -224,7 +224,7 @@ def test_a_miss_names_the_nearest_recording_and_the_words_that_differ(tmp_path: 
     )
     assert error.nearest in files(tmp_path)
     assert json.loads((tmp_path / error.nearest).read_text())["step"] == "draft"
-    assert error.help == f"if that is meant, record anew: orchestrator run FILE --record {tmp_path}"
+    assert error.help == f"if the change is intended, record again: orchestrator run FILE --record {tmp_path}"
 
 
 def test_a_miss_in_an_empty_directory_says_so(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Table:
         if not isinstance(value, Mapping):
             name = self.path(key)
             raise self.wrong(
-                f"`{name}` is not a table", f"write `[{name}]` on a line of its own and the settings below it"
+                f"`{name}` is not a table", f"write `[{name}]` on a separate line and the settings below it"
             )
         return Table(self.file, self.path(key), value)
 
@@ -90,7 +90,9 @@ class Table:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise self.wrong(f"`{self.path(key)}` must be a number from 0", f"write for example `{key} = {example}`")
+            raise self.wrong(
+                f"`{self.path(key)}` must be a number of at least 0", f"write for example `{key} = {example}`"
+            )
         return float(value)
 
     def whole(self, key: str, example: str) -> int | None:
@@ -100,7 +102,7 @@ class Table:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise self.wrong(
-                f"`{self.path(key)}` must be a whole number from 1", f"write for example `{key} = {example}`"
+                f"`{self.path(key)}` must be an integer of at least 1", f"write for example `{key} = {example}`"
             )
         return value
 
@@ -132,8 +134,8 @@ def project_directory(start: str | Path | None = None) -> Path:
         if directory != here and not _is_trusted(found.st_uid, here):
             raise wrong(
                 file,
-                "it belongs to another user, and may name tools and grant permissions",
-                f"if you trust it, work in `{directory}`; else put an `{CONFIGURATION_FILE}` into your own directory",
+                "it belongs to another user, and could name tools and grant permissions",
+                f"if you trust it, work in `{directory}`; else put an `{CONFIGURATION_FILE}` in your own directory",
             )
         return directory
     return here

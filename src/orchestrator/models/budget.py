@@ -202,7 +202,7 @@ class Ledger:
                 return f"{spent.tokens:,} tokens"
             return f"{spent.requests:,}" if unit == "request" else usd(spent.usd)
 
-        kept = f", {amount(held)} kept for calls under way" if held.requests else ""
+        kept = f", {amount(held)} reserved for in-flight calls" if held.requests else ""
         next_one = amount(Spent(estimate.usd or 0.0, estimate.tokens))
         needs = "would be one more" if unit == "request" else f"could take up to {next_one}"
         less = "" if unit == "request" else ", or ask for less with `max_tokens` or a cheaper model"
@@ -211,7 +211,7 @@ class Ledger:
             f"and the next call of `{estimate.model}` {needs}",
             provider=estimate.model.provider,
             model=estimate.model.model,
-            help=f"raise {self._setting} and resume: no answer is bought twice{less}",
+            help=f"raise {self._setting} and resume: completed calls are not repeated{less}",
         )
         error.scope = self.scope
         whole = self._spent + held + Spent(estimate.usd or 0.0, estimate.tokens, estimate.requests)
@@ -222,11 +222,11 @@ class Ledger:
         if self.budget.usd is None or estimate.usd is not None:
             return
         error = BudgetExceeded(
-            f"the budget of {self.scope} is in USD, and the price of `{estimate.model}` is not known",
+            f"the budget of {self.scope} is in USD, and the price of `{estimate.model}` is unknown",
             provider=estimate.model.provider,
             model=estimate.model.model,
-            help=f'say what it costs below `[models."{estimate.model}"]` in orchestrator.toml (`input_price` and '
-            "`output_price`, USD per million tokens; 0 if nobody sends a bill), or limit `tokens` or `requests`",
+            help=f'give its price in `[models."{estimate.model}"]` in orchestrator.toml (`input_price` and '
+            "`output_price`, USD per million tokens; 0 if it is free), or limit `tokens` or `requests`",
         )
         error.scope = self.scope
         raise error

@@ -128,7 +128,7 @@ async def test_an_empty_answer_says_so(name: str, request_: ModelRequest, text: 
     dialect = DIALECTS[name]
     error = await fault(dialect, dialect.answer(text), streams=streams, request=request_)
     assert isinstance(error, ModelAnswerInvalid)
-    assert error.message == f"`{dialect.model_name}` answered with nothing"
+    assert error.message == f"`{dialect.model_name}` returned an empty answer"
     assert error.reply is not None
 
 
@@ -136,7 +136,7 @@ async def test_an_answer_without_choices_is_empty() -> None:
     bodies: tuple[Any, ...] = ({"choices": []}, CHAT.whole("", "stop") | {"choices": []})
     for body in bodies:
         error = await fault(CHAT, Answer(json.dumps(body).encode()))
-        assert (type(error), error.message) == (ModelAnswerInvalid, "`openai:gpt-4.1-mini` answered with nothing")
+        assert (type(error), error.message) == (ModelAnswerInvalid, "`openai:gpt-4.1-mini` returned an empty answer")
         assert error.reply is not None
 
 

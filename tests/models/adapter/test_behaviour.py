@@ -177,7 +177,7 @@ async def test_data_that_are_cut_off_are_invalid_and_paid(dialect: Dialect) -> N
 
 async def test_an_answer_that_is_no_json_is_invalid(dialect: Dialect) -> None:
     async with Server(dialect.answer("I think it is Paris.")) as server:
-        with pytest.raises(ModelAnswerInvalid, match="did not answer with JSON, but: I think it is Paris"):
+        with pytest.raises(ModelAnswerInvalid, match="did not return JSON: I think it is Paris"):
             await ask(dialect, server, FORM)
 
 

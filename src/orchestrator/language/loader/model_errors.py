@@ -106,7 +106,7 @@ class ModelErrors:
             message = f"`{name}` has no value; it must be {expected}"
             span = key.span if key is not None else span
         elif code == codes.INVALID_DURATION:
-            message = f"`{name}` is no duration: {_reason(given)}"
+            message = f"`{name}` is not a duration: {_reason(given)}"
         self.diagnostics.append(
             Diagnostic(code, message, self.source, first_line_of(span), label=f"expected {expected}", help=help)
         )

@@ -34,10 +34,10 @@ T = TypeVar("T")
 class UsageResult(TypedDict):
     """Tokens; `input` includes `cached`, `output` includes `reasoning`."""
 
-    input: Annotated[int, "Tokens of what was sent, `cached` included."]
-    output: Annotated[int, "Tokens of what was answered, `reasoning` included."]
-    cached: Annotated[int, "Tokens of the input that the provider had in its cache."]
-    reasoning: Annotated[int, "Tokens of the output that the model used to think."]
+    input: Annotated[int, "Input tokens, including `cached`."]
+    output: Annotated[int, "Output tokens, including `reasoning`."]
+    cached: Annotated[int, "Input tokens that the provider read from its cache."]
+    reasoning: Annotated[int, "Output tokens that the model used for reasoning."]
     requests: Annotated[int, "The number of requests."]
 
 
@@ -45,9 +45,9 @@ class Details(TypedDict):
     """Who answered, and at what price. Every result has these fields too."""
 
     model: Annotated[str, "The model that answered."]
-    why: Annotated[str, "Why this model was asked."]
+    why: Annotated[str, "Why this model was chosen."]
     usage: Annotated[UsageResult, "The tokens and requests of the call."]
-    cost: Annotated[float | None, "What the call cost in USD; null where the price is not known."]
+    cost: Annotated[float | None, "The cost of the call in USD; null if the price is unknown."]
 
 
 DETAILS: Final = describe_annotation(Details, "out").type
@@ -75,12 +75,12 @@ class ActionCall:
 
 ModelParameter = Annotated[
     str | list[str] | None,
-    "The model, such as `openai:gpt-5-mini` or `auto`; of a list, the first that answers.",
+    "The model, such as `openai:gpt-5-mini` or `auto`; for a list, the first one that answers.",
 ]
 RequiresParameter = Annotated[
-    Required | None, "What the model must be, where it is not named: `{capabilities: [vision], context: 128k}`."
+    Required | None, "Requirements for the model, instead of a name: `{capabilities: [vision], context: 128k}`."
 ]
-SelectionParameter = Annotated[Selection | None, "What counts most among the models that fit; default `balanced`."]
+SelectionParameter = Annotated[Selection | None, "What matters most among the models that fit; default `balanced`."]
 
 
 async def action_call(
@@ -88,12 +88,14 @@ async def action_call(
     model: ModelParameter = None,
     requires_model: RequiresParameter = None,
     selection: SelectionParameter = None,
-    system: Annotated[str | None, "What the model is told before anything else."] = None,
-    personality: Annotated[str | None, "How it is to speak: a text, or a file that ends in `.md` or `.txt`."] = None,
-    temperature: Annotated[float | None, "How much chance there is in the answer: 0 little, 1 much."] = None,
-    max_tokens: Annotated[int | None, "The most tokens of an answer."] = None,
-    seed: Annotated[int | None, "Makes answers repeatable, where the provider can."] = None,
-    stop: Annotated[str | list[str] | None, "A text, or several, at which the answer ends."] = None,
+    system: Annotated[str | None, "The system prompt."] = None,
+    personality: Annotated[
+        str | None, "The personality of the model: a text, or a file that ends in `.md` or `.txt`."
+    ] = None,
+    temperature: Annotated[float | None, "The randomness of the answer: from 0 (low) to 1 (high)."] = None,
+    max_tokens: Annotated[int | None, "The maximum number of tokens of an answer."] = None,
+    seed: Annotated[int | None, "Makes answers repeatable, if the provider supports it."] = None,
+    stop: Annotated[str | list[str] | None, "One or more texts at which the answer ends."] = None,
 ) -> ActionCall:
     """Return what the common parameters say. Their names and types are taken from here."""
     parts = [await personality_text(context, personality), system]
@@ -125,7 +127,7 @@ def chosen(
     try:
         return choice_of(model, requires, selection)
     except ValueError as error:
-        raise invalid_parameter(f"wrong `requires_model`: {error}") from error
+        raise invalid_parameter(f"invalid `requires_model`: {error}") from error
 
 
 async def personality_text(context: ToolContext, personality: str | None) -> str | None:
@@ -217,7 +219,7 @@ def details(answers: Iterable[ModelAnswer]) -> Details:
     known = [cost for cost in costs if cost is not None]
     return {
         "model": str(found[-1].model) if found else "",
-        "why": found[-1].why if found else "there was nothing to ask",
+        "why": found[-1].why if found else "no call was needed",
         "usage": typing.cast("UsageResult", usage.to_dict()),
         "cost": sum(known) if len(known) == len(costs) else None,
     }
@@ -291,7 +293,7 @@ def _named(value: Any) -> Any:
     """Refuse a model that is named, and by no name: whoever names one does not mean any that is at hand."""
     names = value if isinstance(value, list) else [value]
     if value is not None and not (names and all(str(name).strip() for name in names)):
-        raise ValueError("must name a model: write `auto` for whichever is at hand, or leave it out")
+        raise ValueError("must name a model: write `auto` for any available model, or omit it")
     return value
 
 

@@ -44,30 +44,30 @@ class RequestedBase(TypedDict):
 
     id: Annotated[str, "The id of the request."]
     name: Annotated[str, "The name under which the tool was offered."]
-    arguments: Annotated[dict[str, Any], "What the tool is to be given."]
+    arguments: Annotated[dict[str, Any], "The arguments of the tool."]
 
 
 class Requested(RequestedBase, total=False):
     """The same, with the reason why the arguments cannot be read."""
 
-    problem: Annotated[str, "Why the arguments cannot be read."]
+    problem: Annotated[str, "Why the arguments are invalid."]
 
 
 class Turned(TypedDict):
     """What came of a turn: requests for tools, or without any the answer; `data` where it was to have a form."""
 
     text: Annotated[str, "The answer, as text."]
-    data: Annotated[Any, "The answer as data, where it was to have a form."]
-    requests: Annotated[list[Requested], "The tools that the model asks for."]
+    data: Annotated[Any, "The answer as data, if a schema was given."]
+    requests: Annotated[list[Requested], "The tool calls that the model requests."]
 
 
 async def turn(
     call: ActionCall,
-    prompt: Annotated[str, "What the model is asked to do."],
+    prompt: Annotated[str, "The task of the model."],
     history: list[dict[str, Any]],
     tools: list[dict[str, Any]],
     schema: Annotated[
-        Any, "The form of the answer: `{title: string, tags: [string], score: number?}`, or JSON Schema."
+        Any, "The schema of the answer: `{title: string, tags: [string], score: number?}`, or JSON Schema."
     ] = None,
     vars: Vars = None,
     response_format: ResponseFormat = None,
@@ -120,9 +120,9 @@ TURN: Final = model_action(
 )
 
 _OWN: Final = (
-    Parameter("tools", array_of(ANY), "What it may use: `[http.get, json, mcp:files]`.", False),
-    Parameter("max_turns", INTEGER, "How many turns it may make.", False, MAX_TURNS),
-    Parameter("parallel", BOOLEAN, "Whether the calls of one turn are made side by side.", False, True),
+    Parameter("tools", array_of(ANY), "The tools that it may use: `[http.get, json, mcp:files]`.", False),
+    Parameter("max_turns", INTEGER, "The maximum number of turns.", False, MAX_TURNS),
+    Parameter("parallel", BOOLEAN, "Whether the calls of one turn run in parallel.", False, True),
 )
 
 OWN_PARAMETERS: Final = tuple(parameter.name for parameter in _OWN)
@@ -130,7 +130,7 @@ OWN_PARAMETERS: Final = tuple(parameter.name for parameter in _OWN)
 
 
 async def _not_called(**_: Any) -> None:
-    raise StepError("an agent is a step of its own, and cannot be called", retryable=False)
+    raise StepError("an agent is a step and cannot be called as a tool", retryable=False)
 
 
 def _result_type(known: Mapping[str, Any]) -> Type:

@@ -21,9 +21,9 @@ Text = Annotated[str, "The text."]
 
 
 class Analysis(TypedDict):
-    """What there is to say. `truncated`: it is cut off."""
+    """The analysis. `truncated`: it is cut off."""
 
-    analysis: Annotated[str, "What there is to say."]
+    analysis: Annotated[str, "The analysis."]
     truncated: Annotated[bool, "Whether it is cut off."]
 
 
@@ -31,19 +31,19 @@ class Classified(TypedDict):
     """The label; with `multiple` a list of labels. `reason` is null where none is asked for."""
 
     label: Annotated[str | list[str], "The label; with `multiple` a list of labels."]
-    reason: Annotated[str | None, "Why it is this label; null where no reason is asked for."]
+    reason: Annotated[str | None, "The reason for this label; null unless `reason` is true."]
 
 
 class Extracted(TypedDict):
-    """The data, in the form that was asked for."""
+    """The data, matching the schema."""
 
-    data: Annotated[Any, "The data, in the form that was asked for."]
+    data: Annotated[Any, "The data, matching the schema."]
 
 
 async def analyze_text(
     call: ActionCall,
     text: Text,
-    instruction: Annotated[str, "What is to be found out; default: what matters in the text."] = "",
+    instruction: Annotated[str, "What to analyze; default: what matters in the text."] = "",
     analysis_type: Annotated[str, "A word for the kind of analysis, such as `sentiment` or `risks`."] = "",
 ) -> Analysis:
     """Say what there is to say about a text.
@@ -67,8 +67,8 @@ async def classify(
         list[str] | dict[str, str | None], "The labels to choose from; as a mapping, each with a description."
     ],
     multiple: Annotated[bool, "Whether a text may have several labels, or none: the result is then a list."] = False,
-    reason: Annotated[bool, "Whether the model also says why."] = False,
-    instruction: Annotated[str, "What else the model should know to choose."] = "",
+    reason: Annotated[bool, "Whether the model also gives a reason."] = False,
+    instruction: Annotated[str, "Further instructions for the choice."] = "",
 ) -> Classified:
     """Give a text one of some labels, or with `multiple` all that apply.
 
@@ -100,7 +100,7 @@ def _checked_labels(labels: Any) -> dict[str, str]:
         raise ValueError(f"has the label `{twice}` twice")
     for label, description in found.items():
         if not isinstance(description, str | None):
-            raise ValueError(f"describes the label `{label}` with something that is no text")
+            raise ValueError(f"describes the label `{label}` with a value that is not a text")
     return {label: (description or "").strip() for label, description in found.items()}
 
 
@@ -128,11 +128,11 @@ def _typed_labels(known: Mapping[str, Any], returns: Type) -> Type:
 async def extract(
     call: ActionCall,
     schema: Annotated[
-        Any, "The form of the data: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
+        Any, "The schema of the data: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
     ],
-    text: Annotated[str | None, "The text that they are in."] = None,
-    file: Annotated[str | None, "The file that they are in, instead: a text, a PDF, an image."] = None,
-    instruction: Annotated[str, "What else the model should know."] = "",
+    text: Annotated[str | None, "The text to extract from."] = None,
+    file: Annotated[str | None, "The file to extract from, instead of `text`: a text, a PDF, an image."] = None,
+    instruction: Annotated[str, "Further instructions."] = "",
 ) -> Extracted:
     """Read data out of a text or a file. A field that may be missing (`score: number?`) is null where it is.
 
@@ -146,7 +146,7 @@ async def extract(
           schema: {number: string, date: date, total: number, due_date: date?, items: [{name: string, price: number}]}
     """
     if (text is None) == (file is None):
-        raise invalid_parameter("`extract` needs one of `text` and `file`", "say where the data are")
+        raise invalid_parameter("`extract` needs one of `text` and `file`", "give one of them")
     given = await read_media(call.context, files=file)
     if given.texts:
         text = given.texts[0][1]

@@ -64,7 +64,7 @@ def no_urls(value: Any) -> Any:
         if isinstance(path, str) and _URL.match(path):
             short = shorten(path)
             raise ValueError(
-                f"`{short}` is an address, and files are wanted: fetch it first with the action `download` of the tool "
+                f"`{short}` is a URL, but a file is required: fetch it first with the action `download` of the tool "
                 "`http`, and give the path"
             )
     return value
@@ -103,12 +103,12 @@ async def read_media(
         data = await _read(context, path)
         left -= len(data)
         if left < 0:
-            message = f"the files have more than the {MOST_BYTES:,} bytes that one request may send, from `{path}` on"
-            raise invalid_parameter(message, "give fewer or smaller ones, or loop over them")
+            message = f"the files exceed the limit of {MOST_BYTES:,} bytes for one request, starting with `{path}` on"
+            raise invalid_parameter(message, "use fewer or smaller files, or loop over them")
         found = _told_apart(path, data)
         if image and (isinstance(found, str) or not found.media_type.startswith("image/")):
             kind = "a text" if isinstance(found, str) else f"`{found.media_type}`"
-            raise invalid_parameter(f"`{path}` is no image, but {kind}", "give it under `files`")
+            raise invalid_parameter(f"`{path}` is not an image, but {kind}", "give it under `files`")
         if isinstance(found, Media):
             media.append(found)
         else:
@@ -123,9 +123,7 @@ async def read_text(context: ToolContext, path: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         help = "read it with the tool `filesystem` and its `encoding`, and give the text"
-        raise invalid_parameter(
-            f"`{path}` is no text in UTF-8: byte {error.start} does not belong there", help
-        ) from error
+        raise invalid_parameter(f"`{path}` is not UTF-8 text: byte {error.start} is invalid", help) from error
 
 
 async def _read(context: ToolContext, path: str) -> bytes:
@@ -152,5 +150,5 @@ def _told_apart(path: str, data: bytes) -> Media | str:
     guessed = mimetypes.guess_type(path)[0] or ""
     if guessed.partition("/")[0] in _KINDS and guessed not in _BY_BEGINNING:
         return Media(data, guessed, name)
-    help = "models read text, PDF, images, sound and video; turn it into one of these first"
-    raise invalid_parameter(f"`{path}` is of a kind that no model reads", help)
+    help = "models read text, PDF, images, audio and video; convert it first"
+    raise invalid_parameter(f"`{path}` has a type that models do not read", help)

@@ -25,16 +25,18 @@ class Answered(TypedDict):
     """The values, and of each what was asked: `{at, question, locked}`."""
 
     data: Annotated[dict[str, Any], "The values, by their names."]
-    asked: Annotated[dict[str, Any], "Of each value what was asked: `at`, `question` and `locked`."]
+    asked: Annotated[dict[str, Any], "The question for each value: `at`, `question` and `locked`."]
 
 
 async def auto(
     call: ActionCall,
-    questions: Annotated[dict[str, Any], "What is to be found out, by names for the values."],
-    schema: Annotated[dict[str, Any], "The values as properties of a JSON Schema, each of the type that is needed."],
-    at: Annotated[dict[str, Any] | None, "Where each value stands in the file."] = None,
-    about: Annotated[str, "What the step and its pipeline are for."] = "",
-    locked: Annotated[dict[str, Any] | None, "Kept answers: by names, and by the digests of questions."] = None,
+    questions: Annotated[dict[str, Any], "The questions, by the names of the values."],
+    schema: Annotated[dict[str, Any], "The values as properties of a JSON Schema, each with the required type."],
+    at: Annotated[dict[str, Any] | None, "The place of each value in the file."] = None,
+    about: Annotated[str, "The purpose of the step and of its pipeline."] = "",
+    locked: Annotated[
+        dict[str, Any] | None, "Locked answers, by the names of the values and the digests of the questions."
+    ] = None,
 ) -> Answered:
     """Ask for the values that a step leaves to a model. In a file it is written `<AUTO>what is to be found out</AUTO>`.
 

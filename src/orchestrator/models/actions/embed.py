@@ -26,14 +26,14 @@ _AT_ONCE: Final = 4
 class Embedded(TypedDict):
     """The vector of `text`, or the list of those of `texts`, in their order. `dimensions` is how long each is."""
 
-    embedding: Annotated[list[float] | list[list[float]], "The vector of the text; of several texts a list of vectors."]
+    embedding: Annotated[list[float] | list[list[float]], "The vector of the text; for `texts`, a list of vectors."]
     dimensions: Annotated[int, "The length of a vector."]
 
 
 async def embed(
     call: ActionCall,
     text: Annotated[str | None, "One text."] = None,
-    texts: Annotated[list[str] | None, "Or several; requests are made in batches."] = None,
+    texts: Annotated[list[str] | None, "Several texts; requests are sent in batches."] = None,
 ) -> Embedded:
     """Make vectors of texts: texts that mean similar things have vectors that point to similar directions.
 
@@ -44,7 +44,7 @@ async def embed(
           texts: ["The tide is high.", "The sea has risen."]
     """
     if (text is None) == (texts is None):
-        raise invalid_parameter("`embed` needs one of `text` and `texts`", "say what to make vectors of")
+        raise invalid_parameter("`embed` needs one of `text` and `texts`", "give one of them")
     wanted = [text] if text is not None else texts or []
     for number, each in enumerate(wanted, start=1):
         if not each.strip():
@@ -52,7 +52,7 @@ async def embed(
     vectors = await _vectors(call, wanted)
     lengths = {len(vector) for vector in vectors}
     if len(vectors) != len(wanted) or len(lengths) > 1:
-        message = f"{len(vectors)} vectors of {len(lengths)} different lengths came for {len(wanted)} texts"
+        message = f"{len(vectors)} vectors of {len(lengths)} different lengths were returned for {len(wanted)} texts"
         raise ModelAnswerInvalid(message, model=str(call.answers[-1].model), retryable=False)
     dimensions = len(vectors[0]) if vectors else 0
     return {"embedding": vectors[0] if text is not None else vectors, "dimensions": dimensions}

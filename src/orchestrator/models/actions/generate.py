@@ -15,13 +15,11 @@ from orchestrator.models.messages import Media, Message
 from orchestrator.models.output.schemas import SchemaError, Structure, structure_of
 from orchestrator.text.words import quoted_list
 
-Images = Annotated[str | list[str] | None, "Files of images that the model looks at."]
-Files = Annotated[str | list[str] | None, "Files that the model reads: texts, PDF, sound, video, images."]
-Vars = Annotated[
-    dict[str, Any] | None, "The fields of the answer, each with its type or with a description of what it is."
-]
+Images = Annotated[str | list[str] | None, "Image files for the model."]
+Files = Annotated[str | list[str] | None, "Files for the model: texts, PDF, audio, video, images."]
+Vars = Annotated[dict[str, Any] | None, "The fields of the answer, each with its type or a description."]
 ResponseFormat = Annotated[
-    Any, "`text`, `json` (any object), or the form of the answer: the short form, or a JSON Schema."
+    Any, "`text`, `json` (any object), or the schema of the answer: the short form or a JSON Schema."
 ]
 
 
@@ -29,28 +27,28 @@ class GeneratedText(TypedDict):
     """The answer. `data` is what is in it where it is JSON, else null. `truncated`: it is cut off."""
 
     text: Annotated[str, "The answer."]
-    data: Annotated[Any, "What is in the answer where it is JSON, else null."]
+    data: Annotated[Any, "The answer as data if it is JSON, otherwise null."]
     truncated: Annotated[bool, "Whether the answer is cut off."]
 
 
 class GeneratedData(TypedDict):
-    """The answer, in the form that was asked for."""
+    """The answer, matching the schema."""
 
-    data: Annotated[Any, "The answer, in the form that was asked for."]
+    data: Annotated[Any, "The answer, matching the schema."]
 
 
 class ChatMessageBase(TypedDict):
     """One message of a conversation."""
 
-    role: Annotated[Literal["system", "user", "assistant"], "Who says it."]
-    content: Annotated[str, "What is said."]
+    role: Annotated[Literal["system", "user", "assistant"], "The author of the message."]
+    content: Annotated[str, "The text of the message."]
 
 
 class ChatMessage(ChatMessageBase, total=False):
     """The same with images and files."""
 
-    images: Annotated[str | list[str], "Files of images that belong to it."]
-    files: Annotated[str | list[str], "Files that belong to it."]
+    images: Annotated[str | list[str], "Image files of the message."]
+    files: Annotated[str | list[str], "Files of the message."]
 
 
 class Chatted(TypedDict):
@@ -63,7 +61,7 @@ class Chatted(TypedDict):
 
 async def generate_text(
     call: ActionCall,
-    prompt: Annotated[str, "What the model is asked."],
+    prompt: Annotated[str, "The prompt."],
     images: Images = None,
     files: Files = None,
     response_format: ResponseFormat = None,
@@ -87,9 +85,10 @@ async def generate_text(
 
 async def generate(
     call: ActionCall,
-    prompt: Annotated[str, "What the model is asked."],
+    prompt: Annotated[str, "The prompt."],
     schema: Annotated[
-        Any, "The form of the answer: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema."
+        Any,
+        "The schema of the answer: `{title: string, tags: [string], score: number?, kind: one|two}`, or JSON Schema.",
     ] = None,
     vars: Vars = None,
     response_format: Annotated[Any, "The same as `schema`, or `json` for any object."] = None,
@@ -110,7 +109,7 @@ async def generate(
     structure = form_of(schema=schema, vars=vars, response_format=response_format)
     if structure is None:
         help = "add `schema: {title: string}`, or use `action: generate_text`"
-        raise invalid_parameter("`generate` needs `schema` or `vars`: the form of the answer", help)
+        raise invalid_parameter("`generate` needs `schema` or `vars`: the schema of the answer", help)
     content = content_of(prompt, await read_media(call.context, images, files))
     return {"data": (await ask(call, content, structure=structure)).value}
 
@@ -120,7 +119,7 @@ async def chat(
     messages: Annotated[
         list[ChatMessage], "The conversation: `{role: user, content: ...}`, also with `images` and `files`."
     ],
-    prompt: Annotated[str | None, "One more message of the user, after the others."] = None,
+    prompt: Annotated[str | None, "A further user message, after the others."] = None,
 ) -> Chatted:
     """Go on with a conversation. `messages` of the result can be given to the next `chat`.
 
@@ -138,7 +137,7 @@ async def chat(
     """
     conversation: list[ChatMessage] = [*messages, *([{"role": "user", "content": prompt}] if prompt else [])]  # type: ignore[list-item]
     if not conversation or conversation[-1]["role"] != "user":
-        raise invalid_parameter("the conversation does not end with a message of the user", "add `prompt`")
+        raise invalid_parameter("the conversation does not end with a user message", "add `prompt`")
     system = conversation[0]["content"] if conversation[0]["role"] == "system" else ""
     said: list[Message] = []
     for number, each in enumerate(conversation):
@@ -171,7 +170,7 @@ def form_of(
     forms = {"schema": schema, "vars": vars, "response_format": None if response_format == "text" else response_format}
     written = {name: form for name, form in forms.items() if form is not None}
     if len(written) > 1:
-        raise invalid_parameter(f"{quoted_list(written, last='and')} both say what the answer looks like", "keep one")
+        raise invalid_parameter(f"{quoted_list(written, last='and')} both define the schema of the answer", "keep one")
     for name, form in written.items():
         try:
             return structure_of(ANY_OBJECT if form == "json" else form, described=name == "vars")

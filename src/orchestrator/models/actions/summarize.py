@@ -42,7 +42,7 @@ class Summary(TypedDict):
 
     summary: Annotated[str, "The summary."]
     words: Annotated[int, "The number of its words."]
-    parts: Annotated[int, "In how many parts the text was read."]
+    parts: Annotated[int, "The number of parts in which the text was read."]
     truncated: Annotated[bool, "Whether the summary is cut off."]
 
 
@@ -67,12 +67,16 @@ class _SummaryRequest:
 async def summarize(
     call: ActionCall,
     text: Annotated[str | None, "The text, of any length."] = None,
-    file: Annotated[str | None, "The text file to summarise, instead."] = None,
-    style: Annotated[Literal["paragraph", "bullets", "headline"], "How it is written."] = "paragraph",
-    length: Annotated[Literal["short", "medium", "long"], "How long it is, where `max_words` does not say."] = "medium",
-    max_words: Annotated[int | None, "The most words; a summary with more is asked for once more."] = None,
-    focus: Annotated[str, "What matters: the question that the summary is to answer."] = "",
-    chunk_tokens: Annotated[int | None, "The most tokens to read at once; default what the model can."] = None,
+    file: Annotated[str | None, "The text file to summarize, instead of `text`."] = None,
+    style: Annotated[Literal["paragraph", "bullets", "headline"], "The style of the summary."] = "paragraph",
+    length: Annotated[
+        Literal["short", "medium", "long"], "The length of the summary, unless `max_words` is set."
+    ] = "medium",
+    max_words: Annotated[int | None, "The maximum number of words; a longer summary is requested once more."] = None,
+    focus: Annotated[str, "The question that the summary should answer."] = "",
+    chunk_tokens: Annotated[
+        int | None, "The maximum number of tokens to read at once; default: the limit of the model."
+    ] = None,
 ) -> Summary:
     """Summarise a text. One that is longer than what the model reads is cut into parts between its paragraphs.
 
@@ -87,10 +91,10 @@ async def summarize(
           length: short
     """
     if (text is None) == (file is None):
-        raise invalid_parameter("`summarize` needs one of `text` and `file`", "say what to summarise")
+        raise invalid_parameter("`summarize` needs one of `text` and `file`", "give one of them")
     left = text if text is not None else await read_text(call.context, file or "")
     if not left.strip():
-        raise invalid_parameter("there is no text to summarise: it is empty", "guard the step with `condition:`")
+        raise invalid_parameter("the text to summarize is empty", "guard the step with `condition:`")
     wanted = _SummaryRequest(style, length, max_words, focus)
     room = _room(call, await call.gateway.card(call.choice), wanted, chunk_tokens)
     read = 0
@@ -136,7 +140,7 @@ async def _shorter(call: ActionCall, prompt: prompts.Prompt, answer: ModelAnswer
     try:
         again = await ask(call, said, system=prompt.system, final=False)
     except ModelError as error:
-        call.context.log(f"a shorter summary could not be asked for: {error.message}", "warning")
+        call.context.log(f"no shorter summary was returned: {error.message}", "warning")
         return answer
     return again if again.reply.finish == "stop" and 0 < _words(again.reply.text) < words else answer
 
@@ -185,7 +189,7 @@ async def _shortened(call: ActionCall, parts: list[str], wanted: _SummaryRequest
 def _no_shorter(call: ActionCall) -> ModelAnswerInvalid:
     model = call.answers[-1].model
     return ModelAnswerInvalid(
-        "the summaries of the parts are no shorter than the text",
+        "the summaries of the parts are not shorter than the text",
         provider=model.provider,
         model=model.model,
         help="name a model that follows instructions, or one that reads the whole text at once",

@@ -17,6 +17,6 @@ _ACTIONS = (GENERATE_TEXT, GENERATE, CHAT, ANALYZE_TEXT, CLASSIFY, EXTRACT, SUMM
 MODEL: Final = Tool(
     "model",
     {action.name: action for action in _ACTIONS},
-    "Ask models. A step needs no `tool:`: the name of the action is enough.",
+    "Call models. A step needs no `tool:`: the name of the action is enough.",
     aliases={"generate_structured": "generate"},
 )

@@ -174,7 +174,7 @@ class StepGateway:
                 if last or error.reply is None:
                     raise
                 request = _asked_again(request, error.reply, error.message)
-                why = f"{why}; asked again, as its answer could not be used"
+                why = f"{why}; called again because its answer could not be used"
         raise AssertionError("a second time is the last")
 
     async def _answered(
@@ -309,11 +309,11 @@ class _GatewayCall:
             raise
 
     async def _reserve(self, ledgers: Sequence[Ledger]) -> None:
-        """Reserve in all ledgers. What is kept for calls under way is often too much: it is waited for."""
+        """Reserve in all ledgers. What is reserved for in-flight calls is often too much: it is waited for."""
         full = self._full(ledgers)
         if full is None:
             return
-        async with self._step.host.waiting(f"the budget of {full.scope} is kept for calls under way", None):
+        async with self._step.host.waiting(f"the budget of {full.scope} is reserved for in-flight calls", None):
             again = False
             while full is not None:
                 await full.changed(again=again)
@@ -423,7 +423,7 @@ def _of_vectors(vectors: Embeddings, name: ModelName, why: str, cost: float | No
 
 
 def _again(candidate: Candidate) -> str:
-    return f"{candidate.why}; it had answered before the step was begun again"
+    return f"{candidate.why}; it had answered before the step was restarted"
 
 
 # --- what is sent
@@ -474,10 +474,10 @@ def _with_limit(
 
 def _not_asked(name: ModelName, problem: str) -> ModelMissing:
     return ModelMissing(
-        f"`{name}` is not asked: {problem}",
+        f"`{name}` is not called: {problem}",
         provider=name.provider,
         model=name.model,
-        help="name a model that fits; `orchestrator models` says what each can do",
+        help="name a model that fits; `orchestrator models` lists what each model can do",
     )
 
 
@@ -495,7 +495,7 @@ def _all_failed(failed: Sequence[tuple[ModelName, ModelError]]) -> ModelError:
     )
     waits = [error.retry_after or 0.0 for error in again]
     found = type(lead)(
-        f"none of the {len(failed)} models has answered: {listed}",
+        f"all {len(failed)} models failed: {listed}",
         provider=lead.provider,
         model=lead.model,
         status=lead.status,

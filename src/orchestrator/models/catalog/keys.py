@@ -82,7 +82,7 @@ class Keys:
             return {}
         except UnicodeDecodeError as error:
             raise ConfigurationError(
-                f"{self.file}: it holds characters that no key has", help="write ASCII text"
+                f"{self.file}: it contains characters that are invalid in a key", help="write ASCII text"
             ) from error
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
@@ -98,14 +98,14 @@ class Keys:
             ConfigurationError: The value cannot be a key, the provider takes none, or the file cannot be written.
         """
         if not provider.key_variables:
-            raise ConfigurationError(f"`{provider.name}` takes no key", help="nothing has to be done to use it")
+            raise ConfigurationError(f"`{provider.name}` does not use a key", help="nothing has to be done to use it")
         key = value.strip()
         if not key:
-            raise ConfigurationError("the key is empty", help="give it on stdin, or type it when asked")
+            raise ConfigurationError("the key is empty", help="pass it on stdin, or type it at the prompt")
         if len(key) > _LONGEST or not key.isascii() or not key.isprintable() or re.search(r"[\s\"']", key):
             raise ConfigurationError(
-                "what was given cannot be a key: it has spaces, quotes or other characters that no key has",
-                help="give the key alone, on one line",
+                "the key is invalid: it contains spaces, quotes or other invalid characters",
+                help="pass only the key, on one line",
             )
         variable = provider.key_variables[0]
         try:
@@ -161,7 +161,7 @@ def _read_private(file: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as opened:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError(f"{file}: it is no file", help="move it away, and use `orchestrator keys set`")
+            raise ConfigurationError(f"{file}: it is not a file", help="move it away, and use `orchestrator keys set`")
         if os.name == "posix" and found.st_uid not in (os.geteuid(), 0):
             raise ConfigurationError(
                 f"{file}: it belongs to another user, so the keys in it are not used", help=f"chown $USER {file}"
@@ -191,11 +191,11 @@ def _parsed(text: str, file: Path) -> dict[str, str]:
         variable, value = match[1], _unquoted(match[2])
         if value is None or re.search(r"\s", value) or not value.isprintable():
             raise ConfigurationError(
-                f"{file}: line {number}: the value of {variable} is no key",
-                help="write the key alone after the `=`, without spaces; a comment needs a line of its own",
+                f"{file}: line {number}: the value of {variable} is not a key",
+                help="write the key alone after the `=`, without spaces; a comment must be on a separate line",
             )
         if variable in found:
-            raise ConfigurationError(f"{file}: line {number}: {variable} is there twice", help="remove one of them")
+            raise ConfigurationError(f"{file}: line {number}: {variable} is set twice", help="remove one of them")
         found[variable] = value
     return found
 

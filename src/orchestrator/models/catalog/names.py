@@ -72,7 +72,7 @@ def parse_model_name(text: str, known: KnownModels) -> ModelName | NameProblem:
     provider = provider_named(before, known.providers)
     if separator and provider is not None:
         if not rest.strip():
-            return NameProblem(f"`{name}` names a provider and no model", f"write `{provider}:` and the model")
+            return NameProblem(f"`{name}` names a provider, but no model", f"write `{provider}:` and the model")
         return ModelName(provider, rest.strip())
     makers = known.makers_of(name)
     if makers:
@@ -80,7 +80,7 @@ def parse_model_name(text: str, known: KnownModels) -> ModelName | NameProblem:
     if provider is not None:
         example = known.providers[provider].default or next(iter(known.models_of(provider)), "MODEL")
         return NameProblem(
-            f"`{name}` is a provider; a model of it is missing", f"write for example `{provider}:{example}`"
+            f"`{name}` is a provider; the name of the model is missing", f"write for example `{provider}:{example}`"
         )
     if separator == ":" or (separator and suggest(before, _names(known))):
         return _unknown_provider(name, before, rest, known)
@@ -121,7 +121,7 @@ def _names(known: KnownModels) -> list[str]:
 
 
 def _unknown_provider(name: str, before: str, rest: str, known: KnownModels) -> NameProblem:
-    message = f"`{before}` in `{name}` is no provider, and no server of orchestrator.toml"
+    message = f"unknown provider `{before}` in `{name}`"
     near = suggest(before, _names(known))
     if near is not None and rest:
         meant = f"{SPELLINGS.get(near, near)}:{rest}"
@@ -129,18 +129,18 @@ def _unknown_provider(name: str, before: str, rest: str, known: KnownModels) -> 
     if _TAG.fullmatch(rest):
         return NameProblem(message, f"write `ollama:{name}` if it is a model of Ollama", f"ollama:{name}")
     listed = quoted_list(known.providers)
-    return NameProblem(message, f"the providers are {listed}; give a server of your own a table `[servers.{before}]`")
+    return NameProblem(message, f"the providers are {listed}; for a custom server, add a table `[servers.{before}]`")
 
 
 def _unknown_model(name: str, known: KnownModels) -> NameProblem:
-    message = f"no provider is given for `{name}`, and no model of this name is known"
+    message = f"unknown model `{name}` without a provider"
     hosts = known.hosts_of(name)
     if hosts and "/" in name:
         hosts.insert(0, ModelName("huggingface", name))
     if hosts:
         listed = quoted_list(hosts[:3], last="or")
         suggestion = str(hosts[0]) if len(hosts) == 1 else None
-        return NameProblem(f"`{name}` is offered by others than its maker", f"say by whom: {listed}", suggestion)
+        return NameProblem(f"`{name}` is offered by several providers", f"name one of them: {listed}", suggestion)
     for provider, each in known.providers.items():
         if each.default and each.default.startswith(f"{name.lower()}-"):  # the name of a family, such as `claude`
             meant = f"{provider}:{each.default}"
@@ -157,5 +157,5 @@ def _unknown_model(name: str, known: KnownModels) -> NameProblem:
         return NameProblem(message, f"did you mean `{meant}`?", meant)
     if "/" in name:
         meant = f"huggingface:{name}"
-        return NameProblem(message, f"write for example `{meant}`, if that is who offers it", meant)
+        return NameProblem(message, f"write for example `{meant}`, if that provider offers it", meant)
     return NameProblem(message, f"write it as `provider:model`, for example `ollama:{name}`; see `orchestrator models`")

@@ -64,12 +64,12 @@ async def probe(provider: Provider, keys: Keys) -> Probe:
 
     key = keys.find(provider)
     if key is None and provider.needs_key:
-        return Probe(provider.name, "there is no key")
+        return Probe(provider.name, "no API key")
     if provider.kind == "transformers":
         return Probe(provider.name)
     request = _request(provider, key, keys.environ)
     if request is None:
-        return Probe(provider.name, "this cannot be asked without a call that costs something")
+        return Probe(provider.name, "it cannot be checked without a call that costs money")
     url, headers = request
     begun = time.perf_counter()
     patience = provider.timeout or (_PATIENCE_AT_HOME if provider.free else TIMEOUT)
@@ -82,7 +82,7 @@ async def probe(provider: Provider, keys: Keys) -> Probe:
         return Probe(provider.name, f"it cannot be reached: {type(error).__name__}")
     seconds = time.perf_counter() - begun
     if status in (401, 403):
-        where = f"the key in {key.variable} is refused" if key else "it wants a key"
+        where = f"the key in {key.variable} is rejected" if key else "it requires a key"
         return Probe(provider.name, f"{where} (status {status})", seconds=seconds)
     if status != 200:
         return Probe(provider.name, f"it answered with status {status}", seconds=seconds)

@@ -94,8 +94,8 @@ class ModelSettings:
 def _server_name(servers: Table, name: str) -> str:
     if not _NAME.fullmatch(name) or name == "auto":
         raise servers.wrong(
-            f"`{servers.path(name)}`: a server cannot be named so",
-            "take a letter, then letters, digits, `-`, `_` and `.`; `auto` is taken",
+            f"`{servers.path(name)}`: invalid server name",
+            "use a letter, then letters, digits, `-`, `_` and `.`; `auto` is reserved",
         )
     if name in SPELLINGS:
         return SPELLINGS[name]
@@ -113,7 +113,7 @@ def _server(name: str, table: Table) -> Provider:
     variable = table.text("api_key_env", "LAB_API_KEY")
     if variable is not None and not _VARIABLE.fullmatch(variable):
         raise table.wrong(
-            f"`{table.path('api_key_env')}` must be the name of a variable, and never the key itself",
+            f"`{table.path('api_key_env')}` must be the name of an environment variable, not the key itself",
             f"put the key into a variable, or store it with `orchestrator keys set {name}`",
         )
     free = table.flag("free")
@@ -154,11 +154,11 @@ def _host(table: Table, url: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
         raise table.wrong(
-            f"`{table.path('base_url')}` is no address of a server", 'write for example `"http://localhost:8000/v1"`'
+            f"`{table.path('base_url')}` is not the URL of a server", 'write for example `"http://localhost:8000/v1"`'
         )
     if parts.username or parts.password:
         raise table.wrong(
-            f"`{table.path('base_url')}` holds a password",
+            f"`{table.path('base_url')}` contains a password",
             "name the variable that holds the key with `api_key_env`, or use `orchestrator keys set`; not the file",
         )
     return host
@@ -181,8 +181,8 @@ def _kind(table: Table) -> Kind | None:
     from orchestrator.diagnostics import suggest
 
     near = suggest(kind, choices)
-    listed = f"a server speaks like one of {quoted_list(choices)}"
-    raise table.wrong(f"`{table.path('kind')}`: `{kind}` is no kind", f"did you mean `{near}`?" if near else listed)
+    listed = f"the kinds are {quoted_list(choices)}"
+    raise table.wrong(f"`{table.path('kind')}`: unknown kind `{kind}`", f"did you mean `{near}`?" if near else listed)
 
 
 def _timeout(table: Table) -> float | None:
@@ -195,7 +195,9 @@ def _timeout(table: Table) -> float | None:
     except ValueError as error:
         problem = str(error)
     if problem:
-        raise table.wrong(f"`{table.path('timeout')}` is no duration: {problem}", 'write for example `timeout = "30s"`')
+        raise table.wrong(
+            f"`{table.path('timeout')}` is not a duration: {problem}", 'write for example `timeout = "30s"`'
+        )
     return seconds
 
 
@@ -206,13 +208,13 @@ def model_named(models: Table, key: str, providers: Mapping[str, Provider]) -> M
     if provider is not None and rest.strip():
         return ModelName(provider, rest.strip())
     if not rest:
-        problem = f"`{models.path(key)}` is neither a setting nor a model at a provider"
-        raise models.wrong(problem, f'a model is named with its provider: `[models."openai:{key}"]`')
+        problem = f"`{models.path(key)}` is neither a setting nor a model name"
+        raise models.wrong(problem, f'name a model with its provider: `[models."openai:{key}"]`')
     from orchestrator.diagnostics import suggest
 
     near = suggest(before, [*providers, *SPELLINGS])
-    help = f"did you mean `{near}:{rest}`?" if near else f"give a server of your own a table `[servers.{before}]`"
-    raise models.wrong(f"`{models.path(key)}`: `{before}` is no provider", help)
+    help = f"did you mean `{near}:{rest}`?" if near else f"for a custom server, add a table `[servers.{before}]`"
+    raise models.wrong(f"`{models.path(key)}`: unknown provider `{before}`", help)
 
 
 def _override(table: Table) -> Override:

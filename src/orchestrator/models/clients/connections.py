@@ -54,7 +54,7 @@ def connect(endpoint: Endpoint) -> Connection:
     if (missing := missing_extra(provider)) is not None:
         raise missing
     if provider.kind not in _CONNECT:
-        raise ModelMissing(f"models of {provider.title} are not asked over a network", provider=provider.name)
+        raise ModelMissing(f"models of {provider.title} are not called over a network", provider=provider.name)
     return _CONNECT[provider.kind](endpoint)
 
 

@@ -73,7 +73,7 @@ async def _by_hand(
 async def _post(connection: Connection, address: str, model: str, body: Mapping[str, object]) -> Any:
     http = connection.http
     if http is None:
-        raise TypeError(f"{connection.endpoint.provider.kind} has a client of its own")
+        raise TypeError(f"{connection.endpoint.provider.kind} has its own client")
     headers = {"Authorization": f"Bearer {connection.endpoint.key}"} if connection.endpoint.key else {}
     response = await http.post(address, json=body, headers=headers)
     if response.is_error:

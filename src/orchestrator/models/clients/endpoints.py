@@ -39,16 +39,14 @@ def endpoint_of(name: ModelName, providers: Mapping[str, Provider] = PROVIDERS, 
     keys = keys or Keys.load()
     provider = providers.get(name.provider)
     if provider is None:
-        raise _missing(name, f"`{name}` names no provider that is known", f"providers are {', '.join(providers)}")
+        raise _missing(name, f"unknown provider in `{name}`", f"providers are {', '.join(providers)}")
     base_url = provider.url(keys.environ)
     if provider.kind == "openai" and not base_url and provider.name != "openai":
         where = " or ".join((*provider.url_variables, "`base_url` in orchestrator.toml"))
-        raise _missing(name, f"`{name}` cannot be asked: {provider.title} has no address here", f"give it in {where}")
+        raise _missing(name, f"`{name}` cannot be called: {provider.title} has no address", f"set it in {where}")
     key = keys.find(provider)
     if key is None and provider.needs_key:
-        raise _missing(
-            name, f"`{name}` cannot be asked: there is no key of {provider.title}", how_to_give_key(provider)
-        )
+        raise _missing(name, f"`{name}` cannot be called: no API key for {provider.title}", how_to_give_key(provider))
     return Endpoint(provider, base_url, (key.value or None) if key else None)
 
 

@@ -55,7 +55,7 @@ def _fault_of(error: Exception, exchange: HttpExchange, endpoint: Endpoint) -> M
             ModelUnavailable,
             f"`{name}` did not answer within {error.timeout:g} s",
             name,
-            help="give the step a longer `timeout`, ask for less with `max_tokens`, or take a faster model",
+            help="give the step a longer `timeout`, ask for less with `max_tokens`, or use a faster model",
         )
     if isinstance(error, theirs.ModelHTTPError):
         return _of_status(error, name, endpoint)
@@ -78,9 +78,9 @@ def _fault_of(error: Exception, exchange: HttpExchange, endpoint: Endpoint) -> M
     if isinstance(error, theirs.UserError | NotImplementedError):
         return _made(
             ModelRejected,
-            f"`{name}` cannot be asked like this: {shorten(str(error), 500)}",
+            f"`{name}` rejected the request: {shorten(str(error), 500)}",
             name,
-            help="`orchestrator models` says what each model can do",
+            help="`orchestrator models` lists what each model can do",
         )
     if _is_of_connection(error):
         return _unreachable(str(error) or type(error).__name__, name, endpoint)
@@ -109,12 +109,10 @@ def _of_category(
         help = f"the quota or the credit of the account at {title} is used up: its owner can raise it"
         return made(ModelRateLimited, help, retryable=False)
     if isinstance(error, theirs.ModelContextWindowExceededError):
-        return made(
-            ModelRejected, "shorten what is asked, summarize it first, or take a model with a larger context window"
-        )
+        return made(ModelRejected, "shorten the input, summarize it first, or use a model with a larger context window")
     if isinstance(error, theirs.ModelUnavailableError | theirs.ModelServerError) or _passes(status):
         return made(
-            ModelUnavailable, "it passes by itself: `retry` waits for it, or name a further model", retry_after=wait
+            ModelUnavailable, "it is temporary: `retry` waits for it, or name a further model", retry_after=wait
         )
     if isinstance(error, theirs.ModelRateLimitError) or status == 429:
         return made(ModelRateLimited, "lower `max_parallel`, or name a further model to ask", retry_after=wait)
@@ -123,7 +121,9 @@ def _of_category(
     if isinstance(error, theirs.ModelNotFoundError) or status == 404:
         return made(ModelRejected, _about_names(error, endpoint))
     if isinstance(error, theirs.ModelRequestRejectedError) or (status is not None and 400 <= status < 500):
-        return made(ModelRejected, "change what the provider names; `orchestrator models` says what each model can do")
+        return made(
+            ModelRejected, "change what the provider reports; `orchestrator models` lists what each model can do"
+        )
     return made(ModelError)
 
 
@@ -160,7 +160,7 @@ def _of_report(body: dict[str, Any], name: ModelName, endpoint: Endpoint) -> Mod
         if str(written).isdecimal() and 400 <= int(str(written)[:4]) < 600:
             return _of_status(theirs.ModelHTTPError(int(str(written)), str(name), body), name, endpoint)
     message = f"`{name}` answered with an error: {_said_by(body)}"
-    return _made(ModelError, message, name, help="see what the provider says; `retry` makes another attempt")
+    return _made(ModelError, message, name, help="see the message of the provider; `retry` makes another attempt")
 
 
 def _unlike_an_answer(exchange: HttpExchange) -> ModelError:
@@ -169,14 +169,14 @@ def _unlike_an_answer(exchange: HttpExchange) -> ModelError:
     value = loaded(text)
     if isinstance(value, dict) and any(value.get(key) == [] for key in ("choices", "candidates", "output", "content")):
         reply = ModelReply("", usage=Usage(requests=1), finish="other", model=name.model)
-        return _made(ModelAnswerInvalid, f"`{name}` answered with nothing", name, help=_OTHER, reply=reply)
+        return _made(ModelAnswerInvalid, f"`{name}` returned an empty answer", name, help=_OTHER, reply=reply)
     message = f"the answer of `{name}` cannot be read, as it does not follow the protocol: {shorten(text, 200)}"
     return _made(
         ModelError, message, name, help="check that `base_url` is the address of a model server of this `kind`"
     )
 
 
-_OTHER = "ask again, or take another model"
+_OTHER = "retry, or use another model"
 
 
 def too_large(exchange: HttpExchange, what: str) -> ModelError:
@@ -184,7 +184,7 @@ def too_large(exchange: HttpExchange, what: str) -> ModelError:
     name = exchange.name
     return _made(
         ModelError,
-        f"`{name}` sent {what}, which no answer has",
+        f"`{name}` sent {what}, which is not a valid answer",
         name,
         code=codes.ANSWER_TOO_LARGE,
         retryable=False,
@@ -203,8 +203,8 @@ def _passes(status: int | None) -> bool:
 
 def _about_names(error: theirs.ModelAPIError, endpoint: Endpoint) -> str:
     near = getattr(error, "suggested_model_id", None)
-    place = f", and that {endpoint.base_url} is the right address" if endpoint.base_url else ""
-    return f"did you mean `{near}`?" if near else f"see that the model is spelt right (`orchestrator models`){place}"
+    place = f", and the address {endpoint.base_url}" if endpoint.base_url else ""
+    return f"did you mean `{near}`?" if near else f"check the name of the model (`orchestrator models`){place}"
 
 
 def _unreachable(words: str, name: ModelName, endpoint: Endpoint, *, timed_out: bool = False) -> ModelUnavailable:
@@ -215,16 +215,16 @@ def _unreachable(words: str, name: ModelName, endpoint: Endpoint, *, timed_out: 
         ModelUnavailable,
         f"`{name}`{where} {what}: {words}",
         name,
-        help="see that the server runs and that its address is right" if own else "see that the network is there",
+        help="check that the server is running and that its address is correct" if own else "check the network",
     )
 
 
 def _about_keys(status: int | None, endpoint: Endpoint) -> str:
     provider = endpoint.provider
     if endpoint.key is None:
-        return f"{provider.title} wants a key: {how_to_give_key(provider)}"
+        return f"{provider.title} requires a key: {how_to_give_key(provider)}"
     if status == 403:
-        return f"see at {provider.title} what the key may do, or give another: {how_to_give_key(provider)}"
+        return f"check the permissions of the key at {provider.title}, or set another: {how_to_give_key(provider)}"
     return f"the key is wrong or has expired: {how_to_give_key(provider)}"
 
 
@@ -243,7 +243,7 @@ def no_embeddings(name: ModelName, endpoint: Endpoint) -> ModelMissing:
         ModelMissing,
         f"`{name}`: {endpoint.provider.title} has no embeddings",
         name,
-        help="take a model that has, such as `openai:text-embedding-3-small` or `ollama:nomic-embed-text`",
+        help="use a model that has, such as `openai:text-embedding-3-small` or `ollama:nomic-embed-text`",
     )
 
 

@@ -251,7 +251,7 @@ def _data(answer: Any, reply: ModelReply, asked: Asked) -> tuple[str, Any]:
         return answer, json.loads(answer)
     except ValueError as error:
         raise ModelAnswerInvalid(
-            f"`{asked.model}` did not answer with JSON, but: {answer}", model=asked.model, reply=reply
+            f"`{asked.model}` did not return JSON: {answer}", model=asked.model, reply=reply
         ) from error
 
 
@@ -265,7 +265,7 @@ def _filled(schema: Mapping[str, Any], asked: Asked) -> Any:
     try:
         return sample_of(schema)
     except NoSample:
-        raise _unscripted(asked, "no answer can be made up for the schema of") from None
+        raise _unscripted(asked, "no sample matches the schema of") from None
 
 
 def _sample(asked: Asked) -> str:
@@ -300,7 +300,7 @@ def _used_up(asked: Asked, count: int) -> StepError:
     who = f"step `{asked.step}`" if asked.step else "a request"
     answers = plural(count, "answer")
     return StepError(
-        f"{who} asks once more, and its script has {answers}",
-        help="add an answer to the list, or script one that is given each time",
+        f"{who} makes another request, but its script has {answers}",
+        help="add an answer to the list, or script a single answer for every request",
         retryable=False,
     )

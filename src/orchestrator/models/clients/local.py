@@ -42,7 +42,7 @@ class LocalClient:
     ) -> ModelReply:
         """Return the answer to one request; see `orchestrator.models.messages.ModelClient`."""
         if request.tools:
-            raise _rejected(name, "it cannot call tools", "name a model that can; `orchestrator models` says which")
+            raise _rejected(name, "it cannot call tools", "name a model that can; see `orchestrator models`")
         folder = self._folder(name)
         began = time.perf_counter()
         ended = threading.Event()
@@ -55,7 +55,7 @@ class LocalClient:
                 f"`{name}` did not answer within {request.timeout:g} s",
                 provider=name.provider,
                 model=name.model,
-                help="give the step a longer `timeout`, ask for less with `max_tokens`, or take a smaller model",
+                help="give the step a longer `timeout`, ask for less with `max_tokens`, or use a smaller model",
             ) from None
         finally:
             ended.set()
@@ -69,7 +69,7 @@ class LocalClient:
             ModelMissing: Always.
         """
         raise ModelMissing(
-            f"`{name}` makes no embeddings here",
+            f"`{name}` does not create embeddings here",
             provider=name.provider,
             model=name.model,
             help="serve it by Ollama, llama.cpp or vLLM, or name a model of a provider, such as "
@@ -86,7 +86,7 @@ class LocalClient:
     def _folder(self, name: ModelName) -> Path:
         folder = (self._directory / Path(name.model).expanduser()).resolve()
         if path_kind(folder / "config.json") != "file":
-            what = "has no `config.json`" if path_kind(folder) == "directory" else "is no folder"
+            what = "has no `config.json`" if path_kind(folder) == "directory" else "is not a directory"
             raise _missing(name, f"`{folder}` {what}")
         if (missing := missing_extra(PROVIDERS["transformers"])) is not None:
             raise missing
@@ -137,18 +137,20 @@ class LocalClient:
             try:
                 self._loaded[folder] = weights.load(folder)
             except Exception as error:
-                raise _missing(name, f"what is in `{folder}` cannot be loaded: {shorten(str(error), 200)}") from error
+                raise _missing(
+                    name, f"the weights in `{folder}` cannot be loaded: {shorten(str(error), 200)}"
+                ) from error
         try:
             return weights.generate(self._loaded[folder], request, say, ended)
         except weights.TooLong as error:
             raise _rejected(
                 name,
-                f"it can read {error.most:,} tokens, and this is {error.tokens:,}",
-                "shorten what is asked, summarize it first, or take a model with a larger context window",
+                f"its limit is {error.most:,} tokens, and the request has {error.tokens:,}",
+                "shorten the input, summarize it first, or use a model with a larger context window",
             ) from None
         except weights.CannotRead as error:
             raise _rejected(
-                name, f"it reads text, and no {error.media_type}", "name a model with `vision`, or leave the file out"
+                name, f"it reads text, but not {error.media_type}", "name a model with `vision`, or leave the file out"
             ) from None
         except Exception as error:
             said = f"the weights of `{name}` failed: {type(error).__name__}: {shorten(str(error), 200)}"
@@ -168,15 +170,15 @@ def _reply(generated: GeneratedTokens, name: ModelName, request: ModelRequest, l
 
 def _missing(name: ModelName, reason: str) -> ModelMissing:
     return ModelMissing(
-        f"`{name}` cannot be asked: {reason}",
+        f"`{name}` cannot be called: {reason}",
         provider=name.provider,
         model=name.model,
-        help="name a folder as `save_pretrained` of transformers writes it: `config.json`, `tokenizer.json` and "
-        "weights in `*.safetensors`; a relative one is beside orchestrator.toml",
+        help="name a directory that `save_pretrained` of transformers wrote: `config.json`, `tokenizer.json` and "
+        "weights in `*.safetensors`; a relative path starts at orchestrator.toml",
     )
 
 
 def _rejected(name: ModelName, reason: str, help: str) -> ModelRejected:
     return ModelRejected(
-        f"`{name}` cannot be asked like this: {reason}", provider=name.provider, model=name.model, help=help
+        f"`{name}` rejected the request: {reason}", provider=name.provider, model=name.model, help=help
     )

@@ -224,7 +224,7 @@ def reply_of(
     if answers:
         value, problem = _arguments(answers[0], reply)
         if problem:
-            raise invalid_answer(f"`{name}` did not answer with JSON: {problem}", name, reply, request)
+            raise invalid_answer(f"`{name}` did not return JSON: {problem}", name, reply, request)
         return _with(reply, text=text or json.dumps(value, ensure_ascii=False), data=_unwrapped(value, call))
     requests = tuple(_tool_request(part, reply) for part in asked)
     if requests:

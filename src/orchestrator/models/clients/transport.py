@@ -303,7 +303,7 @@ def _unpacker(codings: list[str], exchange: HttpExchange) -> Callable[[bytes], I
     if codings == ["deflate"]:
         return _Inflater(zlib.MAX_WBITS, exchange)
     # Each layer may grow a thousandfold; and others were not asked for.
-    raise BoundExceeded(unreadable(exchange, f"it is compressed by `{', '.join(codings)}`, which was not asked for"))
+    raise BoundExceeded(unreadable(exchange, f"it is compressed by `{', '.join(codings)}`, which was not requested"))
 
 
 class _Inflater:

@@ -97,7 +97,7 @@ class Limits:
         if asked is None or not error.retryable:
             return
         if not asked <= longest:  # or it is not a number
-            error.message += f"; it asks to wait {_duration(asked)}, longer than the {_duration(longest)} allowed"
+            error.message += f"; it requests a wait of {_duration(asked)}, longer than the {_duration(longest)} allowed"
             error.args = (error.message,)
             error.help = "name a further model, resume the run later, or raise `longest_wait` in `[limits]` of "
             error.help += "orchestrator.toml"
@@ -149,7 +149,7 @@ class Limits:
 
     def _too_long(self, name: ModelName, reason: str, seconds: float) -> ModelRateLimited:
         return ModelRateLimited(
-            f"`{name}` may not be asked for another {_duration(seconds)} at least ({reason})",
+            f"`{name}` is rate-limited for at least another {_duration(seconds)} ({reason})",
             provider=name.provider,
             model=name.model,
             help="name a further model, lower `max_parallel`, or raise what `[limits]` of orchestrator.toml allows: "

@@ -86,9 +86,9 @@ class Gate:
         """Return when the model may be asked, `now` at the earliest, and what stands against it until then."""
         ready = (now, "")
         if self.closed > now:
-            ready = max(ready, (self.closed, "it asks to be left alone"))
+            ready = max(ready, (self.closed, "rate-limited by the provider"))
         if self.pace is not None and now < self.pace.since + FORGOTTEN:
-            ready = max(ready, (self.last + 1 / self.pace.at(now), "it was asked too often"))
+            ready = max(ready, (self.last + 1 / self.pace.at(now), "it was called too often"))
         for level, need, name in ((self.requests, 1, "requests"), (self.tokens, tokens, "tokens")):
             if level is not None:
                 ready = max(ready, (level.ready_at(need, now), f"it has no {name} left"))

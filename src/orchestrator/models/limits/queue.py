@@ -118,7 +118,7 @@ class CallQueue:
     def forecast(self, ticket: Ticket) -> Stop:
         """Return why a call waits, and when it may go out at the soonest."""
         now = self._loop.time()
-        stop = self._stops.get(ticket.model, Stop(now, f"others before it wait for {self._said(ticket.model)}"))
+        stop = self._stops.get(ticket.model, Stop(now, f"waiting behind other calls for {self._said(ticket.model)}"))
         gate = self._gates.get(ticket.model, Gate())
         behind = 0.0 if gate.pace is None else ticket.ahead[ticket.model][0] / gate.pace.at(now)
         for name in (PROVIDER, ticket.model):

@@ -69,5 +69,5 @@ def _longest(table: Table) -> float:
     try:
         return parse_duration(value)
     except ValueError as error:
-        problem = f"`{table.path('longest_wait')}` is no duration: {error}"
+        problem = f"`{table.path('longest_wait')}` is not a duration: {error}"
         raise table.wrong(problem, 'write for example `longest_wait = "10m"`') from error

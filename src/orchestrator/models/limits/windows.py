@@ -210,7 +210,7 @@ def admit(
             continue
         until = spending.closed.get(model, 0.0)
         if until > now:
-            stops[model] = Stop(until, f"{said(model)} asks to be left alone")
+            stops[model] = Stop(until, f"{said(model)} is rate-limited by the provider")
             continue
         stop = _stop(spending, rates, model, wanted.tokens, said)
         if stop is not None:

@@ -104,7 +104,7 @@ def accepted(structure: Structure, reply: ModelReply) -> Any:
     value = _completed(with_integers(value, structure.schema), structure.schema, structure.given, ())
     reasons = misfits(structure, value)
     if reasons:
-        raise _invalid(reply, f"the answer is not of the form that was asked for: {'; '.join(reasons)}")
+        raise _invalid(reply, f"the answer does not match the schema: {'; '.join(reasons)}")
     return value
 
 
@@ -191,5 +191,5 @@ _LIMITS = {
     "format": "have the format `{}`",
     "minItems": "have at least {} items",
     "maxItems": "have at most {} items",
-    "uniqueItems": "have no item twice",
+    "uniqueItems": "have unique items",
 }

@@ -77,7 +77,7 @@ class _ShortFormReader:
 
     def read(self, written: Any, path: Path) -> Mapping[str, Any]:
         if len(path) > _DEEPEST:
-            return self.wrong(path, f"the form is nested more than {_DEEPEST} deep", "make it flatter")
+            return self.wrong(path, f"the schema is nested more than {_DEEPEST} deep", "make it flatter")
         if isinstance(written, str):
             return self._text(written, path)
         if isinstance(written, list):
@@ -89,7 +89,7 @@ class _ShortFormReader:
         if written is None:
             return self.wrong(path, "a type is missing", f"write one of {_LISTED}, or a JSON Schema")
         shown = str(written).lower() if isinstance(written, bool) else str(written)
-        return self.wrong(path, f"`{shown}` is no type", f"write one of {_LISTED}, or a JSON Schema")
+        return self.wrong(path, f"unknown type `{shown}`", f"write one of {_LISTED}, or a JSON Schema")
 
     def _json_schema(self, written: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         """Take a JSON Schema as it is; within a short form its definitions become those of the whole."""
@@ -101,7 +101,7 @@ class _ShortFormReader:
 
     def _object(self, written: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
         if not written:
-            return self.wrong(path, "the form has no fields", "name them, for example `{title: string}`")
+            return self.wrong(path, "the schema has no fields", "name them, for example `{title: string}`")
         properties: dict[str, Mapping[str, Any]] = {}
         for key, value in written.items():
             place = (*path, key)
@@ -109,9 +109,9 @@ class _ShortFormReader:
             optional = name.endswith("?")
             name = name.removesuffix("?").rstrip()
             if not name or not isinstance(key, str):
-                self.wrong(place, f"`{key}` is no name of a field", "name it with a text")
+                self.wrong(place, f"`{key}` is not a field name", "name it with a text")
             elif name in properties:
-                self.wrong(place, f"the field `{name}` is there twice", "remove one")
+                self.wrong(place, f"the field `{name}` is defined twice", "remove one")
             else:
                 schema = self.read(value, place)
                 properties[name] = _or_null(schema) if optional else schema
@@ -126,7 +126,7 @@ class _ShortFormReader:
         if len(written) == 1:
             return {"type": "array", "items": self.read(written[0], (*path, 0))}
         if not written:
-            return self.wrong(path, "the list does not say what is in it", "name the type, for example `[string]`")
+            return self.wrong(path, "the list has no item type", "name the type, for example `[string]`")
         labels = [item for item in written if isinstance(item, str)]
         help = "write `[string]`, or a JSON Schema"
         if len(labels) == len(written):
@@ -153,9 +153,9 @@ class _ShortFormReader:
         listed = _OF_A_LIST.fullmatch(text)
         if listed:
             item = next(part for part in listed.groups() if part)
-            return self.wrong(path, f"`{text}` is no type", f"write a list of them as `[{item}]`")
+            return self.wrong(path, f"unknown type `{text}`", f"write a list of them as `[{item}]`")
         help = f"did you mean `{near}`?" if near else f"write one of {_LISTED}, `a|b` for one of several, or `[string]`"
-        return self.wrong(path, f"`{text}` is no type", help)
+        return self.wrong(path, f"unknown type `{text}`", help)
 
     def _choice(self, text: str, path: Path) -> Mapping[str, Any]:
         parts = [part.strip() for part in text.split("|")]
@@ -164,7 +164,7 @@ class _ShortFormReader:
         if "" in parts:
             return self.wrong(path, f"a part of `{text}` is empty", "write for example `one|two`")
         if len(set(parts)) < len(parts):
-            return self.wrong(path, f"a part of `{text}` is there twice", "remove one")
+            return self.wrong(path, f"a part of `{text}` is repeated", "remove one")
         if types and len(types) < len(others):
             listed = ", ".join(others)
             message = f"`{text}` mixes types and values: `{types[0]}` is a type"

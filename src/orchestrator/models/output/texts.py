@@ -41,7 +41,7 @@ def json_in(text: str, name: ModelName, reply: ModelReply, request: ModelRequest
             raise empty_answer(name, reply, request)
         if reply.finish == "length":
             raise invalid_answer(f"the answer of `{name}` is cut off: {shorten(text, 200)}", name, reply, request)
-        raise invalid_answer(f"`{name}` did not answer with JSON, but: {shorten(text, 200)}", name, reply, request)
+        raise invalid_answer(f"`{name}` did not return JSON: {shorten(text, 200)}", name, reply, request)
     return value
 
 
@@ -94,7 +94,7 @@ def empty_answer(name: object, reply: ModelReply, request: ModelRequest) -> Mode
     if reply.finish == "length":
         spent = f"; {reply.usage.reasoning:,} tokens went into reasoning" if reply.usage.reasoning else ""
         return invalid_answer(f"`{name}` reached its limit of tokens before it answered{spent}", name, reply, request)
-    return invalid_answer(f"`{name}` answered with nothing", name, reply, request)
+    return invalid_answer(f"`{name}` returned an empty answer", name, reply, request)
 
 
 _MOST_NESTED: Final = 200_000
@@ -120,7 +120,7 @@ def invalid_answer(message: str, name: Any, reply: ModelReply, request: ModelReq
         limit = f" (now {request.max_tokens:,})" if request.max_tokens is not None else ""
         help = f"raise `max_tokens`{limit}: the answer was cut off after {reply.usage.output:,} tokens"
     elif request.schema is not None:
-        help = "make the schema simpler, or take a model that can be held to a schema"
+        help = "simplify the schema, or use a model that supports schemas"
     else:
-        help = "ask again, or take another model"
+        help = "retry, or use another model"
     return ModelAnswerInvalid(message, provider=name.provider, model=name.model, help=help, reply=reply)

@@ -162,7 +162,7 @@ class ReplayClient:
         self._again = again or f"orchestrator run FILE --record {directory}"
         if not self.directory.is_dir() and not missing_ok:
             raise ConfigurationError(
-                f"there is no directory of recordings `{self.directory}`", help=f"make recordings: {self._again}"
+                f"recordings directory `{self.directory}` does not exist", help=f"make recordings: {self._again}"
             )
         self._recordings = read_all(self.directory) if self.directory.is_dir() else []
         self._by_key: dict[str, list[Recording]] = {}
@@ -233,17 +233,15 @@ class ReplayClient:
 
         step = current_step.get()
         who = f"step `{step}`" if step else "the program"
-        message = f"no recording in `{self.directory}` is of what {who} asks `{request['model']}`"
+        message = f"no recording in `{self.directory}` matches the request of {who} to `{request['model']}`"
         near = nearest(request, step, self._recordings)
-        help = f"if that is meant, record anew: {self._again}"
+        help = f"if the change is intended, record again: {self._again}"
         if near is None:
             return RecordingMissing(f"{message}: it has none", help=help)
         lines = difference(near.request, request)
         where = f" of step `{near.step}`" if near.step != step and near.step else ""
         listed = "".join(f"\n  {line}" for line in lines)
-        message += (
-            f"; the nearest is `{near.name}`{where}, and [-what was recorded-] is now {{+what is asked+}}:{listed}"
-        )
+        message += f"; the nearest is `{near.name}`{where}; [-recorded-] is now {{+requested+}}:{listed}"
         return RecordingMissing(message, nearest=near.name, difference=lines, help=help)
 
 

@@ -40,7 +40,7 @@ def nearest(request: Mapping[str, Any], step: str, recordings: Sequence[Recordin
 
 
 def difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Return a line for each part of a request that differs: `[-what was recorded-]`, `{+what is asked+}`."""
+    """Return a line for each part of a request that differs: `[-recorded-]`, `{+requested+}`."""
     before, after = dict(_parts(recorded)), dict(_parts(asked))
     lines = []
     for name in [*before, *(name for name in after if name not in before)]:

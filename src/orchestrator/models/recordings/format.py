@@ -156,12 +156,12 @@ def read_all(directory: Path) -> list[Recording]:
     except OSError as error:
         raise ConfigurationError(
             f"{directory}: recordings cannot be read: {(error.strerror or str(error)).lower()}",
-            help="check the path; `orchestrator run FILE --record DIR` makes recordings",
+            help="check the path; `orchestrator run FILE --record DIR` creates recordings",
         ) from error
     except _NoRecording as found:
         raise ConfigurationError(
-            f"{directory / found.name}: it is no recording: {found}",
-            help="remove it, and record anew with `orchestrator run FILE --record DIR`",
+            f"{directory / found.name}: it is not a recording: {found}",
+            help="remove it, and record again with `orchestrator run FILE --record DIR`",
         ) from found
 
 

@@ -67,7 +67,7 @@ def candidates(choice: ModelChoice, needs: Needs, here: AvailableModels) -> list
     """Return the models to ask, in order, with those that are left out and the reason; never empty.
 
     Raises:
-        ModelMissing: A name is none, or no model that can be asked from here fits the requirements.
+        ModelMissing: A name is none, or no available model fits the requirements.
         ConfigurationError: The file of keys cannot be used.
     """
     if choice.models:
@@ -109,7 +109,9 @@ def _named(choice: ModelChoice, here: AvailableModels) -> list[Candidate]:
                 continue
         else:
             candidate = Candidate(name, "", here.catalogue.find(name), named=True)
-        place = f"number {number} of {len(choice.models)} that are named" if len(choice.models) > 1 else "it is named"
+        place = (
+            f"model {number} of {len(choice.models)} in the list" if len(choice.models) > 1 else "named in the pipeline"
+        )
         why = f"{place}: {candidate.why}" if candidate.why else place
         if all(each.name != candidate.name for each in found):
             found.append(replace(candidate, why=why))
@@ -120,7 +122,7 @@ def _named(choice: ModelChoice, here: AvailableModels) -> list[Candidate]:
 
 def _default(here: AvailableModels) -> Candidate:
     if here.auto is not None:
-        name, why = here.auto, "it is what answers for `auto` in a test"
+        name, why = here.auto, "the fake model answers for `auto`"
     else:
         name, why = default_model(here.catalogue, here.keys, here.ollama)
     return Candidate(name, f"`auto`: {why}", here.catalogue.find(name))
@@ -153,13 +155,13 @@ def _usable(cards: Iterable[ModelCard], here: AvailableModels) -> list[ModelCard
 def _none_fits(
     requires: Requirements, needs: Needs, picked: Sequence[Picked], anywhere: Sequence[Picked], here: AvailableModels
 ) -> ModelMissing:
-    what = "makes embeddings" if needs.purpose == "embeddings" else "fits"
+    what = "creates embeddings" if needs.purpose == "embeddings" else "fits"
     told = requirements_in_words(requires)
-    message = f"no model that can be asked from here {what}" + (f" ({told})" if told else "")
+    message = f"no available model {what}" + (f" ({told})" if told else "")
     if picked:
         longest = max(each.card.context_window or 0 for each in picked)
         return ModelMissing(
-            f"{message} and can read {needs.context:,} tokens: the most is {longest:,}",
+            f"{message} and reads {needs.context:,} tokens: the maximum is {longest:,}",
             help="shorten what is asked, or summarize it first",
         )
     for each in anywhere:
@@ -171,7 +173,9 @@ def _none_fits(
     named = "name a model with `model`"
     if needs.purpose == "embeddings":
         named += ", for all such steps with `experts: {embed: openai:text-embedding-3-small}`"
-    return ModelMissing(message, help=f"ask for less, {named}, or describe yours in orchestrator.toml (`[models]`)")
+    return ModelMissing(
+        message, help=f"ask for less, {named}, or describe your model in orchestrator.toml (`[models]`)"
+    )
 
 
 def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Candidate:
@@ -181,9 +185,9 @@ def _checked(candidate: Candidate, requires: Requirements, needs: Needs) -> Cand
     wanted = replace(requires, capabilities=requires.capabilities | needs.capabilities)
     problem = violation(card, wanted, trusting=True)
     if not problem and needs.purpose == "embeddings" and card.lacks("embeddings"):
-        problem = "it makes no embeddings"
+        problem = "it does not create embeddings"
     elif not problem and needs.purpose == "text" and "embeddings" in card.capabilities:
-        problem = "it makes embeddings and no text"
+        problem = "it creates embeddings, not text"
     return replace(candidate, problem=problem)
 
 
@@ -191,7 +195,7 @@ def _without_surprise(found: list[Candidate]) -> list[Candidate]:
     """Leave out what costs money where the first choice is free, unless it is named: nobody pays unawares."""
     if not found or found[0].card is None or not found[0].card.free:
         return found
-    note = "it is not free, as the first choice is: name it to allow it"
+    note = "it is not free, unlike the first choice: name it to allow it"
     return [
         replace(each, problem=note)
         if not each.problem and not each.named and not (each.card is not None and each.card.free)

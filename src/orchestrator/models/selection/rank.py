@@ -62,8 +62,8 @@ def select(
 def unfit(card: ModelCard, requires: Requirements, purpose: Purpose = "text") -> str:
     """Return why a model is not selected, in words; empty if it may be."""
     if ("embeddings" in card.capabilities) != (purpose == "embeddings"):
-        return "it makes embeddings and no text" if purpose == "text" else "it makes no embeddings"
-    return "it is old" if card.deprecated else violation(card, requires)
+        return "it creates embeddings, not text" if purpose == "text" else "it does not create embeddings"
+    return "it is deprecated" if card.deprecated else violation(card, requires)
 
 
 def violation(card: ModelCard, requires: Requirements, *, trusting: bool = False) -> str:
@@ -77,18 +77,18 @@ def violation(card: ModelCard, requires: Requirements, *, trusting: bool = False
     if (blind := sorted(requires.modalities - card.modalities)) and (card.certain or not trusting):
         return f"it does not read {', '.join(blind)}"
     if (weak := sorted(requires.expertise - card.expertise)) and not trusting:
-        return f"it is not known to be good at {', '.join(weak)}"
+        return f"it is not rated as good at {', '.join(weak)}"
     if requires.providers and card.name.provider not in requires.providers:
         return f"its provider is not {' or '.join(requires.providers)}"
     if requires.max_cost is not None and _dearer(card, requires.max_cost):
-        return "it costs too much, or its price is not known"
+        return "it costs too much, or its price is unknown"
     window, size = card.context_window, card.size
     if requires.context is not None and (not trusting if window is None else window < requires.context):
-        return "its context window is too small, or not known"
+        return "its context window is too small, or unknown"
     if requires.min_size is not None and (not trusting if size is None else size < requires.min_size):
-        return "it is too small, or its size is not known"
+        return "it is too small, or its size is unknown"
     if requires.max_size is not None and (not trusting if size is None else size > requires.max_size):
-        return "it is too large, or its size is not known"
+        return "it is too large, or its size is unknown"
     return ""
 
 

@@ -87,7 +87,7 @@ def _words(written: Mapping[str, Any], key: str, known: Sequence[str] = ()) -> f
         if known and word not in known:
             near = suggest(word, known)
             said = f"did you mean `{near}`?" if near else f"there are {quoted_list(known)}"
-            raise ValueError(f"`{word}` is none of the `{key}` of models; {said}")
+            raise ValueError(f"unknown value `{word}` of `{key}`; {said}")
     return frozenset(words)
 
 
@@ -97,7 +97,7 @@ def _size(written: Mapping[str, Any], key: str) -> float | None:
         return None if value is None else float(value)
     found = _SIZE.fullmatch(value)
     if found is None:
-        raise ValueError(f"`{key}` is `{value}`, which is no size; write billions of parameters: `7`, or `7B`")
+        raise ValueError(f"`{key}` is `{value}`, not a size; write billions of parameters: `7`, or `7B`")
     return float(found[1]) * _TIMES[found[2].lower()]
 
 
@@ -107,5 +107,5 @@ def _tokens(written: Mapping[str, Any]) -> int | None:
         return None if value is None else int(value)
     found = _TOKENS.fullmatch(value)
     if found is None:
-        raise ValueError(f"`context` is `{value}`, which is no number of tokens; write `128000`, or `128k`")
+        raise ValueError(f"`context` is `{value}`, not a number of tokens; write `128000`, or `128k`")
     return int(float(found[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[found[2].lower()])

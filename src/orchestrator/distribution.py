@@ -1,6 +1,6 @@
 """The name under which the package index knows this package, and the commands that install it.
 
-It differs from the import name: the distribution called `orchestrator` is somebody else's.
+It differs from the import name: the distribution called `orchestrator` is an unrelated project.
 """
 
 from __future__ import annotations

@@ -154,11 +154,11 @@ def step_of_agent(agent: Data, name: str) -> Data | None:
 
 def _steps_of(plan: Data) -> list[Data]:
     """Return the steps of a pipeline, its error handlers and its `finally` block."""
-    beside = [
+    closing = [
         {"id": "finally", "steps": plan.get("finally", ())},
         {"id": "error_handlers", "handlers": plan.get("error_handlers", ())},
     ]
-    return [*plan.get("steps", ()), *beside]
+    return [*plan.get("steps", ()), *closing]
 
 
 def _called(call: Data, plan: Data) -> Data:

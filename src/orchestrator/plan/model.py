@@ -31,7 +31,7 @@ class Plan:
     """A checked pipeline. Relative paths start in `directory`; `digest` identifies what the plan does.
 
     `pipelines` holds every called pipeline, at any depth, by the path of its file; theirs are empty.
-    `autos` are the `<AUTO>` values of its own file, `lock` is the key and the text of the lock file in which they were
+    `autos` are the `<AUTO>` values of the file, `lock` is the key and the text of the lock file in which they were
     looked up.
     `judge_models` judge results and summarize the pipeline; steps name their models in their parameters.
     """

@@ -120,7 +120,7 @@ class FileAutos:
         self._settled.add(scalar.start)
         if not autos:  # it only looks like one
             return
-        if hole.refused:  # said first: nobody should correct a tag that cannot stand here
+        if hole.refused:  # reported first: a malformed tag need not be fixed where none is allowed
             what = f"`{dotted(hole.path[1:])}` of `{asking.spec.id}` must be known before the run"
             self._refuse(scalar, scalar.span, f"{what}, so it cannot be an `<AUTO>`", hole.refused)
             return

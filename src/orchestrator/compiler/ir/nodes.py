@@ -88,7 +88,7 @@ class NameScope(Environment):
         for id in ids:
             self.steps[id] = unknown
             self.targets[id] = Target("step", id, block=block)
-        self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a code of its own
+        self.names["steps"] = Type("object", properties=_Steps(self))  # open: an unknown step has a separate code
 
     def apart_from(self, *names: str) -> NameScope:
         """Return this scope without some of its names."""

@@ -137,7 +137,7 @@ class CallChecker:
             if declared is not None and place is not None:
                 what, before = f"`{name}` of `{label}`", len(self._diagnostics)
                 checked[name] = self.typed(value, declared.type, place, what, types)
-                apart = action.uses_model and name == "requires_model"  # has a code and places of its own
+                apart = action.uses_model and name == "requires_model"  # has a separate code and separate places
                 if isinstance(value, Constant) and len(self._diagnostics) == before and not apart:
                     self._bounds(declared, value.value, place, what)
         self._check_access(step, action, checked, node)

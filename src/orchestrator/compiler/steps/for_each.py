@@ -246,7 +246,7 @@ class ForEachWork(SourceWork):
             if self.collect is None and isinstance(self.body, ToolWork):
                 body = self._context.blocks.plan_item(self.step, self.body, on_failure)
                 on_failure = OnFailure()
-            else:  # the value of an item is not that of one call, so the item has an end of its own
+            else:  # the value of an item is not that of one call, so the end of the item is recorded
                 body = Block((self._context.blocks.plan_item(self.step, self.body, OnFailure()),))
         else:
             body = self._context.blocks.plan(self.body)

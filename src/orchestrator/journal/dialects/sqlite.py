@@ -179,7 +179,7 @@ class SqliteDialect(Dialect):
         return problems.unusable(self.url, message, f"check the disk that it is on; {problems.INTACT}")
 
     def check_in_place(self) -> None:
-        """Refuse to write to a file that was removed or replaced: SQLite keeps writing to what nobody can open."""
+        """Raise if the file was removed or replaced: SQLite would keep writing to a file that cannot be opened."""
         found = _identity(self.path)
         if self._identity is None:
             self._identity = found

@@ -173,7 +173,7 @@ class _Tree:
                 self.recorded.keep(path, payload.kept, {"reply": payload.reply, "cost": payload.cost})
                 self._grow(path)
             case StepWaitingPayload() if payload.reason not in _BEYOND_ATTEMPT:
-                pass  # its attempt is in flight all the same
+                pass  # its attempt is still in flight
             case StepWaitingPayload() | StepAnsweredPayload():
                 record = self._record(path)
                 apply(record, event)

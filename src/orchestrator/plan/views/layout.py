@@ -1,7 +1,7 @@
 """A layered layout of boxes and arrows: that of Sugiyama, Tagawa and Toda (1981).
 
 A box's layer is the length of the longest path to it, boxes within a layer are ordered by the mean position of their
-neighbours (the barycentre), in sweeps down and up, and an edge over several layers keeps a lane of its own between the
+neighbours (the barycentre), in sweeps down and up, and an edge over several layers keeps a separate lane between the
 boxes that it passes.
 """
 
@@ -55,7 +55,7 @@ def lay_out(sizes: Mapping[str, tuple[float, float]], pairs: Sequence[tuple[str,
     for (source, target), chain in chains.items():
         first, last = layer_of[source], layer_of[target]
         points = [(x_of[source], tops[first] + sizes[source][1])]
-        if points[0][1] < bottoms[first]:  # beside a higher box, straight down
+        if points[0][1] < bottoms[first]:  # next to a higher box, straight down
             points.append((x_of[source], bottoms[first]))
         for layer, node in enumerate(chain[1:-1], start=first + 1):
             points += [(x_of[node], tops[layer]), (x_of[node], bottoms[layer])]

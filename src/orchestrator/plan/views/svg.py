@@ -189,7 +189,7 @@ def _labels(section: GraphSection, layout: GraphLayout) -> Iterator[Label]:
     for source, by_target in leaving.items():
         for number, (target, parallel) in enumerate(by_target.items(), start=1):
             points = layout.lines[source, target]
-            first = len(points) % 2  # an odd number: the first point leads down beside a higher box
+            first = len(points) % 2  # an odd number: the first point leads down next to a higher box
             (x0, y0), (x1, y1) = points[first], points[first + 1]
             t = number / (len(by_target) + 1)
             x, y = x0 + (x1 - x0) * (3 - 2 * t) * t * t, y0 + (y1 - y0) * (1.5 * t * (1 - t) + t**3)  # on the curve

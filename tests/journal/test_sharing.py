@@ -92,7 +92,7 @@ def test_the_rows_of_a_batch_are_listed_in_order_with_their_newest_runs(store: S
 
 
 def test_a_batch_of_many_rows_is_read_in_pages(store: Store, monkeypatch):
-    monkeypatch.setattr("orchestrator.journal.store.batch_queries._PAGE", 3)
+    monkeypatch.setattr("orchestrator.journal.store.queries.batches._PAGE", 3)
     for row in (*range(8), 2, 2, 2, 7):
         create(store, batch="b", row=row)
     assert [row for row, _, _ in store.batch("b")] == list(range(8))

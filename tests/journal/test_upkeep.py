@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import RunNotFound
 from orchestrator.journal import Command, EventType, Journal, Owner, Store
-from orchestrator.journal.store import event_queries
 from orchestrator.journal.store.blob_codec import LIMIT
+from orchestrator.journal.store.queries import event_pages
 from tests.journal.support import create, new_run
 
 if TYPE_CHECKING:
@@ -300,13 +300,13 @@ def test_reading_a_run_while_it_is_removed_raises_run_not_found(
     store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch, step: str, read: Callable[[Store], object]
 ):
     end(store, journal, "r", output=large("r"))
-    go_on = getattr(event_queries, step)
+    go_on = getattr(event_pages, step)
 
     def gone_by_then(*arguments: Any) -> Any:
         monkeypatch.undo()
         store.prune(keep=0)
         return go_on(*arguments)
 
-    monkeypatch.setattr(event_queries, step, gone_by_then)
+    monkeypatch.setattr(event_pages, step, gone_by_then)
     with pytest.raises(RunNotFound):
         read(store)

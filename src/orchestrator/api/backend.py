@@ -170,7 +170,7 @@ class Backend:
             RunNotFound: No run matches, or several do.
         """
         if not self.has_store():
-            from orchestrator.journal.store.lookup import no_runs
+            from orchestrator.journal.store.queries.lookup import no_runs
 
             raise no_runs(self.store_url, name)
         return self.store.find(name)

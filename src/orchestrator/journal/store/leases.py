@@ -11,7 +11,7 @@ from orchestrator.errors import LeaseLost, RunOwned
 from orchestrator.journal.process_identity import Owner
 from orchestrator.journal.records import Lease
 from orchestrator.journal.store import blob_codec as blob_codec
-from orchestrator.journal.store.lookup import run_not_found
+from orchestrator.journal.store.queries.lookup import run_not_found
 from orchestrator.journal.store.tables import runs
 from orchestrator.remedies import Cancel, Follow, ShowStatus
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from orchestrator.errors import StoreUnavailable
 from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import Pruned, StoreStats
-from orchestrator.journal.store import batch_queries, usage_queries
-from orchestrator.journal.store.status_queries import running_states
+from orchestrator.journal.store.queries import batches, usage
+from orchestrator.journal.store.queries.statuses import running_states
 from orchestrator.journal.store.tables import blob_uses, blobs, cache, commands, events, runs
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def _remove_runs(database: Database, connection: Connection, keys: list[int]) ->
     found = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
     in_batches = sa.select(runs.c.batch).where(runs.c.key.in_(found), runs.c.batch.is_not(None)).distinct()
     batch_ids = connection.execute(in_batches).scalars().all()
-    usage_queries.keep_pruned_spending(connection, found)
+    usage.keep_pruned_spending(connection, found)
     for table in (events, blob_uses, commands):
         connection.execute(table.delete().where(table.c.run.in_(found)))
     connection.execute(runs.delete().where(runs.c.key.in_(found)))
     if batch_ids:
-        batch_queries.remove_empty_batches(connection, batch_ids)
+        batches.remove_empty_batches(connection, batch_ids)
     return len(found)
 
 

@@ -17,20 +17,11 @@ from orchestrator.journal.events import ENDS
 from orchestrator.journal.records import LEASE_SECONDS, Command, RunFilter
 from orchestrator.journal.retry import patient
 from orchestrator.journal.run_creation import RunCreation
-from orchestrator.journal.store import (
-    batch_queries,
-    blob_store,
-    event_queries,
-    leases,
-    lookup,
-    result_cache,
-    retention,
-    status_queries,
-    usage_queries,
-)
+from orchestrator.journal.store import blob_store, leases, result_cache, retention
 from orchestrator.journal.store.batch_insert import Appender
 from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.database import Database
+from orchestrator.journal.store.queries import batches, event_pages, lookup, statuses, usage
 from orchestrator.journal.store.tables import commands, events, runs
 
 if TYPE_CHECKING:
@@ -173,30 +164,30 @@ class Store:
         Raises:
             RunNotFound: the run does not exist.
         """
-        return status_queries.run_status(self.database, run_id)
+        return statuses.run_status(self.database, run_id)
 
     def list(
         self, state: RunState | None = None, limit: int = 50, *, wanted: RunFilter | None = None
     ) -> builtins.list[RunStatus]:
         """Return the newest runs, newest first; only those in `state`, or that match `wanted`."""
-        return status_queries.newest_runs(self.database, wanted or RunFilter(state), limit)
+        return statuses.newest_runs(self.database, wanted or RunFilter(state), limit)
 
     def batches(self, limit: int = 50) -> builtins.list[BatchStatus]:
         """Return the newest batches, newest first."""
-        return batch_queries.newest_batches(self.database, limit)
+        return batches.newest_batches(self.database, limit)
 
     def has_batch(self, batch_id: str) -> bool:
         """Return whether a batch was started."""
-        return batch_queries.batch_exists(self.database, batch_id)
+        return batches.batch_exists(self.database, batch_id)
 
     @patient(locks=True)
     def put_batch(self, batch_id: str, pipeline: str, *, rows: int, invalid: int, complete: bool) -> None:
         """Record how many rows of a batch have been read, how many of them are invalid, and whether there are more."""
-        batch_queries.put_batch(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
+        batches.put_batch(self.database, batch_id, pipeline, rows=rows, invalid=invalid, complete=complete)
 
     def batch(self, batch_id: str) -> Iterator[tuple[int, str, RunState]]:
         """Yield the rows of a batch in order: each with the id of its newest run and its state."""
-        return batch_queries.batch_rows(self.database, batch_id)
+        return batches.batch_rows(self.database, batch_id)
 
     @patient()
     def events(
@@ -214,9 +205,7 @@ class Store:
         events of these steps are returned; the path of the run's own events is "".
         """
         with self._while_there(run_id):
-            return event_queries.page(
-                self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve
-            )
+            return event_pages.page(self.database, run_id, self._key(run_id), after, limit, paths=paths, whole=resolve)
 
     @patient(locks=True)
     def values_at(self, run_id: str, seqs: Sequence[int]) -> builtins.list[Any]:
@@ -225,7 +214,7 @@ class Store:
         For a failed step, that is the value that the run continued with.
         """
         with self._while_there(run_id):
-            return event_queries.values_at(self.database, self._key(run_id), seqs)
+            return event_pages.values_at(self.database, self._key(run_id), seqs)
 
     @patient(locks=True)
     def put_values(self, found: ResumeState) -> ResumeState:
@@ -233,7 +222,7 @@ class Store:
 
         Values of ended items, whose records are dropped, are then never read.
         """
-        return event_queries.put_values(self.database, found)
+        return event_pages.put_values(self.database, found)
 
     @patient()
     def wait(self, run_id: str, after: int, timeout: float) -> bool:
@@ -285,7 +274,7 @@ class Store:
             RunNotFound: the run does not exist.
         """
         with self._while_there(run_id):
-            return event_queries.run_record(self.database, run_id)
+            return event_pages.run_record(self.database, run_id)
 
     @patient()
     def resolve(self, value: Any) -> Any:
@@ -300,7 +289,7 @@ class Store:
     @patient()
     def spent_by_batch(self, batch_id: str) -> Spent:
         """Return what all runs of a batch have spent on models."""
-        return usage_queries.spent_by_batch(self.database, batch_id)
+        return usage.spent_by_batch(self.database, batch_id)
 
     @patient(locks=True)
     def spent_since(self, at: float) -> Spent:
@@ -308,7 +297,7 @@ class Store:
 
         For pruned runs, what they spent from the beginning of that day (UTC) is counted.
         """
-        return usage_queries.spent_since(self.database, at)
+        return usage.spent_since(self.database, at)
 
     # --- cached results
 
@@ -389,7 +378,7 @@ class Store:
         Raises:
             LeaseLost: another process has taken the run.
         """
-        return status_queries.load_fold(self.database, lease)
+        return statuses.load_fold(self.database, lease)
 
     def announce(self) -> None:
         """Wake the readers of this process that wait for events."""
@@ -412,7 +401,7 @@ class Store:
         key = self._keys.get(run_id)
         if key is None:
             with self.database.read() as connection:
-                key = status_queries.run_head(self.database, connection, run_id).key
+                key = statuses.run_head(self.database, connection, run_id).key
             if len(self._keys) > _KEYS:
                 self._keys.clear()
             self._keys[run_id] = key

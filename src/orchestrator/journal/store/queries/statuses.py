@@ -15,7 +15,7 @@ from orchestrator.journal.state.run_state import RunFold
 from orchestrator.journal.store.blob_codec import encode, storable
 from orchestrator.journal.store.blob_store import resolve_blobs
 from orchestrator.journal.store.leases import holder, lease_lost
-from orchestrator.journal.store.lookup import run_not_found
+from orchestrator.journal.store.queries.lookup import run_not_found
 from orchestrator.journal.store.tables import events, runs
 
 if TYPE_CHECKING:

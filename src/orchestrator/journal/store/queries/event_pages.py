@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from orchestrator.journal.events import Event
 from orchestrator.journal.records import RunRecord
 from orchestrator.journal.store.blob_store import resolve_all_blobs
-from orchestrator.journal.store.status_queries import folds, run_head
+from orchestrator.journal.store.queries.statuses import folds, run_head
 from orchestrator.journal.store.tables import events
 
 if TYPE_CHECKING:

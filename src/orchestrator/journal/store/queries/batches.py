@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from orchestrator.journal.dialects.registry import upsert
 from orchestrator.journal.records import BatchStatus
 from orchestrator.journal.store.blob_codec import storable
-from orchestrator.journal.store.status_queries import select_heads, statuses_of
+from orchestrator.journal.store.queries.statuses import select_heads, statuses_of
 from orchestrator.journal.store.tables import batches, runs
 from orchestrator.models.budget import Spent
 

@@ -92,14 +92,14 @@ def test_a_line_tells_cause_and_what_follows() -> None:
     (failed,) = events(("step.failed", "a", 3, {"error": {"message": "no\nmore"}, "handled": "continue"}))
     board = Board.of(["a"])
     board.apply(failed)
-    assert line_for(failed, board) == ("✗ a failed after 3 attempts: no (the run goes on)", "yellow")
+    assert line_for(failed, board) == ("✗ a failed after 3 attempts: no (the run continues)", "yellow")
 
 
 def test_a_line_tells_what_is_waited_for_and_then_how_long() -> None:
     reason = "`lab:tiny`: 2 requests per minute"
     (waiting,) = events(("step.waiting", "a", 1, {"reason": reason, "until": 1000.0}))
     line = line_for(replace(waiting, at=970.0), Board.of(["a"]))
-    assert line == (f"… a waits, {reason}; goes on in 30.0 s", "yellow")
+    assert line == (f"… a waits, {reason}; continues in 30.0 s", "yellow")
 
 
 def test_a_line_has_the_first_of_the_details_that_an_error_announces() -> None:
@@ -202,7 +202,7 @@ def test_without_a_terminal_a_long_loop_is_told_of_in_tenths_and_its_failures_ea
         told += [line[0]] if line else []
     assert told[:4] == [
         *(f"▸ each {n}0 of 100" for n in (1, 2, 3)),
-        "✗ each[35] failed in 2.0 s: no (the run goes on)",
+        "✗ each[35] failed in 2.0 s: no (the run continues)",
     ]
     assert told[4:] == [f"▸ each {n}0 of 100, 1 failed" for n in range(4, 10)]
 

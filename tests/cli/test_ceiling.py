@@ -164,12 +164,15 @@ def test_what_multiplies_calls_is_counted(tmp_path: Path, step: dict[str, Any], 
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        ({"for_each": "{{ first.parts }}", "steps": [ASK | {"id": "b"}]}, "how often `a` repeats is known only"),
-        (ASK | {"for_each": {"file": "rows.jsonl"}}, "how often `a` repeats is known only"),
-        (ASK | {"model": "{{ first }}"}, "what `model` is, is known when it runs (`a`)"),
+        (
+            {"for_each": "{{ first.parts }}", "steps": [ASK | {"id": "b"}]},
+            "the number of iterations of `a` is known only",
+        ),
+        (ASK | {"for_each": {"file": "rows.jsonl"}}, "the number of iterations of `a` is known only"),
+        (ASK | {"model": "{{ first }}"}, "`model` is known only during the run (`a`)"),
         (
             {"action": "summarize", "text": "{{ first | join }}"},
-            "how often `a` asks depends on the length of what it reads",
+            "the number of calls of `a` depends on the length of its input",
         ),
     ],
 )
@@ -185,7 +188,7 @@ def test_the_dry_run_names_the_budget_first_where_it_binds(project: Project) -> 
     (project.directory / "p.yaml").write_text(f"id: p\nbudget: {{usd: 0.00005, requests: 100}}\n{steps}")
     said = project("run", "p.yaml", "--dry-run").err
     assert "at most $0.00005 (the budget); without it up to $0." in said
-    assert "that may be more than the budget of $0.00005, at which the run would stop" in said
+    assert "this may exceed the budget of $0.00005, which would stop the run" in said
     (project.directory / "p.yaml").write_text(f"id: p\nbudget: 5\n{steps}")
     said = project("run", "p.yaml", "--dry-run").err
     assert "at most: " in said
@@ -199,7 +202,7 @@ def test_the_dry_run_says_what_a_run_asks_at_most(project: Project) -> None:
     )
     said = project("run", "p.yaml", "--dry-run")
     assert "openai:gpt-5-mini" in said.out
-    assert "if each step asks once: about " in said.err
+    assert "if each step calls a model once: about " in said.err
     assert "at most: 6 calls, " in said.err
     data = project("run", "p.yaml", "--dry-run", "--json").json
     assert data["most"]["calls"] == 6

@@ -51,9 +51,9 @@ def test_every_step_that_asks_models_says_which_and_why(project: Project, monkey
     assert "no key" in lines["draft"]
     assert "model 1 of 2 in the list" in lines["draft"]
     assert "it cannot do vision" in lines["look"]
-    assert "what `model` is, is known when it runs" in lines["pick"]
+    assert "`model` is known only during the run" in lines["pick"]
     assert "no available model fits (vision, at mistral)" in lines["each.best"]
-    assert "nothing was asked" in told.err
+    assert "no model was called" in told.err
     monkeypatch.setenv("MISTRAL_API_KEY", "not-a-real-key")
     steps = {each["step"]: each for each in project("models", "--for", "report.yaml", "--json").json["steps"]}
     assert [each["model"] for each in steps["draft"]["models"]] == ["openai:gpt-5-mini", "ollama:llama3.2"]
@@ -76,7 +76,7 @@ def test_a_pipeline_that_asks_nobody_says_so(project: Project) -> None:
     (project.directory / "plain.yaml").write_text(
         "steps:\n  - {id: a, tool: text, action: template, parameters: {template: x}}\n"
     )
-    assert "no step asks a model" in project("models", "--for", "plain.yaml").err
+    assert "no step calls a model" in project("models", "--for", "plain.yaml").err
 
 
 def test_a_file_is_explained_and_drawn_where_none_of_its_models_has_a_key(project: Project) -> None:

@@ -296,7 +296,7 @@ outputs: {said: "{{ after }}"}
     assert f"--replay {project.directory / 'recorded'}" in command
     done = project(*shlex.split(command.replace("VALUE", "yes").replace("yes|no", "yes")))
     assert done.code == 0, done.err
-    assert f"models were played from {project.directory / 'recorded'}" in done.err
+    assert f"answers were replayed from {project.directory / 'recorded'}" in done.err
 
 
 def test_a_run_whose_store_was_removed_is_run_again_and_not_resumed(project: Project) -> None:

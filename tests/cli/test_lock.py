@@ -289,7 +289,7 @@ def test_the_command_says_what_it_asked_and_what_is_missing(letter: Project) -> 
     assert done.code == 0
     assert "asked now" in done.out
     assert "$0.00" in done.err
-    assert f"no answer is known yet for {TOWN}" in done.err
+    assert f"no answer yet for {TOWN}" in done.err
     assert lock(letter, "--check").code == 1
     run = letter("run", "letter.yaml", "-q", "--json")
     assert run.code == 0
@@ -309,7 +309,7 @@ def test_the_command_says_which_questions_have_a_secret_in_them(letter: Project)
     (letter.directory / "letter.yaml").write_text(SECRET, encoding="utf-8")
     done = lock(letter)
     assert (done.code, "has a secret" in done.out) == (0, True)
-    assert f"not locked, but asked in each run, as there is a secret in it: {TOWN}" in done.err
+    assert f"not locked, because it contains a secret (a model is called in each run): {TOWN}" in done.err
     assert "no answer is known yet" not in done.err
     assert lock(letter, "--check").code == 0
 

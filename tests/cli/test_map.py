@@ -268,7 +268,7 @@ def test_a_terminal_shows_how_far_the_batch_is(project: Project) -> None:
         shown.read_until("2 rows: 1 succeeded, 1 failed")
         assert "✗ row 1 failed" in shown.read_until("━")
         shown.interrupt()
-        assert "stopping; press Ctrl-C again to stop at once" in shown.read_until(None)
+        assert "stopping; press Ctrl-C again to stop immediately" in shown.read_until(None)
         shown.process.communicate(timeout=30)
     assert shown.process.returncode == 130
 
@@ -304,7 +304,7 @@ def test_rows_that_a_budget_leaves_are_counted_and_the_command_that_is_printed_r
     }
     assert ran.json["tokens"] > 0
     assert ran.err.count("✗ row") == 1
-    assert "5 not begun" in ran.err
+    assert "5 not started" in ran.err
     assert re.search(r"[0-9]+ tokens, \$0\.00", ran.err)
     assert len((project.directory / "out.jsonl").read_text().splitlines()) == 4
     (listed,) = project("batches", "--json").json

@@ -198,7 +198,7 @@ def test_the_doctor_says_whose_models_can_be_asked(
         monkeypatch.delenv(name)
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     (project.directory / "orchestrator.toml").write_text('[servers.lab]\nbase_url = "http://127.0.0.1:1/v1"\n')
-    assert found() == ("ok", "openai, lab can be asked")
+    assert found() == ("ok", "openai, lab can be used")
     home.mkdir(exist_ok=True)
     (home / ".env").write_text(f"OPENAI_API_KEY={SECRET}\n")
     (home / ".env").chmod(0o644)

@@ -82,7 +82,7 @@ def test_resuming_tells_of_a_file_that_was_changed_and_keeps_its_own_text(projec
     (project.directory / "mended").touch()
     resumed = project.process("resume", "last")
     assert resumed.code == 0
-    assert "! broken.yaml has changed since; this run keeps the text that it began with" in resumed.err
+    assert "! broken.yaml has changed; this run keeps the version that it was started with" in resumed.err
     assert "--with broken.yaml" in resumed.err
     assert "one" in project("show", "last", "--step", "first").out
 
@@ -252,7 +252,7 @@ def test_being_asked_to_stop_cancels_in_good_order_and_says_how_to_go_on(project
     assert f"orchestrator resume {data['run_id']}" in err
     by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     assert f"run {data['run_id']} cancelled by {by}" in err
-    assert f"{'press' if number == signal.SIGINT else 'send'} {by} again to stop at once" in err
+    assert f"{'press' if number == signal.SIGINT else 'send'} {by} again to stop immediately" in err
     assert project("status", "last", "--json").json["counts"]["cancelled"] == 1
 
 

@@ -106,7 +106,7 @@ def test_a_live_table_shows_steps_progress_and_messages_and_leaves_stdout_to_dat
         shown.interrupt()
         text = shown.read_until(None)
         out, _ = shown.process.communicate(timeout=30)
-    assert "press Ctrl-C again to stop at once" in text
+    assert "press Ctrl-C again to stop immediately" in text
     assert "cancelled by Ctrl-C" in text
     assert "orchestrator resume" in text
     assert shown.raw.rindex("\033[?25h") > shown.raw.rindex("\033[?25l")

@@ -68,7 +68,7 @@ def test_cases_are_chosen_by_name_and_the_exit_code_tells(report: Project) -> No
     assert report("test", "report.test.yaml", "-k", "report.test.yaml::bad").code == 1
     missing = report("test", "nowhere")
     assert missing.code == 2
-    assert "there is no test file or directory `nowhere`" in missing.err
+    assert "test file or directory `nowhere` does not exist" in missing.err
 
 
 def test_programs_get_json_and_junit(report: Project) -> None:
@@ -212,7 +212,7 @@ def test_a_dry_run_says_what_would_be_done_and_paid_and_does_nothing(report: Pro
     assert done.json["cost"] == pytest.approx(3 * write["cost"])
     assert done.json["missing"] == ["openai:gpt-5-mini: no key"]
     told = report("run", "plan.yaml", "--dry-run")
-    assert "that may be more than the budget of $0.001" in told.err
+    assert "this may exceed the budget of $0.001" in told.err
     assert "nothing was run" in told.err
     assert not (report.directory / "out.txt").exists()
     assert not (report.directory / ".orchestrator").exists()

@@ -27,7 +27,7 @@ from pytest_httpserver import HTTPServer
 
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
-from orchestrator.runtime.host import batches, engine
+from orchestrator.runtime.host import batches
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer
 
@@ -73,7 +73,7 @@ class Normal:
 
 
 def draw_the_same_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "new_run_id", lambda: RUN_IDS[0])
+    monkeypatch.setattr(assignment, "new_run_id", lambda: RUN_IDS[0])
 
 
 def draw_a_known_batch(monkeypatch: pytest.MonkeyPatch) -> None:

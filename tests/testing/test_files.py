@@ -106,7 +106,7 @@ def test_every_mistake_is_told_at_its_place(tmp_path: Path) -> None:
     assert [line for _, line, _ in found] == [1, 2, 5, 6, 7, 9, 11, 11, 12, 13, 14, 15, 16, 17, 18]
     told = {d.span.start.line: (d.message, d.help) for d in file.diagnostics}
     assert told[1] == ("a test file has no key `modles`", "did you mean `models`?")
-    assert told[6] == ("there is no error `ModelRefusd` that can be raised", "did you mean `ModelRefused`?")
+    assert told[6] == ("unknown error `ModelRefusd`", "did you mean `ModelRefused`?")
     assert told[17] == ("two cases are called `one`", "give each its own name")
 
 

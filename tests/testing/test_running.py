@@ -162,7 +162,7 @@ def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path
     assert [(d.code, d.span.start.line, d.help) for d in found] == [
         ("ORC431", 2, "did you mean `topic`?"),
         ("ORC431", 3, "did you mean `draft`?"),
-        ("ORC431", 3, "`stub` says what a step gives that calls a tool"),
+        ("ORC431", 3, "`stub` replaces the result of a step that calls a tool"),
         ("ORC431", 3, "it has: `draft`, `each.write`"),
         ("ORC431", 5, "did you mean `text`?"),
         ("ORC431", 6, "did you mean `each.write`?"),
@@ -175,7 +175,7 @@ def test_names_that_the_pipeline_does_not_have_are_mistakes_of_the_file(tmp_path
 def test_the_mistakes_of_the_pipeline_are_told_too_and_one_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "report.test.yaml"
     path.write_text("cases: [{}]", encoding="utf-8")
-    assert "there is no pipeline file" in load(path, Setting(tmp_path)).diagnostics[0].message
+    assert "pipeline file" in load(path, Setting(tmp_path)).diagnostics[0].message
     (tmp_path / "report.yaml").write_text("steps: [{id: a, prompt: '{{ b }}'}]", encoding="utf-8")
     assert [d.code for d in load(path, Setting(tmp_path)).diagnostics] == ["ORC301"]
 

@@ -1,4 +1,4 @@
-"""The command's tree, and the one place where an error becomes words and an exit code."""
+"""The command tree, and the one place where an error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _version(wanted: bool) -> None:
 
 
 def run_command(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code; no error leaves as a traceback."""
+    """Run one command line and return its exit code; no error becomes a traceback."""
     from orchestrator.cli.terminal.output import (
         FAILED,
         INTERRUPTED,
@@ -151,7 +151,7 @@ def _is_of_help(error: OSError) -> bool:
 
 
 def _report_unexpected(error: BaseException, words: list[str]) -> int:
-    """Write the details of a mistake of ours to a file, and say so in a few words."""
+    """Write the details of an internal error to a file, and report it."""
     import tempfile
     import traceback
 
@@ -164,7 +164,7 @@ def _report_unexpected(error: BaseException, words: list[str]) -> int:
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as out:
         out.write(f"command: {words[:1]}\npython: {sys.version}\n\n")
         traceback.print_exception(error, file=out)
-    say("error[ORC999]: a mistake of ours stopped this command; nothing that was recorded is lost", "red")
-    say(f"  details are in {name}; please report them")
-    say("  help: ORCHESTRATOR_DEBUG=1 shows them here")
+    say("error[ORC999]: internal error (a bug in Orchestrator); everything recorded is safe", "red")
+    say(f"  details are in {name}; please report it")
+    say("  help: set ORCHESTRATOR_DEBUG=1 to print the details")
     return FAILED

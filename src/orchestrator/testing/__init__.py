@@ -1,4 +1,4 @@
-"""Tests of pipelines that pay nobody: models that answer what a test says, recordings, and `*.test.yaml`.
+"""Tests of pipelines without model costs: scripted models, recordings, and `*.test.yaml` files.
 
 from orchestrator.testing import FakeModel, replay
 

@@ -1,4 +1,4 @@
-"""What a case of a test file says: what a run is given, and what is expected of it."""
+"""A case of a test file: the inputs of a run, and the expected results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.testing.expectations import Expectation
 from orchestrator.testing.written import ExpectedFile
 
 Kind: TypeAlias = Literal["replay", "fake", "live"]
-"""What answers instead of models: recordings, or answers in the test file; `live` asks the models themselves."""
+"""The source of answers: recordings, or answers in the test file; `live` calls the models."""
 
 RunEnd: TypeAlias = Literal["succeeded", "failed", "cancelled", "waiting", "paused"]
 StepEnd: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "pending", "waiting"]
@@ -20,7 +20,7 @@ StepEnd: TypeAlias = Literal["succeeded", "failed", "skipped", "cancelled", "pen
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Who answers. `directory` holds recordings, `answers` are scripts by step, as of a `FakeModel`."""
+    """The source of answers. `directory` holds recordings, `answers` are scripts by step, as of a `FakeModel`."""
 
     kind: Kind
     directory: Path = Path("recordings")
@@ -54,9 +54,9 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One run of the pipeline. `stub` and `answers` are by step: results of tools, and what people answer.
+    """One run of the pipeline. `stub` and `answers` are by step: results of tools, and answers to questions.
 
-    `budget` takes the place of the pipeline's. With `in_place` it runs in the project's folder, not in a copy of it.
+    `budget` replaces the pipeline's. With `in_place` it runs in the project's directory, not in a copy of it.
     """
 
     name: str

@@ -31,9 +31,9 @@ class ExpectChecks(Checks):
             self.mistyped(node, "`expect`", "a mapping such as `{outputs: {summary: {contains: sun}}}`")
             return Expectations()
         self.only(node, _KEYS, "`expect`")
-        outputs = self.section(node, "outputs", "a mapping from outputs to what is expected")
+        outputs = self.section(node, "outputs", "a mapping from outputs to expected values")
         self.names += [Named("output", entry.key.text, entry.key) for entry in outputs.entries]
-        steps = self.section(node, "steps", "a mapping from steps to what is expected")
+        steps = self.section(node, "steps", "a mapping from steps to expected results")
         self.note_steps(steps, "field")
         error = self._error(node.get("error"))
         default: RunEnd = "failed" if error else "succeeded"
@@ -50,7 +50,7 @@ class ExpectChecks(Checks):
 
     def _files(self, node: MappingNode) -> dict[str, ExpectedFile]:
         section = self.section(
-            node, "files", "a mapping from paths to what is expected, such as `{out.md: {contains: sun}}`"
+            node, "files", "a mapping from paths to expected contents, such as `{out.md: {contains: sun}}`"
         )
         found = {}
         for entry in section.entries:
@@ -62,7 +62,7 @@ class ExpectChecks(Checks):
         return found
 
     def _file(self, node: Node) -> ExpectedFile:
-        """Return what is expected of a file: its text, or whether it exists and ways to compare its text."""
+        """Return the expectation for a file: its text, or whether it exists and comparisons of its text."""
         if not isinstance(node, MappingNode):
             if not isinstance(plain_data(node), str):
                 self.mistyped(node, "a file", "its text, or a mapping such as `{contains: sun}`")
@@ -95,7 +95,7 @@ class ExpectChecks(Checks):
         return {e.key.text: self._expected(e.value) for e in node.entries if e.key.text in _ERROR_KEYS}
 
     def _expected(self, node: Node) -> Expectation:
-        """Return what is expected of a value: the value itself, or a mapping of ways to compare it."""
+        """Return the expectation for a value: the value itself, or a mapping of comparisons."""
         if not isinstance(node, MappingNode) or not node.table:
             return Expectation({"equals": plain_data(node)})
         unknown = [entry.key for entry in node.entries if entry.key.text not in (*WAYS, "within")]
@@ -103,7 +103,7 @@ class ExpectChecks(Checks):
             if len(unknown) == 1 and (near := suggest(unknown[0].text, WAYS)):
                 self.add(
                     unknown[0],
-                    f"`{unknown[0].text}` is no way to compare a value",
+                    f"unknown comparison `{unknown[0].text}`",
                     f"did you mean `{near}`? An object with this field is written `{{equals: {{...}}}}`",
                     fix=near,
                 )
@@ -111,7 +111,7 @@ class ExpectChecks(Checks):
         for key in unknown:
             near = suggest(key.text, WAYS)
             help = f"did you mean `{near}`?" if near else "write an object that is expected as it is below `equals:`"
-            self.add(key, f"`{key.text}` is no way to compare a value", help, fix=near)
+            self.add(key, f"unknown comparison `{key.text}`", help, fix=near)
         ways = {way: self._way(way, node.table[way].value) for way in WAYS if way in node.table}
         return Expectation(
             {way: wanted for way, wanted in ways.items() if wanted is not UNUSABLE}, self.number(node, "within")

@@ -1,4 +1,4 @@
-"""What a test expects of a value, and in what words it is told that the value is not so."""
+"""The expectations of a test for a value, and the messages of those that are not met."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _holds(value: Any, wanted: Any) -> bool:
 
 
 def _first_difference(wanted: Any, value: Any, place: str) -> tuple[str, Any, Any]:
-    """Return the first place where two values differ, and what stands there in each."""
+    """Return the first path at which two values differ, and the parts that differ."""
     for name, want, came in _parts(wanted, value):
         if want is _ABSENT or came is _ABSENT:
             return (place, wanted, value) if want is _ABSENT else (f"{place}{name}".removeprefix("."), want, came)

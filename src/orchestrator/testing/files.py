@@ -1,4 +1,4 @@
-"""Reads `*.test.yaml`: the cases of a file, and everything that is wrong with it, each mistake at its place."""
+"""Reads `*.test.yaml`: the cases of a file, and a diagnostic for each problem."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class CaseFile:
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the test files that paths name or that lie below them, in alphabetical order, each once.
+    """Return the test files that paths name or contain, in alphabetical order, each once.
 
     Raises:
-        ConfigurationError: There is no such path.
+        ConfigurationError: A path does not exist.
     """
     found: dict[Path, Path] = {}
     for path in paths:
@@ -66,7 +66,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
         elif path_kind(path) is not None:
             found.setdefault(path.resolve(), path)
         else:
-            raise ConfigurationError(f"there is no test file or directory `{path}`", help="check the path")
+            raise ConfigurationError(f"test file or directory `{path}` does not exist", help="check the path")
     return list(found.values())
 
 
@@ -87,7 +87,7 @@ def read_file(path: Path) -> CaseFile:
 
 
 class _CaseReader(ExpectChecks):
-    """Reads one file, and goes on after each mistake."""
+    """Reads one file, and continues after each problem."""
 
     def __init__(self, path: Path, source: Source) -> None:
         super().__init__(source)
@@ -116,7 +116,7 @@ class _CaseReader(ExpectChecks):
         return CaseFile(self._path, self.source, path, cases, diagnostics, tuple(self.names), place, tools)
 
     def _tools(self, node: Node | None) -> tuple[Path, ...]:
-        """Return the files with tools of one's own, which lie where the test file says."""
+        """Return the files with custom tools, relative to the test file."""
         nodes = node.items if isinstance(node, Sequence) else () if node is None else (node,)
         found = []
         for each in nodes:
@@ -124,8 +124,8 @@ class _CaseReader(ExpectChecks):
             if isinstance(each, Scalar) and path.suffix == ".py" and path.is_file():
                 found.append(path)
             else:
-                help = "name a file beside the test file, such as `tools: tools.py`, or several in a list"
-                self.add(each, f"{describe_value(plain_data(each))} is no file with tools", help)
+                help = "name a file next to the test file, such as `tools: tools.py`, or several in a list"
+                self.add(each, f"{describe_value(plain_data(each))} is not a file with tools", help)
         return tuple(found)
 
     def _cases(
@@ -172,7 +172,7 @@ class _CaseReader(ExpectChecks):
             in_place=self.flag(node, "in_place", default=in_place),
         )
 
-    # --- what is given to a run
+    # --- inputs of a run
 
     def _inputs(self, node: MappingNode) -> dict[str, Any]:
         inputs = self.section(node, "inputs", "a mapping from the names of inputs to their values")
@@ -185,7 +185,7 @@ class _CaseReader(ExpectChecks):
         return {entry.key.text: self._answer(entry.value) for entry in section.entries}
 
     def _answers(self, node: MappingNode) -> dict[str, Any]:
-        section = self.section(node, "answers", "a mapping from steps to what people answer")
+        section = self.section(node, "answers", "a mapping from steps to answers")
         self.note_steps(section, "question")
         return {entry.key.text: plain_data(entry.value) for entry in section.entries}
 
@@ -207,7 +207,7 @@ class _CaseReader(ExpectChecks):
         near = suggest(str(node.value), kinds) if isinstance(node, Scalar) else None
         self.add(
             node,
-            f"`models` must say who answers, not {describe_value(plain_data(node))}",
+            f"`models` must name the source of answers, not {describe_value(plain_data(node))}",
             f"did you mean `{near}`?" if near else _KINDS,
         )
         return inherited
@@ -231,7 +231,7 @@ class _CaseReader(ExpectChecks):
             if kind is None:
                 near = suggest(str(name), _ERRORS)
                 help = f"did you mean `{near}`?" if near else f"for example `ModelRefused`; {_of_models()}"
-                self.add(node.table["raise"].value, f"there is no error `{name}` that can be raised", help)
+                self.add(node.table["raise"].value, f"unknown error `{name}`", help)
                 return StepError("unknown")
             return _made(kind, str(plain_data(message)) if message is not None else "raised by a test")
         if node.table.keys() == {"call", "with"}:
@@ -267,7 +267,7 @@ class _CaseReader(ExpectChecks):
 
 _NO_MAPPING: Final = "a test file is a mapping with `cases:`"
 _KINDS: Final = "write `replay`, `fake`, `live`, or `{fake: {STEP: ANSWER}}`, `{replay: DIR}`"
-_BEGIN: Final = "begin with `cases:` and a list below it, such as `- {name: short, inputs: {...}, expect: {...}}`"
+_BEGIN: Final = "start with `cases:` and a list below it, such as `- {name: short, inputs: {...}, expect: {...}}`"
 
 
 def _of_models() -> str:

@@ -43,12 +43,13 @@ class PipelineNames:
         self._judges = [f"{path}{JUDGE}" for path, step in self._steps.items() if step.check and step.check.judge]
 
     def problem(self, file: CaseFile, named: Named) -> Diagnostic | None:
-        """Return what is wrong with a name, if anything is."""
+        """Return the problem of a name, if it has one."""
         known = self._names[named.kind]
         name = named.name if named.kind in ("input", "output") else without_brackets(named.name)
         if named.kind == "step" and name in self._steps and name not in known:
-            help = "`stub` says what a step gives that calls a tool" if name in self._names["call"] else "leave it out"
-            return wrong(file.source, named.place, f"step `{name}` asks no model that could be scripted", help)
+            stub = "`stub` replaces the result of a step that calls a tool"
+            help = stub if name in self._names["call"] else "leave it out"
+            return wrong(file.source, named.place, f"step `{name}` calls no model that could be scripted", help)
         if name in known or (named.kind == "step" and name in self._judges):
             return None
         if (named.kind == "field" and self._may_be_field(name)) or (named.kind != "call" and self._may_be_turn(name)):

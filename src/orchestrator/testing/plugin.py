@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         _RECORD,
         action="store_true",
-        help="ask the models, and record anew what tests with recordings play",
+        help="call the models, and replace the recordings that tests replay",
     )
     group.addoption(
         _IN_PLACE,
@@ -51,9 +51,9 @@ def fake_model() -> FakeModel:
 
 @pytest.fixture
 def orchestrator_models(request: pytest.FixtureRequest) -> Iterator[ReplayClient | RecordingClient]:
-    """Plays the recordings of this test, below `recordings/` beside its file; give it to `Orchestrator(models=...)`.
+    """Replays the recordings of this test, below `recordings/` next to its file; pass it to `Orchestrator(models=...)`.
 
-    With `pytest --orchestrator-record` it asks the models, and records what they answer.
+    With `pytest --orchestrator-record` it calls the models, and records their answers.
     """
     from orchestrator.models.recordings.clients import remove_others
     from orchestrator.testing.recordings import record, replay
@@ -127,7 +127,7 @@ class TestCase(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Say where the case stands."""
+        """Return the file, line and name of the case."""
         return self.path, self._case.line - 1, self.name
 
 

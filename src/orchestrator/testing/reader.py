@@ -1,4 +1,4 @@
-"""Reads the nodes of a test file, and notes what is wrong with them, each mistake at its place."""
+"""Reads the nodes of a test file, and collects a diagnostic for each problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.language.yaml.nodes import Node, Scalar, plain_data
 from orchestrator.text.words import describe_value, quoted_list
 
 UNUSABLE: Final = object()
-"""What stands for a value with a mistake."""
+"""The placeholder for an invalid value."""
 
 
 NameKind: TypeAlias = Literal["input", "output", "step", "field", "call", "question"]
@@ -125,7 +125,7 @@ class Checks:
         return self.add(node, f"{what} must be {expected}, not {describe_value(plain_data(node))}", f"write {expected}")
 
     def add(self, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None) -> object:
-        """Note a mistake; `fix` may safely be put in its place."""
+        """Add a diagnostic; `fix` is a safe replacement."""
         self.found.append(wrong(self.source, place, message, help, label=label, fix=fix))
         return UNUSABLE
 
@@ -133,7 +133,7 @@ class Checks:
 def wrong(
     source: Source, place: Node, message: str, help: str, *, label: str = "", fix: str | None = None
 ) -> Diagnostic:
-    """Return a mistake of a test file."""
+    """Return a diagnostic of a test file."""
     span = place.span
     if span.end.line > span.start.line and not isinstance(place, Scalar):
         span = Span.at(span.start.line, span.start.column)

@@ -19,15 +19,15 @@ _MARK: Final = "recorded"
 
 
 def replay(directory: str | Path, *, secrets: Mapping[str, Any] | None = None, again: str = "") -> ReplayClient:
-    """Return a client for `Orchestrator(models=...)` that plays recordings, and asks nobody.
+    """Return a client for `Orchestrator(models=...)` that replays recordings and calls no model.
 
     Args:
         directory: where the recordings are.
         secrets: values of secret inputs, by name, if they were hidden when it was recorded.
-        again: the command that records anew, for messages.
+        again: the command that replaces the recordings, for messages.
 
     Raises:
-        ConfigurationError: There is no such directory, or a file in it is no recording.
+        ConfigurationError: The directory does not exist, or a file in it is not a recording.
     """
     return player(Path(directory), hiding(secrets or {}), again=again)
 
@@ -35,10 +35,10 @@ def replay(directory: str | Path, *, secrets: Mapping[str, Any] | None = None, a
 def record(
     directory: str | Path, *, secrets: Mapping[str, Any] | None = None, project: str | Path = "."
 ) -> RecordingClient:
-    """Return a client for `Orchestrator(models=...)` that asks the models, and records what they answer.
+    """Return a client for `Orchestrator(models=...)` that calls the models, and records their answers.
 
     Args:
-        directory: where the recordings are put.
+        directory: where the recordings are written.
         secrets: values that are hidden in them, by name; the keys of providers are hidden in any case.
         project: the directory of `orchestrator.toml`.
 
@@ -59,7 +59,7 @@ def secret_inputs(specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> 
 
 
 def player(directory: Path, hidden: Redactor, *, again: str = "", missing_ok: bool = False) -> ReplayClient:
-    """As `replay`, with what hides secrets. With `missing_ok` the directory need not be there if nothing is asked."""
+    """As `replay`, with a redactor. With `missing_ok` the directory may be missing if no model is called."""
     return ReplayClient(directory, scrub=hidden.scrub, again=again, missing_ok=missing_ok)
 
 

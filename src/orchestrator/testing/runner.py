@@ -1,4 +1,4 @@
-"""Carries out the cases of test files: each run in a store of its own, with the permissions of the project."""
+"""Runs the cases of test files: each in its own store, with the permissions of the project."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ JOBS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """With what all cases run. Relative paths of the pipelines start in `directory`, by default the project's.
+    """The settings of all cases. Relative paths of the pipelines start in `directory`, by default the project's.
 
-    `update`: cases with recordings ask the models, and what they answer is recorded anew. `in_place`: the cases run in
+    `update`: cases with recordings call the models, and replace the recordings. `in_place`: the cases run in
     `directory` itself, and not each in a temporary copy of it.
     """
 
@@ -68,7 +68,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a case: `reasons` say why it failed or was skipped; `written` are the recordings it made."""
+    """The outcome of a case: `reasons` explain a failure or skip; `written` are the recordings that it made."""
 
     file: CaseFile
     case: Case
@@ -160,9 +160,9 @@ def _outcome(file: CaseFile, case: Case, setting: Setting, stop: _Stop) -> Outco
 
 
 def forget_unused(outcomes: Sequence[Outcome]) -> int:
-    """After all cases of some files were recorded anew: remove what no request is answered with any more.
+    """After all cases of some files were recorded again: remove the recordings that no request uses.
 
-    A directory is left as it is where other test files stand beside it, as they may play what is in it.
+    A directory is kept if other test files are next to it, as they may replay its recordings.
     """
     files = {outcome.file.path.resolve() for outcome in outcomes}
     written: dict[Path, set[str]] = {}
@@ -177,7 +177,7 @@ def forget_unused(outcomes: Sequence[Outcome]) -> int:
 
 
 def told(error: OrchestratorError) -> str:
-    """Return an error in words, with how to go on."""
+    """Return an error as text, with its help."""
     return f"{error.message} [{error.code}]" + (f"\nhelp: {error.advice}" if error.advice else "")
 
 
@@ -185,7 +185,7 @@ def _against_pipeline(file: CaseFile, setting: Setting) -> list[Diagnostic]:
     """Compile the pipeline, and compare the names in the file with its."""
     if path_kind(file.pipeline) != "file":
         help = "name it with `pipeline:`; without that it is the file of the same name without `.test`"
-        message = f"there is no pipeline file `{file.pipeline}`"
+        message = f"pipeline file `{file.pipeline}` does not exist"
         if file.pipeline_place is None:
             return [Diagnostic(code_symbols.INVALID_TEST_FILE, message, file.source, Span.at(1, 1), help=help)]
         return [wrong(file.source, file.pipeline_place, message, help)]
@@ -245,12 +245,12 @@ def _carried_out(
 
 
 def _ended(pipeline: Pipeline, case: Case, stop: _Stop) -> Ended:
-    """Start the run, answer what people are asked, and return how it ended."""
+    """Start the run, answer its questions, and return how it ended."""
     try:
         run = pipeline.start(case.inputs)
     except ConfigurationError:
         raise
-    except OrchestratorError as error:  # the inputs do not fit, which may be what is expected
+    except OrchestratorError as error:  # invalid inputs, which may be expected
         return Ended("failed", error=error.to_dict())
     answers = _Answers(run, case)
     answering = threading.Thread(target=answers.give_all, name="answers", daemon=True)
@@ -267,7 +267,7 @@ def _ended(pipeline: Pipeline, case: Case, stop: _Stop) -> Ended:
 
 
 class _Answers:
-    """The answers that a case gives to people's questions, each once: while the run goes on, and while it rests."""
+    """Gives the answers of a case to questions, each once: while the run is running, and while it is idle."""
 
     def __init__(self, run: Run, case: Case) -> None:
         self._run = run
@@ -285,7 +285,7 @@ class _Answers:
                     self._run.answer(path, _answer(path, self._case))
 
     def give_all(self) -> None:
-        """Answer as it is asked: what is next to a question, such as a wait, may keep the run from coming to rest."""
+        """Answer each question as it is asked: a parallel step, such as a wait, may keep the run from becoming idle."""
         try:
             for event in self._run.events():
                 asks = event.type == "step.waiting" and event.data.get("question")
@@ -297,7 +297,7 @@ class _Answers:
 
 
 def _end_of(run: Run, pipeline: Pipeline, case: Case, answers: _Answers) -> Ended:
-    """Answer what is asked, and return how the run ended. It has ended then."""
+    """Answer the questions, wait for the end of the run, and return how it ended."""
     until = time.monotonic() + case.timeout
     try:
         while True:
@@ -320,7 +320,7 @@ def _end_of(run: Run, pipeline: Pipeline, case: Case, answers: _Answers) -> Ende
 
 
 def _questions(status: RunStatus, case: Case) -> list[str]:
-    """Return the steps that ask a person, and whose answers the case gives. The run may have yet to take an answer."""
+    """Return the steps with open questions that the case answers. An answer may not have taken effect yet."""
     return [step.path for step in status.active if step.question and _is_answered(step.path, case)]
 
 

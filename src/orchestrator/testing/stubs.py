@@ -33,7 +33,7 @@ def steps_of(plan: Plan) -> dict[str, StepPlan]:
 
 
 def asks_models(step: StepPlan) -> bool:
-    """Whether a step itself asks models, or each item of it does."""
+    """Whether a step, or each item of it, calls models."""
     match step.work:
         case ToolCall(action=action):
             return action.uses_model
@@ -49,7 +49,7 @@ def own_work(step: StepPlan) -> Work:
 
 
 def split_field(path: str, steps: Mapping[str, StepPlan]) -> tuple[str, str]:
-    """Return the step that a path names, and the field of its result that stands behind it, if one does."""
+    """Return the step that a path names, and the field of its result after it, if there is one."""
     step, _, field = path.rpartition(".")
     return (step, field) if without_brackets(path) not in steps and without_brackets(step) in steps else (path, "")
 

@@ -34,7 +34,7 @@ class Ended:
 
 
 def problems_of(case: Case, ended: Ended, folder: Path) -> Iterator[str]:
-    """Yield what is not as expected, in words; nothing if all is. The run's relative paths start in `folder`."""
+    """Yield a message for each expectation that is not met. The run's relative paths start in `folder`."""
     expect = case.expect
     if ended.state != expect.state:
         yield f"expected the run to be {expect.state}, and it is {ended.state}{_why(ended)}"
@@ -99,7 +99,7 @@ def _of_one(path: str, field: str, expected: ExpectedStep, ended: Ended, names: 
 
 
 def _without_beginning(path: str, ended: Ended) -> str:
-    """Return the state of a step that never began: it is skipped where what it stands in has ended without it."""
+    """Return the state of a step that never started: skipped if its parent ended without it."""
     steps = ended.result.steps if ended.result is not None else {}
     around = path
     while around := around.rpartition(".")[0]:
@@ -110,7 +110,7 @@ def _without_beginning(path: str, ended: Ended) -> str:
 
 
 def _value(path: str, output: Any, ended: Ended) -> Any:
-    """Return what `{{ step }}` stands for."""
+    """Return the value of `{{ step }}`."""
     plan = ended.steps.get(without_brackets(path))
     if plan is None:
         return output

@@ -1,4 +1,4 @@
-"""The temporary copy of the project's folder in which a case runs, so that what it writes changes nothing else."""
+"""The temporary copy of the project's directory in which a case runs, so that its writes change nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.tools import Permissions
 
 PREFIX: Final = "orchestrator-test-"
-"""How the directories of cases begin that stand below the system's temporary directory."""
+"""The prefix of the directories of cases in the system's temporary directory."""
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -138,17 +138,17 @@ class Workspace:
     def _link(self, path: Path) -> None:
         place = _below(self.root, path)
         if os.path.lexists(place) or os.path.realpath(place.parent) != str(place.parent):
-            return  # it is there, by itself or through a link to a directory above it
+            return  # it exists, itself or through a link to a parent directory
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(path)
 
 
 @contextmanager
 def copied(folder: Path, stopped: Callable[[], bool] = lambda: False) -> Iterator[Workspace]:
-    """Give a copy of a folder, which is removed at the end: its files and links, without caches and packages.
+    """Yield a copy of a folder, which is removed at the end: its files and links, without caches and packages.
 
-    Links stay links: those to something in the folder lead to the copy of it, others to where they led. Left out is
-    what is neither a file, a directory nor a link, and what cannot be read. Ends early when `stopped`.
+    Links stay links: those into the folder lead to the copy, others keep their target. Special and unreadable files
+    are omitted. Ends early when `stopped`.
 
     Raises:
         ConfigurationError: The folder is too large, or cannot be copied.
@@ -167,7 +167,7 @@ def copied(folder: Path, stopped: Callable[[], bool] = lambda: False) -> Iterato
 
 @contextmanager
 def _told(folder: Path) -> Iterator[None]:
-    """Report what the system refuses as an error that says how to continue."""
+    """Convert an OSError to an error with a help text."""
     try:
         yield
     except OSError as error:
@@ -218,7 +218,7 @@ class _CopiedEntry:
 
 
 def _entries(folder: Path) -> tuple[list[_CopiedEntry], int]:
-    """List what is copied, each directory before what is in it, and return the bytes of all files too."""
+    """Return the entries to copy, each directory before its content, and the total size of the files in bytes."""
     found: list[_CopiedEntry] = []
     size = 0
     for entry, status in _walk(folder):

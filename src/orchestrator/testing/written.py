@@ -33,7 +33,7 @@ def stays_inside(path: str) -> bool:
 
 
 def problems_of_files(files: Mapping[str, ExpectedFile], folder: Path, names: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is not as expected of the files in a folder. Links are followed within the folder only."""
+    """Yield a message for each unmet expectation of files in a folder. Links are followed within the folder."""
     for path, expected in files.items():
         for problem in _problems_of(path, expected, folder, names):
             yield f"files.{path}: {problem}"

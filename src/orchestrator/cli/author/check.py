@@ -1,4 +1,4 @@
-"""`check`, `graph` and `schema`: look at pipeline files without running them."""
+"""`check`, `graph` and `schema`: read pipeline files without running them."""
 
 import enum
 import re
@@ -22,7 +22,7 @@ _RUN: Final = re.compile(r"[0-9][0-9a-hjkmnp-tv-z]{2,19}")
 
 
 class ReportFormat(enum.StrEnum):
-    """How `check` prints what it found."""
+    """The output formats of `check`."""
 
     TEXT = "text"
     JSON = "json"
@@ -31,7 +31,7 @@ class ReportFormat(enum.StrEnum):
 
 
 class GraphFormat(enum.StrEnum):
-    """How `graph` draws."""
+    """The output formats of `graph`."""
 
     MERMAID = "mermaid"
     SVG = "svg"
@@ -56,9 +56,9 @@ def check(
         ),
     ] = ReportFormat.TEXT,
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as problems.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as problems.")] = False,
     no_keys: Annotated[
-        bool, typer.Option("--no-keys", help="Ask for no keys and packages of providers, as where nothing is run (CI).")
+        bool, typer.Option("--no-keys", help="Do not require provider keys or packages, as in CI.")
     ] = False,
     tools: common.ToolsOption = None,
     allow_path: common.AllowPathOption = None,
@@ -113,14 +113,14 @@ def check(
 
 
 def _nobody() -> "FakeModel":
-    """What stands in for all models where none is asked, so that no key is needed."""
+    """Return a client that replaces all models, so that no key is needed."""
     from orchestrator.models.clients.fake import FakeModel
 
     return FakeModel(otherwise="fail")
 
 
 def _of_tests(file: Path, tools: list[str] | None) -> "tuple[Diagnostic, ...]":
-    """Return what is wrong with a file of tests, and with the pipeline that it tests."""
+    """Return the diagnostics of a test file, and of the pipeline that it tests."""
     from orchestrator.testing.runner import Setting, load
 
     return load(file, Setting(tools=tuple(tools or ()))).diagnostics
@@ -137,16 +137,16 @@ def graph(
             "--format", parser=one_of("--format", GraphFormat), metavar=choice_metavar(GraphFormat), help="How to draw."
         ),
     ] = GraphFormat.MERMAID,
-    json: Annotated[bool, typer.Option("--json", help="Print the steps and what they wait for as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the steps and their dependencies as JSON.")] = False,
     tools: common.ToolsOption = None,
     allow_path: common.AllowPathOption = None,
     allow_run: common.AllowRunOption = False,
     allow_host: common.AllowHostOption = None,
     store: common.StoreOption = None,
 ) -> None:
-    """Draw the steps of a pipeline and what they wait for.
+    """Draw the steps of a pipeline and their dependencies.
 
-    Of a run, by its id or `last`, it also shows where each step stands.
+    For a run, given by its id or `last`, it also shows the state of each step.
     """
     from orchestrator.cli.terminal.output import emit, emit_json
 
@@ -192,8 +192,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of pipeline files, for editors.
 
-    It lets an editor complete and explain keys, tools, actions and parameters; with `--tools` those of your own tools
-    too. Save it, and write as a file's first line:
+    An editor uses it to complete and explain keys, tools, actions and parameters; with `--tools` also those of your
+    own tools. Save it, and write as the first line of a pipeline file:
      # yaml-language-server: $schema=pipeline.schema.json
     """
     from orchestrator.cli.terminal.output import emit_json

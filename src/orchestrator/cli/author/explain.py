@@ -1,4 +1,4 @@
-"""`explain` and `tools`: what a code means, and what tools exist and take."""
+"""`explain` and `tools`: the meaning of a code; the tools with their parameters."""
 
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,8 +31,8 @@ def explain(
         about = [each for each in sorted(CODES) if code.strip().lower() in CODES[each].title.lower()]
         near = about[:3] or get_close_matches(read_as_digits, CODES, n=3)
         meant = ", ".join(f"{c} ({CODES[c].title})" for c in near)
-        help = f"did you mean {meant}?" if near else "a message begins with its code, such as `error[ORC301]`"
-        message = f"there is no code `{wanted if wanted[3:].isdigit() else code.strip()}`"
+        help = f"did you mean {meant}?" if near else "messages start with their code, such as `error[ORC301]`"
+        message = f"unknown code `{wanted if wanted[3:].isdigit() else code.strip()}`"
         raise ConfigurationError(message, help=help)
     page = page_of(wanted)
     if json:
@@ -53,7 +53,7 @@ def tools(
     json: common.JsonOption = False,
     tools: common.ToolsOption = None,
 ) -> None:
-    """List the tools, or show one with what it takes and returns."""
+    """List the tools, or show one with its parameters and results."""
     from orchestrator.cli.terminal.output import emit, emit_json, table
     from orchestrator.errors import OrchestratorError
 
@@ -75,9 +75,9 @@ def tools(
             near = suggest(tool_name, registry.names()) if tool is None else suggest(action_name, list(tool.actions))
             kind = f"tool `{tool_name}`" if tool is None else f"action `{action_name}` in tool `{tool_name}`"
             raise OrchestratorError(
-                f"there is no {kind}",
+                f"unknown {kind}",
                 code=codes.UNKNOWN_TOOL if tool is None else codes.UNKNOWN_ACTION,
-                help=f"did you mean `{near}`?" if near else "`orchestrator tools` lists them",
+                help=f"did you mean `{near}`?" if near else "list them with: orchestrator tools",
             )
         actions = [tool.actions[action_name]] if action_name else list(tool.actions.values())
         if json:
@@ -116,7 +116,7 @@ def action_object(action: "Action") -> dict[str, Any]:
 
 
 def describe(tool: "Tool", action: "Action") -> str:
-    """Write an action for people: what it does, what it takes, what it returns."""
+    """Describe an action: its purpose, its parameters, its results."""
     from json import dumps
 
     from orchestrator.cli.terminal.output import table

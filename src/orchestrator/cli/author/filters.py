@@ -92,7 +92,7 @@ def _described(sign: str, entry: "Builtin") -> str:
 
 
 def _unknown(name: str) -> Exception:
-    """The error for a name that is in no table, with what stands for it."""
+    """Return the error for an unknown name, with the equivalent to use."""
     from orchestrator.errors import OrchestratorError
     from orchestrator.expressions import parse_expression
     from orchestrator.expressions.builtins.equivalents import FUNCTION_EQUIVALENTS, METHOD_EQUIVALENTS, TEST_EQUIVALENTS
@@ -105,5 +105,5 @@ def _unknown(name: str) -> Exception:
         form, code = (f"{word}(value)" if word in FUNCTION_EQUIVALENTS else f"value.{word}()"), codes.UNKNOWN_FUNCTION
     problems = parse_expression(form).problems if word.isidentifier() else ()
     help = next((problem.help for problem in problems if problem.help), None)
-    message = f"there is no filter, test, function or method `{name}`"
-    return OrchestratorError(message, code=code, help=help or "`orchestrator filters` lists them")
+    message = f"unknown filter, test, function or method `{name}`"
+    return OrchestratorError(message, code=code, help=help or "list them with: orchestrator filters")

@@ -11,30 +11,30 @@ from orchestrator.cli.options import common
 from orchestrator.text.content import path_kind
 
 STARTER: Final = """\
-# A pipeline: steps that call tools, in the order that their data asks for.
+# A pipeline: steps that call tools, in the order of their dependencies.
 #
-#   orchestrator check {file}      says everything that is wrong, without running anything
+#   orchestrator check {file}      reports every problem, without running anything
 #   orchestrator run {file}        runs it
 #   orchestrator run {file} -i title="My words" -i minimum=4
 #   orchestrator tools             lists the tools, and `orchestrator tools text` shows one of them
 #
-# The command `orchestrator schema > pipeline.schema.json` makes this line give completion in your editor:
+# For completion in your editor, run `orchestrator schema > pipeline.schema.json`; this line uses the schema:
 # yaml-language-server: $schema=pipeline.schema.json
 
 id: {id}
 description: Counts the words of a text and writes them to a file.
 
-# What a run is given. A plain value is a default, and its type is the input's type.
+# The inputs of a run. A plain value is a default, and its type is the input's type.
 inputs:
   title: A first pipeline
   minimum:
     type: integer
-    description: How many words a long text has at least.
+    description: The minimum number of words of a long text.
     default: 3
     minimum: 1
 
 steps:
-  # `action` names what to do, `parameters` what it gets. {{{{ ... }}}} reads an input or another step.
+  # `action` names the operation, `parameters` its arguments. {{{{ ... }}}} reads an input or another step.
   - id: words
     tool: text
     action: split
@@ -42,14 +42,14 @@ steps:
       text: "{{{{ title }}}}"
       separator: " "
 
-  # This step reads `words`, so it waits for it: no order has to be written down.
+  # This step reads `words`, so it runs after it: the order follows from the data.
   - id: summary
     tool: text
     action: template
     parameters:
       template: "{{{{ title | upper }}}}: {{{{ words | length }}}} words"
 
-  # A step with a condition is skipped when that is false; it then reads as null.
+  # A step is skipped when its condition is false; its value is then null.
   - id: saved
     tool: filesystem
     action: write
@@ -57,7 +57,7 @@ steps:
     parameters:
       path: summary.txt
       content: "{{{{ summary }}}}"
-    retry: 2        # attempts in all
+    retry: 2        # two attempts in total
     timeout: 10s
 
 outputs:
@@ -68,7 +68,7 @@ outputs:
 
 
 def _free(path: Path) -> Path:
-    """Return a path beside this one that no file has yet."""
+    """Return a free path next to this one."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
     return next(other for other in numbered if path_kind(other) is None)
 
@@ -91,13 +91,13 @@ def init(
             out.write(STARTER.format(file=target, id=name))
     except FileExistsError:
         raise ConfigurationError(
-            f"`{target}` exists already, and is left as it is",
-            help=f"name another file, as in: orchestrator init {shlex.quote(str(_free(target)))}",
+            f"`{target}` already exists and was not changed",
+            help=f"name another file, for example: orchestrator init {shlex.quote(str(_free(target)))}",
         ) from None
     except OSError as error:
         raise ConfigurationError(
             f"`{target}` cannot be written: {(error.strerror or str(error)).lower()}",
-            help="name a file in a directory where you may write",
+            help="name a file in a writable directory",
         ) from None
     if json:
         emit_json({"file": str(target)})

@@ -25,8 +25,10 @@ def lock(
             "--run", metavar="RUN", help="Take answers from this run. Default: the last of FILE that succeeded."
         ),
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the lock is up to date.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the lock has, and ask again.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only report whether the lock is up to date.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Discard the answers in the lock, and request them again.")
+    ] = False,
     json: common.JsonOption = False,
     store: common.StoreOption = None,
     tools: common.ToolsOption = None,
@@ -36,11 +38,12 @@ def lock(
 ) -> None:
     """Keep the answers for <AUTO> values in FILE.lock.
 
-    What the lock has stays, as long as the file asks the same. Other answers are taken from a recorded run; questions
-    without templates that were not asked there are asked now. Those with templates have an answer for each text that
-    came of them: run the pipeline, then lock it. One with a secret in it is not kept.
+    Answers in the lock are kept while their questions in the file are unchanged. Other answers are taken from a
+    recorded run; questions without templates that the run does not have are asked now. Questions with templates have an
+    answer
+    for each rendered text: run the pipeline, then lock it. Questions that contain a secret are not locked.
 
-    Exit code: 0; with --check 1 if an answer is missing or the lock has others; 1 too if no model answers.
+    Exit code: 0; with --check 1 if an answer is missing or outdated; also 1 if no model answers.
     """
     from orchestrator.cli.options.model_source import only_one
     from orchestrator.cli.terminal.output import DONE, FAILED, emit_json, only_data
@@ -68,11 +71,11 @@ def _tell(found: LockUpdate, file: str, *, check: bool) -> None:
         rows = [row for value in found.values for row in _rows(value)]
         emit(table(("VALUE", "ANSWER", "MODEL", "FROM"), rows))
     for at in found.removed:
-        say(f"{at}: not asked any more")
+        say(f"{at}: removed, no longer in the file")
     if found.spending:
-        say(f"models were asked: {found.spending}")
+        say(f"model calls: {found.spending}")
     if secret := [value.at for value in found.values if value.secret]:
-        say(f"not locked, but asked in each run, as there is a secret in it: {', '.join(secret)}")
+        say(f"not locked, because it contains a secret (a model is called in each run): {', '.join(secret)}")
     command = f"orchestrator lock {shlex.quote(file)}"
     if check:
         if found.up_to_date:
@@ -85,11 +88,11 @@ def _tell(found: LockUpdate, file: str, *, check: bool) -> None:
     elif found.changed:
         say(f"wrote {found.path}", "green")
     else:
-        say(f"{found.path} stays as it was")
+        say(f"{found.path} is unchanged")
     missing = [value.at for value in found.values if not value.answers and not value.secret]
     if missing:
         listed = ", ".join(missing)
-        say(f"no answer is known yet for {listed}: what is asked there is known in a run", "yellow")
+        say(f"no answer yet for {listed}: the question is known only during a run", "yellow")
         say(f"  run it, then lock it again: orchestrator run {shlex.quote(file)} && {command}")
 
 

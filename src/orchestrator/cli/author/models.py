@@ -1,4 +1,4 @@
-"""`models`: which models there are, what they cost and can do, and whether they can be asked from here."""
+"""`models`: the known models, their prices and capabilities, and whether they can be used here."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from orchestrator.models.messages import ModelName
 
 
-_ANY = "any model of a provider can be named all the same"
-_HOW_TO_SEE = f"--ping asks what there is, and {_ANY}"
+_ANY = "other models of a provider can be named, too"
+_HOW_TO_SEE = f"--ping lists what a provider has, and {_ANY}"
 
 
 def models(
@@ -31,21 +31,19 @@ def models(
         list[str] | None,
         typer.Option("--capability", metavar="NAME", help="Only models that can do this, such as vision. Repeatable."),
     ] = None,
-    all: Annotated[bool, typer.Option("--all", help="Show old models and every provider too.")] = False,
-    ping: Annotated[
-        bool, typer.Option("--ping", help="Ask the providers that can be asked, and list what they have.")
-    ] = False,
+    all: Annotated[bool, typer.Option("--all", help="Also show deprecated models and all providers.")] = False,
+    ping: Annotated[bool, typer.Option("--ping", help="Query the available providers, and list their models.")] = False,
     pipeline: Annotated[
         Path | None,
-        typer.Option("--for", metavar="FILE", help="Say which models a pipeline's steps would ask, and why."),
+        typer.Option("--for", metavar="FILE", help="Show which models a pipeline's steps would call, and why."),
     ] = None,
     tools: common.ToolsOption = None,
     json: common.JsonOption = False,
 ) -> None:
-    """List the known models, with prices and abilities.
+    """List the known models, with prices and capabilities.
 
-    Prices are in USD per million tokens; `?` is not known. Any other model of a provider can be named too. Without
-    NAME or --all, models of those that offer what others made are shown only where you have their key.
+    Prices are in USD per million tokens; `?` means unknown. Other models of a provider can be named, too. Without NAME
+    or --all, resellers of other providers' models are shown only if you have their key.
     """
     from orchestrator.cli.forecast.model_choices import missing_access, print_model_choices
     from orchestrator.cli.maintain.keys import named
@@ -91,11 +89,11 @@ def models(
     if hidden:
         say(f"more with --all, or with one of these: {', '.join(hidden)}", "dim")
     if not kept:
-        say(f"no model is known that fits; {_HOW_TO_SEE if provider and not ping else _ANY}")
+        say(f"no known model matches; {_HOW_TO_SEE if provider and not ping else _ANY}")
 
 
 def _model(text: str, catalogue: "Catalogue") -> "ModelName | None":
-    """Return the model that a text names; None if it is to be the name of a provider."""
+    """Return the model that a text names; None if it names a provider."""
     from orchestrator.errors import ConfigurationError
     from orchestrator.models.catalog.names import parse_model_name, provider_named
     from orchestrator.models.messages import ModelName
@@ -118,9 +116,9 @@ def _capabilities(names: "Sequence[str]") -> frozenset[str]:
     for name in names:
         if name not in CAPABILITIES:
             near = suggest(name, CAPABILITIES)
-            listed = f"there are {quoted_list(CAPABILITIES)}"
+            listed = f"expected one of {quoted_list(CAPABILITIES)}"
             help = f"did you mean `--capability {near}`?" if near else listed
-            raise ConfigurationError(f"`--capability` takes no `{name}`", help=help)
+            raise ConfigurationError(f"unknown capability `{name}`", help=help)
     return frozenset(names)
 
 
@@ -134,7 +132,7 @@ def _ping(providers: "Sequence[Provider]", keys: "Keys", state: "Mapping[str, st
 
 
 def _cards(catalogue: "Catalogue", provider: "Provider", probe: "Probe | None") -> "list[ModelCard]":
-    """Return the models that are known at a provider, and those that a server of one's own says it has."""
+    """Return the known models of a provider, and those that a custom server lists."""
     from orchestrator.models.messages import ModelName
 
     known = catalogue.cards(provider.name)

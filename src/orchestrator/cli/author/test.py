@@ -1,4 +1,4 @@
-"""`test`: carry out `*.test.yaml` files, and say which cases are as expected."""
+"""`test`: run `*.test.yaml` files, and report the result of each case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test(
         str | None, typer.Option("-k", metavar="TEXT", help="Only cases with this text in their file's or own name.")
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Ask the models, and record anew what cases with recordings play.")
+        bool, typer.Option("--update", help="Call the models, and replace the recordings that cases replay.")
     ] = False,
     jobs: Annotated[
         int,
@@ -41,10 +41,10 @@ def test(
     ] = 4,
     in_place: Annotated[
         bool,
-        typer.Option("--in-place", help="Run the cases in the project's folder, not each in a temporary copy of it."),
+        typer.Option("--in-place", help="Run the cases in the project's directory instead of temporary copies of it."),
     ] = False,
     junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write a report in JUnit's XML too.")
+        Path | None, typer.Option("--junit", metavar="FILE", help="Also write a report in JUnit XML.")
     ] = None,
     json: common.JsonOption = False,
     tools: common.ToolsOption = None,
@@ -52,15 +52,15 @@ def test(
     allow_run: common.AllowRunOption = False,
     allow_host: common.AllowHostOption = None,
 ) -> None:
-    """Run the cases of *.test.yaml files, and pay no model.
+    """Run the cases of *.test.yaml files without calling models.
 
-    In the place of models answers what was recorded, or what the file says.
+    Models are replaced by recordings, or by the answers in the test file.
 
     Each case is a run in its own store, with the permissions of the project.
 
-    It runs in a temporary copy of the project's folder if its steps may change files.
+    It runs in a temporary copy of the project's directory if its steps may change files.
 
-    Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is wrong or there is none.
+    Exit code: 0 all cases passed or were skipped, 1 some failed, 2 a file is invalid or none was found.
     """
     from orchestrator.cli.terminal.output import DONE, FAILED, USAGE, emit_json, only_data
     from orchestrator.diagnostics import diagnostics_json
@@ -107,7 +107,7 @@ def _setting(update: bool, in_place: bool, tools: list[str] | None, permissions:
 
 
 def _found(paths: Sequence[Path], only: str | None, setting: Any) -> tuple[list[Any], list[Diagnostic]]:
-    """Read the test files; return their cases, of sound files, and what is wrong."""
+    """Read the test files; return the cases of valid files, and the diagnostics."""
     from orchestrator.cli.options.files import expand
     from orchestrator.testing.files import find_files
     from orchestrator.testing.runner import load
@@ -147,7 +147,7 @@ def _tell_end(outcomes: Sequence[Outcome], problems: Sequence[Diagnostic], count
 
         emit(render_text(problems, color=use_colour(sys.stdout)).rstrip("\n"))
     if not outcomes and not problems:
-        say("no case was run: a test file is called `NAME.test.yaml`, and has a list of `cases`", "yellow")
+        say("no case was run: test files are named `NAME.test.yaml` and have a list of `cases`", "yellow")
     if not outcomes:
         return
     told = ", ".join(f"{count} {end}" for end, count in counts.items() if count)

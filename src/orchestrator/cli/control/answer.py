@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 AnswerArgument = Annotated[
     str | None,
-    typer.Argument(metavar="VALUE", help="The answer: yes or no to an approval, else of the type that is asked for."),
+    typer.Argument(metavar="VALUE", help="The answer: yes or no for an approval, else a value of the expected type."),
 ]
 
 
 @executes
 def answer(
     run: common.RunArgument,
-    step: Annotated[str, typer.Argument(metavar="STEP", help="The path of the step that asks.")],
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The path of the step that asks the question.")],
     options: RunOptions,
     value: AnswerArgument = None,
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE", help="Read the answer from a file; `-` is stdin.")
     ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Record the answer, and go on later.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Only record the answer; resume the run later.")] = False,
     input: common.SecretOption = None,
     inputs: common.SecretsOption = None,
     replay: common.ReplayOption = None,
 ) -> None:
-    """Answer a question that a run asks, and go on.
+    """Answer a question of a run, and continue the run.
 
-    Approvals take yes or no, or an object with approved, content and comment. Everything else is read by the type that
-    the question asks for. On a terminal, without a VALUE, the question is asked there.
+    Approvals take yes or no, or an object with approved, content and comment. Other answers are parsed by the type that
+    the question expects. On a terminal, without a VALUE, you are prompted for the answer.
 
-    A run that a living process executes goes on there; otherwise it goes on here, shown as by `run`.
+    If a live process executes the run, it continues there; otherwise it continues here, shown as by `run`.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
     from orchestrator.cli.options.model_source import ModelSource
@@ -61,7 +61,7 @@ def answer(
                 emit_json(handle.status().to_dict())
             said = f"run {handle.id} has the answer to {step}"
             if before.owner and before.state != "paused":
-                say(f"{said}, and goes on where it is executed: {before.owner}")
+                say(f"{said}, and continues in its process: {before.owner}")
                 say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
             else:
                 say(f"{said}" + (", and is paused" if before.state == "paused" else ""))
@@ -75,22 +75,22 @@ def answer(
 
 
 def _answer(status: "RunStatus", path: str, value: str | None, file: str | None, hints: "Hints") -> object:
-    """Return the answer as it was given, read by the type that the question asks for."""
+    """Return the answer, parsed by the type that the question expects."""
     from orchestrator.cli.options.inputs import read_text
     from orchestrator.cli.terminal.prompts import answer_command, ask, can_ask, open_questions
     from orchestrator.errors import ConfigurationError
     from orchestrator.runtime.steps.answers import expected, parsed
 
     if value is not None and file is not None:
-        raise ConfigurationError("the answer is given twice", help="give VALUE or `--file`")
+        raise ConfigurationError("two answers are given", help="give VALUE or `--file`")
     question = next((step.question for step in open_questions(status) if step.path == path), None)
     if file is not None:
         value = read_text(file, what="answer")
     if question is None:
-        return value  # nobody asks, and that is what will be said
+        return value  # no open question, which is reported next
     if value is not None:
         return parsed(question, value.rstrip("\n") if file is not None else value)
     if can_ask():
         return ask(path, question)
     command = answer_command(status.run_id, path, question, hints)
-    raise ConfigurationError(f"no answer to `{path}` is given", help=f"write `{command}`: {expected(question)}")
+    raise ConfigurationError(f"no answer to `{path}`", help=f"write `{command}`: {expected(question)}")

@@ -22,20 +22,20 @@ def resume(
     run: common.RunArgument,
     options: RunOptions,
     with_: Annotated[
-        Path | None, typer.Option("--with", metavar="FILE", help="Go on with this edited pipeline.", readable=False)
+        Path | None, typer.Option("--with", metavar="FILE", help="Continue with this edited pipeline.", readable=False)
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what --with would run again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which steps --with would run again.")] = False,
     input: common.SecretOption = None,
     inputs: common.SecretsOption = None,
     replay: common.ReplayOption = None,
 ) -> None:
-    """Go on with a run that failed, was stopped, or crashed.
+    """Resume a run that failed, was stopped, or crashed.
 
-    Steps that had succeeded are not run again. The run keeps the text of the pipeline and the inputs that it began
-    with. With --with it goes on with an edited pipeline, also after it has succeeded: it is shown first which steps are
-    kept, which run again, and why. -i also gives inputs that the run was created without.
+    Steps that succeeded are not run again. The run keeps the pipeline and the inputs that it was started with. With
+    --with it continues with an edited pipeline, even if it succeeded: the command first shows which steps are kept,
+    which run again, and why. -i also gives inputs that the run was created without.
 
-    A run that is paused in another living process goes on there; otherwise it goes on here, shown as by `run`.
+    A run that is paused in another live process continues there; otherwise it continues here, shown as by `run`.
     Secret inputs are never stored, so they must be given again. Exit codes are those of `run`.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
@@ -68,7 +68,7 @@ def resume(
             if not options.quiet and edited is None:
                 _tell_of_change(handle, hints)
             if before.state == "paused" and before.owner and edited is None:
-                say(f"run {handle.id} goes on where it was paused: {before.owner}")
+                say(f"run {handle.id} continues in its process: {before.owner}")
                 say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
                 raise typer.Exit(0)
             return handle
@@ -89,10 +89,10 @@ def retry(
     inputs: common.SecretsOption = None,
     replay: common.ReplayOption = None,
 ) -> None:
-    """Do one step again, and go on.
+    """Run one step again, and continue.
 
-    All that depends on it is done again too. Works on any run that is not being executed, also on one that has
-    succeeded. Items of loops are counted from 0.
+    All steps that depend on it run again, too. Works on any run that is not being executed, also on one that succeeded.
+    Items of loops are counted from 0.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
     from orchestrator.cli.options.model_source import ModelSource
@@ -123,12 +123,13 @@ def fork(
     inputs: common.InputsOption = None,
     replay: common.ReplayOption = None,
 ) -> None:
-    """Begin a new run with what another one has achieved.
+    """Start a new run that reuses the results of another one.
 
-    All is shared but a step and what depends on it. The other run may stand anywhere, and is left as it is.
+    All results are shared except those of a step and its dependents. The other run may be in any state, and does not
+    change.
 
-    -i changes inputs of the new run, and gives secrets again.
-    What is shared is not run again, even if it read an input that is another one now: it is said which.
+    -i changes inputs of the new run, and gives secrets again. Shared steps are not run again, even if they read an
+    input that changed: a warning names them.
     """
     from orchestrator.cli.options.inputs import declared, read_inputs
     from orchestrator.cli.options.model_source import ModelSource
@@ -144,7 +145,7 @@ def fork(
         def begin() -> "Run":
             begun = orchestrator.fork(handle.id, from_step=from_, inputs=values)
             if not options.quiet:
-                say(f"run {begun.id} begins with what {handle.id} had achieved")
+                say(f"run {begun.id} reuses the results of {handle.id}")
             return begun
 
         code = show_resumed(options, orchestrator, begin, since=None)
@@ -155,9 +156,9 @@ def fork(
 def show_resumed(
     options: RunOptions, orchestrator: "Orchestrator", begin: "Callable[[], Run]", *, since: int | None
 ) -> int:
-    """Have a run go on here, show it to its end, and return the exit code. Events up to `since` are history.
+    """Start or resume a run here, show it to its end, and return the exit code. Events up to `since` are history.
 
-    None: those that happened before the run was created, as it shares them with another one.
+    None: events before the creation of the run are history, as a fork shares them with another run.
     """
     from orchestrator.cli.run.foreground import show_to_the_end
     from orchestrator.cli.terminal.interrupts import counted_interrupts
@@ -177,7 +178,7 @@ def show_resumed(
 
 
 def _show_changes(changes: "Changes", *, as_data: bool) -> None:
-    """Show what is kept and what runs again, and why: on stdout if that is all that was asked for."""
+    """Print which steps are kept and which run again, and why; on stdout with `--dry-run`."""
     from orchestrator.cli.terminal.output import emit, say, table
 
     words = {"keep": "kept", "run": "runs", "remove": "dropped"}
@@ -193,16 +194,16 @@ def _show_changes(changes: "Changes", *, as_data: bool) -> None:
 
 
 def _tell_of_change(run: "Run", hints: "Hints") -> None:
-    """Say that the file of a run is not what it was, if so: the run goes on with the text that it began with."""
+    """Warn if the file of a run has changed: the run continues with the version that it was started with."""
     from orchestrator.cli.terminal.output import printable, say
 
     record = run.record()
     file = Path(record.directory, record.source_name)
     try:
         changed = file.is_file() and file.read_bytes().removeprefix(BOM_UTF8) != record.source_text.encode()
-    except (OSError, ValueError):  # whatever it is, it is no file to run anew
+    except (OSError, ValueError):  # it cannot be compared
         return
     if changed:
         name = os.path.relpath(file)
-        say(f"! {printable(name)} has changed since; this run keeps the text that it began with", "yellow")
-        say(f"  to resume it with the new one: {hints.command('resume', run.id, '--with', name)}")
+        say(f"! {printable(name)} has changed; this run keeps the version that it was started with", "yellow")
+        say(f"  to continue with the new version: {hints.command('resume', run.id, '--with', name)}")

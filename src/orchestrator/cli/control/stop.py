@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from orchestrator.journal.state.status import RunStatus
 
 PATIENCE: Final = 3.0
-"""Seconds to wait for the run's owner to act before saying that it still has to."""
+"""Seconds to wait for the run's owner to carry out the command."""
 
 
 def pause(
     run: common.RunArgument,
-    now: Annotated[bool, typer.Option("--now", help="Stop running steps too; they are run again later.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Also stop running steps; they run again on resume.")] = False,
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Start no new steps of a run; running ones end first."""
+    """Pause a run: start no new steps, and let running ones finish."""
     from orchestrator.cli.terminal.output import emit_json, say
 
     with common.open_orchestrator(store=store) as orchestrator:
@@ -35,22 +35,22 @@ def pause(
             say(f"run {handle.id} is paused", "yellow")
             say(f"  continue with: {hints.command('resume', handle.id)}")
         elif status.ended:
-            say(f"run {handle.id} had {status.state} already")
+            say(f"run {handle.id} has already {status.state}")
         else:
             names = ", ".join(step.path for step in status.active[:5])
-            say(f"run {handle.id} pauses when its running steps have ended: {names}", "yellow")
+            say(f"run {handle.id} will pause when its running steps have finished: {names}", "yellow")
             if not now:
-                say(f"  do not wait for them: {hints.command('pause', handle.id, '--now')}")
+                say(f"  to stop them now: {hints.command('pause', handle.id, '--now')}")
             say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
 
 
 def cancel(
     run: common.RunArgument,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, which is recorded.")] = "",
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Stop a run and its running steps; it can be resumed."""
+    """Cancel a run and its running steps; it can be resumed."""
     from orchestrator.cli.terminal.output import emit_json, say
 
     with common.open_orchestrator(store=store) as orchestrator:
@@ -64,9 +64,9 @@ def cancel(
             say(f"run {handle.id} is cancelled", "yellow")
             say(f"  continue with: {hints.command('resume', handle.id)}")
         elif status.ended:
-            say(f"run {handle.id} had {status.state} already")
+            say(f"run {handle.id} has already {status.state}")
         else:
-            say(f"run {handle.id} was told to stop, and is still {status.state}", "yellow")
+            say(f"run {handle.id} is being cancelled, and is still {status.state}", "yellow")
             say(f"  follow it with: {hints.command('status', handle.id, '--watch')}")
 
 

@@ -1,4 +1,4 @@
-"""`run --dry-run`: say what a run would do, which models it would ask and what that may cost; and do nothing."""
+"""`run --dry-run`: print what a run would do, which models it would call and what that may cost."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def tell(pipeline: Pipeline, values: Mapping[str, Any], *, json: bool) -> None:
     for line in _sums(found, budget):
         say(line)
     if budget is not None and (passed := _below(budget, found.cost, found.input + found.output)):
-        say(f"that may be more than the budget of {', '.join(passed)}, at which the run would stop", "yellow")
+        say(f"this may exceed the budget of {', '.join(passed)}, which would stop the run", "yellow")
     for what in found.missing:
         say(f"missing: {what}", "yellow")
-    say("nothing was run, and no model was asked", "dim")
+    say("nothing was run, and no model was called", "dim")
 
 
 def _rows(step: StepForecast) -> Iterator[tuple[str, ...]]:
@@ -71,42 +71,43 @@ def _model(call: CallForecast) -> str:
 def _sums(found: Forecast, budget: Budget | None) -> Iterator[str]:
     calls = [(step, call) for step in found.steps for call in step.calls]
     if not calls:
-        yield "no model would be asked"
+        yield "no model would be called"
         return
     price = f"about {usd(found.cost)}" if len(calls) > found.unpriced else ""
-    unknown = f"the price of {plural(found.unpriced, 'call')} is not known" if found.unpriced else ""
+    unknown = f"the price of {plural(found.unpriced, 'call')} is unknown" if found.unpriced else ""
     cost = ", and ".join(part for part in (price, unknown) if part)
-    yield f"if each step asks once: about {found.input:,} tokens read, up to {found.output:,} written; {cost}"
+    tokens = f"about {found.input:,} input tokens, up to {found.output:,} output tokens"
+    yield f"if each step calls a model once: {tokens}; {cost}"
     yield from _most(found.most, budget)
     if any(call.rough for _, call in calls):
         from orchestrator.cli.forecast.forecast import UNKNOWN_TOKENS
 
-        yield f"~ what is known only later counts as {UNKNOWN_TOKENS:,} tokens"
+        yield f"~ values known only during the run count as {UNKNOWN_TOKENS:,} tokens"
     if any(step.times is None for step, _ in calls):
-        yield "? how often is known only later; it counts once"
+        yield "? the number of executions is known only during the run; it counts as one"
 
 
 def _most(most: UpperBound, budget: Budget | None) -> Iterator[str]:
-    """Say what binds first: the limits of the budget that the run could reach, then what it takes without them."""
+    """Yield the upper bound: first the budget limits that the run could reach, then the bound without them."""
     tokens = None if most.input is None or most.output is None else most.input + most.output
     limits = _below(budget, most.cost, tokens, most.calls) if budget is not None else []
     start = f"at most {', '.join(limits)} (the budget); without it " if limits else "at most: "
     if most.calls is None:
-        yield f"{start}there is no bound, as {'; '.join(most.unbounded)}"
+        yield f"{start}no upper bound: {'; '.join(most.unbounded)}"
         return
     counts = [
         "an unknown number of tokens" if count is None else f"{count:,} tokens" for count in (most.input, most.output)
     ]
     cost = "an unknown price" if most.cost is None else usd(most.cost)
     if limits:
-        yield f"{start}up to {cost}: {plural(most.calls, 'call')}, {counts[0]} read, {counts[1]} written"
+        yield f"{start}up to {cost}: {plural(most.calls, 'call')}, {counts[0]} input, {counts[1]} output"
     else:
-        yield f"{start}{plural(most.calls, 'call')}, {counts[0]} read, {counts[1]} written; {cost}"
-    yield "(with every round, turn, attempt and judge, each model of a list, and each answer asked for twice)"
+        yield f"{start}{plural(most.calls, 'call')}, {counts[0]} input, {counts[1]} output; {cost}"
+    yield "(with all iterations, turns, attempts and judges, each model of a list, and two requests per answer)"
 
 
 def _below(budget: Budget, cost: float | None, tokens: int | None, calls: int | None = 0) -> list[str]:
-    """Return the limits of a budget that a run could pass; what it takes is None where that is not known."""
+    """Return the limits of a budget that a run could exceed; None means that its usage is unknown."""
     return limits_in_words(
         Budget(
             None if cost is not None and budget.usd is not None and cost <= budget.usd else budget.usd,

@@ -1,4 +1,4 @@
-"""What a run of a plan would do and take, told before it: the steps in order, the models, tokens and cost."""
+"""The forecast of a run: the steps in order, the models, tokens and cost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
 
 UNKNOWN_TOKENS: Final = 1_000
-"""What stands for a value that is known only when the run has come to it: a page and a half of text."""
+"""The assumed size of a value that is known only during the run: a page and a half of text."""
 
 _NOT_SENT: Final = frozenset({
     "model", "requires_model", "selection", "temperature", "max_tokens", "seed", "stop", "max_turns", "parallel",
@@ -43,8 +43,8 @@ _NOT_SENT: Final = frozenset({
 class CallForecast:
     """A call of a model. `input` and `output` in tokens, `cost` in USD at most; None where no price is known.
 
-    `rough`: a part of the prompt is known only later. `models` are those that may be asked, in order, as told by
-    `models --for`.
+    `rough`: a part of the prompt is known only during the run. `models` are those that may be called, in order, as
+    listed by `models --for`.
     """
 
     action: str
@@ -70,10 +70,10 @@ class StepForecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All steps. The sums are of a run in which each step asks once, in as many items as are known, and one round.
+    """All steps. The sums assume that each step calls a model once, for all known items, in one iteration.
 
-    `cost` is what is known of it, `unpriced` how many calls have no known price, `missing` what is to be done first.
-    `most` is what the run may ask at most.
+    `cost` is the known cost, `unpriced` the number of calls without a known price, `missing` what must be set up first.
+    `most` is the upper bound.
     """
 
     steps: tuple[StepForecast, ...]
@@ -90,7 +90,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, inputs: Mapping[str, Any], here: AvailableModels) -> Forecast:
-    """Return what a run with these inputs would do. Nothing is run, and nobody is asked."""
+    """Return what a run with these inputs would do. Nothing is run, and no model is called."""
     asking: dict[str, list[ModelStep]] = {}
     for each in model_steps(plan):
         asking.setdefault(each.path, []).append(each)
@@ -123,7 +123,7 @@ def _missing(steps: Sequence[StepForecast]) -> Iterator[str]:
 
 
 class _Forecaster:
-    """Goes through a plan, and reckons what each step takes."""
+    """Walks a plan, and forecasts the calls of each step."""
 
     def __init__(self, plan: Plan, here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]) -> None:
         self._plan = plan
@@ -185,7 +185,7 @@ class _Forecaster:
 
 
 def _name(models: Sequence[Mapping[str, Any]]) -> ModelName | None:
-    """Return the model that is asked first: the first that is ready, else the first."""
+    """Return the model that is called first: the first that is ready, else the first."""
     first = next((model for model in models if model["ready"]), models[0] if models else None)
     if first is None:
         return None

@@ -1,4 +1,4 @@
-"""What is known of a plan's values before a run: inputs, counts of items, limits; the rest only the run will tell."""
+"""The values of a plan that are known before a run: inputs, counts of items, limits."""
 
 from __future__ import annotations
 

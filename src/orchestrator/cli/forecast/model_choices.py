@@ -1,4 +1,4 @@
-"""`models --for FILE`: which models the steps of a pipeline would ask, in which order and why. None is asked."""
+"""`models --for FILE`: the models that the steps of a pipeline would call, in order, and why. None is called."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHOOSING = ("model", "requires_model", "selection")
 
 @dataclass(frozen=True, slots=True)
 class ModelStep:
-    """A step that asks models. `unknown`: why it cannot be said before a run which ones."""
+    """A step that calls models. `unknown`: why its models are not known before a run."""
 
     path: str
     action: str
@@ -52,13 +52,13 @@ def print_model_choices(file: Path, tools: list[str] | None, *, json: bool) -> N
         emit_json({"pipeline": plan.id, "steps": told})
     elif told:
         emit(table(("STEP", "MODEL", "READY", "WHY"), [row for each in told for row in _rows(each)]))
-        say("nothing was asked; a run also looks for an Ollama, and for what servers of your own have", "dim")
+        say("no model was called; a run also looks for Ollama, and for the models of your own servers", "dim")
     else:
-        say("no step asks a model")
+        say("no step calls a model")
 
 
 def model_steps(plan: Plan) -> Iterator[ModelStep]:
-    """Yield the steps that ask models, at any depth, in the file's order."""
+    """Yield the steps that call models, at any depth, in the file's order."""
     from orchestrator.plan.steps import Agent, ToolCall
     from orchestrator.plan.walk import item_step
     from orchestrator.testing.stubs import own_work, steps_of
@@ -98,13 +98,13 @@ def _model_step(path: str, action: str, parameters: Value, *, uses_tools: bool =
     written = {name: given[name] for name in _CHOOSING if given.get(name) is not None}
     open_ones = [name for name, value in written.items() if not value.is_constant]
     if open_ones:
-        return ModelStep(path, action, None, needs, f"what `{open_ones[0]}` is, is known when it runs")
+        return ModelStep(path, action, None, needs, f"`{open_ones[0]}` is known only during the run")
     choice = choice_of(**{name: constant_of(value) for name, value in written.items()})
     return ModelStep(path, action, choice, needs)
 
 
 def models_told(step: ModelStep, here: AvailableModels) -> dict[str, Any]:
-    """Return the models that a step may ask, as JSON data."""
+    """Return the models that a step may call, as JSON data."""
     from orchestrator.errors import ModelMissing
     from orchestrator.models.selection.candidates import candidates
 
@@ -129,7 +129,7 @@ def _model(candidate: Candidate, here: AvailableModels) -> dict[str, Any]:
 
 
 def missing_access(provider: Provider, keys: Keys) -> str:
-    """Return what a provider lacks here, in words; nothing if it can be asked."""
+    """Return what a provider lacks here, as text; empty if it can be used."""
     from orchestrator.models.clients.endpoints import missing_extra
 
     lacking = [] if keys.suffices(provider) else ["no key"]

@@ -1,4 +1,4 @@
-"""The most that a run may ask of models: every round, turn, attempt, check and judge, and every model of a list."""
+"""The upper bound of a run's model calls: all iterations, turns, attempts, checks, judges and models of a list."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from orchestrator.plan.model import Plan
 
 ASKED: Final = 2
-"""Calls for one answer of a model: one that cannot be used is asked for once more."""
+"""Calls for one answer of a model: an unusable answer is requested once more."""
 
 _AROUND: Final = 2_000
-"""Tokens around what a step says: instructions, the reasons for asking again, and what separates messages."""
+"""Tokens in addition to the step's own: instructions, reasons of a retry, message separators."""
 
 _ONE_ANSWER: Final = frozenset({"generate_text", "generate"})
-"""Actions that send what the step says, and nothing of their own."""
+"""Actions that send only the prompt of the step."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpperBound:
-    """What a run asks at most. None: there is no bound, and `unbounded` says of which steps, and why.
+    """The most that a run uses. None: there is no bound, and `unbounded` names the steps, and why.
 
     `input` and `output` in tokens, `cost` in USD; also None where a model's limits or prices are not known.
     """
@@ -61,14 +61,14 @@ class UpperBound:
 def upper_bound_of(
     plan: Plan, inputs: Mapping[str, Any], here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]
 ) -> UpperBound:
-    """Return the most that a run with these inputs may ask; `asking` are the steps that ask models, by path."""
+    """Return the most that a run with these inputs may use; `asking` are the steps that call models, by path."""
     walk = _Walk(plan, here, asking)
     walk.pipeline(plan, inputs)
     return UpperBound(walk.calls, walk.input, walk.output, walk.cost, tuple(dict.fromkeys(walk.unbounded)))
 
 
 class _Walk:
-    """Goes through a plan, and adds up."""
+    """Walks a plan, and adds up the calls."""
 
     def __init__(self, plan: Plan, here: AvailableModels, asking: Mapping[str, Sequence[ModelStep]]) -> None:
         self._plan = plan
@@ -97,7 +97,7 @@ class _Walk:
         body = item_step(step)
         asks = self._asking.get(path, ())
         if each is None and (body is not None or not isinstance(work, ToolCall)) and self._asks_below(path):
-            self.unbounded.append(f"how often `{path}` repeats is known only when it runs")
+            self.unbounded.append(f"the number of iterations of `{path}` is known only during the run")
         own = body or step
         for asked in asks:
             judges_all = asked.action == "judge" and own.check is not step.check and step.check is not None
@@ -113,7 +113,7 @@ class _Walk:
 
     def _call(self, work: SubPipeline, path: str, scope: Scope, times: int | None) -> None:
         if work.source in self._within:
-            self.unbounded.append(f"how often `{path}` calls itself is known only when it runs")
+            self.unbounded.append(f"the recursion depth of `{path}` is known only during the run")
             self.calls = self.input = self.output = self.cost = None
             return
         self._within.append(work.source)
@@ -137,7 +137,7 @@ class _Walk:
             self._count(name, calls, asking, step, scope)
 
     def _answers(self, asking: ModelStep, step: StepPlan, scope: Scope, models: int) -> int | None:
-        """Return how many answers a model is asked for by one execution of a step, at most."""
+        """Return the most answers that one execution of a step requests."""
         check, work = step.check, step.work
         attempts = max(step.retry.max_attempts, *(each.retry.max_attempts for each in step.on_error if each.retry), 1)
         if asking.action == "judge":
@@ -151,12 +151,12 @@ class _Walk:
         if isinstance(work, Agent):
             turns = value_of(work.max_turns, scope)
             if type(turns) is not int:
-                self.unbounded.append(f"how many turns `{asking.path}` makes is known only when it runs")
+                self.unbounded.append(f"the number of turns of `{asking.path}` is known only during the run")
                 return None
             return turns * attempts
         within = self._within_one(asking, work, scope)
         if within is None:
-            self.unbounded.append(f"how often `{asking.path}` asks depends on the length of what it reads")
+            self.unbounded.append(f"the number of calls of `{asking.path}` depends on the length of its input")
             return None
         return attempts * rounds * within
 
@@ -181,7 +181,7 @@ class _Walk:
         return 2 if given.get("max_words") is not None else 1
 
     def _models(self, path: str) -> list[ModelName]:
-        """Return the models that a step itself may ask."""
+        """Return the models that a step itself may call."""
         asks = [each for each in self._asking.get(path, ()) if each.action != "judge"]
         return [_named(model["model"]) for each in asks for model in models_told(each, self._here)["models"]]
 
@@ -215,7 +215,7 @@ class _Walk:
     def _most_input(
         self, asking: ModelStep, step: StepPlan, scope: Scope, card: ModelCard | None, output: int | None
     ) -> int | None:
-        """Return the most tokens that one call reads: what the step says, where that is known, else what fits."""
+        """Return the most input tokens of one call: those of the step's prompt if known, else the context window."""
         window = card.context_window if card is not None else None
         work = step.work
         if asking.action not in _ONE_ANSWER or not isinstance(work, ToolCall) or step.check is not None:
@@ -228,7 +228,8 @@ class _Walk:
         form = known_form(given)
         schema = len(json.dumps(form.schema, default=str).encode()) if form is not None else 0
         said = len(json.dumps(given, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
-        most = said + 2 * schema + output + _AROUND  # a token has a byte at least; asked again, it reads its answer
+        # A token has at least one byte; a second request includes the first answer.
+        most = said + 2 * schema + output + _AROUND
         return most if window is None else min(most, window)
 
 

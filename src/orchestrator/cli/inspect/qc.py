@@ -1,4 +1,4 @@
-"""`qc`: what is wrong with a result, by rules and, if wanted, by a model's judgement."""
+"""`qc`: the problems of a result, found by rules and, with `--judge`, by a model."""
 
 from typing import Annotated
 
@@ -11,29 +11,28 @@ from orchestrator.errors import ConfigurationError
 def qc(
     run: common.RunArgument,
     judge: Annotated[
-        bool, typer.Option("--judge", help="Ask a model for its judgement: the one that the pipeline names, or `auto`.")
+        bool, typer.Option("--judge", help="Let a model judge the outputs: the one that the pipeline names, or `auto`.")
     ] = False,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="The model that judges. Needs --judge.")
     ] = None,
     rubric: Annotated[
-        str, typer.Option("--rubric", metavar="TEXT", help="What the outputs are measured against. Needs --judge.")
+        str, typer.Option("--rubric", metavar="TEXT", help="The criteria for the judge. Needs --judge.")
     ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown report.")] = False,
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Control the quality of a run's result.
+    """Check the quality of a run's result.
 
-    Rules look for failures that were passed over, empty outputs, what was cut off, placeholders, answers that no
-    language model gave, and more. No model is asked, unless `--judge` is given: it judges each output with a score
-    from 0 to 1.
+    Rules find ignored failures, empty or truncated outputs, placeholders, answers that no language model gave, and
+    more. With `--judge` a model also gives each output a score from 0 to 1.
 
-    Exit code: 0 no problem was found, 1 there is one.
+    Exit code: 0 no problem was found, 1 at least one was found.
     """
     if (model or rubric) and not judge:
         given = "--model" if model else "--rubric"
-        raise ConfigurationError(f"`{given}` is about a model's judgement", help="add `--judge` to ask a model")
+        raise ConfigurationError(f"`{given}` applies only to a model's judgement", help="add `--judge`")
     from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint, printable
 
     with common.open_orchestrator(store=store) as orchestrator:

@@ -1,4 +1,4 @@
-"""`questions`: what runs ask people, with what is to be approved, and the command that answers each."""
+"""`questions`: the open questions of runs, with the content to approve and the command that answers each."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,14 +19,14 @@ _ASKING: "Final[tuple[RunState, ...]]" = ("waiting", "running", "paused", "inter
 
 def questions(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Only those of this run. Default: of all runs.")
+        str | None, typer.Argument(metavar="RUN", help="Only questions of this run. Default: all runs.")
     ] = None,
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """List what runs ask people.
+    """List the open questions of runs.
 
-    Each question comes with what is to be approved, and with the command that answers it.
+    Each question is printed with the content to approve, and with the command that answers it.
     """
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.cli.terminal.output import emit, emit_json, moment, say
@@ -44,7 +44,7 @@ def questions(
         )
         return
     if not asked:
-        say("nothing is asked")
+        say("no open questions")
     for number, (status, hints) in enumerate(asked):
         emit(
             "\n" * (number > 0) + f"run {status.run_id}: {status.name or status.pipeline}, {moment(status.created_at)}"
@@ -55,7 +55,7 @@ def questions(
 
 
 def _asking(orchestrator: "Orchestrator", run: str | None) -> "list[RunStatus]":
-    """Return the runs that may ask something, the newest first."""
+    """Return the runs that may have open questions, newest first."""
     if run is not None:
         return [orchestrator.get_run(run).status()]
     found = [each for state in _ASKING for each in orchestrator.list_runs(state=state, limit=MOST_RUNS)]

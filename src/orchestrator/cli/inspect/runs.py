@@ -1,4 +1,4 @@
-"""`runs`, `status` and `events`: where runs stand and what has happened in them."""
+"""`runs`, `status` and `events`: the states of runs, and their events."""
 
 import enum
 import sys
@@ -78,7 +78,7 @@ def runs(
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, newest first."""
     from orchestrator.cli.terminal.output import emit, emit_json, moment, say, seconds, table
 
     with common.open_orchestrator(store=store) as orchestrator:
@@ -95,7 +95,7 @@ def runs(
             emit_json([status.to_dict() for status in found])
         elif not found:
             none = "no runs yet" if state is None else f"no runs are {state.value}"
-            say("there are no such runs" if narrowed else none)
+            say("no matching runs" if narrowed else none)
         else:
             paid = any(s.spending for s in found)
             rows = [
@@ -117,7 +117,7 @@ def batches(
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """List the batches of `map`, the newest first.
+    """List the batches of `map`, newest first.
 
     A row counts by its newest run. Rows that were read and never started are listed as pending.
     """
@@ -150,11 +150,13 @@ def _row_states(batch: "BatchStatus") -> list[tuple[str, int]]:
 
 def status(
     run: common.RunArgument,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay until the run ends, is paused or waits.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Follow the run until it ends, is paused or waits.")
+    ] = False,
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Say where a run stands.
+    """Show the status of a run.
 
     With --watch the exit code is that of `run`: 0 succeeded, 1 failed, cancelled or interrupted, 3 paused or waiting
     for an answer.
@@ -189,7 +191,7 @@ def _paid(spending: "Spending") -> tuple[str, str]:
 
 
 def describe(status: "RunStatus", hints: "Hints") -> str:
-    """Write a status for people."""
+    """Format a status as text."""
     from orchestrator.cli.terminal.output import STATE_STYLES, moment, paint, printable, seconds
     from orchestrator.cli.terminal.prompts import open_questions
 
@@ -221,7 +223,7 @@ def describe(status: "RunStatus", hints: "Hints") -> str:
         lines.append(f"waits for {_some(status.waiting_on, '; ')}")
     lines += [f"! {printable(message)}" for message in status.warnings]
     if status.failures:
-        lines.append(f"gone on after failures in {_some(status.failures, ', ')}")
+        lines.append(f"continued despite failures in {_some(status.failures, ', ')}")
     if status.active:
         lines += ["", *_active(status)]
     questions = open_questions(status)
@@ -238,7 +240,7 @@ def describe(status: "RunStatus", hints: "Hints") -> str:
 
 
 def _active(status: "RunStatus") -> list[str]:
-    """What is at work, as a tree of a size that fits on a screen."""
+    """Format the active steps as a tree that fits on a screen."""
     from time import time
 
     from orchestrator.cli.terminal.output import seconds, table
@@ -280,7 +282,7 @@ def _some(words: "Sequence[str]", separator: str) -> str:
 
 def events(
     run: common.RunArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events until the run ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events until the run ends.")] = False,
     after: Annotated[
         int,
         typer.Option(
@@ -290,7 +292,7 @@ def events(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Print what happened in a run, in order, without gaps."""
+    """Print the events of a run, in order and without gaps."""
     from orchestrator.cli.terminal.output import emit, emit_json
 
     with common.open_orchestrator(store=store) as orchestrator:
@@ -301,7 +303,7 @@ def events(
 
 
 def describe_event(event: "Event") -> str:
-    """Write an event on one line for people."""
+    """Format an event as one line."""
     from json import dumps
 
     from orchestrator.cli.terminal.output import moment, printable

@@ -72,14 +72,14 @@ def _show_tracebacks(orchestrator: "Orchestrator", run_id: str, step: str | None
         emit_json([asdict(each) for each in found])
         return
     if not found:
-        say("no tool has raised an exception" + (f" in `{step}`" if step else ""))
+        say("no tool raised an exception" + (f" in `{step}`" if step else ""))
     for number, each in enumerate(found):
         emit("\n" * (number > 0) + f"{printable(each.step)}, attempt {each.attempt}, {moment(each.at)}")
         emit(printable(each.text, keep=LINES))
 
 
 def describe(result: "Result", hints: Hints) -> str:
-    """Write a result for people: outputs first, then the steps."""
+    """Format a result as text: outputs first, then the steps."""
     from orchestrator.cli.terminal.output import LINES, printable, table
     from orchestrator.history.step_tree import step_tree
 
@@ -107,7 +107,7 @@ def describe(result: "Result", hints: Hints) -> str:
 
 
 def models_text(spending: "Spending") -> str:
-    """Say what calls of models took, in full."""
+    """Format the usage of model calls in full."""
     usage = spending.usage
     within = [
         f"{count:,} {name}" for name, count in (("cached", usage.cached), ("reasoning", usage.reasoning)) if count
@@ -159,7 +159,7 @@ def brief(step: "StepResult", width: int = 60) -> str:
 
 
 def _indented(name: str, value: Any) -> list[str]:
-    """Return the lines of one output: short ones beside the name, long texts below it."""
+    """Return the lines of one output: short ones next to the name, long texts below it."""
     from json import dumps
 
     from orchestrator.cli.terminal.output import printable
@@ -184,7 +184,7 @@ def _show_step(result: "Result", path: str, hints: Hints, *, json: bool) -> None
             f"run {result.run_id} has no step `{path}`",
             run_id=result.run_id,
             code=codes.STEP_NOT_FOUND,
-            help=f"did you mean `{near}`?" if near else f"orchestrator show {result.run_id} lists them",
+            help=f"did you mean `{near}`?" if near else f"list them with: orchestrator show {result.run_id}",
         )
     if json:
         emit_json(step.to_dict())

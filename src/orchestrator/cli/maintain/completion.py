@@ -20,7 +20,7 @@ PROGRAMS: Final = ("orchestrator", "orc")
 INSTALLING: Final = ("--install-completion", "--show-completion")
 
 Words = Iterable[tuple[str, str]]
-"""Words that can stand somewhere, each with what it is."""
+"""Possible words at a position of the command line, each with a description."""
 
 _MOST_RUNS: Final = 50
 _MOST_FILES: Final = 200
@@ -37,7 +37,7 @@ _STATES: Final[dict[str, frozenset[str]]] = {
 
 
 def requested() -> bool:
-    """Whether a shell asks what can stand at a place of a command line, and nothing is run."""
+    """Whether a shell requests completions, so that nothing is run."""
     return any(f"_{program.upper()}_COMPLETE" in os.environ for program in PROGRAMS)
 
 
@@ -62,7 +62,7 @@ def _completer(info: ParameterInfo) -> Callable[..., Any]:
     is_argument = isinstance(info, ArgumentInfo)
 
     def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-        with suppress(Exception):  # a shell must not show an error of its own accord
+        with suppress(Exception):  # completion must never show an error
             if choices is not None:
                 return [(word, "") for word in choices[1].split("|") if word.startswith(incomplete)]
             command = ctx.command.name or ""  # several commands share an argument

@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine and directory are ready to run pipelines, and the command that mends what is not."""
+"""`doctor`: whether this machine and directory are ready to run pipelines, and how to fix what is not."""
 
 import enum
 import os
@@ -39,7 +39,7 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DoctorCheck:
-    """One line: what was checked, how it is, and, where it is not well, the way to mend it."""
+    """One line: what was checked, the result, and the fix for a problem."""
 
     verdict: Verdict
     subject: str
@@ -54,9 +54,9 @@ def doctor(
 ) -> None:
     """Check that this machine and directory are ready.
 
-    Looks at Python, the store, extras, configuration, permissions, models, tools and the editor's schema.
+    Checks Python, the store, extras, configuration, permissions, models, tools and the editor's schema.
 
-    Exit code: 0 all is well (warnings allowed), 1 something fails.
+    Exit code: 0 all checks passed (warnings allowed), 1 a check failed.
     """
     from orchestrator.cli.terminal.output import DONE, FAILED, emit, emit_json, paint
 
@@ -70,12 +70,12 @@ def doctor(
             verdict = paint(f"{finding.verdict:<4}", styles[finding.verdict], stream=sys.stdout)
             emit(f"{verdict}  {finding.subject}: {finding.message}")
             if finding.mend:
-                emit(f"      mend: {finding.mend}")
+                emit(f"      fix: {finding.mend}")
     raise typer.Exit(DONE if ok else FAILED)
 
 
 def examine(store: str | None, tools: list[str] | None) -> Iterator[DoctorCheck]:
-    """Make every check; one that fails does not stop the others."""
+    """Run all checks; a failure does not stop the others."""
     yield _python()
     yield from _foreign_package()
     yield _sqlite()
@@ -106,7 +106,7 @@ def _foreign_package() -> Iterator[DoctorCheck]:
     yield DoctorCheck(
         Verdict.WARN,
         "package",
-        f"`{FOREIGN_NAME}` {found.version}, a package of somebody else, is installed next to `{NAME}` and shares its "
+        f"`{FOREIGN_NAME}` {found.version}, an unrelated package, is installed next to `{NAME}` and shares its "
         "import name",
         f"pip uninstall {FOREIGN_NAME} && pip install --force-reinstall --no-deps {NAME}",
     )
@@ -149,14 +149,14 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]
         if os.access(parent, os.W_OK | os.X_OK):
             yield DoctorCheck(Verdict.OK, "store", f"{path} will be made by the first run")
         else:
-            mend = f"make {parent} writable, or name another place with --store or ORCHESTRATOR_STORE"
-            yield DoctorCheck(Verdict.FAIL, "store", f"{path} cannot be made: {parent} is not writable", mend)
+            mend = f"make {parent} writable, or name another store with --store or ORCHESTRATOR_STORE"
+            yield DoctorCheck(Verdict.FAIL, "store", f"{path} cannot be created: {parent} is not writable", mend)
         return
     try:
         with Orchestrator(store=url, permissions=permissions) as orchestrator:
             newest = orchestrator.list_runs(limit=1)
     except OrchestratorError as error:
-        mend = error.advice or "name another place with --store or ORCHESTRATOR_STORE"
+        mend = error.advice or "name another store with --store or ORCHESTRATOR_STORE"
         yield DoctorCheck(Verdict.FAIL, "store", error.message, mend)
         return
     where = str(path) if path is not None else (url or "").split("@")[-1]
@@ -175,7 +175,7 @@ def _store(url: str | None, permissions: "Permissions") -> Iterator[DoctorCheck]
 
 
 def _configured_store() -> str | None:
-    """The store that orchestrator.toml names; what is wrong with that file is said elsewhere."""
+    """Return the store that orchestrator.toml names; problems of that file are reported elsewhere."""
     from orchestrator.api.settings import ProjectSettings
     from orchestrator.errors import ConfigurationError
 
@@ -199,7 +199,7 @@ def _extra(extra: str, module: str, use: str) -> DoctorCheck:
 
 
 def _configuration() -> tuple[list[DoctorCheck], "Permissions"]:
-    """Return what is found, and the permissions for the other checks: those that deny where the file has a fault."""
+    """Return the findings, and the permissions for the other checks: none if the file is invalid."""
     from orchestrator.api.settings import check_settings
     from orchestrator.errors import OrchestratorError
     from orchestrator.tools.sandbox.permissions import Permissions
@@ -237,7 +237,7 @@ def _valid(project: Path) -> str:
 
 
 def _models() -> Iterator[DoctorCheck]:
-    """Say whose models can be asked. What is wrong with orchestrator.toml is said elsewhere."""
+    """Check which providers can be used. Problems of orchestrator.toml are reported elsewhere."""
     from orchestrator.cli.forecast.model_choices import missing_access
     from orchestrator.errors import ConfigurationError
     from orchestrator.models.catalog.entries import Catalogue
@@ -262,7 +262,7 @@ def _models() -> Iterator[DoctorCheck]:
             yield DoctorCheck(Verdict.WARN, "models", missing.message, missing.advice)
     ready = [name for name, lacking in lacks.items() if not lacking]
     if ready:
-        yield DoctorCheck(Verdict.OK, "models", f"{', '.join(ready)} can be asked")
+        yield DoctorCheck(Verdict.OK, "models", f"{', '.join(ready)} can be used")
     elif not any(lacking == "no extra" for lacking in lacks.values()):
         if ollama_is_running(catalogue, keys):
             yield DoctorCheck(Verdict.OK, "models", "Ollama is running, and answers for `auto`")
@@ -279,9 +279,7 @@ def _tools(tools: list[str] | None, permissions: "Permissions") -> DoctorCheck:
         with Orchestrator(tools=tools or (), permissions=permissions) as orchestrator:
             names = orchestrator.registry.names()
     except OrchestratorError as error:
-        return DoctorCheck(
-            Verdict.FAIL, "tools", error.message, error.advice or "mend the module, or leave --tools out"
-        )
+        return DoctorCheck(Verdict.FAIL, "tools", error.message, error.advice or "fix the module, or omit --tools")
     return DoctorCheck(Verdict.OK, "tools", ", ".join(sorted(names)))
 
 

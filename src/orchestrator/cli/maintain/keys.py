@@ -35,13 +35,13 @@ def keys(
     ] = None,
     json: common.JsonOption = False,
 ) -> None:
-    """Store, list or check the keys of providers of models. No key is ever shown.
+    """Store, list or check the API keys of model providers. No key is ever shown.
 
-    `set` reads the key from stdin, or asks for it without showing it, and stores it in `~/.orchestrator/.env`, which
-    only you can read. `list` says where each key comes from; one in the environment goes first. `check` asks each
-    provider for its list of models, which costs nothing.
+    `set` reads the key from stdin, or prompts for it without echo, and stores it in `~/.orchestrator/.env`, which only
+    you can read. `list` shows the source of each key; the environment takes precedence. `check` requests the list of
+    models of each provider, which costs nothing.
 
-    Exit code: 0, or 1 if a key that is checked does not work.
+    Exit code: 0, or 1 if a checked key does not work.
     """
     from orchestrator.errors import ConfigurationError
     from orchestrator.models.catalog.keys import Keys
@@ -54,7 +54,7 @@ def keys(
         case Act.SET:
             if wanted is None:
                 raise ConfigurationError(
-                    "`orchestrator keys set` must be told whose key",
+                    "`orchestrator keys set` needs a provider",
                     help="write for example `orchestrator keys set openai`",
                 )
             _set(wanted, held, as_json=json)
@@ -67,7 +67,7 @@ def keys(
 
 
 def named(text: str, providers: "Mapping[str, Provider]") -> "Provider":
-    """Return the provider of a name, or say which one was probably meant."""
+    """Return the provider of a name, or raise an error with the nearest name."""
     from orchestrator.diagnostics import suggest
     from orchestrator.errors import ConfigurationError
     from orchestrator.models.catalog.names import provider_named
@@ -78,7 +78,7 @@ def named(text: str, providers: "Mapping[str, Provider]") -> "Provider":
         near = suggest(text, [*providers, *SPELLINGS])
         listed = f"the providers are {quoted_list(providers)}"
         help = f"did you mean `{SPELLINGS.get(near, near)}`?" if near else listed
-        raise ConfigurationError(f"`{text}` is no provider", help=help)
+        raise ConfigurationError(f"unknown provider `{text}`", help=help)
     return providers[name]
 
 
@@ -100,7 +100,7 @@ def _set(provider: "Provider", held: "Keys", *, as_json: bool) -> None:
 
 
 def _read(provider: "Provider") -> str:
-    """Take the key from stdin, or ask a person for it without showing what is typed. Never from the command line."""
+    """Read the key from stdin, or prompt for it without echo. Never from the command line."""
     if not provider.key_variables or not sys.stdin.isatty():
         return sys.stdin.readline() if provider.key_variables else ""
     from getpass import getpass
@@ -154,5 +154,5 @@ def _check(providers: "list[Provider]", held: "Keys", *, as_json: bool) -> None:
             said = f"answered in {probe.seconds:.2f} s" if probe.ok else probe.problem
             emit(f"{verdict}  {probe.provider}: {said}")
         if not found:
-            say("there is no key to check; store one with `orchestrator keys set PROVIDER`")
+            say("no key to check; store one with: orchestrator keys set PROVIDER")
     raise typer.Exit(DONE if all(probe.ok for probe in found) else FAILED)

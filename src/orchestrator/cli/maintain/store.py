@@ -1,4 +1,4 @@
-"""`prune` and `store`: remove what is no longer wanted from a store, and say what it holds."""
+"""`prune` and `store`: remove old runs from a store, and show what it holds."""
 
 import enum
 from dataclasses import asdict
@@ -39,21 +39,21 @@ def prune(
             help="Keep the N runs that ended last.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Remove runs that have ended, and what only they used.
+    """Remove runs that have ended, and the data that only they used.
 
-    With --older-than and --keep a run goes only if both allow it. Shared results (`cache`) go by their age. Runs that
-    are executed, paused, wait or were interrupted stay, as they can go on.
+    With both --older-than and --keep a run is removed only if both allow it. Cached results are removed by age. Runs
+    that are running, paused, waiting or interrupted are kept, as they can continue.
     """
     from orchestrator.cli.terminal.output import emit, emit_json
     from orchestrator.errors import ConfigurationError
 
     if older_than is None and keep is None:
         raise ConfigurationError(
-            "`orchestrator prune` must be told what may go",
+            "`orchestrator prune` needs a limit",
             help="write for example `orchestrator prune --older-than 30d --keep 100`",
         )
     with common.open_orchestrator(store=store) as orchestrator:
@@ -72,12 +72,12 @@ def prune(
 def store(
     about: Annotated[
         About,
-        typer.Argument(metavar=choice_metavar(About), parser=one_of("orchestrator store", About), help="What to tell."),
+        typer.Argument(metavar=choice_metavar(About), parser=one_of("orchestrator store", About), help="What to show."),
     ],
     json: common.JsonOption = False,
     store: common.StoreOption = None,
 ) -> None:
-    """Say what the store holds, and how large it is."""
+    """Show the contents and the size of the store."""
     from orchestrator.cli.terminal.output import emit, emit_json
 
     with common.open_orchestrator(store=store) as orchestrator:

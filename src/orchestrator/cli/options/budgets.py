@@ -26,7 +26,7 @@ def read_budget(words: Iterable[str] | None) -> Budget | None:
     """Return the budget that the values of `--budget` make together; None if there are none.
 
     Raises:
-        ConfigurationError: One of them is no amount of dollars, tokens or requests, or a kind is there twice.
+        ConfigurationError: One of them is not an amount of dollars, tokens or requests, or a unit is given twice.
     """
     limits: dict[str, float] = {}
     for word in words or ():
@@ -45,7 +45,7 @@ def read_budget(words: Iterable[str] | None) -> Budget | None:
 
 
 def budget_words(words: Iterable[str] | None) -> list[str]:
-    """Return the words of a command line that say the same budget."""
+    """Return the command line words of the same budget."""
     return [part for word in words or () for part in ("--budget", word)]
 
 
@@ -68,7 +68,7 @@ def _rounded_up(amount: float) -> float:
 
 
 def budget_text(budget: Mapping[str, float]) -> str:
-    """Say what may be spent."""
+    """Format a budget as text."""
     parts = [usd(budget["usd"])] if "usd" in budget else []
     parts += [f"{budget[unit]:,.0f} {unit}" for unit in ("tokens", "requests") if unit in budget]
     return ", ".join(parts)

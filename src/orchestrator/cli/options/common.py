@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from orchestrator.tools import Permissions
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, a unique beginning of it, or `last` for the newest.")
+    str, typer.Argument(metavar="RUN", help="The run's id, a unique prefix of it, or `last` for the newest.")
 ]
 FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The pipeline's YAML file.", readable=False)  # we say it better
+    Path, typer.Argument(metavar="FILE", help="The pipeline's YAML file.", readable=False)  # our error is better
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 StoreOption = Annotated[
@@ -26,7 +26,7 @@ StoreOption = Annotated[
         "--store",
         envvar="ORCHESTRATOR_STORE",
         metavar="URL",
-        help="The database of runs. Default: that of orchestrator.toml, else sqlite:///.orchestrator/runs.db",
+        help="The database of runs. Default: `store` in orchestrator.toml, else sqlite:///.orchestrator/runs.db",
     ),
 ]
 ToolsOption = Annotated[
@@ -34,12 +34,12 @@ ToolsOption = Annotated[
     typer.Option(
         "--tools",
         metavar="MODULE",
-        help="A module, or a .py file, with your own tools, besides those of orchestrator.toml. Repeatable.",
+        help="A module or .py file with your own tools, in addition to those of orchestrator.toml. Repeatable.",
     ),
 ]
 AllowPathOption = Annotated[
     list[Path] | None,
-    typer.Option("--allow-path", metavar="PATH", help="Let tools use files below this path too. Repeatable."),
+    typer.Option("--allow-path", metavar="PATH", help="Let tools also use files below this path. Repeatable."),
 ]
 AllowRunOption = Annotated[bool, typer.Option("--allow-run", help="Let the terminal and python tools run programs.")]
 AllowHostOption = Annotated[
@@ -48,7 +48,7 @@ AllowHostOption = Annotated[
 ]
 InputOption = Annotated[
     list[str] | None,
-    typer.Option("-i", "--input", metavar="NAME=VALUE", help="One input, read by its declared type. Repeatable."),
+    typer.Option("-i", "--input", metavar="NAME=VALUE", help="An input, parsed by its declared type. Repeatable."),
 ]
 InputsOption = Annotated[
     str | None,
@@ -60,12 +60,12 @@ SecretOption = Annotated[
         "-i",
         "--input",
         metavar="NAME=VALUE",
-        help="One input that the run lacks: a secret one, or a new one. Repeatable.",
+        help="An input that the run lacks: a secret, or a new input. Repeatable.",
     ),
 ]
 SecretsOption = Annotated[
     str | None,
-    typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with such inputs; `-` reads it from stdin."),
+    typer.Option("--inputs", metavar="FILE", help="A JSON or YAML file with these inputs; `-` reads it from stdin."),
 ]
 MaxParallelOption = Annotated[
     int | None,
@@ -76,10 +76,10 @@ MaxParallelOption = Annotated[
         help="Run at most N steps at once.",
     ),
 ]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Take no result from the cache, and put none into it.")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")]
 RefreshOption = Annotated[
     list[str] | None,
-    typer.Option("--refresh", metavar="STEP", help="Make this step's cached results anew. Repeatable."),
+    typer.Option("--refresh", metavar="STEP", help="Compute this step's cached results again. Repeatable."),
 ]
 TimeoutOption = Annotated[
     float | None,
@@ -87,7 +87,7 @@ TimeoutOption = Annotated[
         "--timeout",
         parser=duration("--timeout"),
         metavar="DURATION",
-        help="Let a run take at most this long, such as 30m or 2h; then it fails.",
+        help="Fail a run that takes longer than this, such as 30m or 2h.",
     ),
 ]
 BudgetOption = Annotated[
@@ -100,10 +100,10 @@ BudgetOption = Annotated[
 ]
 LabelOption = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="TEXT", help="A label by which `runs --label` finds the run. Repeatable."),
+    typer.Option("--label", metavar="TEXT", help="A label for `runs --label`. Repeatable."),
 ]
 ReplayOption = Annotated[
-    Path | None, typer.Option("--replay", metavar="DIR", help="Play recordings in the place of models.")
+    Path | None, typer.Option("--replay", metavar="DIR", help="Replay recordings instead of calling models.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -144,7 +144,7 @@ def open_orchestrator(
 
 
 def permissions(paths: list[Path] | None, run: bool, hosts: list[str] | None) -> "Permissions":
-    """Return what tools may do: what `orchestrator.toml` allows, and what the options allow besides."""
+    """Return what tools may do: what `orchestrator.toml` and the options allow."""
     from orchestrator.tools.sandbox.permissions import Permissions
 
     allowed = Permissions.load(project_directory())

@@ -97,4 +97,4 @@ def _looks_like_pipeline(file: Path) -> bool:
         with file.open("rb") as content:
             return _PIPELINE.search(content.read(_MOST_BYTES)) is not None
     except OSError:
-        return True  # `check` says why it cannot be read
+        return True  # `check` reports why it cannot be read

@@ -1,4 +1,4 @@
-"""What answers in the place of models in a `run`: nothing, recordings, or a client that makes recordings."""
+"""The source of model answers in a `run`: the models, recordings, or models that are recorded."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def only_one(given: Mapping[str, object]) -> None:
     names = [name for name, value in given.items() if value]
     if len(names) > 1:
         listed = quoted_list(names, last="and")
-        raise ConfigurationError(f"{listed} exclude each other", help="give one of them")
+        raise ConfigurationError(f"{listed} are mutually exclusive", help="give only one of them")
 
 
 class ModelSource:
-    """Recordings that are made in `record` or played from `replay`; or, in a dry run, nobody who could be asked."""
+    """Where answers come from: models, recorded in `record`; recordings in `replay`; in a dry run, nothing."""
 
     def __init__(self, record: Path | None, replay: Path | None, *, dry_run: bool) -> None:
         self._record = record
@@ -39,10 +39,10 @@ class ModelSource:
         self._recorder: RecordingClient | None = None
 
     def client(self) -> ModelClient | None:
-        """Return what answers, or None: the models.
+        """Return the client that answers, or None for the models.
 
         Raises:
-            ConfigurationError: There are no recordings, or they, the settings or the keys cannot be read.
+            ConfigurationError: The recordings, the settings or the keys are missing or cannot be read.
         """
         if self._dry_run:
             from orchestrator.models.clients.fake import FakeModel
@@ -68,11 +68,11 @@ class ModelSource:
             self._hidden.learn(secret_inputs(specs, values))
 
     def end(self, *, quiet: bool) -> None:
-        """Say what was recorded, or that nobody was paid, after a run."""
+        """Report what was recorded or replayed, after a run."""
         from orchestrator.cli.terminal.output import say
 
         if self._replay is not None and not quiet:
-            say(f"models were played from {self._replay}: nobody was asked, and nothing was paid", "dim")
+            say(f"answers were replayed from {self._replay}: no model was called, and nothing was paid", "dim")
         if self._recorder is None:
             return
         self._recorder.remove_stale()
@@ -81,6 +81,6 @@ class ModelSource:
             say(f"recorded {plural(count, 'answer')} in {self._record}")
 
     def words(self) -> list[str]:
-        """Return the words of a command line that say the same."""
+        """Return the same as command line words."""
         given = {"--record": self._record, "--replay": self._replay}
         return [word for option, path in given.items() if path is not None for word in (option, str(path))]

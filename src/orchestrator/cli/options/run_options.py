@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """With what configuration a run is executed here, and how it is shown."""
+    """The options of a command that executes a run in this process."""
 
     store: common.StoreOption = None
     max_parallel: common.MaxParallelOption = None
@@ -37,14 +37,14 @@ class RunOptions:
 
     @property
     def display(self) -> RunDisplay:
-        """How the person wants to see the run."""
+        """How to show the run."""
         from orchestrator.cli.run.foreground import RunDisplay
         from orchestrator.cli.terminal.hints import Hints
 
         return RunDisplay(json=self.json, quiet=self.quiet, hints=Hints(self.store))
 
     def orchestrator(self, models: ModelClient | None = None) -> Orchestrator:
-        """Return the configuration that the options describe. `models` answers in the place of providers."""
+        """Return the configuration that the options describe. `models` replaces the providers."""
         return common.open_orchestrator(
             store=self.store,
             tools=self.tools,
@@ -60,7 +60,7 @@ class RunOptions:
         )
 
     def words(self) -> list[str]:
-        """Return the words of a command line that say the same, but for how it is shown."""
+        """Return the same as command line words, without those about output."""
         given: dict[str, list[object]] = {
             "--store": [] if self.store is None else [self.store],
             "--max-parallel": [] if self.max_parallel is None else [self.max_parallel],
@@ -76,7 +76,7 @@ class RunOptions:
 
 
 def executes(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that has a parameter `options: RunOptions` the options that it stands for, in its place."""
+    """Replace the parameter `options: RunOptions` of a command by the options of its fields."""
     hints = get_type_hints(RunOptions, localns={"Path": Path}, include_extras=True)
     names = [field.name for field in fields(RunOptions)]
     shared = [

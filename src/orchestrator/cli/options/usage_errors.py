@@ -1,4 +1,4 @@
-"""Command lines that cannot be carried out: what is wrong, where, and how to go on, in the words of all our errors."""
+"""Errors of invalid command lines, with a code, a message and a help text like all errors."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class CliCommand(TyperCommand):
         return params
 
     def invoke(self, ctx: Any) -> Any:
-        """Carry the command out; what its errors suggest has the store that it was given."""
+        """Run the command; the shell lines that its errors suggest name the store that it was given."""
         try:
             return super().invoke(ctx)
         except OrchestratorError as error:
@@ -118,7 +118,7 @@ class CliCommand(TyperCommand):
             raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the command line, or say what is wrong with it."""
+        """Parse the command line, or raise an error."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -126,7 +126,7 @@ class CliCommand(TyperCommand):
 
 
 class CliGroup(TyperGroup):
-    """All commands; one that is not among them is answered by the nearest."""
+    """All commands; an unknown one is an error that names the nearest."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As `CliCommand.parse_args`."""
@@ -141,7 +141,7 @@ class CliGroup(TyperGroup):
             known = self.list_commands(ctx)
             near = _near(args[0], known)
             help = f"did you mean `{ctx.command_path} {near}`?" if near else f"the commands are {', '.join(known)}"
-            raise ConfigurationError(f"there is no command `{args[0]}`", help=help)
+            raise ConfigurationError(f"unknown command `{args[0]}`", help=help)
         return super().resolve_command(ctx, args)
 
 
@@ -179,7 +179,7 @@ def _in_our_words(error: Exception, ctx: Any) -> Exception:
         return error
     command: str = ctx.command_path
     params: list[Any] = ctx.command.get_params(ctx)
-    manual = f"`{command} --help` says what it takes"
+    manual = f"see `{command} --help`"
     given = getattr(error, "option_name", None)
     match type(error).__name__:
         case "NoSuchOption":
@@ -201,16 +201,18 @@ def _in_our_words(error: Exception, ctx: Any) -> Exception:
             )
     extra = re.search(r"extra argument(?:s|\(s\))? \((.*)\)$", str(error))
     if extra and command.endswith(" keys"):  # it may well be a key, so it is not repeated
-        message = "a key is not given on the command line, where other users and the history of the shell can see it"
-        return ConfigurationError(message, help=f"write `{command} set PROVIDER`: it asks for the key, or reads stdin")
+        message = "a key must not be on the command line, where other users and the shell history can see it"
+        return ConfigurationError(
+            message, help=f"write `{command} set PROVIDER`: it prompts for the key or reads stdin"
+        )
     if extra:
-        message = f"`{command}` has no place for `{extra[1]}`"
-        return ConfigurationError(message, help=f"quote a value that has spaces in it; {manual}")
-    return ConfigurationError(f"`{command}` cannot be carried out: {error}", help=manual)
+        message = f"`{command}` got unexpected arguments: `{extra[1]}`"
+        return ConfigurationError(message, help=f"quote values that contain spaces; {manual}")
+    return ConfigurationError(f"`{command}` failed: {error}", help=manual)
 
 
 def _written(param: Any) -> str:
-    """How a parameter stands in a command line."""
+    """Return a parameter as it is written in a command line."""
     word = param.metavar or param.name.upper()
     return f"{param.opts[0]} {word}" if isinstance(param, TyperOption) else word
 

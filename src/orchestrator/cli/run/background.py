@@ -1,4 +1,4 @@
-"""`run --detach`: the same command again in a process of its own, which goes on when this one and its terminal end."""
+"""`run --detach`: the same command in a separate process, which survives this one and its terminal."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LOGS = Path(".orchestrator", "logs")
 def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | int:
     """Start `orchestrator ARGUMENTS --inputs - --announce FD` in a new session.
 
-    `inputs` is written to its stdin, so that no secret stands in the list of processes. The new process writes the
-    run's id to the announced pipe as soon as the run is recorded. Returns the id and the log file, or the exit code
-    of a process that ended before, whose words have been passed on.
+    `inputs` is written to its stdin, so that no secret appears in the process list. The new process writes the run's id
+    to the announced pipe as soon as the run is recorded. Return the id and the log file, or the exit code of a process
+    that ended before, whose output was forwarded.
     """
     logs = Path(os.path.relpath(project_directory() / LOGS))
     try:
@@ -36,7 +36,7 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
         reason = (error.strerror or str(error)).lower()
         raise ConfigurationError(
             f"the log of the background run cannot be written in {logs}: {reason}",
-            help="run in a directory where you may write, or without --detach",
+            help="run in a writable directory, or without --detach",
         ) from error
     reading, writing = os.pipe()
     try:
@@ -56,7 +56,7 @@ def start_detached(arguments: Sequence[str], inputs: str) -> tuple[str, Path] | 
         process.stdin.write(inputs.encode())
         process.stdin.close()
     except BrokenPipeError:
-        pass  # it has ended already; its words say why
+        pass  # it has already ended; its output explains why
     with os.fdopen(reading, encoding="utf-8") as announced:
         run_id = announced.readline().strip()
     log = Path(log_name)

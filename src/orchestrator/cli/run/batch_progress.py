@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.runtime.host.batches import RowResult
 
 TELL_SECONDS: Final = 5.0
-"""How often a batch says how far it is where there is no terminal."""
+"""Seconds between two progress lines of a batch without a terminal."""
 
 _WAITING: Final = ("paused", "waiting")
 
@@ -51,7 +51,7 @@ class Tally:
     rows: Rows
     counts: Counter[str] = field(default_factory=Counter)
     pending: int = 0
-    """How many rows were never begun."""
+    """How many rows were never started."""
     left: int | None = None
     """How many rows are left after an interruption, as far as that is known."""
     spent: Spent = field(default_factory=Spent)
@@ -63,7 +63,7 @@ class Tally:
     stopping: str = ""
 
     def add(self, result: RowResult) -> None:
-        """Count a row; one that was never begun is no failure."""
+        """Count a row; one that was never started is not a failure."""
         if result.state == "pending":
             self.pending += 1
             self.used_up = True
@@ -78,7 +78,7 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """The number of rows that were begun, or cannot be."""
+        """The number of rows that were started, or cannot be."""
         return self.counts.total()
 
     @property
@@ -103,13 +103,13 @@ class Tally:
         states = sorted(self.counts.items(), key=lambda item: (item[0] != "succeeded", item))
         counted = ", ".join(f"{count:,} {state}" for state, count in states) or "none has ended"
         rows = plural(self.total, "row")
-        more = f"; {self.pending:,} not begun" if self.pending else ""
+        more = f"; {self.pending:,} not started" if self.pending else ""
         if self.spent.requests:
             more += f"; {self.spent.tokens:,} tokens, {usd(self.spent.usd)}"
         return f"{rows}: {counted}{more}; {seconds(took)}, {self.total / max(took, 0.001):.3g} rows/s"
 
     def tell_end(self, command: str, *, interrupted: bool) -> None:
-        """Say how the batch ended, and what goes on with it."""
+        """Report how the batch ended, and the command that resumes it."""
         whole = self.good == self.total and not interrupted and not self.pending
         stopped = ""
         if interrupted:
@@ -199,7 +199,7 @@ def sink(out: Path | None, *, instead_of: Path) -> Iterator[Callable[[RowResult]
     except OSError as error:
         raise InputError(
             f"the results cannot be written to `{out}`: {(error.strerror or str(error)).lower()}",
-            help="name a file in a directory where you may write",
+            help="name a file in a writable directory",
         ) from error
     with file:
         yield _RowWriter(file).write
@@ -221,4 +221,4 @@ class _RowWriter:
 
 def _printed(result: RowResult) -> None:
     if not emit_json(result.to_dict(), indent=None):
-        raise SystemExit(DONE)  # whoever read the results has gone away
+        raise SystemExit(DONE)  # the reader of the results has closed the pipe

@@ -27,7 +27,7 @@ MOST_LINE: Final = 64 * 1024 * 1024
 """Characters of the longest row."""
 
 _CSV: Final = {".csv": None, ".tsv": "\t"}
-"""The endings of the names of CSV files, with the delimiter where the ending says it."""
+"""The suffixes of CSV files, with the delimiter that the suffix implies."""
 
 
 class Rows:

@@ -1,4 +1,4 @@
-"""Shows a run that this process executes to its end, asks what it asks, and prints what it achieved."""
+"""Shows a run that this process executes to its end, prompts for answers, and prints the outputs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunDisplay:
-    """How the person wants to see a run, and what the commands that are suggested about it have to say."""
+    """How to show a run, and the options of the commands that are suggested."""
 
     json: bool = False
     quiet: bool = False
     hints: Hints = field(default_factory=Hints)
     again: str = ""
-    """What is to be done if all that was recorded of a run is lost: words that end with a command."""
+    """What to do if the record of a run is lost: a text that ends with a command."""
 
     def about(self, orchestrator: Orchestrator, run_id: str) -> RunDisplay:
         """Return the same for one run, with the options that it needs again."""
@@ -59,7 +59,7 @@ class ReportedExit(typer.Exit):
 
 @contextmanager
 def reported(display: RunDisplay) -> Iterator[None]:
-    """Turn an error of a run that could not start or go on into words, with `--json` also data, and an exit code."""
+    """Report an error of a run that could not start or continue, with `--json` also as data, and exit."""
     try:
         yield
     except OrchestratorError as error:
@@ -91,13 +91,13 @@ def run_object(run_id: str | None, state: str | None, outputs: Any, error: Any, 
 def show_to_the_end(run: Run, display: RunDisplay, interrupts: Interrupts, *, title: str, since: int = 0) -> int:
     """Follow a run that this process executes, print its outputs, and return the exit code.
 
-    On a terminal its questions are asked as they come. Elsewhere, with nobody to answer, it is left waiting.
+    On a terminal its questions are prompted for. Elsewhere the run is left waiting.
     """
     board = Board.of(step["id"] for step in run.record().plan["steps"])
     asking = None if display.json else QuestionPrompts(run, interrupts)
 
     def leaves(seen: RunStatus) -> bool:
-        """Whether there is somebody to ask, or nobody and nothing else to do; a question's deadline is not awaited."""
+        """Whether to prompt for an answer, or to leave a run that only waits, even if a question has a deadline."""
         if asking is None or asking.gave_up:
             goes_on = any(step.waiting_until is not None and step.question is None for step in seen.active)
             return seen.state == "waiting" and not goes_on and not interrupts.count
@@ -143,7 +143,7 @@ def show_to_the_end(run: Run, display: RunDisplay, interrupts: Interrupts, *, ti
 
 
 def _tell_given_up(run: Run, error: StoreError, display: RunDisplay) -> None:
-    """Say that this process had to leave a run because of its store, and how to continue."""
+    """Report that this process had to stop a run because its store failed, and how to continue."""
     if display.json:
         emit_json(run_object(run.id, None, {}, error_object(error, display.hints)))
     report(error, display.hints)
@@ -154,7 +154,7 @@ def _tell_given_up(run: Run, error: StoreError, display: RunDisplay) -> None:
 
 
 def _tell_again(display: RunDisplay) -> None:
-    """Say what can be done after a store was removed: what was recorded in it cannot be resumed."""
+    """Report what to do after a store was removed: its runs cannot be resumed."""
     if display.again:
         say(f"  {display.again}")
 
@@ -179,13 +179,13 @@ def result_of(run: Run) -> Result:
 
 
 def tell_end(status: RunStatus, display: RunDisplay, *, by: str | None = None) -> None:
-    """Say on stderr how a run ended, `by` which signal if it was stopped here, and the command that resumes it."""
+    """Report on stderr how a run ended, `by` which signal if it was stopped here, and the command that resumes it."""
     run_id, took = status.run_id, seconds(status.elapsed)
     resume = display.hints.command("resume", run_id)
     spent = f"; {status.spending}" if status.spending else ""
     if status.state == "succeeded":
         count = len(status.failures)
-        continued = f"; it went on after {'a failure' if count == 1 else f'{count} failures'}" if count else ""
+        continued = f"; it continued despite {'a failure' if count == 1 else f'{count} failures'}" if count else ""
         say(f"run {run_id} succeeded in {took}{continued}{spent}", "green")
         return
     if status.state == "failed":
@@ -199,7 +199,7 @@ def tell_end(status: RunStatus, display: RunDisplay, *, by: str | None = None) -
         if help:
             say(f"  help: {printable(help, keep=LINES)}")
         if error.get("code") == codes.TOOL_FAILED and error.get("type") != "StepError":
-            say(f"  see where it failed: {display.hints.command('show', run_id, '--traceback')}")
+            say(f"  see the traceback: {display.hints.command('show', run_id, '--traceback')}")
         if not any(each.get("kind") == "resume" for each in error.get("remedies") or ()):
             say(f"  fix the problem, then continue with: {resume}")
     elif status.state == "cancelled":
@@ -218,7 +218,7 @@ def tell_end(status: RunStatus, display: RunDisplay, *, by: str | None = None) -
 
 
 def end_code(status: RunStatus, *, interrupted: bool = False) -> int:
-    """Return the exit code for how a run stands."""
+    """Return the exit code for the status of a run."""
     if interrupted and status.state != "succeeded":
         return INTERRUPTED
     return {"succeeded": DONE, "paused": PAUSED, "waiting": PAUSED, "running": PAUSED}.get(status.state, FAILED)

@@ -17,16 +17,16 @@ def map(
         Path, typer.Argument(metavar="INPUTS", help="A file of JSON Lines or CSV: the inputs of a run in each row.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write the results. Default: stdout")
+        Path | None, typer.Option("--out", metavar="FILE", help="The file for the results. Default: stdout")
     ] = None,
-    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Go on with this batch.")] = None,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Resume this batch.")] = None,
     max_parallel: Annotated[
         int | None,
         typer.Option(
             "--max-parallel",
             parser=whole_number("--max-parallel", least=1),
             metavar="N",
-            help="Execute at most N runs at once. Default: 16, or as orchestrator.toml says in [map]",
+            help="Execute at most N runs at once. Default: `max_parallel` under [map] in orchestrator.toml, else 16",
         ),
     ] = None,
     delimiter: Annotated[
@@ -34,7 +34,7 @@ def map(
         typer.Option(
             "--delimiter",
             metavar="CHARACTER",
-            help="What separates the cells of CSV. Default: a comma, or what the first lines are evenly divided by.",
+            help="The delimiter of CSV cells. Default: detected from the first lines, else a comma.",
         ),
     ] = None,
     encoding: Annotated[
@@ -66,17 +66,17 @@ def map(
 ) -> None:
     """Run a pipeline once for each row of a file.
 
-    Rows are read as runs end, and each result is written as soon as it is there, as one JSON object on a line: row,
-    run_id, state, outputs, error. So results are not in the order of the rows. Rows are counted from 1. -i and --inputs
-    give inputs that all rows share; a row's own come before them. A row whose inputs do not fit is reported as invalid.
+    Rows are read as runs end, and each result is written as soon as it is available, as one JSON object per line: row,
+    run_id, state, outputs, error. Results are not in the order of the rows. Rows are counted from 1. -i and --inputs
+    give inputs for all rows; the values in a row take precedence. A row with invalid inputs is reported as invalid.
 
-    A batch has an id, which is printed. After Ctrl-C, a crash or failures, the same command with --batch ID goes on:
-    rows that succeeded are not run again, runs that were left are resumed, and the results of all rows are written.
-    --budget is for the batch as a whole, with what it has spent before; what a run may spend is said in the file. Rows
-    that were not begun, as it was used up, are counted and not written.
+    The id of the batch is printed. After Ctrl-C, a crash or failures, the same command with --batch ID resumes it: rows
+    that succeeded are not run again, interrupted runs are resumed, and the results of all rows are written. --budget
+    applies to the whole batch, including what it has spent before; the budget of each run is in the file. Rows that
+    were not started because the budget was used up are counted, but not written.
 
-    Exit code: 0 all succeeded, 1 a row failed, 2 not started because something is wrong, 3 some runs are paused or wait
-    for an answer, 130 interrupted.
+    Exit code: 0 all succeeded, 1 a row failed, 2 not started because of an error, 3 some runs are paused or wait for an
+    answer, 130 interrupted.
     """
     from orchestrator.cli.options.budgets import budget_words, larger_budget, read_budget
     from orchestrator.cli.options.inputs import read_inputs
@@ -117,7 +117,7 @@ def map(
                 say(found.hint)
 
             def stop() -> None:
-                tally.stopping = f"stopping; {interrupts.again} to stop at once"
+                tally.stopping = f"stopping; {interrupts.again} to stop immediately"
                 results.stop()
 
             with progress_shown(tally, quiet=quiet) as tell, interrupts.calling(stop):

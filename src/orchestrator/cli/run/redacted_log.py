@@ -37,12 +37,12 @@ class RedactedLog:
         self._thread.start()
 
     def redact(self, redactor: Redactor) -> None:
-        """Begin to write: these are the secrets of the run, also those that it learns later."""
+        """Start writing; `redactor` knows the secrets of the run, also those learned later."""
         self.redactor = redactor
         os.write(self._waker, b".")
 
     def close(self) -> None:
-        """Write what is left, of an unfinished line too."""
+        """Write the rest, including an unfinished line."""
         os.close(self._waker)
         self._thread.join(_PATIENCE)
 

@@ -29,11 +29,11 @@ def run(
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background; print the run's id.")] = False,
     record: Annotated[
         Path | None,
-        typer.Option("--record", metavar="DIR", help="Record what models answer, for `--replay` and tests."),
+        typer.Option("--record", metavar="DIR", help="Record the answers of models, for `--replay` and tests."),
     ] = None,
     replay: common.ReplayOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Run nothing; say what would be done, asked and paid.")
+        bool, typer.Option("--dry-run", help="Run nothing; print the steps, model calls and cost to expect.")
     ] = False,
     announce: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -41,10 +41,10 @@ def run(
 
     The outputs go to stdout as YAML, or with --json as one object with run_id, state, outputs and error.
 
-    On a terminal the run's questions are asked there. Without one, or with --json, a run that can only go on with an
-    answer is left, and the command that answers is printed.
+    On a terminal you are prompted for answers to the run's questions. Without one, or with --json, the command exits
+    when the run waits for an answer, and prints the command that answers it.
 
-    Exit code: 0 succeeded, 1 failed, 2 not started because the pipeline or an input is wrong, 3 paused or waiting for
+    Exit code: 0 succeeded, 1 failed, 2 not started because the pipeline or an input is invalid, 3 paused or waiting for
     an answer, 130 interrupted.
     """
     from orchestrator.cli.options.inputs import read_inputs
@@ -88,7 +88,7 @@ def run(
 
 
 def _log(announce: int | None) -> "AbstractContextManager[RedactedLog | None]":
-    """What writes the log of a detached run; nothing where a terminal or another program reads what is shown."""
+    """Return the log writer of a detached run; None if a terminal or another program reads the output."""
     if announce is None:
         return nullcontext()
     from orchestrator.cli.run.redacted_log import redacted_log
@@ -97,7 +97,7 @@ def _log(announce: int | None) -> "AbstractContextManager[RedactedLog | None]":
 
 
 def warn(pipeline: "Pipeline") -> None:
-    """Show the warnings of a pipeline that compiles, and say what it takes from its lock."""
+    """Print the warnings of a pipeline, and how many values come from its lock."""
     import sys
 
     from orchestrator.cli.terminal.output import say, use_colour
@@ -113,7 +113,7 @@ def warn(pipeline: "Pipeline") -> None:
 
 
 def _detach(arguments: list[str], values: dict[str, object], display: "RunDisplay") -> int:
-    """Start the run in a process of its own and print its id."""
+    """Start the run in a separate process and print its id."""
     from orchestrator.cli.options.inputs import as_json
     from orchestrator.cli.run.background import start_detached
     from orchestrator.cli.run.foreground import run_object
@@ -127,6 +127,6 @@ def _detach(arguments: list[str], values: dict[str, object], display: "RunDispla
         emit_json(run_object(run_id, "running", {}, None))
     else:
         emit(run_id)
-    say(f"run {run_id} goes on in the background; its log is {log}")
+    say(f"run {run_id} continues in the background; its log is {log}")
     say(f"  follow it with: {display.hints.command('status', run_id, '--watch')}")
     return DONE

@@ -37,10 +37,10 @@ EXECUTING: Final = ("resume", "answer", "retry", "fork")
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a suggested command must say besides the run: `store`, as `--store` was given, and what a run needs again.
+    """The options of suggested commands: `store`, as `--store` was given, and those that a run needs again.
 
-    `words` are the options without which the run cannot be resumed, as it was started with more than
-    `orchestrator.toml` gives.
+    `words` are options that the run was started with in addition to `orchestrator.toml`; it cannot be resumed without
+    them.
     """
 
     store: str | None = None

@@ -1,4 +1,4 @@
-"""Ctrl-C while a run is executed here: the first cancels the run in good order, the second stops at once."""
+"""Ctrl-C while a run is executed here: the first cancels the run gracefully, the second stops immediately."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Interrupts:
-    """How often the person (Ctrl-C), the system (SIGTERM) or a terminal that went away (SIGHUP) asked to stop."""
+    """The number of signals to stop: Ctrl-C, SIGTERM, or SIGHUP of a closed terminal."""
 
     count: int = 0
     told: bool = False
@@ -28,24 +28,24 @@ class Interrupts:
     stop: Callable[[], object] | None = None
 
     def cancel(self, run: Run) -> None:
-        """Cancel the run if it was asked for and not yet done.
+        """Cancel the run after a signal, once.
 
         Called between two looks at the journal and never from the signal itself, which may come while this thread
         holds a lock that cancelling needs.
         """
         if self.count and not self.told:
             self.told = True
-            say(f"cancelling {run.id}; {self.again} to stop at once", "yellow")
+            say(f"cancelling {run.id}; {self.again} to stop immediately", "yellow")
             run.cancel(reason="interrupted")
 
     @property
     def again(self) -> str:
-        """What ends the process at once, in words."""
+        """The signal that ends the process immediately, as text."""
         return "press Ctrl-C again" if self.by == "Ctrl-C" else f"send {self.by} again"
 
     @contextmanager
     def calling(self, stop: Callable[[], object]) -> Iterator[None]:
-        """Call `stop` when somebody asks to stop, and at once if that came before."""
+        """Call `stop` on a signal, and immediately if there was one before."""
         self.stop = stop
         try:
             if self.count:
@@ -56,13 +56,13 @@ class Interrupts:
 
 
 def interrupt() -> None:
-    """For `Interrupts.calling`: end what cannot be told to stop, such as a read from the terminal."""
+    """For `Interrupts.calling`: interrupt a blocking call, such as a read from the terminal."""
     raise KeyboardInterrupt
 
 
 @contextmanager
 def counted_interrupts() -> Iterator[Interrupts]:
-    """Count the signals that ask to stop, instead of raising KeyboardInterrupt; the second ends the process."""
+    """Count the signals to stop, instead of raising KeyboardInterrupt; the second ends the process."""
     interrupts = Interrupts()
 
     def asked(signum: int, frame: Any) -> None:
@@ -88,7 +88,7 @@ def counted_interrupts() -> Iterator[Interrupts]:
 
 
 def kill_children() -> None:
-    """Kill the process groups of this process's children, which do not hear the terminal's Ctrl-C.
+    """Kill the process groups of this process's children, which do not receive the terminal's Ctrl-C.
 
     Only where the kernel lists them (Linux); elsewhere the commands of tools end when their pipes close.
     """

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from orchestrator.journal.state.status import RunStatus
 
 POLL: Final = 0.1
-"""Seconds between two looks at the journal: a step's change shows within this time."""
+"""Seconds between two reads of the journal: changes show within this time."""
 
 BAR_WIDTH: Final = 24
 
 NARROW: Final = 80
-"""Columns below which the table leaves out the words for states, which the marks say as well, and draws short bars."""
+"""Columns below which the table omits the names of states, as the marks show them, and draws short bars."""
 
 NARROW_BAR_WIDTH: Final = 6
 
@@ -84,8 +84,8 @@ class Silence:
 class ProgressTable:
     """The live table: the top-level steps, below each what runs within it, and last the open questions.
 
-    It is never higher than the screen. If there is more, running, waiting and failed steps come first. `answered_here`
-    says that the person who watches is asked each question: then the commands that answer them are left out.
+    It is never higher than the screen. If there is more, running, waiting and failed steps come first. `answered_here`:
+    questions are prompted for in this terminal, so that the commands that answer them are omitted.
     """
 
     def __init__(
@@ -303,10 +303,10 @@ def follow(
     between: Callable[[], None] = lambda: None,
     leave: Callable[[RunStatus], bool] = lambda status: False,
 ) -> RunStatus:
-    """Show a run until it has ended, is paused, waits for answers, or has lost its owner; return its last status.
+    """Show a run until it ends, is paused, waits for answers, or has lost its owner; return its last status.
 
-    Events up to `since` are history: they fill the board, but are not shown and do not end the following. `between`
-    is called between two looks at the journal; when `leave` says so of the status, the following ends early.
+    Events up to `since` are history: they fill the board, but are not shown. `between` is called between two reads of
+    the journal; if `leave` returns true for the status, return early.
     """
     with closing(run.follower.answer_stream()) as stream:
         while True:

@@ -1,4 +1,4 @@
-"""Where output goes: stdout carries data only, words for people go to stderr, and colour only to a terminal."""
+"""Output: only data goes to stdout, messages go to stderr, and colours only to a terminal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STATE_STYLES: Final = {
 
 _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
-# Errors in what the user asked for, as against failures of doing it.
+# Usage errors, in contrast to failures.
 _USAGE_CODES: Final = (
     "ORC1",
     "ORC2",
@@ -71,14 +71,14 @@ def use_colour(stream: TextIO) -> bool:
 
 
 def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
-    """Wrap `text` in the style's escape codes where the stream, stderr unless told, shows colour."""
+    """Wrap `text` in the style's escape codes if the stream, by default stderr, shows colours."""
     if not style or not use_colour(stream or sys.stderr):
         return text
     return f"\033[{_STYLES[style]}m{text}\033[0m"
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Replace control characters, so that what a tool or a file says cannot steer the terminal."""
+    """Replace control characters, so that the text of a tool or a file cannot control the terminal."""
     if text.isprintable():
         return text
     return "".join(
@@ -87,7 +87,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def emit(text: str, *, end: str = "\n") -> bool:
-    """Write data to stdout. Return False when its reader has gone away (`| head`), which is no error.
+    """Write data to stdout. Return False if its reader closed the pipe (`| head`), which is not an error.
 
     Raises:
         SystemExit: stdout cannot be written for another reason, such as a full disk.
@@ -117,7 +117,7 @@ def only_data() -> Iterator[None]:
 
 
 def unwritable(error: OSError) -> None:
-    """Say that stdout cannot be written, and throw away what it still holds."""
+    """Report that stdout cannot be written, and discard its buffer."""
     _discard(_DATA[-1] if _DATA else sys.stdout)
     say(f"error: the output cannot be written: {(error.strerror or str(error)).lower()}")
 
@@ -134,7 +134,7 @@ def open_closed_streams() -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Send what is still buffered nowhere: it would raise again when the process ends."""
+    """Discard the buffer: flushing it would raise again when the process ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -151,7 +151,7 @@ def emit_json(value: Any, *, indent: int | None = 2) -> bool:
 
 
 def _finite(value: Any) -> Any:
-    """The value with null in the place of numbers that JSON does not have."""
+    """Return the value with null for numbers that JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -171,7 +171,7 @@ def emit_yaml(value: Mapping[str, Any]) -> bool:
 
 
 def say(text: str = "", style: str = "") -> None:
-    """Tell people something, on stderr."""
+    """Print a message on stderr."""
     try:
         print(paint(text, style), file=sys.stderr, flush=True)
     except OSError:
@@ -179,7 +179,7 @@ def say(text: str = "", style: str = "") -> None:
 
 
 def report(error: OrchestratorError, hints: Hints | None = None) -> None:
-    """Print one of our errors on stderr: code, message, problems and how to go on."""
+    """Print an error on stderr: code, message, problems, help and remedies."""
     from orchestrator.cli.terminal.hints import Hints
     from orchestrator.errors import CompilationError
 
@@ -201,7 +201,7 @@ def report(error: OrchestratorError, hints: Hints | None = None) -> None:
 
 
 def exit_code(error: OrchestratorError) -> int:
-    """Return the exit code for an error: 2 for what was asked wrongly, 1 for what failed."""
+    """Return the exit code for an error: 2 for a usage error, 1 for a failure."""
     if error.code == codes.INTERNAL_ERROR:
         return FAILED
     return USAGE if error.code.startswith(_USAGE_CODES) else FAILED
@@ -231,7 +231,7 @@ def _state(cell: str, header: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration for people: `0.42 s`, `12.3 s`, `3 m 05 s`, `2 h 07 m`."""
+    """Format a duration: `0.42 s`, `12.3 s`, `3 m 05 s`, `2 h 07 m`."""
     if value is None:
         return ""
     if value < 1:
@@ -245,7 +245,7 @@ def seconds(value: float | None) -> str:
 
 
 def moment(at: float | None) -> str:
-    """Write a time for people: local, to the second."""
+    """Format a time: local, to the second."""
     from datetime import datetime
 
     return "" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -23,7 +23,7 @@ ACTIVE = ("running", "waiting")
 ENDED = ("succeeded", "failed", "skipped", "cancelled")
 
 _HANDLER = re.compile(r"(on_error|error_handlers)\[\d+\]")
-"""The numbers of handlers, which are no items of a loop."""
+"""The numbers of handlers, which are not items of a loop."""
 
 TOLD_FROM = 1.0
 """Seconds: of a step that waits to be allowed a call of a model, shorter waits are not told."""
@@ -35,7 +35,7 @@ MOST_HEARD = 1_000
 """Characters of an answer that are remembered while it is given: more than a line of a terminal has."""
 
 TENTHS_FROM = 20
-"""Loops of so many items are told of while they go on."""
+"""Loops of at least so many items report their progress."""
 
 MARKS = {
     "pending": ("·", "dim"),
@@ -92,7 +92,7 @@ class Board:
         return self.run.last_seq
 
     def status(self, now: float) -> RunStatus:
-        """Where the run stands at the time `now`."""
+        """Return the status at the time `now`."""
         return status_of(self.run, now)
 
     def hear(self, event: Event) -> None:
@@ -159,7 +159,7 @@ def error_text(error: Any) -> str:
 
 
 def waiting_text(event: Event, now: float) -> str:
-    """Say what a waiting step waits for, and how long it still will."""
+    """Describe what a waiting step waits for, and for how long."""
     question = event.data.get("question")
     if isinstance(question, dict):
         return f"asks: {question.get('prompt') or ''}"
@@ -169,11 +169,11 @@ def waiting_text(event: Event, now: float) -> str:
 
 
 def ended_text(event: Event) -> str:
-    """Say how a step ended, beyond its state."""
+    """Describe how a step ended, in addition to its state."""
     kind = event.type.removeprefix("step.")
     if kind == "failed":
-        handled = {"continue": " (the run goes on)", "value": " (its fallback value is used)"}
-        handled["jump"] = f" (the run goes on at `{event.data.get('target')}`)"
+        handled = {"continue": " (the run continues)", "value": " (its fallback value is used)"}
+        handled["jump"] = f" (the run continues at `{event.data.get('target')}`)"
         return error_text(event.data.get("error")) + handled.get(str(event.data.get("handled")), "")
     if kind == "skipped":
         by = event.data.get("by")
@@ -187,9 +187,9 @@ def ended_text(event: Event) -> str:
 
 
 def line_for(event: Event, board: Board) -> tuple[str, str] | None:
-    """Return the line and its style that tell of an event without a live table, or None if it is of no interest.
+    """Return the line and the style for an event without a live table, or None if it is not shown.
 
-    Of what happens within a loop's items only failures and what concerns people is told, and how far the loop is.
+    Of events in the items of a loop only failures and questions are shown, and the progress of the loop.
     """
     kind = event.type.removeprefix("step.")
     if not event.path:
@@ -207,7 +207,7 @@ def line_for(event: Event, board: Board) -> tuple[str, str] | None:
         text = waiting_text(event, event.at)
         return printable(f"? {event.path} {text}" if asks else f"… {event.path} waits, {text}"), "yellow"
     if kind == "answered":
-        return printable(f"! {event.path} was answered by {event.data.get('by') or 'somebody'}"), ""
+        return printable(f"! {event.path} was answered by {event.data.get('by') or 'a user'}"), ""
     if kind == "warning":
         return printable(f"! {event.path}: {event.data.get('message', '')}"), "yellow"
     if kind == "log" and event.data.get("level") != "debug":
@@ -234,7 +234,7 @@ def _end_line(event: Event, row: Row | None) -> tuple[str, str]:
 
 
 def _loop_line(event: Event, run: RunFold) -> tuple[str, str] | None:
-    """Tell every tenth of a long loop that stands in no other."""
+    """Report every tenth of a long top-level loop."""
     item = item_of(event.path)
     loop = run.active.get(item[0]) if item is not None else None
     if item is None or loop is None or loop.of is None or loop.of < TENTHS_FROM or "[" in item[0]:

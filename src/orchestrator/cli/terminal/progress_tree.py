@@ -1,4 +1,4 @@
-"""What is at work in a run, for people: as a tree, and no more of it than somebody can take in."""
+"""The active steps of a run as a tree of limited size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAR_WIDTH: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """An active step with its place in the tree; `label` is what its path adds to that of what it stands in."""
+    """An active step with its place in the tree; `label` is the part of its path below its parent."""
 
     depth: int
     label: str
@@ -60,7 +60,7 @@ def _around(path: str, paths: Iterable[str]) -> str:
 
 
 def progress_text(step: ActiveStep, width: int = BAR_WIDTH) -> str:
-    """Say how far a step is: a bar of `width` and counts of what it consists of, or its own fraction."""
+    """Format the progress of a step: a bar of `width` and counts of its parts, or its own fraction."""
     if not step.kind:
         return "" if step.fraction is None else f"{step.fraction:.0%}"
     counts = f"{step.done} of {step.of}" if step.of is not None else f"{step.done} done"
@@ -69,7 +69,7 @@ def progress_text(step: ActiveStep, width: int = BAR_WIDTH) -> str:
 
 
 def doing(step: ActiveStep, now: float) -> str:
-    """Say what a step is at: its message, or what it waits for and how long it still will."""
+    """Describe what a step does: its message, or what it waits for and for how long."""
     if step.state != "waiting":
         return printable(step.message)
     if step.question is not None:
@@ -80,12 +80,12 @@ def doing(step: ActiveStep, now: float) -> str:
 
 
 def waiting_words(reason: str, until: float | None, now: float) -> str:
-    """Say what is waited for, and how long it will be."""
+    """Describe what is waited for, and for how long."""
     left = f" in {seconds(max(0.0, until - now))}" if until is not None else ""
-    known = {"time": "goes on", "handler": "its error is handled", "retry": "retry", "judge": "retry of its judge"}
+    known = {"time": "continues", "handler": "its error is handled", "retry": "retry", "judge": "retry of its judge"}
     said = known.get(reason)
     if said is None:  # a sentence, such as that of a limit: "`openai:gpt-5`: 500 requests per minute"
-        said = f"{reason}; goes on" if reason and left else reason
+        said = f"{reason}; continues" if reason and left else reason
     return (said + left).strip()
 
 

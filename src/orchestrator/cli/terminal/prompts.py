@@ -1,4 +1,4 @@
-"""Questions that a run asks: put to the person at the terminal, or listed with the command that answers each."""
+"""The questions of a run: prompted for at the terminal, or listed with the command that answers each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EDIT = "edit"
 
 MOST_LINES: Final = 12
 MOST_COLUMNS: Final = 160
-"""How much of what is to be approved is shown next to other things."""
+"""How many lines of the content to approve are shown in a list."""
 
 
 def can_ask() -> bool:
@@ -35,12 +35,12 @@ def can_ask() -> bool:
 
 
 def open_questions(status: RunStatus) -> list[ActiveStep]:
-    """The steps that wait for an answer, which nobody has given yet."""
+    """Return the steps that wait for an answer."""
     return [step for step in status.active if step.question is not None and not step.answered]
 
 
 class QuestionPrompts:
-    """Asks each question of a run once, until the person has no more answers."""
+    """Prompts for each question of a run once, until the input ends."""
 
     def __init__(self, run: Run, interrupts: Interrupts) -> None:
         self._run = run
@@ -49,14 +49,14 @@ class QuestionPrompts:
         self._gave_up = not can_ask()
 
     def new(self, status: RunStatus) -> list[ActiveStep]:
-        """The questions that were not asked yet; none if there is nobody to ask."""
+        """Return the questions that were not prompted for yet; none without a terminal."""
         if self._gave_up:
             return []
         return [step for step in open_questions(status) if (step.path, step.started_at) not in self._asked]
 
     @property
     def gave_up(self) -> bool:
-        """Whether there is nobody to ask, or no more."""
+        """Whether there is no terminal, or its input has ended."""
         return self._gave_up
 
     def ask(self, steps: Iterable[ActiveStep]) -> None:
@@ -72,12 +72,12 @@ class QuestionPrompts:
                 return
             try:
                 self._run.answer(step.path, answer)
-            except RunError as error:  # somebody else was faster, or its time is over
+            except RunError as error:  # it was answered elsewhere, or timed out
                 report(error)
 
 
 def ask(path: str, question: Mapping[str, Any]) -> Any:
-    """Put one question to the person, again until the answer fits.
+    """Prompt for the answer to one question until it is valid.
 
     Raises:
         EOFError: There is no more input.
@@ -123,14 +123,14 @@ def _line(hint: str) -> str:
 
 
 def tell_questions(status: RunStatus, hints: Hints) -> None:
-    """Say what a run asks, with what is to be approved, and the command that answers each question."""
+    """Print the questions of a run, with the content to approve and the command that answers each."""
     for step in open_questions(status):
         for line in question_lines(status.run_id, step.path, step.question or {}, hints):
             say(f"  {line}")
 
 
 def question_lines(run_id: str, path: str, question: Mapping[str, Any], hints: Hints) -> list[str]:
-    """Return a question for people: what is asked, what is to be approved, and the command that answers it."""
+    """Format a question: its prompt, the content to approve, and the command that answers it."""
     prompt = printable(str(question.get("prompt") or ""))
     return [
         f"{printable(path)} asks: {prompt} ({printable(expected(question))})",
@@ -140,7 +140,7 @@ def question_lines(run_id: str, path: str, question: Mapping[str, Any], hints: H
 
 
 def content_lines(question: Mapping[str, Any], most: int | None = None, *, more: str = "") -> list[str]:
-    """Return what is to be approved, at most so many lines of it, and then the command that shows the rest."""
+    """Return the content to approve, at most so many lines of it, and then the command that shows the rest."""
     content = question.get("content")
     if content in (None, ""):
         return []
@@ -158,7 +158,7 @@ def _shortened(line: str) -> str:
 
 
 def questions_data(status: RunStatus, hints: Hints) -> list[dict[str, Any]]:
-    """Return what a run asks as JSON data."""
+    """Return the questions of a run as JSON data."""
     return [
         {"path": step.path, **question, "command": answer_command(status.run_id, step.path, question, hints)}
         for step in open_questions(status)
@@ -180,7 +180,7 @@ def _text(content: Any) -> str:
 
 
 def _edited(content: Any) -> Any:
-    """Have the person change the content in their editor; what is not text is JSON there."""
+    """Open the content in the user's editor, as JSON if it is not text, and return the changed content."""
     import click
 
     is_text = isinstance(content, str)

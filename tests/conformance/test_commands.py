@@ -27,7 +27,7 @@ from pytest_httpserver import HTTPServer
 
 from orchestrator.cli.app import run_command
 from orchestrator.diagnostics import CODES
-from orchestrator.runtime.host import batches
+from orchestrator.runtime.host import assignment, batches
 from tests.models.adapter.dialects import DIALECTS
 from tests.models.adapter.wire import Answer
 
